@@ -1,6 +1,6 @@
 """One small threaded HTTP server under both stand-ins, with faults on request.
 
-A stand-in is a function `Request -> Response`. Every request is written down (`Server.requests`), so that tests
+A stand-in is a function `Request -> Response`. Every request is written down (`Server.requests`), so tests
 can count outward calls and side effects. Faults are armed with `Server.faults.append(Fault(...))`, or from
 another process with `POST /_sandbox/faults` (a JSON list of `Fault` fields); `GET /_sandbox/requests` lists
 what was asked and `DELETE` on either empties it.
