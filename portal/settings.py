@@ -70,6 +70,16 @@ RAILWAY_TOKEN = os.environ.get("RAILWAY_TOKEN", "")
 RAILWAY_PROJECT_ID = os.environ.get("RAILWAY_PROJECT_ID", "")
 RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 
+# The commit status that branch protection requires, and how often the mirrors are read anyway.
+STATUS_CONTEXT = "release-portal"
+SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
+# How long Railway may take to begin deploying what was pushed, before a person is told.
+DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
+WEBHOOK_HANDLERS = {
+    "github": "releases.webhooks.on_github",
+    "railway": "environments.webhooks.on_railway",
+}
+
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -186,10 +186,7 @@ class Server:
                 request = Request(
                     self.command,
                     url.path,
-                    {
-                        name: values[-1]
-                        for name, values in parse_qs(url.query, keep_blank_values=True).items()
-                    },
+                    {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
                     {name.lower(): value for name, value in self.headers.items()},
                     self._read_chunks() if self.headers.get("Transfer-Encoding") else self.rfile.read(length),
                 )

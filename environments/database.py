@@ -1,0 +1,50 @@
+"""Where an environment's database is, and which revision it reports."""
+
+from datetime import datetime
+
+from portal.http import ApiError
+
+from environments.models import Environment, ServiceInstance
+from environments.railway import Railway
+from environments.schema import database
+
+
+class NoDatabase(Exception):
+    """The environment's database cannot be named; the message says what to configure."""
+
+
+def url_of(environment: Environment, railway: Railway | None = None) -> str:
+    """The database URL: the environment's own write-only one, else Railway's variable, read now and never stored.
+
+    Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
+    """
+    if environment.database_url:
+        return environment.database_url
+    project = environment.project
+    name, variable = project.database_service, project.database_variable
+    instance = ServiceInstance.objects.filter(environment=environment, service__name=name).select_related("service")
+    row = instance.first()
+    if row is None:
+        raise NoDatabase(f"There is no service “{name}” in {environment} whose variables could name the database.")
+    railway = railway or Railway()
+    values = railway.variables(project.railway_project_id, environment.railway_id, row.service.railway_id)
+    if variable not in values:
+        raise NoDatabase(f"{name} in {environment} has no variable {variable}; set it, or give the address here.")
+    value = values[variable]
+    if value is None:
+        raise NoDatabase(f"{variable} of {name} in {environment} is sealed on Railway; give the address here.")
+    return str(value.reveal())
+
+
+def read_revisions(environment: Environment, *, now: datetime) -> None:
+    """Asks the database which revisions it has and keeps the answer, or why there is none, on the row."""
+    revisions: list[str] | None = None
+    problem = ""
+    try:
+        url = url_of(environment)
+        revisions = list(database.current(url, table=environment.project.version_table))
+    except (NoDatabase, database.DatabaseError, ApiError) as error:
+        problem = f"{environment}: {error}"
+    Environment.objects.filter(pk=environment.pk).update(
+        revisions=revisions, revisions_at=now if revisions is not None else None, revisions_problem=problem
+    )

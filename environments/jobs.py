@@ -1,0 +1,176 @@
+"""The background work of environments: keeping the mirror fresh, and running migrations."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import F, TextField, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
+from portal.http import ApiError
+
+from environments import sync
+from environments.database import NoDatabase, read_revisions, url_of
+from environments.git import GitError, Mirror
+from environments.mirrors import mirror_of
+from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, Project, RailwaySync
+from environments.railway import Railway
+from environments.schema import database, revisions, runner
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+
+# How long an interrupted run waits for its database before a person is asked.
+PATIENCE_SECONDS = 3600.0
+
+
+def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
+    """One reading of the project on Railway; trouble is noted once and the next look comes as usual."""
+    try:
+        tree = Railway().project(job.project.railway_project_id)
+    except ApiError as error:
+        sync.note_problem(job, str(error), "Railway", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    sync.note_problem(job, "", "Railway", now=now)
+    sync.apply(job.project, tree, now=now)
+    return Again(settings.SYNC_SECONDS, "In step with Railway.")
+
+
+def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
+    """Reads the revision that staging's and production's databases report."""
+    if job.project.alembic:
+        for environment in Environment.objects.filter(
+            project=job.project, kind__in=["staging", "production"], gone_at=None
+        ).select_related("project"):
+            read_revisions(environment, now=now)
+    return Again(2 * settings.SYNC_SECONDS, "Databases read.")
+
+
+def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
+    """One look at the database, then at most one run of Alembic towards the commit's heads.
+
+    A run that was cut off is looked at before anything is repeated: what the database reports decides.
+    """
+    environment = job.environment
+    try:
+        mirror = mirror_of(environment.project)
+        if not mirror.has(job.commit):
+            mirror.fetch()
+        history = revisions.read(mirror, job.commit, environment.project.alembic)
+        url = url_of(environment)
+        current = database.current(url, table=environment.project.version_table)
+        invalid = database.invalid_indexes(url)
+    except (ApiError, GitError, NoDatabase, database.DatabaseError) as error:
+        return _not_started(job, str(error), now)
+    refusal = _refusal(job, history, current, invalid)
+    if refusal:
+        return refusal
+    pending = history.between(set(current), history.heads)
+    _plan(job, history, current, [one.id for one in pending])
+    return _execute(job, mirror, history, url, now)
+
+
+def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
+    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a person must look."""
+    if job.before is None:
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {why}")
+    if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
+        return Again(10, f"The run was interrupted and the database cannot be read yet: {why}")
+    return Ended(JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}")
+
+
+def _refusal(
+    job: MigrationRun, history: revisions.History, current: tuple[str, ...], invalid: tuple[str, ...]
+) -> Ended | None:
+    """Why this run may not start, if it may not."""
+    environment, problem = job.environment, next(iter(history.problems), None)
+    if problem:
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
+    unknown = [one for one in current if one not in history.revisions]
+    if unknown:
+        said = f"{environment}'s database is at {', '.join(unknown)}, which commit {job.commit[:7]} does not know."
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+    if job.before is not None and invalid:
+        said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
+        MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
+        return Ended(JobStatus.NEEDS_PERSON, said)
+    if environment.kind == EnvironmentKind.PRODUCTION:
+        return _not_proven(job, history.between(set(current), history.heads))
+    return None
+
+
+def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> Ended | None:
+    """Production runs only what staging ran: the same revisions with the same file hashes."""
+    proven = proven_in_staging(job.environment.project)
+    missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
+    if not missing:
+        return None
+    said = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
+    return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+
+
+def proven_in_staging(project: Project) -> set[tuple[str, str]]:
+    """(revision, sha256) of every file that a successful run in staging ended with."""
+    runs = MigrationRun.objects.filter(
+        environment__project=project, environment__kind=EnvironmentKind.STAGING, status=JobStatus.SUCCEEDED
+    )
+    return {(one["id"], one["sha256"]) for run in runs.only("revisions") for one in run.revisions}
+
+
+def _plan(job: MigrationRun, history: revisions.History, current: tuple[str, ...], pending: list[str]) -> None:
+    """Writes down what is about to happen before it does. The first look's `before` stays."""
+    job.target, job.planned = list(history.heads), pending
+    job.before = list(current) if job.before is None else job.before
+    files = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in history.revisions.values()]
+    job.revisions = files
+    job.save(update_fields=["target", "planned", "before", "revisions"])
+
+
+def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url: str, now: datetime) -> Outcome:
+    project = job.environment.project
+
+    def on_lines(lines: list[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(
+            log=Concat(F("log"), Value(text), output_field=TextField()), log_bytes=F("log_bytes") + len(text)
+        )
+
+    def alive() -> bool:
+        wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
+        return wanted and holds(job)
+
+    request = runner.Run(
+        commit=job.commit,
+        target=tuple(history.heads),
+        alembic=project.alembic,
+        url=url,
+        lock_timeout_ms=project.lock_seconds * 1000,
+        statement_timeout_ms=project.statement_seconds * 1000,
+        version_table=project.version_table,
+    )
+    outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
+    return _ended(job, outcome)
+
+
+def _ended(job: MigrationRun, outcome: runner.Outcome) -> Outcome:
+    """Writes what the database says after the run, and how the job goes on from there."""
+    changes = {
+        "after": None if outcome.after is None else list(outcome.after),
+        "failed_revision": outcome.failed_revision or "",
+        "failed_statement": (outcome.failed_statement or "")[:10_000],
+        "invalid_indexes": list(outcome.invalid_indexes),
+    }
+    applied = [*job.applied, *([revision, round(seconds, 3)] for revision, seconds in outcome.applied)]
+    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(applied=applied, **changes)
+    for name, value in changes.items():
+        setattr(job, name, value)
+    if outcome.after is not None:
+        Environment.objects.filter(pk=job.environment_id).update(
+            revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem=""
+        )
+    if outcome.status == "busy":
+        return Again(3, "Another migration holds this database; waiting for it.")
+    statuses = {
+        "succeeded": JobStatus.SUCCEEDED,
+        "failed": JobStatus.FAILED,
+        "cancelled": JobStatus.CANCELLED,
+    }
+    return Ended(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)

@@ -1,0 +1,346 @@
+"""What runs where: projects, their environments and services, deployments, database migrations, findings."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from portal.secrets import EncryptedTextField
+
+from portal import audit
+from portal.jobs import OPEN, Ended, Job
+
+REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
+COMMIT = {"max_length": 64, "blank": True, "default": ""}
+
+
+class DeployOrder(models.TextChoices):
+    """Whether new code or the new schema comes first in a promotion."""
+
+    DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
+    MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
+
+
+class Project(models.Model):
+    """One product: a GitHub repository and a Railway project."""
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=50, unique=True)
+    repository = models.CharField(max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub")
+    git_url = models.CharField(max_length=500, blank=True, help_text="Only where it is not GitHub's usual address.")
+    railway_project_id = models.CharField(max_length=64, blank=True)
+    staging_branch = models.CharField(max_length=200, default="staging")
+    production_branch = models.CharField(max_length=200, default="main")
+    alembic = models.CharField(
+        "Alembic",
+        max_length=300,
+        blank=True,
+        help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
+    )
+    version_table = models.CharField(max_length=63, default="alembic_version")
+    database_service = models.CharField(
+        max_length=100,
+        default="backend",
+        blank=True,
+        help_text="The service whose variables name the database.",
+    )
+    database_variable = models.CharField(max_length=100, default="DATABASE_URL")
+    deploy_order = models.CharField(max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST)
+    soak_minutes = models.PositiveIntegerField(
+        default=30,
+        validators=[MaxValueValidator(14 * 24 * 60)],
+        help_text="Observation in staging after migrating.",
+    )
+    deploy_minutes = models.PositiveIntegerField(
+        default=20, help_text="How long a deployment may take before a person is asked."
+    )
+    required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
+    required_checks = models.JSONField(
+        default=list, blank=True, help_text="Names required besides those that branch protection requires."
+    )
+    statement_seconds = models.PositiveIntegerField(
+        default=900, help_text="Longest time one migration statement may take."
+    )
+    lock_seconds = models.PositiveIntegerField(default=5, help_text="Longest wait for a table lock in a migration.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.slug
+
+
+class EnvironmentKind(models.TextChoices):
+    """What an environment is for."""
+
+    STAGING = "staging", "staging"
+    PRODUCTION = "production", "production"
+    PREVIEW = "preview", "preview"
+    OTHER = "other", "other"
+
+
+class Environment(models.Model):
+    """An environment on Railway, as last seen, and the revision its database last reported."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
+    railway_id = models.CharField(max_length=64)
+    database_url = EncryptedTextField(
+        blank=True,
+        default="",
+        help_text="Only where Railway's variable cannot be reached from here. Write-only.",
+    )
+    seen_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
+    revisions_at = models.DateTimeField(null=True, blank=True)
+    revisions_problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["project", "name"]
+        permissions = [
+            ("migrate_environment", "Can migrate an environment's database"),
+            ("repair_environment", "Can repair what differs in an environment"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "railway_id"], name="environment_once"),
+            models.UniqueConstraint(
+                fields=["project", "kind"],
+                condition=Q(kind__in=["staging", "production"], gone_at=None),
+                name="environment_one_staging_one_production",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class Branch(models.Model):
+    """The head of a long-lived branch, as last seen on GitHub."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
+    name = models.CharField(max_length=200)
+    head = models.CharField(**COMMIT)
+    required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="branch_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Service(models.Model):
+    """A service of the project on Railway."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="services")
+    name = models.CharField(max_length=200)
+    railway_id = models.CharField(max_length=64)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceInstance(models.Model):
+    """A service in one environment: the branch it follows, its addresses, what is live."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="instances")
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="instances")
+    railway_id = models.CharField(max_length=64)
+    repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
+    branch = models.CharField(max_length=200, blank=True, default="")
+    domains = models.JSONField(default=list, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["service__name"]
+        constraints = [models.UniqueConstraint(fields=["service", "environment"], name="instance_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service} in {self.environment}"
+
+
+class Deployment(models.Model):
+    """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
+
+    instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="deployments")
+    railway_id = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=40)
+    commit = models.CharField(**COMMIT)
+    branch = models.CharField(max_length=200, blank=True, default="")
+    stopped = models.BooleanField(default=False)
+    is_latest = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["instance"],
+                condition=Q(is_latest=True) | Q(is_active=True),
+                name="deployment_current",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.railway_id[:8]} {self.status}"
+
+
+class SmokeTest(models.Model):
+    """One request that must be answered properly after a promotion."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
+    service = models.CharField(max_length=200)
+    path = models.CharField(
+        max_length=500,
+        default="/health",
+        validators=[RegexValidator(r"^/[^\s\\]*\Z", "Begin the path with /.")],
+    )
+    expected_status = models.PositiveSmallIntegerField(default=200)
+    expects_commit = models.BooleanField(
+        default=True, help_text="When the answer names a commit, it must be the one that was shipped."
+    )
+
+    class Meta:
+        ordering = ["service", "path"]
+        constraints = [models.UniqueConstraint(fields=["project", "service", "path"], name="smoke_test_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.path}"
+
+
+class MigrationRun(Job):
+    """One run of Alembic in one environment, at one commit."""
+
+    step_function = "environments.jobs.migrate"
+    step_seconds = 4 * 3600.0
+
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
+    commit = models.CharField(max_length=64)
+    target = models.JSONField(default=list, help_text="The heads the database is brought to.")
+    revisions = models.JSONField(default=list, help_text="Every revision up to the target: id, path, sha256.")
+    planned = models.JSONField(default=list, help_text="The ids that were to be applied, in order.")
+    applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+    log = models.TextField(blank=True, default="")
+    log_bytes = models.PositiveBigIntegerField(default=0)
+    failed_revision = models.CharField(max_length=200, blank=True, default="")
+    failed_statement = models.TextField(blank=True, default="")
+    invalid_indexes = models.JSONField(default=list)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment"], condition=Q(status__in=OPEN), name="migration_run_one_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment} to {', '.join(self.target) or 'nothing'}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.environment.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "migration.ended",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={
+                "status": outcome.status,
+                "commit": self.commit,
+                "before": self.before,
+                "after": self.after,
+            },
+            now=now,
+        )
+
+
+class RailwaySync(Job):
+    """Keeps one project's mirror of Railway fresh; never ends."""
+
+    step_function = "environments.jobs.sync_railway"
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
+    synced_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"Railway of {self.project}"
+
+
+class DatabaseSync(Job):
+    """Reads which revision the databases of staging and production report; never ends."""
+
+    step_function = "environments.jobs.sync_databases"
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
+
+    def __str__(self) -> str:
+        return f"databases of {self.project}"
+
+
+class FindingKind(models.TextChoices):
+    """What is incoherent, or was done around the portal."""
+
+    BRANCH = "branch", "follows another branch"
+    MISSING = "missing", "missing in an environment"
+    ADDRESS = "address", "address of another environment"
+    UNREADABLE = "unreadable", "could not be read"
+    BYPASS = "bypass", "done around the portal"
+
+
+class Finding(models.Model):
+    """Something incoherent, open until it is gone or a person resolves it with a reason."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="findings")
+    kind = models.CharField(max_length=20, choices=FindingKind)
+    subject = models.CharField(max_length=300)
+    sentence = models.TextField()
+    attestable = models.BooleanField(default=False, help_text="A machine cannot see it; a person may sign for it.")
+    opened_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["-opened_at"]
+        permissions = [("resolve_finding", "Can resolve a finding with a reason")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "subject"], condition=Q(closed_at=None), name="finding_open_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence[:80]
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug

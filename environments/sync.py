@@ -1,0 +1,224 @@
+"""Railway's truth into our rows: known rows updated, new ones added, vanished ones marked gone."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.db.models import Q
+
+from environments import coherence
+from environments.models import (
+    Deployment,
+    Environment,
+    EnvironmentKind,
+    Finding,
+    Project,
+    RailwaySync,
+    Service,
+    ServiceInstance,
+)
+from environments.railway import DeploymentState, ProjectTree
+from portal import audit
+
+
+@transaction.atomic
+def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
+    """Writes one reading of the project, in a fixed number of queries.
+
+    Nothing is marked gone by a reading that was not complete.
+    """
+    RailwaySync.objects.select_for_update().get(project=project)
+    services = _services(project, tree, now)
+    environments = _environments(project, tree, now)
+    instances = _instances(tree, services, environments, now)
+    _deployments(project, tree, instances, now)
+    if tree.complete:
+        alive = [row.pk for row in instances.values()]
+        ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
+    RailwaySync.objects.filter(project=project).update(synced_at=now)
+    update_findings(project, coherence.problems(project), now=now)
+
+
+def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
+    if tree.complete:
+        alive = [state.id for state in tree.services]
+        Service.objects.filter(project=project, gone_at=None).exclude(railway_id__in=alive).update(gone_at=now)
+    rows = Service.objects.bulk_create(
+        [Service(project=project, railway_id=state.id, name=state.name[:200]) for state in tree.services],
+        update_conflicts=True,
+        unique_fields=["project", "railway_id"],
+        update_fields=["name", "gone_at"],
+    )
+    return {row.railway_id: row for row in rows}
+
+
+def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Environment]:
+    if tree.complete:
+        alive = [state.id for state in tree.environments]
+        vanished = Environment.objects.filter(project=project, gone_at=None).exclude(railway_id__in=alive)
+        vanished.update(gone_at=now)
+    kinds = _kinds(project, tree)
+    # Kinds are unique per project: those that lose one give it up before another takes it.
+    for row in Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None):
+        if kinds.get(row.railway_id, row.kind) != row.kind:
+            Environment.objects.filter(pk=row.pk).update(kind=EnvironmentKind.OTHER)
+    rows = Environment.objects.bulk_create(
+        [
+            Environment(project=project, railway_id=state.id, name=state.name[:200], kind=kinds[state.id], seen_at=now)
+            for state in tree.environments
+        ],
+        update_conflicts=True,
+        unique_fields=["project", "railway_id"],
+        update_fields=["name", "kind", "seen_at", "gone_at"],
+    )
+    return {row.railway_id: row for row in rows}
+
+
+def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
+    """Environment id → kind. Of two with one name the older is meant; the other is a finding elsewhere."""
+    kinds: dict[str, str] = {}
+    for state in sorted(tree.environments, key=lambda one: (str(one.created_at or ""), one.id)):
+        kind = EnvironmentKind.OTHER
+        if state.is_ephemeral or state.name.startswith("pr-"):
+            kind = EnvironmentKind.PREVIEW
+        elif state.name in (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION) and state.name not in kinds.values():
+            kind = EnvironmentKind(state.name)
+        kinds[state.id] = kind
+    return kinds
+
+
+def _instances(
+    tree: ProjectTree, services: dict[str, Service], environments: dict[str, Environment], now: datetime
+) -> dict[str, ServiceInstance]:
+    rows = []
+    for environment in tree.environments:
+        triggers = {trigger.service_id: trigger for trigger in environment.triggers}
+        for state in environment.instances:
+            if state.service_id not in services:
+                continue  # a service that was deleted while its instance lingers
+            trigger = triggers.get(state.service_id)
+            rows.append(
+                ServiceInstance(
+                    service=services[state.service_id],
+                    environment=environments[environment.id],
+                    railway_id=state.id,
+                    repository=((trigger.repository if trigger else None) or state.repo or "")[:201],
+                    branch=((trigger.branch if trigger else None) or "")[:200],
+                    domains=list(state.domains),
+                    seen_at=now,
+                )
+            )
+    rows = ServiceInstance.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["service", "environment"],
+        update_fields=["railway_id", "repository", "branch", "domains", "seen_at"],
+    )
+    return {row.railway_id: row for row in rows}
+
+
+def _deployments(project: Project, tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime) -> None:
+    rows: dict[str, Deployment] = {}
+    for state in (state for environment in tree.environments for state in environment.instances):
+        if state.id not in instances:
+            continue
+        latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
+        for one in (*state.active_deployments, *([latest] if latest else [])):
+            rows[one.id] = _deployment(one, instances[state.id], latest, active, now)
+    Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__project=project).exclude(
+        railway_id__in=rows
+    ).update(is_latest=False, is_active=False)
+    Deployment.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["railway_id"],
+        update_fields=[
+            "status",
+            "commit",
+            "branch",
+            "stopped",
+            "is_latest",
+            "is_active",
+            "created_at",
+            "seen_at",
+        ],
+    )
+
+
+def _deployment(
+    one: DeploymentState,
+    instance: ServiceInstance,
+    latest: DeploymentState | None,
+    active: set[str],
+    now: datetime,
+) -> Deployment:
+    return Deployment(
+        instance=instance,
+        railway_id=one.id,
+        status=one.status[:40],
+        commit=(one.commit or "")[:64],
+        branch=(one.branch or "")[:200],
+        stopped=bool(one.stopped),
+        is_latest=latest is not None and one.id == latest.id,
+        is_active=one.id in active,
+        created_at=one.created_at,
+        seen_at=now,
+    )
+
+
+class SyncJob(Protocol):
+    """What the sync rows of both sources share."""
+
+    pk: Any
+    project: Any
+    problem: str
+    objects: Any
+
+
+def update_findings(project: Project, problems: Iterable[coherence.Problem], *, now: datetime) -> None:
+    """Opens a finding for each new problem, keeps the known ones, closes those that are gone. One event each."""
+    wanted = {(problem.kind, problem.subject): problem for problem in problems}
+    open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
+    closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in coherence.KINDS]
+    Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
+    fresh = []
+    for key, problem in wanted.items():
+        if key in open_rows:
+            Finding.objects.filter(pk=open_rows[key].pk).update(seen_at=now, sentence=problem.sentence)
+        else:
+            fresh.append(
+                Finding.objects.create(
+                    project=project,
+                    kind=problem.kind,
+                    subject=problem.subject,
+                    sentence=problem.sentence,
+                    attestable=problem.attestable,
+                    opened_at=now,
+                    seen_at=now,
+                )
+            )
+    for row in fresh:
+        audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=row.sentence, now=now)
+    for row in closing:
+        audit.record("finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now)
+
+
+def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
+    """Keeps on the sync's row why the last reading failed, or that it succeeded (empty); one event when that changes."""
+    if job.problem == problem:
+        return
+    with transaction.atomic():
+        type(job).objects.filter(pk=job.pk).update(problem=problem)
+        sentence = problem or f"{source} can be read again."
+        outcome = "failed" if problem else "done"
+        audit.record(
+            "sync.failed" if problem else "sync.recovered",
+            actor=None,
+            subject=job.project,
+            outcome=outcome,
+            sentence=sentence,
+            data={"source": source},
+            now=now,
+        )
+    job.problem = problem

@@ -1,0 +1,339 @@
+"""What people do to a release. Each action: permission, row lock, gates, rows and event in one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.actions import start_migration
+from environments.models import Branch, DeployOrder, Environment, MigrationRun, Project
+from portal import audit
+from portal.actions import Refused, action
+from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
+from releases import checklist, gates
+from releases.facts import facts_of
+from releases.models import (
+    Approval,
+    ChecklistItem,
+    Freeze,
+    Promotion,
+    PromotionStep,
+    Release,
+    ReleaseStatus,
+    StepName,
+    StepStatus,
+    Upkeep,
+)
+
+STEPS = {
+    DeployOrder.DEPLOY_FIRST: (
+        StepName.MERGE,
+        StepName.DEPLOY,
+        StepName.MIGRATE,
+        StepName.SMOKE,
+        StepName.SYNC_STAGING,
+    ),
+    # Railway deploys main when it is pushed, so the schema can only come first by coming before the merge.
+    DeployOrder.MIGRATE_FIRST: (
+        StepName.MIGRATE,
+        StepName.MERGE,
+        StepName.DEPLOY,
+        StepName.SMOKE,
+        StepName.SYNC_STAGING,
+    ),
+}
+
+
+@action("release.cut", "releases.cut_release")
+def cut(project: Project, *, actor: Any, notes: str = "", now: datetime | None = None) -> Release:
+    """Makes a release of what is on staging now; the worker then collects it and opens its pull request."""
+    now = now or timezone.now()
+    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    candidate, base = heads.get(project.staging_branch, ""), heads.get(project.production_branch, "")
+    if not candidate or not base:
+        raise Refused(f"The branches of {project.repository} have not been read yet; see Connections.")
+    if candidate == base:
+        raise Refused(f"{project.staging_branch} equals {project.production_branch}: there is nothing to release.")
+    open_release = Release.objects.filter(project=project, status__in=["open", "promoting"]).first()
+    if open_release:
+        raise Refused(f"Release {open_release.name} is in preparation; promote or abandon it first.")
+    release = _create(project, candidate, base, actor, notes, now)
+    items = checklist.copy_to(release)
+    wake_now(Upkeep.objects.create(release=release, created_at=now, wake_at=now), now=now)
+    said = f"{release.name} cut at {candidate[:7]} with {len(items)} checklist items."
+    audit.record("release.cut", actor=actor, subject=release, sentence=said, data={"candidate": candidate}, now=now)
+    return release
+
+
+def _create(project: Project, candidate: str, base: str, actor: Any, notes: str, now: datetime) -> Release:
+    day = timezone.localtime(now).strftime("%Y.%m.%d")
+    number = Release.objects.filter(project=project, name__startswith=f"{day}-").count() + 1
+    try:
+        with transaction.atomic():
+            return Release.objects.create(
+                project=project,
+                name=f"{day}-{number}",
+                candidate=candidate,
+                base=base,
+                cut_by=actor,
+                cut_at=now,
+                candidate_at=now,
+                notes=notes[:20_000],
+            )
+    except IntegrityError:
+        raise Refused("Somebody else cut a release at this moment; open that one.") from None
+
+
+@action("checklist.ticked", "releases.tick_checklistitem")
+def tick(item: ChecklistItem, *, actor: Any, note: str = "", now: datetime | None = None) -> ChecklistItem:
+    """Ticks a manual item, or attests what a gate cannot see, for the release's present candidate."""
+    now = now or timezone.now()
+    item, release = _locked(item)
+    if item.gate and _needs_facts(item, release):
+        raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
+    if item.phase == "after" and release.is_in_preparation:
+        raise Refused("Items after promotion open when production is live.")
+    if item.is_ticked and item.ticked_candidate == release.candidate:
+        return item  # a doubled click: the first person and time stand
+    ChecklistItem.objects.filter(pk=item.pk).update(
+        ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
+    )
+    said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
+    data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
+    audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return item
+
+
+@action("checklist.unticked", "releases.tick_checklistitem")
+def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> ChecklistItem:
+    """Takes a tick back."""
+    now = now or timezone.now()
+    item, release = _locked(item)
+    if item.ticked_at is None:
+        return item
+    ChecklistItem.objects.filter(pk=item.pk).update(
+        ticked_by=None, ticked_at=None, ticked_candidate="", note="", lapsed_at=None
+    )
+    data = {"item": item.pk, "text": item.text, "ticked_by": item.ticked_by_id, "note": item.note}
+    audit.record("checklist.unticked", actor=actor, subject=release, sentence=item.text, data=data, now=now)
+    return item
+
+
+def _locked(item: ChecklistItem) -> tuple[ChecklistItem, Release]:
+    """The item under a row lock and its release; refuses when the release has ended."""
+    item = ChecklistItem.objects.select_for_update(of=("self",)).select_related("release__project").get(pk=item.pk)
+    release = item.release
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED):
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its checklist is closed.")
+    return item, release
+
+
+def _needs_facts(item: ChecklistItem, release: Release) -> bool:
+    """Whether the item's gate decides by itself, so that a person's word is not asked for."""
+    gate = gates.GATES.get(item.gate)
+    return gate is None or gate(facts_of(release.pk)).state != gates.ATTEST
+
+
+@action("release.approved", "releases.approve_release")
+def approve(release: Release, *, actor: Any, comment: str = "", now: datetime | None = None) -> Approval:
+    """Signs the present candidate and its exact migration files. Whoever cut the release cannot."""
+    now = now or timezone.now()
+    release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
+    if actor is None or actor.pk == release.cut_by_id:
+        raise Refused("Whoever cut a release cannot approve it; a second person must.")
+    if release.collected != release.candidate:
+        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+    approval, created = Approval.objects.get_or_create(
+        release=release,
+        user=actor,
+        content=gates.content_digest(release),
+        defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
+    )
+    if created:
+        data = {"candidate": release.candidate, "content": approval.content, "comment": comment[:2000]}
+        said = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
+        audit.record("release.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return approval
+
+
+@action("release.migrate_staging", "environments.migrate_environment")
+def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None) -> MigrationRun:
+    """Brings staging's database to the candidate's heads."""
+    release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}.")
+    if release.migrations_problem:
+        raise Refused(release.migrations_problem)
+    staging = Environment.objects.filter(project=release.project, kind="staging", gone_at=None).first()
+    if staging is None:
+        raise Refused("There is no staging environment on Railway.")
+    return start_migration(staging, actor=actor, commit=release.candidate, reason=f"release {release.name}", now=now)
+
+
+@action("release.promoted", "releases.promote_release")
+def promote(release: Release, *, actor: Any, now: datetime | None = None) -> Promotion:
+    """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
+    now = now or timezone.now()
+    Release.objects.select_for_update().get(pk=release.pk)
+    facts = facts_of(release.pk, now=now)
+    release = facts.release
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
+    if release.collected != release.candidate:
+        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+    standing = gates.stand(facts)
+    if not standing.ready:
+        raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
+    snapshot = [
+        {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
+    ]
+    promotion = Promotion.objects.create(release=release, started_by=actor, gates=snapshot, created_at=now, wake_at=now)
+    order = STEPS[DeployOrder(release.project.deploy_order)]
+    PromotionStep.objects.bulk_create(
+        PromotionStep(promotion=promotion, position=position, name=name) for position, name in enumerate(order)
+    )
+    release.move_to(ReleaseStatus.PROMOTING, now=now)
+    wake_now(promotion, now=now)
+    data = {"candidate": release.candidate, "content": gates.content_digest(release), "gates": snapshot}
+    said = f"Promotion of {release.name} at {release.candidate[:7]} started."
+    audit.record("release.promoted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return promotion
+
+
+@action("step.retried", "releases.repair_release")
+def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+    """Lets the failed step look at the world again."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    PromotionStep.objects.filter(pk=step.pk).update(
+        status=StepStatus.PENDING, started_at=None, finished_at=None, migration_run=None
+    )
+    _go_on(promotion, now)
+    audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
+
+
+@action("step.deployed", "releases.repair_release")
+def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+    """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    if step.name != StepName.DEPLOY:
+        raise Refused(f"The step that failed is {step}, not the deployment.")
+    facts = facts_of(release.pk, now=now)
+    commit = facts.release.merge_commit
+    behind = [live.service for live in facts.live.get("production", ()) if gates.liveness(live, commit)[0] != "pass"]
+    PromotionStep.objects.filter(pk=step.pk).update(
+        status=StepStatus.PENDING, started_at=None, finished_at=None, deploy_wanted=behind
+    )
+    _go_on(promotion, now)
+    said = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
+    audit.record("step.deployed", actor=actor, subject=release, sentence=said, data={"services": behind}, now=now)
+
+
+@action("step.skipped", "releases.repair_release")
+def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    if not reason.strip():
+        raise Refused("Say why this step can be skipped.")
+    if step.name == StepName.MERGE:
+        raise Refused("Without the merge nothing is promoted; retry it, or abandon the promotion.")
+    said = f"Skipped by {actor}: “{reason[:500]}”"
+    PromotionStep.objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=said)
+    _go_on(promotion, now)
+    audit.record(
+        "step.skipped",
+        actor=actor,
+        subject=release,
+        sentence=f"{step}: “{reason[:500]}”",
+        data={"step": step.name, "reason": reason[:2000], "before": step.sentence},
+        now=now,
+    )
+
+
+@action("promotion.abandoned", "releases.abandon_release")
+def abandon_promotion(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Gives a stopped promotion up: before the merge the release is prepared again, after it stays as evidence."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why the promotion is abandoned.")
+    promotion, step = _failed_step(release)
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)
+    release.move_to(ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now)
+    after = "merged" if release.merge_commit else "not merged"
+    said = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
+    audit.record("promotion.abandoned", actor=actor, subject=release, sentence=said, data={"step": step.name}, now=now)
+
+
+@action("release.abandoned", "releases.abandon_release")
+def abandon(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Gives the release up before it is promoted. Its pull request stays, for people to close."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why the release is abandoned.")
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned.")
+    release.move_to(ReleaseStatus.ABANDONED, now=now)
+    audit.record("release.abandoned", actor=actor, subject=release, sentence=f"“{reason[:500]}”", now=now)
+
+
+@action("release.notes_written", "releases.cut_release")
+def write_notes(release: Release, *, actor: Any, notes: str, now: datetime | None = None) -> None:
+    """Replaces the release notes."""
+    if not release.is_in_preparation:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its notes are part of its proof.")
+    Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
+    audit.record(
+        "release.notes_written",
+        actor=actor,
+        subject=release,
+        sentence=f"{len(notes)} characters.",
+        data={"notes": notes[:20_000]},
+        now=now,
+    )
+
+
+@action("project.frozen", "releases.freeze_project")
+def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = None) -> Freeze:
+    """Refuses promotions of `project` until the freeze is lifted."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why promotions are frozen.")
+    try:
+        with transaction.atomic():
+            row = Freeze.objects.create(project=project, reason=reason[:300], started_by=actor, started_at=now)
+    except IntegrityError:
+        raise Refused("Promotions are frozen already.") from None
+    audit.record("project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now)
+    return row
+
+
+@action("project.unfrozen", "releases.freeze_project")
+def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) -> None:
+    """Allows promotions again."""
+    now = now or timezone.now()
+    if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
+        raise Refused("Promotions are not frozen.")
+    audit.record("project.unfrozen", actor=actor, subject=project, sentence="Promotions are allowed again.", now=now)
+
+
+def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
+    """The stopped promotion under a row lock, and the step that stopped it."""
+    promotion = Promotion.objects.select_for_update().filter(release=release, status__in=[*OPEN, *STOPPED]).first()
+    if promotion is None or promotion.status in OPEN:
+        raise Refused("No step of this release's promotion has failed.")
+    steps = promotion.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
+    return promotion, steps.order_by("position")[0]
+
+
+def _go_on(promotion: Promotion, now: datetime) -> None:
+    Promotion.objects.filter(pk=promotion.pk).update(
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, deaths=0
+    )
+    wake_now(promotion, now=now)

@@ -1,0 +1,170 @@
+"""Everything the gates and the release page look at, read from our rows in a fixed number of queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from environments.models import (
+    Branch,
+    Deployment,
+    Environment,
+    Finding,
+    MigrationRun,
+    Project,
+    ServiceInstance,
+)
+from portal.jobs import JobStatus
+from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
+
+
+@dataclass(frozen=True)
+class Live:
+    """A service in one environment, with its newest deployment and those that serve."""
+
+    service: str
+    instance: ServiceInstance
+    latest: Deployment | None
+    active: tuple[Deployment, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A release and the world around it, as our rows know it at `now`."""
+
+    now: datetime
+    release: Release
+    project: Project
+    items: tuple[ChecklistItem, ...] = ()
+    staging_head: str = ""
+    production_head: str = ""
+    github_seen_at: datetime | None = None
+    github_problem: str = ""
+    railway_seen_at: datetime | None = None
+    railway_problem: str = ""
+    promotion_pull: PullRequest | None = None
+    required_contexts: tuple[str, ...] | None = None
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    runs: tuple[MigrationRun, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    freeze: str = ""
+    promotion: Promotion | None = None
+    steps: tuple[PromotionStep, ...] = ()
+
+    @property
+    def fresh_since(self) -> datetime:
+        """Rows seen before this are too old to prove anything."""
+        return self.now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+
+    def staging_run(self) -> MigrationRun | None:
+        """The newest staging run that succeeded with exactly the release's revision files, if any."""
+        wanted = {(revision["id"], revision["sha256"]) for revision in self.release.migrations}
+        for run in self.runs:
+            have = {(revision["id"], revision["sha256"]) for revision in run.revisions}
+            if run.status == JobStatus.SUCCEEDED and wanted <= have:
+                return run
+        return None
+
+
+def release_queryset() -> QuerySet[Any]:
+    """Releases with what one query can bring along: project, syncs, upkeep, branch heads, open freeze."""
+    branch = Branch.objects.filter(project=OuterRef("project"))
+    staging = branch.filter(name=OuterRef("project__staging_branch"))
+    production = branch.filter(name=OuterRef("project__production_branch"))
+    freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
+    return Release.objects.select_related("project__github_sync", "project__railway_sync", "upkeep", "cut_by").annotate(
+        staging_head=Subquery(staging.values("head")[:1]),
+        production_head=Subquery(production.values("head")[:1]),
+        production_contexts=Subquery(production.values("required_contexts")[:1]),
+        freeze_reason=Subquery(freeze.values("reason")[:1]),
+    )
+
+
+def gather(release: Any, *, now: datetime | None = None) -> Facts:
+    """The facts around `release`, which must come from `release_queryset`. Nine queries, whatever the counts."""
+    project = release.project
+    environments, live = _live(project)
+    steps = tuple(
+        PromotionStep.objects.filter(promotion__release=release)
+        .select_related("promotion__started_by", "migration_run")
+        .defer("migration_run__log", "migration_run__revisions")
+        .order_by("-promotion__created_at", "position")[:10]
+    )
+    promotion = steps[0].promotion if steps else None
+    github, railway = getattr(project, "github_sync", None), getattr(project, "railway_sync", None)
+    return Facts(
+        now=now or timezone.now(),
+        release=release,
+        project=project,
+        items=tuple(release.items.select_related("ticked_by")),
+        staging_head=release.staging_head or "",
+        production_head=release.production_head or "",
+        github_seen_at=github.synced_at if github else None,
+        github_problem=github.problem if github else "",
+        railway_seen_at=railway.synced_at if railway else None,
+        railway_problem=railway.problem if railway else "",
+        promotion_pull=PullRequest.objects.filter(project=project, number=release.pull_number or 0).first(),
+        required_contexts=_required(project, release.production_contexts),
+        environments=environments,
+        live=live,
+        findings=tuple(Finding.objects.filter(project=project, closed_at=None)),
+        runs=_runs(project),
+        approvals=tuple(release.approvals.select_related("user")),
+        freeze=release.freeze_reason or "",
+        promotion=promotion,
+        steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+    )
+
+
+def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
+    """`gather` for a primary key."""
+    return gather(release_queryset().get(pk=release_pk), now=now)
+
+
+def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
+    """Names of checks that must be green, besides our own; None when the branch rules could not be read."""
+    if contexts is None:
+        return None
+    names = dict.fromkeys([*contexts, *project.required_checks])
+    return tuple(name for name in names if name != settings.STATUS_CONTEXT)
+
+
+def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
+    instances = list(
+        ServiceInstance.objects.filter(
+            environment__project=project,
+            environment__kind__in=["staging", "production"],
+            environment__gone_at=None,
+            service__gone_at=None,
+        ).select_related("environment", "service")
+    )
+    current: dict[int, list[Deployment]] = {}
+    for deployment in Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__in=[instance.pk for instance in instances]
+    ):
+        current.setdefault(deployment.instance_id, []).append(deployment)
+    environments: dict[str, Environment] = {}
+    live: dict[str, tuple[Live, ...]] = {}
+    for instance in instances:
+        kind = instance.environment.kind
+        environments[kind] = instance.environment
+        mine = current.get(instance.pk, [])
+        latest = next((deployment for deployment in mine if deployment.is_latest), None)
+        active = tuple(deployment for deployment in mine if deployment.is_active)
+        live[kind] = (*live.get(kind, ()), Live(instance.service.name, instance, latest, active))
+    return environments, live
+
+
+def _runs(project: Project) -> tuple[MigrationRun, ...]:
+    return tuple(
+        MigrationRun.objects.filter(environment__project=project, environment__kind="staging")
+        .select_related("environment", "requested_by")
+        .defer("log")
+        .order_by(F("created_at").desc())[:10]
+    )

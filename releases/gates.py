@@ -1,0 +1,449 @@
+"""The rules a release must satisfy: pure functions `Facts -> Result`, three-valued, never green on what is unknown.
+
+A rule answers `pass` only from rows that are fresh and that say so in words it knows. What is missing, stale,
+skipped, unreadable or new to us is `pending` or `fail`; what no machine can see is `attest`: a person signs for it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.conf import settings
+
+from releases.facts import Facts, Live
+from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Release, ReleaseStatus, StepName, StepStatus
+
+PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
+
+# Railway's words (schema: DeploymentStatus). A sleeping service wakes on a request; all unknown words are not live.
+SERVING = {"SUCCESS", "SLEEPING"}
+UNDER_WAY = {"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"}
+GREEN_CHECKS = {"success"}
+RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a gate says: its state, one sentence for people, its evidence line by line, and how old that is."""
+
+    state: str
+    sentence: str
+    evidence: tuple[tuple[str, str], ...] = ()
+    seen_at: datetime | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.state == PASS
+
+
+Gate = Callable[[Facts], Result]
+
+
+def staging_healthy(facts: Facts) -> Result:
+    """Every service of staging serves the candidate."""
+    return _all_live(facts, "staging", facts.release.candidate, "the candidate")
+
+
+def production_live(facts: Facts) -> Result:
+    """Every service of production serves the merge commit."""
+    if not facts.release.merge_commit:
+        return Result(PENDING, "The release is not merged yet.")
+    return _all_live(facts, "production", facts.release.merge_commit, "the merge commit")
+
+
+def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
+    stale = _stale(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
+    if stale:
+        return stale
+    services = facts.live.get(kind, ())
+    if not services:
+        return Result(FAIL, f"No service was found in {kind}; see the project's configuration and Railway.")
+    judged = [liveness(live, commit) for live in services]
+    evidence = tuple((live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True))
+    seen_at = min(live.instance.seen_at for live in services)
+    for state in (FAIL, PENDING):
+        wrong = [f"{live.service} {said}" for live, (its, said) in zip(services, judged, strict=True) if its == state]
+        if wrong:
+            return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
+    names = _and(live.service for live in services)
+    return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
+
+
+def liveness(live: Live, commit: str) -> tuple[str, str]:
+    """State and words for one service: does it serve exactly `commit`, and is nothing else on its way?"""
+    latest = live.latest
+    if latest is None:
+        return FAIL, "has no deployment"
+    if latest.commit != commit:
+        serving = next((one.commit for one in live.active if one.status in SERVING), "")
+        if latest.status in UNDER_WAY:
+            return PENDING, f"is deploying {latest.commit[:7] or 'an unknown commit'}"
+        return FAIL, f"serves {serving[:7] or 'no known commit'}, not {commit[:7]}"
+    if latest.status in UNDER_WAY:
+        return PENDING, f"is deploying {commit[:7]} ({latest.status.lower()})"
+    if latest.status == "NEEDS_APPROVAL":
+        return PENDING, f"waits for an approval on Railway to deploy {commit[:7]}"
+    if latest.status not in SERVING:
+        return (
+            FAIL,
+            f"is not live at {commit[:7]} ({latest.status.lower().replace('_', ' ') or 'status unknown'})",
+        )
+    if latest.status == "SUCCESS" and latest.stopped:
+        return FAIL, f"is stopped at {commit[:7]}"
+    if not latest.is_active:
+        return PENDING, f"has deployed {commit[:7]}, but Railway does not list it as active yet"
+    return PASS, f"live at {commit[:7]}"
+
+
+def promotion_open(facts: Facts) -> Result:
+    """The promotion pull request is open, at the candidate, and can be merged."""
+    release, pull = facts.release, facts.promotion_pull
+    stale = _stale(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    if release.pull_number is None or pull is None:
+        return Result(PENDING, "The promotion pull request is being opened.")
+    evidence = (("pull request", f"#{pull.number}"), ("state", pull.state), ("head", pull.head_sha[:7]))
+    if pull.state == "merged":
+        return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
+    if pull.state != "open":
+        return Result(
+            FAIL, f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.", evidence
+        )
+    if pull.seen_at < facts.fresh_since:
+        return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", evidence, pull.seen_at)
+    if pull.draft:
+        return Result(FAIL, f"Pull request #{pull.number} is a draft; mark it ready for review.", evidence)
+    if pull.head_sha != release.candidate:
+        moved = f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
+        return Result(PENDING, moved, evidence, pull.seen_at)
+    if pull.mergeable == "conflicting":
+        conflict = f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
+        return Result(FAIL, conflict, evidence, pull.seen_at)
+    if pull.mergeable != "mergeable":
+        return Result(PENDING, f"GitHub is still working out whether #{pull.number} merges cleanly.", evidence)
+    return Result(PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at)
+
+
+def ci_green(facts: Facts) -> Result:
+    """Every required check on the candidate succeeded, and none of the others failed."""
+    stale = _stale(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    pull = facts.promotion_pull
+    if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
+        return Result(PENDING, "The candidate's checks have not been read yet.")
+    if pull.checks is None:
+        return Result(PENDING, "The checks cannot be read with this token; see Connections.")
+    if facts.required_contexts is None:
+        return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
+    return _judge_checks(pull.checks, facts.required_contexts, pull.seen_at)
+
+
+def _judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetime) -> Result:
+    states: dict[str, str] = {}
+    for check in checks:
+        name, word = str(check.get("name", "")), str(check.get("state", "")).lower()
+        if name == settings.STATUS_CONTEXT:
+            continue
+        # Several runs of one name: the worst of them counts.
+        states[name] = max(states.get(name, ""), word, key=_badness)
+    evidence = tuple((name, word or "pending") for name, word in sorted(states.items()))
+    missing = [name for name in required if name not in states]
+    unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]
+    failed = [name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}]
+    running = [name for name, word in states.items() if word in RUNNING_CHECKS]
+    if failed:
+        said = _and(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
+        return Result(FAIL, f"Not green: {said}.", evidence, seen_at)
+    if missing:
+        return Result(PENDING, f"Required but not reported yet: {_and(missing)}.", evidence, seen_at)
+    if running:
+        return Result(PENDING, f"Still running: {_and(running)}.", evidence, seen_at)
+    if not states:
+        return Result(PENDING, "No check has reported on the candidate, so nothing says that it is green.")
+    return Result(PASS, f"{_and(states)} passed; {len(required)} required.", evidence, seen_at)
+
+
+def _badness(word: str) -> int:
+    return 0 if word in GREEN_CHECKS else 1 if word in RUNNING_CHECKS else 2
+
+
+def migrations_ready(facts: Facts) -> Result:
+    """The release brings no migrations, or staging has run exactly these files and was observed long enough."""
+    release = facts.release
+    if release.migrations_problem:
+        return Result(FAIL, release.migrations_problem)
+    if not facts.project.alembic:
+        return Result(PASS, "The project has no Alembic migrations.")
+    if not release.migrations:
+        return Result(PASS, "This release brings no migrations.")
+    files = tuple((revision["id"], revision["sha256"][:12]) for revision in release.migrations)
+    count = f"{len(release.migrations)} migration{'s' if len(release.migrations) > 1 else ''}"
+    open_run = next((run for run in facts.runs if run.is_open), None)
+    if open_run:
+        return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
+    run = facts.staging_run()
+    if run is None or run.finished_at is None:
+        last = facts.runs[0] if facts.runs else None
+        if last and last.status != "succeeded" and last.commit == release.candidate:
+            return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
+        return Result(PENDING, f"{count} wait to be applied in staging.", files)
+    staging = facts.environments.get("staging")
+    if staging is None or staging.revisions is None:
+        return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
+    if sorted(staging.revisions) != sorted(release.heads):
+        now_at = ", ".join(staging.revisions) or "nothing"
+        return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
+    soaked, needed = facts.now - run.finished_at, timedelta(minutes=facts.project.soak_minutes)
+    if soaked < needed:
+        minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
+        return Result(PENDING, f"Staging has soaked {minutes}.", files, run.finished_at)
+    return Result(PASS, f"{count} applied in staging, same files, soaked.", files, run.finished_at)
+
+
+def environments_coherent(facts: Facts) -> Result:
+    """Nothing is open among the findings about staging and production; what cannot be seen needs a signature."""
+    stale = _stale(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
+    if stale:
+        return stale
+    evidence = tuple((finding.subject, finding.sentence) for finding in facts.findings)
+    wrong = [finding for finding in facts.findings if not finding.attestable]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
+    if facts.findings:
+        said = f"{facts.findings[0].sentence} A person must say that it is right."
+        return Result(ATTEST, said, evidence, facts.railway_seen_at)
+    return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)
+
+
+def approved(facts: Facts) -> Result:
+    """Enough people, none of whom cut the release, signed exactly this content."""
+    needed = facts.project.required_approvals
+    content = content_digest(facts.release)
+    given = [one for one in facts.approvals if one.content == content and one.user.is_active]
+    counted = [one for one in given if one.user_id != facts.release.cut_by_id]
+    evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
+    if len(counted) >= needed:
+        said = f"Approved by {_and(str(one.user) for one in counted)}." if counted else "No approval is required."
+        return Result(PASS, said, evidence)
+    missing = needed - len(counted)
+    return Result(PENDING, f"{missing} approval{'s' if missing > 1 else ''} missing.", evidence)
+
+
+def not_frozen(facts: Facts) -> Result:
+    """No freeze is in force."""
+    if facts.freeze:
+        return Result(FAIL, f"Promotions are frozen: {facts.freeze}")
+    return Result(PASS, "Promotions are not frozen.")
+
+
+def production_at_head(facts: Facts) -> Result:
+    """Production's database reports exactly the release's heads."""
+    if not facts.project.alembic:
+        return Result(PASS, "The project has no Alembic migrations.")
+    if not facts.release.merge_commit:
+        return Result(PENDING, "The release is not merged yet.")
+    production = facts.environments.get("production")
+    if production is None or production.revisions is None or production.revisions_at is None:
+        problem = production.revisions_problem if production else ""
+        return Result(PENDING, problem or "Production's database has not been read yet.")
+    if production.revisions_at < facts.release.candidate_at:
+        return Result(PENDING, "Production's database was last read before this release.", (), production.revisions_at)
+    now_at = ", ".join(production.revisions) or "nothing"
+    if sorted(production.revisions) != sorted(facts.release.heads):
+        wanted = ", ".join(facts.release.heads)
+        return Result(FAIL, f"Production's database is at {now_at}, not at {wanted}.", (), production.revisions_at)
+    return Result(PASS, f"Production's database is at {now_at}.", (), production.revisions_at)
+
+
+def smoke_green(facts: Facts) -> Result:
+    """The promotion's smoke tests were all answered properly."""
+    step = _step(facts, StepName.SMOKE)
+    if step is None or step.status in (StepStatus.PENDING, StepStatus.ACTIVE):
+        return Result(PENDING, "The smoke tests have not run yet.")
+    evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in step.evidence)
+    if step.status == StepStatus.DONE:
+        return Result(PASS, step.sentence, evidence, step.finished_at)
+    # A skipped smoke test is not a green one: a person looks, and signs.
+    state = ATTEST if step.status == StepStatus.SKIPPED else FAIL
+    return Result(state, step.sentence, evidence, step.finished_at)
+
+
+def staging_equals_main(facts: Facts) -> Result:
+    """Both long-lived branches are at the same commit, or were when this release was synchronised."""
+    step = _step(facts, StepName.SYNC_STAGING)
+    if step is not None and step.status == StepStatus.DONE:
+        return Result(PASS, step.sentence, (), step.finished_at)
+    stale = _stale(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    names = f"{facts.project.staging_branch} and {facts.project.production_branch}"
+    if not facts.release.merge_commit:
+        return Result(PENDING, "The release is not merged yet.")
+    if facts.staging_head and facts.staging_head == facts.production_head:
+        return Result(PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at)
+    state = FAIL if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED) else PENDING
+    return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
+
+
+GATES: dict[str, Gate] = {
+    "staging_healthy": staging_healthy,
+    "promotion_open": promotion_open,
+    "ci_green": ci_green,
+    "migrations_ready": migrations_ready,
+    "environments_coherent": environments_coherent,
+    "production_live": production_live,
+    "production_at_head": production_at_head,
+    "smoke_green": smoke_green,
+    "staging_equals_main": staging_equals_main,
+}
+# Asked before every promotion, also when the checklist does not name them.
+ALWAYS: dict[str, Gate] = {
+    "promotion_open": promotion_open,
+    "ci_green": ci_green,
+    "migrations_ready": migrations_ready,
+    "approved": approved,
+    "not_frozen": not_frozen,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A checklist item, or an always-asked gate without one, as it stands now."""
+
+    item: ChecklistItem | None
+    gate: str
+    text: str
+    result: Result
+
+    @property
+    def done(self) -> bool:
+        return self.result.passed
+
+
+def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
+    """The checklist of one phase with what each line says now, and the always-asked gates it does not name."""
+    shown = [item for item in facts.items if item.phase == phase and _counts(item, facts)]
+    if phase == Phase.BEFORE and facts.release.merge_commit and facts.promotion:
+        return _as_promoted(shown, facts.promotion)
+    listed = tuple(Line(item, item.gate, item.text, _item_result(item, facts)) for item in shown)
+    if phase != Phase.BEFORE:
+        return listed
+    named = {item.gate for item in shown}
+    rest = {name: gate for name, gate in ALWAYS.items() if name not in named}
+    # Rules that ask nothing of this release stay out of sight.
+    extra = [(name, gate(facts)) for name, gate in rest.items()]
+    return listed + tuple(
+        Line(None, name, name.replace("_", " ").capitalize(), result)
+        for name, result in extra
+        if not result.passed or (name == "approved" and facts.project.required_approvals)
+    )
+
+
+def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
+    """What the lines said when the promotion was started: after the merge they are history, not rules."""
+    by_text = {item.text: item for item in shown}
+    return tuple(
+        Line(
+            by_text.get(one["text"]),
+            "",
+            one["text"],
+            Result(one["state"], one["sentence"], (), promotion.created_at),
+        )
+        for one in promotion.gates
+    )
+
+
+def _counts(item: ChecklistItem, facts: Facts) -> bool:
+    return item.condition == "always" or bool(facts.release.migrations or facts.release.migrations_problem)
+
+
+def _item_result(item: ChecklistItem, facts: Facts) -> Result:
+    if not item.gate:
+        return _tick_result(item, facts, Result(PENDING, "Waits for a person's tick."))
+    gate = GATES.get(item.gate)
+    if gate is None:
+        return Result(FAIL, f"The checklist names a gate that does not exist: {item.gate}.")
+    result = gate(facts)
+    return _tick_result(item, facts, result) if result.state == ATTEST else result
+
+
+def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result:
+    if not item.is_ticked or item.ticked_candidate != facts.release.candidate:
+        return otherwise
+    said = f"{item.ticked_by}: “{item.note}”" if item.note else f"{item.ticked_by}"
+    return Result(PASS, said, otherwise.evidence, item.ticked_at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The whole of a release now: both halves of the checklist and the verdict."""
+
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
+
+    @property
+    def missing(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.before if not line.done)
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+    @property
+    def verified(self) -> bool:
+        return all(line.done for line in self.after)
+
+
+def stand(facts: Facts) -> Standing:
+    """Where `facts.release` stands."""
+    return Standing(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
+
+
+def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
+    """State and sentence of the commit status for the candidate (GitHub: pending, failure, success)."""
+    release = facts.release
+    if release.status == ReleaseStatus.ABANDONED:
+        return "failure", f"Release {release.name} was abandoned."
+    if release.merge_commit:
+        return "success", f"Release {release.name} was promoted."
+    failing = [line for line in standing.missing if line.result.state == FAIL]
+    if failing:
+        return "failure", failing[0].result.sentence
+    if standing.missing:
+        count = len(standing.missing)
+        things = "1 thing stands" if count == 1 else f"{count} things stand"
+        return (
+            "pending",
+            f"{things} between release {release.name} and production: {standing.missing[0].text}.",
+        )
+    return "success", f"Release {release.name} is ready."
+
+
+def content_digest(release: Release) -> str:
+    """What an approval is bound to: the candidate commit and every new revision file, hex SHA-256."""
+    lines_ = [release.candidate, *(f"{one['id']}={one['sha256']}" for one in release.migrations)]
+    return sha256("\n".join(lines_).encode()).hexdigest()
+
+
+def _step(facts: Facts, name: str) -> PromotionStep | None:
+    return next((step for step in facts.steps if step.name == name), None)
+
+
+def _stale(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
+    """The `pending` answer when what we know of `source` is missing or too old to prove anything."""
+    if seen_at is None:
+        return Result(PENDING, problem or f"{source} has not been read yet.")
+    if seen_at < facts.fresh_since:
+        minutes = int((facts.now - seen_at).total_seconds() // 60)
+        return Result(PENDING, problem or f"{source} was last read {minutes} min ago.", (), seen_at)
+    return None
+
+
+def _and(names: Iterable[str]) -> str:
+    """“a”, “a and b”, “a, b and c”."""
+    listed = list(names)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)

@@ -1,0 +1,197 @@
+"""The background work of releases: keeping the mirror of GitHub fresh, keeping releases up, promoting them."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from environments.git import GitError
+from environments.github import GitHub
+from portal.http import ApiError
+
+from environments import sync as environment_sync
+from environments.mirrors import mirror_of
+from environments.models import Branch
+from portal import audit
+from portal.jobs import Again, Ended, JobStatus, Outcome
+from releases import gates, promotion, sync
+from releases.facts import facts_of
+from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
+
+LOOK_SECONDS = 3.0
+
+
+def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
+    """One reading of the repository; trouble is noted once and the next look comes as usual."""
+    project = job.project
+    try:
+        overview = GitHub(project.repository).overview(
+            staging=project.staging_branch, production=project.production_branch
+        )
+    except ApiError as error:
+        environment_sync.note_problem(job, str(error), "GitHub", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    missing = [
+        name
+        for name, head in (
+            (project.staging_branch, overview.staging_head),
+            (project.production_branch, overview.production_head),
+        )
+        if not head
+    ]
+    problem = f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
+    environment_sync.note_problem(job, problem, "GitHub", now=now)
+    sync.apply(project, overview, now=now)
+    return Again(settings.SYNC_SECONDS, "In step with GitHub.")
+
+
+def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
+    """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
+    release = Release.objects.select_related("project").get(pk=job.release_id)
+    try:
+        for need in (_follow_candidate, _collect, _open_pull, _watch_pull, _publish, _close):
+            outcome = need(job, release, now)
+            if outcome is not None:
+                return outcome
+    except (ApiError, GitError) as error:
+        _note(job, str(error), release, now)
+        return Again(getattr(error, "retry_after", None) or 10, str(error))
+    _note(job, "", release, now)
+    return Again(LOOK_SECONDS, "Up to date.")
+
+
+def _note(job: Upkeep, problem: str, release: Release, now: datetime) -> None:
+    if job.problem == problem:
+        return
+    with transaction.atomic():
+        Upkeep.objects.filter(pk=job.pk).update(problem=problem)
+        if problem:
+            audit.record(
+                "release.upkeep_failed",
+                actor=None,
+                subject=release,
+                outcome="failed",
+                sentence=problem,
+                now=now,
+            )
+
+
+def _follow_candidate(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    if release.status != ReleaseStatus.OPEN:
+        return None
+    project = release.project
+    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    head, base = heads.get(project.staging_branch), heads.get(project.production_branch)
+    if not head or not base:
+        return None
+    return Again(0) if sync.move_candidate(release, head, base, now=now) else None
+
+
+def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    if not release.is_in_preparation or release.collected == release.candidate:
+        return None
+    sync.collect(release, mirror_of(release.project), now=now)
+    return Again(0)
+
+
+def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Finds the promotion pull request, or opens it. Only one can be open for the two branches."""
+    if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
+        return None
+    project, github = release.project, GitHub(release.project.repository)
+    pull = github.find_pull(head=project.staging_branch, base=project.production_branch)
+    word = "found"
+    if pull is None:
+        word = "opened"
+        body = f"{release.notes}\n\nRelease {release.name}: {settings.PORTAL_URL}/releases/{release.pk}/"
+        pull = github.open_pull(
+            head=project.staging_branch,
+            base=project.production_branch,
+            title=f"Release {release.name}",
+            body=body,
+        )
+    with transaction.atomic():
+        sync.keep_pull(project, pull, now=now)
+        Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
+        GitHubSync.objects.filter(project=project).update(wake_at=now)
+        said = f"Promotion pull request #{pull.number} {word}."
+        audit.record(
+            "release.pull_opened",
+            actor=None,
+            subject=release,
+            sentence=said,
+            data={"number": pull.number},
+            now=now,
+        )
+    return Again(0)
+
+
+def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Reads the pull request by itself when the newest reading of open ones no longer held it."""
+    if not release.is_in_preparation or release.pull_number is None:
+        return None
+    row = PullRequest.objects.filter(project=release.project, number=release.pull_number).first()
+    synced_at = release.project.github_sync.synced_at
+    if row is None or row.state != "open" or synced_at is None or row.seen_at >= synced_at:
+        return None
+    sync.keep_pull(release.project, GitHub(release.project.repository).pull(release.pull_number), now=now)
+    return Again(0)
+
+
+def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Posts the verdict on the candidate when it is not what GitHub was last told."""
+    if release.status == ReleaseStatus.PROMOTING:
+        return None  # the merge step sees to it
+    facts = facts_of(release.pk, now=now)
+    state, sentence = gates.verdict(facts, gates.stand(facts))
+    sentence = sentence[:140]
+    if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence):
+        return None
+    publish(job, release, state, sentence, now=now)
+    return Again(0)
+
+
+def publish(job: Upkeep, release: Release, state: str, sentence: str, *, now: datetime) -> None:
+    """Tells GitHub the verdict unless it says so already, and remembers what it was told."""
+    github = GitHub(release.project.repository)
+    known = github.status(release.candidate, settings.STATUS_CONTEXT)
+    if known is None or (known.state, known.description) != (state, sentence):
+        github.set_status(
+            release.candidate,
+            context=settings.STATUS_CONTEXT,
+            state=state,
+            description=sentence,
+            target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
+        )
+    with transaction.atomic():
+        Upkeep.objects.filter(pk=job.pk).update(
+            verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
+        )
+        data = {"sha": release.candidate, "state": state}
+        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)
+
+
+def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Ends the upkeep with the release; a verified release is done when everything after promotion is green."""
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED):
+        return Ended(JobStatus.SUCCEEDED, "The release has ended.")
+    if release.status != ReleaseStatus.VERIFYING:
+        return None
+    facts = facts_of(release.pk, now=now)
+    if not gates.stand(facts).verified:
+        return None
+    with transaction.atomic():
+        fresh = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+        fresh.move_to(ReleaseStatus.DONE, now=now)
+        audit.record(
+            "release.done",
+            actor=None,
+            subject=fresh,
+            sentence="Everything after promotion is green.",
+            now=now,
+        )
+    return Again(0)
+
+
+def promote(job: Promotion, *, now: datetime) -> Outcome:
+    """One look of the promotion's current step; see `releases.promotion`."""
+    return promotion.advance(job, now=now)

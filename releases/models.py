@@ -1,0 +1,369 @@
+"""What is shipped: pull requests and checks as seen on GitHub, releases, their checklists and promotions."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from environments.models import COMMIT, Project
+from portal import audit
+from portal.jobs import OPEN, Ended, Job, JobStatus
+
+
+class PullRequest(models.Model):
+    """A pull request as last seen on GitHub."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_requests")
+    number = models.PositiveIntegerField()
+    title = models.CharField(max_length=300)
+    author = models.CharField(max_length=100, blank=True, default="")
+    url = models.CharField(max_length=500, blank=True, default="")
+    state = models.CharField(max_length=20, default="open", help_text="open, merged or closed")
+    draft = models.BooleanField(default=False)
+    base = models.CharField(max_length=250)
+    head = models.CharField(max_length=250)
+    head_sha = models.CharField(**COMMIT)
+    mergeable = models.CharField(max_length=20, blank=True, default="", help_text="GitHub's word, lower case.")
+    review_decision = models.CharField(max_length=30, blank=True, default="")
+    checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
+    updated_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pull_request_once")]
+        indexes = [models.Index(fields=["project", "state", "base"])]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.title}"
+
+
+class GitHubSync(Job):
+    """Keeps one project's mirror of GitHub fresh; never ends."""
+
+    step_function = "releases.jobs.sync_github"
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
+    synced_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"GitHub of {self.project}"
+
+
+class Phase(models.TextChoices):
+    """When a checklist item is due."""
+
+    BEFORE = "before", "before promotion"
+    AFTER = "after", "after promotion"
+
+
+class Condition(models.TextChoices):
+    """For which releases a checklist item counts."""
+
+    ALWAYS = "always", "always"
+    MIGRATIONS = "migrations", "only with migrations"
+
+
+class ItemText(models.Model):
+    """What a checklist item says, in a template and copied into a release."""
+
+    position = models.PositiveSmallIntegerField(default=0)
+    text = models.CharField(max_length=300)
+    link = models.CharField(max_length=500, blank=True, default="", help_text="A page to look at; may be empty.")
+    gate = models.CharField(max_length=40, blank=True, default="", help_text="Empty: a person ticks it.")
+    phase = models.CharField(max_length=10, choices=Phase, default=Phase.BEFORE)
+    condition = models.CharField(max_length=12, choices=Condition, default=Condition.ALWAYS)
+
+    class Meta:
+        abstract = True
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ChecklistTemplate(models.Model):
+    """The checklist that new releases copy: a project's own, or the one without a project."""
+
+    name = models.CharField(max_length=100, unique=True)
+    project = models.OneToOneField(
+        Project,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="checklist_template",
+        help_text="Empty: default.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(models.F("project"), nulls_distinct=False, name="checklist_template_one_default")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChecklistTemplateItem(ItemText):
+    """One line of a template."""
+
+    template = models.ForeignKey(ChecklistTemplate, models.CASCADE, related_name="items")
+
+
+class ReleaseStatus(models.TextChoices):
+    """Where a release stands. `verifying`: production runs it, items after promotion remain."""
+
+    OPEN = "open", "preparing"
+    PROMOTING = "promoting", "promoting"
+    VERIFYING = "verifying", "verifying in production"
+    DONE = "done", "done"
+    ABANDONED = "abandoned", "abandoned"
+
+
+class IllegalMove(Exception):
+    """The status was not what the move needs: somebody else was quicker, or the move is not allowed."""
+
+
+class Release(models.Model):
+    """A frozen set of commits to ship, with its candidate commit."""
+
+    MOVES: ClassVar[dict[str, tuple[str, ...]]] = {
+        ReleaseStatus.OPEN: (ReleaseStatus.PROMOTING, ReleaseStatus.ABANDONED),
+        ReleaseStatus.PROMOTING: (ReleaseStatus.OPEN, ReleaseStatus.VERIFYING, ReleaseStatus.ABANDONED),
+        ReleaseStatus.VERIFYING: (ReleaseStatus.DONE,),
+        ReleaseStatus.DONE: (),
+        ReleaseStatus.ABANDONED: (),
+    }
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="releases")
+    name = models.CharField(max_length=40)
+    status = models.CharField(max_length=12, choices=ReleaseStatus, default=ReleaseStatus.OPEN)
+    candidate = models.CharField(max_length=64)
+    base = models.CharField(max_length=64, help_text="Production's branch head when the candidate was pinned.")
+    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="The promotion pull request.")
+    commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
+    commit_count = models.PositiveIntegerField(default=0)
+    pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")
+    migrations = models.JSONField(default=list, help_text="New revisions in order: id, path, sha256, message.")
+    heads = models.JSONField(default=list, help_text="Alembic heads at the candidate.")
+    migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
+    notes = models.TextField(blank=True, default="")
+    merge_commit = models.CharField(**COMMIT)
+    moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")
+    cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    cut_at = models.DateTimeField(default=timezone.now)
+    candidate_at = models.DateTimeField(default=timezone.now)
+    collected = models.CharField(help_text="The candidate whose commits and migrations are listed.", **COMMIT)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-cut_at"]
+        permissions = [
+            ("cut_release", "Can cut a release"),
+            ("tick_checklistitem", "Can tick checklist items"),
+            ("promote_release", "Can promote a release"),
+            ("approve_release", "Can approve a release"),
+            ("abandon_release", "Can abandon a release"),
+            ("repair_release", "Can retry, skip or abandon a failed step"),
+            ("freeze_project", "Can freeze and unfreeze promotions"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="release_name_once"),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(status__in=["open", "promoting"]),
+                name="release_one_in_preparation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    @property
+    def is_in_preparation(self) -> bool:
+        return self.status in (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING)
+
+    def move_to(self, status: str, *, now: datetime) -> None:
+        """Changes the status along `MOVES`, only if the row still has the one this object saw.
+
+        Raises `IllegalMove`. The caller records the audit event in the same transaction.
+        """
+        if status not in self.MOVES[self.status]:
+            raise IllegalMove(f"A release that is {self.get_status_display()} cannot become {status}.")
+        ended = now if status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED) else None
+        if not Release.objects.filter(pk=self.pk, status=self.status).update(status=status, ended_at=ended):
+            raise IllegalMove("The release changed in the meantime; look again.")
+        self.status, self.ended_at = status, ended
+
+
+class ChecklistItem(ItemText):
+    """A line of a release's checklist: ticked by a person for one candidate, or decided by a gate."""
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="items")
+    ticked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    ticked_at = models.DateTimeField(null=True, blank=True)
+    ticked_candidate = models.CharField(**COMMIT)
+    note = models.TextField(blank=True, default="", max_length=2000)
+    lapsed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(ItemText.Meta):
+        abstract = False
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ticked_at=None, ticked_by=None) | Q(ticked_at__isnull=False, ticked_by__isnull=False),
+                name="checklist_item_tick_has_a_person",
+            )
+        ]
+
+    @property
+    def is_ticked(self) -> bool:
+        return self.ticked_at is not None and self.lapsed_at is None
+
+
+class Approval(models.Model):
+    """A second person's signature under one candidate and its exact migrations."""
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    candidate = models.CharField(max_length=64)
+    content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
+    comment = models.TextField(blank=True, default="")
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["release", "user", "content"], name="approval_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.candidate[:7]}"
+
+
+class Freeze(models.Model):
+    """Refuses promotions of a project until it is lifted."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="freezes")
+    reason = models.CharField(max_length=300)
+    started_at = models.DateTimeField(default=timezone.now)
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project"], condition=Q(lifted_at=None), name="freeze_one_open")]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class Upkeep(Job):
+    """Keeps a release in step with the world until it ends.
+
+    It collects commits and migrations, opens the promotion pull request, notices when the candidate moves, keeps
+    the commit status on the candidate equal to what the gates say, and closes the release when all is verified.
+    """
+
+    step_function = "releases.jobs.keep_up"
+
+    release = models.OneToOneField(Release, models.CASCADE, related_name="upkeep")
+    verdict_sha = models.CharField(**COMMIT)
+    verdict_state = models.CharField(max_length=10, blank=True, default="")
+    verdict_sentence = models.CharField(max_length=140, blank=True, default="")
+    verdict_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"upkeep of {self.release_id}"
+
+
+class Promotion(Job):
+    """Our intent to move a release into production, step by step."""
+
+    step_function = "releases.jobs.promote"
+
+    release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release"],
+                condition=Q(status__in=[*OPEN, JobStatus.FAILED, JobStatus.NEEDS_PERSON]),
+                name="promotion_one_unfinished",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"promotion of {self.release}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.release.audit_scope
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "promotion.ended",
+            actor=None,
+            subject=self.release,
+            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
+            sentence=outcome.sentence,
+            data={"status": outcome.status, "candidate": self.release.candidate},
+            now=now,
+        )
+
+
+class StepName(models.TextChoices):
+    """The steps of a promotion; the project's order of deploy and migrate decides how they follow."""
+
+    MERGE = "merge", "Merge"
+    DEPLOY = "deploy", "Deploy"
+    MIGRATE = "migrate", "Migrate"
+    SMOKE = "smoke", "Smoke"
+    SYNC_STAGING = "sync_staging", "Sync staging"
+
+
+class StepStatus(models.TextChoices):
+    """Where a step stands."""
+
+    PENDING = "pending", "to come"
+    ACTIVE = "active", "active"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+    SKIPPED = "skipped", "skipped"
+
+
+class PromotionStep(models.Model):
+    """One re-entrant step of a promotion, with its history in the audit trail."""
+
+    promotion = models.ForeignKey(Promotion, models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=20, choices=StepName)
+    status = models.CharField(max_length=10, choices=StepStatus, default=StepStatus.PENDING)
+    looks = models.PositiveIntegerField(default=0, help_text="How often the step looked at the world.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    sentence = models.TextField(blank=True, default="", help_text="What happened, or what is awaited.")
+    world = models.TextField(blank=True, default="", help_text="What the world looks like now.")
+    evidence = models.JSONField(default=list)
+    deploy_wanted = models.JSONField(default=list, help_text="Services that a person asked to deploy explicitly.")
+    migration_run = models.ForeignKey(
+        "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["promotion", "name"], name="promotion_step_once")]
+
+    def __str__(self) -> str:
+        return self.get_name_display()

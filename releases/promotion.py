@@ -1,0 +1,403 @@
+"""The steps of a promotion. Each looks at the world first and does at most one outward write per look."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from environments.github import GitHub
+from environments.railway import Railway
+from environments.smoke import Probe, probe
+from portal.http import ApiError
+
+from environments import sync as environment_sync
+from environments.actions import start_migration
+from environments.models import DeployOrder, MigrationRun, Project, SmokeTest
+from portal import audit
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
+from releases import gates, sync
+from releases.facts import Facts, Live, facts_of
+from releases.models import (
+    GitHubSync,
+    Promotion,
+    PromotionStep,
+    Release,
+    ReleaseStatus,
+    StepName,
+    StepStatus,
+    Upkeep,
+)
+
+# How long a step puts up with GitHub or Railway not answering before a person is asked.
+PATIENCE = timedelta(minutes=15)
+SMOKE_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again after `seconds`; `sentence` says what is awaited."""
+
+    seconds: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step's effect is in the world. `merge_commit` is set by the merge step alone."""
+
+    sentence: str
+    evidence: tuple[dict[str, str], ...] = ()
+    merge_commit: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A person must decide: what happened, what the world looks like now, and whether that is known at all."""
+
+    sentence: str
+    world: str = ""
+    evidence: tuple[dict[str, str], ...] = ()
+    unknown: bool = False
+
+
+Look = Wait | Done | Stop
+Step = Callable[[PromotionStep, Facts], Look]
+
+
+def advance(job: Promotion, *, now: datetime) -> Outcome:
+    """Lets the current step look once, and writes down what it saw."""
+    step = (
+        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
+        .select_related("migration_run")
+        .order_by("position")
+        .first()
+    )
+    if step is None:
+        return _finish(job, now)
+    if step.started_at is None and not _begin(job, step, now):
+        return Again(0)
+    try:
+        look = STEPS[StepName(step.name)](step, facts_of(job.release_id, now=now))
+    except ApiError as error:
+        look = _trouble(step, error, now)
+    return _write_down(job, step, look)
+
+
+def _begin(job: Promotion, step: PromotionStep, now: datetime) -> bool:
+    with transaction.atomic():
+        if not holds(job):
+            return False
+        step.status, step.started_at, step.world = StepStatus.ACTIVE, now, ""
+        step.save(update_fields=["status", "started_at", "world"])
+        release = Release.objects.select_related("project").get(pk=job.release_id)
+        audit.record(
+            "step.started",
+            actor=None,
+            subject=release,
+            sentence=f"{step}.",
+            data={"step": step.name},
+            now=now,
+        )
+    return True
+
+
+def _trouble(step: PromotionStep, error: ApiError, now: datetime) -> Look:
+    """No believable answer: the next look finds out what happened. Refusals end the step at once."""
+    assert step.started_at is not None
+    if error.kind in ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"):
+        return Stop(error.sentence)
+    if now - step.started_at > PATIENCE:
+        unknown = error.kind in ("unknown_outcome", "malformed")
+        return Stop(error.sentence, "It is not known what the world looks like now.", unknown=unknown)
+    return Wait(max(error.retry_after or 0, 2), error.sentence)
+
+
+def _write_down(job: Promotion, step: PromotionStep, look: Look) -> Outcome:
+    now = timezone.now()
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        step.looks += 1
+        step.sentence = look.sentence
+        if isinstance(look, Wait):
+            step.save(update_fields=["looks", "sentence"])
+            return Again(look.seconds, look.sentence)
+        step.finished_at, step.evidence = now, list(look.evidence)
+        step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
+        step.world = look.world if isinstance(look, Stop) else ""
+        step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
+        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        if isinstance(look, Done) and look.merge_commit:
+            Release.objects.filter(pk=release.pk).update(merge_commit=look.merge_commit)
+        data = {"step": step.name, "evidence": step.evidence, "world": step.world}
+        word, outcome = ("done", "done") if isinstance(look, Done) else ("failed", "failed")
+        audit.record(
+            f"step.{word}", actor=None, subject=release, outcome=outcome, sentence=f"{step}: {look.sentence}",
+            data=data, now=now,
+        )  # fmt: skip
+    if isinstance(look, Stop):
+        status = JobStatus.NEEDS_PERSON if look.unknown else JobStatus.FAILED
+        return Ended(status, f"{step} stopped: {look.sentence}")
+    return Again(0, look.sentence)
+
+
+def _finish(job: Promotion, now: datetime) -> Outcome:
+    """All steps are behind us: production runs the release, and what remains is to look at it."""
+    with transaction.atomic():
+        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        if release.status == ReleaseStatus.PROMOTING:
+            release.move_to(ReleaseStatus.VERIFYING, now=now)
+            said = f"{release.name} is in production; the items after promotion are open."
+            audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
+    return Ended(JobStatus.SUCCEEDED, "All steps are done.")
+
+
+def merge(step: PromotionStep, facts: Facts) -> Look:
+    """Merges the promotion pull request, if it is still exactly what was promised."""
+    release, project = facts.release, facts.project
+    github = GitHub(project.repository)
+    if release.pull_number is None:
+        return Stop("The release has no promotion pull request.")
+    pull = github.pull(release.pull_number)
+    sync.keep_pull(project, pull, now=facts.now)
+    if pull.merged:
+        return _merged(pull, release)
+    world = f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+    if pull.state != "open":
+        return Stop(f"Pull request #{pull.number} was closed without merging.", world)
+    if pull.head_sha != release.candidate:
+        moved = f"Pull request #{pull.number} moved from {release.candidate[:7]} to {pull.head_sha[:7]}."
+        return Stop(f"{moved} Abandon this promotion, and the release takes up the new commits.", world)
+    refusal = _still_ready(step, facts)
+    if refusal:
+        return refusal
+    if pull.mergeable is False:
+        return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
+    if pull.mergeable is None:
+        return Wait(1, "GitHub is working out whether the pull request merges cleanly.")
+    status = github.status(release.candidate, settings.STATUS_CONTEXT)
+    if status is None or status.state != "success":
+        _publish_success(github, facts)
+        return Wait(0.2, "The verdict is on GitHub; merging next.")
+    try:
+        github.merge(pull.number, sha=release.candidate, title=f"Release {release.name} (#{pull.number})")
+    except ApiError as error:
+        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        return Wait(2, f"{error.sentence} Looking whether it was merged.")
+    return Wait(0, "Merged; reading the merge commit.")
+
+
+def _merged(pull: Any, release: Release) -> Look:
+    if pull.head_sha != release.candidate:
+        said = f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
+        return Stop(said, "Production's branch holds commits that nobody promised here.")
+    if not pull.merge_commit:
+        return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
+    evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
+    return Done(f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.", evidence, pull.merge_commit)
+
+
+def _still_ready(step: PromotionStep, facts: Facts) -> Look | None:
+    """The gates once more, just before the point of no return."""
+    missing = gates.stand(facts).missing
+    if not missing:
+        return None
+    line = missing[0]
+    if line.result.state == gates.FAIL:
+        return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
+    assert step.started_at is not None
+    if facts.now - step.started_at > PATIENCE:
+        return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
+    return Wait(2, f"{line.text}: {line.result.sentence}")
+
+
+def _publish_success(github: GitHub, facts: Facts) -> None:
+    release = facts.release
+    state, sentence = "success", f"Release {release.name} is ready."
+    github.set_status(
+        release.candidate, context=settings.STATUS_CONTEXT, state=state, description=sentence,
+        target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
+    )  # fmt: skip
+    with transaction.atomic():
+        Upkeep.objects.filter(release=release).update(
+            verdict_sha=release.candidate,
+            verdict_state=state,
+            verdict_sentence=sentence,
+            verdict_at=facts.now,
+        )
+        data = {"sha": release.candidate, "state": state}
+        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=facts.now)
+
+
+def deploy(step: PromotionStep, facts: Facts) -> Look:
+    """Waits until every service of production serves the merge commit, and names the one that does not."""
+    project, release = facts.project, facts.release
+    railway = Railway()
+    tree = railway.project(project.railway_project_id)
+    environment_sync.apply(project, tree, now=facts.now)
+    facts = facts_of(release.pk, now=facts.now)
+    result = gates.production_live(facts)
+    evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
+    if result.passed:
+        return Done(result.sentence, evidence)
+    services = facts.live.get("production", ())
+    if step.deploy_wanted and services:
+        return _deploy_next(step, facts, railway, services)
+    assert step.started_at is not None
+    waited = facts.now - step.started_at
+    broken = [live for live in services if _broken_at(live, release.merge_commit)]
+    late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
+    if broken or late or waited > timedelta(minutes=project.deploy_minutes):
+        world = "The merge is done and stays; production partly runs the release." if services else ""
+        return Stop(result.sentence, world, evidence)
+    return Wait(1, result.sentence)
+
+
+def _broken_at(live: Live, commit: str) -> bool:
+    latest = live.latest
+    return latest is not None and latest.commit == commit and latest.status in ("FAILED", "CRASHED", "SKIPPED")
+
+
+def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]) -> Look:
+    """Deploys the merge commit on the next service that a person asked for, unless it is on its way already."""
+    commit = facts.release.merge_commit
+    names = [live.service for live in services if live.service in step.deploy_wanted]
+    target = next((live for live in services if live.service in names), None)
+    step.deploy_wanted = names[1:]
+    if target is not None and not _on_its_way(target, commit, step):
+        # Written down before the call: a repeated look finds the deployment, not the wish.
+        railway.deploy_commit(target.instance.environment.railway_id, target.instance.service.railway_id, commit)
+    step.save(update_fields=["deploy_wanted"])
+    return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
+
+
+def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
+    latest = live.latest
+    if latest is None or latest.commit != commit or (_broken_at(live, commit) and not _newer(latest, step)):
+        return False
+    return True
+
+
+def _newer(deployment: Any, step: PromotionStep) -> bool:
+    return bool(deployment.created_at and step.started_at and deployment.created_at >= step.started_at)
+
+
+def migrate(step: PromotionStep, facts: Facts) -> Look:
+    """Brings production's database to the release's heads, through one migration run."""
+    project, release = facts.project, facts.release
+    if not project.alembic:
+        return Done("The project has no Alembic migrations.")
+    run = step.migration_run
+    if run is None:
+        return _start_run(step, facts)
+    if run.status in OPEN:
+        return Wait(0.5, run.sentence or "The migration is running.")
+    if run.status != JobStatus.SUCCEEDED:
+        world = _database_world(run)
+        return Stop(run.sentence, world, unknown=run.status == JobStatus.NEEDS_PERSON)
+    if sorted(run.after or []) != sorted(run.target):
+        return Stop(
+            "The run ended well, but the database reports another revision.",
+            _database_world(run),
+            unknown=True,
+        )
+    if not set(release.heads) <= {one["id"] for one in run.revisions}:
+        return Stop(f"The run's commit does not hold the release's heads {', '.join(release.heads)}.")
+    evidence = tuple({"label": one[0], "said": f"{one[1]:.2f} s"} for one in run.applied)
+    count = len(run.applied)
+    did = f"{count} revision{'s' if count != 1 else ''} applied" if count else "Nothing to apply"
+    return Done(f"{did}; production's database is at {', '.join(run.after or [])}.", evidence)
+
+
+def _start_run(step: PromotionStep, facts: Facts) -> Look:
+    production = facts.environments.get("production")
+    if production is None:
+        return Stop("There is no production environment on Railway.")
+    after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
+    commit = facts.release.merge_commit if after_merge else facts.release.candidate
+    if not after_merge and (refusal := _still_ready(step, facts)):
+        return refusal
+    with transaction.atomic():
+        step.migration_run = start_migration(
+            production, actor=None, commit=commit, reason=f"release {facts.release.name}"
+        )
+        step.save(update_fields=["migration_run"])
+    return Wait(0.5, "The migration is queued.")
+
+
+def _database_world(run: MigrationRun) -> str:
+    after = "an unknown revision" if run.after is None else ", ".join(run.after) or "no revision"
+    return f"Production's database is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
+
+
+def smoke(step: PromotionStep, facts: Facts) -> Look:
+    """Asks each configured page of production over HTTP."""
+    tests = list(SmokeTest.objects.filter(project=facts.project))
+    if not tests:
+        return Stop("No smoke test is configured for this project; add one, or skip this step with a reason.")
+    probes = [(test, _probe(test, facts)) for test in tests]
+    evidence = tuple(
+        {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
+        for test, one in probes
+    )
+    bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
+    if not bad:
+        return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
+    assert step.started_at is not None
+    said = f"{bad[0]['label']}: {bad[0]['said']}"
+    if facts.now - step.started_at < SMOKE_PATIENCE:
+        return Wait(2, said)
+    return Stop(said, "Production runs the release; these requests are not answered as expected.", evidence)
+
+
+def _probe(test: SmokeTest, facts: Facts) -> Probe | None:
+    live = next((one for one in facts.live.get("production", ()) if one.service == test.service), None)
+    if live is None or not live.instance.domains:
+        return None
+    commit = facts.release.merge_commit if test.expects_commit else None
+    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+
+
+def sync_staging(step: PromotionStep, facts: Facts) -> Look:
+    """Fast-forwards staging to main, never by force."""
+    project = facts.project
+    github = GitHub(project.repository)
+    staging, main = project.staging_branch, project.production_branch
+    compared = github.compare(staging, main)
+    if compared.status == "identical":
+        return _level(project, github, facts.now)
+    if compared.behind_by:
+        said = f"{staging} has {compared.behind_by} commits that {main} lacks, so it cannot be fast-forwarded."
+        advice = (
+            f"Production runs the release. Merge {main} into {staging} through a pull request, then skip this step."
+        )
+        return Stop(said, advice)
+    head = github.branch_head(main)
+    if head is None:
+        return Stop(f"{project.repository} has no branch {main}.")
+    try:
+        github.fast_forward(staging, head)
+    except ApiError as error:
+        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        return Wait(2, f"{error.sentence} Looking whether {staging} moved.")
+    return Wait(0, f"{staging} moved; reading it again.")
+
+
+def _level(project: Project, github: GitHub, now: datetime) -> Look:
+    head = github.branch_head(project.production_branch) or ""
+    GitHubSync.objects.filter(project=project).update(wake_at=now)
+    return Done(f"{project.staging_branch} equals {project.production_branch} at {head[:7]}.")
+
+
+STEPS: dict[StepName, Step] = {
+    StepName.MERGE: merge,
+    StepName.DEPLOY: deploy,
+    StepName.MIGRATE: migrate,
+    StepName.SMOKE: smoke,
+    StepName.SYNC_STAGING: sync_staging,
+}

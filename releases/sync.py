@@ -1,0 +1,251 @@
+"""GitHub's truth into our rows, and what a release collects from git."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from environments.git import Mirror
+from environments.github import MergedPull, Overview, Pull, PullState
+
+from environments.models import Branch, Project
+from environments.schema import revisions
+from portal import audit
+from releases.models import ChecklistItem, GitHubSync, Phase, PullRequest, Release, ReleaseStatus
+
+PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
+COMMITS_KEPT = 500
+
+
+@transaction.atomic
+def apply(project: Project, overview: Overview, *, now: datetime) -> None:
+    """Writes one reading of GitHub, in a fixed number of queries."""
+    GitHubSync.objects.select_for_update().get(project=project)
+    _branches(project, overview, now)
+    rows = [_open_row(project, pull, now) for pull in (*overview.open_pulls, *overview.promotions)]
+    rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
+    _upsert(rows)
+    if overview.complete:
+        # What was open and is in no list any more was closed.
+        gone = PullRequest.objects.filter(
+            project=project, state="open", base__in=[project.staging_branch, project.production_branch]
+        ).exclude(number__in=[row.number for row in rows])
+        gone.filter(base=project.staging_branch).update(state="closed", seen_at=now)
+    GitHubSync.objects.filter(project=project).update(synced_at=now)
+
+
+def _branches(project: Project, overview: Overview, now: datetime) -> None:
+    heads = {
+        project.staging_branch: overview.staging_head,
+        project.production_branch: overview.production_head,
+    }
+    contexts = overview.required_contexts if overview.rules_readable else {}
+    rows = [
+        Branch(
+            project=project,
+            name=name,
+            head=head or "",
+            required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
+            seen_at=now,
+        )
+        for name, head in heads.items()
+    ]
+    Branch.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["project", "name"],
+        update_fields=["head", "required_contexts", "seen_at"],
+    )
+
+
+def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
+    checks = None
+    if pull.checks is not None:
+        checks = [{"name": one.name, "state": one.state, "url": one.url or ""} for one in pull.checks]
+    return PullRequest(
+        project=project,
+        number=pull.number,
+        title=pull.title[:300],
+        author=(pull.author or "")[:100],
+        url=(pull.url or "")[:500],
+        state="open",
+        draft=bool(pull.draft),
+        base=pull.base_ref[:250],
+        head=pull.head_ref[:250],
+        head_sha=pull.head_sha,
+        mergeable=(pull.mergeable or "").lower()[:20],
+        review_decision=(pull.review_decision or "").lower()[:30],
+        checks=checks,
+        updated_at=pull.updated_at,
+        seen_at=now,
+    )
+
+
+def _merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest:
+    return PullRequest(
+        project=project,
+        number=pull.number,
+        title=pull.title[:300],
+        author=(pull.author or "")[:100],
+        url=(pull.url or "")[:500],
+        state="merged",
+        base=project.staging_branch,
+        head=(pull.head_ref or "")[:250],
+        head_sha=pull.head_sha or "",
+        updated_at=pull.updated_at,
+        seen_at=now,
+    )
+
+
+def _upsert(rows: Iterable[PullRequest]) -> None:
+    by_number = {row.number: row for row in rows}  # a repeated row within one reading: the later one
+    PullRequest.objects.bulk_create(
+        by_number.values(),
+        update_conflicts=True,
+        unique_fields=["project", "number"],
+        update_fields=[
+            "title",
+            "author",
+            "url",
+            "state",
+            "draft",
+            "base",
+            "head",
+            "head_sha",
+            "mergeable",
+            "review_decision",
+            "checks",
+            "updated_at",
+            "seen_at",
+        ],
+    )
+
+
+def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
+    """Writes one pull request that was read by itself; its checks stay as they were last seen for the same head."""
+    state = "merged" if pull.merged else pull.state
+    changes: dict[str, Any] = {
+        "title": pull.title[:300],
+        "url": pull.url[:500],
+        "state": state,
+        "base": pull.base_ref[:250],
+        "head": pull.head_ref[:250],
+        "head_sha": pull.head_sha,
+        "seen_at": now,
+    }
+    row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
+    if not created:
+        if row.head_sha != pull.head_sha:
+            changes |= {"checks": None, "mergeable": ""}
+        PullRequest.objects.filter(pk=row.pk).update(**changes)
+
+
+def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
+    """Reads from git what the candidate holds: commits, pull requests, new migrations. Raises `GitError`."""
+    project = release.project
+    mirror.fetch()
+    commits = mirror.commits(release.base, release.candidate)
+    change = _migrations(mirror, release)
+    with transaction.atomic():
+        fresh = Release.objects.select_for_update().get(pk=release.pk)
+        if fresh.candidate != release.candidate:
+            return  # it moved while we read; the next look collects the new one
+        fresh.commits = [
+            {
+                "sha": one.sha,
+                "title": one.title[:200],
+                "author": one.author[:100],
+                "at": one.authored_at.isoformat(),
+            }
+            for one in commits[:COMMITS_KEPT]
+        ]
+        fresh.commit_count = len(commits)
+        fresh.migrations = change["migrations"]
+        fresh.heads = change["heads"]
+        fresh.migrations_problem = change["problem"]
+        fresh.collected = release.candidate
+        fresh.save(
+            update_fields=[
+                "commits",
+                "commit_count",
+                "migrations",
+                "heads",
+                "migrations_problem",
+                "collected",
+            ]
+        )
+        pulls = _pulls_in(project, commits)
+        fresh.pull_requests.set(pulls)
+        said = f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)} migrations."
+        data = {
+            "candidate": fresh.candidate,
+            "migrations": fresh.migrations,
+            "problem": fresh.migrations_problem,
+        }
+        audit.record("release.collected", actor=None, subject=fresh, sentence=said, data=data, now=now)
+
+
+def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
+    """The pull requests into staging whose commits are among `commits`: by head commit, else by number in a title."""
+    shas, numbers = set(), set()
+    for commit in commits:
+        shas.add(commit.sha)
+        if found := PULL_NUMBER.search(commit.title):
+            numbers.add(int(found[1] or found[2]))
+    merged = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
+    return [row for row in merged if row.head_sha in shas or row.number in numbers]
+
+
+def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
+    """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
+    alembic = release.project.alembic
+    if not alembic:
+        return {"migrations": [], "heads": [], "problem": ""}
+    history = revisions.read(mirror, release.candidate, alembic)
+    change = revisions.compare(mirror, release.base, release.candidate, alembic)
+    new = {one.id for one in change.new}
+    ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
+    problem = next((one.sentence for one in history.problems), "")
+    if not problem and change.changed:
+        names = ", ".join(one.path for one in change.changed)
+        problem = f"Edited after it was shipped: {names}. Put it back, and write a new revision instead."
+    if not problem and change.deleted:
+        names = ", ".join(one.path for one in change.deleted)
+        main, staging = release.project.production_branch, release.project.staging_branch
+        problem = f"{main} has revisions that {staging} lacks: {names}. Merge {main} into {staging} first."
+    return {
+        "migrations": [
+            {"id": one.id, "path": one.path, "sha256": one.sha256, "message": one.message[:200]} for one in ordered
+        ],
+        "heads": list(history.heads),
+        "problem": problem,
+    }
+
+
+@transaction.atomic
+def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> bool:
+    """Pins the new head of staging; what people signed for the old one lapses, visibly. False: nothing to move."""
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
+        return False
+    old, same_content = release.candidate, release.candidate == head
+    lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
+    lapsed = [] if same_content else list(lapsing.values_list("text", flat=True))
+    if lapsed:
+        ChecklistItem.objects.filter(pk__in=list(lapsing.values_list("pk", flat=True))).update(lapsed_at=now)
+    moved = release.moved if same_content else {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
+    Release.objects.filter(pk=release.pk).update(
+        candidate=head,
+        base=base,
+        collected="",
+        moved=moved,
+        **({} if same_content else {"candidate_at": now}),
+    )
+    if same_content:
+        said = f"{release.project.production_branch} moved to {base[:7]}; the release is compared with it anew."
+    else:
+        said = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
+    data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
+    audit.record("release.candidate_moved", actor=None, subject=release, sentence=said, data=data, now=now)
+    return True
