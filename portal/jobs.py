@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.apps import apps
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -23,8 +24,8 @@ from portal.models import Heartbeat
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=20)
-RENEW_SECONDS = 5.0
+LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=15)
 MAX_DEATHS = 8
 
