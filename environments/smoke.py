@@ -18,7 +18,7 @@ _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 @dataclass(frozen=True)
 class Probe:
-    """`ok` True: as expected; False: it answered otherwise; None: it could not be asked, which is no verdict."""
+    """`ok` True: as expected; False: it answered otherwise; None: it could not be asked."""
 
     ok: bool | None
     status: int | None

@@ -85,10 +85,12 @@ class GitHub:
         try:
             item = self.transport.write(doing, "POST", f"{self.path}/pulls", content)
         except ApiError as error:
+            existing = None
             if error.status == 422 and "already exists" in error.detail.lower():
-                if existing := self.find_pull(head=head, base=base):
-                    return existing
-            raise
+                existing = self.find_pull(head=head, base=base)
+            if existing is None:
+                raise
+            return existing
         with _shaped(write=True):
             return answers.read_pull_state(item)
 

@@ -117,7 +117,7 @@ class Transport:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
     def graphql(self, doing: str, document: str, variables: dict[str, object]) -> dict[str, Any]:
-        """One query, tried once: the object with `data` and perhaps `errors`, both for the caller to judge."""
+        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller to judge."""
         body: dict[str, object] = {
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
@@ -249,7 +249,7 @@ class Transport:
         )
 
     def _wait(self, reply: Reply) -> float | None:
-        """Retry-After, else the reset time, else a minute (GitHub, "Best practices for using the REST API")."""
+        """Retry-After, else the reset time, else a minute (GitHub: Best practices for the REST API)."""
         asked = http.retry_after(reply.headers, self.clock())
         if asked is not None or reply.status >= 500:
             return asked
