@@ -10,4 +10,4 @@ from environments.models import Project
 def mirror_of(project: Project) -> Mirror:
     """The project's mirror; `fetch` it before relying on it. Raises `ApiError` for an unusable token."""
     url = project.git_url or f"{settings.GITHUB_GIT_URL}/{project.repository}.git"
-    return Mirror(settings.VAR_DIR / "mirrors" / f"{project.pk}.git", url, token=github_token())
+    return Mirror(settings.VAR_DIR / "mirrors" / f"{project.pk}.git", url, token=github_token(settings.GITHUB_API_URL))

@@ -168,7 +168,7 @@ class ServiceInstance(models.Model):
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
     domains = models.JSONField(default=list, blank=True)
-    seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
 
     class Meta:
         ordering = ["service__name"]

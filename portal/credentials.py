@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
 
+import github
 import github.Auth
 from django.conf import settings
 from github.Requester import Requester
@@ -145,3 +146,16 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
         given = settings.RAILWAY_API_TOKEN if token is None else token
         return checked_token(given, "RAILWAY_API_TOKEN", "Railway"), "bearer"
     return checked_token(settings.RAILWAY_TOKEN, "RAILWAY_TOKEN", "Railway"), "project"
+
+
+def github_token(api_url: str) -> str:
+    """The token with which git itself reads the repository: the plain one, or the App's present installation token.
+
+    Raises `ApiError` (unauthorized) for an unusable one.
+    """
+    auth = github_requester(api_url).auth
+    try:
+        return auth.token if auth else ""
+    except github.GithubException as error:
+        sentence = f"GitHub gave the App no installation token (HTTP {error.status}); see Connections."
+        raise ApiError("GitHub", "unauthorized", sentence, status=error.status) from error
