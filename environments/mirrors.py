@@ -1,10 +1,10 @@
 """The bare mirror clone of each project's repository, under VAR_DIR."""
 
 from django.conf import settings
-from portal.credentials import github_token
 
 from environments.git import Mirror
 from environments.models import Project
+from portal.credentials import github_token
 
 
 def mirror_of(project: Project) -> Mirror:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.db.models import Q
 
-from environments import coherence
+from environments import coherence, railway
 from environments.models import (
     Deployment,
     Environment,
@@ -18,7 +18,6 @@ from environments.models import (
     Service,
     ServiceInstance,
 )
-from environments import railway
 from environments.railway import ProjectTree
 from portal import audit
 
@@ -93,7 +92,8 @@ def _instances(
     tree: ProjectTree, services: dict[str, Service], environments: dict[str, Environment], now: datetime
 ) -> dict[str, ServiceInstance]:
     """The instances by Railway's id. What could not be read keeps the time it was last seen."""
-    known, unknown = [], []
+    known: list[ServiceInstance] = []
+    unknown: list[ServiceInstance] = []
     for environment in tree.environments:
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
         for state in environment.instances:

@@ -39,9 +39,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(
-            self._value.encode("utf-8", "replace"), other._value.encode("utf-8", "replace")
-        )
+        return hmac.compare_digest(self._value.encode("utf-8", "replace"), other._value.encode("utf-8", "replace"))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -55,9 +53,7 @@ def checked_token(token: str, setting: str, service: str) -> str:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
     if fault := _fault(token):
         kind = github_token_kind(token.strip("\"' \t\r\n")) if service == "GitHub" else "token"
-        sentence = (
-            f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again without that."
-        )
+        sentence = f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again without that."
         raise ApiError(service, "unauthorized", sentence)
     return token
 
@@ -125,9 +121,7 @@ def _requester(process: int, api_url: str, token: str, app: tuple[str, str, str]
 
 def _app_auth(app_id: str, private_key: str, installation_id: str) -> github.Auth.AppInstallationAuth:
     if not app_id.isdigit() or not installation_id.isdigit():
-        sentence = (
-            "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct them."
-        )
+        sentence = "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct them."
         raise ApiError("GitHub", "unauthorized", sentence)
     private_key = private_key.replace("\\n", "\n")  # how a key of several lines is written in one
     if "PRIVATE KEY-----" not in private_key:

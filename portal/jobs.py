@@ -20,8 +20,6 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-from portal.models import Heartbeat
-
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
@@ -93,6 +91,21 @@ class Job(models.Model):
 
     def ended(self, outcome: Ended, *, now: datetime) -> None:
         """Called in the transaction that ends the job, with the row locked; a subclass writes its audit event here."""
+
+
+class Heartbeat(models.Model):
+    """The last sign of progress of the worker."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    token = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    class Meta:
+        app_label = "portal"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at}"
 
 
 def wake_now(job: Job, *, now: datetime | None = None) -> None:

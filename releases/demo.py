@@ -81,14 +81,15 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     _await(lambda: _collected(release), "commits, migrations and the promotion pull request", say, deadline, project)
     release.refresh_from_db()
     report.migrations = [one["id"] for one in release.migrations]
-    say(
-        f"collected {release.commit_count} commits, {len(release.migrations)} migrations, pull request #{release.pull_number}"
-    )
+    found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
+    say(f"collected {found}, pull request #{release.pull_number}")
     if release.migrations_problem:
         raise DemoFailed(release.migrations_problem)
     _migrate_staging(release, manager, say, deadline)
     _tick(release, Phase.BEFORE, manager, say)
-    _await(lambda: gates.stand(facts_of(release.pk)).ready, "the gates", say, deadline, project, lambda: _missing(release))
+    _await(
+        lambda: gates.stand(facts_of(release.pk)).ready, "the gates", say, deadline, project, lambda: _missing(release)
+    )
     actions.promote(release, actor=manager)
     say("promotion started")
     _follow(release, report, say, deadline)
@@ -108,8 +109,12 @@ def _judge(release: Release, report: Report) -> None:
     project = release.project
     heads = {name: seen["after"] for name, seen in report.branches.items()}
     if set(heads.values()) != {release.merge_commit}:
-        raise DemoFailed(f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}.")
-    if project.alembic and {tuple(seen["after"]) for seen in report.revisions.values()} != {tuple(sorted(release.heads))}:
+        raise DemoFailed(
+            f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}."
+        )
+    if project.alembic and {tuple(seen["after"]) for seen in report.revisions.values()} != {
+        tuple(sorted(release.heads))
+    }:
         raise DemoFailed(f"Both databases should be at {release.heads}, they are at {report.revisions}.")
 
 
@@ -153,7 +158,8 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
             raise DemoFailed(f"The promotion did not end in time: {promotion.sentence}")
         time.sleep(0.2)
     report.steps = [
-        {"name": step.name, "status": step.status, "seconds": _seconds(step), "sentence": step.sentence} for step in steps
+        {"name": step.name, "status": step.status, "seconds": _seconds(step), "sentence": step.sentence}
+        for step in steps
     ]
     if promotion.status != "succeeded":
         raise DemoFailed(promotion.sentence)
