@@ -121,7 +121,7 @@ def _upsert_instances(rows: list[ServiceInstance], fields: list[str]) -> list[Se
     )
 
 
-def _deployments(project: Project, tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime) -> None:
+def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime) -> None:
     rows: dict[str, Deployment] = {}
     for state in (state for environment in tree.environments for state in environment.instances):
         if state.id not in instances or not state.readable:

@@ -157,7 +157,9 @@ class Release(models.Model):
     cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     cut_at = models.DateTimeField(default=timezone.now)
     candidate_at = models.DateTimeField(default=timezone.now)
-    collected = models.CharField(max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed.")
+    collected = models.CharField(
+        max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed."
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
