@@ -292,7 +292,7 @@ def test_a_fetch_that_hangs_is_ended_with_its_helpers(tmp_path):
 
 
 def test_a_fetch_holds_its_lock_while_git_lives_though_its_parent_was_killed(mirror, origin):
-    """The lock's descriptor is git's own too: a second fetch cannot sweep away what the first still writes."""
+    """The lock is git's own too: a second fetch cannot sweep away what the first still writes."""
     reader = os.open(mirror.path / "portal-fetch", os.O_RDWR)
     fcntl.flock(reader, fcntl.LOCK_EX)
     child = subprocess.Popen(["sleep", "30"], pass_fds=(reader,))
