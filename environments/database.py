@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
-from portal.http import ApiError
-
 from environments.models import Environment, ServiceInstance
 from environments.railway import Railway
 from environments.schema import database
+from portal.http import ApiError
 
 
 class NoDatabase(Exception):
@@ -27,13 +26,15 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
     if row is None:
         raise NoDatabase(f"There is no service “{name}” in {environment} whose variables could name the database.")
     railway = railway or Railway()
-    values = railway.variables(project.railway_project_id, environment.railway_id, row.service.railway_id)
+    values = railway.variables(
+        project.railway_project_id, environment.railway_id, row.service.railway_id, unrendered=False
+    )
     if variable not in values:
         raise NoDatabase(f"{name} in {environment} has no variable {variable}; set it, or give the address here.")
     value = values[variable]
     if value is None:
         raise NoDatabase(f"{variable} of {name} in {environment} is sealed on Railway; give the address here.")
-    return str(value.reveal())
+    return value.reveal()
 
 
 def read_revisions(environment: Environment, *, now: datetime) -> None:

@@ -7,13 +7,12 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from portal.secrets import EncryptedTextField
 
 from portal import audit
 from portal.jobs import OPEN, Ended, Job
+from portal.secrets import EncryptedTextField
 
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
-COMMIT = {"max_length": 64, "blank": True, "default": ""}
 
 
 class DeployOrder(models.TextChoices):
@@ -132,7 +131,7 @@ class Branch(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
     name = models.CharField(max_length=200)
-    head = models.CharField(**COMMIT)
+    head = models.CharField(max_length=64, blank=True, default="")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
     seen_at = models.DateTimeField()
 
@@ -168,7 +167,7 @@ class ServiceInstance(models.Model):
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
     domains = models.JSONField(default=list, blank=True)
-    seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
 
     class Meta:
         ordering = ["service__name"]
@@ -184,7 +183,7 @@ class Deployment(models.Model):
     instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="deployments")
     railway_id = models.CharField(max_length=64, unique=True)
     status = models.CharField(max_length=40)
-    commit = models.CharField(**COMMIT)
+    commit = models.CharField(max_length=64, blank=True, default="")
     branch = models.CharField(max_length=200, blank=True, default="")
     stopped = models.BooleanField(default=False)
     is_latest = models.BooleanField(default=False)

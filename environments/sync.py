@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.db.models import Q
 
-from environments import coherence
+from environments import coherence, railway
 from environments.models import (
     Deployment,
     Environment,
@@ -18,7 +18,7 @@ from environments.models import (
     Service,
     ServiceInstance,
 )
-from environments.railway import DeploymentState, ProjectTree
+from environments.railway import ProjectTree
 from portal import audit
 
 
@@ -32,7 +32,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     services = _services(project, tree, now)
     environments = _environments(project, tree, now)
     instances = _instances(tree, services, environments, now)
-    _deployments(project, tree, instances, now)
+    _deployments(tree, instances, now)
     if tree.complete:
         alive = [row.pk for row in instances.values()]
         ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
@@ -91,37 +91,40 @@ def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
 def _instances(
     tree: ProjectTree, services: dict[str, Service], environments: dict[str, Environment], now: datetime
 ) -> dict[str, ServiceInstance]:
-    rows = []
+    """The instances by Railway's id. What could not be read keeps the time it was last seen."""
+    known: list[ServiceInstance] = []
+    unknown: list[ServiceInstance] = []
     for environment in tree.environments:
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
         for state in environment.instances:
             if state.service_id not in services:
                 continue  # a service that was deleted while its instance lingers
             trigger = triggers.get(state.service_id)
-            rows.append(
-                ServiceInstance(
-                    service=services[state.service_id],
-                    environment=environments[environment.id],
-                    railway_id=state.id,
-                    repository=((trigger.repository if trigger else None) or state.repo or "")[:201],
-                    branch=((trigger.branch if trigger else None) or "")[:200],
-                    domains=list(state.domains),
-                    seen_at=now,
-                )
+            row = ServiceInstance(
+                service=services[state.service_id],
+                environment=environments[environment.id],
+                railway_id=state.id,
+                repository=((trigger.repository if trigger else None) or state.repo or "")[:201],
+                branch=((trigger.branch if trigger else None) or "")[:200],
+                domains=[one.domain for one in state.domains],
+                seen_at=now if state.readable else None,
             )
-    rows = ServiceInstance.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["service", "environment"],
-        update_fields=["railway_id", "repository", "branch", "domains", "seen_at"],
-    )
+            (known if state.readable and environment.readable else unknown).append(row)
+    kept = ["railway_id", "repository", "branch", "domains"]
+    rows = [*_upsert_instances(known, [*kept, "seen_at"]), *_upsert_instances(unknown, ["railway_id"])]
     return {row.railway_id: row for row in rows}
 
 
-def _deployments(project: Project, tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime) -> None:
+def _upsert_instances(rows: list[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
+    return ServiceInstance.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["service", "environment"], update_fields=fields
+    )
+
+
+def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime) -> None:
     rows: dict[str, Deployment] = {}
     for state in (state for environment in tree.environments for state in environment.instances):
-        if state.id not in instances:
+        if state.id not in instances or not state.readable:
             continue
         latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
@@ -147,9 +150,9 @@ def _deployments(project: Project, tree: ProjectTree, instances: dict[str, Servi
 
 
 def _deployment(
-    one: DeploymentState,
+    one: railway.Deployment,
     instance: ServiceInstance,
-    latest: DeploymentState | None,
+    latest: railway.Deployment | None,
     active: set[str],
     now: datetime,
 ) -> Deployment:
@@ -205,7 +208,7 @@ def update_findings(project: Project, problems: Iterable[coherence.Problem], *, 
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
-    """Keeps on the sync's row why the last reading failed, or that it succeeded (empty); one event when that changes."""
+    """Keeps on the row why the last reading failed, or that it succeeded (empty); one event when that changes."""
     if job.problem == problem:
         return
     with transaction.atomic():

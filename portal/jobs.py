@@ -13,18 +13,17 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.apps import apps
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-from portal.models import Heartbeat
-
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=20)
-RENEW_SECONDS = 5.0
+LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=15)
 MAX_DEATHS = 8
 
@@ -92,6 +91,21 @@ class Job(models.Model):
 
     def ended(self, outcome: Ended, *, now: datetime) -> None:
         """Called in the transaction that ends the job, with the row locked; a subclass writes its audit event here."""
+
+
+class Heartbeat(models.Model):
+    """The last sign of progress of the worker."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    token = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    class Meta:
+        app_label = "portal"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at}"
 
 
 def wake_now(job: Job, *, now: datetime | None = None) -> None:

@@ -224,7 +224,11 @@ def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) 
         raise Refused(f"The step that failed is {step}, not the deployment.")
     facts = facts_of(release.pk, now=now)
     commit = facts.release.merge_commit
-    behind = [live.service for live in facts.live.get("production", ()) if gates.liveness(live, commit)[0] != "pass"]
+    behind = [
+        live.service
+        for live in facts.live.get("production", ())
+        if gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
+    ]
     PromotionStep.objects.filter(pk=step.pk).update(
         status=StepStatus.PENDING, started_at=None, finished_at=None, deploy_wanted=behind
     )

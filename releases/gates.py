@@ -59,9 +59,9 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     services = facts.live.get(kind, ())
     if not services:
         return Result(FAIL, f"No service was found in {kind}; see the project's configuration and Railway.")
-    judged = [liveness(live, commit) for live in services]
+    judged = [liveness(live, commit, since=facts.fresh_since) for live in services]
     evidence = tuple((live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True))
-    seen_at = min(live.instance.seen_at for live in services)
+    seen_at = min((live.instance.seen_at for live in services if live.instance.seen_at), default=None)
     for state in (FAIL, PENDING):
         wrong = [f"{live.service} {said}" for live, (its, said) in zip(services, judged, strict=True) if its == state]
         if wrong:
@@ -70,9 +70,11 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
 
 
-def liveness(live: Live, commit: str) -> tuple[str, str]:
-    """State and words for one service: does it serve exactly `commit`, and is nothing else on its way?"""
+def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
+    """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?"""
     latest = live.latest
+    if live.instance.seen_at is None or live.instance.seen_at < since:
+        return PENDING, "could not be read lately"
     if latest is None:
         return FAIL, "has no deployment"
     if latest.commit != commit:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from environments.models import COMMIT, Project
+from environments.models import Project
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
@@ -25,7 +25,7 @@ class PullRequest(models.Model):
     draft = models.BooleanField(default=False)
     base = models.CharField(max_length=250)
     head = models.CharField(max_length=250)
-    head_sha = models.CharField(**COMMIT)
+    head_sha = models.CharField(max_length=64, blank=True, default="")
     mergeable = models.CharField(max_length=20, blank=True, default="", help_text="GitHub's word, lower case.")
     review_decision = models.CharField(max_length=30, blank=True, default="")
     checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
@@ -152,12 +152,14 @@ class Release(models.Model):
     heads = models.JSONField(default=list, help_text="Alembic heads at the candidate.")
     migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
     notes = models.TextField(blank=True, default="")
-    merge_commit = models.CharField(**COMMIT)
+    merge_commit = models.CharField(max_length=64, blank=True, default="")
     moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")
     cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     cut_at = models.DateTimeField(default=timezone.now)
     candidate_at = models.DateTimeField(default=timezone.now)
-    collected = models.CharField(help_text="The candidate whose commits and migrations are listed.", **COMMIT)
+    collected = models.CharField(
+        max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed."
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -210,7 +212,7 @@ class ChecklistItem(ItemText):
     release = models.ForeignKey(Release, models.CASCADE, related_name="items")
     ticked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     ticked_at = models.DateTimeField(null=True, blank=True)
-    ticked_candidate = models.CharField(**COMMIT)
+    ticked_candidate = models.CharField(max_length=64, blank=True, default="")
     note = models.TextField(blank=True, default="", max_length=2000)
     lapsed_at = models.DateTimeField(null=True, blank=True)
 
@@ -275,7 +277,7 @@ class Upkeep(Job):
     step_function = "releases.jobs.keep_up"
 
     release = models.OneToOneField(Release, models.CASCADE, related_name="upkeep")
-    verdict_sha = models.CharField(**COMMIT)
+    verdict_sha = models.CharField(max_length=64, blank=True, default="")
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_at = models.DateTimeField(null=True, blank=True)

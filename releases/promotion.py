@@ -8,15 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from environments.github import GitHub
-from environments.railway import Railway
-from environments.smoke import Probe, probe
-from portal.http import ApiError
 
 from environments import sync as environment_sync
 from environments.actions import start_migration
+from environments.github import GitHub
 from environments.models import DeployOrder, MigrationRun, Project, SmokeTest
+from environments.railway import Railway
+from environments.smoke import Probe, probe
 from portal import audit
+from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
 from releases import gates, sync
 from releases.facts import Facts, Live, facts_of
@@ -106,13 +106,16 @@ def _begin(job: Promotion, step: PromotionStep, now: datetime) -> bool:
 
 def _trouble(step: PromotionStep, error: ApiError, now: datetime) -> Look:
     """No believable answer: the next look finds out what happened. Refusals end the step at once."""
-    assert step.started_at is not None
     if error.kind in ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"):
         return Stop(error.sentence)
-    if now - step.started_at > PATIENCE:
+    if _waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(error.sentence, "It is not known what the world looks like now.", unknown=unknown)
     return Wait(max(error.retry_after or 0, 2), error.sentence)
+
+
+def _waited(step: PromotionStep, now: datetime) -> timedelta:
+    return now - (step.started_at or now)
 
 
 def _write_down(job: Promotion, step: PromotionStep, look: Look) -> Outcome:
@@ -209,8 +212,7 @@ def _still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     line = missing[0]
     if line.result.state == gates.FAIL:
         return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
-    assert step.started_at is not None
-    if facts.now - step.started_at > PATIENCE:
+    if _waited(step, facts.now) > PATIENCE:
         return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
     return Wait(2, f"{line.text}: {line.result.sentence}")
 
@@ -247,8 +249,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     services = facts.live.get("production", ())
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
-    assert step.started_at is not None
-    waited = facts.now - step.started_at
+    waited = _waited(step, facts.now)
     broken = [live for live in services if _broken_at(live, release.merge_commit)]
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
@@ -276,14 +277,12 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
 
 
 def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
+    """Whether the newest deployment is already one of `commit` that has not failed, or that came of this wish."""
     latest = live.latest
-    if latest is None or latest.commit != commit or (_broken_at(live, commit) and not _newer(latest, step)):
+    if latest is None or latest.commit != commit:
         return False
-    return True
-
-
-def _newer(deployment: Any, step: PromotionStep) -> bool:
-    return bool(deployment.created_at and step.started_at and deployment.created_at >= step.started_at)
+    asked_here = bool(latest.created_at and step.started_at and latest.created_at >= step.started_at)
+    return asked_here or not _broken_at(live, commit)
 
 
 def migrate(step: PromotionStep, facts: Facts) -> Look:
@@ -347,9 +346,8 @@ def smoke(step: PromotionStep, facts: Facts) -> Look:
     bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
     if not bad:
         return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
-    assert step.started_at is not None
     said = f"{bad[0]['label']}: {bad[0]['said']}"
-    if facts.now - step.started_at < SMOKE_PATIENCE:
+    if _waited(step, facts.now) < SMOKE_PATIENCE:
         return Wait(2, said)
     return Stop(said, "Production runs the release; these requests are not answered as expected.", evidence)
 

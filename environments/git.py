@@ -1,0 +1,437 @@
+"""Reading a repository: a bare mirror clone, and `git` by subprocess.
+
+Nothing here executes what it reads. References given by people are data: they are checked, never an option of
+git, and the access token travels in the environment of one process, not in arguments, config or error texts.
+"""
+
+import base64
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+MAX_CHECKOUT_BYTES = 256 * 1024 * 1024
+MAX_BODY_CHARACTERS = 20_000
+_BATCH = 400  # requests of at most 41 bytes under way at once: fits a pipe, so neither side can block
+_FULL_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_BAD_REF = re.compile(r"[\x00-\x20\x7f:?*\[\\]|\.\.")
+# What our git may see of the portal's own environment: nothing secret.
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_REASONS = (
+    ("token", ("Authentication failed", "could not read Username", "could not read Password", "error: 401",
+               "error: 403", "Permission denied", "Invalid username or"),
+     "{name} refused the access token; check that it is current and may read this repository."),
+    ("missing", ("Repository not found", "not found", "does not exist", "error: 404",
+                 "does not appear to be a git repository", "not a git repository"),
+     "There is no repository at {name}, or the access token may not see it."),
+    ("unreachable", ("Could not resolve", "Failed to connect", "Connection refused", "timed out", "unable to",
+                     "early EOF", "hung up", "Operation too slow", "Connection reset", "No route to host"),
+     "{name} cannot be reached; try again, or check the address and the network."),
+)  # fmt: skip
+
+
+class GitError(Exception):
+    """One clear sentence for people. `kind`: token, missing, unreachable, timeout, busy, reference or git."""
+
+    def __init__(self, sentence: str, kind: str = "git") -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit; `authored_at` is aware, `body` is the message after its title."""
+
+    sha: str
+    parents: tuple[str, ...]
+    title: str
+    author: str
+    authored_at: datetime
+    body: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object of the repository; `content` is None when it was larger than asked for."""
+
+    sha: str
+    kind: str
+    size: int
+    content: bytes | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a directory; `mode` is git's octal text: 100644, 100755, 120000 link, 40000 directory."""
+
+    name: str
+    mode: str
+    sha: str
+
+
+class Objects:
+    """One running `git cat-file --batch`: every object of a repository for the price of one process."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._in = cast(IO[bytes], process.stdin)
+        self._out = cast(IO[bytes], process.stdout)
+
+    def get(self, name: str, *, limit: int = MAX_OUTPUT_BYTES) -> Found | None:
+        """The object called `name` (a hash, or `commit:path`); None where there is none."""
+        return next(self.each([name], limit=limit))
+
+    def each(self, names: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> Iterator[Found | None]:
+        """The objects called `names`, in that order; contents above `limit` bytes are left out."""
+        waiting = list(names)
+        if any("\n" in name for name in waiting):
+            raise GitError("A path with a line break in it cannot be read.", "reference")
+        for start in range(0, len(waiting), _BATCH):
+            chunk = waiting[start : start + _BATCH]
+            self._in.write("".join(f"{name}\n" for name in chunk).encode("utf-8", "surrogateescape"))
+            self._in.flush()
+            for _ in chunk:
+                yield self._answer(limit)
+
+    def entries(self, sha: str) -> list[Entry]:
+        """The lines of the tree `sha` (git's raw format: mode, name, NUL, hash); [] where it is no tree."""
+        found = self.get(sha)
+        if found is None or found.kind != "tree" or found.content is None:
+            return []
+        size = len(found.sha) // 2
+        line = re.compile(rb"(\d+) ([^\0]+)\0(.{%d})" % size, re.DOTALL)
+        return [
+            Entry(os.fsdecode(name), mode.decode(), raw.hex())
+            for mode, name, raw in line.findall(found.content)
+        ]
+
+    def _answer(self, limit: int) -> Found | None:
+        header = self._out.readline()
+        if not header:
+            raise GitError("git ended while the repository was being read; look at the mirror's directory.")
+        words = header.split()
+        if words[-1] in (b"missing", b"ambiguous") or len(words) != 3:
+            return None
+        size = int(words[2])
+        content = self._out.read(size) if size <= limit else None
+        if content is None:
+            self._skip(size)
+        self._out.read(1)
+        return Found(words[0].decode(), words[1].decode(), size, content)
+
+    def _skip(self, size: int) -> None:
+        while size > 0:
+            size -= len(self._out.read(min(size, 1 << 20))) or size
+
+
+class Mirror:
+    """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
+
+    def __init__(self, path: Path, url: str = "", *, token: str = "") -> None:
+        """`token` is sent with http(s) only; a password inside `url` is taken out of it and used alike."""
+        parts = urlsplit(url)
+        self.path = path
+        if parts.scheme in ("http", "https") and parts.password is not None:
+            token = token or unquote(parts.password)
+            url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        self.url = url
+        self._token = token
+
+    def __repr__(self) -> str:
+        return f"Mirror({str(self.path)!r})"
+
+    # -- keeping in step -------------------------------------------------------------------------------
+
+    def fetch(self, *, timeout: float = 120, pulls: Sequence[int] = ()) -> None:
+        """Brings all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
+
+        Makes the mirror when there is none, follows forced updates and deletions, waits for another fetch.
+        A mirror left half-made by a kill is completed. Raises `GitError`.
+        """
+        if any(sign <= " " for sign in self._token):
+            raise GitError("The access token holds a space or a line break; paste it again without.", "token")
+        deadline = time.monotonic() + timeout
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._locked(deadline) as lock:
+            self._sweep()
+            self._run("init", "--quiet", "--bare", "--", str(self.path), bare=True)
+            specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+            specs += [f"+refs/pull/{int(number)}/*:refs/pull/{int(number)}/*" for number in pulls]
+            # Handing the lock to git keeps it held while git lives, even when we are killed.
+            self._run(
+                *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+                *("--end-of-options", self.url, *specs),
+                timeout=max(0.1, deadline - time.monotonic()),
+                pass_fds=(lock,),
+                extra=self._access(),
+            )
+
+    @contextmanager
+    def _locked(self, deadline: float) -> Iterator[int]:
+        descriptor = os.open(self.path / "portal-fetch", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise GitError("Another fetch of this repository is still running.", "busy") from None
+                    time.sleep(0.05)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Removes what a killed git left; we hold the lock, so nobody is using it."""
+        left = [*self.path.glob("*.lock"), *self.path.glob("objects/pack/tmp_*")]
+        for path in [*left, *self.path.glob("refs/**/*.lock")]:
+            path.unlink(missing_ok=True)
+
+    def _access(self) -> dict[str, str]:
+        """Config for one process: old commits are kept for the audit, stalls end, the token is a header."""
+        config = {
+            "gc.pruneExpire": "never",
+            "gc.autoDetach": "false",
+            "credential.helper": "",
+            "http.lowSpeedLimit": "1",
+            "http.lowSpeedTime": "30",
+        }
+        parts = urlsplit(self.url)
+        if self._token and parts.scheme in ("http", "https"):
+            basic = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
+            config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {basic}"
+        env = {"GIT_CONFIG_COUNT": str(len(config))}
+        for number, (key, value) in enumerate(config.items()):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return env
+
+    # -- commits ---------------------------------------------------------------------------------------
+
+    def head(self, ref: str) -> str | None:
+        """The commit that `ref` names (a full hash, else a branch, else a tag or what git makes of it)."""
+        if not ref or ref.startswith("-") or len(ref) > 250 or _BAD_REF.search(ref):
+            raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
+        names = [ref] if _FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
+        for name in names:
+            found = self._run(
+                *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"),
+                allowed=(1, 128),
+            )
+            if found.returncode == 0:
+                return found.stdout.decode().split()[-1]
+        return None
+
+    def has(self, sha: str) -> bool:
+        """Whether the commit with this full hash is here."""
+        return bool(_FULL_SHA.fullmatch(sha)) and self.head(sha) == sha
+
+    def commit(self, ref: str) -> str:
+        """The full hash of `ref`; raises `GitError` where there is none. A full hash is returned unlooked."""
+        sha = ref if _FULL_SHA.fullmatch(ref) else self.head(ref)
+        if sha is None:
+            raise GitError(f"“{ref}” is not a branch, tag or commit of this repository.", "reference")
+        return sha
+
+    def commits(self, base: str, head: str, *, limit: int = 5000) -> tuple[Commit, ...]:
+        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most `limit`."""
+        span = f"{self.commit(base)}..{self.commit(head)}" if base else self.commit(head)
+        form = "%H%x00%P%x00%an%x00%at%x00%s%x00%b"
+        out = self._run(
+            *("log", "-z", f"--max-count={limit}", f"--format={form}", "--encoding=UTF-8"),
+            *("--no-show-signature", "--no-color", "--end-of-options", span, "--"),
+        ).stdout
+        fields = out.decode("utf-8", "replace").removesuffix("\0").split("\0") if out else []
+        return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
+
+    def is_ancestor(self, a: str, b: str) -> bool:
+        """Whether commit `a` is contained in `b` (a commit contains itself)."""
+        done = self._run("merge-base", "--is-ancestor", self.commit(a), self.commit(b), allowed=(1,))
+        return done.returncode == 0
+
+    def merge_base(self, a: str, b: str) -> str | None:
+        """The best common ancestor of two commits; None for unrelated histories."""
+        done = self._run("merge-base", self.commit(a), self.commit(b), allowed=(1,))
+        return done.stdout.decode().strip() or None
+
+    def same_tree(self, a: str, b: str) -> bool:
+        """Whether two commits hold exactly the same files."""
+        out = self._run(
+            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
+        ).stdout.split()
+        return out[0] == out[1]
+
+    # -- files -----------------------------------------------------------------------------------------
+
+    def changed_files(
+        self, base: str, head: str, *, under: Sequence[str] = ()
+    ) -> tuple[tuple[str, str, str], ...]:
+        """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a rename or "")."""
+        out = self._run(
+            *("diff-tree", "-r", "-z", "-M", "--name-status", "--no-commit-id"),
+            *("--end-of-options", self.commit(base), self.commit(head), "--", *under),
+        ).stdout
+        words = iter(os.fsdecode(out).split("\0")[:-1])
+        changes = []
+        for status in words:
+            path = next(words)
+            if status[0] in "RC":
+                path, old = next(words), path
+            else:
+                old = ""
+            changes.append((status[0], path, old))
+        return tuple(changes)
+
+    def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+        """(path, blob hash) of every file at `commit` below the directories or files `under`."""
+        return tuple((path, sha) for path, _, sha in self._files(commit, under))
+
+    def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
+        """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are left out."""
+        wanted = list(dict.fromkeys(blobs))
+        with self.objects() as objects:
+            found = zip(wanted, objects.each(wanted, limit=limit), strict=True)
+            return {sha: one.content for sha, one in found if one and one.content is not None}
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """One file's content at `commit`; None where there is none."""
+        with self.objects() as objects:
+            found = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
+        return found.content if found and found.kind == "blob" else None
+
+    def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
+        """Writes exactly these directories or files, as they are at exactly this commit, below `into`.
+
+        From the blobs themselves: in `git archive` a repository's attributes can leave out or rewrite files.
+        Raises `GitError` for links, submodules, and paths that lead elsewhere.
+        """
+        files = self._files(commit, paths)
+        for path, mode, _ in files:
+            parts = PurePosixPath(path).parts
+            if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
+                raise GitError(
+                    f"“{path}” is a link or leads out of its directory; the portal does not follow."
+                )
+        total = 0
+        with self.objects() as objects:
+            for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
+                total += found.size if found else 0
+                if found is None or found.content is None or total > MAX_CHECKOUT_BYTES:
+                    raise GitError(f"“{path}” is missing from the repository, or the directory is too large.")
+                target = into / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(found.content)
+                target.chmod(0o755 if mode == "100755" else 0o644)
+
+    def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
+        paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]
+        out = self._run("ls-tree", "-r", "-z", "--full-tree", self.commit(commit), "--", *paths).stdout
+        lines = [line.split("\t", 1) for line in os.fsdecode(out).split("\0") if line]
+        return [(path, about.split()[0], about.split()[2]) for about, path in lines]
+
+    @contextmanager
+    def objects(self) -> Iterator[Objects]:
+        """A running reader of objects, ended with the block."""
+        process = subprocess.Popen(
+            ["git", f"--git-dir={self._git_dir()}", "cat-file", "--batch"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        try:
+            yield Objects(process)
+        finally:
+            process.kill()
+            process.communicate()
+
+    # -- git -------------------------------------------------------------------------------------------
+
+    def _git_dir(self) -> Path:
+        """Named outright, so that git neither searches above it nor minds whose it is."""
+        inside = self.path / ".git"
+        if inside.exists():
+            return inside
+        if not (self.path / "HEAD").exists():
+            raise GitError(f"There is no git repository at {self.path}.", "missing")
+        return self.path
+
+    def _run(
+        self,
+        *arguments: str,
+        bare: bool = False,
+        allowed: Sequence[int] = (),
+        timeout: float = 60,
+        pass_fds: tuple[int, ...] = (),
+        extra: Mapping[str, str] | None = None,
+    ) -> "subprocess.CompletedProcess[bytes]":
+        command = ["git", *([] if bare else [f"--git-dir={self._git_dir()}"]), *arguments]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment() | dict(extra or {}),
+            start_new_session=True,  # so that a fetch is ended with its helpers
+            pass_fds=pass_fds,
+        )
+        try:
+            out, error = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise GitError(f"git did not answer within {timeout:.0f} s; try again.", "timeout") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+        if process.returncode and process.returncode not in allowed:
+            raise self._failure(error.decode("utf-8", "replace"))
+        if len(out) > MAX_OUTPUT_BYTES:
+            raise GitError("git answered with more than 64 MB; narrow the range of commits.")
+        return subprocess.CompletedProcess(command, process.returncode, out, error)
+
+    def _failure(self, text: str) -> GitError:
+        """Tells apart what people can mend; git's own words are kept out, they may hold addresses."""
+        name = urlsplit(self.url).hostname or self.url or str(self.path)
+        for kind, signs, sentence in _REASONS:
+            if any(sign in text for sign in signs):
+                return GitError(sentence.format(name=name), kind)
+        if re.search(r"bad object|unknown revision|not a valid|bad revision|Not a valid", text):
+            return GitError("This commit is not in the repository; fetch it again.", "reference")
+        lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
+        words = (
+            re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
+        )
+        return GitError(f"git failed: {words[:200].rstrip('.')}.")
+
+
+def _commit(sha: str, parents: str, author: str, at: str, title: str, body: str) -> Commit:
+    try:
+        authored = datetime.fromtimestamp(int(at), UTC)
+    except (ValueError, OverflowError, OSError):
+        authored = datetime.fromtimestamp(0, UTC)  # git keeps dates it cannot read; so do old importers
+    return Commit(sha, tuple(parents.split()), title, author, authored, body.strip()[:MAX_BODY_CHARACTERS])
+
+
+def _environment() -> dict[str, str]:
+    passed = {*_PASSED_ON, *_PROXIES, *(name.lower() for name in _PROXIES)}
+    return {name: value for name, value in os.environ.items() if name in passed} | {
+        "LC_ALL": "C.UTF-8",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=10",
+        "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }

@@ -1,0 +1,31 @@
+"""The GitHub client. Previews need it as well as releases, so it lives here."""
+
+from environments.github.answers import (
+    Check,
+    Comment,
+    CommitStatus,
+    Comparison,
+    MergedPull,
+    Pull,
+    PullState,
+    Required,
+    Review,
+)
+from environments.github.client import GitHub
+from environments.github.overview import Overview
+from environments.github.transport import Recent
+
+__all__ = [
+    "Check",
+    "Comment",
+    "CommitStatus",
+    "Comparison",
+    "GitHub",
+    "MergedPull",
+    "Overview",
+    "Pull",
+    "PullState",
+    "Recent",
+    "Required",
+    "Review",
+]

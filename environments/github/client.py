@@ -1,0 +1,295 @@
+"""The GitHub client: reads are tried again, writes are sent once, answers are frozen values or `ApiError`.
+
+Sources: GitHub REST API 2022-11-28 and its GraphQL API.
+"""
+
+import re
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+
+from environments.github import answers, overview
+from environments.github.answers import Check, Comment, CommitStatus, Comparison, PullState
+from environments.github.overview import Overview
+from environments.github.transport import SERVICE, Transport, recent, unreadable
+from portal.http import ApiError, Reply, unknown_outcome
+from portal.outside import Malformed, commit, commit_field, dig, field, text
+
+STATUS_STATES = ("error", "failure", "pending", "success")
+DESCRIPTION_LETTERS = 140
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+")
+# What git itself refuses in a branch name (git-check-ref-format).
+_NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[/.-]|[/.]$|\.lock$|^$")
+
+
+@contextmanager
+def _shaped(*, write: bool = False) -> Iterator[None]:
+    """Turns an answer of the wrong shape into an `ApiError`."""
+    try:
+        yield
+    except Malformed as error:
+        unreadable(error, write=write)
+
+
+class GitHub:
+    """One repository (`owner/name`) on GitHub, with the credential and address of the settings by default."""
+
+    def __init__(
+        self,
+        repository: str,
+        *,
+        api_url: str | None = None,
+        token: str | None = None,
+        kept: MutableMapping[str, tuple[str, Reply]] = recent,
+    ) -> None:
+        if not _REPOSITORY.fullmatch(repository) or repository.endswith(("/.", "/..")):
+            sentence = f"“{text(repository, 80)}” is no repository: write it as owner/name."
+            raise ApiError(SERVICE, "refused", sentence)
+        self.owner, self.name = repository.split("/")
+        self.path = f"/repos/{repository}"
+        self.transport = Transport(settings.GITHUB_API_URL if api_url is None else api_url, token, kept)
+
+    def overview(self, *, staging: str, production: str) -> Overview:
+        """Branches, rules, pull requests and checks; one call per 50 open pull requests."""
+        _branch(staging), _branch(production)
+        return overview.read_overview(self.transport, self.owner, self.name, staging, production)
+
+    # Pull requests
+
+    def pull(self, number: int) -> PullState:
+        """The pull request as it is now; `mergeable` None means: ask again shortly."""
+        with _shaped():
+            item = self.transport.get(f"read pull request #{number}", f"{self.path}/pulls/{number:d}")
+            return answers.read_pull_state(item)
+
+    def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
+        """The newest pull request from our branch `head` into `base`, or None; without `mergeable`."""
+        query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
+        query |= {"sort": "created", "direction": "desc", "per_page": "20"}
+        with _shaped():
+            items = self.transport.get(f"list pull requests into {base}", f"{self.path}/pulls", **query)
+            if not isinstance(items, list):
+                raise Malformed("the list of pull requests is missing")
+            # Looked at again: GitHub leaves the filter out when it does not understand it.
+            found = [answers.read_pull_state(item) for item in items]
+            return next((pull for pull in found if pull.head_ref == head and pull.base_ref == base), None)
+
+    def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
+        """Opens a pull request, or returns the one already open. Refused when `head` has nothing new."""
+        _branch(head), _branch(base)
+        doing = f"open a pull request from {head} into {base}"
+        content: dict[str, object] = {"head": head, "base": base, "title": title, "body": body}
+        try:
+            item = self.transport.write(doing, "POST", f"{self.path}/pulls", content)
+        except ApiError as error:
+            existing = None
+            if error.status == 422 and "already exists" in error.detail.lower():
+                existing = self.find_pull(head=head, base=base)
+            if existing is None:
+                raise
+            return existing
+        with _shaped(write=True):
+            return answers.read_pull_state(item)
+
+    def merge(self, number: int, *, sha: str, title: str) -> str:
+        """Merges, if the head is still `sha`, with a merge commit; returns that commit.
+
+        Raises `ApiError`: conflict (the head moved), unavailable (the base moved: look, then ask again),
+        refused, unknown_outcome.
+        """
+        doing = f"merge pull request #{number}"
+        body: dict[str, object] = {"sha": _commit(sha), "merge_method": "merge", "commit_title": title}
+        try:
+            item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
+        except ApiError as error:
+            if error.status == 405 and "base branch was modified" in error.detail.lower():
+                sentence = (
+                    f"GitHub could not {doing} because its base branch moved meanwhile: it is tried again."
+                )
+                raise ApiError(SERVICE, "unavailable", sentence, status=405, detail=error.detail) from error
+            raise
+        with _shaped(write=True):
+            if not field(item, "merged", bool):
+                raise Malformed("merged is false")
+            return commit_field(item, "sha")
+
+    # Branches and commits
+
+    def compare(self, base: str, head: str) -> Comparison:
+        """How `head` stands to `base`; both are branches or commits."""
+        path = f"{self.path}/compare/{_branch(base)}...{_branch(head)}"
+        with _shaped():
+            item = self.transport.get(f"compare {base} with {head}", path, per_page=1)
+            return answers.read_comparison(item)
+
+    def branch_head(self, branch: str) -> str | None:
+        """The commit `branch` points at, or None when there is no such branch."""
+        doing = f"read the branch {branch}"
+        try:
+            with _shaped():
+                item = self.transport.get(doing, f"{self.path}/git/ref/heads/{_branch(branch)}")
+                if field(item, "ref", str) != f"refs/heads/{branch}":
+                    raise Malformed("it is about another branch")
+                return commit_field(field(item, "object", dict), "sha")
+        except ApiError as error:
+            if error.kind != "not_found":
+                raise
+        # A repository the token may not see answers 404 as well, and that is no missing branch.
+        self.transport.get(f"read the repository {self.owner}/{self.name}", self.path)
+        return None
+
+    def fast_forward(self, branch: str, sha: str) -> None:
+        """Moves `branch` forward to `sha`. Raises `ApiError`: conflict when it is not a fast-forward, refused
+        by rules (in GitHub's words), unknown_outcome."""
+        doing = f"move branch {branch} forward"
+        body: dict[str, object] = {"sha": _commit(sha), "force": False}
+        path = f"{self.path}/git/refs/heads/{_branch(branch)}"
+        try:
+            item = self.transport.write(doing, "PATCH", path, body)
+        except ApiError as error:
+            if error.status == 422 and "fast forward" in error.detail.lower().replace("-", " "):
+                sentence = (
+                    f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try again."
+                )
+                raise ApiError(SERVICE, "conflict", sentence, status=422, detail=error.detail) from error
+            raise
+        with _shaped(write=True):
+            if commit_field(field(item, "object", dict), "sha") != sha.lower():
+                raise Malformed("the branch is at another commit")
+
+    # Checks and statuses
+
+    def checks(self, sha: str) -> tuple[Check, ...] | None:
+        """All check runs and statuses of a commit, or None when the token may not read them.
+
+        A fine-grained token cannot read check runs: then the jobs of GitHub Actions stand in for them.
+        """
+        path = f"{self.path}/commits/{_commit(sha)}"
+        try:
+            with _shaped():
+                return self._check_runs(path, sha) + tuple(
+                    Check(
+                        name=status.context,
+                        kind="status",
+                        state=status.state,
+                        url=status.target_url,
+                        started_at=status.updated_at,
+                    )
+                    for status in self._statuses(path)
+                )
+        except ApiError as error:
+            if error.kind == "forbidden":
+                return None
+            raise
+
+    def _check_runs(self, path: str, sha: str) -> tuple[Check, ...]:
+        doing = "read check runs"
+        try:
+            runs = self.transport.pages(doing, f"{path}/check-runs", "check_runs", filter="latest")
+            return tuple(answers.read_check_run(run) for run in runs)
+        except ApiError as error:
+            if error.kind != "forbidden":
+                raise
+        doing = "read the runs of GitHub Actions"
+        found = self.transport.pages(doing, f"{self.path}/actions/runs", "workflow_runs", head_sha=sha)
+        return tuple(
+            answers.read_job(job)
+            for run in found
+            for job in self.transport.pages(
+                doing, f"{self.path}/actions/runs/{field(run, 'id', int)}/jobs", "jobs", filter="latest"
+            )
+        )
+
+    def _statuses(self, path: str) -> list[CommitStatus]:
+        items = self.transport.pages("read commit statuses", f"{path}/status", "statuses")
+        return [answers.read_status(item) for item in items]
+
+    def status(self, sha: str, context: str) -> CommitStatus | None:
+        """The latest status of that context on a commit, or None."""
+        with _shaped():
+            statuses = self._statuses(f"{self.path}/commits/{_commit(sha)}")
+        return next((status for status in statuses if status.context == context), None)
+
+    def set_status(self, sha: str, *, context: str, state: str, description: str, target_url: str) -> None:
+        """Posts a commit status; a description beyond GitHub's 140 letters is cut."""
+        if state not in STATUS_STATES:
+            raise ValueError(f"{state!r} is no state of a commit status")
+        if len(description) > DESCRIPTION_LETTERS:
+            description = description[: DESCRIPTION_LETTERS - 1] + "…"
+        body: dict[str, object] = {"state": state, "context": context, "description": description}
+        if target_url:
+            body["target_url"] = target_url
+        path = f"{self.path}/statuses/{_commit(sha)}"
+        item = self.transport.write("post a commit status", "POST", path, body)
+        if dig(item, "state") != state or dig(item, "context") != context:
+            raise unknown_outcome(SERVICE, "another status came back")
+
+    # Comments and deployments
+
+    def find_comment(self, number: int, marker: str) -> Comment | None:
+        """The first comment on a pull request whose text holds `marker`, or None."""
+        path = f"{self.path}/issues/{number:d}/comments"
+        with _shaped():
+            items = self.transport.pages(f"read the comments of #{number}", path)
+            comments = [answers.read_comment(item) for item in items]
+        return next((comment for comment in comments if marker in comment.body), None)
+
+    def comment(self, number: int, body: str) -> int:
+        """Comments on a pull request; returns the comment's id."""
+        path = f"{self.path}/issues/{number:d}/comments"
+        return self._written(f"comment on #{number}", "POST", path, {"body": body})
+
+    def edit_comment(self, comment_id: int, body: str) -> None:
+        """Replaces the text of a comment."""
+        path = f"{self.path}/issues/comments/{comment_id:d}"
+        self._written("edit a comment", "PATCH", path, {"body": body})
+
+    def create_deployment(self, ref: str, *, environment: str, description: str, production: bool) -> int:
+        """Announces a deployment of `ref`; returns its id. GitHub merges nothing and waits for nothing."""
+        body: dict[str, object] = {
+            "ref": ref,
+            "environment": environment,
+            "description": description[:DESCRIPTION_LETTERS],
+            "production_environment": production,
+            "auto_merge": False,
+            "required_contexts": [],
+        }
+        return self._written("announce a deployment", "POST", f"{self.path}/deployments", body)
+
+    def deployment_status(
+        self,
+        deployment_id: int,
+        *,
+        state: str,
+        description: str,
+        environment_url: str = "",
+        log_url: str = "",
+    ) -> None:
+        """Says how an announced deployment stands (error, failure, inactive, in_progress, queued, pending,
+        success)."""
+        body: dict[str, object] = {"state": state, "description": description[:DESCRIPTION_LETTERS]}
+        body |= {"environment_url": environment_url} if environment_url else {}
+        body |= {"log_url": log_url} if log_url else {}
+        path = f"{self.path}/deployments/{deployment_id:d}/statuses"
+        self._written("report on a deployment", "POST", path, body)
+
+    def _written(self, doing: str, method: str, path: str, body: dict[str, object]) -> int:
+        item: Any = self.transport.write(doing, method, path, body)
+        with _shaped(write=True):
+            return field(item, "id", int)
+
+
+def _branch(name: str) -> str:
+    """A branch or commit as part of a path; refuses what git would refuse."""
+    if _NO_BRANCH.search(name):
+        raise ApiError(SERVICE, "refused", f"“{text(name, 80)}” is no name of a branch: correct it.")
+    return quote(name)
+
+
+def _commit(sha: str) -> str:
+    if found := commit(sha):
+        return found
+    raise ApiError(SERVICE, "refused", f"“{text(sha, 80)}” is no full commit id: give all 40 digits.")

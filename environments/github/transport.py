@@ -1,0 +1,269 @@
+"""One request to GitHub: PyGithub's requester knows addresses, credentials and versions, the line beneath is
+ours; what comes back is an answer or an `ApiError` that says what to do."""
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, MutableMapping
+from typing import Any, NoReturn
+
+import jwt
+import requests
+from github.GithubException import GithubException
+
+from portal import http
+from portal.credentials import GITHUB_API_VERSION, github_requester
+from portal.http import ApiError, Reply
+from portal.outside import Malformed, dig, text
+
+SERVICE = "GitHub"
+MAX_PAGES = 10
+KEPT_ANSWERS = 256
+KEPT_BYTES = 256 * 1024
+
+
+class Recent(OrderedDict[str, tuple[str, Reply]]):
+    """The last answers with their ETags; the oldest goes when there are too many."""
+
+    def __setitem__(self, key: str, value: tuple[str, Reply]) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        while len(self) > KEPT_ANSWERS:
+            self.popitem(last=False)
+
+
+recent = Recent()
+
+
+class _Line:
+    """What PyGithub calls a connection, for one request.
+
+    PyGithub's own reads answers of any size, repeats a 202 without end, sends a write again after a 301 and
+    stumbles over odd rate headers. So it is told "200, nothing", and the answer stays here, in `reply`.
+    """
+
+    status = 200
+    reply: Reply
+
+    def __init__(self, origin: str, write: bool) -> None:
+        self.origin = origin
+        self.write = write
+
+    def request(
+        self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False
+    ) -> None:
+        self.arguments = (verb, url, body, headers)
+
+    def getresponse(self) -> "_Line":
+        verb, url, body, headers = self.arguments
+        self.reply = http.send(
+            SERVICE,
+            verb,
+            self.origin + url,
+            write=self.write,
+            headers={"Accept": "application/vnd.github+json"} | headers,
+            content=body.encode() if body is not None else None,
+        )
+        return self
+
+    def getheaders(self) -> list[tuple[str, str]]:
+        return []
+
+    def read(self) -> str:
+        return ""
+
+
+class Transport:
+    """Requests to one GitHub with one credential."""
+
+    def __init__(
+        self,
+        api_url: str,
+        token: str | None,
+        kept: MutableMapping[str, tuple[str, Reply]] = recent,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.requester = github_requester(http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token)
+        self.origin = f"{self.requester.scheme}://{self.requester.hostname_and_port}"
+        self.kept = kept
+        self.clock = clock
+
+    def get(self, doing: str, path: str, **query: str | int) -> Any:
+        """The JSON at `path`. `doing` completes "GitHub does not let the token …". Tried up to 3 times."""
+        return http.read_again(lambda: self._get(doing, path, query)[0])
+
+    def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
+        """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise `Malformed`."""
+        items: list[Any] = []
+        for page in range(1, MAX_PAGES + 1):
+            parameters = {**query, "per_page": 100, "page": page}
+            answer, reply = http.read_again(lambda: self._get(doing, path, parameters))  # noqa: B023
+            part = dig(answer, key) if key else answer
+            if not isinstance(part, list):
+                raise Malformed(f"{key or 'the list'} is missing")
+            items += part
+            if 'rel="next"' not in reply.headers.get("link", ""):
+                return items
+        raise Malformed(f"the list has more than {MAX_PAGES} pages")
+
+    def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> Any:
+        """Sends a change, once; returns the JSON of the answer."""
+        reply = self._request(method, path, {}, body, {}, write=True)
+        if reply.status >= 300:
+            raise self.error(reply, doing, write=True)
+        try:
+            return reply.json() if reply.body else {}
+        except ValueError:
+            raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
+
+    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> dict[str, Any]:
+        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller to judge."""
+        body: dict[str, object] = {
+            "query": document,
+            "variables": {k: v for k, v in variables.items() if v is not None},
+        }
+        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=False)
+        answer = self._read(reply, doing)
+        if not isinstance(answer, dict) or not isinstance(answer.get("errors") or [], list):
+            raise http.malformed(SERVICE, "not a GraphQL answer", reply.status)
+        return answer
+
+    def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[Any, Reply]:
+        key = self._key(path, query)
+        etag, cached = self.kept.get(key, ("", None))
+        reply = self._request("GET", path, query, None, {"If-None-Match": etag} if etag else {}, write=False)
+        if reply.status == 304 and cached is not None:
+            reply = cached
+        answer = self._read(reply, doing)
+        if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
+            self.kept[key] = (new, reply)
+        return answer, reply
+
+    def _key(self, path: str, query: dict[str, str | int]) -> str:
+        """ETags belong to the token (GitHub support), so an answer is kept for one address and one token."""
+        said = "\n".join([self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))])
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    def _read(self, reply: Reply, doing: str) -> Any:
+        if reply.status != 200:
+            raise self.error(reply, doing, write=False)
+        try:
+            return reply.json()
+        except ValueError:
+            raise http.malformed(SERVICE, "not JSON", reply.status) from None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str | int],
+        body: dict[str, object] | None,
+        headers: dict[str, str],
+        *,
+        write: bool,
+    ) -> Reply:
+        self._token()
+        line = _Line(self.origin, write)
+        self.requester.requestJson(method, path, dict(query), headers, body, line)  # type: ignore[arg-type]
+        return line.reply
+
+    def _token(self) -> str:
+        """The token now valid; an App's is fetched anew each hour, and that is where an App's faults show."""
+        auth = self.requester.auth
+        assert auth is not None  # noqa: S101  (the requester is always made with one)
+        try:
+            return auth.token
+        except requests.RequestException:
+            sentence = "GitHub cannot be reached for an installation token: it is tried again later."
+            raise ApiError(SERVICE, "unavailable", sentence) from None
+        except (
+            GithubException,
+            jwt.PyJWTError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            AssertionError,
+        ) as error:
+            status = getattr(error, "status", None)
+            sentence = (
+                "GitHub gives the App no installation token: check GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY "
+                "and GITHUB_APP_INSTALLATION_ID."
+            )
+            kind: http.Kind = "unavailable" if isinstance(status, int) and status >= 500 else "unauthorized"
+            raise ApiError(SERVICE, kind, sentence, status=status) from None
+
+    def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
+        """What an answer with an error status means, by status *and* words."""
+        words = self._words(reply)
+        kind, sentence = self._meaning(reply, doing, words, write)
+        wait = self._wait(reply) if kind in {"rate_limited", "unavailable"} else None
+        return ApiError(SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words)
+
+    def _words(self, reply: Reply) -> str:
+        """GitHub's own words: `message`, and those of `errors`, without the token should it be among them."""
+        try:
+            body = reply.json()
+        except ValueError:
+            return ""
+        errors = dig(body, "errors")
+        parts = [dig(body, "message"), *(errors if isinstance(errors, list) else [])]
+        said = [text(dig(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
+        return ": ".join(filter(None, said)).replace(self._token(), "…")
+
+    def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:
+        status, said = reply.status, f" ({words})" if words else ""
+        if status == 401:
+            return "unauthorized", f"GitHub refuses the token{said}: make a new one and set it."
+        if status == 429 or (status == 403 and self._is_limit(reply, words)):
+            return "rate_limited", "GitHub's request limit is used up: the portal waits for the next hour."
+        if status == 403 and "upgrade" in words.lower():
+            return "refused", f"GitHub does not {doing} on this plan{said}: change the plan, or do without."
+        if status == 403:
+            needs = text(reply.headers.get("x-accepted-github-permissions"))
+            need = f": give it {needs}" if needs else ": give it that permission"
+            return "forbidden", f"GitHub does not let the token {doing}{said}{need}."
+        if status == 404:
+            return "not_found", (
+                f"GitHub cannot {doing}: it does not exist or the token may not see it; check name and token."
+            )
+        if status == 409:
+            return (
+                "conflict",
+                f"GitHub cannot {doing} because something moved{said}: look again, then decide.",
+            )
+        if 300 <= status < 400:
+            return "not_found", f"GitHub cannot {doing}: the repository has moved; set its new name."
+        if status >= 500 and write:
+            return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
+        if status >= 500:
+            return "unavailable", f"GitHub is out of order (HTTP {status}): it is tried again later."
+        if 200 <= status < 300:
+            return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
+        return "refused", f"GitHub refuses to {doing}{said}: settle that on GitHub, then try again."
+
+    def _is_limit(self, reply: Reply, words: str) -> bool:
+        return (
+            "retry-after" in reply.headers
+            or reply.headers.get("x-ratelimit-remaining") == "0"
+            or "rate limit" in words.lower()
+        )
+
+    def _wait(self, reply: Reply) -> float | None:
+        """Retry-After, else the reset time, else a minute (GitHub: Best practices for the REST API)."""
+        asked = http.retry_after(reply.headers, self.clock())
+        if asked is not None or reply.status >= 500:
+            return asked
+        reset = reply.headers.get("x-ratelimit-reset", "")
+        if reset.isdigit() and len(reset) < 12 and reply.headers.get("x-ratelimit-remaining") == "0":
+            return max(float(reset) - self.clock(), 1.0)
+        return 60.0
+
+
+def unreadable(error: Malformed, *, write: bool = False) -> NoReturn:
+    """Raises the `ApiError` for an answer of the wrong shape."""
+    if write:
+        raise http.unknown_outcome(SERVICE, str(error)) from error
+    raise http.malformed(SERVICE, str(error)) from error
+
+
+__all__ = ["GITHUB_API_VERSION", "SERVICE", "Recent", "Transport", "unreadable"]

@@ -1,0 +1,26 @@
+"""The Railway client."""
+
+from environments.railway.answers import (
+    Deployment,
+    Domain,
+    Environment,
+    LogLine,
+    ProjectTree,
+    Service,
+    ServiceInstance,
+    Trigger,
+)
+from environments.railway.client import Railway, TokenReport
+
+__all__ = [
+    "Deployment",
+    "Domain",
+    "Environment",
+    "LogLine",
+    "ProjectTree",
+    "Railway",
+    "Service",
+    "ServiceInstance",
+    "TokenReport",
+    "Trigger",
+]

@@ -1,0 +1,274 @@
+"""What Railway answers, as frozen values in Railway's own words; unknown enum values survive as they are."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal.outside import Malformed, commit, dig, field, link, moment, optional, text
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment. `commit`, `branch` … come from Railway's free-form `meta`: None where it has none.
+
+    `stopped` counts only with status SUCCESS: it is true while a deployment starts, and a stopped one keeps
+    SUCCESS. `instances` holds the status of each running copy.
+    """
+
+    id: str
+    project_id: str
+    environment_id: str
+    service_id: str | None
+    status: str
+    stopped: bool
+    created_at: datetime | None
+    status_updated_at: datetime | None
+    url: str
+    can_redeploy: bool
+    can_rollback: bool
+    commit: str | None
+    branch: str | None
+    repo: str | None
+    image: str | None
+    message: str | None
+    author: str | None
+    reason: str | None
+    instances: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    id: str
+    domain: str
+    custom: bool
+    target_port: int | None
+    sync_status: str
+
+
+@dataclass(frozen=True)
+class ServiceInstance:
+    """A service in one environment. `readable` False: it exists, and its deployments are not known."""
+
+    id: str
+    service_id: str
+    service_name: str
+    environment_id: str
+    repo: str | None = None
+    image: str | None = None
+    root_directory: str | None = None
+    healthcheck_path: str | None = None
+    domains: tuple[Domain, ...] = ()
+    latest_deployment: Deployment | None = None
+    active_deployments: tuple[Deployment, ...] = ()
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Which branch a service deploys from; one per service and environment."""
+
+    id: str
+    service_id: str | None
+    provider: str
+    repository: str
+    branch: str
+    check_suites: bool
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`readable` False: some of its instances or triggers are not known."""
+
+    id: str
+    name: str
+    can_access: bool
+    is_ephemeral: bool
+    created_at: datetime | None
+    source_environment_id: str | None
+    pr_number: int | None
+    pr_title: str | None
+    pr_repo: str | None
+    branch: str | None
+    base_branch: str | None
+    triggers: tuple[Trigger, ...] = ()
+    instances: tuple[ServiceInstance, ...] = ()
+    readable: bool = True
+
+    def branch_of(self, service_id: str) -> str | None:
+        """The branch from which the service deploys here, or None without a trigger."""
+        return next((found.branch for found in self.triggers if found.service_id == service_id), None)
+
+
+@dataclass(frozen=True)
+class Service:
+    id: str
+    name: str
+    icon: str
+
+
+@dataclass(frozen=True)
+class ProjectTree:
+    """A project as it is now. `complete` False: something is missing, and `problems` says what."""
+
+    id: str
+    name: str
+    workspace_id: str | None
+    services: tuple[Service, ...]
+    environments: tuple[Environment, ...]
+    complete: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    at: datetime | None
+    severity: str
+    message: str
+
+
+def nodes(connection: object) -> list[object]:
+    """The nodes of a Relay connection; raises `Malformed`."""
+    return [field(edge, "node", dict) for edge in field(connection, "edges", list)]
+
+
+def next_page(connection: object) -> str | None:
+    """The cursor of the next page, None on the last; raises `Malformed`."""
+    info = field(connection, "pageInfo", dict)
+    return field(info, "endCursor", str) if field(info, "hasNextPage", bool) else None
+
+
+def read_deployment(node: object) -> Deployment:
+    meta = dig(node, "meta")
+    return Deployment(
+        id=field(node, "id", str),
+        project_id=field(node, "projectId", str),
+        environment_id=field(node, "environmentId", str),
+        service_id=optional(node, "serviceId", str),
+        status=text(field(node, "status", str), 40) or "UNKNOWN",
+        stopped=field(node, "deploymentStopped", bool),
+        created_at=moment(dig(node, "createdAt")),
+        status_updated_at=moment(dig(node, "statusUpdatedAt")),
+        url=text(dig(node, "url")),
+        can_redeploy=field(node, "canRedeploy", bool),
+        can_rollback=field(node, "canRollback", bool),
+        commit=commit(dig(meta, "commitHash")),
+        branch=text(dig(meta, "branch")) or None,
+        repo=text(dig(meta, "repo")) or None,
+        image=text(dig(meta, "image")) or None,
+        message=text(dig(meta, "commitMessage")) or None,
+        author=text(dig(meta, "commitAuthor")) or None,
+        reason=text(dig(meta, "reason")) or None,
+        instances=tuple(text(field(item, "status", str), 40) for item in field(node, "instances", list)),
+    )
+
+
+def _read_domains(node: object) -> Iterator[Domain]:
+    for name, custom in [("customDomains", True), ("serviceDomains", False)]:
+        for item in field(node, name, list):
+            yield Domain(
+                id=field(item, "id", str),
+                domain=text(field(item, "domain", str)),
+                custom=custom,
+                target_port=optional(item, "targetPort", int),
+                sync_status=text(field(item, "syncStatus", str), 40),
+            )
+
+
+def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstance:
+    """An instance with its deployments; what of it cannot be read is told to `problem` and marked."""
+    bare = ServiceInstance(
+        id=field(node, "id", str),
+        service_id=field(node, "serviceId", str),
+        service_name=text(field(node, "serviceName", str)),
+        environment_id=field(node, "environmentId", str),
+        readable=False,
+    )
+    try:
+        latest = optional(node, "latestDeployment", dict)
+        return ServiceInstance(
+            id=bare.id,
+            service_id=bare.service_id,
+            service_name=bare.service_name,
+            environment_id=bare.environment_id,
+            repo=text(dig(node, "source", "repo")) or None,
+            image=text(dig(node, "source", "image")) or None,
+            root_directory=text(optional(node, "rootDirectory", str)) or None,
+            healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
+            domains=tuple(_read_domains(field(node, "domains", dict))),
+            latest_deployment=read_deployment(latest) if latest else None,
+            active_deployments=tuple(
+                read_deployment(item) for item in field(node, "activeDeployments", list)
+            ),
+        )
+    except Malformed as error:
+        problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
+        return bare
+
+
+def read_trigger(node: object) -> Trigger:
+    return Trigger(
+        id=field(node, "id", str),
+        service_id=optional(node, "serviceId", str),
+        provider=text(field(node, "provider", str), 40),
+        repository=text(field(node, "repository", str)),
+        branch=text(field(node, "branch", str)),
+        check_suites=field(node, "checkSuites", bool),
+    )
+
+
+def read_service(node: object) -> Service:
+    return Service(field(node, "id", str), text(field(node, "name", str)), link(dig(node, "icon")))
+
+
+def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
+    """An environment with the first page of its instances and triggers; see `read_instance`."""
+    triggers, good_triggers = _read_list(dig(node, "deploymentTriggers"), read_trigger)
+    instances, good_instances = _read_list(
+        dig(node, "serviceInstances"), lambda item: read_instance(item, problem)
+    )
+    name, can_access = text(field(node, "name", str)), field(node, "canAccess", bool)
+    readable = can_access and good_triggers and good_instances
+    if not can_access:
+        problem(f"The token may not look into environment {name}: give it access in Railway.")
+    elif not readable:
+        problem(f"Environment {name} cannot be read in full.")
+    number = dig(node, "meta", "prNumber")
+    return Environment(
+        id=field(node, "id", str),
+        name=name,
+        can_access=can_access,
+        is_ephemeral=field(node, "isEphemeral", bool),
+        created_at=moment(dig(node, "createdAt")),
+        source_environment_id=optional(dig(node, "sourceEnvironment") or {}, "id", str),
+        pr_number=number if isinstance(number, int) else None,
+        pr_title=text(dig(node, "meta", "prTitle")) or None,
+        pr_repo=text(dig(node, "meta", "prRepo")) or None,
+        branch=text(dig(node, "meta", "branch")) or None,
+        base_branch=text(dig(node, "meta", "baseBranch")) or None,
+        triggers=tuple(triggers),
+        instances=tuple(instances),
+        readable=readable and all(instance.readable for instance in instances),
+    )
+
+
+def _read_list[T](connection: object, read: Callable[[object], T]) -> tuple[list[T], bool]:
+    """What can be read of a connection, and whether that was all of its page."""
+    found: list[T] = []
+    try:
+        items = nodes(connection)
+    except Malformed:
+        return found, False
+    for item in items:
+        try:
+            found.append(read(item))
+        except Malformed:
+            return found, False
+    return found, True
+
+
+def read_log_line(item: object) -> LogLine:
+    return LogLine(
+        moment(dig(item, "timestamp")),
+        text(dig(item, "severity"), 20),
+        text(field(item, "message", str), 4000),
+    )

@@ -1,0 +1,202 @@
+"""The Railway client: reads are tried again, writes are sent once, every answer is frozen or `ApiError`.
+
+Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from environments.railway import answers
+from environments.railway.answers import Deployment, LogLine, ProjectTree
+from environments.railway.transport import SERVICE, Transport
+from environments.railway.tree import read_tree
+from portal.credentials import Secret
+from portal.http import ApiError, malformed, unknown_outcome
+from portal.outside import Malformed, commit, dig, field, optional, text
+
+MAX_LOG_LINES = 5000
+# Errors that say "not with this token", as against "no answer".
+_REFUSALS = frozenset({"unauthorized", "wrong_header", "forbidden", "not_found", "refused"})
+
+
+@dataclass(frozen=True)
+class TokenReport:
+    """What a token is. `kind`: "account", "workspace", "project" or "unknown"; `sentence` is for people."""
+
+    kind: str
+    sentence: str
+    workspaces: tuple[tuple[str, str], ...] = ()  # (id, name)
+    project: tuple[str, str] | None = None  # (id, name)
+    environment: tuple[str, str] | None = None  # (id, name): a project token reaches no other
+
+
+@contextmanager
+def _shaped(*, write: bool = False) -> Iterator[None]:
+    """Turns an answer of the wrong shape into an `ApiError`."""
+    try:
+        yield
+    except Malformed as error:
+        raise (unknown_outcome if write else malformed)(SERVICE, str(error)) from error
+
+
+class Railway:
+    """Railway, by default with the token and address of the settings; `kind` "project": a project token."""
+
+    def __init__(
+        self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None
+    ) -> None:
+        header = None if kind is None else ("project" if kind == "project" else "bearer")
+        self.transport = Transport(settings.RAILWAY_API_URL if api_url is None else api_url, token, header)
+
+    # Reads
+
+    def project(self, project_id: str) -> ProjectTree:
+        """The whole project: one call, and more only where Railway says that there is more."""
+        return read_tree(self.transport, project_id)
+
+    def deployment(self, deployment_id: str) -> Deployment:
+        """One deployment as it is now."""
+        data = self.transport.ask("deployment", id=deployment_id)
+        with _shaped():
+            return answers.read_deployment(_part(data, "deployment"))
+
+    def deployments(
+        self, project: str, environment: str, service: str, first: int = 25
+    ) -> tuple[Deployment, ...]:
+        """The newest `first` deployments of a service in an environment, in Railway's order."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        data = self.transport.ask("deployments", input=scope, first=first)
+        with _shaped():
+            return tuple(answers.read_deployment(node) for node in answers.nodes(_part(data, "deployments")))
+
+    def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
+        """At most `limit` (5000) lines of the build's log."""
+        return self._log("build_log", deployment_id, limit)
+
+    def deployment_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
+        """At most `limit` (5000) lines of the running deployment's log."""
+        return self._log("deployment_log", deployment_id, limit)
+
+    def _log(self, name: str, deployment_id: str, limit: int) -> tuple[LogLine, ...]:
+        limit = max(1, min(limit, MAX_LOG_LINES))
+        data = self.transport.ask(name, deploymentId=deployment_id, limit=limit)
+        with _shaped():
+            return tuple(answers.read_log_line(item) for item in field(data, "lines", list)[-limit:])
+
+    def variables(
+        self, project: str, environment: str, service: str | None, *, unrendered: bool
+    ) -> dict[str, Secret | None]:
+        """Variables by name; None is a sealed one, whose value never comes back. No `service`: the shared ones.
+
+        `unrendered` keeps references (`${{Service.NAME}}`) as written.
+        """
+        data = self.transport.ask(
+            "variables",
+            projectId=project,
+            environmentId=environment,
+            serviceId=service,
+            unrendered=unrendered,
+        )
+        with _shaped():
+            found = field(data, "variables", dict)
+            return {name: _secret(found, name) for name in found}
+
+    # Writes: sent once
+
+    def deploy_commit(self, environment: str, service: str, sha: str) -> str:
+        """Deploys exactly the commit `sha`; returns the deployment's id."""
+        if commit(sha) is None:
+            sentence = f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
+            raise ApiError(SERVICE, "refused", sentence)
+        data = self.transport.write(
+            "deploy_commit", environmentId=environment, serviceId=service, commitSha=sha
+        )
+        with _shaped(write=True):
+            return field(data, "serviceInstanceDeployV2", str)
+
+    def redeploy(self, deployment_id: str) -> str:
+        """Deploys the same code and settings again; returns the new deployment's id."""
+        data = self.transport.write("redeploy", id=deployment_id)
+        with _shaped(write=True):
+            return field(field(data, "deploymentRedeploy", dict), "id", str)
+
+    def rollback(self, deployment_id: str) -> None:
+        """Brings back that deployment's image *and variables*. Railway names no id: look at the latest."""
+        data = self.transport.write("rollback", id=deployment_id)
+        with _shaped(write=True):
+            if not field(data, "deploymentRollback", bool):
+                sentence = (
+                    "Railway refuses to roll back: its image may no longer be kept; redeploy the commit."
+                )
+                raise ApiError(SERVICE, "refused", sentence, status=200)
+
+    def set_trigger_branch(self, trigger_id: str, branch: str) -> None:
+        """From now on the service deploys from `branch`."""
+        data = self.transport.write("set_trigger_branch", triggerId=trigger_id, branch=branch)
+        with _shaped(write=True):
+            if field(field(data, "deploymentTriggerUpdate", dict), "branch", str) != branch:
+                raise Malformed("the trigger has another branch")
+
+    def set_autodeploy(self, project: str, environment: str, service: str, *, enabled: bool) -> None:
+        """Whether a push deploys the service in that environment."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        data = self.transport.write("set_autodeploy", input=scope | {"enabled": enabled})
+        with _shaped(write=True):
+            if field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool) != enabled:
+                raise Malformed("the setting did not change")
+
+    # The token
+
+    def token_kind(self) -> TokenReport:
+        """What the token is and reaches, found by asking. Raises `ApiError` only when there is no answer."""
+        bearer, project = self.transport.with_header("bearer"), self.transport.with_header("project")
+        if workspaces := _answer(bearer, "token_workspaces"):
+            with _shaped():
+                reached = tuple(
+                    (field(item, "id", str), text(field(item, "name", str)))
+                    for item in field(field(workspaces, "apiToken", dict), "workspaces", list)
+                )
+            names = ", ".join(name for _, name in reached) or "no workspace"
+            if _answer(bearer, "token_account"):
+                sentence = f"An account token; it reaches {names}. A workspace token would reach less."
+                return TokenReport("account", sentence, reached)
+            return TokenReport("workspace", f"A workspace token for {names}.", reached)
+        if scope := _answer(project, "token_project"):
+            return _project_report(scope)
+        sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
+        return TokenReport("unknown", sentence)
+
+
+def _answer(transport: Transport, name: str) -> dict[str, Any] | None:
+    try:
+        return transport.ask(name)
+    except ApiError as error:
+        if error.kind in _REFUSALS:
+            return None
+        raise
+
+
+def _project_report(scope: object) -> TokenReport:
+    with _shaped():
+        token = field(scope, "projectToken", dict)
+        project = (field(token, "projectId", str), text(dig(token, "project", "name")))
+        environment = (field(token, "environmentId", str), text(dig(token, "environment", "name")))
+    sentence = (
+        f"A project token for {project[1]}, environment {environment[1]}: it sees no other environment and "
+        "cannot redeploy; make a workspace token."
+    )
+    return TokenReport("project", sentence, (), project, environment)
+
+
+def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
+    with _shaped():
+        return field(data, name, dict)
+
+
+def _secret(found: dict[str, Any], name: str) -> Secret | None:
+    value = optional(found, name, str)
+    return None if value is None else Secret(value)

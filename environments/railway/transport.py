@@ -1,0 +1,199 @@
+"""One request to Railway's GraphQL API. Failures come with any HTTP status, so their words tell them apart."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from portal import http
+from portal.credentials import railway_token
+from portal.http import ApiError, Kind, Reply
+from portal.outside import dig, text
+
+SERVICE = "Railway"
+DOCUMENTS = Path(__file__).parent / "documents"
+PAUSE_BETWEEN_ENVIRONMENTS = 35.0  # seconds; Railway allows one new environment per 30 s and workspace
+
+# Words of an error (lower case), the kind, and what it means for a person. The first match counts.
+_MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
+    (
+        ("project token not found",),
+        "wrong_header",
+        "Railway finds no such project token: an account's or workspace's token belongs in "
+        "RAILWAY_API_TOKEN, a project token in RAILWAY_TOKEN.",
+    ),
+    (
+        ("two factor",),
+        "forbidden",
+        "The Railway workspace asks for two-factor authentication: use a token of a member who has it.",
+    ),
+    (
+        ("too quickly", "only one environment can be created"),
+        "too_quickly",
+        "Railway allows one new environment per 30 seconds: the portal waits and asks again.",
+    ),
+    (
+        ("rate limit", "too many requests"),
+        "rate_limited",
+        "Railway's request limit is used up: wait a while.",
+    ),
+    (
+        ("cannot redeploy yet",),
+        "unavailable",
+        "Railway is still building the earlier deployment: it is tried again when that is done.",
+    ),
+    (
+        ("commit not found",),
+        "refused",
+        "Railway does not find that commit in the service's repository: check repository and branch.",
+    ),
+    (
+        ("not authorized",),
+        "forbidden",
+        "Railway answers “Not Authorized”: either the token may not do this, or the thing does not exist "
+        "(any more); check the token's workspace and look in Railway.",
+    ),
+    (
+        ("unauthorized", "please login", "invalid token"),
+        "unauthorized",
+        "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
+    ),
+    (("not found",), "not_found", "Railway does not find it: it may have been deleted; look in Railway."),
+]
+_CODES: dict[str, tuple[Kind, str]] = {
+    "GRAPHQL_VALIDATION_FAILED": ("outdated", "Railway no longer knows a field the portal asks for"),
+    "GRAPHQL_PARSE_FAILED": ("outdated", "Railway no longer understands the portal's question"),
+    "BAD_USER_INPUT": ("refused", "Railway refuses a value"),
+    "UNAUTHENTICATED": ("unauthorized", "Railway refuses the token"),
+    "FORBIDDEN": ("forbidden", "Railway does not let the token do this"),
+}
+
+
+@cache
+def document(name: str) -> str:
+    """The document `name` with the fragments it uses."""
+    said = (DOCUMENTS / f"{name}.graphql").read_text()
+    for fragment, file in [("Trigger", "_trigger"), ("Instance", "_instance"), ("Deployment", "_deployment")]:
+        if f"...{fragment}State" in said:
+            said += (DOCUMENTS / f"{file}.graphql").read_text()
+    return said
+
+
+class Transport:
+    """Requests to Railway with one token in one kind of header ("bearer" or "project")."""
+
+    def __init__(
+        self,
+        api_url: str,
+        token: str | None,
+        header: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.url = http.checked_url(api_url, "RAILWAY_API_URL", SERVICE)
+        self.token, found = railway_token(token)
+        self.header = header or found
+        self.clock = clock
+
+    def ask(self, name: str, **variables: object) -> dict[str, Any]:
+        """The `data` of a query, up to 3 tries; any error in the answer is raised."""
+        return http.read_again(lambda: self._whole(name, variables, write=False))
+
+    def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
+        """Like `ask`, but with data beside errors it returns both: the data and the errors' words."""
+
+        def once() -> tuple[dict[str, Any], list[str]]:
+            data, errors, reply = self._send(name, variables, write=False)
+            if errors and not any(value is not None for value in data.values()):
+                raise self._error(reply, errors, write=False)
+            return data, [self._words(error) or "no reason given" for error in errors[:5]]
+
+        return http.read_again(once)
+
+    def write(self, name: str, **variables: object) -> dict[str, Any]:
+        """The `data` of a mutation, sent once; any error in the answer is raised."""
+        return self._whole(name, variables, write=True)
+
+    def _whole(self, name: str, variables: dict[str, object], *, write: bool) -> dict[str, Any]:
+        data, errors, reply = self._send(name, variables, write=write)
+        if errors:
+            raise self._error(reply, errors, write=write)
+        return data
+
+    def _send(
+        self, name: str, variables: dict[str, object], *, write: bool
+    ) -> tuple[dict[str, Any], list[object], Reply]:
+        # A null would unset a setting (Railway's own CLI leaves nulls out as well).
+        kept = {key: value for key, value in variables.items() if value is not None}
+        body = json.dumps({"query": document(name), "variables": kept})
+        reply = http.send(
+            SERVICE,
+            "POST",
+            self.url,
+            write=write,
+            headers={"Content-Type": "application/json", "Accept": "application/json"} | self._credential(),
+            content=body.encode(),
+        )
+        try:
+            answer = reply.json()
+        except ValueError:
+            raise self._error(reply, [], write=write) from None
+        errors = dig(answer, "errors") or []
+        if not isinstance(errors, list):
+            errors = [errors]
+        data = dig(answer, "data")
+        if not errors and (reply.status != 200 or not isinstance(data, dict)):
+            raise self._error(reply, [], write=write)
+        return data if isinstance(data, dict) else {}, errors, reply
+
+    def with_header(self, header: str) -> "Transport":
+        """The same address and token, sent in the other kind of header."""
+        return Transport(self.url, self.token, header, self.clock)
+
+    def _credential(self) -> dict[str, str]:
+        if self.header == "project":
+            return {"Project-Access-Token": self.token}
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def _words(self, error: object) -> str:
+        return text(dig(error, "message")).replace(self.token, "…")
+
+    def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
+        """What the first error, or an answer without one, means: by its words, its code, its status."""
+        words = self._words(errors[0]) if errors else ""
+        code = text(dig(errors[0], "extensions", "code")) if errors else ""
+        kind, sentence = _meaning(words, code, reply.status, write)
+        wait = None
+        if kind in {"rate_limited", "unavailable"}:
+            wait = http.retry_after(reply.headers, self.clock())
+        if kind == "too_quickly":
+            wait = PAUSE_BETWEEN_ENVIRONMENTS
+        return ApiError(SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words)
+
+
+def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str]:
+    for parts, kind, sentence in _MEANINGS:
+        if any(part in words.lower() for part in parts):
+            return kind, sentence
+    if code in _CODES:
+        kind, start = _CODES[code]
+        mend = "the portal needs an update" if kind == "outdated" else "correct it and try again"
+        return kind, f"{start}{f' ({words})' if words else ''}: {mend}."
+    if status == 429:
+        return "rate_limited", "Railway's request limit is used up: wait a while."
+    if status == 401:
+        return (
+            "unauthorized",
+            "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
+        )
+    if status == 403:
+        return "forbidden", "Railway does not let the token do this: use a workspace token of that workspace."
+    if 300 <= status < 500 and not words:
+        return "refused", f"Railway answers HTTP {status}: check RAILWAY_API_URL."
+    if write:
+        return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
+    if status == 200 and not words:
+        return "malformed", http.malformed(SERVICE, "not a GraphQL answer").sentence
+    said = words or f"HTTP {status}"
+    return "unavailable", f"Railway could not answer ({said}): it is asked again later."

@@ -1,0 +1,149 @@
+"""A whole project in one call, and more calls only where Railway says that there is more."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from environments.railway import answers
+from environments.railway.answers import Environment, ProjectTree, Service
+from environments.railway.transport import SERVICE, Transport
+from portal.http import malformed
+from portal.outside import Malformed, dig, optional, text
+from portal.outside import field as need
+
+MAX_PAGES = 20
+
+
+@dataclass
+class _Gathering:
+    """The tree while its pages come in."""
+
+    transport: Transport
+    project_id: str
+    services: dict[str, Service] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def lacks(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def read_tree(transport: Transport, project_id: str) -> ProjectTree:
+    """The project with services, environments, instances, triggers and deployments. Raises `ApiError`."""
+    seen = _Gathering(transport, project_id)
+    top = _page(seen, {})
+    following = _add_page(seen, top, {})
+    for _ in range(MAX_PAGES):
+        if not following["withServices"] and not following["withEnvironments"]:
+            break
+        following = _add_page(seen, _page(seen, following), following)
+    else:
+        seen.lacks("The project has more services or environments than are read.")
+    try:
+        return ProjectTree(
+            id=need(top, "id", str),
+            name=text(need(top, "name", str)),
+            workspace_id=optional(top, "workspaceId", str),
+            services=tuple(seen.services.values()),
+            environments=tuple(seen.environments.values()),
+            complete=not seen.problems,
+            problems=tuple(seen.problems),
+        )
+    except Malformed as error:
+        raise malformed(SERVICE, str(error)) from error
+
+
+def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
+    data, errors = seen.transport.ask_leniently("project_tree", projectId=seen.project_id, **variables)
+    for words in errors:
+        seen.lacks(f"Railway did not show everything: {words}.")
+    try:
+        return need(data, "project", dict)
+    except Malformed as error:
+        raise malformed(SERVICE, str(error)) from error
+
+
+def _add_page(seen: _Gathering, page: dict[str, Any], asked: dict[str, object]) -> dict[str, object]:
+    """Adds what a page holds; returns the variables that ask for the next one."""
+    following: dict[str, object] = {"withServices": False, "withEnvironments": False}
+    if asked.get("withServices", True):
+        if cursor := _add_nodes(seen, page, "services"):
+            following |= {"withServices": True, "servicesAfter": cursor}
+    if asked.get("withEnvironments", True):
+        if cursor := _add_nodes(seen, page, "environments"):
+            following |= {"withEnvironments": True, "environmentsAfter": cursor}
+    return following
+
+
+def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
+    """Adds the page's services or environments; returns the cursor of their next page."""
+    try:
+        connection = need(page, name, dict)
+        for node in answers.nodes(connection):
+            if dig(node, "deletedAt") is None:
+                _add_node(seen, name, node)
+        return answers.next_page(connection)
+    except Malformed as error:
+        seen.lacks(f"The project's {name} cannot all be read ({error}).")
+        return None
+
+
+def _add_node(seen: _Gathering, name: str, node: object) -> None:
+    try:
+        if name == "services":
+            service = answers.read_service(node)
+            seen.services[service.id] = service
+        else:
+            environment = answers.read_environment(node, seen.lacks)
+            seen.environments[environment.id] = _whole(seen, environment, node)
+    except Malformed as error:
+        said = text(dig(node, "name")) or "without a name"
+        seen.lacks(f"One of the project's {name} ({said}) cannot be read ({error}).")
+
+
+def _whole(seen: _Gathering, environment: Environment, node: object) -> Environment:
+    """`environment` with its further pages of instances and triggers, if it has any."""
+    instances, triggers = list(environment.instances), list(environment.triggers)
+    readable = environment.readable
+    try:
+        for _ in range(MAX_PAGES):
+            rest = _rest(seen, environment.id, node)
+            if rest is None:
+                break
+            node = rest
+            if dig(node, "serviceInstances") is not None:
+                found = answers.nodes(dig(node, "serviceInstances"))
+                instances += [answers.read_instance(item, seen.lacks) for item in found]
+            if dig(node, "deploymentTriggers") is not None:
+                triggers += [
+                    answers.read_trigger(item) for item in answers.nodes(dig(node, "deploymentTriggers"))
+                ]
+        else:
+            raise Malformed("it has too many pages")
+    except Malformed as error:
+        seen.lacks(f"Environment {environment.name} cannot be read in full ({error}).")
+        readable = False
+    readable = readable and all(instance.readable for instance in instances)
+    return replace(environment, instances=tuple(instances), triggers=tuple(triggers), readable=readable)
+
+
+def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any] | None:
+    """The next page of what `node` did not hold in full; None when it held all."""
+    instances, triggers = _cursor(node, "serviceInstances"), _cursor(node, "deploymentTriggers")
+    if instances is None and triggers is None:
+        return None
+    data = seen.transport.ask(
+        "environment_rest",
+        environmentId=environment_id,
+        projectId=seen.project_id,
+        instancesAfter=instances,
+        triggersAfter=triggers,
+        withInstances=instances is not None,
+        withTriggers=triggers is not None,
+    )
+    return need(data, "environment", dict)
+
+
+def _cursor(node: object, name: str) -> str | None:
+    connection = dig(node, name)
+    return answers.next_page(connection) if connection is not None else None

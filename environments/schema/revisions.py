@@ -1,0 +1,220 @@
+"""Which revisions a commit holds and which lie between two commits, by reading git only.
+
+One `git cat-file --batch` per question: configuration, directories and files come from the same process, so
+the new revisions between two commits cost about what `git diff` costs. Nothing that is read is executed.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from environments.git import Mirror, Objects
+from environments.schema.headers import MAX_FILE_BYTES, Header, UnreadableError, is_revision_file, judge, scan
+from environments.schema.history import History, HistoryError, Problem, Revision, build
+from environments.schema.location import Location, locate, locate_in
+
+__all__ = [
+    "Change", "History", "HistoryError", "Location", "Problem", "Revision", "compare", "locate", "read",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a range of commits does to the revisions. `new` is in upgrade order.
+
+    Heads are None when they were not asked for (`compare(…, whole=False)`).
+    """
+
+    new: tuple[Revision, ...]
+    changed: tuple[Revision, ...]
+    deleted: tuple[Revision, ...]
+    heads_before: tuple[str, ...] | None
+    heads_after: tuple[str, ...] | None
+    problems: tuple[Problem, ...]
+
+
+class _Bounded[Key, Kept](OrderedDict[Key, Kept]):
+    """Forgets the oldest; two threads at worst do the same work twice."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def keep(self, key: Key, kept: Kept) -> Kept:
+        self[key] = kept
+        while len(self) > self._limit:
+            try:
+                self.popitem(last=False)
+            except KeyError:
+                break
+        return kept
+
+
+type _Parsed = tuple[str, Header | UnreadableError]  # with the sha256 of the file
+type _Files = Mapping[str, tuple[str, str]]  # path → (blob, mode)
+_parsed: _Bounded[tuple[str, str, bool], _Parsed] = _Bounded(20_000)
+_histories: _Bounded[tuple[Location, tuple[tuple[str, str, str], ...]], History] = _Bounded(32)
+
+
+def read(mirror: Mirror, commit: str, alembic: str) -> History:
+    """The whole history at `commit` (a hash, branch or tag). What is wrong is in `problems`, never raised.
+
+    Raises `GitError` when the repository itself cannot be read.
+    """
+    sha = mirror.commit(commit)
+    with mirror.objects() as objects:
+        return _read(objects, sha, alembic)
+
+
+def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
+    """The revisions that `until` has and `since` ("" for none) has not, those it edits, those it drops.
+
+    New and edited files are parsed in full; with `whole=False` no other file is looked at, which leaves out
+    the heads and what is wrong with the rest of the history.
+    """
+    after = mirror.commit(until)
+    before = mirror.commit(since) if since else ""
+    with mirror.objects() as objects:
+        old = _files(objects, before, locate_in(objects, before, alembic)) if before else {}
+        location = locate_in(objects, after, alembic)
+        new = _files(objects, after, location)
+        gone = {path: at for path, at in old.items() if new.get(path) != at}
+        come = {path: at for path, at in new.items() if old.get(path) != at}
+        was, _ = _revisions(objects, gone, thorough=False)
+        now, problems = _revisions(objects, come, thorough=True)
+        if location.problem:
+            problems = (Problem("location", location.problem), *problems)
+        if not whole:
+            return _change(was, now, None, None, problems)
+        first = _read(objects, before, alembic) if before else None
+        return _change(was, now, first, _read(objects, after, alembic), problems)
+
+
+def _change(
+    was: Iterable[Revision],
+    now: Iterable[Revision],
+    before: History | None,
+    after: History | None,
+    problems: tuple[Problem, ...],
+) -> Change:
+    old, new = {one.id: one for one in was}, {one.id: one for one in now}
+    if before is not None and after is not None:  # a copy of a file is not a new revision, nor a move
+        known_before, known_after = before.revisions, after.revisions
+    else:
+        known_before, known_after = old, new
+    added = [one for id, one in new.items() if id not in known_before]
+    return Change(
+        new=_ordered(added, after),
+        changed=tuple(one for id, one in new.items() if id in old and old[id].sha256 != one.sha256),
+        deleted=tuple(one for id, one in old.items() if id not in known_after),
+        heads_before=before.heads if before else () if after else None,
+        heads_after=after.heads if after else None,
+        problems=tuple(dict.fromkeys([*problems, *(after.problems if after else ())])),
+    )
+
+
+def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ...]:
+    """In upgrade order: Alembic's where the whole history is known and sound, else parents first."""
+    if after is not None and added:
+        try:
+            place = {one.id: at for at, one in enumerate(after.linear)}
+            return tuple(sorted(added, key=lambda one: place.get(one.id, len(place))))
+        except HistoryError:
+            pass
+    waiting, placed = {one.id: one for one in added}, list[Revision]()
+    while waiting:
+        free = [one for one in waiting.values() if not {*one.down, *one.depends_on} & set(waiting)]
+        for one in free or list(waiting.values()):
+            placed.append(waiting.pop(one.id))
+    return tuple(placed)
+
+
+def _read(objects: Objects, commit: str, alembic: str) -> History:
+    location = locate_in(objects, commit, alembic)
+    files = _files(objects, commit, location)
+    key = (location, tuple((path, blob, mode) for path, (blob, mode) in files.items()))
+    if (known := _histories.get(key)) is not None:
+        return known
+    found, problems = _revisions(objects, files, thorough=False)
+    if location.problem:
+        problems = (Problem("location", location.problem), *problems)
+    return _histories.keep(key, build(found, location.directories, problems, recursive=location.recursive))
+
+
+def _files(objects: Objects, commit: str, location: Location) -> _Files:
+    """Every revision file, in the order in which Alembic loads them: by directory, then by name."""
+    files: dict[str, tuple[str, str]] = {}
+    for directory in location.directories:
+        found = objects.get(f"{commit}:{directory}")
+        if found is not None and found.kind == "tree":
+            _walk(objects, found.sha, directory, location.recursive, files)
+    return files
+
+
+def _walk(
+    objects: Objects, tree: str, directory: str, recursive: bool, files: dict[str, tuple[str, str]]
+) -> None:
+    entries = sorted(objects.entries(tree), key=lambda entry: entry.name)
+    prefix = f"{directory}/" if directory else ""
+    for entry in entries:
+        if entry.mode not in ("40000", "160000") and is_revision_file(entry.name):
+            files.setdefault(prefix + entry.name, (entry.sha, entry.mode))
+    if recursive:
+        for entry in entries:
+            if entry.mode == "40000" and not entry.name.endswith("__pycache__"):
+                _walk(objects, entry.sha, prefix + entry.name, recursive, files)
+
+
+def _revisions(
+    objects: Objects, files: _Files, *, thorough: bool
+) -> tuple[list[Revision], tuple[Problem, ...]]:
+    """What the files say; `thorough`: judged by `ast`, else only where the quick scan is unsure."""
+    wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
+    parsed = {key: _parsed.get((*key, thorough)) for key in {(blob, name) for _, blob, name in wanted}}
+    fresh = [key for key, known in parsed.items() if known is None]
+    contents = objects.each((blob for blob, _ in fresh), limit=MAX_FILE_BYTES)
+    for (blob, name), found in zip(fresh, contents, strict=True):
+        content = found.content if found else None
+        parsed[blob, name] = _parsed.keep((blob, name, thorough), _parse(content, name, thorough))
+    revisions, problems = [], []
+    for path, blob, name in wanted:
+        sha256, header = parsed[blob, name] or ("", UnreadableError("unreadable", "is missing"))
+        if files[path][1] == "120000":
+            header = UnreadableError("unreadable", "is a symbolic link, which the portal does not follow")
+        if isinstance(header, UnreadableError):
+            problems.append(_unreadable(path, header))
+        else:
+            revisions.append(_revision(path, sha256, header))
+    return revisions, tuple(problems)
+
+
+def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
+    if content is None:
+        return "", UnreadableError("unreadable", "is larger than 1 MB")
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        return sha256, (None if thorough else scan(content, name)) or judge(content, name)
+    except UnreadableError as error:
+        return sha256, error.with_traceback(None)  # kept for long: without the frames that hold the file
+
+
+def _revision(path: str, sha256: str, header: Header) -> Revision:
+    return Revision(
+        header.id,
+        header.down,
+        header.depends_on,
+        header.labels,
+        path,
+        sha256,
+        header.message,
+        header.has_downgrade,
+    )
+
+
+def _unreadable(path: str, error: UnreadableError) -> Problem:
+    where = f" on line {error.line}" if error.line else ""
+    mend = (
+        "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
+    )
+    return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))

@@ -1,0 +1,100 @@
+"""Reading what came from outside: every value is data, bounded and of the type that was asked for.
+
+Titles, names and messages written by others may hold control characters, half surrogates (which no database
+takes) or signs that turn the reading direction round; links may start with `javascript:`. Nothing of that
+passes these functions.
+"""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+_TURNS_TEXT_ROUND = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256 in newer repositories
+
+
+class Malformed(ValueError):
+    """An answer does not have the shape its vendor promises; the text names the field."""
+
+
+def text(value: object, limit: int = 300) -> str:
+    """`value` as one bounded line without control characters; what is no text becomes the empty string."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join(_printable(value[: limit * 4]).split())[:limit]
+
+
+def lines(value: object, limit: int = 10_000) -> str:
+    """Like `text`, for texts of several lines: line breaks and tabs stay."""
+    return _printable(value[: limit * 2], keep="\n\t")[:limit] if isinstance(value, str) else ""
+
+
+def _printable(value: str, keep: str = "") -> str:
+    value = _TURNS_TEXT_ROUND.sub("", value)
+    return "".join(
+        letter if letter in keep or unicodedata.category(letter) not in {"Cc", "Cs"} else " "
+        for letter in value
+    )
+
+
+def word(value: object) -> str:
+    """A vendor's word (an enum value, known or not) in lower case; the empty string when it is none."""
+    return text(value, 60).lower()
+
+
+def link(value: object) -> str:
+    """An `http` or `https` address, else the empty string."""
+    if not isinstance(value, str) or len(value) > 2000 or value != "".join(value.split()):
+        return ""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return ""
+    return _printable(value) if parts.scheme in {"http", "https"} and parts.netloc else ""
+
+
+def moment(value: object) -> datetime | None:
+    """An ISO 8601 time as an aware datetime in UTC; None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def commit(value: object) -> str | None:
+    """A full commit id in lower case, else None."""
+    return value.lower() if isinstance(value, str) and _COMMIT.fullmatch(value.lower()) else None
+
+
+def field[T](data: object, name: str, kind: type[T]) -> T:
+    """`data[name]`, which must be there and be a `kind` (True is no number); else raises `Malformed`."""
+    value = data.get(name) if isinstance(data, dict) else None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Malformed(f"{name} is missing or not {kind.__name__}")
+    return value
+
+
+def optional[T](data: object, name: str, kind: type[T]) -> T | None:
+    """Like `field`, but a missing or null value is None."""
+    if isinstance(data, dict) and data.get(name) is None:
+        return None
+    return field(data, name, kind)
+
+
+def commit_field(data: object, name: str) -> str:
+    """A full commit id under `name`; else raises `Malformed`."""
+    if found := commit(field(data, name, str)):
+        return found
+    raise Malformed(f"{name} is not a commit id")
+
+
+def dig(data: Any, *names: str) -> Any:
+    """`data[a][b][c]`, or None as soon as one step is not there."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
