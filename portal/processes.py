@@ -1,0 +1,104 @@
+"""Child processes that never outlive their parent, and that stop as a whole.
+
+Linux ends a process when its parent dies if it asked for that (prctl(2), PR_SET_PDEATHSIG). Three traps: a fork
+clears the wish, so every fork asks again; a change of user clears it, so ask after that; and "parent" means the
+*thread* that forked, so children are started from the main thread. Elsewhere only the polite ways work.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+PR_SET_PDEATHSIG = 1
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+_forking_pid = 0
+
+
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """In a fresh child of process `parent`: be sent signal `number` when it dies, or end now if it has died."""
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def forks_die_with_us() -> None:
+    """From now on every fork of this process, and every fork of those, dies with the process that forked it."""
+    os.register_at_fork(before=_remember, after_in_child=_ask_again)
+
+
+def _remember() -> None:
+    global _forking_pid
+    _forking_pid = os.getpid()
+
+
+def _ask_again() -> None:
+    die_with_parent(_forking_pid)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    output: int | IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
+    death_signal: int = signal.SIGKILL,
+    setup: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts `command` in a session and process group of its own, to die with this process.
+
+    `output` takes both streams (None: ours). `setup` runs in the child before the program does, and may change
+    user. Raises `RuntimeError` outside the main thread: the child would die with the thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("Start child processes from the main thread: they end when their starting thread does.")
+    parent = os.getpid()
+
+    def begin() -> None:
+        if setup:
+            setup()
+        die_with_parent(parent, death_signal)
+
+    return subprocess.Popen(
+        [str(part) for part in command],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output == subprocess.PIPE else output,
+        pass_fds=pass_fds,
+        start_new_session=True,
+        preexec_fn=begin,
+    )
+
+
+def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> bool:
+    """Asks the child `pid`, which leads its group, to end; after `patience` seconds ends the whole group by force.
+
+    Returns whether the leader went by itself in time. What it left behind in its group is ended in any case. The
+    caller reaps it (`Popen.wait`, `Process.join`), so that the group's number cannot be another's meanwhile.
+    """
+    if patience > 0:
+        with suppress(ProcessLookupError):
+            os.kill(pid, politely)
+    deadline = time.monotonic() + patience
+    while not (ended := _has_ended(pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    return ended
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # reaped already
+        return True
