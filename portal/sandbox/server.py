@@ -97,6 +97,7 @@ class Server:
         self.app = app
         self.faults: list[Fault] = []
         self.requests: list[Seen] = []
+        self.ready: dict[str, object] = {}  # what `GET /_sandbox/ready` tells another process
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._http.daemon_threads = True
@@ -157,6 +158,8 @@ class Server:
         return None if fault.kind == "drop" else response
 
     def _control(self, request: Request) -> Response | None:
+        if request.path == "/_sandbox/ready":
+            return Response(200, self.ready)
         if request.path == "/_sandbox/requests":
             if request.method == "DELETE":
                 self.requests.clear()

@@ -23,6 +23,8 @@ TOKENS = {
     "RAILWAY_WEBHOOK_SECRET": "demo-webhook-secret",
 }
 
+STAND_INS_RUN = bool(os.environ.get("GITHUB_API_URL") and os.environ.get("RAILWAY_API_URL"))
+
 
 class Command(BaseCommand):
     """On any local git repository, or on the sample. Stand-ins that run already are used by their URLs."""
@@ -43,9 +45,11 @@ class Command(BaseCommand):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         with ExitStack() as stack:
-            env = os.environ | TOKENS | {
+            env = os.environ | {
                 "PORTAL_VAR_DIR": str(directory), "SYNC_SECONDS": "1", "DEPLOY_GRACE_SECONDS": "20",
             }  # fmt: skip
+            # Real tokens never reach the stand-ins that are started here; running ones may want their own.
+            env = TOKENS | env if STAND_INS_RUN else env | TOKENS
             if "DATABASE_URL" not in os.environ:
                 server = embedded_postgres.start(directory / "postgres")
                 stack.callback(server.stop)
@@ -75,7 +79,7 @@ class Command(BaseCommand):
         self, stack: ExitStack, env: dict[str, str], directory: Path, options: dict[str, Any]
     ) -> dict[str, Any]:
         """What the running stand-ins say of themselves; starts them unless their URLs are given."""
-        if os.environ.get("GITHUB_API_URL") and os.environ.get("RAILWAY_API_URL"):
+        if STAND_INS_RUN:
             return running_stand_ins(options)
         command = [*MANAGE, "sandbox", "--directory", str(directory / "sandbox")]
         if options["repository"]:
