@@ -61,7 +61,7 @@ def standing(release):
 
 def head(world, branch: str) -> str:
     """A branch, as git itself knows it."""
-    command = ["git", "-C", str(world.github.repository), "rev-parse", branch]
+    command = ["git", "-C", str(world.repository), "rev-parse", branch]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

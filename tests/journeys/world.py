@@ -35,6 +35,7 @@ class World:
     railway_server: Server
     databases: dict[str, str]
     project: Project
+    repository: Path
 
     def person(self, name: str):
         """alice, bob, carol or dave, fresh from the database."""
@@ -106,7 +107,7 @@ def running_world(directory: Path, override) -> Iterator[World]:
         smoke=[("backend", "/health"), ("frontend", "/")],
     )
     try:
-        yield World(github, railway, github_server, railway_server, databases, project)
+        yield World(github, railway, github_server, railway_server, databases, project, directory / "github" / "repository.git")
     finally:
         github_server.stop()
         railway_server.stop()
@@ -116,7 +117,14 @@ def running_world(directory: Path, override) -> Iterator[World]:
 
 
 def _furnish(railway: RailwayStandIn, github: GitHubStandIn, databases: dict[str, str], built: sample.Sample) -> None:
-    from portal.sandbox.databases import bring_to_branch_head
+    def bring_to_branch_head(url, repository, commit, alembic):
+        from environments.git import Mirror
+        from environments.schema import revisions, runner
+        mirror = Mirror(repository.parent / "m.git", str(repository))
+        mirror.fetch()
+        heads = revisions.read(mirror, commit, alembic).heads
+        out = runner.run(mirror, runner.Run(commit, heads, alembic, url), on_lines=print, alive=lambda: True)
+        assert out.status == "succeeded", out
 
     branches = {"staging": "staging", "production": "main"}
     for kind in branches:
@@ -125,7 +133,7 @@ def _furnish(railway: RailwayStandIn, github: GitHubStandIn, databases: dict[str
         railway.add_service(service, service)
     for kind, branch in branches.items():
         bring_to_branch_head(databases[kind], built.path, branch_base(built, kind), sample.ALEMBIC)
-        railway.set_variable("DATABASE_URL", databases[kind], service="backend", environment=kind)
+        railway.set_variable(kind, "backend", "DATABASE_URL", databases[kind])
         for service in ("backend", "frontend"):
             railway.set_trigger(service, kind, branch)
             railway.deploy(service, kind, built.branches[branch], live=True)
