@@ -4,6 +4,8 @@ import time
 
 import pytest
 import stamina
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from environments.github import GitHub, Recent
 from environments.railway import Railway
@@ -11,8 +13,10 @@ from environments.smoke import probe
 from portal.http import ApiError
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
+from portal.sandbox.github.rest_releases import INSTALLATION
+from portal.sandbox.github.state import PORTAL_APP
 from portal.sandbox.railway import RailwayStandIn
-from portal.sandbox.server import Server
+from portal.sandbox.server import Fault, Server
 
 
 @pytest.fixture(autouse=True)
@@ -249,3 +253,67 @@ def test_a_project_token_in_the_wrong_header_is_named(cloud):
         Railway(token="probe-token", api_url=f"{cloud.server.url}/graphql/v2").project(cloud.project_id)
 
     assert caught.value.kind == "wrong_header"
+
+
+# A GitHub App
+
+
+@pytest.fixture(scope="module")
+def private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def as_app(settings, private_key: str) -> None:
+    settings.GITHUB_TOKEN = ""
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_INSTALLATION_ID = str(PORTAL_APP.id), str(INSTALLATION)
+    settings.GITHUB_APP_PRIVATE_KEY = private_key.replace("\n", "\\n")
+
+
+def test_an_app_fetches_one_installation_token_for_many_calls(hub, settings, private_key):
+    as_app(settings, private_key)
+    hub.server.requests.clear()
+
+    for _ in range(2):
+        GitHub("acme/inspector", api_url=hub.url, kept=Recent()).branch_head("main")
+
+    asked = [seen.path for seen in hub.server.requests]
+    assert [path for path in asked if path.startswith("/app")] == [
+        f"/app/installations/{INSTALLATION}/access_tokens"
+    ]
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault("status", status=401), "unauthorized"),
+        (Fault("status", status=404), "unauthorized"),
+        (Fault("status", status=503), "unavailable"),
+        (Fault("drop"), "unavailable"),
+        (Fault("html"), "malformed"),
+        (Fault("truncated"), "malformed"),
+    ],
+    ids=lambda value: f"{value.kind}{value.status}" if isinstance(value, Fault) else value,
+)
+def test_an_app_without_a_token_says_so_and_sends_no_write(hub, settings, private_key, fault, kind):
+    as_app(settings, private_key)
+    hub.server.faults.append(Fault(**vars(fault) | {"times": 99, "path": "/app/installations"}))
+    github = GitHub("acme/inspector", api_url=hub.url, kept=Recent())
+
+    with pytest.raises(ApiError) as caught:
+        github.comment(1, "hello")
+
+    assert caught.value.kind == kind
+    assert all(seen.path.startswith("/app") for seen in hub.server.requests)
+
+
+def test_a_private_key_that_is_none_is_an_error_with_a_sentence(hub, settings):
+    as_app(settings, "-----BEGIN RSA PRIVATE KEY-----\nnonsense\n-----END RSA PRIVATE KEY-----")
+
+    with pytest.raises(ApiError, match="GITHUB_APP_PRIVATE_KEY"):
+        GitHub("acme/inspector", api_url=hub.url, kept=Recent()).branch_head("main")
