@@ -129,9 +129,14 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
         latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _deployment(one, instances[state.id], latest, active, now)
-    Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__project=project).exclude(
-        railway_id__in=rows
-    ).update(is_latest=False, is_active=False)
+    readable = [
+        instances[state.id].pk
+        for environment in tree.environments
+        for state in environment.instances
+        if state.id in instances and state.readable
+    ]
+    outdated = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=readable)
+    outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
         rows.values(),
         update_conflicts=True,

@@ -7,6 +7,7 @@ kind is `unknown_outcome`, and the caller looks at the world before it does anyt
 import functools
 import ipaddress
 import json
+import logging
 import os
 import threading
 import time
@@ -19,7 +20,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import stamina
-import structlog
 
 Kind = Literal[
     "unauthorized",  # the token is refused
@@ -52,7 +52,7 @@ NEVER_SENT = (
     httpx.InvalidURL,
 )
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 calls: Counter[str] = Counter()  # outward calls of this process, by service; for tests and benches
 _counting = threading.Lock()
 
@@ -165,9 +165,8 @@ def send(
             reply = Reply(answer.status_code, answer.headers, body)
     except (httpx.HTTPError, httpx.InvalidURL, _TooLarge, UnicodeError) as error:
         failure = _transport_error(service, error, write, read_seconds)
-        log.warning("outward_call", service=service, method=method, kind=failure.kind, detail=failure.detail)
+        log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
-    log.debug("outward_call", service=service, method=method, status=reply.status, bytes=len(body))
     return reply
 
 
@@ -216,10 +215,8 @@ def malformed(service: str, what: str, status: int | None = None) -> ApiError:
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix seconds."""
     value = headers.get("retry-after", "").strip()
-    try:
-        return min(max(float(value), 0.0), 86_400.0) if value else None
-    except ValueError:
-        pass
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), 86_400.0)
     try:
         return min(max(parsedate_to_datetime(value).timestamp() - now, 0.0), 86_400.0)
     except (ValueError, TypeError, OverflowError):

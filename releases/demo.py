@@ -231,6 +231,24 @@ def _heads(project: Project) -> dict[str, str]:
     return {name: mirror.head(name) or "" for name in (project.staging_branch, project.production_branch)}
 
 
+def summary(report: Report) -> list[str]:
+    """The end of the demo in a few lines for people."""
+    lines = ["", f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s"]
+    lines += [
+        f"  {one['name']:<14}{one['status']:<9}{one['seconds'] or 0:7.2f} s  {one['sentence']}" for one in report.steps
+    ]
+    for kind, seen in report.revisions.items():
+        lines.append(f"  {kind:<11} {_said(seen.get('before'))} → {_said(seen.get('after'))}")
+    for name, heads in report.branches.items():
+        lines.append(f"  {name:<11} {heads.get('before', '')[:7]} → {heads.get('after', '')[:7]}")
+    lines.append(f"  audit       {report.audit['events']} events. {report.audit['sentence']}")
+    return lines
+
+
+def _said(revisions: list[str] | None) -> str:
+    return "unknown" if revisions is None else ", ".join(revisions) or "empty"
+
+
 def now_line(started: float, text: str) -> str:
     """One line of the demo's output: seconds since the start, and what happened."""
     return f"{timezone.localtime():%H:%M:%S}  {time.monotonic() - started:6.1f} s  {text}"

@@ -150,7 +150,7 @@ def _judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: dateti
         if name == settings.STATUS_CONTEXT:
             continue
         # Several runs of one name: the worst of them counts.
-        states[name] = max(states.get(name, ""), word, key=_badness)
+        states[name] = max(states.get(name, word), word, key=_badness)
     evidence = tuple((name, word or "pending") for name, word in sorted(states.items()))
     missing = [name for name in required if name not in states]
     unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]

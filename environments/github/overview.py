@@ -183,7 +183,11 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
 def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
     try:
         info = need(need(page, "open", dict), "pageInfo", dict)
-        return need(info, "endCursor", str) if need(info, "hasNextPage", bool) else None
+        if not need(info, "hasNextPage", bool):
+            return None
+        if cursor := need(info, "endCursor", str):
+            return cursor
+        raise Malformed("endCursor is empty")
     except Malformed:
         seen.lacks("GitHub does not say whether there are more pull requests.")
         return None

@@ -134,7 +134,11 @@ def nodes(connection: object) -> list[object]:
 def next_page(connection: object) -> str | None:
     """The cursor of the next page, None on the last; raises `Malformed`."""
     info = field(connection, "pageInfo", dict)
-    return field(info, "endCursor", str) if field(info, "hasNextPage", bool) else None
+    if not field(info, "hasNextPage", bool):
+        return None
+    if cursor := field(info, "endCursor", str):
+        return cursor
+    raise Malformed("endCursor is empty")
 
 
 def read_deployment(node: object) -> Deployment:
@@ -184,6 +188,8 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
         readable=False,
     )
     try:
+        if "latestDeployment" not in field({"node": node}, "node", dict):
+            raise Malformed("latestDeployment is missing")  # which is not: there is none
         latest = optional(node, "latestDeployment", dict)
         return ServiceInstance(
             id=bare.id,
@@ -195,7 +201,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             root_directory=text(optional(node, "rootDirectory", str)) or None,
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
             domains=tuple(_read_domains(field(node, "domains", dict))),
-            latest_deployment=read_deployment(latest) if latest else None,
+            latest_deployment=read_deployment(latest) if latest is not None else None,
             active_deployments=tuple(
                 read_deployment(item) for item in field(node, "activeDeployments", list)
             ),

@@ -90,7 +90,7 @@ class Railway:
     def variables(
         self, project: str, environment: str, service: str | None, *, unrendered: bool
     ) -> dict[str, Secret | None]:
-        """Variables by name; None is a sealed one, whose value never comes back. No `service`: the shared ones.
+        """Variables by name; None is a sealed one: its value never comes back. No `service`: the shared.
 
         `unrendered` keeps references (`${{Service.NAME}}`) as written.
         """

@@ -1,4 +1,4 @@
-"""One request to Railway's GraphQL API. Failures come with any HTTP status, so their words tell them apart."""
+"""One request to Railway's GraphQL API. Failures come with any HTTP status, so words tell them apart."""
 
 import json
 import time

@@ -66,12 +66,10 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
 def _add_page(seen: _Gathering, page: dict[str, Any], asked: dict[str, object]) -> dict[str, object]:
     """Adds what a page holds; returns the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
-    if asked.get("withServices", True):
-        if cursor := _add_nodes(seen, page, "services"):
-            following |= {"withServices": True, "servicesAfter": cursor}
-    if asked.get("withEnvironments", True):
-        if cursor := _add_nodes(seen, page, "environments"):
-            following |= {"withEnvironments": True, "environmentsAfter": cursor}
+    if asked.get("withServices", True) and (cursor := _add_nodes(seen, page, "services")):
+        following |= {"withServices": True, "servicesAfter": cursor}
+    if asked.get("withEnvironments", True) and (cursor := _add_nodes(seen, page, "environments")):
+        following |= {"withEnvironments": True, "environmentsAfter": cursor}
     return following
 
 
@@ -80,8 +78,7 @@ def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
     try:
         connection = need(page, name, dict)
         for node in answers.nodes(connection):
-            if dig(node, "deletedAt") is None:
-                _add_node(seen, name, node)
+            _add_node(seen, name, node)
         return answers.next_page(connection)
     except Malformed as error:
         seen.lacks(f"The project's {name} cannot all be read ({error}).")
@@ -90,6 +87,8 @@ def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
 
 def _add_node(seen: _Gathering, name: str, node: object) -> None:
     try:
+        if optional(node, "deletedAt", str) is not None:
+            return
         if name == "services":
             service = answers.read_service(node)
             seen.services[service.id] = service

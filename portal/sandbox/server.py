@@ -9,7 +9,7 @@ what was asked and `DELETE` on either empties it.
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -34,13 +34,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What is answered. `body` that is not bytes is sent as JSON."""
+    """What is answered. `body` that is not bytes is sent as JSON, an iterator of bytes piece by piece."""
 
     status: int = 200
     body: object = b""
     headers: dict[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
+        """The whole body as bytes; an iterator is used up by it."""
+        if isinstance(self.body, Iterator):
+            return b"".join(self.body)
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
@@ -94,6 +97,7 @@ class Server:
         self.app = app
         self.faults: list[Fault] = []
         self.requests: list[Seen] = []
+        self.ready: dict[str, object] = {}  # what `GET /_sandbox/ready` tells another process
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._http.daemon_threads = True
@@ -154,6 +158,8 @@ class Server:
         return None if fault.kind == "drop" else response
 
     def _control(self, request: Request) -> Response | None:
+        if request.path == "/_sandbox/ready":
+            return Response(200, self.ready)
         if request.path == "/_sandbox/requests":
             if request.method == "DELETE":
                 self.requests.clear()
@@ -205,14 +211,22 @@ class Server:
                 return body
 
             def _send(self, response: Response) -> None:
-                body = response.encoded()
+                pieces = response.body if isinstance(response.body, Iterator) else None
+                body = b"" if pieces else response.encoded()
                 headers = {"Content-Type": "application/json; charset=utf-8"} | response.headers
                 self.send_response(response.status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                if pieces:
+                    self.send_header("Transfer-Encoding", "chunked")
+                elif response.status not in (204, 304):  # these have no body, so no length either
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if self.command != "HEAD":
+                for piece in pieces or ():
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                if pieces:
+                    self.wfile.write(b"0\r\n\r\n")
+                elif self.command != "HEAD":
                     self.wfile.write(body)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve

@@ -1,0 +1,180 @@
+"""The payloads of webhooks, shaped like the ones GitHub publishes, and who is sent them."""
+
+import calendar
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import pull_shapes, shapes
+from .git import ZERO, Commit, Git, Person
+from .state import Viewer, node_id, stamp
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
+
+LISTED_COMMITS = 100
+
+
+def wanted(hub: "GitHubStandIn", event: str) -> list[dict[str, Any]]:
+    """The active hooks that ask for an event."""
+    return [h for h in hub.state["hooks"] if h["active"] and ({event, "*"} & set(h["events"]))]
+
+
+def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any]) -> None:
+    """Sends `body`, with repository and sender, to every hook that asks for it."""
+    listeners = wanted(hub, event)
+    if listeners:
+        sender = shapes.user(hub, viewer.login or hub.owner)
+        payload = {"repository": shapes.repository(hub), "sender": sender} | body
+        for hook in listeners:
+            hub.hooks.send(hook, event, payload)
+
+
+def pull_request(
+    hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
+) -> None:
+    if wanted(hub, "pull_request"):
+        body = {"action": action, "number": pull["number"], "pull_request": pull_shapes.full(hub, pull)}
+        emit(hub, "pull_request", viewer, body | more)
+
+
+def review(hub: "GitHubStandIn", pull: dict[str, Any], one: dict[str, Any], viewer: Viewer) -> None:
+    shape = pull_shapes.review(hub, one) | {"state": one["state"].lower()}
+    body = {"action": "submitted", "review": shape, "pull_request": pull_shapes.simple(hub, pull)}
+    emit(hub, "pull_request_review", viewer, body)
+
+
+def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: Viewer) -> None:
+    branches = [name for name, sha in hub.state["heads"].items() if sha == check["head_sha"]]
+    shape = shapes.check_run(hub, check)
+    suite = {
+        "id": check["suite_id"],
+        "node_id": node_id("CheckSuite", check["suite_id"]),
+        "head_branch": branches[0] if branches else None,
+        "head_sha": check["head_sha"],
+        "status": check["status"],
+        "conclusion": check["conclusion"],
+        "url": f"{hub.api}/check-suites/{check['suite_id']}",
+        "before": None,
+        "after": check["head_sha"],
+        "pull_requests": [],
+        "app": shape["app"],
+        "created_at": check["started_at"],
+        "updated_at": check["completed_at"] or check["started_at"],
+    }
+    emit(hub, "check_run", viewer, {"action": action, "check_run": shape | {"check_suite": suite}})
+
+
+def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
+    heads = hub.state["heads"].items()
+    branches = [
+        {"name": name, "commit": {"sha": sha, "url": f"{hub.api}/commits/{sha}"}, "protected": False}
+        for name, sha in heads
+        if sha == one["sha"]
+    ]
+    body = {
+        "id": one["id"],
+        "sha": one["sha"],
+        "name": hub.full_name,
+        "avatar_url": None,
+        "target_url": one["target_url"],
+        "context": one["context"],
+        "description": one["description"],
+        "state": one["state"],
+        "commit": shapes.commit(hub, hub.git.commit(one["sha"])),
+        "branches": branches,
+        "created_at": one["at"],
+        "updated_at": one["at"],
+    }
+    emit(hub, "status", viewer, body)
+
+
+def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
+    """The `push` event of a branch that was made, moved or deleted (None on either side)."""
+    if not wanted(hub, "push"):
+        return
+    git = hub.git
+    forced = bool(before and after and not git.is_ancestor(before, after))
+    listed: list[dict[str, Any]] = []
+    if after:
+        span = [f"{before}..{after}"] if before else ["-1", after]
+        found = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
+        files = touched(git, span)
+        listed = [_pushed_commit(hub, one, files.get(one.sha, {})) for one in found]
+    head = (
+        _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
+    )
+    span_url = f"{hub.web}/compare/{before[:12]}...{after[:12]}" if before and after else ""
+    person = hub.person(viewer.login or hub.owner)
+    body = {
+        "ref": f"refs/heads/{branch}",
+        "before": before or ZERO,
+        "after": after or ZERO,
+        "repository": _push_repository(hub),
+        "pusher": {"name": person.name, "email": person.email},
+        "created": before is None,
+        "deleted": after is None,
+        "forced": forced,
+        "base_ref": None,
+        "compare": span_url or f"{hub.web}/commit/{after}",
+        "commits": listed,
+        "head_commit": head,
+    }
+    emit(hub, "push", viewer, body)
+
+
+def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
+    """Files added, removed and modified by each commit of a span, against its first parent."""
+    arguments = ["--format=%x01%H", "--name-status", "--no-renames", "-m", "--first-parent"]
+    text = git.text(
+        "-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--"
+    )
+    words = {"A": "added", "D": "removed"}
+    found: dict[str, dict[str, list[str]]] = {}
+    for block in text.split("\x01")[1:]:
+        sha, *lines = block.split("\n")
+        files: dict[str, list[str]] = {"added": [], "removed": [], "modified": []}
+        for line in filter(None, lines):
+            letter, path = line.split("\t", 1)
+            files[words.get(letter, "modified")].append(path)
+        found[sha] = files
+    return found
+
+
+def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
+    """The repository as push events have it: times as numbers, and a few fields of their own."""
+    repo = shapes.repository(hub)
+    owner = hub.person(hub.owner)
+    times = {
+        key: calendar.timegm(time.strptime(repo[key], "%Y-%m-%dT%H:%M:%SZ"))
+        for key in ("created_at", "pushed_at")
+    }
+    return (
+        repo
+        | times
+        | {
+            "url": hub.web,
+            "owner": repo["owner"] | {"name": owner.name, "email": owner.email},
+            "stargazers": 0,
+            "master_branch": repo["default_branch"],
+            "custom_properties": {},
+        }
+    )
+
+
+def _pushed_commit(hub: "GitHubStandIn", one: Commit, files: dict[str, list[str]]) -> dict[str, Any]:
+    def who(person: Person) -> dict[str, str]:
+        return {"name": person.name, "email": person.email, "username": hub.login_of(person.email)}
+
+    return {
+        "id": one.sha,
+        "tree_id": one.tree,
+        "distinct": True,
+        "message": one.message,
+        "timestamp": stamp(one.committer.at),
+        "url": f"{hub.web}/commit/{one.sha}",
+        "author": who(one.author),
+        "committer": who(one.committer),
+        "added": [],
+        "removed": [],
+        "modified": [],
+    } | files

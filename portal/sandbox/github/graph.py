@@ -1,0 +1,308 @@
+"""GraphQL: executes any document that is valid under `schema.graphql`.
+
+Answers are plain dicts; a value that is a function is asked only when the document selects it.
+"""
+
+import base64
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, graphql_sync
+
+from portal.sandbox.server import Request, Response
+
+from . import checks, pulls, rules
+from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, find, node_id, stamp
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
+
+Node = dict[str, Any]
+
+MOST = 100
+
+
+@functools.cache
+def schema() -> GraphQLSchema:
+    return build_schema(Path(__file__).with_name("schema.graphql").read_text())
+
+
+def answer(hub: "GitHubStandIn", request: Request) -> Response:
+    """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no query."""
+    try:
+        body = request.json()
+    except ValueError:
+        raise Refused(400, "Problems parsing JSON") from None
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        raise Refused(400, "A query attribute must be specified and must be a string.")
+    root = {
+        "rateLimit": lambda info: _rate(hub),
+        "repository": lambda info, owner, name: _repository(hub, owner, name),
+    }
+    result = graphql_sync(
+        schema(),
+        body["query"],
+        root_value=root,
+        variable_values=body.get("variables"),
+        operation_name=body.get("operationName"),
+    )
+    shape: Node = {} if result.data is None and result.errors else {"data": result.data}
+    if result.errors:
+        shape["errors"] = [_error(error) for error in result.errors]
+    return Response(200, shape)
+
+
+def _error(error: GraphQLError) -> Node:
+    shape = {name: value for name, value in error.formatted.items() if name != "extensions"}
+    return dict(error.extensions or {}) | shape
+
+
+def _fault(kind: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"type": kind})
+
+
+def _rate(hub: "GitHubStandIn") -> Node:
+    rate = hub.rate["graphql"]
+    used = {"used": rate.used + 1, "remaining": max(0, rate.remaining - 1)}
+    return {"limit": rate.limit, "cost": 1, "nodeCount": 0, "resetAt": stamp(rate.reset)} | used
+
+
+def _connection(
+    name: str,
+    rows: list[Any],
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> Node:
+    """One page of `rows`; refuses what GitHub refuses: no bound, or one above a hundred."""
+    bound = first if first is not None else last
+    if bound is None:
+        sentence = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
+        raise _fault("MISSING_PAGINATION_BOUNDARIES", sentence)
+    if bound > MOST:
+        which = "first" if first is not None else "last"
+        sentence = f"Requesting {bound} records on the `{name}` connection exceeds the `{which}` limit"
+        raise _fault("EXCESSIVE_PAGINATION", f"{sentence} of {MOST} records.")
+    start = _offset(after) if after else 0
+    end = _offset(before) - 1 if before else len(rows)
+    if first is not None:
+        end = min(end, start + first)
+    else:
+        start = max(start, end - bound)
+    cursor = base64.b64encode(f"cursor:v2:{end}".encode()).decode() if end > start else None
+    page = {"hasNextPage": end < len(rows), "endCursor": cursor}
+    return {"totalCount": len(rows), "nodes": rows[start:end], "pageInfo": page}
+
+
+def _offset(cursor: str) -> int:
+    try:
+        return int(base64.b64decode(cursor).decode().rsplit(":", 1)[1])
+    except (ValueError, IndexError):
+        message = f"`{cursor}` does not appear to be a valid cursor."
+        raise _fault("INVALID_CURSOR_ARGUMENTS", message) from None
+
+
+def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
+    if f"{owner}/{name}".lower() != hub.full_name.lower():
+        sentence = f"Could not resolve to a Repository with the name '{owner}/{name}'."
+        raise _fault("NOT_FOUND", sentence)
+    return {
+        "id": node_id("Repository", hub.repository_id),
+        "nameWithOwner": hub.full_name,
+        "ref": lambda info, **args: _ref(hub, args["qualifiedName"]),
+        "pullRequests": lambda info, **args: _pulls(hub, **args),
+    }
+
+
+def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
+    branch = qualified.removeprefix("refs/heads/")
+    sha = hub.state["heads"].get(branch)
+    if sha is None:
+        return None
+    return {
+        "name": branch,
+        "target": {"__typename": "Commit", "oid": sha},
+        "refUpdateRule": lambda info: _update_rule(hub, branch),
+        "rules": lambda info, **args: _connection("rules", _rules(hub, branch), **args),
+    }
+
+
+def _update_rule(hub: "GitHubStandIn", branch: str) -> Node | None:
+    protection = hub.state["protections"].get(branch)
+    if protection is None:
+        return None
+    rule = rules.classic(protection)
+    return {
+        "requiredStatusCheckContexts": list(rule.checks),
+        "requiredApprovingReviewCount": rule.approvals if rule.pull_required else None,
+        "requiresConversationResolution": rule.conversations,
+        "requiresLinearHistory": rule.linear,
+        "viewerCanPush": not (rule.pull_required or rule.locked),
+    }
+
+
+def _rules(hub: "GitHubStandIn", branch: str) -> list[Node]:
+    found = [rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]]
+    return [{"type": rule["type"].upper(), "parameters": _parameters(rule)} for rule in found]
+
+
+def _parameters(rule: Node) -> Node | None:
+    given = rule.get("parameters", {})
+    if rule["type"] == "pull_request":
+        return {
+            "__typename": "PullRequestParameters",
+            "requiredApprovingReviewCount": given["required_approving_review_count"],
+            "requiredReviewThreadResolution": given["required_review_thread_resolution"],
+        }
+    if rule["type"] == "required_status_checks":
+        wanted = given["required_status_checks"]
+        return {
+            "__typename": "RequiredStatusChecksParameters",
+            "strictRequiredStatusChecksPolicy": given["strict_required_status_checks_policy"],
+            "requiredStatusChecks": [
+                {"context": check["context"], "integrationId": check.get("integration_id")}
+                for check in wanted
+            ],
+        }
+    return None
+
+
+# --- pull requests
+
+
+def _pulls(
+    hub: "GitHubStandIn",
+    states: list[str] | None = None,
+    baseRefName: str | None = None,
+    orderBy: Node | None = None,
+    **window: Any,
+) -> Node:
+    rows = [
+        pull
+        for pull in hub.state["pulls"]
+        if (not states or _state(pull) in states) and baseRefName in (None, pull["base"])
+    ]
+    keys = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "COMMENTS": "number"}
+    key = keys[orderBy["field"]] if orderBy else "number"
+    down = bool(orderBy) and orderBy["direction"] == "DESC"  # type: ignore[index]  # mypy loses the test
+    rows.sort(key=lambda pull: (pull[key], pull["number"]), reverse=down)
+    page = _connection("pullRequests", rows, **window)
+    return page | {"nodes": [_pull(hub, pull) for pull in page["nodes"]]}
+
+
+def _state(pull: Node) -> str:
+    return "MERGED" if pull["merged_at"] else pull["state"].upper()
+
+
+def _actor(login: str) -> Node:
+    return {"__typename": "Bot" if login.endswith("[bot]") else "User", "login": login.removesuffix("[bot]")}
+
+
+def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
+    words = {True: "MERGEABLE", False: "CONFLICTING", None: "UNKNOWN"}
+    labels = [{"name": name, "color": "ededed"} for name in pull["labels"]]
+    return {
+        "id": node_id("PullRequest", pull["id"]),
+        "fullDatabaseId": str(pull["id"]),
+        "number": pull["number"],
+        "title": pull["title"],
+        "url": f"{hub.web}/pull/{pull['number']}",
+        "author": _actor(pull["user"]),
+        "createdAt": pull["created_at"],
+        "updatedAt": pull["updated_at"],
+        "isDraft": pull["draft"],
+        "isCrossRepository": False,
+        "baseRefName": pull["base"],
+        "baseRefOid": pull["base_sha"],
+        "headRefName": pull["head"],
+        "headRefOid": pull["head_sha"],
+        "headRepository": lambda info: _repository(hub, hub.owner, hub.name),
+        "mergeable": lambda info: words[pulls.mergeable(hub, pull)],
+        "mergeStateStatus": lambda info: pulls.merge_state(hub, pull),
+        "reviewDecision": lambda info: pulls.review_decision(hub, pull),
+        "changedFiles": lambda info: pulls.totals(hub, pull)[0],
+        "additions": lambda info: pulls.totals(hub, pull)[1],
+        "deletions": lambda info: pulls.totals(hub, pull)[2],
+        "autoMergeRequest": None,
+        "labels": lambda info, **window: _connection("labels", labels, **window),
+        "latestOpinionatedReviews": lambda info, writersOnly=False, **window: _connection(
+            "latestOpinionatedReviews", [_review(r) for r in pulls.latest_reviews(hub, pull)], **window
+        ),
+        "statusCheckRollup": lambda info: _rollup(hub, pull["head_sha"]),
+    }
+
+
+def _review(review: Node) -> Node:
+    return {
+        "author": _actor(review["user"]),
+        "state": review["state"],
+        "submittedAt": review["at"],
+        "commit": {"oid": review["sha"]},
+    }
+
+
+# --- checks
+
+
+def _rollup(hub: "GitHubStandIn", sha: str) -> Node | None:
+    states = [state for _, _, state in rules.results(hub.state, sha)]
+    if not states:
+        return None
+    return {
+        "state": checks.combined(states).upper(),
+        "contexts": lambda info, **window: _connection("contexts", _contexts(hub, sha), **window),
+    }
+
+
+def _contexts(hub: "GitHubStandIn", sha: str) -> list[Any]:
+    """Check runs and statuses; unreadable check runs are errors in their places, as GitHub answers them."""
+    sealed = _fault("FORBIDDEN", "Resource not accessible by personal access token")
+    runs = [_check(hub, row) if hub.checks_readable else sealed for row in checks.latest_checks(hub, sha)]
+    return runs + [_status(hub, row) for row in checks.latest_statuses(hub, sha)]
+
+
+def _check(hub: "GitHubStandIn", row: Node) -> Node:
+    app = APPS.get(row["app_id"], PORTAL_APP)
+    run = {"event": "push", "workflow": {"name": "CI"}} if app == ACTIONS_APP else None
+    return {
+        "__typename": "CheckRun",
+        "databaseId": row["id"],
+        "name": row["name"],
+        "status": row["status"].upper(),
+        "conclusion": row["conclusion"] and row["conclusion"].upper(),
+        "startedAt": row["started_at"],
+        "completedAt": row["completed_at"],
+        "detailsUrl": row["details_url"] or f"{hub.web}/runs/{row['id']}",
+        "isRequired": _required(hub, row["name"]),
+        "checkSuite": {"app": {"databaseId": app.id, "slug": app.slug}, "workflowRun": run},
+    }
+
+
+def _status(hub: "GitHubStandIn", row: Node) -> Node:
+    return {
+        "__typename": "StatusContext",
+        "id": node_id("Status", row["id"]),
+        "context": row["context"],
+        "state": row["state"].upper(),
+        "description": row["description"],
+        "targetUrl": row["target_url"],
+        "createdAt": row["at"],
+        "isRequired": _required(hub, row["context"]),
+    }
+
+
+def _required(hub: "GitHubStandIn", context: str) -> Any:
+    def resolve(
+        info: GraphQLResolveInfo, pullRequestNumber: int | None = None, pullRequestId: str | None = None
+    ) -> bool:
+        known = hub.state["pulls"]
+        pull = find(known, number=pullRequestNumber) or next(
+            (p for p in known if node_id("PullRequest", p["id"]) == pullRequestId), None
+        )
+        if pull is None:
+            raise _fault("UNPROCESSABLE", "A pull request ID or pull request number is required.")
+        return context in rules.required_checks(hub.state, pull["base"])
+
+    return resolve

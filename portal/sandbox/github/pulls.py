@@ -1,0 +1,294 @@
+"""The life of a pull request: opened, moved by pushes, judged, merged."""
+
+from typing import TYPE_CHECKING, Any
+
+from . import rules
+from .git import Person
+from .state import Refused, Viewer, find, invalid, stamp
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
+
+Pull = dict[str, Any]
+
+NOT_MERGEABLE = "Pull Request is not mergeable"
+HEAD_MOVED = "Head branch was modified. Review and try the merge again."
+BASE_MOVED = "Base branch was modified. Review and try the merge again."
+
+
+def get(hub: "GitHubStandIn", number: int) -> Pull:
+    """The pull request; raises 404 when there is none."""
+    pull = find(hub.state["pulls"], number=number)
+    if pull is None:
+        raise Refused(404, "Not Found")
+    return pull
+
+
+def opened(hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title: str, **more: Any) -> Pull:
+    """A new pull request; raises 422 for the refusals GitHub knows."""
+    head = head.removeprefix(f"{hub.owner}:")
+    heads = hub.state["heads"]
+    for field, branch in (("head", head), ("base", base)):
+        if branch not in heads:
+            raise invalid("PullRequest", field)
+    if find(hub.state["pulls"], state="open", head=head, base=base):
+        sentence = f"A pull request already exists for {hub.owner}:{head}."
+        raise invalid("PullRequest", "", message=sentence)
+    if not hub.git.ahead_behind(heads[base], heads[head])[0]:
+        raise invalid("PullRequest", "", message=f"No commits between {base} and {head}")
+    pull = record(hub, viewer.login, head=head, base=base, title=title, **more)
+    hub.pull_event("opened", pull, viewer)
+    return pull
+
+
+def record(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
+    """Writes the row, unasked and unannounced; `more` overrides any field."""
+    heads, now = hub.state["heads"], stamp(hub.clock())
+    number = more.get("number") or hub.state["next_number"]
+    pull = {
+        "number": number,
+        "id": hub.new_id(),
+        "title": title,
+        "body": "",
+        "state": "open",
+        "draft": False,
+        "head": head,
+        "base": base,
+        "head_sha": heads.get(head),
+        "base_sha": heads.get(base),
+        "user": login,
+        "labels": [],
+        "created_at": now,
+        "updated_at": now,
+        "closed_at": None,
+        "merged_at": None,
+        "merged_by": None,
+        "merge_commit_sha": None,
+        "intended": None,
+    } | more
+    pull["number"] = number
+    hub.state["next_number"] = max(hub.state["next_number"], number + 1)
+    hub.state["pulls"].append(pull)
+    hub.git.move(f"refs/pull/{number}/head", pull["head_sha"])
+    return pull
+
+
+def close(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None) -> None:
+    """Closes it, as merged when the commit that merged it is given."""
+    now = stamp(hub.clock())
+    pull |= {"state": "closed", "closed_at": now, "updated_at": now, "intended": None}
+    if merge_commit:
+        pull |= {"merged_at": now, "merged_by": viewer.login, "merge_commit_sha": merge_commit}
+    hub.pull_event("closed", pull, viewer)
+
+
+def follow(hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
+    """Brings open pull requests in step with a branch that moved."""
+    for pull in [p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])]:
+        if pull["base"] == branch:
+            _base_moved(hub, pull, after, viewer)
+        else:
+            _head_moved(hub, pull, before, after, viewer)
+
+
+def _base_moved(hub: "GitHubStandIn", pull: Pull, after: str | None, viewer: Viewer) -> None:
+    if after is None:
+        close(hub, pull, viewer)
+    elif hub.git.is_ancestor(pull["head_sha"], after):
+        close(hub, pull, viewer, merge_commit=_merged_where(hub, pull, after))
+    elif pull["intended"] and hub.git.is_ancestor(pull["intended"], after):
+        close(hub, pull, viewer, merge_commit=pull["intended"])
+
+
+def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
+    """The first commit after the head on the way to the base's tip; the head itself on a fast-forward."""
+    onward = ["--ancestry-path", "--topo-order", "--reverse", f"{pull['head_sha']}..{base}", "--"]
+    found = hub.git.text("rev-list", *onward).split()
+    return found[0] if found else pull["head_sha"]
+
+
+def _head_moved(
+    hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer
+) -> None:
+    base = hub.state["heads"].get(pull["base"])
+    if after is None:
+        close(hub, pull, viewer)
+        return
+    pull |= {"head_sha": after, "base_sha": base or pull["base_sha"], "updated_at": stamp(hub.clock())}
+    hub.git.move(f"refs/pull/{pull['number']}/head", after)
+    hub.pull_event("synchronize", pull, viewer, before=before, after=after)
+    if base and hub.git.is_ancestor(after, base):
+        close(hub, pull, viewer)
+
+
+# --- judged
+
+
+def totals(hub: "GitHubStandIn", pull: Pull) -> tuple[int, int, int]:
+    base = hub.git.merge_base(pull["base_sha"], pull["head_sha"]) or pull["base_sha"]
+    return hub.git.totals(base, pull["head_sha"])
+
+
+def commit_count(hub: "GitHubStandIn", pull: Pull) -> int:
+    return hub.git.ahead_behind(pull["base_sha"], pull["head_sha"])[0]
+
+
+def mergeable(hub: "GitHubStandIn", pull: Pull) -> bool | None:
+    """None: closed, or not reckoned yet; asking makes the next request know, as on GitHub."""
+    base = hub.state["heads"].get(pull["base"])
+    if pull["state"] != "open" or base is None:
+        return None
+    if not hub.reckoned(base, pull["head_sha"]):
+        return None
+    return hub.git.merged_tree(base, pull["head_sha"]) is not None
+
+
+def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
+    """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull request."""
+    if not mergeable(hub, pull):
+        return None
+    base, head = hub.state["heads"][pull["base"]], pull["head_sha"]
+    tree = hub.git.merged_tree(base, head)
+    by = Person("GitHub", "noreply@github.com", hub.git.commit(head).committer.at)
+    return tree and hub.git.commit_tree(tree, [base, head], f"Merge {head} into {base}", by, by)
+
+
+def latest_reviews(hub: "GitHubStandIn", pull: Pull) -> list[Pull]:
+    """Each reviewer's last word that counts."""
+    last: dict[str, Pull] = {}
+    for review in hub.state["reviews"]:
+        if review["number"] == pull["number"] and review["state"] not in ("COMMENTED", "PENDING"):
+            last[review["user"]] = review
+    return list(last.values())
+
+
+def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
+    """Why the branch's rules refuse this merge; empty: they do not."""
+    base = hub.state["heads"][pull["base"]]
+    states = [review["state"] for review in latest_reviews(hub, pull)]
+    for rule in rules.in_force(hub.state, pull["base"], viewer, by_pull=True):
+        sentences = rules.check_refusals(hub.state, rule, pull["head_sha"])
+        if rule.pull_required and "CHANGES_REQUESTED" in states:
+            sentences.append("Changes have been requested by a reviewer.")
+        elif states.count("APPROVED") < rule.approvals:
+            count = rule.approvals
+            noun = "review is" if count == 1 else "reviews are"
+            need = f"At least {count} approving {noun} required by reviewers with write access."
+            sentences.append(need)
+        if rule.linear and method == "merge":
+            sentences.append("This branch must not contain merge commits.")
+        if method not in rule.methods:
+            sentences.append(f"Merge method {method} is not allowed on this branch.")
+        if rule.locked:
+            sentences.append("Cannot update this protected ref.")
+        if rule.strict and rule.checks and not hub.git.is_ancestor(base, pull["head_sha"]):
+            sentences.append("Head branch is out of date. Review and try the merge again.")
+        if sentences:
+            return rules.said(rule, sentences)
+    return ""
+
+
+def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
+    """GraphQL's `MergeStateStatus`, which REST writes in small letters."""
+    known = mergeable(hub, pull)
+    if known is None:
+        return "UNKNOWN"
+    if not known:
+        return "DIRTY"
+    if pull["draft"]:
+        return "DRAFT"
+    why = refusals(hub, pull, Viewer(""))
+    if why.endswith("Head branch is out of date. Review and try the merge again."):
+        return "BEHIND"
+    if why:
+        return "BLOCKED"
+    states = {state for _, _, state in rules.results(hub.state, pull["head_sha"])}
+    return "UNSTABLE" if states - {"success"} else "CLEAN"
+
+
+def review_decision(hub: "GitHubStandIn", pull: Pull) -> str | None:
+    states = [review["state"] for review in latest_reviews(hub, pull)]
+    asked = max((r.approvals for r in rules.in_force(hub.state, pull["base"], Viewer(""))), default=0)
+    if "CHANGES_REQUESTED" in states:
+        return "CHANGES_REQUESTED"
+    if states.count("APPROVED") >= max(asked, 1):
+        return "APPROVED"
+    return "REVIEW_REQUIRED" if asked else None
+
+
+# --- merged
+
+
+def merge(
+    hub: "GitHubStandIn",
+    pull: Pull,
+    viewer: Viewer,
+    *,
+    method: str = "merge",
+    sha: str | None = None,
+    title: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Merges and gives the new commit; raises GitHub's 405 and 409."""
+    if pull["merged_at"]:
+        raise Refused(405, "Pull Request is already merged")
+    if pull["state"] != "open":
+        raise Refused(405, NOT_MERGEABLE)
+    if sha and sha != pull["head_sha"]:
+        raise Refused(409, HEAD_MOVED)
+    if pull["draft"]:
+        raise Refused(405, "Pull Request is still a draft")
+    base, head = hub.state["heads"][pull["base"]], pull["head_sha"]
+    tree = hub.git.merged_tree(base, head)
+    if tree is None:
+        raise Refused(405, NOT_MERGEABLE)
+    if why := refusals(hub, pull, viewer, method):
+        raise Refused(405, why)
+    made = _made(hub, pull, viewer, method, base, tree, _message(hub, pull, method, title, message))
+    # Written before the branch moves: a process killed in between finds out what became of it at its next start.
+    pull["intended"] = made
+    hub.save()
+    if not hub.git.move(f"refs/heads/{pull['base']}", made, base):
+        pull["intended"] = None
+        raise Refused(405, BASE_MOVED)
+    close(hub, pull, viewer, merge_commit=made)
+    return made
+
+
+def _message(hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, message: str | None) -> str:
+    if method == "merge":
+        ordinary = f"Merge pull request #{pull['number']} from {hub.owner}/{pull['head']}"
+        body = pull["title"] if message is None else message
+    else:
+        ordinary, body = f"{pull['title']} (#{pull['number']})", message or ""
+    return f"{title or ordinary}\n\n{body}".strip() + "\n"
+
+
+def _made(
+    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str
+) -> str:
+    author, by = hub.person(viewer.login), Person("GitHub", "noreply@github.com", hub.clock())
+    if method == "rebase":
+        merge_base = hub.git.merge_base(base, pull["head_sha"]) or base
+        tip = hub.git.replayed(merge_base, base, pull["head_sha"], by)
+        if tip is None:
+            raise Refused(405, "This branch can't be rebased")
+        return tip
+    parents = [base, pull["head_sha"]] if method == "merge" else [base]
+    return hub.git.commit_tree(tree, parents, message, author, by)
+
+
+def update_branch(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, expected: str | None) -> None:
+    """Merges the base into the head, as the button of that name does; raises 422."""
+    head, base = pull["head_sha"], hub.state["heads"][pull["base"]]
+    if expected and expected != head:
+        raise Refused(422, "expected head sha didn’t match current head ref.")
+    if hub.git.is_ancestor(base, head):
+        raise Refused(422, "There are no new commits on the base branch.")
+    tree = hub.git.merged_tree(head, base)
+    if tree is None:
+        raise Refused(422, "merge conflict between base and head")
+    by = Person("GitHub", "noreply@github.com", hub.clock())
+    message = f"Merge branch '{pull['base']}' into {pull['head']}\n"
+    made = hub.git.commit_tree(tree, [head, base], message, hub.person(viewer.login), by)
+    hub.git.move(f"refs/heads/{pull['head']}", made, head)

@@ -1,0 +1,333 @@
+"""REST: the repository, its branches, refs, commits, comparisons, trees and files."""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.server import Response
+
+from . import rules, shapes
+from .git import SHA, GitError, Person
+from .routes import Ask, links, page_of, paged, repo
+from .state import Refused, node_id
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
+
+UNPAGED_COMMITS = 250
+COMPARED_FILES = 300
+LISTED_ENTRIES = 100_000
+INLINE_BYTES = 1024 * 1024
+
+
+def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
+    """The commit a branch, tag or (part of a) commit name means; raises GitHub's refusal."""
+    sha = hub.git.resolve(name)
+    if sha is None:
+        message = f"No commit found for SHA: {name}" if status == 422 else "Not Found"
+        raise Refused(status, message)
+    return sha
+
+
+@repo("GET", "")
+def get_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return Response(200, shapes.full_repository(hub))
+
+
+@repo("GET", "/branches")
+def list_branches(hub: "GitHubStandIn", ask: Ask) -> Response:
+    wanted = ask.request.query.get("protected")
+    rows = [
+        {
+            "name": name,
+            "commit": {"sha": sha, "url": f"{hub.api}/commits/{sha}"},
+            "protected": is_protected(hub, name),
+        }
+        for name, sha in sorted(hub.state["heads"].items())
+    ]
+    return paged(hub, ask, [r for r in rows if wanted is None or str(r["protected"]).lower() == wanted])
+
+
+def is_protected(hub: "GitHubStandIn", branch: str) -> bool:
+    return branch in hub.state["protections"] or bool(rules.active_rulesets(hub.state, branch))
+
+
+def get_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
+    """Registered by `rest_rules`, behind its longer paths."""
+    branch = ask.part["branch"]
+    if branch not in hub.state["heads"]:
+        raise Refused(404, "Branch not found")
+    protection = hub.state["protections"].get(branch)
+    required = protection and protection["required_status_checks"]
+    checks = required["checks"] if required else []
+    level = "off" if not checks else "everyone" if protection["enforce_admins"] else "non_admins"
+    url = f"{hub.api}/branches/{branch}"
+    shape = {
+        "name": branch,
+        "commit": shapes.commit(hub, hub.git.commit(hub.state["heads"][branch])),
+        "_links": {"self": url, "html": f"{hub.web}/tree/{branch}"},
+        "protected": is_protected(hub, branch),
+        "protection": {
+            "enabled": protection is not None,
+            "required_status_checks": {
+                "enforcement_level": level,
+                "contexts": [check["context"] for check in checks],
+                "checks": checks,
+            },
+        },
+        "protection_url": f"{url}/protection",
+    }
+    return Response(200, shape)
+
+
+# --- refs
+
+
+def ref_shape(hub: "GitHubStandIn", full: str, sha: str) -> dict[str, Any]:
+    kind = hub.git.text("cat-file", "-t", sha).strip()
+    return {
+        "ref": full,
+        "node_id": node_id("Ref", full),
+        "url": f"{hub.api}/git/{full}",
+        "object": {"sha": sha, "type": kind, "url": f"{hub.api}/git/{kind}s/{sha}"},
+    }
+
+
+@repo("GET", "/git/ref/{ref}")
+def get_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+    full = f"refs/{ask.part['ref']}"
+    sha = hub.git.ref(full)
+    if sha is None:
+        raise Refused(404, "Not Found")
+    return Response(200, ref_shape(hub, full, sha))
+
+
+@repo("POST", "/git/refs")
+def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+    body = ask.need("ref", "sha")
+    full, sha = body["ref"], body["sha"]
+    if (
+        not full.startswith("refs/")
+        or full.count("/") < 2
+        or hub.git.run("check-ref-format", full).returncode
+    ):
+        raise Refused(422, f"{full} is not a valid ref name.")
+    _need_object(hub, sha)
+    if hub.git.ref(full):
+        raise Refused(422, "Reference already exists")
+    if not hub.git.move(full, sha, "0" * 40):
+        raise Refused(409, "Reference could not be created.")
+    return Response(201, ref_shape(hub, full, sha), {"Location": f"{hub.api}/git/{full}"})
+
+
+def _need_object(hub: "GitHubStandIn", sha: object) -> None:
+    if not isinstance(sha, str) or not SHA.fullmatch(sha):
+        raise Refused(422, "The sha parameter must be exactly 40 characters and contain only [0-9a-f].")
+    if not hub.git.is_commit(sha):
+        raise Refused(422, "Object does not exist")
+
+
+@repo("PATCH", "/git/refs/{ref}")
+def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+    full, body = f"refs/{ask.part['ref']}", ask.need("sha")
+    new, old = body["sha"], hub.git.ref(full)
+    if old is None:
+        raise Refused(422, "Reference does not exist")
+    _need_object(hub, new)
+    backwards = not hub.git.is_ancestor(old, new)
+    if backwards and not body.get("force"):
+        raise Refused(422, "Update is not a fast forward")
+    branch = full.removeprefix("refs/heads/")
+    if new != old and (
+        why := rules.push_refusal(hub.state, branch, ask.viewer, new, old=old, forced=backwards)
+    ):
+        raise Refused(422, why)
+    if not hub.git.move(full, new, old):
+        raise Refused(409, "Reference was updated by someone else.")
+    return Response(200, ref_shape(hub, full, new))
+
+
+@repo("DELETE", "/git/refs/{ref}")
+def delete_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+    full = f"refs/{ask.part['ref']}"
+    sha = hub.git.ref(full)
+    if sha is None:
+        raise Refused(422, "Reference does not exist")
+    branch = full.removeprefix("refs/heads/")
+    if branch == hub.state["default_branch"]:
+        raise Refused(422, "Cannot delete the default branch")
+    if why := rules.push_refusal(hub.state, branch, ask.viewer, None, old=sha):
+        raise Refused(422, why)
+    hub.git.move(full, None, sha)
+    return Response(204)
+
+
+# --- commits
+
+
+@repo("GET", "/commits")
+def list_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
+    query = ask.request.query
+    sha = commit_named(hub, query.get("sha") or hub.state["default_branch"], 404)
+    size, page = page_of(ask)
+    limits = [f"--{name}={query[name]}" for name in ("since", "until", "author") if query.get(name)]
+    paths = [query["path"]] if query.get("path") else []
+    total = int(hub.git.text("rev-list", "--count", *limits, sha, "--", *paths))
+    window = [f"--max-count={size}", f"--skip={(page - 1) * size}"]
+    found = hub.git.commits(*window, *limits, sha, "--", *paths)
+    headers = links(hub, ask, page, max(1, -(-total // size)))
+    return Response(200, [shapes.commit(hub, one) for one in found], headers)
+
+
+def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
+    """Registered by `rest_checks`, behind its longer paths."""
+    sha = commit_named(hub, ask.part["ref"])
+    found = hub.git.commit(sha)
+    before = (
+        found.parents[0] if found.parents else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
+    )
+    files = hub.git.changes(before, sha, COMPARED_FILES)
+    added, removed = sum(f.additions for f in files), sum(f.deletions for f in files)
+    stats = {"additions": added, "deletions": removed, "total": added + removed}
+    shape = shapes.commit(hub, found) | {"stats": stats, "files": [shapes.change(hub, f, sha) for f in files]}
+    return Response(200, shape)
+
+
+@repo("GET", "/compare/{basehead}")
+def compare(hub: "GitHubStandIn", ask: Ask) -> Response:
+    names = ask.part["basehead"].split("...")
+    if len(names) != 2:
+        raise Refused(404, "Not Found")
+    base, head = (commit_named(hub, name.removeprefix(f"{hub.owner}:"), 404) for name in names)
+    fork = hub.git.merge_base(base, head)
+    if fork is None:
+        raise Refused(404, f"No common ancestor between {names[0]} and {names[1]}.")
+    ahead, behind = hub.git.ahead_behind(base, head)
+    size, page = page_of(ask)
+    asked = {"page", "per_page"} & set(ask.request.query)
+    # Oldest first. Unpaged, the list ends with the newest commit; paged, pages run from the oldest on.
+    listed = hub.git.text("rev-list", "--reverse", "--topo-order", f"{base}..{head}", "--").split()
+    shown = listed[(page - 1) * size : page * size] if asked else listed[-UNPAGED_COMMITS:]
+    found = hub.git.commits("--no-walk=unsorted", *shown, "--") if shown else []
+    files = hub.git.changes(fork, head, COMPARED_FILES) if page == 1 else []
+    status = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}
+    url = f"{hub.web}/compare/{ask.part['basehead']}"
+    shape = {
+        "url": f"{hub.api}/compare/{ask.part['basehead']}",
+        "html_url": url,
+        "permalink_url": f"{hub.web}/compare/{hub.owner}:{base[:7]}...{hub.owner}:{head[:7]}",
+        "diff_url": f"{url}.diff",
+        "patch_url": f"{url}.patch",
+        "base_commit": shapes.commit(hub, hub.git.commit(base)),
+        "merge_base_commit": shapes.commit(hub, hub.git.commit(fork)),
+        "status": status.get((ahead > 0, behind > 0), "identical"),
+        "ahead_by": ahead,
+        "behind_by": behind,
+        "total_commits": ahead,
+        "commits": [shapes.commit(hub, one) for one in found],
+        "files": [shapes.change(hub, one, head) for one in files],
+    }
+    return Response(200, shape, links(hub, ask, page, max(1, -(-ahead // size))) if asked else {})
+
+
+@repo("POST", "/merges")
+def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
+    body = ask.need("base", "head")
+    base = hub.state["heads"].get(body["base"])
+    head = hub.git.resolve(str(body["head"]))
+    if base is None or head is None:
+        raise Refused(404, f"{'Base' if base is None else 'Head'} does not exist")
+    if hub.git.is_ancestor(head, base):
+        return Response(204)
+    tree = hub.git.merged_tree(base, head)
+    if tree is None:
+        raise Refused(409, "Merge conflict")
+    message = body.get("commit_message") or f"Merge {body['head']} into {body['base']}"
+    by = Person("GitHub", "noreply@github.com", hub.clock())
+    made = hub.git.commit_tree(tree, [base, head], f"{message}\n", hub.person(ask.viewer.login), by)
+    if why := rules.push_refusal(hub.state, body["base"], ask.viewer, made, old=base):
+        raise Refused(403, why)
+    hub.git.move(f"refs/heads/{body['base']}", made, base)
+    return Response(201, shapes.commit(hub, hub.git.commit(made)))
+
+
+# --- trees and files
+
+
+@repo("GET", "/git/trees/{ref}")
+def get_tree(hub: "GitHubStandIn", ask: Ask) -> Response:
+    name = ask.part["ref"]
+    sha = hub.git.resolve(name) or name
+    flags = ["-r", "-t"] if ask.request.query.get("recursive") else []
+    try:
+        tree = hub.git.text("rev-parse", "--verify", f"{sha}^{{tree}}").strip()
+        entries = hub.git.text("ls-tree", "-z", "--long", *flags, tree).split("\0")[:-1]
+    except GitError:
+        raise Refused(404, "Not Found") from None
+    rows = [_entry(hub, line) for line in entries[:LISTED_ENTRIES]]
+    url = f"{hub.api}/git/trees/{tree}"
+    return Response(200, {"sha": tree, "url": url, "tree": rows, "truncated": len(entries) > len(rows)})
+
+
+def _entry(hub: "GitHubStandIn", line: str) -> dict[str, Any]:
+    words, path = line.split("\t", 1)
+    mode, kind, sha, size = words.split()
+    shape = {"path": path, "mode": mode, "type": kind, "sha": sha, "url": f"{hub.api}/git/{kind}s/{sha}"}
+    return shape | ({"size": int(size)} if size.isdigit() else {})
+
+
+@repo("GET", "/contents/{path}")
+def get_contents(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return _contents(hub, ask, ask.part["path"].strip("/"))
+
+
+@repo("GET", "/contents/?")
+def get_root(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return _contents(hub, ask, "")
+
+
+def _contents(hub: "GitHubStandIn", ask: Ask, path: str) -> Response:
+    ref = ask.request.query.get("ref") or hub.state["default_branch"]
+    sha = commit_named(hub, ref, 404)
+    try:
+        kind = hub.git.text("cat-file", "-t", f"{sha}:{path}").strip()
+    except GitError:
+        raise Refused(404, "Not Found") from None
+    if kind == "tree":
+        lines = hub.git.text("ls-tree", "-z", "--long", f"{sha}:{path}").split("\0")[:-1]
+        rows = [_file(hub, f"{path}/{row['path']}".strip("/"), row, ref) for row in map(_of(hub), lines)]
+        return Response(200, rows[:1000])
+    content = hub.git.run("cat-file", "blob", f"{sha}:{path}").stdout
+    if "raw" in ask.request.headers.get("accept", ""):
+        return Response(200, content, {"Content-Type": "application/vnd.github.raw; charset=utf-8"})
+    blob = hub.git.text("rev-parse", f"{sha}:{path}").strip()
+    shape = _file(hub, path, {"type": "blob", "sha": blob, "size": len(content)}, ref)
+    inline = len(content) <= INLINE_BYTES
+    text = base64.encodebytes(content).decode() if inline else ""
+    return Response(200, shape | {"encoding": "base64" if inline else "none", "content": text})
+
+
+def _of(hub: "GitHubStandIn") -> Any:
+    return lambda line: _entry(hub, line)
+
+
+def _file(hub: "GitHubStandIn", path: str, row: dict[str, Any], ref: str) -> dict[str, Any]:
+    url, html = f"{hub.api}/contents/{path}?ref={ref}", f"{hub.web}/blob/{ref}/{path}"
+    git = f"{hub.api}/git/{row['type']}s/{row['sha']}"
+    return {
+        "name": path.rsplit("/", 1)[-1],
+        "path": path,
+        "sha": row["sha"],
+        "size": row.get("size", 0),
+        "type": {"tree": "dir", "commit": "submodule"}.get(row["type"], "file"),
+        "url": url,
+        "html_url": html,
+        "git_url": git,
+        "download_url": None if row["type"] == "tree" else f"{hub.web}/raw/{ref}/{path}",
+        "_links": {"self": url, "git": git, "html": html},
+    }
+
+
+@repo("GET", "/tarball/{ref}")
+def get_tarball(hub: "GitHubStandIn", ask: Ask) -> Response:
+    sha = commit_named(hub, ask.part["ref"], 404)
+    return Response(302, b"", {"Location": f"{hub.web}/legacy.tar.gz/{sha}"})

@@ -1,0 +1,200 @@
+"""Branch protections and rulesets, brought to one form, and what they refuse.
+
+A protection is kept as the body of its PUT, a ruleset as the body of its POST.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .state import PORTAL_APP, State, Viewer
+
+GOOD = {"success", "neutral", "skipped"}
+ADMIN_ROLE = 5
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one protection or one ruleset asks of one branch."""
+
+    checks: dict[str, int | None]
+    strict: bool = False
+    pull_required: bool = False
+    approvals: int = 0
+    conversations: bool = False
+    linear: bool = False
+    no_force: bool = False
+    no_delete: bool = False
+    locked: bool = False
+    methods: tuple[str, ...] = ("merge", "squash", "rebase")
+    ruleset: bool = False
+
+
+def classic(protection: dict[str, Any]) -> Rules:
+    checks = protection["required_status_checks"] or {"strict": False, "checks": []}
+    reviews = protection["required_pull_request_reviews"]
+    return Rules(
+        checks={check["context"]: check["app_id"] for check in checks["checks"]},
+        strict=checks["strict"],
+        pull_required=reviews is not None,
+        approvals=(reviews or {}).get("required_approving_review_count", 0),
+        conversations=protection["required_conversation_resolution"],
+        linear=protection["required_linear_history"],
+        no_force=not protection["allow_force_pushes"],
+        no_delete=not protection["allow_deletions"],
+        locked=protection["lock_branch"],
+    )
+
+
+def from_ruleset(ruleset: dict[str, Any]) -> Rules:
+    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    checks = rules.get("required_status_checks", {})
+    pull = rules.get("pull_request", {})
+    return Rules(
+        checks={
+            check["context"]: check.get("integration_id")
+            for check in checks.get("required_status_checks", [])
+        },
+        strict=checks.get("strict_required_status_checks_policy", False),
+        pull_required="pull_request" in rules,
+        approvals=pull.get("required_approving_review_count", 0),
+        conversations=pull.get("required_review_thread_resolution", False),
+        linear="required_linear_history" in rules,
+        no_force="non_fast_forward" in rules,
+        no_delete="deletion" in rules,
+        locked="update" in rules,
+        methods=tuple(pull.get("allowed_merge_methods") or ("merge", "squash", "rebase")),
+        ruleset=True,
+    )
+
+
+def active_rulesets(state: State, branch: str) -> list[dict[str, Any]]:
+    """Rulesets in force whose conditions name the branch."""
+    return [
+        ruleset
+        for ruleset in state["rulesets"]
+        if ruleset["enforcement"] == "active"
+        and ruleset["target"] == "branch"
+        and _names(ruleset["conditions"], branch, state["default_branch"])
+    ]
+
+
+def _names(conditions: dict[str, Any] | None, branch: str, default: str) -> bool:
+    names = (conditions or {}).get("ref_name", {})
+
+    def any_of(patterns: list[str]) -> bool:
+        return any(
+            pattern == "~ALL"
+            or (pattern == "~DEFAULT_BRANCH" and branch == default)
+            or fnmatchcase(f"refs/heads/{branch}", pattern)
+            for pattern in patterns
+        )
+
+    return any_of(names.get("include", [])) and not any_of(names.get("exclude", []))
+
+
+def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> bool:
+    """Whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather than a push."""
+    for actor in ruleset.get("bypass_actors") or []:
+        same = (
+            (actor["actor_type"] == "Integration" and actor["actor_id"] == viewer.app_id)
+            or (actor["actor_type"] == "RepositoryRole" and actor["actor_id"] == ADMIN_ROLE and viewer.admin)
+            or (actor["actor_type"] == "OrganizationAdmin" and viewer.admin)
+        )
+        if same and (actor.get("bypass_mode", "always") == "always" or by_pull):
+            return True
+    return False
+
+
+def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
+    """All that binds the viewer on this branch."""
+    found = []
+    protection = state["protections"].get(branch)
+    if protection and (protection["enforce_admins"] or not viewer.admin):
+        found.append(classic(protection))
+    for ruleset in active_rulesets(state, branch):
+        if not may_bypass(ruleset, viewer, by_pull=by_pull):
+            found.append(from_ruleset(ruleset))
+    return found
+
+
+def required_checks(state: State, branch: str) -> dict[str, int | None]:
+    """Every context that some rule asks for, whoever asks, with the app it must come from."""
+    wanted: dict[str, int | None] = {}
+    for rules in in_force(state, branch, Viewer("")):
+        wanted |= rules.checks
+    return wanted
+
+
+def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
+    """Newest check run and newest status per name: (context, app, `success`, `pending` or `failure`)."""
+    newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
+    for check in state["checks"]:
+        if check["head_sha"] == sha:
+            word = "pending"
+            if check["status"] == "completed":
+                word = "success" if check["conclusion"] in GOOD else "failure"
+            newest["run", check["name"], check["app_id"]] = (check["name"], check["app_id"], word)
+    for status in state["statuses"]:
+        if status["sha"] == sha:
+            word = "failure" if status["state"] == "error" else status["state"]
+            newest["status", status["context"], None] = (status["context"], PORTAL_APP.id, word)
+    return list(newest.values())
+
+
+def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
+    """One sentence about required checks that have not passed, in GitHub's words; none when all have."""
+    words: dict[str, str] = {}
+    for context, app_id in rules.checks.items():
+        states = {
+            state
+            for name, app, state in results(state, sha)
+            if name == context and (app_id in (None, -1) or app == app_id)
+        }
+        if states != {"success"}:
+            words[context] = next((w for w in ("failure", "pending") if w in states), "expected")
+    verbs = {"failure": "failing", "pending": "pending", "expected": "expected"}
+    if len(words) == 1:
+        ((context, word),) = words.items()
+        return [f'Required status check "{context}" is {verbs[word]}.']
+    if words:
+        counts = [f"{list(words.values()).count(w)} {verbs[w]}" for w in verbs if w in words.values()]
+        if set(words.values()) == {"expected"}:
+            return [f"{len(words)} of {len(rules.checks)} required status checks are expected."]
+        sentence = f"{len(words)} of {len(rules.checks)} required status checks have not succeeded"
+        return [f"{sentence}: {', '.join(counts)}."]
+    return []
+
+
+def said(rules: Rules, sentences: list[str]) -> str:
+    """The refusal as the API words it, which differs between protections and rulesets."""
+    if rules.ruleset:
+        return "Repository rule violations found\n\n" + "\n\n".join(sentences) + "\n\n"
+    return " ".join(sentences)
+
+
+def push_refusal(
+    state: State,
+    branch: str,
+    viewer: Viewer,
+    new: str | None,
+    *,
+    old: str | None = None,
+    forced: bool = False,
+) -> str:
+    """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it is not."""
+    for rules in in_force(state, branch, viewer):
+        sentences = []
+        if new is None:
+            sentences += ["Cannot delete this branch"] if rules.no_delete else []
+        else:
+            if rules.locked:
+                sentences.append("Cannot update this protected ref.")
+            if forced and rules.no_force:
+                sentences.append("Cannot force-push to this branch")
+            if rules.pull_required and old is not None:
+                sentences.append("Changes must be made through a pull request.")
+            sentences += check_refusals(state, rules, new)
+        if sentences:
+            return said(rules, sentences)
+    return ""

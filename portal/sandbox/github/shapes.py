@@ -1,0 +1,252 @@
+"""REST objects as `openapi.json` describes them, built from git and the stand-in's state."""
+
+from typing import TYPE_CHECKING, Any
+
+from .git import Change, Commit, Person
+from .state import APPS, PORTAL_APP, App, login_id, node_id, stamp
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
+
+Shape = dict[str, Any]
+
+USER_LINKS = {
+    "followers_url": "/followers",
+    "following_url": "/following{/other_user}",
+    "gists_url": "/gists{/gist_id}",
+    "starred_url": "/starred{/owner}{/repo}",
+    "subscriptions_url": "/subscriptions",
+    "organizations_url": "/orgs",
+    "repos_url": "/repos",
+    "events_url": "/events{/privacy}",
+    "received_events_url": "/received_events",
+}
+REPOSITORY_LINKS = {
+    "forks_url": "/forks",
+    "keys_url": "/keys{/key_id}",
+    "collaborators_url": "/collaborators{/collaborator}",
+    "teams_url": "/teams",
+    "hooks_url": "/hooks",
+    "issue_events_url": "/issues/events{/number}",
+    "events_url": "/events",
+    "assignees_url": "/assignees{/user}",
+    "branches_url": "/branches{/branch}",
+    "tags_url": "/tags",
+    "blobs_url": "/git/blobs{/sha}",
+    "git_tags_url": "/git/tags{/sha}",
+    "git_refs_url": "/git/refs{/sha}",
+    "trees_url": "/git/trees{/sha}",
+    "statuses_url": "/statuses/{sha}",
+    "languages_url": "/languages",
+    "stargazers_url": "/stargazers",
+    "contributors_url": "/contributors",
+    "subscribers_url": "/subscribers",
+    "subscription_url": "/subscription",
+    "commits_url": "/commits{/sha}",
+    "git_commits_url": "/git/commits{/sha}",
+    "comments_url": "/comments{/number}",
+    "issue_comment_url": "/issues/comments{/number}",
+    "contents_url": "/contents/{+path}",
+    "compare_url": "/compare/{base}...{head}",
+    "merges_url": "/merges",
+    "archive_url": "/{archive_format}{/ref}",
+    "downloads_url": "/downloads",
+    "issues_url": "/issues{/number}",
+    "pulls_url": "/pulls{/number}",
+    "milestones_url": "/milestones{/number}",
+    "notifications_url": "/notifications{?since,all,participating}",
+    "labels_url": "/labels{/name}",
+    "releases_url": "/releases{/id}",
+    "deployments_url": "/deployments",
+}
+
+
+def user(hub: "GitHubStandIn", login: str) -> Shape:
+    url = f"{hub.url}/users/{login}"
+    return {
+        "login": login,
+        "id": login_id(login),
+        "node_id": node_id("User", login),
+        "avatar_url": f"{hub.url}/avatars/{login_id(login)}",
+        "gravatar_id": "",
+        "url": url,
+        "html_url": f"{hub.url}/{login}",
+        **{name: url + path for name, path in USER_LINKS.items()},
+        "type": "Bot" if login.endswith("[bot]") else "User",
+        "site_admin": False,
+    }
+
+
+def repository(hub: "GitHubStandIn") -> Shape:
+    web, state = hub.web, hub.state
+    issues = sum(pull["state"] == "open" for pull in state["pulls"])
+    return {
+        "id": hub.repository_id,
+        "node_id": node_id("Repository", hub.repository_id),
+        "name": hub.name,
+        "full_name": hub.full_name,
+        "private": True,
+        "owner": user(hub, hub.owner),
+        "html_url": web,
+        "description": None,
+        "fork": False,
+        "url": hub.api,
+        **{name: hub.api + path for name, path in REPOSITORY_LINKS.items()},
+        "created_at": state["created_at"],
+        "updated_at": state["pushed_at"],
+        "pushed_at": state["pushed_at"],
+        "git_url": f"{web}.git",
+        "ssh_url": f"{web}.git",
+        "clone_url": f"{web}.git",
+        "svn_url": web,
+        "mirror_url": None,
+        "homepage": None,
+        "size": 0,
+        "language": None,
+        "has_issues": True,
+        "has_projects": False,
+        "has_downloads": True,
+        "has_wiki": False,
+        "has_pages": False,
+        "has_discussions": False,
+        "archived": False,
+        "disabled": False,
+        "visibility": "private",
+        "is_template": False,
+        "web_commit_signoff_required": False,
+        "topics": [],
+        "license": None,
+        "allow_forking": False,
+        "default_branch": state["default_branch"],
+        **dict.fromkeys(("open_issues", "open_issues_count"), issues),
+        **dict.fromkeys(("forks", "forks_count", "watchers", "watchers_count", "stargazers_count"), 0),
+    }
+
+
+def full_repository(hub: "GitHubStandIn") -> Shape:
+    return repository(hub) | {
+        "subscribers_count": 0,
+        "network_count": 0,
+        "allow_merge_commit": True,
+        "allow_squash_merge": True,
+        "allow_rebase_merge": True,
+        "delete_branch_on_merge": False,
+        "permissions": {"admin": True, "maintain": True, "push": True, "triage": True, "pull": True},
+    }
+
+
+def _git_user(person: Person) -> Shape:
+    return {"name": person.name, "email": person.email, "date": stamp(person.at)}
+
+
+def git_commit(hub: "GitHubStandIn", commit: Commit) -> Shape:
+    return {
+        "author": _git_user(commit.author),
+        "committer": _git_user(commit.committer),
+        "message": commit.message,
+        "tree": {"sha": commit.tree, "url": f"{hub.api}/git/trees/{commit.tree}"},
+        "url": f"{hub.api}/git/commits/{commit.sha}",
+        "comment_count": 0,
+        "verification": {"verified": False, "reason": "unsigned", "payload": None, "signature": None},
+    }
+
+
+def commit(hub: "GitHubStandIn", found: Commit) -> Shape:
+    url = f"{hub.api}/commits/{found.sha}"
+    return {
+        "sha": found.sha,
+        "node_id": node_id("Commit", found.sha),
+        "commit": git_commit(hub, found),
+        "url": url,
+        "html_url": f"{hub.web}/commit/{found.sha}",
+        "comments_url": f"{url}/comments",
+        "author": user(hub, hub.login_of(found.author.email)),
+        "committer": user(hub, hub.login_of(found.committer.email)),
+        "parents": [
+            {"sha": sha, "url": f"{hub.api}/commits/{sha}", "html_url": f"{hub.web}/commit/{sha}"}
+            for sha in found.parents
+        ],
+    }
+
+
+def change(hub: "GitHubStandIn", one: Change, sha: str) -> Shape:
+    shape = {
+        "sha": one.sha,
+        "filename": one.path,
+        "status": one.status,
+        "additions": one.additions,
+        "deletions": one.deletions,
+        "changes": one.additions + one.deletions,
+        "blob_url": f"{hub.web}/blob/{sha}/{one.path}",
+        "raw_url": f"{hub.web}/raw/{sha}/{one.path}",
+        "contents_url": f"{hub.api}/contents/{one.path}?ref={sha}",
+    }
+    shape |= {"patch": one.patch} if one.patch else {}
+    return shape | ({"previous_filename": one.previous} if one.previous else {})
+
+
+def app(hub: "GitHubStandIn", one: App) -> Shape:
+    return {
+        "id": one.id,
+        "slug": one.slug,
+        "node_id": node_id("App", one.id),
+        "owner": user(hub, hub.owner),
+        "name": one.name,
+        "description": "",
+        "external_url": f"{hub.url}/apps/{one.slug}",
+        "html_url": f"{hub.url}/apps/{one.slug}",
+        "created_at": hub.state["created_at"],
+        "updated_at": hub.state["created_at"],
+        "permissions": {"checks": "write", "contents": "write", "metadata": "read", "statuses": "write"},
+        "events": ["push", "pull_request"],
+    }
+
+
+def check_run(hub: "GitHubStandIn", check: Shape) -> Shape:
+    url = f"{hub.api}/check-runs/{check['id']}"
+    output = {"title": None, "summary": None, "text": None} | check["output"]
+    return {
+        "id": check["id"],
+        "name": check["name"],
+        "node_id": node_id("CheckRun", check["id"]),
+        "head_sha": check["head_sha"],
+        "external_id": check["external_id"],
+        "url": url,
+        "html_url": f"{hub.web}/runs/{check['id']}",
+        "details_url": check["details_url"] or f"{hub.web}/runs/{check['id']}",
+        "status": check["status"],
+        "conclusion": check["conclusion"],
+        "started_at": check["started_at"],
+        "completed_at": check["completed_at"],
+        "output": output | {"annotations_count": 0, "annotations_url": f"{url}/annotations"},
+        "check_suite": {"id": check["suite_id"]},
+        "app": app(hub, APPS.get(check["app_id"], PORTAL_APP)),
+        "pull_requests": [],
+    }
+
+
+def status(hub: "GitHubStandIn", one: Shape) -> Shape:
+    return {
+        "url": f"{hub.api}/statuses/{one['sha']}",
+        "avatar_url": None,
+        "id": one["id"],
+        "node_id": node_id("Status", one["id"]),
+        "state": one["state"],
+        "description": one["description"],
+        "target_url": one["target_url"],
+        "context": one["context"],
+        "created_at": one["at"],
+        "updated_at": one["at"],
+    }
+
+
+def label(hub: "GitHubStandIn", name: str) -> Shape:
+    return {
+        "id": login_id(f"label {name}"),
+        "node_id": node_id("Label", name),
+        "url": f"{hub.api}/labels/{name}",
+        "name": name,
+        "description": "",
+        "color": "ededed",
+        "default": False,
+    }

@@ -1,0 +1,31 @@
+"""The few questions the stand-in asks of the bare repository that the GitHub stand-in serves."""
+
+import subprocess
+from pathlib import Path
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    """Standard output, or None when git says no."""
+    done = subprocess.run(
+        ["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace"
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def commit(repository: Path, ref: str) -> str | None:
+    """The full hash of the commit that `ref` names, if there is one."""
+    found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    return found.strip() if found else None
+
+
+def describe(repository: Path, sha: str) -> dict[str, str | None]:
+    """`commitHash`, `commitMessage` and `commitAuthor`, the keys of a deployment's `meta`."""
+    shown = _git(repository, "log", "-1", "--format=%an%x00%B", sha, "--")
+    author, _, message = (shown or "").partition("\0")
+    return {"commitHash": sha, "commitMessage": message.strip() or None, "commitAuthor": author or None}
+
+
+def changed_paths(repository: Path, before: str, after: str) -> list[str] | None:
+    """Paths that differ between two commits; None when that cannot be told (a new branch)."""
+    shown = _git(repository, "diff", "--name-only", "-z", before, after, "--") if before.strip("0") else None
+    return None if shown is None else [path for path in shown.split("\0") if path]

@@ -1,0 +1,266 @@
+"""How deployments come to be and move through their states by the clock."""
+
+from fnmatch import fnmatch
+from typing import Any
+
+from . import git
+from .variables import running_variables
+from .world import Refused, Row, World
+
+BUILD = ["BUILDING", "DEPLOYING", "SUCCESS"]
+# What is left to go through when the next deployment is to end otherwise. A list that ends before a final
+# status waits there for a person (or for `finish`).
+OUTCOMES = {
+    "FAILED": ["BUILDING", "FAILED"],
+    "CRASHED": ["BUILDING", "DEPLOYING", "SUCCESS", "CRASHED"],
+    "UNHEALTHY": ["BUILDING", "DEPLOYING", "FAILED"],
+    "SLEEPING": ["BUILDING", "DEPLOYING", "SUCCESS", "SLEEPING"],
+    "NEEDS_APPROVAL": ["NEEDS_APPROVAL"],
+    "WAITING": ["WAITING"],
+    "BUILDING": ["BUILDING"],
+    "DEPLOYING": ["BUILDING", "DEPLOYING"],
+}
+IN_PROGRESS = {"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING", "NEEDS_APPROVAL"}
+LIVE = {"SUCCESS", "SLEEPING"}
+EVENTS = {
+    "QUEUED": "queued",
+    "WAITING": "waiting",
+    "NEEDS_APPROVAL": "needs_approval",
+    "BUILDING": "building",
+    "DEPLOYING": "deploying",
+    "SUCCESS": "deployed",
+    "FAILED": "failed",
+    "CRASHED": "crashed",
+    "SLEEPING": "slept",
+    "REMOVED": "removed",
+}
+
+
+def deploy(
+    world: World,
+    instance: Row,
+    commit: str,
+    *,
+    reason: str = "deploy",
+    built: bool = False,
+    variables: dict[str, str] | None = None,
+    branch: str | None = None,
+) -> Row:
+    """Starts a deployment of `commit`; with `built`, from the image made before (nothing is built)."""
+    steps = BUILD[1:] if built else BUILD
+    outcomes = instance["outcomes"]
+    if outcomes:
+        steps = OUTCOMES.get(outcomes.pop(0), BUILD)
+    return _create(world, instance, commit, "QUEUED", steps, reason, variables, branch)
+
+
+def _create(
+    world: World,
+    instance: Row,
+    commit: str,
+    status: str,
+    steps: list[str],
+    reason: str,
+    variables: dict[str, str] | None,
+    branch: str | None,
+) -> Row:
+    environment_id, service_id = instance["environmentId"], instance["serviceId"]
+    environment = world.get("environments", environment_id)
+    deployment = world.add(
+        "deployments",
+        projectId=environment["projectId"],
+        environmentId=environment_id,
+        serviceId=service_id,
+        instanceId=instance["id"],
+        status=status,
+        stopped=False,
+        imageAt=None,
+        next=list(steps),
+        enteredAt=world.clock(),
+        history=[],
+        meta=_meta(world, instance, commit, reason, branch),
+        variables=running_variables(world, environment_id, service_id) if variables is None else variables,
+    )
+    instance["deploymentIds"].append(deployment["id"])
+    if steps:
+        world.data["moving"].append(deployment["id"])
+    _enter(world, deployment, status, world.clock())
+    return deployment
+
+
+def _meta(world: World, instance: Row, commit: str, reason: str, branch: str | None) -> dict[str, Any]:
+    trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
+    return git.describe(world.repository, commit) | {
+        "repo": world.repository_name,
+        "branch": branch or (trigger["branch"] if trigger else None),
+        "reason": reason,
+        "rootDirectory": instance["rootDirectory"],
+    }
+
+
+def settle(world: World) -> None:
+    """Moves every deployment to where it is by now, in the order in which the moves fell due."""
+    if world.data["frozen"]:
+        return
+    now = world.clock()
+    while True:
+        moving = [world.data["deployments"][id] for id in world.data["moving"]]
+        due = min(moving, key=lambda row: row["enteredAt"], default=None)
+        if due is None or due["enteredAt"] + world.seconds_per_state > now:
+            return
+        _enter(world, due, due["next"].pop(0), due["enteredAt"] + world.seconds_per_state)
+
+
+def _enter(world: World, deployment: Row, status: str, at: float) -> None:
+    """Puts the deployment into `status`, with all that follows from it."""
+    shown = world.iso(at)
+    deployment |= {"status": status, "enteredAt": at, "statusUpdatedAt": shown, "updatedAt": shown}
+    deployment["history"].append([status, shown])
+    moving = world.data["moving"]
+    if not deployment["next"] and deployment["id"] in moving:
+        moving.remove(deployment["id"])
+    if status in ("DEPLOYING", "SUCCESS") and deployment["imageAt"] is None:
+        deployment["imageAt"] = at
+    world.dirty = True
+    if status in EVENTS:
+        world.outbox.append((f"Deployment.{EVENTS[status]}", dict(deployment)))
+    if status == "SUCCESS":
+        _take_over(world, deployment, at)
+
+
+def _take_over(world: World, deployment: Row, at: float) -> None:
+    """A deployment that came up replaces the one before it, and those that started earlier give way."""
+    instance = world.get("instances", deployment["instanceId"])
+    siblings = history(world, instance)
+    place = siblings.index(deployment)
+    if any(row["status"] in LIVE for row in siblings[place + 1 :]):
+        _end(world, deployment, "REMOVED", at)
+        return
+    instance["activeDeploymentId"] = deployment["id"]
+    for row in siblings[:place]:
+        if row["status"] in IN_PROGRESS | LIVE | {"CRASHED"}:
+            _end(world, row, "REMOVED", at)
+
+
+def _end(world: World, deployment: Row, status: str, at: float) -> None:
+    deployment["next"] = []
+    _enter(world, deployment, status, at)
+
+
+def finish(world: World, deployment: Row, status: str) -> None:
+    """Ends the deployment with `status` now, wherever it stood."""
+    _end(world, deployment, status, world.clock())
+    instance = world.data["instances"].get(deployment["instanceId"])
+    if status == "REMOVED" and instance and instance["activeDeploymentId"] == deployment["id"]:
+        instance["activeDeploymentId"] = None
+
+
+def resume(world: World, deployment: Row) -> None:
+    """Lets a deployment that waited for a person go on."""
+    if deployment["status"] != "NEEDS_APPROVAL":
+        raise Refused("Problem processing request")
+    deployment["next"] = list(BUILD)
+    world.data["moving"].append(deployment["id"])
+    _enter(world, deployment, "QUEUED", world.clock())
+
+
+def pushed(world: World, branch: str, before: str, after: str) -> None:
+    """Deploys `after` to every service whose trigger follows `branch`, as a push to GitHub does."""
+    if not after.strip("0"):
+        return
+    changed = git.changed_paths(world.repository, before, after)
+    for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
+        instance = world.one(
+            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
+        )
+        if instance is None or not instance["autoDeploy"]:
+            continue
+        if instance["neverNext"]:
+            instance["neverNext"] -= 1
+        elif instance["skipNext"] or not _watched(instance, changed):
+            instance["skipNext"] = max(0, instance["skipNext"] - 1)
+            _create(world, instance, after, "SKIPPED", [], "deploy", None, branch)
+        else:
+            deploy(world, instance, after, branch=branch)
+
+
+def _watched(instance: Row, changed: list[str] | None) -> bool:
+    patterns = [pattern.lstrip("/") for pattern in instance["watchPatterns"]]
+    if not patterns or changed is None:
+        return True
+    return any(fnmatch(path, pattern) for path in changed for pattern in patterns)
+
+
+def history(world: World, instance: Row) -> list[Row]:
+    """Its deployments, oldest first."""
+    return [world.data["deployments"][id] for id in instance["deploymentIds"]]
+
+
+def latest(world: World, instance: Row) -> Row | None:
+    ids = instance["deploymentIds"]
+    return world.data["deployments"][ids[-1]] if ids else None
+
+
+def active(world: World, instance: Row) -> Row | None:
+    return world.data["deployments"].get(instance["activeDeploymentId"])
+
+
+def associated_commit(world: World, instance: Row) -> str:
+    """The commit a deploy without one takes: that of the latest deployment, else the branch's head."""
+    last = latest(world, instance)
+    return last["meta"]["commitHash"] if last else branch_head(world, instance)
+
+
+def branch_head(world: World, instance: Row) -> str:
+    """The head of the branch that the service's trigger names; refuses when there is none."""
+    trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
+    head = git.commit(world.repository, f"refs/heads/{trigger['branch']}") if trigger else None
+    if head is None:
+        raise Refused("No deployments or source found for the service", "BAD_USER_INPUT")
+    return head
+
+
+def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool = False) -> Row:
+    """The same commit once more, with the variables of now."""
+    original = of or latest(world, instance)
+    if original is None:
+        raise Refused("Deployment not found")
+    if original["status"] in IN_PROGRESS:
+        raise Refused("Cannot redeploy yet, please wait for the original deployment to finish building")
+    meta = original["meta"]
+    return deploy(world, instance, meta["commitHash"], reason="redeploy", built=built, branch=meta["branch"])
+
+
+def redeploy_configured(world: World, instances: list[Row]) -> None:
+    """What a change of variables without `skipDeploys` does; a service never deployed stays as it is."""
+    for instance in instances:
+        if latest(world, instance):
+            redeploy(world, instance)
+
+
+def can_roll_back(world: World, deployment: Row, keep_hours: float = 120) -> bool:
+    """Whether its image still exists (Pro keeps 120 hours) and something else is live."""
+    image_at, history = deployment["imageAt"], [status for status, _ in deployment["history"]]
+    return (
+        deployment["status"] == "REMOVED"
+        and "SUCCESS" in history
+        and image_at is not None
+        and world.clock() - image_at < keep_hours * 3600
+    )
+
+
+def roll_back(world: World, deployment: Row) -> Row:
+    """A new deployment from the old image, with the variables of then."""
+    if not can_roll_back(world, deployment):
+        raise Refused("Deployment cannot be rolled back", "BAD_USER_INPUT")
+    instance = world.get("instances", deployment["instanceId"])
+    meta = deployment["meta"]
+    return deploy(
+        world,
+        instance,
+        meta["commitHash"],
+        reason="rollback",
+        built=True,
+        variables=dict(deployment["variables"]),
+        branch=meta["branch"],
+    )

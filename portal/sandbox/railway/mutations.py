@@ -1,0 +1,365 @@
+"""Resolvers of everything that changes something, apart from environments."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from . import git, movement
+from .access import ACCOUNT, WORKSPACE, Caller
+from .configuration import add_domain, drop_domain, set_trigger, update_settings
+from .queries import RESOLVERS, visible_instances
+from .variables import own_variables, references, set_variable
+from .world import Refused, Row
+
+
+def mutation(resolver: Callable[..., Any]) -> Callable[..., Any]:
+    """Registers `resolver(caller, **arguments)` for the field of `Mutation` with its name."""
+
+    def run(source: Any, caller: Caller, **arguments: Any) -> Any:
+        if caller.token is None:
+            raise Refused()
+        caller.world.dirty = True
+        return resolver(caller, **arguments)
+
+    RESOLVERS["Mutation", resolver.__name__] = run
+    return resolver
+
+
+# Deployments
+
+
+def _checked_commit(caller: Caller, sha: str | None) -> str | None:
+    if sha is None:
+        return None
+    found = git.commit(caller.world.repository, sha)
+    if found is None:
+        raise Refused("Commit not found", "BAD_USER_INPUT")
+    return found
+
+
+@mutation
+def serviceInstanceDeployV2(
+    caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None
+) -> str:
+    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
+    commit = _checked_commit(caller, commitSha) or movement.associated_commit(caller.world, instance)
+    return movement.deploy(caller.world, instance, commit)["id"]
+
+
+@mutation
+def serviceInstanceDeploy(
+    caller: Caller,
+    environmentId: str,
+    serviceId: str,
+    commitSha: str | None = None,
+    latestCommit: bool | None = False,
+) -> bool:
+    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
+    find = movement.branch_head if latestCommit else movement.associated_commit
+    commit = _checked_commit(caller, commitSha) or find(caller.world, instance)
+    movement.deploy(caller.world, instance, commit)
+    return True
+
+
+@mutation
+def serviceInstanceRedeploy(caller: Caller, environmentId: str, serviceId: str) -> bool:
+    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
+    movement.redeploy(caller.world, instance, of=movement.active(caller.world, instance))
+    return True
+
+
+@mutation
+def deploymentRedeploy(caller: Caller, id: str, usePreviousImageTag: bool | None = False) -> Row:
+    caller.need(ACCOUNT, WORKSPACE)
+    deployment = caller.owned("deployments", id)
+    instance = caller.world.get("instances", deployment["instanceId"])
+    return movement.redeploy(caller.world, instance, of=deployment, built=bool(usePreviousImageTag))
+
+
+@mutation
+def deploymentRollback(caller: Caller, id: str) -> bool:
+    movement.roll_back(caller.world, caller.owned("deployments", id))
+    return True
+
+
+@mutation
+def deploymentApprove(caller: Caller, id: str) -> bool:
+    movement.resume(caller.world, caller.owned("deployments", id))
+    return True
+
+
+@mutation
+def deploymentCancel(caller: Caller, id: str) -> bool:
+    deployment = caller.owned("deployments", id)
+    if deployment["status"] not in movement.IN_PROGRESS:
+        raise Refused("Problem processing request")
+    movement.finish(caller.world, deployment, "REMOVED")
+    return True
+
+
+@mutation
+def deploymentRemove(caller: Caller, id: str) -> bool:
+    movement.finish(caller.world, caller.owned("deployments", id), "REMOVED")
+    return True
+
+
+@mutation
+def deploymentStop(caller: Caller, id: str) -> bool:
+    """The status stays SUCCESS, as has been seen; only `deploymentStopped` tells."""
+    caller.owned("deployments", id)["stopped"] = True
+    return True
+
+
+@mutation
+def deploymentRestart(caller: Caller, id: str) -> bool:
+    deployment = caller.owned("deployments", id)
+    deployment["stopped"] = False
+    if deployment["status"] == "CRASHED":
+        movement.finish(caller.world, deployment, "SUCCESS")
+    return True
+
+
+@mutation
+def deploymentInstanceExecutionCreate(caller: Caller, input: Row) -> bool:
+    caller.owned("instances", input["serviceInstanceId"])
+    return True
+
+
+# Services
+
+
+@mutation
+def deploymentTriggerCreate(caller: Caller, input: Row) -> Row:
+    """Refuses a second trigger for the same service and environment."""
+    instance = caller.instance(input)
+    place = {"environmentId": input["environmentId"], "serviceId": input["serviceId"]}
+    if caller.world.one("triggers", **place):
+        raise Refused("Problem processing request", "BAD_USER_INPUT")
+    names = ("provider", "repository", "branch")
+    instance["source"] = {"repo": input["repository"], "image": None}
+    check_suites = bool(input.get("checkSuites"))
+    return set_trigger(
+        caller.world, instance, checkSuites=check_suites, **{name: input[name] for name in names}
+    )
+
+
+@mutation
+def deploymentTriggerUpdate(caller: Caller, id: str, input: Row) -> Row:
+    """Changes the branch and deploys nothing. `rootDirectory` fails, as has been seen."""
+    if "rootDirectory" in input:
+        raise Refused("Problem processing request")
+    trigger = caller.owned("triggers", id)
+    trigger |= {name: value for name, value in input.items() if value is not None}
+    return trigger
+
+
+@mutation
+def deploymentTriggerDelete(caller: Caller, id: str) -> bool:
+    caller.world.drop("triggers", id=caller.owned("triggers", id)["id"])
+    return True
+
+
+@mutation
+def serviceInstanceAutoDeployUpdate(caller: Caller, input: Row) -> Row:
+    caller.instance(input)["autoDeploy"] = input["enabled"]
+    return {"enabled": input["enabled"]}
+
+
+@mutation
+def serviceInstanceUpdate(
+    caller: Caller, serviceId: str, input: Row, environmentId: str | None = None
+) -> bool:
+    """Without `environmentId` every environment that is no fork changes. Deploys nothing."""
+    world = caller.world
+    if environmentId is None:
+        own = world.rows("environments", sourceEnvironmentId=None, deletedAt=None)
+        wanted = {row["id"] for row in own if caller.sees(row["id"])}
+        instances = [
+            row for row in world.rows("instances", serviceId=serviceId) if row["environmentId"] in wanted
+        ]
+    else:
+        instances = [caller.instance({"environmentId": environmentId, "serviceId": serviceId})]
+    for instance in instances:
+        update_settings(instance, input)
+        if input.get("source"):
+            instance["source"] = {"repo": None, "image": None} | input["source"]
+    return True
+
+
+@mutation
+def serviceDomainCreate(caller: Caller, input: Row) -> Row:
+    """Every call makes another address, as Railway does."""
+    caller.instance(input)
+    return add_domain(caller.world, input["environmentId"], input["serviceId"], input.get("targetPort"))
+
+
+@mutation
+def serviceDomainDelete(caller: Caller, id: str) -> bool:
+    drop_domain(caller.world, caller.owned("domains", id))
+    return True
+
+
+# Variables
+
+
+def _affected(caller: Caller, environment_id: str, service_id: str | None, names: set[str]) -> list[Row]:
+    """The instances that a change of these variables redeploys."""
+    if service_id is not None:
+        return [caller.instance({"environmentId": environment_id, "serviceId": service_id})]
+    wanted = {f"shared.{name}" for name in names}
+    return [
+        instance
+        for instance in visible_instances(caller.world, environment_id)
+        if any(
+            wanted & set(references(row["value"]))
+            for row in own_variables(caller.world, environment_id, instance["serviceId"])
+        )
+    ]
+
+
+def _refuse_while_building(caller: Caller, instances: list[Row]) -> None:
+    for instance in instances:
+        last = movement.latest(caller.world, instance)
+        if last and last["status"] in movement.IN_PROGRESS:
+            raise Refused("Cannot redeploy yet, please wait for the original deployment to finish building")
+
+
+def _write_variables(caller: Caller, input: Row, values: dict[str, Any], *, replace: bool = False) -> bool:
+    """Writes, and redeploys what changed unless `skipDeploys`; refuses beforehand while one still builds."""
+    caller.environment(input["environmentId"])
+    world, place = caller.world, (input["environmentId"], input.get("serviceId"))
+    affected = [] if input.get("skipDeploys") else _affected(caller, *place, set(values))
+    if place[1] is not None:
+        caller.instance({"environmentId": place[0], "serviceId": place[1]})
+    _refuse_while_building(caller, affected)
+    changed = [set_variable(world, *place, name, str(value)) for name, value in values.items()]
+    if replace:
+        for row in own_variables(world, *place):
+            if row["name"] not in values:
+                world.drop("variables", id=row["id"])
+                changed.append(True)
+    if any(changed):
+        movement.redeploy_configured(world, affected)
+    return True
+
+
+@mutation
+def variableUpsert(caller: Caller, input: Row) -> bool:
+    return _write_variables(caller, input, {input["name"]: input["value"]})
+
+
+@mutation
+def variableCollectionUpsert(caller: Caller, input: Row) -> bool:
+    return _write_variables(caller, input, input["variables"], replace=bool(input.get("replace")))
+
+
+@mutation
+def variableDelete(caller: Caller, input: Row) -> bool:
+    """Redeploys: the mutation has no `skipDeploys`."""
+    caller.environment(input["environmentId"])
+    world, place = caller.world, (input["environmentId"], input.get("serviceId"))
+    row = world.one("variables", environmentId=place[0], serviceId=place[1], name=input["name"])
+    if row is None:
+        raise Refused("Problem processing request")
+    affected = _affected(caller, *place, {input["name"]})
+    _refuse_while_building(caller, affected)
+    world.drop("variables", id=row["id"])
+    movement.redeploy_configured(world, affected)
+    return True
+
+
+@mutation
+def sharedVariableConfigure(caller: Caller, input: Row) -> Row:
+    """Offers a shared variable to services: each gets a variable that refers to it."""
+    caller.environment(input["environmentId"])
+    world, name = caller.world, input["name"]
+    shared = world.one("variables", environmentId=input["environmentId"], serviceId=None, name=name)
+    if shared is None:
+        raise Refused()
+    for service_id in input["enabledServiceIds"]:
+        caller.instance({"environmentId": input["environmentId"], "serviceId": service_id})
+        set_variable(world, input["environmentId"], service_id, name, f"${{{{shared.{name}}}}}")
+    for service_id in input["disabledServiceIds"]:
+        world.drop("variables", environmentId=input["environmentId"], serviceId=service_id, name=name)
+    return shared
+
+
+# The rest
+
+
+@mutation
+def projectUpdate(caller: Caller, id: str, input: Row) -> Row:
+    caller.need(ACCOUNT, WORKSPACE)
+    project = caller.project(id)
+    project |= input | {"updatedAt": caller.world.iso()}
+    return project
+
+
+def _channels(caller: Caller, configs: list[Row]) -> list[Row]:
+    workspace_id = caller.world.data["workspace"]["id"]
+    return [
+        {"id": f"{place}", "config": config, "workspaceId": workspace_id}
+        for place, config in enumerate(configs)
+    ]
+
+
+@mutation
+def notificationRuleCreate(caller: Caller, input: Row) -> Row:
+    caller.need(ACCOUNT, WORKSPACE)
+    if input["workspaceId"] != caller.world.data["workspace"]["id"]:
+        raise Refused()
+    if input.get("projectId"):
+        caller.project(input["projectId"])
+    return caller.world.add(
+        "rules",
+        workspaceId=input["workspaceId"],
+        projectId=input.get("projectId"),
+        environmentId=None,
+        serviceId=None,
+        eventTypes=input["eventTypes"],
+        severities=input.get("severities") or [],
+        ephemeralEnvironments=bool(input.get("ephemeralEnvironments")),
+        channels=_channels(caller, input["channelConfigs"]),
+    )
+
+
+@mutation
+def notificationRuleUpdate(caller: Caller, id: str, input: Row) -> Row:
+    caller.need(ACCOUNT, WORKSPACE)
+    rule = caller.world.get("rules", id)
+    changes = {name: value for name, value in input.items() if value is not None}
+    if "channelConfigs" in changes:
+        changes["channels"] = _channels(caller, changes.pop("channelConfigs"))
+    rule |= changes | {"updatedAt": caller.world.iso()}
+    return rule
+
+
+@mutation
+def notificationRuleDelete(caller: Caller, id: str) -> bool:
+    caller.need(ACCOUNT, WORKSPACE)
+    caller.world.drop("rules", id=caller.world.get("rules", id)["id"])
+    return True
+
+
+@mutation
+def webhookTest(caller: Caller, url: str, payload: str) -> int:
+    caller.need(ACCOUNT, WORKSPACE)
+    try:
+        headers = {"Content-Type": "application/json"}
+        return httpx.post(url, content=payload, headers=headers, timeout=5, trust_env=False).status_code
+    except httpx.HTTPError:
+        raise Refused("Problem processing request") from None
+
+
+@mutation
+def sshPublicKeyCreate(caller: Caller, input: Row) -> Row:
+    caller.need(ACCOUNT, WORKSPACE)
+    try:
+        key = base64.b64decode(input["publicKey"].split()[1], validate=True)
+    except (IndexError, ValueError):
+        raise Refused("Invalid public key", "BAD_USER_INPUT") from None
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    return caller.world.add("keys", **input, fingerprint=f"SHA256:{digest}")

@@ -1,0 +1,206 @@
+"""What a test or a demonstration arranges: services, branches, variables, and how things go wrong.
+
+Services and environments are named by name or id. The same calls can be made from another process with
+`POST /_sandbox/story` and a JSON list of `{"do": "fail_next", "service": "backend", …}`.
+"""
+
+from typing import Any
+
+from . import movement
+from .configuration import add_domain, add_instance, set_trigger
+from .environments import new_environment
+from .variables import running_variables, set_variable
+from .world import Refused, Row, World
+
+DEPLOYMENT_EVENTS = [f"Deployment.{name}" for name in sorted(set(movement.EVENTS.values()))]
+
+
+class Story:
+    """The story methods of `RailwayStandIn`. Unknown names raise `KeyError`."""
+
+    world: World
+    project_id: str
+
+    def _named(self, table: str, name: str) -> Row:
+        wanted: dict[str, Any] = {"deletedAt": None} if table == "environments" else {}
+        for row in self.world.rows(table, **wanted):
+            if name in (row["id"], row["name"]):
+                return row
+        raise KeyError(f"There is no {name!r} among the {table}.")
+
+    def _instance(self, service: str, environment: str) -> Row:
+        service_id, environment_id = (
+            self._named("services", service)["id"],
+            self._named("environments", environment)["id"],
+        )
+        row = self.world.one("instances", serviceId=service_id, environmentId=environment_id)
+        if row is None:
+            raise KeyError(f"The service {service!r} is not in {environment!r}.")
+        return row
+
+    def add_environment(
+        self, name: str, *, source: str | None = None, ephemeral: bool = False, meta: Row | None = None
+    ) -> str:
+        """A new environment with every service of the project in it (a fork: with none). Returns its id."""
+        with self.world.changing():
+            source_id = self._named("environments", source)["id"] if source else None
+            row = new_environment(
+                self.world, self.project_id, name, source_id, ephemeral=ephemeral, meta=meta
+            )
+            project = self.world.get("projects", self.project_id)
+            project["primaryEnvironmentId"] = project["primaryEnvironmentId"] or row["id"]
+            for service in self.world.rows("services") if source is None else []:
+                self._place(service, row)
+            return row["id"]
+
+    def add_service(self, name: str, root_directory: str | None = None) -> str:
+        """A service of the repository in each environment that is no fork, with an address. Returns its id."""
+        with self.world.changing():
+            service = self.world.add(
+                "services", name=name, icon=None, projectId=self.project_id, rootDirectory=root_directory
+            )
+            for environment in self.world.rows("environments", sourceEnvironmentId=None, deletedAt=None):
+                self._place(service, environment)
+            return service["id"]
+
+    def _place(self, service: Row, environment: Row) -> None:
+        instance = add_instance(self.world, environment["id"], service["id"])
+        instance |= {
+            "source": {"repo": self.world.repository_name, "image": None},
+            "rootDirectory": service["rootDirectory"],
+            "healthcheckPath": "/health",
+        }
+        add_domain(self.world, environment["id"], service["id"])
+
+    def set_trigger(self, service: str, environment: str, branch: str, *, check_suites: bool = False) -> str:
+        """Lets pushes to `branch` deploy the service there. Returns the trigger's id."""
+        with self.world.changing():
+            instance = self._instance(service, environment)
+            return set_trigger(self.world, instance, branch=branch, checkSuites=check_suites)["id"]
+
+    def set_variable(
+        self, environment: str, service: str | None, name: str, value: str, *, sealed: bool = False
+    ) -> None:
+        """Sets a variable without deploying; `service` None: a shared one."""
+        with self.world.changing():
+            service_id = self._named("services", service)["id"] if service else None
+            environment_id = self._named("environments", environment)["id"]
+            set_variable(self.world, environment_id, service_id, name, value, sealed)
+
+    def running_variables(self, service: str, environment: str) -> dict[str, str]:
+        """What the live deployment's container got, sealed values too."""
+        with self.world.reading():
+            movement.settle(self.world)
+            deployment = movement.active(self.world, self._instance(service, environment))
+            if deployment:
+                return dict(deployment["variables"])
+            instance = self._instance(service, environment)
+            return running_variables(self.world, instance["environmentId"], instance["serviceId"])
+
+    def deploy(self, service: str, environment: str, commit: str, *, live: bool = False) -> str:
+        """Starts a deployment of `commit`, or with `live` one that is up at once. Returns its id."""
+        with self.world.changing():
+            row = movement.deploy(self.world, self._instance(service, environment), commit)
+            if live:
+                movement.finish(self.world, row, "SUCCESS")
+            return row["id"]
+
+    def address(self, service: str, environment: str) -> str:
+        """`http://127.0.0.1:port` of the service there."""
+        with self.world.reading():
+            instance = self._instance(service, environment)
+            place = {key: instance[key] for key in ("environmentId", "serviceId")}
+            domain = self.world.one("domains", **place)
+            if domain is None:
+                raise KeyError(f"The service {service!r} has no address in {environment!r}.")
+            return f"http://{domain['domain']}"
+
+    def latest(self, service: str, environment: str) -> Row | None:
+        """The latest deployment's row, brought up to now; None while there is none."""
+        with self.world.reading():
+            movement.settle(self.world)
+            row = movement.latest(self.world, self._instance(service, environment))
+            return dict(row) if row else None
+
+    def finish(self, deployment_id: str, status: str) -> None:
+        """Puts a deployment into `status` now, for good or until told otherwise."""
+        with self.world.changing():
+            movement.finish(self.world, self.world.get("deployments", deployment_id), status)
+
+    def fail_next(self, service: str, environment: str, status: str = "FAILED", times: int = 1) -> None:
+        """The next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
+        if status not in movement.OUTCOMES:
+            raise KeyError(f"No deployment can be made to end as {status!r}.")
+        with self.world.changing():
+            self._instance(service, environment)["outcomes"] += [status] * times
+
+    def skip_next(self, service: str, environment: str, times: int = 1) -> None:
+        """The next pushes leave a SKIPPED deployment."""
+        with self.world.changing():
+            self._instance(service, environment)["skipNext"] += times
+
+    def never_next(self, service: str, environment: str, times: int = 1) -> None:
+        """The next pushes leave no deployment at all."""
+        with self.world.changing():
+            self._instance(service, environment)["neverNext"] += times
+
+    def break_path(self, service: str, environment: str, path: str, status: int | None) -> None:
+        """Lets the service answer `path` with `status`; None mends it."""
+        with self.world.changing():
+            broken = self._instance(service, environment)["broken"]
+            broken.pop(path, None)
+            if status is not None:
+                broken[path] = status
+
+    def freeze(self) -> None:
+        """Deployments stay in their states until `unfreeze`."""
+        with self.world.changing():
+            movement.settle(self.world)
+            self.world.data["frozen"] = True
+
+    def unfreeze(self) -> None:
+        with self.world.changing():
+            self.world.data["frozen"] = False
+            for id in self.world.data["moving"]:
+                self.world.data["deployments"][id]["enteredAt"] = self.world.clock()
+
+    def set_knobs(self, **knobs: float) -> None:
+        """`cooldown`: seconds between creations of environments (30). `late`: seconds until the services of a
+        new environment appear (0). `lose_answers`: so many creations happen but answer 504.
+        `drop_webhooks`: so many events reach nobody. `repeat_webhooks`: so many extra copies of every event.
+        `rate_limit`: requests per hour (10000)."""
+        known = {"cooldown", "late", "lose_answers", "drop_webhooks", "repeat_webhooks", "rate_limit"}
+        if unknown := set(knobs) - known:
+            raise KeyError(f"There is no knob {sorted(unknown)[0]!r}.")
+        with self.world.changing():
+            self.world.data["knobs"] |= knobs
+
+    def add_webhook(
+        self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None
+    ) -> str:
+        """A rule that posts deployment events of all environments to `url`. Returns its id."""
+        with self.world.changing():
+            config = {"type": "webhook", "url": url, "headers": headers or {}}
+            return self.world.add(
+                "rules",
+                workspaceId=self.world.data["workspace"]["id"],
+                projectId=self.project_id,
+                environmentId=None,
+                serviceId=None,
+                eventTypes=event_types or DEPLOYMENT_EVENTS,
+                severities=[],
+                ephemeralEnvironments=True,
+                channels=[{"id": "0", "config": config}],
+            )["id"]
+
+    def add_token(self, token: str, kind: str, environment: str | None = None) -> None:
+        """A token of `kind` account, workspace or project; a project token is bound to `environment`."""
+        with self.world.changing():
+            bound = self._named("environments", environment)["id"] if environment else None
+            if (kind == "project") != (bound is not None):
+                raise Refused("A project token, and only that, is bound to an environment.")
+            project_id = self.project_id if bound else None
+            self.world.drop("tokens", token=token)
+            self.world.add(
+                "tokens", token=token, kind=kind, name=kind, environmentId=bound, projectId=project_id
+            )

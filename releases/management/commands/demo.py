@@ -1,0 +1,110 @@
+"""Ships a release without a browser: database, stand-ins and worker are started, used and stopped again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from portal import embedded_postgres, processes
+
+MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+TOKENS = {
+    "GITHUB_TOKEN": "sandbox-github-token",
+    "RAILWAY_API_TOKEN": "sandbox-railway-token",
+    "GITHUB_WEBHOOK_SECRET": "demo-webhook-secret",
+    "RAILWAY_WEBHOOK_SECRET": "demo-webhook-secret",
+}
+
+STAND_INS_RUN = bool(os.environ.get("GITHUB_API_URL") and os.environ.get("RAILWAY_API_URL"))
+
+
+class Command(BaseCommand):
+    """On any local git repository, or on the sample. Stand-ins that run already are used by their URLs."""
+
+    help = __doc__
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--repository", type=Path, help="a local git repository; without it the sample")
+        parser.add_argument("--staging", default="staging", help="the ref that staging runs")
+        parser.add_argument("--production", default="main", help="the ref that production runs")
+        parser.add_argument("--alembic", default=None, help="alembic.ini or the script directory, in the repository")
+        parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
+        parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        directory = Path(settings.VAR_DIR) / "demo"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        with ExitStack() as stack:
+            env = os.environ | {
+                "PORTAL_VAR_DIR": str(directory), "SYNC_SECONDS": "1", "DEPLOY_GRACE_SECONDS": "20",
+            }  # fmt: skip
+            # Real tokens never reach the stand-ins that are started here; running ones may want their own.
+            env = TOKENS | env if STAND_INS_RUN else env | TOKENS
+            if "DATABASE_URL" not in os.environ:
+                server = embedded_postgres.start(directory / "postgres")
+                stack.callback(server.stop)
+                env["DATABASE_URL"] = server.url
+            self._run("migrate", "--verbosity", "0", env=env)
+            ready = self._stand_ins(stack, env, directory, options)
+            env |= {
+                "GITHUB_API_URL": ready["github"],
+                "GITHUB_GIT_URL": ready["git"],
+                "RAILWAY_API_URL": ready["railway"],
+            }
+            self._run("seed_sandbox", "--ready", json.dumps(ready), "--soak-minutes", "0", env=env)
+            log = stack.enter_context((directory / "worker.log").open("ab"))
+            worker = processes.spawn([*MANAGE, "worker"], env=env, output=log)
+            stack.callback(processes.stop_group, worker.pid, patience=10)
+            flags = ["--seconds", str(options["seconds"]), *(["--json"] if options["json"] else [])]
+            ended = subprocess.run([*MANAGE, "ship_demo", *flags], env=env, check=False)
+        if ended.returncode:
+            raise SystemExit(ended.returncode)
+
+    def _run(self, *command: str, env: dict[str, str]) -> None:
+        done = subprocess.run([*MANAGE, *command], env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CommandError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
+
+    def _stand_ins(
+        self, stack: ExitStack, env: dict[str, str], directory: Path, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What the running stand-ins say of themselves; starts them unless their URLs are given."""
+        if STAND_INS_RUN:
+            return running_stand_ins(options)
+        command = [*MANAGE, "sandbox", "--directory", str(directory / "sandbox")]
+        if options["repository"]:
+            command += ["--repository", str(options["repository"].resolve())]
+            command += ["--staging", options["staging"], "--production", options["production"]]
+            command += ["--alembic", options["alembic"] or ""]
+        log = stack.enter_context((directory / "sandbox.log").open("wb"))
+        reader, writer = os.pipe()
+        sandbox = processes.spawn(command, env=env, output=writer)
+        os.close(writer)
+        stack.callback(processes.stop_group, sandbox.pid, patience=10)
+        said = []
+        with os.fdopen(reader) as lines:
+            for line in lines:
+                log.write(line.encode())
+                if line.startswith("{"):
+                    return json.loads(line)
+                said.append(line.strip())
+        raise CommandError(f"The stand-ins did not start: {' '.join(said)[-2000:]}")
+
+
+def running_stand_ins(options: dict[str, Any]) -> dict[str, Any]:
+    """The same facts, asked of stand-ins that somebody else started."""
+    import httpx
+
+    github = os.environ["GITHUB_API_URL"].rstrip("/")
+    ready = httpx.get(f"{github}/_sandbox/ready", timeout=10).raise_for_status().json()
+    return ready | {"github": github, "railway": os.environ["RAILWAY_API_URL"]}

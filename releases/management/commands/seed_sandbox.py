@@ -1,0 +1,89 @@
+"""Makes the sandbox's people and project; run by `make run` and the demo when the stand-ins are up."""
+
+import json
+import os
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.management.base import BaseCommand
+
+from portal import roles
+from releases import setup
+
+# Who is who in the sandbox: user name, full name, role.
+PEOPLE = (
+    ("alice", "Alice", "Release managers"),
+    ("bob", "Bob", "Approvers"),
+    ("carol", "Carol", "Auditors"),
+    ("dave", "Dave", "Administrators"),
+)
+
+
+class Command(BaseCommand):
+    """Idempotent: a second call changes nothing that people have changed since."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--ready", required=True, help="the line that `manage.py sandbox` printed")
+        parser.add_argument("--soak-minutes", type=int, default=1)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        roles.ensure()
+        password = sandbox_password()
+        for username, name, role in PEOPLE:
+            _person(username, name, role, password)
+        ready = json.loads(options["ready"])
+        setup.connect(
+            name=ready["repository"].split("/")[1],
+            repository=ready["repository"],
+            railway_project_id=ready["project"],
+            alembic=ready["alembic"],
+            staging_branch=ready["staging"],
+            production_branch=ready["production"],
+            soak_minutes=options["soak_minutes"],
+            smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
+        )
+        names = ", ".join(f"{username} ({role.lower()})" for username, _, role in PEOPLE)
+        self.stdout.write(f"Sign in as {names}; the password of each is {password}")
+
+
+def sandbox_password() -> str:
+    """The sandbox's password, made once and kept with mode 0600 beside the data."""
+    path = Path(settings.VAR_DIR) / "sandbox_password"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"{secrets.choice(WORDS)}-{secrets.choice(WORDS)}-{secrets.randbelow(9000) + 1000}")
+    return path.read_text().strip()
+
+
+WORDS = (
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heron",
+    "islet",
+    "juniper",
+    "kestrel",
+    "lagoon",
+)
+
+
+def _person(username: str, name: str, role: str, password: str) -> None:
+    user, created = get_user_model().objects.get_or_create(
+        username=username, defaults={"first_name": name, "is_staff": True, "is_superuser": role == "Administrators"}
+    )
+    if created:
+        user.set_password(password)
+        user.save()
+        user.groups.add(Group.objects.get(name=role))

@@ -1,0 +1,566 @@
+import json
+from pathlib import Path
+
+import pytest
+import stamina
+from graphql import build_schema, parse, validate
+
+from environments.railway import Railway
+from environments.railway.transport import DOCUMENTS, document
+from portal.http import ApiError
+from portal.sandbox.server import Fault, Request, Response, Server
+from tests.environments.mutation import changed, mutations
+
+SCHEMA = Path(__file__).resolve().parents[2] / "../shared/railway/schema.graphql"
+NAMES = sorted(path.stem for path in DOCUMENTS.glob("*.graphql") if not path.stem.startswith("_"))
+COMMIT = "a" * 40
+DEPLOYMENT = {
+    "id": "d1",
+    "projectId": "p",
+    "environmentId": "e1",
+    "serviceId": "s1",
+    "status": "SUCCESS",
+    "statusUpdatedAt": "2026-11-22T10:00:00Z",
+    "createdAt": "2026-11-22T09:59:00Z",
+    "deploymentStopped": False,
+    "canRedeploy": True,
+    "canRollback": True,
+    "url": "api-production.up.railway.app",
+    "meta": {"commitHash": COMMIT, "branch": "main", "commitMessage": "Say\nhello", "repo": "acme/x"},
+    "instances": [{"id": "i", "status": "RUNNING"}],
+}
+LAST = {"hasNextPage": False, "endCursor": "z"}
+
+
+def edges(*nodes: dict, page: dict = LAST) -> dict:
+    return {"edges": [{"node": node} for node in nodes], "pageInfo": page}
+
+
+def instance(number: int, **other) -> dict:
+    return {
+        "id": f"si{number}",
+        "serviceId": f"s{number}",
+        "serviceName": "backend",
+        "environmentId": "e1",
+        "source": {"repo": "acme/x", "image": None},
+        "rootDirectory": None,
+        "healthcheckPath": "/health",
+        "domains": {
+            "serviceDomains": [{"id": "x", "domain": "a.b", "targetPort": 1, "syncStatus": "ACTIVE"}],
+            "customDomains": [],
+        },
+        "latestDeployment": DEPLOYMENT,
+        "activeDeployments": [DEPLOYMENT],
+    } | other
+
+
+def trigger(number: int) -> dict:
+    return {
+        "id": f"t{number}",
+        "serviceId": f"s{number}",
+        "provider": "github",
+        "repository": "acme/x",
+        "branch": "main",
+        "checkSuites": True,
+    }
+
+
+def environment(name: str, **other) -> dict:
+    return {
+        "id": name,
+        "name": name,
+        "canAccess": True,
+        "isEphemeral": False,
+        "createdAt": "2026-11-22T09:59:00Z",
+        "deletedAt": None,
+        "sourceEnvironment": None,
+        "meta": None,
+        "deploymentTriggers": edges(trigger(1)),
+        "serviceInstances": edges(instance(1)),
+    } | other
+
+
+def project(*environments: dict, **other) -> dict:
+    return {
+        "id": "p",
+        "name": "inspector",
+        "workspaceId": None,
+        "services": edges({"id": "s1", "name": "backend", "icon": None, "deletedAt": None}),
+        "environments": edges(*(environments or [environment("production")])),
+    } | other
+
+
+GOOD = {
+    "ProjectTree": {"project": project()},
+    "DeploymentDetail": {"deployment": DEPLOYMENT},
+    "DeploymentHistory": {"deployments": edges(DEPLOYMENT)},
+    "BuildLog": {"lines": [{"timestamp": "2026-11-22T10:00:00Z", "severity": "info", "message": "built"}]},
+    "DeployLog": {"lines": [{"timestamp": None, "severity": None, "message": "up"}]},
+    "VariablesMap": {"variables": {"URL": "postgres://secret", "SEALED": None}},
+    "DeployCommit": {"serviceInstanceDeployV2": "d2"},
+    "Redeploy": {"deploymentRedeploy": {"id": "d2"}},
+    "RollBack": {"deploymentRollback": True},
+    "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
+    "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
+}
+READS = {
+    "ProjectTree": lambda railway: railway.project("p"),
+    "DeploymentDetail": lambda railway: railway.deployment("d1"),
+    "DeploymentHistory": lambda railway: railway.deployments("p", "e1", "s1"),
+    "BuildLog": lambda railway: railway.build_log("d1"),
+    "DeployLog": lambda railway: railway.deployment_log("d1"),
+    "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
+}
+WRITES = {
+    "DeployCommit": lambda railway: railway.deploy_commit("e1", "s1", COMMIT),
+    "Redeploy": lambda railway: railway.redeploy("d1"),
+    "RollBack": lambda railway: railway.rollback("d1"),
+    "SetTriggerBranch": lambda railway: railway.set_trigger_branch("t1", "main"),
+    "SetAutoDeploy": lambda railway: railway.set_autodeploy("p", "e1", "s1", enabled=False),
+}
+READS_AND_WRITES = READS | WRITES
+
+
+@pytest.fixture(autouse=True)
+def no_waiting():
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+@pytest.fixture
+def server():
+    def app(request: Request) -> Response:
+        found = next(name for name in GOOD if f" {name}(" in request.json()["query"])
+        return Response(200, {"data": GOOD[found]})
+
+    server = Server(app).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def railway(server):
+    return Railway(token="t0ken-of-railway", api_url=server.url)
+
+
+def answering(server: Server, body: object, status: int = 200) -> None:
+    server.app = lambda request: Response(status, body)
+
+
+def error(message: str, code: str = "INTERNAL_SERVER_ERROR") -> dict:
+    return {"errors": [{"message": message, "extensions": {"code": code}}], "data": None}
+
+
+@pytest.mark.official
+@pytest.mark.parametrize("name", NAMES)
+def test_every_document_is_valid_by_the_official_schema(name):
+    if not SCHEMA.exists():
+        pytest.skip("the official Railway schema (../shared/railway/schema.graphql) is not here")
+
+    faults = validate(_schema(), parse(document(name)))
+
+    assert faults == []
+
+
+def _schema(kept: list = []):  # noqa: B006  (built once)
+    if not kept:
+        kept.append(build_schema(SCHEMA.read_text()))
+    return kept[0]
+
+
+@pytest.mark.official
+@pytest.mark.parametrize("name", READS_AND_WRITES)
+def test_every_variable_sent_is_one_the_document_declares(server, railway, name):
+    if not SCHEMA.exists():
+        pytest.skip("the official Railway schema (../shared/railway/schema.graphql) is not here")
+    from graphql.execution.values import get_variable_values
+
+    READS_AND_WRITES[name](railway)
+
+    sent = json.loads(server.requests[0].body)
+    declared = parse(sent["query"]).definitions[0].variable_definitions
+    assert set(sent["variables"]) <= {definition.variable.name.value for definition in declared}
+    assert not isinstance(get_variable_values(_schema(), declared, sent["variables"]), list)
+
+
+def test_a_project_is_one_call(server, railway):
+    tree = railway.project("p")
+
+    [found] = tree.environments
+    assert len(server.requests) == 1
+    assert tree.complete and tree.problems == ()
+    assert found.branch_of("s1") == "main"
+    assert found.instances[0].latest_deployment.commit == COMMIT
+    assert found.instances[0].latest_deployment.message == "Say hello"
+    assert found.instances[0].domains[0].domain == "a.b"
+
+
+def test_further_pages_are_followed_only_where_railway_says_so(server, railway):
+    more = {"hasNextPage": True, "endCursor": "c"}
+    first = environment("staging", serviceInstances=edges(instance(1), page=more))
+    pages = [
+        {"project": project(services=edges(page=more), environments=edges(first, page=more))},
+        {"environment": {"serviceInstances": edges(instance(2))}},
+        {"project": project(environment("production"))},
+    ]
+    server.app = lambda request: Response(200, {"data": pages.pop(0)})
+
+    tree = railway.project("p")
+
+    assert [found.name for found in tree.environments] == ["staging", "production"]
+    assert [found.service_id for found in tree.environments[0].instances] == ["s1", "s2"]
+    assert [service.id for service in tree.services] == ["s1"]
+    assert tree.complete and len(server.requests) == 3
+
+
+def test_pages_without_end_are_left_and_said(server, railway):
+    endless = project(environments=edges(environment("e"), page={"hasNextPage": True, "endCursor": "c"}))
+    answering(server, {"data": {"project": endless}})
+
+    tree = railway.project("p")
+
+    assert not tree.complete and "more services or environments" in tree.problems[0]
+
+
+def test_a_closed_environment_is_marked_and_the_rest_is_kept(server, railway):
+    closed = environment("secret", canAccess=False)
+    answering(server, {"data": {"project": project(closed, environment("production"))}})
+
+    tree = railway.project("p")
+
+    assert [found.readable for found in tree.environments] == [False, True]
+    assert not tree.complete and "secret" in tree.problems[0]
+
+
+def test_errors_beside_data_keep_what_is_good_and_say_what_is_not(server, railway):
+    answering(server, error("Not Authorized") | {"data": {"project": project()}})
+
+    tree = railway.project("p")
+
+    assert tree.environments and not tree.complete
+
+
+def test_deleted_things_are_left_out(server, railway):
+    gone = environment("old", deletedAt="2026-01-01T00:00:00Z")
+    answering(server, {"data": {"project": project(gone, environment("production"))}})
+
+    assert [found.name for found in railway.project("p").environments] == ["production"]
+
+
+def test_new_enum_values_survive(server, railway):
+    answering(server, {"data": {"deployment": DEPLOYMENT | {"status": "HIBERNATING"}}})
+
+    assert railway.deployment("d1").status == "HIBERNATING"
+
+
+def test_a_deployment_without_a_commit_has_none(server, railway):
+    for meta in [None, {}, [], "x", {"commitHash": 7}, {"commitHash": "main"}]:
+        answering(server, {"data": {"deployment": DEPLOYMENT | {"meta": meta}}})
+
+        assert railway.deployment("d1").commit is None
+
+
+def test_sealed_variables_are_none_and_values_never_show(railway):
+    found = railway.variables("p", "e1", None, unrendered=True)
+
+    assert found["SEALED"] is None
+    assert found["URL"].reveal() == "postgres://secret"
+    assert "secret" not in repr(found)
+
+
+def test_what_is_not_set_is_left_out_of_the_variables(server, railway):
+    railway.variables("p", "e1", None, unrendered=False)
+
+    assert "serviceId" not in json.loads(server.requests[0].body)["variables"]
+
+
+def test_a_log_has_no_more_lines_than_asked_for(server, railway):
+    lines = [{"timestamp": None, "severity": "", "message": str(number)} for number in range(4)]
+    answering(server, {"data": {"lines": lines}})
+
+    assert [line.message for line in railway.build_log("d1", limit=3)] == ["1", "2", "3"]
+
+
+# Faults
+
+
+PASSING = [
+    Fault("status", times=1, status=502),
+    Fault("status", times=1, status=429, headers={"Retry-After": "1"}),
+    Fault("html", times=1),
+    Fault("truncated", times=1),
+    Fault("graphql", times=1),
+    Fault("drop", times=1),
+    Fault("refuse", times=1),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}{fault.status}")
+@pytest.mark.parametrize("name", READS)
+def test_a_read_survives_a_passing_fault(server, railway, name, fault):
+    server.faults.append(Fault(**vars(fault)))
+
+    READS[name](railway)
+
+    assert len(server.requests) == 2
+
+
+LASTING = [
+    (Fault("status", status=502), "unavailable"),
+    (Fault("status", status=429), "rate_limited"),
+    (Fault("html"), "malformed"),
+    (Fault("truncated"), "malformed"),
+    (Fault("graphql"), "unavailable"),
+    (Fault("drop"), "unavailable"),
+    (Fault("status", status=401), "unauthorized"),
+    (Fault("status", status=404), "refused"),
+    (Fault("graphql", message="Not Authorized"), "forbidden"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind"), LASTING, ids=lambda value: getattr(value, "kind", value))
+@pytest.mark.parametrize("name", READS)
+def test_a_read_under_a_lasting_fault_is_an_error_of_its_kind(server, railway, name, fault, kind):
+    server.faults.append(Fault(**vars(fault) | {"times": 99}))
+
+    with pytest.raises(ApiError) as caught:
+        READS[name](railway)
+
+    assert caught.value.kind == kind
+    assert len(server.requests) <= 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault("status", status=502), "unknown_outcome"),
+        (Fault("status", status=429), "rate_limited"),
+        (Fault("html"), "unknown_outcome"),
+        (Fault("truncated"), "unknown_outcome"),
+        (Fault("graphql"), "unknown_outcome"),
+        (Fault("drop"), "unknown_outcome"),
+        (Fault("graphql", message="Not Authorized"), "forbidden"),
+    ],
+    ids=lambda value: getattr(value, "kind", value),
+)
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(server, railway, name, fault, kind):
+    server.faults.append(Fault(**vars(fault) | {"times": 99}))
+
+    with pytest.raises(ApiError) as caught:
+        WRITES[name](railway)
+
+    assert caught.value.kind == kind
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "kind"),
+    [
+        ("Not Authorized", "INTERNAL_SERVER_ERROR", "forbidden"),
+        ("Unauthorized. Please login with `railway login`", "", "unauthorized"),
+        ("Project Token not found", "INTERNAL_SERVER_ERROR", "wrong_header"),
+        ("Two Factor Authentication Required", "", "forbidden"),
+        ("Problem processing request", "INTERNAL_SERVER_ERROR", "unavailable"),
+        ('Cannot query field "x" on type "Project".', "GRAPHQL_VALIDATION_FAILED", "outdated"),
+        ("Invalid id", "BAD_USER_INPUT", "refused"),
+        ("Deployment not found", "INTERNAL_SERVER_ERROR", "not_found"),
+        ("You are creating environments too quickly. This workspace allows 1 …", "", "too_quickly"),
+        ("Only one environment can be created per user every 30s", "", "too_quickly"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_failures_are_told_apart_by_their_words_whatever_the_status(
+    server, railway, message, code, kind, status
+):
+    answering(server, error(message, code), status)
+
+    with pytest.raises(ApiError) as caught:
+        railway.deployment("d1")
+
+    assert caught.value.kind == kind
+    assert caught.value.sentence.endswith(".")
+
+
+def test_not_authorized_names_both_readings(server, railway):
+    answering(server, error("Not Authorized"))
+
+    with pytest.raises(ApiError, match="may not do this, or the thing does not exist"):
+        railway.deployment("d1")
+
+
+def test_too_quickly_says_how_long_to_wait(server, railway):
+    answering(server, error("You are creating environments too quickly."))
+
+    with pytest.raises(ApiError) as caught:
+        railway.redeploy("d1")
+
+    assert caught.value.retry_after == 35
+
+
+def test_a_rollback_that_railway_denies_is_refused(server, railway):
+    answering(server, {"data": {"deploymentRollback": False}})
+
+    with pytest.raises(ApiError) as caught:
+        railway.rollback("d1")
+
+    assert caught.value.kind == "refused"
+
+
+def test_a_write_whose_answer_names_something_else_is_not_believed(server, railway):
+    answering(server, {"data": {"deploymentTriggerUpdate": {"id": "t1", "branch": "other"}}})
+
+    with pytest.raises(ApiError) as caught:
+        railway.set_trigger_branch("t1", "main")
+
+    assert caught.value.kind == "unknown_outcome"
+
+
+def test_an_incomplete_commit_is_refused_before_any_call(server, railway):
+    with pytest.raises(ApiError):
+        railway.deploy_commit("e1", "s1", "main")
+
+    assert server.requests == []
+
+
+def test_the_token_shows_in_no_error_even_if_railway_repeats_it(server, railway):
+    answering(server, error("bad token t0ken-of-railway"))
+
+    with pytest.raises(ApiError) as caught:
+        railway.deployment("d1")
+
+    assert "t0ken" not in caught.value.sentence + caught.value.detail
+
+
+# Answers gone bad
+
+
+@pytest.mark.parametrize("name", ["DeploymentDetail", "DeploymentHistory", "BuildLog", *WRITES])
+def test_an_answer_gone_bad_is_an_error_or_a_value_never_a_crash(server, railway, name):
+    for path, data in mutations(GOOD[name]):
+        answering(server, {"data": data})
+        try:
+            READS_AND_WRITES[name](railway)
+        except ApiError as error:
+            assert error.kind in {"malformed", "unknown_outcome", "refused"}, path
+            assert name not in WRITES or error.kind != "malformed", path
+
+
+def test_a_tree_gone_bad_anywhere_is_never_taken_for_a_whole_one(server, railway):
+    for path, data in mutations({"project": project()}):
+        answering(server, {"data": data})
+        try:
+            tree = railway.project("p")
+        except ApiError as error:
+            assert error.kind == "malformed", path
+            continue
+        assert not tree.complete or _whole(tree) or _may_be(path, data), path
+
+
+def _whole(tree) -> bool:
+    """Whether every part of the good tree is still there, its deployment with status and all."""
+    [found] = tree.environments or [None]
+    if not (tree.services and found and found.readable and found.triggers and found.instances):
+        return False
+    deployments = (found.instances[0].latest_deployment, *found.instances[0].active_deployments)
+    return all(deployment and deployment.status != "UNKNOWN" for deployment in deployments)
+
+
+def _may_be(path: tuple, data: dict) -> bool:
+    """Whether Railway may answer this by its own schema: nothing there, or something deleted."""
+    parent = data
+    for key in path[:-1]:
+        parent = parent[key]
+    if isinstance(parent, list):
+        return path[-2] in {"edges", "activeDeployments"} and len(parent) == 0
+    value = parent.get(path[-1])
+    return (
+        (path[-1] in {"edges", "activeDeployments"} and value == [])
+        or (path[-1] == "latestDeployment" and value is None)
+        or (path[-1] == "deletedAt" and isinstance(value, str))
+    )
+
+
+def test_half_of_the_instances_is_not_the_environment(server, railway):
+    broken = environment("production", serviceInstances=edges(instance(1), instance(2, id=None)))
+    answering(server, {"data": {"project": project(broken)}})
+
+    tree = railway.project("p")
+
+    assert not tree.complete and not tree.environments[0].readable
+
+
+def test_a_deployment_without_status_leaves_its_instance_unreadable(server, railway):
+    bad = instance(1, latestDeployment=DEPLOYMENT | {"status": None})
+    path = ("project", "environments", "edges", 0, "node", "serviceInstances", "edges", 0, "node")
+    answering(server, {"data": changed({"project": project()}, path, bad)})
+
+    [found] = railway.project("p").environments[0].instances
+
+    assert not found.readable and found.latest_deployment is None
+
+
+# The token
+
+
+def token_server(server: Server, bearer: tuple[str, ...], project_header: bool) -> None:
+    good = {
+        "TokenWorkspaces": {"apiToken": {"workspaces": [{"id": "w", "name": "Acme"}]}},
+        "TokenAccount": {"me": {"id": "u"}},
+        "TokenProject": {
+            "projectToken": {
+                "projectId": "p",
+                "environmentId": "e",
+                "project": {"name": "inspector"},
+                "environment": {"name": "production"},
+            }
+        },
+    }
+
+    def app(request: Request) -> Response:
+        query = request.json()["query"]
+        name = next(name for name in good if f" {name} " in query)
+        known = "project-access-token" in request.headers if name == "TokenProject" else name in bearer
+        allowed = project_header if name == "TokenProject" else True
+        return Response(200, {"data": good[name]} if known and allowed else error("Not Authorized"))
+
+    server.app = app
+
+
+@pytest.mark.parametrize(
+    ("bearer", "project_header", "kind", "calls"),
+    [
+        (("TokenWorkspaces", "TokenAccount"), False, "account", 2),
+        (("TokenWorkspaces",), False, "workspace", 2),
+        ((), True, "project", 2),
+        ((), False, "unknown", 2),
+    ],
+)
+def test_the_kind_of_a_token_is_found_by_asking(server, railway, bearer, project_header, kind, calls):
+    token_server(server, bearer, project_header)
+
+    report = railway.token_kind()
+
+    assert report.kind == kind
+    assert report.sentence.endswith(".")
+    assert len(server.requests) == calls
+
+
+def test_an_outage_is_not_taken_for_a_bad_token(server, railway):
+    server.faults.append(Fault("status", times=99, status=503))
+
+    with pytest.raises(ApiError) as caught:
+        railway.token_kind()
+
+    assert caught.value.kind == "unavailable"
+
+
+def test_a_project_token_goes_into_its_own_header(server):
+    seen = {}
+    server.app = lambda request: (
+        seen.update(request.headers) or Response(200, {"data": GOOD["DeploymentDetail"]})
+    )
+
+    Railway(token="t0ken", api_url=server.url, kind="project").deployment("d1")
+
+    assert seen["project-access-token"] == "t0ken" and "authorization" not in seen

@@ -1,0 +1,73 @@
+"""Facts about a release where all is well; tests change one thing at a time. No database is touched."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from environments.models import Deployment, Environment, MigrationRun, Project, Service, ServiceInstance
+from releases.facts import Facts, Live
+from releases.models import ChecklistItem, PullRequest, Release
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CANDIDATE, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
+REVISION = {"id": "4d1a2b3c", "path": "alembic/versions/4d1a2b3c.py", "sha256": "d" * 64, "message": "add"}
+
+
+def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -> Live:
+    """A service that serves the candidate."""
+    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW)
+    instance = ServiceInstance(service=Service(name=service), environment=environment, seen_at=NOW)
+    values = {"status": "SUCCESS", "commit": CANDIDATE, "is_latest": True, "is_active": True, "seen_at": NOW}
+    latest = Deployment(instance=instance, railway_id=f"{service}-{kind}", **(values | deployment))
+    return Live(service, instance, latest, (latest,) if latest.is_active else ())
+
+
+def a_run(**values: Any) -> MigrationRun:
+    """A staging run that succeeded with the release's file, an hour ago."""
+    known = {
+        "status": "succeeded",
+        "revisions": [REVISION],
+        "finished_at": NOW - timedelta(hours=1),
+        "commit": CANDIDATE,
+    }
+    return MigrationRun(**(known | values))
+
+
+def a_pull(**values: Any) -> PullRequest:
+    """The promotion pull request, open, at the candidate, green."""
+    known = {
+        "number": 131, "state": "open", "base": "main", "head": "staging", "head_sha": CANDIDATE,
+        "mergeable": "mergeable", "checks": [{"name": "python-ci", "state": "success"}], "seen_at": NOW,
+    }  # fmt: skip
+    return PullRequest(**(known | values))
+
+
+def good_facts(
+    *, release: dict[str, Any] | None = None, project: dict[str, Any] | None = None, **changes: Any
+) -> Facts:
+    """Facts of a release that is ready to be promoted, with `changes` to fields of `Facts`."""
+    owner = Project(name="inspector", slug="inspector", alembic="alembic.ini", **(project or {}))
+    values = {
+        "name": "2026.11.22-1", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "pull_number": 131,
+        "migrations": [REVISION], "heads": [REVISION["id"]], "candidate_at": NOW - timedelta(hours=2), "cut_by_id": 1,
+    }  # fmt: skip
+    row = Release(project=owner, **(values | (release or {})))
+    live = {
+        kind: tuple(a_live(service, kind) for service in ("backend", "frontend")) for kind in ("staging", "production")
+    }
+    facts = Facts(
+        now=NOW,
+        release=row,
+        project=owner,
+        items=(ChecklistItem(release=row, text="Environments", gate="environments_coherent"),),
+        staging_head=CANDIDATE,
+        production_head=BASE,
+        github_seen_at=NOW,
+        railway_seen_at=NOW,
+        promotion_pull=a_pull(),
+        required_contexts=("python-ci",),
+        environments={kind: services[0].instance.environment for kind, services in live.items()},
+        live=live,
+        runs=(a_run(),),
+    )
+    return replace(facts, **changes)

@@ -1,0 +1,263 @@
+"""What is missing, stale, skipped, unreadable or new is never green."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from environments.models import Finding
+from portal.jobs import JobStatus
+from releases import gates
+from releases.gates import ATTEST, FAIL, PASS, PENDING
+from releases.models import Approval, ChecklistItem, Promotion, PromotionStep
+from tests.releases.facts import BASE, CANDIDATE, MERGE, NOW, REVISION, a_live, a_pull, a_run, good_facts
+
+LONG_AGO = NOW - timedelta(hours=3)
+
+
+def test_everything_is_green_when_all_is_well():
+    standing = gates.stand(good_facts())
+
+    assert standing.ready
+    assert gates.verdict(good_facts(), standing) == ("success", "Release 2026.11.22-1 is ready.")
+
+
+@pytest.mark.parametrize(
+    ("deployment", "state", "words"),
+    [
+        ({"status": "SUCCESS"}, PASS, "serve the candidate"),
+        ({"status": "SLEEPING", "stopped": True}, PASS, "serve the candidate"),
+        ({"status": "BUILDING"}, PENDING, "is deploying"),
+        ({"status": "NEEDS_APPROVAL"}, PENDING, "waits for an approval"),
+        ({"status": "FAILED"}, FAIL, "is not live"),
+        ({"status": "CRASHED"}, FAIL, "is not live"),
+        ({"status": "SKIPPED"}, FAIL, "is not live"),
+        ({"status": "REMOVED"}, FAIL, "is not live"),
+        ({"status": "BRAND_NEW_WORD"}, FAIL, "is not live"),
+        ({"status": ""}, FAIL, "is not live"),
+        ({"stopped": True}, FAIL, "is stopped"),
+        ({"is_active": False}, PENDING, "does not list it as active"),
+        ({"commit": BASE}, FAIL, "serves bbbbbbb, not aaaaaaa"),
+        ({"commit": ""}, FAIL, "serves no known commit"),
+    ],
+)
+def test_staging_is_healthy_only_when_every_service_serves_the_candidate(deployment, state, words):
+    facts = good_facts()
+    live = {**facts.live, "staging": (a_live("backend", **deployment), a_live("frontend"))}
+
+    result = gates.staging_healthy(replace(facts, live=live))
+
+    assert result.state == state
+    assert words in result.sentence
+
+
+def test_a_service_without_a_deployment_is_named():
+    facts = good_facts()
+    silent = replace(a_live("frontend"), latest=None, active=())
+
+    result = gates.staging_healthy(replace(facts, live={"staging": (a_live("backend"), silent)}))
+
+    assert (result.state, result.sentence) == (FAIL, "In staging, frontend has no deployment.")
+
+
+def test_a_service_that_could_not_be_read_lately_is_pending():
+    facts = good_facts()
+    unread = a_live("frontend")
+    unread.instance.seen_at = LONG_AGO
+
+    assert gates.staging_healthy(replace(facts, live={"staging": (unread,)})).state == PENDING
+
+
+@pytest.mark.parametrize(
+    ("pull", "state"),
+    [
+        ({}, PASS),
+        ({"state": "closed"}, FAIL),
+        ({"state": "merged"}, FAIL),
+        ({"draft": True}, FAIL),
+        ({"mergeable": "conflicting"}, FAIL),
+        ({"mergeable": "unknown"}, PENDING),
+        ({"mergeable": ""}, PENDING),
+        ({"head_sha": BASE}, PENDING),
+        ({"seen_at": LONG_AGO}, PENDING),
+    ],
+)
+def test_the_promotion_pull_request_must_be_open_at_the_candidate_and_mergeable(pull, state):
+    assert gates.promotion_open(good_facts(promotion_pull=a_pull(**pull))).state == state
+
+
+@pytest.mark.parametrize(
+    ("checks", "state"),
+    [
+        ([{"name": "python-ci", "state": "success"}], PASS),
+        ([{"name": "python-ci", "state": "success"}, {"name": "lint", "state": "skipped"}], PASS),
+        ([{"name": "python-ci", "state": "skipped"}], FAIL),
+        ([{"name": "python-ci", "state": "neutral"}], FAIL),
+        ([{"name": "python-ci", "state": "failure"}], FAIL),
+        ([{"name": "python-ci", "state": "a_new_word"}], FAIL),
+        ([{"name": "python-ci", "state": "success"}, {"name": "python-ci", "state": "failure"}], FAIL),
+        ([{"name": "python-ci", "state": "success"}, {"name": "lint", "state": "failure"}], FAIL),
+        ([{"name": "python-ci", "state": "in_progress"}], PENDING),
+        ([{"name": "python-ci", "state": ""}], PENDING),
+        ([{"name": "lint", "state": "success"}], PENDING),
+        ([{"name": "release-portal", "state": "failure"}, {"name": "python-ci", "state": "success"}], PASS),
+        ([], PENDING),
+        (None, PENDING),
+    ],
+)
+def test_ci_is_green_only_when_every_required_check_succeeded(checks, state):
+    assert gates.ci_green(good_facts(promotion_pull=a_pull(checks=checks))).state == state
+
+
+def test_ci_is_pending_when_nobody_says_what_is_required():
+    assert gates.ci_green(good_facts(required_contexts=None)).state == PENDING
+
+
+def test_ci_without_any_check_is_not_green_even_when_nothing_is_required():
+    facts = good_facts(required_contexts=(), promotion_pull=a_pull(checks=[]))
+
+    assert gates.ci_green(facts).state == PENDING
+
+
+@pytest.mark.parametrize(
+    ("run", "state"),
+    [
+        ({}, PASS),
+        ({"revisions": [REVISION | {"sha256": "e" * 64}]}, PENDING),
+        ({"status": JobStatus.FAILED}, FAIL),
+        ({"status": JobStatus.NEEDS_PERSON}, FAIL),
+        ({"status": JobStatus.RUNNING, "finished_at": None}, PENDING),
+        ({"finished_at": NOW - timedelta(minutes=18)}, PENDING),
+    ],
+)
+def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soaked(run, state):
+    assert gates.migrations_ready(good_facts(runs=(a_run(**run),))).state == state
+
+
+def test_staging_at_another_revision_is_not_ready():
+    facts = good_facts()
+    facts.environments["staging"].revisions = ["elsewhere"]
+
+    assert gates.migrations_ready(facts).state == FAIL
+
+
+def test_staging_that_cannot_be_read_is_pending():
+    facts = good_facts()
+    facts.environments["staging"].revisions = None
+
+    assert gates.migrations_ready(facts).state == PENDING
+
+
+def test_a_problem_in_the_migrations_fails_with_its_sentence():
+    facts = good_facts(release={"migrations_problem": "Two heads: a.py and b.py."})
+
+    assert gates.migrations_ready(facts) == gates.Result(FAIL, "Two heads: a.py and b.py.")
+
+
+def test_what_cannot_be_seen_waits_for_a_signature_that_counts_for_this_candidate_only():
+    sealed = Finding(kind="address", subject="STRIPE_KEY", sentence="STRIPE_KEY is sealed.", attestable=True)
+    facts = good_facts(findings=(sealed,))
+    item = facts.items[0]
+
+    assert gates.environments_coherent(facts).state == ATTEST
+    assert not gates.stand(facts).ready
+
+    item.ticked_at, item.ticked_candidate, item.note = NOW, CANDIDATE, "has its own"
+    assert gates.stand(facts).ready
+
+    item.ticked_candidate = BASE
+    assert not gates.stand(facts).ready
+
+
+def test_an_open_finding_fails():
+    wrong = Finding(kind="branch", subject="x", sentence="backend in staging follows main; it should follow staging.")
+
+    assert gates.environments_coherent(good_facts(findings=(wrong,))).state == FAIL
+
+
+def test_a_tick_that_lapsed_counts_no_more():
+    item = ChecklistItem(text="Release notes read", ticked_at=NOW, ticked_candidate=CANDIDATE, lapsed_at=NOW)
+
+    assert not gates.stand(good_facts(items=(item,))).ready
+
+
+def test_an_item_naming_a_gate_that_does_not_exist_fails():
+    facts = good_facts(items=(ChecklistItem(text="?", gate="no_such_gate"),))
+
+    assert gates.stand(facts).missing[0].result.state == FAIL
+
+
+def approval(user_id=2, **values):
+    from django.contrib.auth.models import User
+
+    user = User(pk=user_id, username=f"user{user_id}", is_active=values.pop("active", True))
+    return Approval(user=user, content=values.pop("content", gates.content_digest(good_facts().release)))
+
+
+@pytest.mark.parametrize(
+    ("approvals", "state"),
+    [
+        ((), PENDING),
+        ((approval(2),), PASS),
+        ((approval(1),), PENDING),  # whoever cut it
+        ((approval(2, content="older"),), PENDING),
+        ((approval(2, active=False),), PENDING),
+    ],
+)
+def test_an_approval_counts_for_exactly_this_content_and_from_another_person(approvals, state):
+    facts = good_facts(project={"required_approvals": 1}, approvals=approvals)
+
+    assert gates.approved(facts).state == state
+    assert gates.stand(facts).ready is (state == PASS)
+
+
+def test_the_content_changes_with_every_file_hash():
+    edited = good_facts(release={"migrations": [REVISION | {"sha256": "e" * 64}]})
+
+    assert gates.content_digest(edited.release) != gates.content_digest(good_facts().release)
+
+
+def test_a_freeze_stops_the_promotion_and_says_why():
+    standing = gates.stand(good_facts(freeze="Black Friday"))
+
+    assert [line.result.sentence for line in standing.missing] == ["Promotions are frozen: Black Friday"]
+
+
+@pytest.mark.parametrize("field", ["github_seen_at", "railway_seen_at"])
+@pytest.mark.parametrize("seen", [None, LONG_AGO])
+def test_nothing_is_ready_on_rows_that_are_missing_or_stale(field, seen):
+    facts = good_facts(**{field: seen})
+
+    assert not gates.stand(facts).ready
+
+
+@pytest.mark.parametrize("status", ["pending", "active", "failed", "skipped"])
+def test_smoke_tests_are_green_only_when_the_step_is_done(status):
+    step = PromotionStep(promotion=Promotion(), name="smoke", status=status, sentence="x")
+
+    assert gates.smoke_green(good_facts(steps=(step,))).state != PASS
+
+
+def test_production_is_at_head_only_by_a_reading_after_the_candidate_was_pinned():
+    facts = good_facts(release={"merge_commit": MERGE, "candidate_at": NOW + timedelta(seconds=1)})
+
+    assert gates.production_at_head(facts).state == PENDING
+
+
+WORDS = st.sampled_from(
+    ["SUCCESS", "SLEEPING", "FAILED", "CRASHED", "QUEUED", "SKIPPED", "REMOVED", "", "NEW", "success", "NEEDS_APPROVAL"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(WORDS, st.sampled_from([CANDIDATE, BASE, ""]), st.booleans(), st.booleans(), st.booleans())
+def test_no_state_of_a_deployment_but_the_two_good_ones_is_green(status, commit, stopped, active, fresh):
+    live = a_live(status=status, commit=commit, stopped=stopped, is_active=active)
+    live.instance.seen_at = NOW if fresh else LONG_AGO
+
+    result = gates.staging_healthy(good_facts(live={"staging": (live,)}))
+
+    good = commit == CANDIDATE and active and fresh and (status == "SLEEPING" or (status == "SUCCESS" and not stopped))
+    assert result.passed == good
