@@ -1,16 +1,60 @@
 #!/usr/bin/env python
-"""Django's command line for the portal."""
+"""Django's command line for the portal, with the portal's own database around commands that need one."""
 
 import os
 import sys
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent
+# These set up their own database, or need none.
+WITHOUT_DATABASE = {
+    *("run", "demo", "sandbox"),
+    *("check", "collectstatic", "findstatic", "diffsettings", "makemigrations", "help", "version"),
+}
 
 
 def main() -> None:
     """Run one management command with the portal's settings."""
+    read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
+        return execute()
+    from portal.embedded_postgres import StartError, running
+
+    var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
+    try:
+        with running(var / "postgres") as server:
+            os.environ["DATABASE_URL"] = server.url
+            execute()
+    except StartError as error:
+        sys.exit(str(error))
+
+
+def execute() -> None:
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
+
+
+def needs_database(argv: list[str]) -> bool:
+    """Whether the command line `argv` names a command that works on the portal's data."""
+    return len(argv) > 1 and argv[1] not in WITHOUT_DATABASE and not {"-h", "--help", "--version"} & set(argv[1:])
+
+
+def read_env_file(path: Path) -> None:
+    """Adds the `NAME=value` lines of `path` to the environment; what is set there already wins.
+
+    A value in double quotes may hold `\\n` for a new line, as a private key needs.
+    """
+    if not path.is_file():
+        return
+    for line in path.read_text().splitlines():
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if not equals or line.lstrip().startswith("#"):
+            continue
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            value = value[1:-1].replace("\\n", "\n")
+        os.environ.setdefault(name.strip(), value)
 
 
 if __name__ == "__main__":

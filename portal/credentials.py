@@ -2,16 +2,23 @@
 
 import hmac
 import os
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import NoReturn
 
 import github
 import github.Auth
+import jwt
 from django.conf import settings
 from github.Requester import Requester
 
+from portal import http
 from portal.http import READ_SECONDS, USER_AGENT, ApiError
+from portal.outside import dig, moment
 
 GITHUB_API_VERSION = "2022-11-28"
 _GITHUB_KINDS = {
@@ -103,7 +110,7 @@ def github_requester(api_url: str, token: str | None = None) -> Requester:
 
 @lru_cache(maxsize=16)
 def _requester(process: int, api_url: str, token: str, app: tuple[str, str, str] | None) -> Requester:
-    auth: github.Auth.Auth = _app_auth(*app) if app else github.Auth.Token(token)
+    auth: github.Auth.Auth = _installation(api_url, *app) if app else github.Auth.Token(token)
     return Requester(
         auth=auth,
         base_url=api_url,
@@ -119,7 +126,7 @@ def _requester(process: int, api_url: str, token: str, app: tuple[str, str, str]
     )
 
 
-def _app_auth(app_id: str, private_key: str, installation_id: str) -> github.Auth.AppInstallationAuth:
+def _installation(api_url: str, app_id: str, private_key: str, installation_id: str) -> "Installation":
     if not app_id.isdigit() or not installation_id.isdigit():
         sentence = "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct them."
         raise ApiError("GitHub", "unauthorized", sentence)
@@ -127,7 +134,72 @@ def _app_auth(app_id: str, private_key: str, installation_id: str) -> github.Aut
     if "PRIVATE KEY-----" not in private_key:
         sentence = "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave you."
         raise ApiError("GitHub", "unauthorized", sentence)
-    return github.Auth.AppAuth(app_id, private_key).get_installation_auth(int(installation_id))
+    return Installation(api_url, github.Auth.AppAuth(app_id, private_key), installation_id)
+
+
+class Installation(github.Auth.Auth):
+    """An App's installation: fetches a token for an hour and renews it a minute before it ends.
+
+    PyGithub's own class keeps a token of a malformed answer for good and reads answers of any size.
+    """
+
+    token_type = "token"  # noqa: S105  (the word in the header)
+
+    def __init__(
+        self,
+        api_url: str,
+        app: github.Auth.AppAuth,
+        installation_id: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._url = f"{api_url}/app/installations/{installation_id}/access_tokens"
+        self._app = app
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: tuple[str, datetime] | None = None
+
+    @property
+    def token(self) -> str:
+        """The token now valid; raises `ApiError`."""
+        with self._lock:
+            if self._held is None or self._held[1].timestamp() - 60 < self._clock():
+                self._held = http.read_again(self._fetch)
+            return self._held[0]
+
+    def _fetch(self) -> tuple[str, datetime]:
+        try:
+            signed = self._app.create_jwt()
+        except (jwt.PyJWTError, ValueError, TypeError):
+            sentence = "GITHUB_APP_PRIVATE_KEY cannot be used: paste the file GitHub gave you, whole."
+            raise ApiError("GitHub", "unauthorized", sentence) from None
+        headers = {
+            "Authorization": f"Bearer {signed}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": GITHUB_API_VERSION,
+        }
+        # No write: a token fetched in vain harms nobody.
+        reply = http.send("GitHub", "POST", self._url, write=False, headers=headers)
+        if reply.status >= 500 or reply.status == 429:
+            sentence = f"GitHub gives no installation token (HTTP {reply.status}): it is tried again later."
+            raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
+        if reply.status >= 300:
+            sentence = (
+                f"GitHub gives the App no installation token (HTTP {reply.status}): check GITHUB_APP_ID, "
+                "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
+            )
+            raise ApiError("GitHub", "unauthorized", sentence, status=reply.status)
+        return _installation_token(reply)
+
+
+def _installation_token(reply: http.Reply) -> tuple[str, datetime]:
+    try:
+        answer = reply.json()
+    except ValueError:
+        raise http.malformed("GitHub", "no installation token in it", reply.status) from None
+    token, ends = dig(answer, "token"), moment(dig(answer, "expires_at"))
+    if not isinstance(token, str) or ends is None or not token or _fault(token):
+        raise http.malformed("GitHub", "no installation token in it", reply.status)
+    return token, ends
 
 
 def railway_token(token: str | None = None) -> tuple[str, str]:

@@ -92,8 +92,9 @@ def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> 
     deadline = time.monotonic() + patience
     while not (ended := _has_ended(pid)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+    for end in (os.killpg, os.kill):  # the second for a child killed before it had made its group
+        with suppress(ProcessLookupError):
+            end(pid, signal.SIGKILL)
     return ended
 
 

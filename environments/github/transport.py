@@ -7,10 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn
 
-import jwt
-import requests
-from github.GithubException import GithubException
-
 from portal import http
 from portal.credentials import GITHUB_API_VERSION, github_requester
 from portal.http import ApiError, Reply
@@ -171,26 +167,7 @@ class Transport:
         """The token now valid; an App's is fetched anew each hour, and that is where an App's faults show."""
         auth = self.requester.auth
         assert auth is not None  # noqa: S101  (the requester is always made with one)
-        try:
-            return auth.token
-        except requests.RequestException:
-            sentence = "GitHub cannot be reached for an installation token: it is tried again later."
-            raise ApiError(SERVICE, "unavailable", sentence) from None
-        except (
-            GithubException,
-            jwt.PyJWTError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            AssertionError,
-        ) as error:
-            status = getattr(error, "status", None)
-            sentence = (
-                "GitHub gives the App no installation token: check GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY "
-                "and GITHUB_APP_INSTALLATION_ID."
-            )
-            kind: http.Kind = "unavailable" if isinstance(status, int) and status >= 500 else "unauthorized"
-            raise ApiError(SERVICE, kind, sentence, status=status) from None
+        return auth.token
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
         """What an answer with an error status means, by status *and* words."""

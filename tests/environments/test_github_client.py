@@ -176,11 +176,19 @@ def app(request: Request) -> Response:
     return Response(200, GOOD[key]) if key in GOOD else Response(404, {"message": "Not Found"})
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def one_server():
     server = Server(app).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def server(one_server):
+    one_server.app = app
+    one_server.faults.clear()
+    one_server.requests.clear()
+    return one_server
 
 
 @pytest.fixture

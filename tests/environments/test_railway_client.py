@@ -127,15 +127,24 @@ def no_waiting():
         yield
 
 
-@pytest.fixture
-def server():
-    def app(request: Request) -> Response:
-        found = next(name for name in GOOD if f" {name}(" in request.json()["query"])
-        return Response(200, {"data": GOOD[found]})
+def app(request: Request) -> Response:
+    found = next(name for name in GOOD if f" {name}(" in request.json()["query"])
+    return Response(200, {"data": GOOD[found]})
 
+
+@pytest.fixture(scope="module")
+def one_server():
     server = Server(app).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def server(one_server):
+    one_server.app = app
+    one_server.faults.clear()
+    one_server.requests.clear()
+    return one_server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The payloads of webhooks, shaped like the ones GitHub publishes, and who is sent them."""
 
-import calendar
-import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import pull_shapes, shapes
@@ -144,10 +143,8 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
     """The repository as push events have it: times as numbers, and a few fields of their own."""
     repo = shapes.repository(hub)
     owner = hub.person(hub.owner)
-    times = {
-        key: calendar.timegm(time.strptime(repo[key], "%Y-%m-%dT%H:%M:%SZ"))
-        for key in ("created_at", "pushed_at")
-    }
+    names = ("created_at", "pushed_at")
+    times = {name: int(datetime.fromisoformat(repo[name]).timestamp()) for name in names}
     return (
         repo
         | times

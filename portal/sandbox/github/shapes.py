@@ -10,6 +10,13 @@ if TYPE_CHECKING:
 
 Shape = dict[str, Any]
 
+UNSIGNED = {
+    "verified": False,
+    "reason": "unsigned",
+    "payload": None,
+    "signature": None,
+    "verified_at": None,
+}
 USER_LINKS = {
     "followers_url": "/followers",
     "following_url": "/following{/other_user}",
@@ -147,7 +154,7 @@ def git_commit(hub: "GitHubStandIn", commit: Commit) -> Shape:
         "tree": {"sha": commit.tree, "url": f"{hub.api}/git/trees/{commit.tree}"},
         "url": f"{hub.api}/git/commits/{commit.sha}",
         "comment_count": 0,
-        "verification": {"verified": False, "reason": "unsigned", "payload": None, "signature": None},
+        "verification": UNSIGNED,
     }
 
 

@@ -54,7 +54,7 @@ class Story:
             return row["id"]
 
     def add_service(self, name: str, root_directory: str | None = None) -> str:
-        """A service of the repository in each environment that is no fork, with an address. Returns its id."""
+        """A service, with an address, in each environment that is no fork. Returns its id."""
         with self.world.changing():
             service = self.world.add(
                 "services", name=name, icon=None, projectId=self.project_id, rootDirectory=root_directory

@@ -1,0 +1,215 @@
+"""`manage.py sandbox`: the GitHub and Railway stand-ins on loopback, over any local git repository."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from portal.sandbox import databases, sample
+from portal.sandbox.github import GitHubStandIn
+from portal.sandbox.railway import RailwayStandIn
+from portal.sandbox.server import App, Server
+
+OWNER = "acme"
+BRANCHES = {"staging": "staging", "production": "main"}
+
+
+class Command(BaseCommand):
+    help = "Serves stand-ins for GitHub and Railway on loopback until it is told to stop."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--repository", type=Path, help="a local git repository (default: the sample)")
+        parser.add_argument(
+            "--staging", default="staging", help="what staging starts from (default: staging)"
+        )
+        parser.add_argument(
+            "--production", default="main", help="what production starts from (default: main)"
+        )
+        parser.add_argument("--alembic", help="ini file or script directory inside the repository")
+        parser.add_argument("--github-port", type=int, default=0, help="default: the last one, or a free one")
+        parser.add_argument(
+            "--railway-port", type=int, default=0, help="default: the last one, or a free one"
+        )
+        parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
+
+    def handle(self, **options: Any) -> None:
+        parent, stopping = os.getppid(), threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        try:
+            sandbox = Sandbox(options)
+        except databases.DatabaseProblem as problem:
+            raise CommandError(str(problem)) from None
+        print(json.dumps(sandbox.ready()), flush=True)
+        while not stopping.wait(0.25) and os.getppid() == parent:
+            pass
+        sandbox.stop()
+
+
+class Sandbox:
+    """Both stand-ins with everything they rest on; `plan` is what `sandbox.json` keeps between starts."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.directory: Path = options["directory"].resolve()
+        self.admin_url = os.environ.get("DATABASE_URL", "")
+        if not self.admin_url:
+            raise CommandError(
+                "DATABASE_URL is not set; it names the server that holds the sandbox's databases."
+            )
+        self.plan = self._plan(options)
+        self.github = GitHubStandIn(self.directory / "github", owner=OWNER, name=self.plan["name"])
+        self.servers = [_serve(self.github, options["github_port"], self.plan["github_port"])]
+        self.github.url = self.servers[0].url
+        if not self.plan["ready"]:
+            self._import(options)
+        self.railway = RailwayStandIn(
+            self.directory / "railway", repository=self.github.git.path, repository_name=self.github.full_name
+        )
+        if not self.plan["ready"]:
+            self._furnish()
+        self.github.on_push.append(self.railway.pushed)
+        self.servers.append(_serve(self.railway, options["railway_port"], self.plan["railway_port"]))
+        self.plan |= {
+            "github_port": self.servers[0].port,
+            "railway_port": self.servers[1].port,
+            "ready": True,
+        }
+        self._keep()
+
+    def ready(self) -> dict[str, Any]:
+        """The line that tells whoever started this where everything is."""
+        github, railway = (server.url for server in self.servers)
+        return {
+            "ready": True,
+            "github": github,
+            "git": github,
+            "railway": f"{railway}/graphql/v2",
+            "repository": self.github.full_name,
+            "project": self.railway.project_id,
+            "alembic": self.plan["alembic"],
+        } | BRANCHES
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.stop()
+        self.railway.stop()
+
+    def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What was set up here before; else a new plan, with what an interrupted set-up left cleared away."""
+        self.path = self.directory / "sandbox.json"
+        source = str(options["repository"].resolve()) if options["repository"] else ""
+        old = json.loads(self.path.read_text()) if self.path.exists() else None
+        if old and old["ready"]:
+            if source and source != old["source"]:
+                served = old["source"] or "the sample"
+                raise CommandError(f"{self.directory} already serves {served}; name another --directory.")
+            return old
+        for name in (old or {}).get("databases", {}).values():
+            databases.drop(self.admin_url, name)
+        for part in ("github", "railway", "sample"):
+            shutil.rmtree(self.directory / part, ignore_errors=True)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.removesuffix(".git")) if source else ""
+        return {
+            "ready": False,
+            "source": source,
+            "name": name.strip(".-") or "inspector",
+            "alembic": "",
+            "databases": {},
+            "github_port": 0,
+            "railway_port": 0,
+        }
+
+    def _keep(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.plan))
+        fresh.replace(self.path)
+
+    def _import(self, options: dict[str, Any]) -> None:
+        """Fills the GitHub stand-in and settles where the migrations lie."""
+        if not self.plan["source"]:
+            sample.populate(self.github, sample.build(self.directory / "sample"))
+            self.plan["alembic"] = options["alembic"] or sample.ALEMBIC
+            return
+        source = Path(self.plan["source"])
+        wanted = {"main": options["production"], "staging": options["staging"]}
+        for ref in wanted.values():
+            if _git(source, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+                raise CommandError(f"The repository {source} has no branch or commit {ref!r}.")
+        self.github.import_repository(source, wanted)
+        sample.demo_state(self.github)
+        self.plan["alembic"] = options["alembic"] or _alembic_path(self.github.git.path)
+
+    def _furnish(self) -> None:
+        """A project of two environments and two services, live at each branch's head, with its databases."""
+        railway, repository, heads = self.railway, self.github.git.path, self.github.heads()
+        urls = self._databases(repository)
+        for environment in ("production", "staging"):
+            railway.add_environment(environment)
+        for service in ("backend", "frontend"):
+            folder = _git(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/staging:{service}")
+            railway.add_service(service, f"/{service}" if folder else None)
+        for environment, branch in BRANCHES.items():
+            railway.set_variable(environment, "backend", "DATABASE_URL", urls[environment])
+            railway.set_variable(environment, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True)
+            api = "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
+            railway.set_variable(environment, "frontend", "API_URL", api)
+            for service in ("backend", "frontend"):
+                railway.set_trigger(service, environment, branch)
+                railway.deploy(service, environment, heads[branch], live=True)
+
+    def _databases(self, repository: Path) -> dict[str, str]:
+        """An empty database for each environment, brought to its own branch's head; environment to URL."""
+        # Another sandbox may use the same server: a name that is taken gets an ending of its own.
+        suffix = ""
+        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in BRANCHES):
+            suffix = f"_{os.urandom(3).hex()}"
+        self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in BRANCHES}
+        self._keep()
+        urls = {
+            environment: databases.create(self.admin_url, name)
+            for environment, name in self.plan["databases"].items()
+        }
+        if self.plan["alembic"]:
+            with ThreadPoolExecutor(2) as pool:
+                waiting = [
+                    pool.submit(
+                        databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"]
+                    )
+                    for name, url in urls.items()
+                ]
+                for future in waiting:
+                    future.result()
+        return urls
+
+
+def _serve(app: App, wanted: int, last: int) -> Server:
+    """At the wanted port, which must be free; else at the last one, or where that is taken at any."""
+    try:
+        return Server(app, wanted or last).start()
+    except (OSError, OverflowError):
+        if wanted:
+            raise CommandError(f"Port {wanted} is taken; name another one or stop what uses it.") from None
+        return Server(app).start()
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def _alembic_path(repository: Path) -> str:
+    """The ini file on staging that lies nearest to the root; "" when there is none."""
+    listed = (_git(repository, "ls-tree", "-r", "--name-only", "-z", "refs/heads/staging") or "").split("\0")
+    found = [path for path in listed if Path(path).name == "alembic.ini"]
+    return min(found, key=lambda path: (path.count("/"), path), default="")

@@ -1,0 +1,190 @@
+"""`manage.py worker`: django-q2's cluster, the sweep that wakes due jobs, and the watchdog over both.
+
+A cluster whose idle worker was killed logs "reincarnated" and never runs a task again (django-q2 issue 23), so a
+living process proves nothing. The watchdog sends a canary through the queue and starts a new cluster when it does
+not come back.
+"""
+
+import logging
+import multiprocessing
+import os
+import secrets
+import signal
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import Error as DatabaseError
+from django.db import connection, connections
+from django.utils import timezone
+from django_q.cluster import Cluster
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
+from portal.processes import forks_die_with_us, stop_group
+
+log = structlog.get_logger()
+
+TICK = 1.0
+CANARY_EVERY = 3.0
+ECHO_WITHIN = 10.0
+FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
+STOP_PATIENCE = 6.0
+
+Busy = frozenset[tuple[str, int]]
+
+
+class Command(BaseCommand):
+    help = "Runs the background jobs until it is told to stop."
+    requires_system_checks = []
+
+    def handle(self, **options: object) -> None:
+        logging.getLogger("django-q").setLevel(logging.WARNING)  # else three lines for each canary
+        forks_die_with_us()
+        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGINT, _stop)
+        worker = Worker()
+        try:
+            while True:
+                worker.tick(time.monotonic())
+                time.sleep(TICK)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            worker.stop()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+@dataclass
+class Watch:
+    """Judges whether the queue moves. Times are seconds of a monotonic clock."""
+
+    token: str = ""
+    moved_at: float = 0.0
+    next_at: float = 0.0
+    queued: set[int] = field(default_factory=set)
+
+    def is_frozen(self, now: float, busy: Busy) -> bool:
+        """Sends and awaits canaries. True when nothing has left the queue for too long though a worker is free."""
+        if not self.token:
+            if now >= self.next_at:
+                self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
+                async_task("portal.jobs.canary", self.token, save=False, task_name="canary")
+            return False
+        if canary_seen(self.token):
+            self.reset(now + CANARY_EVERY)
+            return False
+        queued = set(OrmQ.objects.values_list("pk", flat=True))
+        if self.queued - queued or len(busy) >= settings.Q_CLUSTER["workers"]:
+            self.moved_at = now
+        self.queued = queued
+        return now - self.moved_at > ECHO_WITHIN
+
+    def reset(self, next_at: float) -> None:
+        """Forgets the canary that is out; the next one flies at `next_at`."""
+        self.token, self.next_at = "", next_at
+
+
+class Worker:
+    """The cluster of the moment, and those that were retired while a job of theirs still ran."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.retired: list[tuple[BaseProcess, Busy]] = []
+        self.answering = True
+        self.cluster = start_cluster()
+
+    def tick(self, now: float) -> None:
+        """One look around; nothing that goes wrong in it may end the worker."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("set statement_timeout = '5s'")  # nobody's lock may blind the watchdog
+            self._keep_cluster(now)
+            sweep()
+            if not self.answering:
+                log.warning("The database answers again.")
+            self.answering = True
+        except DatabaseError as error:
+            if self.answering:
+                log.error("The database does not answer; jobs wait until it does.", error=str(error).strip())
+            self.answering = False
+            self._blind(now)
+        except Exception:
+            log.exception("A look around failed; the worker goes on.")
+            self._blind(now)
+
+    def _blind(self, now: float) -> None:
+        connection.close()
+        self.watch.reset(now + TICK)  # a canary that could not fly or echo proves nothing
+
+    def _keep_cluster(self, now: float) -> None:
+        busy = busy_jobs()
+        for process, jobs in [entry for entry in self.retired if not entry[1] & busy]:
+            _end(process)
+            self.retired.remove((process, jobs))
+        if not self.cluster.is_alive():
+            log.error("The cluster ended by itself; a new one starts.")
+            self._replace(frozenset(), now)
+        elif self.watch.is_frozen(now, busy):
+            log.error("The queue stands still; a new cluster starts.", seconds=round(now - self.watch.moved_at, 1))
+            self._replace(busy, now)
+
+    def _replace(self, busy: Busy, now: float) -> None:
+        """A new cluster for the present one, which goes at once, or when the job that it still runs is done."""
+        if busy and self.cluster.pid:
+            os.kill(self.cluster.pid, signal.SIGTERM)  # takes no new task
+            self.retired.append((self.cluster, busy))
+        else:
+            _end(self.cluster)
+        # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come twice.
+        OrmQ.objects.filter(lock__gt=timezone.now()).update(lock=timezone.now())
+        self.cluster = start_cluster()
+        self.watch.reset(now + TICK)
+
+    def stop(self) -> None:
+        """Lets running steps finish for a few seconds, then ends everything."""
+        for process, _ in self.retired:
+            _end(process)
+        _end(self.cluster, patience=STOP_PATIENCE)
+
+
+def busy_jobs() -> Busy:
+    """The jobs that a live worker runs at this moment, by label and key."""
+    since = timezone.now() - FRESH_BEAT
+    return frozenset(
+        (model._meta.label, pk)
+        for model in job_models()
+        for pk in model._default_manager.filter(
+            status=JobStatus.RUNNING, lease_until__isnull=False, heartbeat_at__gt=since
+        ).values_list("pk", flat=True)
+    )
+
+
+def start_cluster() -> BaseProcess:
+    """django-q2's cluster in a process group of its own, forked: it shares our memory and starts at once."""
+    connections.close_all()
+    process = multiprocessing.get_context("fork").Process(target=_run_cluster, name="cluster")
+    process.start()
+    return process
+
+
+def _run_cluster() -> None:
+    os.setsid()
+    cluster = Cluster()
+    cluster.start()
+    cluster.sentinel.join()
+
+
+def _end(process: BaseProcess, *, patience: float = 0) -> None:
+    if process.pid:
+        stop_group(process.pid, patience=patience)
+    process.join()
