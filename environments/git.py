@@ -10,19 +10,20 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 MAX_CHECKOUT_BYTES = 256 * 1024 * 1024
 MAX_BODY_CHARACTERS = 20_000
-_BATCH = 400  # requests of at most 41 bytes under way at once: fits a pipe, so neither side can block
+_PIPE_BYTES = 4096  # what any pipe takes at once, so that neither side of it can block
 _FULL_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f:?*\[\\]|\.\.")
 # What our git may see of the portal's own environment: nothing secret.
@@ -61,8 +62,7 @@ class Commit:
     body: str
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One object of the repository; `content` is None when it was larger than asked for."""
 
     sha: str
@@ -71,8 +71,7 @@ class Found:
     content: bytes | None
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a directory; `mode` is git's octal text: 100644, 100755, 120000 link, 40000 directory."""
 
     name: str
@@ -83,10 +82,26 @@ class Entry:
 class Objects:
     """One running `git cat-file --batch`: every object of a repository for the price of one process."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        self._in = cast(IO[bytes], process.stdin)
-        self._out = cast(IO[bytes], process.stdout)
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+        self._process = self._start(subprocess.PIPE)
+        self._in = cast(IO[bytes], self._process.stdin)
+        self._out = cast(IO[bytes], self._process.stdout)
+
+    def _start(self, stdin: "int | IO[bytes]", *options: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            ["git", f"--git-dir={self._git_dir}", "cat-file", "--batch", *options],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=1 << 18,
+            env=_environment(),
+        )
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
 
     def get(self, name: str, *, limit: int = MAX_OUTPUT_BYTES) -> Found | None:
         """The object called `name` (a hash, or `commit:path`); None where there is none."""
@@ -97,42 +112,67 @@ class Objects:
         waiting = list(names)
         if any("\n" in name for name in waiting):
             raise GitError("A path with a line break in it cannot be read.", "reference")
-        for start in range(0, len(waiting), _BATCH):
-            chunk = waiting[start : start + _BATCH]
-            self._in.write("".join(f"{name}\n" for name in chunk).encode("utf-8", "surrogateescape"))
-            self._in.flush()
-            for _ in chunk:
-                yield self._answer(limit)
+        asked = "".join(f"{name}\n" for name in waiting).encode("utf-8", "surrogateescape")
+        if len(asked) > _PIPE_BYTES:
+            yield from self._many(asked, len(waiting), limit)
+            return
+        self._in.write(asked)
+        self._in.flush()
+        for _ in waiting:
+            yield _answer(self._out, limit)
+
+    def _many(self, asked: bytes, count: int, limit: int) -> Iterator[Found | None]:
+        """A process of their own for many: its requests come from a file, so neither side can block."""
+        with tempfile.TemporaryFile() as requests:
+            requests.write(asked)
+            requests.seek(0)
+            process = self._start(requests, "--buffer")
+        try:
+            for _ in range(count):
+                yield _answer(cast(IO[bytes], process.stdout), limit)
+        finally:
+            process.kill()
+            process.communicate()
 
     def entries(self, sha: str) -> list[Entry]:
-        """The lines of the tree `sha` (git's raw format: mode, name, NUL, hash); [] where it is no tree."""
-        found = self.get(sha)
+        """The lines of the tree `sha`; [] where it is no tree."""
+        return [_entry(line, len(sha) // 2) for line in self._lines(sha)]
+
+    def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
+        """What only the first of two trees has, and what only the second; "" is an empty tree."""
+        was, now = self._lines(first), self._lines(second)
+        size, old, new = len(first or second) // 2, set(was), set(now)
+        gone = [_entry(line, size) for line in was if line not in new]
+        return gone, [_entry(line, size) for line in now if line not in old]
+
+    def _lines(self, sha: str) -> list[bytes]:
+        """git's raw format of a tree: mode, blank, name, NUL, hash."""
+        found = self.get(sha) if sha else None
         if found is None or found.kind != "tree" or found.content is None:
             return []
-        size = len(found.sha) // 2
-        line = re.compile(rb"(\d+) ([^\0]+)\0(.{%d})" % size, re.DOTALL)
-        return [
-            Entry(os.fsdecode(name), mode.decode(), raw.hex())
-            for mode, name, raw in line.findall(found.content)
-        ]
+        return re.findall(rb"\d+ [^\0]+\0.{%d}" % (len(found.sha) // 2), found.content, re.DOTALL)
 
-    def _answer(self, limit: int) -> Found | None:
-        header = self._out.readline()
-        if not header:
-            raise GitError("git ended while the repository was being read; look at the mirror's directory.")
-        words = header.split()
-        if words[-1] in (b"missing", b"ambiguous") or len(words) != 3:
-            return None
-        size = int(words[2])
-        content = self._out.read(size) if size <= limit else None
-        if content is None:
-            self._skip(size)
-        self._out.read(1)
-        return Found(words[0].decode(), words[1].decode(), size, content)
 
-    def _skip(self, size: int) -> None:
-        while size > 0:
-            size -= len(self._out.read(min(size, 1 << 20))) or size
+def _entry(line: bytes, size: int) -> Entry:
+    mode, _, name = line[: -size - 1].partition(b" ")
+    return Entry(name.decode("utf-8", "surrogateescape"), mode.decode(), line[-size:].hex())
+
+
+def _answer(out: IO[bytes], limit: int) -> Found | None:
+    """The next answer of `git cat-file --batch`: hash, kind and size on a line, the content, a line break."""
+    header = out.readline()
+    if not header:
+        raise GitError("git ended while the repository was being read; look at the mirror's directory.")
+    words = header.decode("utf-8", "surrogateescape").split()
+    if len(words) != 3 or not words[2].isdigit():
+        return None  # “… missing”, “… ambiguous”
+    size = int(words[2])
+    if size <= limit:
+        return Found(words[0], words[1], size, out.read(size + 1)[:-1])
+    left = size + 1
+    while left and (skipped := len(out.read(min(left, 1 << 20)))):
+        left -= skipped
+    return Found(words[0], words[1], size, None)
 
 
 class Mirror:
@@ -343,18 +383,11 @@ class Mirror:
     @contextmanager
     def objects(self) -> Iterator[Objects]:
         """A running reader of objects, ended with the block."""
-        process = subprocess.Popen(
-            ["git", f"--git-dir={self._git_dir()}", "cat-file", "--batch"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-        )
+        reader = Objects(self._git_dir())
         try:
-            yield Objects(process)
+            yield reader
         finally:
-            process.kill()
-            process.communicate()
+            reader.close()
 
     # -- git -------------------------------------------------------------------------------------------
 

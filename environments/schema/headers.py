@@ -7,9 +7,10 @@ gives the same answer some ten times sooner for the common literal forms, and No
 
 import ast
 import re
+import string
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
@@ -17,11 +18,12 @@ MAX_FILE_BYTES = 1_000_000
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
 _REVISION_FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 type Value = str | tuple[str, ...] | None
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_NAMED = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping)
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The literal facts of one file. `message` is the first line of its docstring, or ""."""
 
     id: str
@@ -60,7 +62,7 @@ def judge(content: bytes, name: str) -> Header:
     bound: dict[str, ast.expr | int] = {}  # a number is the line where something not literal bound the name
     for statement in module.body:
         try:
-            _follow(statement, bound)
+            _follow(statement, bound, deep=b"global" in content)
         except RecursionError:
             raise UnreadableError("unreadable", "is nested too deeply to be read", statement.lineno) from None
     values = {key: _literal(key, bound[key]) for key in NAMES if key in bound}
@@ -68,7 +70,7 @@ def judge(content: bytes, name: str) -> Header:
     return _header(values, name, doc, _has_downgrade(module))
 
 
-def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int]) -> None:
+def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool) -> None:
     """Notes what one top-level statement does to the four names, later statements winning."""
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
@@ -77,36 +79,43 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int]) -> None:
         targets = [statement.target]
     value = getattr(statement, "value", None)
     literal = bool(targets) and all(isinstance(target, ast.Name) for target in targets)
-    for name, line in _bindings(statement):
+    for name, line in _bindings(statement, deep=deep):
         bound[name] = line
-    if literal and isinstance(value, ast.expr) and not any(True for _ in _bindings(value)):
+    inner = [one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)]
+    if (
+        literal
+        and isinstance(value, ast.expr)
+        and not any(True for one in inner for _ in _bindings(one, deep=deep))
+    ):
         for target in targets:
             if isinstance(target, ast.Name) and target.id in NAMES:
                 bound[target.id] = value
 
 
-def _bindings(node: ast.AST, *, inside: bool = False) -> Iterator[tuple[str, int]]:
-    """(name, line) of each of the four names that running `node` may bind at module level."""
+def _bindings(node: ast.AST, *, deep: bool, inside: bool = False) -> Iterator[tuple[str, int]]:
+    """(name, line) of each of the four names that running `node` may bind at module level.
+
+    Bodies of functions and classes can do so by `global` only: they are looked at when `deep`.
+    """
     line = getattr(node, "lineno", 0)
     names: list[str] = []
     if isinstance(node, ast.Global):
         names = node.names
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not inside:
+    elif isinstance(node, _SCOPES) and not inside:
         names = [node.name]
     elif not inside and isinstance(node, ast.Name):
-        stored = isinstance(node.ctx, ast.Store | ast.Del)
+        stored = not isinstance(node.ctx, ast.Load)
         names = [node.id] if stored else [*NAMES] if node.id in _DYNAMIC else []
     elif not inside and isinstance(node, ast.alias):
         names = [*NAMES] if node.name == "*" else [(node.asname or node.name).partition(".")[0]]
-    elif not inside:
+    elif not inside and isinstance(node, _NAMED):
         names = [getattr(node, key) for key in ("name", "rest") if isinstance(getattr(node, key, None), str)]
     yield from ((name, line) for name in names if name in NAMES)
-    scope = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    body = (
-        {id(child) for child in getattr(node, "body", [])} if scope else set()
-    )  # defaults and decorators run outside of it
+    body = {id(child) for child in getattr(node, "body", [])} if isinstance(node, _SCOPES) else ()
     for child in ast.iter_child_nodes(node):
-        yield from _bindings(child, inside=inside or id(child) in body or isinstance(node, ast.Lambda))
+        within = inside or id(child) in body or isinstance(node, ast.Lambda)
+        if deep or not within:
+            yield from _bindings(child, deep=deep, inside=within)
 
 
 def _literal(key: str, value: ast.expr | int) -> Value:
@@ -130,10 +139,14 @@ def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) 
         raise UnreadableError("unreadable", "has no `revision`, which Alembic demands of every file here")
     if "down_revision" not in values:
         raise UnreadableError("unreadable", "has no `down_revision`")
-    message = doc.strip().splitlines()[0].strip() if doc.strip() else ""
-    several = {key: _tuple(values.get(key)) for key in NAMES[1:]}
+    doc = doc.strip()
     return Header(
-        id, several["down_revision"], several["depends_on"], several["branch_labels"], message, has_downgrade
+        id,
+        _tuple(values["down_revision"]),
+        _tuple(values.get("depends_on")),
+        _tuple(values.get("branch_labels")),
+        doc.splitlines()[0].strip() if doc else "",
+        has_downgrade,
     )
 
 
@@ -153,62 +166,54 @@ def _has_downgrade(module: ast.Module) -> bool:
 
 
 # -- the quick way ---------------------------------------------------------------------------------------
+# Plain searches over text whose strings and comments were taken out: every regular expression here runs once
+# per file, and whatever the searches cannot settle is left to `judge`.
 
-_BLANKED = re.compile(
+_TAKEN_OUT = "\x01"
+_STRINGS_AND_COMMENTS = re.compile(
     r"""\#[^\n]*
-      | (?<![A-Za-z0-9_])(?:[rRbBuU]|[bB][rR]|[rR][bB])?
-        (?: \"""(?:[^"\\]++|\\.|"(?!""))*+\""" | '''(?:[^'\\]++|\\.|'(?!''))*+'''
-          | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+' )""",
+      | \"""(?:[^"\\]++|\\.|"(?!""))*+\""" | '''(?:[^'\\]++|\\.|'(?!''))*+'''
+      | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'""",
     re.VERBOSE | re.DOTALL,
 )
-_WORDS = re.compile(
-    r"\b(?:revision|down_revision|branch_labels|depends_on|exec|eval|globals|locals|vars|setattr)\b"
-    r"|import[ \t(]*\*"
-)
+_SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
+_UNUSUAL = ('"', "'", ";", "\f", "\\\n")
+_IN_WORDS = frozenset("_" + string.ascii_letters + string.digits)
+_SUSPECTS = ("exec", "eval", "globals", "locals", "vars", "setattr", "*")
 _TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
-_LINE = re.compile(
-    rf"""(revision|down_revision|branch_labels|depends_on)
-    (?:[ ]*:[ ]*[\w\[\], |."']+)? [ ]*=[ ]*
-    (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] )
-    [ \t]*(?:\#[^\n]*)?(?:\n|\Z)""",
+_VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
+    (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] ) [ \t]*(?:\#[^\n]*)?"""
+_BLOCK = re.compile(
+    rf"""\nrevision{_VALUE} \ndown_revision{_VALUE}
+    (?:\nbranch_labels{_VALUE})? (?:\ndepends_on{_VALUE})? \n""",
     re.VERBOSE | re.ASCII,
 )
 _DOC = re.compile(
     r"(?:[ \t]*(?:#[^\n]*)?\n)*"
-    r'(?:"""((?:[^"\\]|"(?!""))*)"""[ \t]*(?:#[^\n]*)?\n|(?=(?:from|import|revision)\b))'
+    r'(?:"""((?:[^"\\]++|"(?!""))*+)"""[ \t]*(?:#[^\n]*)?\n|(?=(?:from|import|revision)\b))'
 )
-_UNUSUAL = re.compile(r"""["'\f;]|\\\n|[^\x00-\x7f]""")
 _DOWNGRADE = re.compile(
-    r"^def[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n(?:[ \t]*\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)", re.MULTILINE
+    r"\ndef[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n(?:[ \t\x01]*\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)"
 )
-_COOKIE = re.compile(rb"coding[:=]")
+_MORE = re.compile(r"(?:[ \t\x01]*\n)*[ \t]+[^ \t\x01\n]")
 
 
 def scan(content: bytes, name: str) -> Header | None:
     """What `judge` would say of this file when its four names are plain literals; None when in any doubt."""
-    head = content.split(b"\n", 2)[:2]
-    marked = content.startswith(b"\xef\xbb\xbf") or any(_COOKIE.search(line) for line in head)
-    if marked or len(content) > MAX_FILE_BYTES:
+    first, _, rest = content.partition(b"\n")
+    if b"coding" in first or b"coding" in rest[:200].partition(b"\n")[0] or len(content) > MAX_FILE_BYTES:
         return None
     try:
-        text = content.decode().replace("\r\n", "\n")
+        text = "\n" + content.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         return None
-    if "\r" in text or "\0" in text:
+    if "\r" in text or "\0" in text or "\ufeff" in text or _TAKEN_OUT in text:
         return None
-    code = _BLANKED.sub(_blank, text)
+    code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, text)
     doc = _DOC.match(text)
-    if _UNUSUAL.search(code) or doc is None:
-        return None
-    values: dict[str, Value] = {}
-    for word in _WORDS.finditer(code):
-        start = word.start()
-        line = _LINE.match(text, start)
-        if line is None or line[1] in values or (start and text[start - 1] != "\n") or _depth(code[:start]):
-            return None
-        values[line[1]] = line[2][1:-1] if line[2] else _texts(line[3]) if line[3] else None
+    values = _scan_values(text, code) if doc and _is_usual(code) else None
     has_downgrade = _scan_downgrade(code)
-    if "revision" not in values or "down_revision" not in values or has_downgrade is None:
+    if doc is None or values is None or has_downgrade is None:
         return None
     try:
         return _header(values, name, doc[1] or "", has_downgrade)
@@ -216,12 +221,42 @@ def scan(content: bytes, name: str) -> Header | None:
         return None
 
 
-def _blank(match: re.Match[str]) -> str:
-    return " " * (match.end() - match.start())
+def _is_usual(code: str) -> bool:
+    """Whether the tokens of `code` are certain and nothing in it could bind a name out of sight."""
+    if not code.isascii() or any(map(code.__contains__, _UNUSUAL)):
+        return False
+    if not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]]):
+        return False  # a prefixed string: f-strings hold code
+    return not (any(map(code.__contains__, _SUSPECTS)) and _SUSPICIOUS.search(code))
+
+
+def _scan_values(text: str, code: str) -> dict[str, Value] | None:
+    """The four names where they are assigned once, by literal lines below each other, and used nowhere else.
+
+    Only one line of the text begins with `revision`, and so does one line of the code: it is the same line.
+    """
+    start = code.find("\nrevision")
+    labels, depends = code.count("branch_labels"), code.count("depends_on")
+    if start < 0 or code.count("revision") != 2 or text.count("\nrevision") != 1 or _depth(code[:start]):
+        return None
+    block = _BLOCK.match(text, text.find("\nrevision"))
+    if (
+        block is None
+        or labels != block[0].count("\nbranch_labels")
+        or depends != block[0].count("\ndepends_on")
+    ):
+        return None
+    found = block.groups()
+    values: list[Value] = [
+        one[1:-1] if one else _texts(several) if several else None
+        for one, several in zip(found[::2], found[1::2], strict=True)
+    ]
+    return dict(zip(NAMES, values, strict=True))
 
 
 def _depth(code: str) -> int:
-    return sum(code.count(sign) for sign in "([{") - sum(code.count(sign) for sign in ")]}")
+    opened = code.count("(") + code.count("[") + code.count("{")
+    return opened - code.count(")") - code.count("]") - code.count("}")
 
 
 def _texts(inside: str) -> tuple[str, ...]:
@@ -229,12 +264,12 @@ def _texts(inside: str) -> tuple[str, ...]:
 
 
 def _scan_downgrade(code: str) -> bool | None:
-    """What `_has_downgrade` would say, from code whose strings and comments are blanked; None when unsure."""
+    """What `_has_downgrade` would say, from code without its strings and comments; None when unsure."""
     if "downgrade" not in code:
         return False
     found = _DOWNGRADE.search(code)
     if found is None or code.count("downgrade") != 1 or _depth(code[: found.start()]):
         return None
-    if found[2] == "pass" and not found[3].strip():
-        return False if not re.match(r"(?:[ \t]*\n)*[ \t]+\S", code[found.end() :]) else None
+    if found[2] == "pass" and not found[3].strip(" \t\x01"):
+        return None if _MORE.match(code, found.end()) else False
     return None if found[2] in ("pass", "raise", "return", "None", "True", "False") else True

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from environments.git import Mirror, Objects
+from environments.git import Entry, Mirror, Objects
 from environments.schema.headers import MAX_FILE_BYTES, Header, UnreadableError, is_revision_file, judge, scan
 from environments.schema.history import History, HistoryError, Problem, Revision, build
 from environments.schema.location import Location, locate, locate_in
@@ -53,8 +53,9 @@ class _Bounded[Key, Kept](OrderedDict[Key, Kept]):
 
 type _Parsed = tuple[str, Header | UnreadableError]  # with the sha256 of the file
 type _Files = Mapping[str, tuple[str, str]]  # path → (blob, mode)
+type _Writable = dict[str, tuple[str, str]]
 _parsed: _Bounded[tuple[str, str, bool], _Parsed] = _Bounded(20_000)
-_histories: _Bounded[tuple[Location, tuple[tuple[str, str, str], ...]], History] = _Bounded(32)
+_histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _Bounded(32)
 
 
 def read(mirror: Mirror, commit: str, alembic: str) -> History:
@@ -76,11 +77,9 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
     after = mirror.commit(until)
     before = mirror.commit(since) if since else ""
     with mirror.objects() as objects:
-        old = _files(objects, before, locate_in(objects, before, alembic)) if before else {}
         location = locate_in(objects, after, alembic)
-        new = _files(objects, after, location)
-        gone = {path: at for path, at in old.items() if new.get(path) != at}
-        come = {path: at for path, at in new.items() if old.get(path) != at}
+        earlier = locate_in(objects, before, alembic) if before else Location(alembic)
+        gone, come = _differing(objects, (before, earlier), (after, location))
         was, _ = _revisions(objects, gone, thorough=False)
         now, problems = _revisions(objects, come, thorough=True)
         if location.problem:
@@ -132,38 +131,93 @@ def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ..
 
 def _read(objects: Objects, commit: str, alembic: str) -> History:
     location = locate_in(objects, commit, alembic)
-    files = _files(objects, commit, location)
-    key = (location, tuple((path, blob, mode) for path, (blob, mode) in files.items()))
+    trees = _trees(objects, commit, location)
+    key = (location, tuple(trees.items()))
     if (known := _histories.get(key)) is not None:
         return known
-    found, problems = _revisions(objects, files, thorough=False)
+    found, problems = _revisions(objects, _files(objects, trees, location), thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
     return _histories.keep(key, build(found, location.directories, problems, recursive=location.recursive))
 
 
-def _files(objects: Objects, commit: str, location: Location) -> _Files:
+def _trees(objects: Objects, commit: str, location: Location) -> dict[str, str]:
+    """The hash of each directory's tree; a directory that is not there holds nothing, as for Alembic."""
+    found = {path: objects.get(f"{commit}:{path}", limit=0) for path in location.directories}
+    return {path: tree.sha for path, tree in found.items() if tree is not None and tree.kind == "tree"}
+
+
+def _files(objects: Objects, trees: Mapping[str, str], location: Location) -> _Files:
     """Every revision file, in the order in which Alembic loads them: by directory, then by name."""
     files: dict[str, tuple[str, str]] = {}
-    for directory in location.directories:
-        found = objects.get(f"{commit}:{directory}")
-        if found is not None and found.kind == "tree":
-            _walk(objects, found.sha, directory, location.recursive, files)
+    for directory, tree in trees.items():
+        _walk(objects, tree, directory, location.recursive, files)
     return files
 
 
-def _walk(
-    objects: Objects, tree: str, directory: str, recursive: bool, files: dict[str, tuple[str, str]]
-) -> None:
-    entries = sorted(objects.entries(tree), key=lambda entry: entry.name)
-    prefix = f"{directory}/" if directory else ""
-    for entry in entries:
-        if entry.mode not in ("40000", "160000") and is_revision_file(entry.name):
-            files.setdefault(prefix + entry.name, (entry.sha, entry.mode))
+def _differing(
+    objects: Objects, before: tuple[str, Location], after: tuple[str, Location]
+) -> tuple[_Files, _Files]:
+    """The files of the first commit that the second has not like that, and the other way round."""
+    sides = [(_trees(objects, commit, location), location) for commit, location in (before, after)]
+    (old, earlier), (new, later) = sides
+    gone: dict[str, tuple[str, str]] = {}
+    come: dict[str, tuple[str, str]] = {}
+    if (earlier.directories, earlier.recursive) == (later.directories, later.recursive):
+        for directory in later.directories:
+            was, now = old.get(directory, ""), new.get(directory, "")
+            _walk_both(objects, was, now, directory, later.recursive, (gone, come))
+        return gone, come
+    first, second = _files(objects, old, earlier), _files(objects, new, later)
+    gone.update((path, at) for path, at in first.items() if second.get(path) != at)
+    come.update((path, at) for path, at in second.items() if first.get(path) != at)
+    return gone, come
+
+
+def _walk(objects: Objects, tree: str, directory: str, recursive: bool, files: _Writable) -> None:
+    """Adds the revision files of `tree`, those of its directories after its own."""
+    entries = objects.entries(tree)
+    _add(entries, directory, files)
     if recursive:
-        for entry in entries:
-            if entry.mode == "40000" and not entry.name.endswith("__pycache__"):
-                _walk(objects, entry.sha, prefix + entry.name, recursive, files)
+        for name, tree in _directories(entries).items():
+            _walk(objects, tree, _join(directory, name), recursive, files)
+
+
+def _walk_both(
+    objects: Objects,
+    first: str,
+    second: str,
+    directory: str,
+    recursive: bool,
+    sides: tuple[_Writable, _Writable],
+) -> None:
+    """Adds, to either side, the revision files that the other tree has not alike."""
+    if first == second:
+        return
+    entries = objects.differing(first, second)
+    for found, files in zip(entries, sides, strict=True):
+        _add(found, directory, files)
+    if recursive:
+        was, now = _directories(entries[0]), _directories(entries[1])
+        for name in sorted({*was, *now}):
+            inner = _join(directory, name)
+            _walk_both(objects, was.get(name, ""), now.get(name, ""), inner, recursive, sides)
+
+
+def _add(entries: list[Entry], directory: str, files: _Writable) -> None:
+    prefix = f"{directory}/" if directory else ""
+    for name, mode, sha in sorted(entries):
+        if mode not in ("40000", "160000") and is_revision_file(name):
+            files.setdefault(prefix + name, (sha, mode))
+
+
+def _directories(entries: list[Entry]) -> dict[str, str]:
+    found = sorted((one.name, one.sha) for one in entries if one.mode == "40000")
+    return {name: sha for name, sha in found if not name.endswith("__pycache__")}
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
 
 
 def _revisions(

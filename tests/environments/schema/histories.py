@@ -43,15 +43,13 @@ def source(
 
 
 def repository(where: Path, *commits: Mapping[str, str | None]) -> Mirror:
-    """A bare repository whose branch `main` gets these commits (path → text, None: deleted), tagged c0, c1, …"""
+    """A bare repository whose branch `main` gets these commits (path → text, None: deleted), tagged c0, c1"""
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(where)], check=True)
     lines: list[bytes] = []
     for number, files in enumerate(commits):
         lines.append(
             f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode()
         )
-        if number:
-            lines.append(b"from refs/heads/main^0\n" if number == 1 else b"")
         for path, text in files.items():
             data = (text or "").encode("utf-8", "surrogateescape")
             made = b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
