@@ -1,7 +1,7 @@
 """The audit trail: one event per thing that happened, chained by SHA-256, written with the thing itself.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` proves the chain and `anchor` fixes its head outside the database; docs/audit.md says what is proven and what is not.
+`verify` proves the chain and `anchor` notes its head outside the database; docs/audit.md says what that proves.
 """
 
 import json
@@ -53,7 +53,9 @@ def record(
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
-        raise OutsideTransaction(f"Record {action} inside transaction.atomic(), together with what it records.")
+        raise OutsideTransaction(
+            f"Record {action} inside transaction.atomic(), together with what it records."
+        )
     outcome = AuditEvent.Outcome(outcome).value
     values = [
         now,
@@ -77,7 +79,7 @@ def record(
 def timeline(
     *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
 ) -> list[AuditEvent]:
-    """The newest events, of one subject or one scope when given; page on with `before=events[-1].position`."""
+    """The newest events, of one subject or scope when given; page on with `before=events[-1].position`."""
     events = AuditEvent.objects.order_by("-position")
     if subject is not None:
         events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
@@ -104,7 +106,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def canonical_json(data: Mapping[str, Any]) -> str:
-    """One spelling for one content: sorted keys, no spaces, ASCII. Above 64,000 characters only a part is kept.
+    """One spelling for one content: sorted keys, no spaces, ASCII. Of over 64,000 characters a part is kept.
 
     Raises TypeError or ValueError for what JSON cannot say.
     """

@@ -7,9 +7,9 @@ from django.db import models
 
 
 class AuditEvent(models.Model):
-    """One thing that happened. Written only by `portal.audit.record`, never changed, hashed with its predecessor.
+    """One thing that happened: written only by `portal.audit.record`, never changed, hashed with the last.
 
-    PostgreSQL fills `position`, `at`, `previous` and `digest`; see docs/audit.md for the bytes that are hashed.
+    PostgreSQL fills `position`, `at`, `previous` and `digest`; docs/audit.md says which bytes are hashed.
     """
 
     class Outcome(models.TextChoices):
@@ -48,16 +48,16 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.position} {self.action} {self.outcome}"
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """The details of the event, as they were given to `record`."""
-        return json.loads(self.data_json)
-
     def save(self, *args: object, **kwargs: object) -> Never:
         raise TypeError("An audit event is written by portal.audit.record and never changed.")
 
     def delete(self, *args: object, **kwargs: object) -> Never:
         raise TypeError("An audit event is never deleted.")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The details of the event, as they were given to `record`."""
+        return json.loads(self.data_json)
 
 
 class AuditHead(models.Model):
@@ -69,7 +69,9 @@ class AuditHead(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")
+        ]
 
     def __str__(self) -> str:
         return f"head at {self.position}"
