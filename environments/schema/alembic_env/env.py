@@ -1,0 +1,41 @@
+"""Alembic's environment for every project: their revision scripts, our connection, nothing of their packages.
+
+Run by Alembic inside `child.py`, which leaves what to do in `config.attributes["run"]`.
+"""
+
+from typing import Any
+
+from alembic import context
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
+
+run: dict[str, Any] = context.config.attributes["run"]
+engine = create_engine(
+    run["url"],
+    poolclass=NullPool,
+    hide_parameters=True,  # values of rows do not belong into a log
+    connect_args={"application_name": run["application_name"], "connect_timeout": 10},
+)
+
+
+@event.listens_for(engine, "connect")
+def limit(connection: Any, _record: object) -> None:
+    """Short waits for locks, long statements cut off, and work stopped once nobody listens any more."""
+    connection.autocommit = True
+    connection.execute(f"set lock_timeout = {int(run['lock_timeout_ms'])}")
+    connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")
+    if connection.info.server_version >= 140000:
+        connection.execute("set client_connection_check_interval = '1s'")
+    connection.autocommit = False
+    run["emit"]({"backend": connection.info.backend_pid})
+
+
+with engine.connect() as connection:
+    context.configure(
+        connection=connection,
+        transaction_per_migration=True,
+        version_table=run["version_table"],
+        version_table_schema=run["version_table_schema"],
+    )
+    with context.begin_transaction():
+        context.run_migrations()
