@@ -140,10 +140,9 @@ class Objects:
 
     def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
         """What only the first of two trees has, and what only the second; "" is an empty tree."""
-        was, now = self._lines(first), self._lines(second)
-        size, old, new = len(first or second) // 2, set(was), set(now)
-        gone = [_entry(line, size) for line in was if line not in new]
-        return gone, [_entry(line, size) for line in now if line not in old]
+        was, now = set(self._lines(first)), set(self._lines(second))
+        size = len(first or second) // 2
+        return [_entry(line, size) for line in was - now], [_entry(line, size) for line in now - was]
 
     def _lines(self, sha: str) -> list[bytes]:
         """git's raw format of a tree: mode, blank, name, NUL, hash."""
