@@ -75,7 +75,9 @@ class Sandbox:
         self.railway = RailwayStandIn(
             self.directory / "railway", repository=self.github.git.path, repository_name=self.github.full_name
         )
-        if not self.plan["ready"]:
+        if self.plan["ready"]:
+            self._point_at_databases()
+        else:
             self._furnish()
         self.github.on_push.append(self.railway.pushed)
         self.servers.append(_serve(self.railway, options["railway_port"], self.plan["railway_port"]))
@@ -167,6 +169,12 @@ class Sandbox:
             for service in ("backend", "frontend"):
                 railway.set_trigger(service, environment, branch)
                 railway.deploy(service, environment, heads[branch], live=True)
+
+    def _point_at_databases(self) -> None:
+        """The server of DATABASE_URL may have moved to another port since the last start."""
+        for environment, name in self.plan["databases"].items():
+            url = databases.create(self.admin_url, name)
+            self.railway.set_variable(environment, "backend", "DATABASE_URL", url)
 
     def _databases(self, repository: Path) -> dict[str, str]:
         """An empty database for each environment, brought to its own branch's head; environment to URL."""

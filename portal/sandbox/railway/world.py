@@ -62,7 +62,12 @@ class World:
 
     def load(self) -> bool:
         """Reads the file; False, and an empty state, when there is none yet."""
-        self.data = {table: {} for table in TABLES} | {"moving": [], "frozen": False, "knobs": {}}
+        self.data = {table: {} for table in TABLES} | {
+            "moving": [],
+            "frozen": False,
+            "knobs": {},
+            "heads": {},
+        }
         if not self.path.exists():
             return False
         self.data |= json.loads(self.path.read_text())
