@@ -81,7 +81,7 @@ def test_a_script_directory_or_a_folder_of_versions_serves_as_well(repository, t
         "script_location = db/alembic",
         "script_location = db:alembic",
         "script_location = nowhere\nversion_locations = %(here)s/alembic/versions",
-        "script_location = nowhere\npath_separator = space\nversion_locations = alembic/versions alembic/more",
+        "script_location = x\npath_separator = space\nversion_locations = alembic/versions alembic/more",
     ],
 )
 def test_the_ini_file_may_name_its_folders_in_many_ways(repository, target, lines):
