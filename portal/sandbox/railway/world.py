@@ -130,8 +130,10 @@ class World:
             del self.data[table][row["id"]]
 
     def instance(self, environment_id: str | None, service_id: str | None) -> Row:
-        """The service in that environment; refuses while it has not appeared yet."""
+        """The service in that environment; refuses, in other words, while it has not appeared yet."""
         row = self.one("instances", environmentId=environment_id, serviceId=service_id)
-        if row is None or row["visibleAt"] > self.clock():
-            raise Refused("ServiceInstance not found")
+        if row is None:
+            raise Refused()
+        if row["visibleAt"] > self.clock():
+            raise Refused("Problem processing request")
         return row
