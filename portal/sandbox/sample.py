@@ -217,7 +217,8 @@ INDEX = migration(
     "5e7a9c1d3f45",
     "index events.workspace_id",
     "with op.get_context().autocommit_block():\n"
-    '        op.create_index("events_workspace_id", "events", ["workspace_id"], postgresql_concurrently=True)',
+    '        op.create_index("events_workspace_id", "events", ["workspace_id"], '
+    "postgresql_concurrently=True)",
     "with op.get_context().autocommit_block():\n"
     '        op.drop_index("events_workspace_id", "events", postgresql_concurrently=True)',
 )
@@ -225,7 +226,7 @@ MERGED: tuple[tuple[int, str, str, str, Files], ...] = (
     (
         124,
         "feature/integration-settings",
-        "Settings: keep the settings of integrations",
+        "Settings of integrations are kept",
         "maria",
         INTEGRATIONS,
     ),

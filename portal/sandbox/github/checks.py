@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+DESCRIPTION_LENGTH = 140
 STATES = ("error", "failure", "pending", "success")
 
 
@@ -43,7 +44,7 @@ def add_check(
 ) -> Row:
     """A new check run, which replaces an older one of that name in every summary."""
     suite = find(hub.state["checks"], head_sha=sha, app_id=app_id)
-    row = {
+    row: Row = {
         "id": hub.new_id(),
         "name": name,
         "head_sha": sha,

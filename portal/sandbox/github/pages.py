@@ -63,5 +63,6 @@ def _type(name: str) -> dict[str, str]:
 
 
 def _html(title: str, body: str) -> Response:
-    text = f"<!doctype html><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{body}"
+    head = f"<!doctype html><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
+    text = f"{head}<h1>{title}</h1>{body}"
     return Response(200, text.encode(), _type("text/html; charset=utf-8"))

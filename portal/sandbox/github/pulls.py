@@ -145,9 +145,9 @@ def mergeable(hub: "GitHubStandIn", pull: Pull) -> bool | None:
 
 def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
     """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull request."""
-    if not mergeable(hub, pull):
+    base, head = hub.state["heads"].get(pull["base"]), pull["head_sha"]
+    if pull["state"] != "open" or base is None or not hub.reckoned(base, head, ask=False):
         return None
-    base, head = hub.state["heads"][pull["base"]], pull["head_sha"]
     tree = hub.git.merged_tree(base, head)
     by = Person("GitHub", "noreply@github.com", hub.git.commit(head).committer.at)
     return tree and hub.git.commit_tree(tree, [base, head], f"Merge {head} into {base}", by, by)
@@ -245,7 +245,7 @@ def merge(
     if why := refusals(hub, pull, viewer, method):
         raise Refused(405, why)
     made = _made(hub, pull, viewer, method, base, tree, _message(hub, pull, method, title, message))
-    # Written before the branch moves: a process killed in between finds out what became of it at its next start.
+    # Kept before the branch moves: a process killed in between finds out at its next start what became of it.
     pull["intended"] = made
     hub.save()
     if not hub.git.move(f"refs/heads/{pull['base']}", made, base):

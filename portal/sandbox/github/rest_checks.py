@@ -1,20 +1,17 @@
-"""REST: commit statuses, check runs, workflow runs and deployments."""
+"""REST: commit statuses, check runs and workflow runs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portal.sandbox.server import Response
 
-from . import checks, events, pull_shapes, shapes
-from .checks import Row
+from . import check_shapes, checks, pull_shapes, shapes
+from .checks import DESCRIPTION_LENGTH, Row
 from .rest_repository import commit_named, get_commit
 from .routes import Ask, paged, repo
-from .state import ACTIONS_APP, PORTAL_APP, Refused, find, invalid, node_id, stamp
+from .state import ACTIONS_APP, PORTAL_APP, Refused, find, invalid, node_id
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
-
-DESCRIPTION_LENGTH = 140
-DEPLOYMENT_STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 
 
 @repo("POST", "/statuses/{sha}")
@@ -81,10 +78,10 @@ def list_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
     rows = checks.latest_checks(hub, sha)
     if query.get("filter") == "all":
         rows = [row for row in hub.state["checks"] if row["head_sha"] == sha]
-    wanted = {"name": query.get("check_name"), "status": query.get("status")}
+    wanted: Row = {"name": query.get("check_name"), "status": query.get("status")}
     wanted["app_id"] = int(query["app_id"]) if query.get("app_id", "").isdigit() else None
     rows = [r for r in rows if all(value is None or r[key] == value for key, value in wanted.items())]
-    return paged(hub, ask, [shapes.check_run(hub, row) for row in reversed(rows)], "check_runs")
+    return paged(hub, ask, [check_shapes.check_run(hub, row) for row in reversed(rows)], "check_runs")
 
 
 repo("GET", "/commits/{ref}/pulls")(
@@ -115,7 +112,7 @@ def create_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     row = checks.add_check(
         hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body)
     )
-    return Response(201, shapes.check_run(hub, row))
+    return Response(201, check_shapes.check_run(hub, row))
 
 
 def _fields(body: Row) -> Row:
@@ -128,7 +125,7 @@ def _fields(body: Row) -> Row:
 @repo("GET", "/check-runs/{check_run_id}")
 def get_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     _readable(hub)
-    return Response(200, shapes.check_run(hub, _check(hub, ask)))
+    return Response(200, check_shapes.check_run(hub, _check(hub, ask)))
 
 
 def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
@@ -146,7 +143,7 @@ def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
             403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app."
         )
     checks.change_check(hub, ask.viewer, row, **_fields(body), name=body.get("name"))
-    return Response(200, shapes.check_run(hub, row))
+    return Response(200, check_shapes.check_run(hub, row))
 
 
 # --- workflow runs: what a token that cannot read check runs has instead
@@ -161,57 +158,10 @@ def _runs(hub: "GitHubStandIn") -> dict[int, list[Row]]:
     return found
 
 
-def _run(hub: "GitHubStandIn", run_id: int, rows: list[Row]) -> Row:
-    first = rows[0]
-    latest = list({row["name"]: row for row in rows}.values())
-    done = all(row["status"] == "completed" for row in latest)
-    bad = next(
-        (r["conclusion"] for r in latest if r["conclusion"] not in ("success", "neutral", "skipped")), None
-    )
-    branches = [name for name, sha in hub.state["heads"].items() if sha == first["head_sha"]]
-    url, html = f"{hub.api}/actions/runs/{run_id}", f"{hub.web}/actions/runs/{run_id}"
-    commit = hub.git.commit(first["head_sha"])
-    people = {"author": commit.author, "committer": commit.committer}
-    ends = {"logs": "logs", "artifacts": "artifacts", "cancel": "cancel", "rerun": "rerun", "jobs": "jobs"}
-    return {
-        "id": run_id,
-        "name": "CI",
-        "node_id": node_id("WorkflowRun", run_id),
-        "head_branch": branches[0] if branches else None,
-        "head_sha": first["head_sha"],
-        "path": ".github/workflows/ci.yml",
-        "display_title": commit.message.split("\n")[0],
-        "run_number": 1,
-        "run_attempt": 1,
-        "event": "push",
-        "status": "completed" if done else "in_progress",
-        "conclusion": (bad or "success") if done else None,
-        "workflow_id": 1,
-        "check_suite_id": run_id,
-        "check_suite_url": f"{hub.api}/check-suites/{run_id}",
-        "workflow_url": f"{hub.api}/actions/workflows/1",
-        "url": url,
-        "html_url": html,
-        "pull_requests": [],
-        "created_at": first["started_at"],
-        "updated_at": max(row["completed_at"] or row["started_at"] for row in rows),
-        **{f"{name}_url": f"{url}/{end}" for name, end in ends.items()},
-        "head_commit": {
-            "id": commit.sha,
-            "tree_id": commit.tree,
-            "message": commit.message,
-            "timestamp": stamp(commit.committer.at),
-            **{role: {"name": who.name, "email": who.email} for role, who in people.items()},
-        },
-        "repository": shapes.repository(hub),
-        "head_repository": shapes.repository(hub),
-    }
-
-
 @repo("GET", "/actions/runs")
 def list_runs(hub: "GitHubStandIn", ask: Ask) -> Response:
     query = ask.request.query
-    rows = [_run(hub, run_id, rows) for run_id, rows in reversed(_runs(hub).items())]
+    rows = [check_shapes.workflow_run(hub, rows) for rows in reversed(_runs(hub).values())]
     wanted = {"head_sha": "head_sha", "branch": "head_branch", "event": "event", "status": "status"}
     rows = [r for r in rows if all(r[key] == query[name] for name, key in wanted.items() if query.get(name))]
     return paged(hub, ask, rows, "workflow_runs")
@@ -242,155 +192,3 @@ def _job(hub: "GitHubStandIn", run_id: int, row: Row) -> Row:
         **dict.fromkeys(("runner_id", "runner_name", "runner_group_id", "runner_group_name", "head_branch")),
         "workflow_name": "CI",
     }
-
-
-# --- deployments
-
-
-def deployment_shape(hub: "GitHubStandIn", row: Row) -> Row:
-    url = f"{hub.api}/deployments/{row['id']}"
-    copied = ("id", "sha", "ref", "task", "payload", "environment", "description", "created_at", "updated_at")
-    return {name: row[name] for name in copied} | {
-        "url": url,
-        "node_id": node_id("Deployment", row["id"]),
-        "original_environment": row["environment"],
-        "creator": shapes.user(hub, row["user"]),
-        "statuses_url": f"{url}/statuses",
-        "repository_url": hub.api,
-        "transient_environment": row["transient"],
-        "production_environment": row["production"],
-    }
-
-
-@repo("POST", "/deployments")
-def create_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
-    body, now = ask.need("ref"), stamp(hub.clock())
-    sha = commit_named(hub, body["ref"])
-    if len(body.get("description") or "") > DESCRIPTION_LENGTH:
-        raise invalid("Deployment", "description", "too_long")
-    _judge_contexts(hub, body.get("required_contexts"), sha, body["ref"])
-    environment = body.get("environment") or "production"
-    row = {
-        "id": hub.new_id(),
-        "sha": sha,
-        "ref": body["ref"],
-        "task": body.get("task") or "deploy",
-        "payload": body.get("payload") or {},
-        "environment": environment,
-        "description": body.get("description") or None,
-        "transient": bool(body.get("transient_environment")),
-        "production": body.get("production_environment", environment == "production"),
-        "created_at": now,
-        "updated_at": now,
-        "user": ask.viewer.login,
-    }
-    hub.state["deployments"].append(row)
-    shape = deployment_shape(hub, row)
-    events.emit(hub, "deployment", ask.viewer, {"action": "created", "deployment": shape})
-    return Response(201, shape)
-
-
-def _judge_contexts(hub: "GitHubStandIn", wanted: list[str] | None, sha: str, ref: str) -> None:
-    """409 unless the named contexts passed; None means all there are, [] asks for none."""
-    rows = checks.latest_statuses(hub, sha)
-    names = [row["context"] for row in rows] if wanted is None else wanted
-    good = {row["context"] for row in rows if row["state"] == "success"}
-    if not set(names) <= good:
-        raise Refused(409, f"Conflict: Commit status checks failed for {ref}.")
-
-
-@repo("GET", "/deployments")
-def list_deployments(hub: "GitHubStandIn", ask: Ask) -> Response:
-    query = ask.request.query
-    wanted = {name: query[name] for name in ("sha", "ref", "task", "environment") if query.get(name)}
-    rows = [r for r in reversed(hub.state["deployments"]) if all(r[k] == v for k, v in wanted.items())]
-    return paged(hub, ask, [deployment_shape(hub, row) for row in rows])
-
-
-def _deployment(hub: "GitHubStandIn", ask: Ask) -> Row:
-    row = find(hub.state["deployments"], id=ask.number("deployment_id"))
-    if row is None:
-        raise Refused(404, "Not Found")
-    return row
-
-
-@repo("GET", "/deployments/{deployment_id}")
-def get_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
-    return Response(200, deployment_shape(hub, _deployment(hub, ask)))
-
-
-def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
-    url = f"{hub.api}/deployments/{row['deployment_id']}"
-    copied = ("id", "state", "description", "environment", "target_url", "log_url", "environment_url")
-    return {name: row[name] for name in copied} | {
-        "url": f"{url}/statuses/{row['id']}",
-        "node_id": node_id("DeploymentStatus", row["id"]),
-        "creator": shapes.user(hub, row["user"]),
-        "created_at": row["at"],
-        "updated_at": row["at"],
-        "deployment_url": url,
-        "repository_url": hub.api,
-    }
-
-
-@repo("GET", "/deployments/{deployment_id}/statuses")
-def list_deployment_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
-    _deployment(hub, ask)
-    rows = [r for r in hub.state["deployment_statuses"] if r["deployment_id"] == ask.number("deployment_id")]
-    return paged(hub, ask, [deployment_status_shape(hub, row) for row in reversed(rows)])
-
-
-@repo("POST", "/deployments/{deployment_id}/statuses")
-def create_deployment_status(hub: "GitHubStandIn", ask: Ask) -> Response:
-    deployment, body = _deployment(hub, ask), ask.need("state")
-    if body["state"] not in DEPLOYMENT_STATES:
-        raise invalid("DeploymentStatus", "state")
-    if body["state"] == "success" and body.get("auto_inactive", True):
-        _retire_others(hub, deployment, ask.viewer.login)
-    row = _add_status(hub, deployment, ask.viewer.login, **body)
-    shape = deployment_status_shape(hub, row)
-    pair = {"deployment_status": shape, "deployment": deployment_shape(hub, deployment)}
-    events.emit(hub, "deployment_status", ask.viewer, {"action": "created"} | pair)
-    return Response(201, shape)
-
-
-def _add_status(hub: "GitHubStandIn", deployment: Row, login: str, **body: Any) -> Row:
-    row = {
-        "id": hub.new_id(),
-        "deployment_id": deployment["id"],
-        "state": body["state"],
-        "environment": body.get("environment") or deployment["environment"],
-        "at": stamp(hub.clock()),
-        "user": login,
-        **{n: body.get(n) or "" for n in ("description", "log_url", "environment_url")},
-    }
-    row["target_url"] = body.get("target_url") or row["log_url"]
-    hub.state["deployment_statuses"].append(row)
-    deployment["updated_at"] = row["at"]
-    return row
-
-
-def _retire_others(hub: "GitHubStandIn", deployment: Row, login: str) -> None:
-    """A success makes older deployments to the same environment inactive, unless told otherwise."""
-    for other in hub.state["deployments"]:
-        same = other["environment"] == deployment["environment"] and not other["transient"]
-        if same and other["id"] != deployment["id"] and not other["production"]:
-            _add_status(hub, other, login, state="inactive")
-
-
-@repo("GET", "/environments")
-def list_environments(hub: "GitHubStandIn", ask: Ask) -> Response:
-    first = {row["environment"]: row for row in reversed(hub.state["deployments"])}
-    rows = [
-        {
-            "id": row["id"],
-            "node_id": node_id("Environment", row["id"]),
-            "name": name,
-            "url": f"{hub.api}/environments/{name}",
-            "html_url": f"{hub.web}/deployments/{name}",
-            "created_at": row["created_at"],
-            "updated_at": row["updated_at"],
-        }
-        for name, row in first.items()
-    ]
-    return paged(hub, ask, rows, "environments")

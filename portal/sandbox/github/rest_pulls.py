@@ -40,9 +40,9 @@ def create_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
     body = ask.need("head", "base")
     if not body.get("title"):
         raise invalid("PullRequest", "title", "missing_field")
+    head, base, title = (str(body[name]) for name in ("head", "base", "title"))
     more = {"body": body.get("body") or "", "draft": bool(body.get("draft"))}
-    sides = {name: str(body[name]) for name in ("head", "base", "title")}
-    pull = pulls.opened(hub, ask.viewer, **sides, **more)
+    pull = pulls.opened(hub, ask.viewer, head=head, base=base, title=title, **more)
     return Response(201, pull_shapes.full(hub, pull), {"Location": f"{hub.api}/pulls/{pull['number']}"})
 
 

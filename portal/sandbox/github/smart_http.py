@@ -78,7 +78,7 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
 
 
 def commands(body: bytes) -> list[tuple[str, str, str]]:
-    """The (old, new, ref) that a push asks for, out of its packet lines; a compressed body has none to read."""
+    """The (old, new, ref) that a push asks for, out of its packet lines (git never compresses these)."""
     found = []
     at = 0
     while len(size := body[at : at + 4]) == 4 and size != b"0000":

@@ -1,4 +1,4 @@
-"""The GitHub stand-in: one repository over real git, speaking REST, GraphQL, webhooks and git's own protocol."""
+"""The GitHub stand-in: one repository over real git, with REST, GraphQL, webhooks and git's own protocol."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 from portal.sandbox.server import Request, Response
 
-from . import (  # register their routes
+from . import (
     checks,
     events,
     front,
@@ -17,6 +17,8 @@ from . import (  # register their routes
     pages,
     pulls,
     rest_checks,
+    rest_deployments,
+    rest_hooks,
     rest_pulls,
     rest_releases,
     rest_repository,
@@ -29,7 +31,8 @@ from .git import Git, GitError, Person
 from .hooks import Hooks
 from .state import ACTIONS_APP, PORTAL_APP, Refused, Viewer, stamp
 
-ROUTES = (rest_repository, rest_rules, rest_checks, rest_pulls, rest_releases)
+# Imported for the routes they register.
+ROUTES = (rest_repository, rest_rules, rest_checks, rest_deployments, rest_pulls, rest_hooks, rest_releases)
 
 
 class GitHubStandIn:
@@ -145,9 +148,10 @@ class GitHubStandIn:
             for listener in self.on_push:
                 listener(*move)
 
-    def reckoned(self, base: str, head: str) -> bool:
-        """Whether mergeability of this pair is known; if not, the next request will know it."""
-        self._asked.add((base, head))
+    def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
+        """Whether mergeability of this pair is known; if not, asking makes the next request know it."""
+        if ask:
+            self._asked.add((base, head))
         return not self.lazy_mergeable or (base, head) in self._reckoned
 
     def pull_event(self, action: str, pull: dict[str, Any], viewer: Viewer, **more: Any) -> None:
@@ -221,28 +225,16 @@ class GitHubStandIn:
             return pulls.opened(self, viewer, head=head, base=base, title=title, **more)["number"]
 
     def record_merged(
-        self, number: int, *, head: str, base: str, title: str, merge_commit: str, **more: Any
+        self, number: int, *, head: str, base: str, title: str, merge_commit: str, author: str = "maria"
     ) -> None:
         """Writes down a pull request that `merge_commit` merged before anyone watched."""
         found = self.git.commit(merge_commit)
         at = stamp(found.committer.at)
         times = dict.fromkeys(("created_at", "updated_at", "closed_at", "merged_at"), at)
-        sides = {"base_sha": found.parents[0], "head_sha": found.parents[-1]}
-        author = more.pop("author", "maria")
-        end = {"state": "closed", "merge_commit_sha": found.sha, "merged_by": author}
+        more: dict[str, Any] = {"base_sha": found.parents[0], "head_sha": found.parents[-1], "number": number}
+        more |= {"state": "closed", "merge_commit_sha": found.sha, "merged_by": author} | times
         with self.change():
-            pulls.record(
-                self,
-                author,
-                head=head,
-                base=base,
-                title=title,
-                number=number,
-                **end,
-                **times,
-                **sides,
-                **more,
-            )
+            pulls.record(self, author, head=head, base=base, title=title, **more)
 
     def close_pull(self, number: int) -> None:
         with self.change() as viewer:
@@ -256,7 +248,7 @@ class GitHubStandIn:
     def push_commit(
         self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"
     ) -> str:
-        """Commits files (text, or None to remove) straight onto a branch, past every rule; gives the commit."""
+        """Commits files (text; None removes) straight onto a branch, past every rule; gives the commit."""
         with self.change(Viewer(author)):
             before = self.git.ref(f"refs/heads/{branch}")
             parent = before or self.git.heads()[self.state["default_branch"]]
@@ -278,11 +270,9 @@ class GitHubStandIn:
             else:
                 checks.add_check(self, viewer, sha, name, status=status, conclusion=conclusion)
 
-    def set_status(self, sha: str, context: str, state: str, description: str = "") -> None:
+    def set_status(self, sha: str, context: str, state: str, description: str | None = None) -> None:
         with self.change() as viewer:
-            checks.add_status(
-                self, viewer, sha, context=context, state=state, description=description or None
-            )
+            checks.add_status(self, viewer, sha, context=context, state=state, description=description)
 
     def add_review(self, number: int, login: str, state: str = "APPROVED", body: str = "") -> None:
         """`state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
@@ -320,4 +310,4 @@ class GitHubStandIn:
     def add_hook(self, url: str, secret: str, wanted: list[str]) -> int:
         """A webhook for the named events (`*` for all); gives its id. It is pinged at once."""
         with self.change():
-            return rest_releases.new_hook(self, url, secret, wanted)["id"]
+            return rest_hooks.new_hook(self, url, secret, wanted)["id"]

@@ -102,3 +102,11 @@ def invalid(resource: str, field: str, code: str = "invalid", message: str = "")
     if message:
         error = {"resource": resource, "code": "custom", "message": message}
     return Refused(422, "Validation Failed", [error])
+
+
+def need_row(rows: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:
+    """`find` that raises 404 when there is none."""
+    row = find(rows, **wanted)
+    if row is None:
+        raise Refused(404, "Not Found")
+    return row
