@@ -5,6 +5,7 @@ UV_VERSION := 0.13.9
 HOST ?= 127.0.0.1
 PORT ?= 8000
 UV := .tools/bin/uv
+TOOLS := .tools/uv-$(UV_VERSION)
 PYTHON := .venv/bin/python
 DEVELOPERS := test lint faults bench
 LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
@@ -35,25 +36,26 @@ faults bench: .venv/$(LOCK)
 	  $(PYTHON) -m "$$module" || failed="$$failed $$module"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed" >&2; exit 1; }
 
-lock: $(UV)
+lock: $(TOOLS)
 	$(UV) lock --quiet
 	$(UV) export --quiet --frozen --no-emit-project --no-header --no-dev --output-file requirements.lock
 	$(UV) export --quiet --frozen --no-emit-project --no-header --output-file requirements-dev.lock
 
 # One stamp for each lock; installing one set unmakes the other's stamp, unless the larger set is there already.
-.venv/requirements.lock: requirements.lock .python-version | .venv/bin/python
+.venv/requirements.lock: requirements.lock .python-version | .venv/pyvenv.cfg
 	@[ -e .venv/requirements-dev.lock ] && [ .venv/requirements-dev.lock -nt requirements-dev.lock ] || \
 	  $(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
 	@touch $@
 
-.venv/requirements-dev.lock: requirements-dev.lock .python-version | .venv/bin/python
+.venv/requirements-dev.lock: requirements-dev.lock .python-version | .venv/pyvenv.cfg
 	@$(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
 	@touch $@
 
-.venv/bin/python: $(UV) .python-version
+.venv/pyvenv.cfg: .python-version | $(TOOLS)
 	@$(UV) venv --quiet --clear .venv
 
-$(UV):
+$(TOOLS):
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3 lacks ensurepip: install it (Debian: apt-get install python3-venv), then run make again." >&2; exit 1; }
 	@python3 -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
