@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from portal.embedded_postgres import Server, StartError, start
 from portal.processes import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
@@ -108,7 +109,7 @@ class Child:
     back_off: float = 0.0
     due: float = 0.0
     rest: bytes = b""  # a line not yet whole
-    ready: dict[str, str] = field(default_factory=dict)  # what it said when it was ready, if it says so
+    ready: dict[str, Any] = field(default_factory=dict)  # what it said when it was ready, if it says so
 
 
 class Supervisor:
@@ -142,15 +143,13 @@ class Supervisor:
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def start_sandbox(self) -> None:
-        """The stand-ins on the ports of last time, and what web and worker need to reach them."""
+        """The stand-ins, on the ports of last time, and what web and worker need to reach them."""
         state = self.var / "sandbox"
         state.mkdir(parents=True, exist_ok=True)
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
             os.environ[name] = _remembered(state / name.lower())
         os.environ |= {"GITHUB_TOKEN": "sandbox-github-token", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
-        for name in ("github", "railway"):
-            command += [f"--{name}-port", str(_free_port(state / f"{name}_port"))]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
         _load_ahead()
         self.forward_until(lambda: bool(child.ready), "sandbox", "The stand-ins for GitHub and Railway did not start")
@@ -171,7 +170,7 @@ class Supervisor:
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
             if self.sandboxed:
-                call_command("seed_sandbox")
+                call_command("seed_sandbox", ready=json.dumps(self.children["sandbox"].ready))
         except OperationalError as error:
             raise RunError(f"The database does not answer: {str(error).strip().splitlines()[0]}") from None
         except CommandError as error:
@@ -233,7 +232,7 @@ class Supervisor:
                 self.output.unregister(key.fd)
                 os.close(key.fd)
             for line in lines:
-                if not child.ready and (ready := _readiness(line)):
+                if ready := _readiness(line):
                     child.ready = ready
                 else:
                     say(line.decode(errors="replace"), child.name)
@@ -302,7 +301,7 @@ def _load_ahead() -> None:
     import structlog  # noqa: F401
 
 
-def _readiness(line: bytes) -> dict[str, str] | None:
+def _readiness(line: bytes) -> dict[str, Any] | None:
     """The JSON object that a part prints when it is ready, or None for any other line."""
     try:
         answer = json.loads(line)
@@ -323,17 +322,3 @@ def _remembered(path: Path) -> str:
     with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32))
     return path.read_text()
-
-
-def _free_port(path: Path) -> int:
-    """The port written in `path` if it is free, else another, which is written there."""
-    port = int(path.read_text()) if path.exists() else 0
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    path.write_text(str(port))
-    return port
