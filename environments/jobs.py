@@ -7,7 +7,6 @@ from django.conf import settings
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
-from portal.http import ApiError
 
 from environments import sync
 from environments.database import NoDatabase, read_revisions, url_of
@@ -16,6 +15,7 @@ from environments.mirrors import mirror_of
 from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, Project, RailwaySync
 from environments.railway import Railway
 from environments.schema import database, revisions, runner
+from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, pool, text
 started: dict[str, float] = {}
 
 
-def said(ctx, step, heads, run_args) -> None:  # noqa: ANN001 - Alembic's signature (on_version_apply)
+def said(ctx, step, heads, run_args) -> None:
     now = time.monotonic()
     seconds = now - started.setdefault("last", BEGAN)
     started["last"] = now
