@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from portal import audit
 from portal.actions import Refused
 
 View = Callable[..., HttpResponse]
@@ -32,6 +33,46 @@ class PortalSite(admin.AdminSite):
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)
         return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+
+
+class Recorded(admin.ModelAdmin):
+    """Configuration whose changes are part of the trail: no event, no change. What a field holds is never written."""
+
+    actions = None  # each deletion is confirmed, and recorded, by itself
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self._record(request, obj, "added", message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if message:
+            self._record(request, obj, "changed", message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            self._record(request, obj, "deleted", [])
+        return super().log_deletions(request, queryset)
+
+    def _record(self, request: HttpRequest, obj: Any, done: str, message: Any) -> None:
+        sentence = f"{str(obj._meta.verbose_name).capitalize()} {obj} was {done}."
+        data = {"change": message}
+        audit.record(f"configuration.{done}", actor=request.user, subject=obj, sentence=sentence, data=data)
+
+
+class ReadOnly(admin.ModelAdmin):
+    """What the portal itself writes: to be looked at, never edited here."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 def page(view: View) -> View:
