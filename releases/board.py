@@ -174,7 +174,9 @@ def _standing(card: Card) -> None:
     """The card's pill and sentence."""
     release, promotion = card.release, card.promotion
     if release is None:
-        if not card.staging_head or not card.production_head:
+        if card.problems and card.synced_at:
+            card.state, card.words = "fail", "cannot be read"
+        elif not card.staging_head or not card.production_head:
             card.state, card.words = "wait", "not read yet"
         elif card.level:
             card.state, card.words = "pass", "nothing to release"

@@ -155,6 +155,12 @@ def listed(values: Any, nothing: str = "nothing") -> str:
 
 
 @register.filter
+def spoken(action: str) -> str:
+    """An event's action in words: “checklist.ticked” is “checklist ticked”."""
+    return action.replace(".", " ").replace("_", " ")
+
+
+@register.filter
 def pretty(data: Any, limit: int = 4000) -> str:
     """JSON for people, cut at `limit` characters with a word that it was cut."""
     text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)

@@ -90,7 +90,16 @@
     kept.delete(event.detail.target.id);
   });
   document.addEventListener("htmx:afterSettle", () => { placeLogs(); tellAges(); });
+  // A log that did not grow is left alone, so that what is selected in it stays selected.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr } = event.detail;
+    if (!target.matches("[data-log-of]")) return;
+    const fresh = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-log]");
+    const shown = target.querySelector("[data-log]");
+    if (fresh && shown && fresh.textContent === shown.textContent) event.detail.shouldSwap = false;
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
+    placeLogs();
     // A tick swapped one row: its region no longer has the shape that was remembered.
     if (event.detail.requestConfig?.elt.matches("form")) shapes.delete(event.target.closest("[data-region]")?.id);
   });
