@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 # Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+os.environ.setdefault("DJANGO_LIVE_TEST_SERVER_ADDRESS", "127.0.0.1")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 MISSING = "No Chromium was found, so the browser tests did NOT run: install the package chromium, or set CHROMIUM."
@@ -51,7 +52,9 @@ def open_as(browser, live_server, complaints) -> Iterator[Callable]:
     contexts = []
 
     def open_page(user: User | None, path: str = "/", **options):
-        context = browser.new_context(base_url=live_server.url, **({"viewport": {"width": 1280, "height": 900}} | options))
+        context = browser.new_context(
+            base_url=live_server.url, **({"viewport": {"width": 1280, "height": 900}} | options)
+        )
         contexts.append(context)
         if user is not None:
             context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": live_server.url}])
