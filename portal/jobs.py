@@ -5,13 +5,13 @@ step, and records the outcome only if its fencing number is still the row's. Ste
 at most one outward write, so a step that ran twice, or died half way, costs time and nothing else.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
@@ -188,7 +188,7 @@ def _run_step(job: Job) -> Outcome:
         with _renewed_lease(job):
             return step(job, now=timezone.now())
     except Exception:
-        log.exception("job.errored", job=str(job), model=job._meta.label, pk=job.pk)
+        log.exception("%s %s broke", job._meta.label, job.pk)
         if job.deaths < 3:
             return Again(2.0 * job.deaths, "An unexpected error stopped this step; it is tried again.", errored=True)
         return Ended(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
@@ -238,7 +238,7 @@ def _renewed_lease(job: Job) -> Iterator[None]:
                 if not holds(job, now=now):
                     return
         except Exception:
-            log.warning("job.lease_not_renewed", model=job._meta.label, pk=job.pk, exc_info=True)
+            log.warning("The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True)
         finally:
             connection.close()
 

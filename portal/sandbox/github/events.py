@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import pull_shapes, shapes
+from . import check_shapes, pull_shapes, shapes
 from .git import ZERO, Commit, Git, Person
-from .state import Viewer, node_id, stamp
+from .state import ACTIONS_APP, Viewer, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -43,24 +43,21 @@ def review(hub: "GitHubStandIn", pull: dict[str, Any], one: dict[str, Any], view
 
 
 def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: Viewer) -> None:
-    branches = [name for name, sha in hub.state["heads"].items() if sha == check["head_sha"]]
-    shape = shapes.check_run(hub, check)
-    suite = {
-        "id": check["suite_id"],
-        "node_id": node_id("CheckSuite", check["suite_id"]),
-        "head_branch": branches[0] if branches else None,
-        "head_sha": check["head_sha"],
-        "status": check["status"],
-        "conclusion": check["conclusion"],
-        "url": f"{hub.api}/check-suites/{check['suite_id']}",
-        "before": None,
-        "after": check["head_sha"],
-        "pull_requests": [],
-        "app": shape["app"],
-        "created_at": check["started_at"],
-        "updated_at": check["completed_at"] or check["started_at"],
-    }
-    emit(hub, "check_run", viewer, {"action": action, "check_run": shape | {"check_suite": suite}})
+    """The run's own event; one that completes its suite also tells of the suite and of the workflow's run."""
+    if not any(wanted(hub, event) for event in ("check_run", "check_suite", "workflow_run")):
+        return
+    rows = [row for row in hub.state["checks"] if row["suite_id"] == check["suite_id"]]
+    suite = check_shapes.check_suite(hub, rows)
+    shape = check_shapes.check_run(hub, check) | {"check_suite": suite}
+    emit(hub, "check_run", viewer, {"action": action, "check_run": shape})
+    if action == "completed" and suite["status"] == "completed":
+        emit(hub, "check_suite", viewer, {"action": action, "check_suite": suite})
+        if check["app_id"] == ACTIONS_APP.id:
+            both = {
+                "workflow": check_shapes.workflow(hub),
+                "workflow_run": check_shapes.workflow_run(hub, rows),
+            }
+            emit(hub, "workflow_run", viewer, {"action": action} | both)
 
 
 def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
@@ -153,7 +150,6 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
             "owner": repo["owner"] | {"name": owner.name, "email": owner.email},
             "stargazers": 0,
             "master_branch": repo["default_branch"],
-            "custom_properties": {},
         }
     )
 

@@ -15,7 +15,7 @@ needs_it = [
     pytest.mark.official,
     pytest.mark.skipif(
         not (SHARED / "openapi.json").exists(),
-        reason="GitHub's published descriptions are missing: there is no ../shared/github beside the checkout",
+        reason="GitHub's published descriptions are missing: no ../shared/github beside the checkout",
     ),
 ]
 

@@ -15,7 +15,7 @@ PULLS = """
 query ($owner: String!, $name: String!, $first: Int!, $after: String, $checks: Boolean!) {
   repository(owner: $owner, name: $name) {
     staging: ref(qualifiedName: "refs/heads/staging") { target { oid } }
-    main: ref(qualifiedName: "refs/heads/main") { target { oid } refUpdateRule { requiredStatusCheckContexts } }
+    main: ref(qualifiedName: "refs/heads/main") { refUpdateRule { requiredStatusCheckContexts } }
     open: pullRequests(states: [OPEN], baseRefName: "staging", first: $first, after: $after,
                        orderBy: {field: CREATED_AT, direction: ASC}) {
       totalCount
@@ -45,7 +45,8 @@ def graphql(world, query=PULLS, **variables):
     ("path", "authorization", "status", "message"),
     [
         ("/repos/acme/signals", "Bearer wrong", 401, "Bad credentials"),
-        ("/repos/acme/signals", "Bearer  ", 401, "Bad credentials"),
+        ("/repos/acme/signals", "Bearer", 401, "Bad credentials"),
+        ("/repos/acme/signals", "Basic ***", 401, "Bad credentials"),
         ("/repos/acme/signals", "", 404, "Not Found"),
         ("/repos/acme/other", f"Bearer {TOKEN}", 404, "Not Found"),
         ("/nowhere", f"token {TOKEN}", 404, "Not Found"),
