@@ -159,6 +159,7 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         lock_timeout_ms=project.lock_seconds * 1000,
         statement_timeout_ms=project.statement_seconds * 1000,
         version_table=project.version_table,
+        lock_wait_s=5,
     )
     outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
     if outcome.status == "succeeded" and job.environment.kind == EnvironmentKind.STAGING:
@@ -174,7 +175,7 @@ def _ended(job: MigrationRun, outcome: runner.Outcome) -> Outcome:
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
     }
-    applied = [*job.applied, *([revision, round(seconds, 3)] for revision, seconds in outcome.applied)]
+    applied = [*job.applied, *([revision, seconds and round(seconds, 3)] for revision, seconds in outcome.applied)]
     MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(applied=applied, **changes)
     for name, value in changes.items():
         setattr(job, name, value)
