@@ -63,7 +63,7 @@ def test_each_way_of_failing_has_its_own_sentence_without_secrets(url, kind):
         ("postgres://u:p@h:1/db", "postgresql://u:p@h:1/db"),
         ("postgresql+asyncpg://u:p%40@h/db?ssl=require", "postgresql://u:p%40@h/db?sslmode=require"),
         ("postgresql+psycopg2://h/db?sslmode=disable&schema=x&pgbouncer=true", "postgresql://h/db?sslmode=disable"),
-        (" postgresql:///db?host=/run/pg\n", "postgresql:///db?host=/run/pg"),
+        (" postgresql:///db?host=/run/pg\n", "postgresql:///db?host=%2Frun%2Fpg"),
     ],
 )  # fmt: skip
 def test_addresses_of_every_driver_become_ones_for_libpq_and_sqlalchemy(url, libpq):
