@@ -72,7 +72,7 @@ class Undecryptable(ValueError):
 
 
 def encrypt(text: str) -> str:
-    """`text` under the newest key of FIELD_ENCRYPTION_KEYS (Fernet: AES-128-CBC, HMAC-SHA-256); "" stays ""."""
+    """`text` under the newest key of FIELD_ENCRYPTION_KEYS (a Fernet token); "" stays ""."""
     return _keys(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(text.encode()).decode() if text else ""
 
 

@@ -1,4 +1,4 @@
-"""What GitHub and Railway call: a genuine delivery is stored once and shown to its handler, all in one transaction.
+"""What GitHub and Railway call: a genuine delivery is stored once and shown to its handler, or neither.
 
 A webhook is only a hint that something moved; handlers mark rows as stale, and sync reads the truth. Handlers
 are named in `settings.WEBHOOK_HANDLERS`, {"github": "releases.webhooks.on_github", …}, and called as
@@ -39,7 +39,7 @@ Outcome = WebhookDelivery.Outcome
 
 @dataclass(frozen=True)
 class Delivery:
-    """One genuine delivery as it arrived: `name` is GitHub's id or the body's digest; `payload` None, unreadable."""
+    """One genuine delivery: `name` is GitHub's id or the body's digest; no `payload` means unreadable."""
 
     source: str
     name: str
@@ -106,7 +106,7 @@ def receive_railway(request: HttpRequest, secret: str = "") -> HttpResponse:
 
 
 def forget(before: datetime) -> int:
-    """Removes the deliveries received before a time; returns how many. GitHub redelivers for three days only."""
+    """Removes the deliveries received before a time, and returns how many; GitHub redelivers for 3 days."""
     return WebhookDelivery.objects.filter(received_at__lt=before).delete()[0]
 
 
@@ -144,7 +144,13 @@ def _refuse_forged(source: str, vendor: str) -> Never:
         sentence = f"A delivery that claims to be from {vendor} does not know the secret; it was refused."
         try:
             with transaction.atomic():
-                record("webhook.refused", actor=None, outcome="refused", sentence=sentence, data={"source": source})
+                record(
+                    "webhook.refused",
+                    actor=None,
+                    outcome="refused",
+                    sentence=sentence,
+                    data={"source": source},
+                )
         except OperationalError:
             log.exception("A forged delivery could not be recorded.")
     raise Refused(401, "The signature or secret does not fit.")
@@ -153,19 +159,17 @@ def _refuse_forged(source: str, vendor: str) -> Never:
 def _parse(body: bytes) -> dict[str, Any] | None:
     """The JSON object, with what PostgreSQL cannot store replaced; None for anything else."""
     try:
-        payload = json.loads(body, parse_constant=_no_constant)
-        # Only an escape can bring in a NUL or a lone surrogate: the raw characters are refused above.
-        return _storable(payload) if b"\\u" in body and isinstance(payload, dict) else _as_object(payload)
+        payload = json.loads(body.decode(), parse_constant=_no_constant)
+        if not isinstance(payload, dict):
+            return None
+        # Only an escape can bring in a NUL or a lone surrogate; as they are, neither is JSON.
+        return _storable(payload) if b"\\u" in body else payload
     except (ValueError, RecursionError):
         return None
 
 
 def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
-
-
-def _as_object(value: object) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
 
 
 def _storable(value: Any) -> Any:
@@ -193,7 +197,7 @@ def _take(delivery: Delivery) -> HttpResponse:
     except (OperationalError, InterfaceError):
         log.exception("A delivery could not be stored.")
         return _answer(503, "The portal's database does not answer; deliver again later.")
-    except Exception as error:  # noqa: BLE001 -- whatever a handler does, the delivery is kept and can be repeated
+    except Exception as error:
         log.exception("The handler of a delivery failed.")
         _store(delivery, Outcome.FAILED, error=clean(f"{type(error).__name__}: {error}", 1000))
         return _answer(422, "The delivery is kept, but its handler failed; deliver it again.")
@@ -206,22 +210,19 @@ def _handler(source: str) -> Callable[[str, dict[str, Any]], None] | None:
 
 
 _STORE = """
-INSERT INTO portal_webhookdelivery
+INSERT INTO portal_webhookdelivery AS delivery
     (source, delivery, event, action, received_at, size, body, outcome, error, times)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1)
-ON CONFLICT (source, delivery) DO UPDATE SET
-    times = portal_webhookdelivery.times + 1,
-    outcome = CASE WHEN portal_webhookdelivery.outcome = 'failed' THEN excluded.outcome
-              ELSE portal_webhookdelivery.outcome END,
-    error = CASE WHEN portal_webhookdelivery.outcome = 'failed' THEN excluded.error
-            ELSE portal_webhookdelivery.error END
-RETURNING old.outcome IS NULL OR old.outcome = 'failed'
+ON CONFLICT (source, delivery) DO UPDATE
+    SET times = delivery.times + 1, outcome = excluded.outcome, error = excluded.error
+    WHERE delivery.outcome = 'failed'
+RETURNING id
 """
 
 
 def _store(delivery: Delivery, outcome: str, error: str = "") -> bool:
-    """Whether this is the first time, or another try after a failure. Waits for the same one in progress."""
-    values = [
+    """Whether it is new, or failed the last time. Waits while another request stores the same one."""
+    values: list[str | int | datetime] = [
         delivery.source,
         delivery.name,
         delivery.event,
@@ -234,7 +235,7 @@ def _store(delivery: Delivery, outcome: str, error: str = "") -> bool:
     ]
     with connection.cursor() as cursor:
         cursor.execute(_STORE, values)
-        return cursor.fetchone()[0]
+        return cursor.fetchone() is not None
 
 
 def _text(payload: dict[str, Any] | None, key: str) -> str:
