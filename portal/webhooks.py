@@ -1,247 +1,286 @@
-"""What GitHub and Railway call: a genuine delivery is stored once and shown to its handler, or neither.
+"""Webhooks in: proven genuine before anything is read, kept once, answered at once.
 
-A webhook is only a hint that something moved; handlers mark rows as stale, and sync reads the truth. Handlers
-are named in `settings.WEBHOOK_HANDLERS`, {"github": "releases.webhooks.on_github", …}, and called as
-`handler(event, payload)`.
+A delivery is a hint. Its handler (`settings.WEBHOOK_HANDLERS`) only marks rows stale, in the transaction that keeps
+the delivery, so one that is lost, repeated, reordered or replayed costs time and never correctness; docs/webhooks.md.
 """
 
 import hashlib
 import hmac
 import json
 import logging
+import re
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Never
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from portal.audit import clean, record
+from portal import audit
 from portal.models import WebhookDelivery
+from portal.outside import text
+from portal.secrets import HIDDEN
+
+MAX_BYTES = 25 * 1024 * 1024 + 64 * 1024  # GitHub sends at most 25 MB; some slack for how it counts
+LARGE_BYTES = 1024 * 1024
+KEPT_LETTERS = 16_000
+KEPT_DAYS = 30  # longer than anybody delivers again (GitHub: 3 days)
+NOTED_SECONDS = 600.0
+
+_Outcome = WebhookDelivery.Outcome
+_SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}")
+_GUID = re.compile(r"[0-9A-Za-z-]{1,100}")
+_IN_AN_ADDRESS = re.compile(r"[0-9A-Za-z._~-]+")
+# Control characters (PostgreSQL refuses NUL) and what turns the reading direction round; line breaks stay.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# The objects of a large body take several times its size: read one such body at a time.
+_reading_large = threading.Lock()
 
 log = logging.getLogger(__name__)
 
-# GitHub sends at most 25 MB (docs, "Webhook events and payloads"); the rest is slack for what counts as a MB.
-MOST_BYTES = 26 * 1024 * 1024
-KEPT_CHARS = 32_000
-NAME_CHARS = 200
-QUIET_SECONDS = 600
 
-Outcome = WebhookDelivery.Outcome
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One genuine delivery: `name` is GitHub's id or the body's digest; no `payload` means unreadable."""
-
-    source: str
-    name: str
-    event: str
-    body: bytes
-    payload: dict[str, Any] | None
-    received_at: datetime
-
-
-class Refused(Exception):
-    """The delivery is not taken; holds the answer."""
+class _Unacceptable(Exception):
+    """The request is answered with this status and sentence, and nothing of it is kept."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.answer = _answer(status, sentence)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """A genuine delivery. `payload` None: it could not be read, and `problem` says why."""
+
+    source: str
+    id: str
+    event: str
+    body: bytes
+    payload: dict[str, Any] | None
+    problem: str = ""
 
 
 @csrf_exempt
 @require_POST
 def receive_github(request: HttpRequest) -> HttpResponse:
-    """Takes a delivery whose `X-Hub-Signature-256` fits GITHUB_WEBHOOK_SECRET.
+    """A delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with GITHUB_WEBHOOK_SECRET.
 
-    Answers 200 taken or already known, 400 unreadable, 401 forged, 413 too large, 422 the handler failed
-    (GitHub then lists it as failed and it is taken again), 503 no secret configured or no database.
+    202 kept, 200 known already, 400 genuine but unreadable, 401 forged, 411 and 413 for its length,
+    500 when a handler failed and 503 when not configured or without database: then it may be delivered again.
     """
     try:
-        secret = _configured(settings.GITHUB_WEBHOOK_SECRET, "GITHUB_WEBHOOK_SECRET")
-        body = _read(request)
-        expected = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
-        if not _same(request.headers.get("X-Hub-Signature-256", ""), expected.encode()):
-            _refuse_forged("github", "GitHub")
-        return _take(
-            Delivery(
-                "github",
-                clean(request.headers.get("X-GitHub-Delivery", ""), NAME_CHARS) or _digest(body),
-                clean(request.headers.get("X-GitHub-Event", ""), NAME_CHARS),
-                body,
-                _parse(body),
-                timezone.now(),
-            )
-        )
-    except Refused as refused:
-        return refused.answer
+        secret = _secret("GITHUB_WEBHOOK_SECRET")
+        signature = request.headers.get("X-Hub-Signature-256", "")
+        if not _SIGNATURE.fullmatch(signature):
+            return _refused(request, "github")
+        body = _body(request)
+        if not hmac.compare_digest(github_signature(secret, body), signature.lower()):
+            return _refused(request, "github")
+        guid, event = request.headers.get("X-GitHub-Delivery", ""), text(request.headers.get("X-GitHub-Event"), 100)
+        if not _GUID.fullmatch(guid) or not event:
+            raise _Unacceptable(400, "X-GitHub-Delivery or X-GitHub-Event is missing: send both.")
+        payload, problem = _read(body)
+        return _receive(_Delivery("github", guid, event, body, payload, problem), now=timezone.now())
+    except _Unacceptable as reason:
+        return _answer(reason.status, str(reason))
 
 
 @csrf_exempt
-@require_POST
-def receive_railway(request: HttpRequest, secret: str = "") -> HttpResponse:
-    """Takes a delivery that brings RAILWAY_WEBHOOK_SECRET in the header `X-Webhook-Secret`, else in its URL.
+def receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
+    """A delivery of Railway, which signs nothing: `secret` of the address must be RAILWAY_WEBHOOK_SECRET.
 
-    Railway signs nothing and names no delivery, so the body's digest tells repetitions. Answers as
-    `receive_github` does.
+    Answers as `receive_github` does. Railway gives no id, so the body's SHA-256 is taken for it.
     """
+    # Django logs the path of whatever is not answered with success.
+    request.path = request.path_info = f"/webhooks/railway/{HIDDEN}/"
+    return _receive_railway(request, secret)
+
+
+@require_POST
+def _receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
     try:
-        expected = _configured(settings.RAILWAY_WEBHOOK_SECRET, "RAILWAY_WEBHOOK_SECRET")
-        if not _same(request.headers.get("X-Webhook-Secret") or secret, expected):
-            _refuse_forged("railway", "Railway")
-        body = _read(request)
-        payload = _parse(body)
-        event = clean(_text(payload, "type"), NAME_CHARS)
-        return _take(Delivery("railway", _digest(body), event, body, payload, timezone.now()))
-    except Refused as refused:
-        return refused.answer
+        expected = _secret("RAILWAY_WEBHOOK_SECRET")
+        if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")):
+            return _refused(request, "railway")
+        body = _body(request)
+        payload, problem = _read(body)
+        event = text(payload.get("type"), 100) if payload else ""
+        digest = hashlib.sha256(body).hexdigest()
+        return _receive(_Delivery("railway", digest, event, body, payload, problem), now=timezone.now())
+    except _Unacceptable as reason:
+        return _answer(reason.status, str(reason))
 
 
-def forget(before: datetime) -> int:
-    """Removes the deliveries received before a time, and returns how many; GitHub redelivers for 3 days."""
-    return WebhookDelivery.objects.filter(received_at__lt=before).delete()[0]
+def github_signature(secret: str, body: bytes) -> str:
+    """The value of `X-Hub-Signature-256` (GitHub: Validating webhook deliveries)."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def _configured(secret: str, name: str) -> bytes:
-    if not secret.strip():
-        raise Refused(503, f"{name} is not set, so no delivery can be trusted.")
-    return secret.strip().encode()
+def secret_fault(setting: str) -> str:
+    """What is wrong with a webhook secret of the settings, in a sentence; empty when nothing is."""
+    secret = getattr(settings, setting)
+    if not secret:
+        return f"This portal takes no such webhooks yet: set {setting}."
+    if secret != secret.strip():
+        return f"{setting} begins or ends with a space or line break: set it again without that."
+    if setting == "RAILWAY_WEBHOOK_SECRET" and not _IN_AN_ADDRESS.fullmatch(secret):
+        return f"{setting} is part of an address: use only letters, digits and . _ ~ -"
+    return ""
 
 
-def _read(request: HttpRequest) -> bytes:
-    """The whole body, past Django's 2.5 MB limit for forms, but never more than `MOST_BYTES`."""
+def _secret(setting: str) -> str:
+    if fault := secret_fault(setting):
+        raise _Unacceptable(503, fault)
+    return getattr(settings, setting)
+
+
+def _body(request: HttpRequest) -> bytes:
+    """The raw body, read by ourselves: Django's own limit (2.5 MB) is below what GitHub sends."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not (length.isascii() and length.isdigit()):
+        raise _Unacceptable(411, "The length of the body is missing: send Content-Length.")
+    if len(length) > 12 or int(length) > MAX_BYTES:
+        raise _Unacceptable(413, "The body is larger than the 25 MB that GitHub sends at most.")
+    body = bytearray()
     try:
-        size = int(request.META.get("CONTENT_LENGTH") or 0)
-        if size > MOST_BYTES:
-            raise Refused(413, f"The body is larger than {MOST_BYTES} bytes.")
-        body = request.read(size) if size > 0 else b""
-    except (ValueError, UnreadablePostError) as error:
-        raise Refused(400, "The body could not be read.") from error
-    if len(body) < size:
-        raise Refused(400, "The body is shorter than its Content-Length.")
-    return body
+        while piece := request.read(64 * 1024):
+            body += piece
+    except OSError:  # the sender hung up
+        body.clear()
+    if len(body) != int(length):
+        raise _Unacceptable(400, "The body ended early: send it again.")
+    return bytes(body)
 
 
-def _same(given: str, expected: bytes) -> bool:
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected)
+def _read(body: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The JSON object in a genuine body, or None and why there is none."""
+    if len(body) > LARGE_BYTES:
+        with _reading_large:
+            return _parsed(body)
+    return _parsed(body)
 
 
-def _digest(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
-def _refuse_forged(source: str, vendor: str) -> Never:
-    """Stores nothing of it but one audit event per source, process and ten minutes."""
-    if cache.add(f"forged-webhook-{source}", True, QUIET_SECONDS):
-        sentence = f"A delivery that claims to be from {vendor} does not know the secret; it was refused."
-        try:
-            with transaction.atomic():
-                record(
-                    "webhook.refused",
-                    actor=None,
-                    outcome="refused",
-                    sentence=sentence,
-                    data={"source": source},
-                )
-        except OperationalError:
-            log.exception("A forged delivery could not be recorded.")
-    raise Refused(401, "The signature or secret does not fit.")
-
-
-def _parse(body: bytes) -> dict[str, Any] | None:
-    """The JSON object, with what PostgreSQL cannot store replaced; None for anything else."""
+def _parsed(body: bytes) -> tuple[dict[str, Any] | None, str]:
     try:
-        payload = json.loads(body.decode(), parse_constant=_no_constant)
-        if not isinstance(payload, dict):
-            return None
-        # Only an escape can bring in a NUL or a lone surrogate; as they are, neither is JSON.
-        return _storable(payload) if b"\\u" in body else payload
-    except (ValueError, RecursionError):
-        return None
+        payload = json.loads(body)
+    except RecursionError:
+        return None, "The body is nested too deeply."
+    except ValueError:
+        return None, "The body is not JSON: set the webhook's content type to application/json."
+    if not isinstance(payload, dict):
+        return None, "The body is JSON, but no object."
+    return payload, ""
 
 
-def _no_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode(errors="replace").decode()
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    return value
-
-
-def _take(delivery: Delivery) -> HttpResponse:
-    """Stores the delivery and calls its handler, together or not at all; a known one is only counted."""
-    if delivery.payload is None:
-        _store(delivery, Outcome.UNREADABLE)
-        return _answer(400, "The body is not a JSON object; choose the content type application/json.")
-    handler = _handler(delivery.source)
+def _receive(delivery: _Delivery, *, now: datetime) -> HttpResponse:
     try:
         with transaction.atomic():
-            if not _store(delivery, Outcome.HANDLED if handler else Outcome.IGNORED):
-                return _answer(200, "This delivery is already known.")
-            if handler:
-                handler(delivery.event, delivery.payload)
-    except (OperationalError, InterfaceError):
-        log.exception("A delivery could not be stored.")
-        return _answer(503, "The portal's database does not answer; deliver again later.")
+            pk, times, outcome = _keep(delivery, now)
+            again = times > 1
+            if again and outcome in (_Outcome.HANDLED, _Outcome.IGNORED):
+                return _answer(200, "Known already.")
+            if delivery.payload is not None:
+                found = _Outcome.HANDLED if _handle(delivery) else _Outcome.IGNORED
+                if found != outcome:
+                    WebhookDelivery.objects.filter(pk=pk).update(outcome=found, error="")
+    except DatabaseError:
+        log.exception("A webhook of %s could not be kept.", delivery.source)
+        return _answer(503, "The portal cannot keep this delivery now: deliver it again later.")
     except Exception as error:
-        log.exception("The handler of a delivery failed.")
-        _store(delivery, Outcome.FAILED, error=clean(f"{type(error).__name__}: {error}", 1000))
-        return _answer(422, "The delivery is kept, but its handler failed; deliver it again.")
-    return _answer(200, "Taken.")
+        log.exception("The handler of %s failed.", delivery.source)
+        _keep_failure(delivery, f"{type(error).__name__}: {error}", now)
+        return _answer(500, "The portal could not use this delivery: its log says why; then deliver it again.")
+    if not again and pk % 100 == 0:
+        forget_old(now=now)
+    return _answer(400, delivery.problem) if delivery.payload is None else _answer(202, "Thank you.")
 
 
-def _handler(source: str) -> Callable[[str, dict[str, Any]], None] | None:
-    path = getattr(settings, "WEBHOOK_HANDLERS", {}).get(source)
-    return import_string(path) if path else None
-
-
-_STORE = """
-INSERT INTO portal_webhookdelivery AS delivery
+_KEEP = """
+INSERT INTO portal_webhookdelivery AS known
     (source, delivery, event, action, received_at, size, body, outcome, error, times)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1)
-ON CONFLICT (source, delivery) DO UPDATE
-    SET times = delivery.times + 1, outcome = excluded.outcome, error = excluded.error
-    WHERE delivery.outcome = 'failed'
-RETURNING id
+ON CONFLICT (source, delivery) DO UPDATE SET times = known.times + 1
+RETURNING id, times, outcome
 """
 
 
-def _store(delivery: Delivery, outcome: str, error: str = "") -> bool:
-    """Whether it is new, or failed the last time. Waits while another request stores the same one."""
-    values: list[str | int | datetime] = [
-        delivery.source,
-        delivery.name,
-        delivery.event,
-        clean(_text(delivery.payload, "action"), NAME_CHARS),
-        delivery.received_at,
-        len(delivery.body),
-        delivery.body[:KEPT_CHARS].decode(errors="replace").replace("\0", "\ufffd"),
-        outcome,
-        error,
-    ]
+def _keep(delivery: _Delivery, now: datetime) -> tuple[int, int, str]:
+    """Keeps a delivery, or counts it once more: its key, how often it came, and what had become of it.
+
+    One statement, so that of two equal ones at the same time the second waits for the first's outcome.
+    """
+    action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
+    kept = _UNPRINTABLE.sub(" ", delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])
+    outcome = _Outcome.HANDLED if delivery.payload is not None else _Outcome.UNREADABLE
+    values: list[Any] = [delivery.source, delivery.id, delivery.event, action, now, len(delivery.body), kept]
     with connection.cursor() as cursor:
-        cursor.execute(_STORE, values)
-        return cursor.fetchone() is not None
+        cursor.execute(_KEEP, [*values, outcome.value, delivery.problem])
+        return cursor.fetchone()
 
 
-def _text(payload: dict[str, Any] | None, key: str) -> str:
-    value = payload.get(key) if payload else ""
-    return value if isinstance(value, str) else ""
+def _handle(delivery: _Delivery) -> bool:
+    """Whether the handler had a use for it."""
+    path = settings.WEBHOOK_HANDLERS.get(delivery.source)
+    handler: Callable[[str, dict[str, Any]], bool] | None = import_string(path) if path else None
+    return bool(handler and handler(delivery.event, delivery.payload or {}))
+
+
+def _keep_failure(delivery: _Delivery, error: str, now: datetime) -> None:
+    """The handler's transaction is undone; that it failed is not."""
+    try:
+        with transaction.atomic():
+            pk, _, _ = _keep(delivery, now)
+            WebhookDelivery.objects.filter(pk=pk).update(outcome=_Outcome.FAILED, error=text(error, 500))
+    except DatabaseError:
+        log.exception("That the handler of %s failed could not be kept.", delivery.source)
+
+
+def forget_old(*, now: datetime, at_most: int = 1000) -> int:
+    """Deletes deliveries received more than 30 days ago, the oldest first, and returns how many."""
+    before = now - timedelta(days=KEPT_DAYS)
+    with transaction.atomic():
+        oldest = WebhookDelivery.objects.order_by("pk").select_for_update(skip_locked=True)[:at_most]
+        old = [row.pk for row in oldest.only("pk", "received_at") if row.received_at < before]
+        return WebhookDelivery.objects.filter(pk__in=old).delete()[0]
+
+
+_noting = threading.Lock()
+_noted: dict[str, tuple[float, int]] = {}  # source: when a forgery was last noted, and how many came since
+
+
+def _refused(request: HttpRequest, source: str) -> HttpResponse:
+    try:
+        note_forgery(source, text(request.META.get("REMOTE_ADDR"), 60), clock=time.monotonic())
+    except DatabaseError:
+        log.exception("A forged webhook of %s could not be noted.", source)
+    return _answer(401, "This delivery is not genuine: the secrets of sender and portal differ.")
+
+
+def note_forgery(source: str, address: str, *, clock: float) -> None:
+    """One audit event for the first forged delivery in ten minutes (`clock`, in seconds); the others are counted.
+
+    A flood therefore costs no database. Each process counts for itself.
+    """
+    with _noting:
+        last, since = _noted.get(source, (float("-inf"), 0))
+        if clock - last < NOTED_SECONDS:
+            _noted[source] = (last, since + 1)
+            return
+        _noted[source] = (clock, 0)
+    name = WebhookDelivery.Source(source).label
+    more = f", and {since} more since the last such event" if since else ""
+    sentence = f"A webhook from {address or 'somewhere'} in the name of {name} was refused as forged{more}."
+    data = {"source": source, "address": address, "since": since}
+    with transaction.atomic():
+        audit.record("webhook.refused", actor=None, outcome="refused", sentence=sentence, data=data)
 
 
 def _answer(status: int, sentence: str) -> HttpResponse:
-    return HttpResponse(sentence + "\n", status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")

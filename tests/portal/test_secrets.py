@@ -3,193 +3,235 @@ import json
 import pickle
 
 import pytest
-from django import forms
-from django.core.exceptions import FieldError
-from django.db import connection, models
+from django.contrib import admin
+from django.core import serializers
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.forms import modelform_factory
+from django.template import Context, Template
 from hypothesis import given
 from hypothesis import strategies as st
 
+from environments.models import Environment, Project
 from portal import secrets
-from portal.secrets import HIDDEN, EncryptedTextField, Secret, Undecryptable, describe_token, redact
+from portal.secrets import HIDDEN, HiddenText, Unreadable, describe_token, redact
 
-TOKEN = "ghp_0123456789abcdefXYZ"
-
-
-class Safe(models.Model):
-    """A table for these tests only."""
-
-    name = models.TextField(blank=True)
-    token = EncryptedTextField()
-    note = EncryptedTextField(blank=True, default="")
-
-    class Meta:
-        app_label = "portal"
-        managed = False
-
-    def __str__(self):
-        return self.name
-
-
-class SafeForm(forms.ModelForm):
-    class Meta:
-        model = Safe
-        fields = ["name", "token", "note"]
+URL = "postgresql://app:p%40ss-word@db.internal/app"
 
 
 @pytest.fixture
-def table(db):
-    with connection.schema_editor() as editor:
-        editor.create_model(Safe)
+def environment(db):
+    project = Project.objects.create(name="inspector", slug="inspector", repository="acme/inspector")
+    made = Environment.objects.create(project=project, name="staging", railway_id="e1", database_url=URL)
+    return Environment.objects.get(pk=made.pk)
 
 
-@pytest.fixture
-def stored(table):
-    return Safe.objects.create(name="GitHub", token=TOKEN)
-
-
-def raw_token():
+def stored() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT token FROM portal_safe")
+        cursor.execute("SELECT database_url FROM environments_environment")
         return cursor.fetchone()[0]
 
 
-def test_what_lies_in_the_database_does_not_tell_the_secret(stored):
-    assert TOKEN not in raw_token()
-    assert Safe.objects.get().token.reveal() == TOKEN
+# At rest
 
 
-@pytest.mark.parametrize("show", [str, repr, "{}".format, "{!r:>5}".format, lambda secret: f"{[secret]}"])
-def test_a_secret_shows_dots(show):
-    shown = show(Secret(TOKEN))
-
-    assert HIDDEN in shown
-    assert TOKEN not in shown
+def test_a_secret_is_encrypted_in_the_database_and_usable_in_python(environment):
+    assert environment.database_url == URL
+    assert "app" not in stored() and stored().startswith("gAAAA")
 
 
-@pytest.mark.parametrize("leak", [json.dumps, pickle.dumps, "".join, lambda secret: "x" + secret])
-def test_a_secret_cannot_slip_into_a_queue_or_a_text(leak):
-    with pytest.raises(TypeError):
-        leak(Secret(TOKEN))
+def test_the_same_secret_is_stored_differently_each_time(environment):
+    before = stored()
+
+    environment.save()
+
+    assert stored() != before
 
 
-def test_a_copy_of_a_row_hides_its_secret_too(stored):
-    assert copy.deepcopy(stored).token == Secret(TOKEN)
+def test_an_empty_secret_stays_empty(environment):
+    environment.database_url = ""
+    environment.save()
+
+    assert stored() == ""
+    assert Environment.objects.get().database_url == ""
 
 
-def test_a_row_that_was_just_made_hides_its_secret_too(stored):
-    assert TOKEN not in repr(vars(stored))
+def test_an_older_key_is_still_read_and_rotation_makes_it_dispensable(environment, settings):
+    old = settings.FIELD_ENCRYPTION_KEYS
+    settings.FIELD_ENCRYPTION_KEYS = ["a new key", *old]
+    assert Environment.objects.get().database_url == URL
+
+    assert secrets.rotate() == 1
+
+    settings.FIELD_ENCRYPTION_KEYS = ["a new key"]
+    assert Environment.objects.get().database_url == URL
+    settings.FIELD_ENCRYPTION_KEYS = old
+    with pytest.raises(Unreadable):
+        Environment.objects.get()
 
 
-def test_an_encrypted_field_cannot_be_searched_by_content(table):
-    with pytest.raises(FieldError):
-        Safe.objects.filter(token__contains="ghp").exists()
+def test_a_lost_key_is_named_and_never_an_empty_secret(environment, settings):
+    settings.FIELD_ENCRYPTION_KEYS = ["another key"]
+
+    with pytest.raises(Unreadable, match="database_url was encrypted with another key"):
+        Environment.objects.get()
+    with pytest.raises(CommandError, match="FIELD_ENCRYPTION_KEYS"):
+        call_command("rotate_encryption_keys")
 
 
-def test_a_newer_key_reads_what_an_older_one_wrote(stored, settings):
-    settings.FIELD_ENCRYPTION_KEYS = ["newer", *settings.FIELD_ENCRYPTION_KEYS]
+def test_the_command_says_how_many_secrets_it_encrypted(environment, capsys):
+    call_command("rotate_encryption_keys")
 
-    assert Safe.objects.get().token.reveal() == TOKEN
-
-
-def test_after_rotation_the_newest_key_is_enough(stored, settings):
-    settings.FIELD_ENCRYPTION_KEYS = ["newer", *settings.FIELD_ENCRYPTION_KEYS]
-
-    rotated = secrets.rotate()
-
-    settings.FIELD_ENCRYPTION_KEYS = ["newer"]
-    assert rotated >= 1
-    assert Safe.objects.get().token.reveal() == TOKEN
+    assert capsys.readouterr().out == "1 secret encrypted with the newest key.\n"
 
 
-def test_without_its_key_a_secret_is_refused_in_a_sentence_and_the_row_still_loads(stored, settings):
-    settings.FIELD_ENCRYPTION_KEYS = ["another"]
-    safe = Safe.objects.get()
-
-    with pytest.raises(Undecryptable, match="FIELD_ENCRYPTION_KEYS"):
-        safe.token.reveal()
+# Shown nowhere
 
 
-def test_a_form_never_holds_the_stored_secret(stored):
-    page = str(SafeForm(instance=Safe.objects.get()))
+def test_a_hidden_text_shows_in_no_way_of_printing_it():
+    hidden = HiddenText(URL)
 
-    assert TOKEN not in page
-    assert raw_token() not in page
-    assert 'name="token-clear"' in page
+    shown = [repr(hidden), str(hidden), f"{hidden}", f"{hidden!r}", f"{hidden:>5}", f"{[hidden]}"]
+    shown.append(Template("{{ secret }}{{ secret|default:'x' }}").render(Context({"secret": hidden})))
 
-
-def test_an_empty_input_leaves_the_secret_as_it_is(stored):
-    SafeForm({"name": "Renamed", "token": "", "note": ""}, instance=Safe.objects.get()).save()
-
-    assert (Safe.objects.get().name, Safe.objects.get().token.reveal()) == ("Renamed", TOKEN)
+    assert not any("ss-word" in one for one in shown)
+    assert set(shown[:3]) == {HIDDEN}
 
 
-def test_a_typed_secret_replaces_the_stored_one_with_its_spaces(stored):
-    SafeForm({"name": "", "token": " new ", "note": ""}, instance=Safe.objects.get()).save()
+def test_a_hidden_text_is_used_like_the_text_it_is():
+    hidden = HiddenText(URL)
 
-    assert Safe.objects.get().token.reveal() == " new "
-
-
-def test_the_ticked_box_clears_the_secret(table):
-    Safe.objects.create(token=TOKEN, note="private")
-
-    SafeForm({"token": "", "note": "", "note-clear": "on"}, instance=Safe.objects.get()).save()
-
-    assert not Safe.objects.get().note
+    assert hidden == URL and hidden.startswith("postgresql://") and hidden.encode() == URL.encode()
+    assert json.loads(json.dumps(hidden)) == URL
+    assert type(hidden.reveal()) is str and repr(hidden.reveal()) == repr(URL)
+    assert repr(pickle.loads(pickle.dumps(hidden))) == repr(copy.deepcopy(hidden)) == HIDDEN  # noqa: S301
 
 
-def test_a_required_secret_must_be_typed_where_none_is_stored(table):
-    form = SafeForm({"name": "x", "token": ""})
-
-    assert "token" in form.errors
+def test_a_secret_is_not_exported(environment):
+    assert "ss-word" not in serializers.serialize("json", [environment])
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"Authorization: Bearer {TOKEN}",
-        json.dumps({"token": TOKEN}),
-        f"{TOKEN}{TOKEN}",
-    ],
-)
-def test_it_removes_a_secret_wherever_it_stands(text):
-    assert TOKEN not in redact(text, [TOKEN])
+# Forms
 
 
-@given(st.text(min_size=4).filter(lambda text: len(text.strip()) >= 4), st.text(), st.text())
-def test_no_spelling_of_a_secret_survives(secret, before, after):
-    text = before + json.dumps(secret) + secret + after
-
-    shown = redact(text, [secret])
-
-    assert secret not in shown or secret in HIDDEN * 3
-    assert redact("nothing secret", []) == "nothing secret"
+def form(environment, **data):
+    made = modelform_factory(Environment, fields=["name", "database_url"])
+    return made({"name": "staging"} | data, instance=environment)
 
 
-def test_a_password_is_found_in_its_url_form():
-    assert "p%40ss" not in redact("postgresql://app:p%40ss%2Fword@db/app", ["p@ss/word"])
+def test_a_form_never_shows_the_stored_secret(environment):
+    page = str(modelform_factory(Environment, fields=["database_url"])(instance=environment))
+
+    assert "ss-word" not in page and HIDDEN not in page
+    assert 'type="password"' in page and "set; leave empty to keep it" in page
+
+
+def test_the_admin_never_shows_the_stored_secret(environment, rf, admin_user):
+    request = rf.get("/")
+    request.user = admin_user
+    found = admin.ModelAdmin(Environment, admin.site).get_form(request, environment, fields=["database_url"])
+
+    page = str(found(instance=environment))
+
+    assert "ss-word" not in page and 'type="password"' in page
 
 
 @pytest.mark.parametrize(
-    ("raw", "named"),
+    ("data", "expected"),
     [
-        ("", "empty"),
-        ("  \n", "nothing but 3"),
-        (f" {TOKEN}", "begins with whitespace (1 of its 24"),
-        (f"{TOKEN}\n", "ends with a newline"),
-        (f"{TOKEN}\r\n", "carriage return"),
-        (f'"{TOKEN}"', "quotes"),
-        (f"Bearer {TOKEN}", "Bearer"),
-        (f"{TOKEN}é", "outside ASCII (1)"),
-        (f"{TOKEN}\0", "control characters (1)"),
-        (f"{TOKEN} {TOKEN}", "middle"),
+        ({}, URL),
+        ({"database_url": ""}, URL),
+        ({"database_url": "postgresql://new"}, "postgresql://new"),
+        ({"database_url-clear": "on"}, ""),
+        ({"database_url": "postgresql://new", "database_url-clear": "on"}, "postgresql://new"),
+    ],
+    ids=["left out", "left empty", "given", "cleared", "given and cleared"],
+)
+def test_an_empty_field_keeps_the_secret_and_only_the_box_removes_it(environment, data, expected):
+    filled = form(environment, **data)
+
+    assert filled.is_valid(), filled.errors
+    filled.save()
+
+    assert Environment.objects.get().database_url == expected
+    assert ("database_url" in filled.changed_data) == (expected != URL)
+
+
+def test_a_secret_just_entered_is_hidden_too(environment):
+    filled = form(environment, database_url="postgresql://new")
+    filled.is_valid()
+
+    assert repr(filled.instance.database_url) == HIDDEN
+
+
+def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environment):
+    page = str(form(environment, name="", database_url="postgresql://new-secret"))
+
+    assert "new-secret" not in page
+
+
+# Redacting
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"cannot connect to {URL}",
+        "password p@ss-word is wrong",
+        "password p%40ss-word is wrong",
+        json.dumps({"url": URL}),
+        f"?u={secrets.quote(URL, safe='')}",
     ],
 )
-def test_it_names_what_is_wrong_with_a_token_and_never_the_token(raw, named):
-    sentences = " ".join(describe_token(raw))
+def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(said):
+    clean = redact(said, [URL])
 
-    assert named in sentences
-    assert TOKEN not in sentences
+    assert "ss-word" not in clean and HIDDEN in clean
 
 
-def test_a_clean_token_has_no_faults():
-    assert describe_token(TOKEN) == []
+@given(secret=st.text(min_size=1).filter(str.strip), before=st.text(max_size=5), after=st.text(max_size=5))
+def test_no_secret_survives_redaction(secret, before, after):
+    clean = redact(before + secret + after, [secret])
+
+    assert secret not in clean.replace(HIDDEN, "") or secret in HIDDEN
+
+
+def test_redacting_by_nothing_changes_nothing():
+    assert redact("as it is", ["", "  "]) == "as it is"
+    assert redact("as it is", []) == "as it is"
+
+
+def test_of_two_secrets_the_longer_goes_first():
+    assert redact("abcdef", ["abc", "abcdef"]) == HIDDEN
+
+
+# Describing
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        ("ghp_abc\n", "ends with a line break"),
+        ("ghp_abc\r\n", "ends with a carriage return"),
+        ("ghp_abc ", "ends with a space"),
+        (" ghp_abc", "begins with a space or line break"),
+        ("Bearer ghp_abc", "begins with the name of a header"),
+        ("ghp abc", "has a space or line break inside"),
+        ('"ghp_abc"', "is wrapped in quotation marks"),
+        ("“ghp_abc”", "is wrapped in quotation marks"),
+        ("ghp_аbc", "has a letter that no token has"),
+        ("ghp_a\x00bc", "has a control character inside"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_named_without_the_token(raw, fault):
+    said = describe_token(raw)
+
+    assert fault in said
+    assert said[0] == f"{len(raw)} characters"
+    assert not any("ghp" in one or "abc" in one for one in said)
+
+
+def test_a_sound_token_has_only_a_length():
+    assert describe_token("ghp_" + "a" * 36) == ["40 characters"]
