@@ -16,7 +16,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.scene import Workers, fresh_database, prepare, world_of_its_own
+from tests.faults.scene import Workers, world_of_its_own
+from tests.scratch import scratch_database
 
 WORKERS = 2
 LIFE_SECONDS = (0.01, 1.5)
@@ -198,15 +199,16 @@ def _applied(world: Any):
 def _gaps():
     from django.db.models import Count
 
-    from portal import audit
+    from portal.audit_proof import verify
     from portal.models import AuditEvent
     from releases.models import PromotionStep
 
     positions = list(AuditEvent.objects.order_by("position").values_list("position", flat=True))
     if positions != list(range(1, len(positions) + 1)):
         yield "positions are not contiguous"
-    if hasattr(audit, "verify") and not audit.verify().ok:
-        yield f"the chain does not verify: {audit.verify()}"
+    verdict = verify(anchors=[])
+    if not verdict.ok:
+        yield f"the chain does not verify: {verdict.sentence}"
     events = AuditEvent.objects.filter(action="step.done").values("subject_id", "sentence").annotate(n=Count("pk"))
     yield from (f"{one['sentence']} of {one['subject_id']} is told {one['n']} times" for one in events if one["n"] > 1)
     told = Counter(re.sub(":.*", "", one.sentence) for one in AuditEvent.objects.filter(action="step.done"))
@@ -216,9 +218,8 @@ def _gaps():
 
 def main(kills: int = 200, seed: int = 20260) -> int:
     """Prints where the kills hit and what they broke; 0 when every promise was kept."""
-    prepare()
     started = time.monotonic()
-    with fresh_database(), world_of_its_own() as world:
+    with scratch_database(), world_of_its_own() as world:
         killer, people = shipped(world, kills, seed)
         found = findings(world, people)
     seconds = time.monotonic() - started

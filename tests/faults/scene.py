@@ -1,4 +1,4 @@
-"""Where the fault scripts take place: a fresh database, the stand-ins in this process, workers that can be killed."""
+"""Where the fault scripts take place: the stand-ins in this process, and workers that can be killed."""
 
 import os
 import shutil
@@ -10,47 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def prepare() -> None:
-    """For a script: PostgreSQL (by importing `tests.postgres`) and Django, before any model is imported."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    os.environ.setdefault("PORTAL_ENV_FILE", os.devnull)
-    import django
-
-    import tests.postgres  # noqa: F401 - importing it starts PostgreSQL
-
-    django.setup()
-
-
-@contextmanager
-def fresh_database() -> Iterator[None]:
-    """A migrated portal database of its own, for a script; tests have theirs from pytest-django."""
-    from django.core.management import call_command
-    from django.db import connection, connections
-
-    name, old = f"faults_{uuid4().hex[:8]}", connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute(f"create database {name}")
-    try:
-        _use(name)
-        call_command("migrate", verbosity=0)
-        yield
-    finally:
-        connections.close_all()
-        _use(old)
-        with connection.cursor() as cursor:
-            cursor.execute(f"drop database {name} with (force)")
-
-
-def _use(name: str) -> None:
-    from django.db import connection
-
-    connection.close()
-    connection.settings_dict["NAME"] = name
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.scene import fresh_database, prepare
+from tests.scratch import scratch_database
 
 
 @dataclass
@@ -102,11 +102,10 @@ def problems(release: Any, seen: Seen, wanted: int) -> list[str]:
 
 def main(people: int = 50, each: int = 10) -> int:
     """Prints what came of both rounds, each on a database of its own; 0 when nothing was lost."""
-    prepare()
     broken = 0
     print(f"{people} people tick {each} items at once")
     for same in (False, True):
-        with fresh_database():
+        with scratch_database():
             release, users = a_release(people, each)
             started = time.monotonic()
             seen = tick_at_once(release, users, each, same=same)

@@ -10,7 +10,7 @@ import sys
 import time
 
 
-def main() -> None:
+def serve() -> None:
     import django
 
     django.setup()
@@ -54,4 +54,4 @@ def _work() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve()
