@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg
@@ -29,6 +30,7 @@ CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 START_SECONDS = 60.0
 MAX_LOG_BYTES = 10_000_000
+LOG_MARK = "-- start --"
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -171,8 +173,7 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
         f"--pwfile={password}",
     ]
     command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
-    _rotate(directory / "log")
-    with (directory / "log").open("ab") as log:
+    with _open_log(directory) as log:
         process = spawn(command, output=log, pass_fds=[lock], setup=become, cwd=directory)
         if process.wait():
             raise StartError(f"The database could not be created: {_last_words(directory)}")
@@ -181,14 +182,13 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
 
 def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> Server:
     """A server that answers; another port is tried when somebody took ours in between."""
-    _rotate(directory / "log")
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
         port = str(urlsplit(url).port)
         command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
         for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
-        with (directory / "log").open("ab") as log:
+        with _open_log(directory) as log:
             process = spawn(
                 command, output=log, pass_fds=[lock], death_signal=signal.SIGINT, setup=become, cwd=directory
             )
@@ -201,6 +201,8 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
             stop_group(process.pid, patience=5, politely=signal.SIGINT)
             process.wait()
             raise
+        if "could not bind" not in _log_of_this_start(directory):
+            break
     raise StartError(f"PostgreSQL did not start: {_last_words(directory)}")
 
 
@@ -288,13 +290,25 @@ def _write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _rotate(log: Path) -> None:
+def _open_log(directory: Path) -> IO[bytes]:
+    """The log, begun anew when it has grown large, with a mark where this start begins."""
+    log = directory / "log"
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-        log.replace(log.with_name("log.1"))
+        log.replace(directory / "log.1")
+    file = log.open("ab", buffering=0)
+    file.write(LOG_MARK.encode() + b"\n")
+    return file
 
 
 def _last_words(directory: Path) -> str:
-    """The last fatal line of the log, or its last line, and where to read the rest."""
-    lines = [line for line in (directory / "log").read_text(errors="replace").splitlines() if line.strip()] or [""]
-    fatal = [line for line in lines[-20:] if "FATAL" in line or "error" in line]
-    return f"{(fatal or lines)[-1].strip()} (see {directory / 'log'})"
+    """What the log says of this start's failure, and where to read the rest."""
+    text = (directory / "log").read_text(errors="replace")
+    lines = [line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()] or [
+        "no word in the log"
+    ]
+    telling = [line for line in lines if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))]
+    return f"{(telling or lines)[0]} (see {directory / 'log'})"
+
+
+def _log_of_this_start(directory: Path) -> str:
+    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -1,30 +1,59 @@
-"""Who may do what: four roles, as data."""
+"""Who may do what: four roles, as data. Administrators come on top of it: they may configure, not decide."""
 
 from django.contrib.auth.models import Group, Permission
 
+_SEE = (
+    "environments.view_project",
+    "environments.view_environment",
+    "environments.view_finding",
+    "environments.view_migrationrun",
+    "releases.view_release",
+    "releases.view_promotion",
+    "releases.view_pullrequest",
+    "portal.view_auditevent",
+)
+
+# Role: permissions by name. One whose model does not exist yet is left out until it does.
 ROLES: dict[str, tuple[str, ...]] = {
     "Release managers": (
+        *_SEE,
         "releases.cut_release",
         "releases.tick_checklistitem",
         "releases.promote_release",
         "releases.abandon_release",
         "releases.repair_release",
+        "releases.freeze_project",
         "environments.migrate_environment",
         "environments.repair_environment",
+        "environments.manage_preview",
         "environments.resolve_finding",
-        "portal.view_auditevent",
     ),
-    "Approvers": ("releases.approve_release", "releases.tick_checklistitem", "portal.view_auditevent"),
-    "Auditors": ("portal.view_auditevent", "portal.view_webhookdelivery", "releases.view_release"),
-    "Administrators": (),
+    "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem"),
+    "Auditors": (*_SEE, "portal.view_webhookdelivery"),
+    "Administrators": (
+        *_SEE,
+        "environments.add_project",
+        "environments.change_project",
+        "environments.change_environment",
+        "environments.add_smoketest",
+        "environments.change_smoketest",
+        "environments.delete_smoketest",
+        "releases.add_checklisttemplate",
+        "releases.change_checklisttemplate",
+        "releases.delete_checklisttemplate",
+        "auth.add_user",
+        "auth.change_user",
+        "auth.view_user",
+        "auth.view_group",
+        "portal.view_webhookdelivery",
+    ),
 }
 
 
 def ensure() -> None:
-    """Makes the groups and gives them exactly these permissions, as far as they exist."""
+    """Makes the groups and gives them exactly these permissions, as far as they exist. Idempotent."""
     known = {
-        f"{one.content_type.app_label}.{one.codename}": one
-        for one in Permission.objects.select_related("content_type")
+        f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.select_related("content_type")
     }
     for name, codes in ROLES.items():
         group, _ = Group.objects.get_or_create(name=name)

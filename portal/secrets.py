@@ -1,24 +1,187 @@
-"""Values that are encrypted at rest."""
+"""Secrets: encrypted at rest, shown nowhere, written through forms and never read from them."""
 
 import base64
-from hashlib import sha256
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django import forms
+from django.apps import apps
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+HIDDEN = "•••"
 
 
-def _cipher() -> MultiFernet:
-    keys = [base64.urlsafe_b64encode(sha256(key.encode()).digest()) for key in settings.FIELD_ENCRYPTION_KEYS]
-    return MultiFernet([Fernet(key) for key in keys])
+class Unreadable(Exception):
+    """A stored secret was encrypted with a key that is not configured (any more)."""
+
+
+class HiddenText(str):
+    """A secret that is used like any text, but is `•••` in `repr`, `str`, f-strings and templates."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
+    def reveal(self) -> str:
+        """The secret itself, as a plain text."""
+        return super().__str__()
+
+
+@lru_cache(maxsize=4)
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    """Encrypts with the first key, reads with any. HKDF (RFC 5869) makes a key of any text."""
+
+    def derived(key: str) -> bytes:
+        return HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields").derive(key.encode())
+
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(derived(key))) for key in keys])
+
+
+def cipher() -> MultiFernet:
+    """The cipher of settings.FIELD_ENCRYPTION_KEYS, newest first."""
+    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
 class EncryptedTextField(models.TextField):
-    """Text that the database holds only encrypted."""
+    """Text that the database holds only encrypted and forms only take in. It cannot be searched for."""
 
     def get_prep_value(self, value: Any) -> Any:
-        return _cipher().encrypt(value.encode()).decode() if value else value
+        return cipher().encrypt(value.encode()).decode() if value else value
 
     def from_db_value(self, value: Any, *args: Any) -> Any:
-        return _cipher().decrypt(value.encode()).decode() if value else value
+        """Raises `Unreadable`: an empty text instead would pass for a secret that was never set."""
+        if not value:
+            return value
+        try:
+            return HiddenText(cipher().decrypt(value.encode()).decode())
+        except InvalidToken:
+            said = f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add it to"
+            raise Unreadable(f"{said} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return ""  # secrets are not exported
+
+    def formfield(self, **kwargs: Any) -> Any:
+        # Before `kwargs`: the admin proposes its own widget, which would show the value.
+        return super().formfield(**(kwargs | {"form_class": SecretField, "widget": SecretInput, "max_length": None}))
+
+    def save_form_data(self, instance: models.Model, data: str | None) -> None:
+        if data is not None:
+            super().save_form_data(instance, HiddenText(data))
+
+
+class SecretInput(forms.Widget):
+    """A field that starts empty, beside it a box that removes what is stored."""
+
+    def get_context(self, name: str, value: object, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+    def render(self, name: str, value: object, attrs: Any = None, renderer: Any = None) -> SafeString:
+        place = "set; leave empty to keep it" if value else "not set"
+        field = '<input type="password" name="{}" id="{}" placeholder="{}" autocomplete="new-password">'
+        box = ' <label><input type="checkbox" name="{}-clear"> remove it</label>' if value else ""
+        given = (attrs or {}).get("id", f"id_{name}")
+        return format_html(field + box, name, given, place, *([name] if value else []))
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str | None:
+        """None: leave it as it is. Empty: remove it."""
+        return data.get(name) or ("" if data.get(f"{name}-clear") else None)
+
+    def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
+        return name not in data and f"{name}-clear" not in data
+
+    def id_for_label(self, id_: str) -> str:
+        return id_
+
+
+class SecretField(forms.CharField):
+    """Takes a new secret; cleans to None when the stored one stays and to "" when it goes."""
+
+    def to_python(self, value: str | None) -> str | None:
+        return None if value is None else super().to_python(value)
+
+    def validate(self, value: str | None) -> None:
+        if value is not None:
+            super().validate(value)
+
+    def has_changed(self, initial: object, data: str | None) -> bool:
+        return data is not None
+
+
+@transaction.atomic
+def rotate() -> int:
+    """Encrypts every stored secret anew with the newest key; returns how many. Raises `Unreadable`."""
+    count = 0
+    for model in apps.get_models():
+        names = [field.attname for field in model._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+        rows = model._base_manager.select_for_update(of=("self",)).order_by("pk") if names else []
+        for row in rows:
+            kept = {name: getattr(row, name) for name in names if getattr(row, name)}
+            if kept:
+                model._base_manager.filter(pk=row.pk).update(**kept)
+                count += len(kept)
+    return count
+
+
+def redact(said: str, secrets: Iterable[str]) -> str:
+    """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
+
+    Of a secret that is an address with a password, that password is hidden too.
+    """
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    if not spellings:
+        return said
+    longest_first = sorted(spellings, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, said)
+
+
+def _spellings(secret: str) -> set[str]:
+    plain = secret.reveal() if isinstance(secret, HiddenText) else secret
+    try:
+        password = urlsplit(plain).password or "" if "://" in plain else ""
+    except ValueError:
+        password = ""
+    found = set()
+    for one in {plain, plain.strip(), password, unquote(password)} - {""}:
+        found |= {one, quote(one, safe=""), quote_plus(one), json.dumps(one)[1:-1], repr(one)[1:-1]}
+    return {one for one in found if one.strip()}
+
+
+def describe_token(raw: str) -> list[str]:
+    """What a pasted token looks like and what is wrong with it: its length and faults, never a letter of it."""
+    said = [f"{len(raw)} characters"]
+    inner = raw.strip()
+    if raw.endswith(("\n", "\r")):
+        said.append("ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break")
+    elif raw != raw.rstrip():
+        said.append("ends with a space")
+    if raw != raw.lstrip():
+        said.append("begins with a space or line break")
+    if inner.lower().startswith(("bearer ", "token ")):
+        said.append("begins with the name of a header")
+        inner = inner.split(" ", 1)[1]
+    if any(letter.isspace() for letter in inner):
+        said.append("has a space or line break inside")
+    if inner[:1] in set("\"'`“”‘’") or inner[-1:] in set("\"'`“”‘’"):
+        said.append("is wrapped in quotation marks")
+    if not inner.isascii():
+        said.append("has a letter that no token has")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in inner.replace("\r", "").replace("\n", "")):
+        said.append("has a control character inside")
+    return said if inner else [*said[:1], "is empty"]

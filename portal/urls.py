@@ -5,10 +5,14 @@ from django.urls import include, path
 
 from portal import views
 
+from portal import webhooks
+
 urlpatterns = [
     path("", include("releases.urls")),
     path("", include("environments.urls")),
     path("audit/", views.audit_page, name="audit"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("webhooks/github/", webhooks.receive_github),
+    path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
 ]

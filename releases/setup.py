@@ -1,15 +1,23 @@
 """Setting a project up from what its stand-ins, or a person, say about it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings as configured
 from django.db import transaction
 
+from environments.github import GitHub
 from environments.models import DatabaseSync, Project, RailwaySync, SmokeTest
-from portal import audit
+from environments.railway import Railway
+from environments.webhooks import EVENTS as RAILWAY_EVENTS
+from portal import audit, webhooks
+from portal.http import ApiError, is_loopback
 from releases import checklist
 from releases.models import GitHubSync
+from releases.webhooks import EVENTS as GITHUB_EVENTS
 
 
 @transaction.atomic
@@ -49,3 +57,80 @@ def slug_of(name: str) -> str:
     from django.utils.text import slugify
 
     return slugify(name)[:50] or "project"
+
+
+@dataclass(frozen=True)
+class Connected:
+    """How the webhooks of one service stand: `changed` now, and whether they will come (`ok`)."""
+
+    service: str
+    ok: bool
+    sentence: str
+    changed: bool = False
+
+
+def connect_webhooks(
+    project: Project, *, actor: Any = None, renew: bool = False, now: datetime | None = None
+) -> list[Connected]:
+    """Has GitHub and Railway tell the portal at once when something happens; what is there already stays.
+
+    `renew` gives GitHub the present secret anew, which it never shows. Trouble with one does not stop the other.
+    """
+    done = []
+    for service, connect_one in (("GitHub", _connect_github), ("Railway", _connect_railway)):
+        try:
+            one = connect_one(project, renew)
+        except ApiError as error:
+            one = Connected(service, False, str(error))
+        if one.changed:
+            with transaction.atomic():
+                audit.record("webhooks.connected", actor=actor, subject=project, sentence=one.sentence, now=now)
+        done.append(one)
+    return done
+
+
+def _connect_github(project: Project, renew: bool) -> Connected:
+    if fault := _unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
+        return Connected("GitHub", False, fault)
+    github, url = GitHub(project.repository), f"{configured.PORTAL_URL}/webhooks/github/"
+    secret = configured.GITHUB_WEBHOOK_SECRET
+    hook = next((one for one in github.hooks() if one.url == url), None)
+    if hook is None:
+        github.add_hook(url, secret=secret, events=GITHUB_EVENTS)
+        return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} from now on.", True)
+    as_wanted = hook.active and hook.content_type == "json" and hook.events == set(GITHUB_EVENTS)
+    if as_wanted and not renew:
+        return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} already.")
+    github.change_hook(hook.id, url, secret=secret, events=GITHUB_EVENTS)
+    return Connected("GitHub", True, f"The webhook of {project.repository} was put right on GitHub.", True)
+
+
+def _connect_railway(project: Project, renew: bool) -> Connected:
+    if fault := _unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
+        return Connected("Railway", False, fault)
+    railway, start = Railway(), f"{configured.PORTAL_URL}/webhooks/railway/"
+    url = f"{start}{configured.RAILWAY_WEBHOOK_SECRET}/"
+    tree = railway.project(project.railway_project_id)
+    if not tree.workspace_id:
+        said = f"Railway does not say in which workspace {tree.name} is: use a workspace token."
+        return Connected("Railway", False, said)
+    rules = [one for one in railway.rules(tree.workspace_id, tree.id) if one.project_id == tree.id]
+    # By the beginning of its address: the rest is the secret, which may have been changed.
+    rule = next((one for one in rules if any(known.startswith(start) for known in one.urls)), None)
+    if rule is None:
+        railway.add_rule(tree.workspace_id, tree.id, url, RAILWAY_EVENTS)
+        return Connected("Railway", True, f"Railway reports every deployment of {tree.name} from now on.", True)
+    as_wanted = rule.urls == (url,) and rule.event_types == {event.lower() for event in RAILWAY_EVENTS}
+    if as_wanted and rule.ephemeral_environments and not renew:
+        return Connected("Railway", True, f"Railway reports every deployment of {tree.name} already.")
+    railway.change_rule(rule.id, url, RAILWAY_EVENTS)
+    return Connected("Railway", True, f"The webhook of {tree.name} was put right on Railway.", True)
+
+
+def _unreachable(setting: str, api_url: str) -> str:
+    """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
+    if fault := webhooks.secret_fault(setting):
+        return fault
+    if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(urlsplit(api_url).hostname):
+        return f"Nobody outside can reach {configured.PORTAL_URL}: set PORTAL_URL to the portal's public address."
+    return ""

@@ -5,19 +5,19 @@ from typing import Any
 from django.utils import timezone
 
 from environments.models import Project
+from portal.outside import dig, text
 from releases.models import GitHubSync
 
-EVENTS = {
-    "push", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "workflow_run",
-    "branch_protection_rule", "repository_ruleset", "merge_group",
-}  # fmt: skip
+EVENTS = (
+    "branch_protection_rule", "check_run", "check_suite", "merge_group", "pull_request", "pull_request_review", "push",
+    "repository_ruleset", "status", "workflow_run",
+)  # fmt: skip
 
 
-def on_github(event: str, payload: dict[str, Any]) -> None:
-    """Marks the projects of the named repository stale."""
-    repository = payload.get("repository")
-    name = repository.get("full_name") if isinstance(repository, dict) else None
-    if event not in EVENTS or not isinstance(name, str):
-        return
-    projects = Project.objects.filter(repository__iexact=name[:250]).values("pk")
-    GitHubSync.objects.filter(project__in=projects).update(wake_at=timezone.now())
+def on_github(event: str, payload: dict[str, Any]) -> bool:
+    """Marks the projects of the named repository stale; False when it is none of ours, or nothing we mirror."""
+    name = text(dig(payload, "repository", "full_name"), 201)
+    if event not in EVENTS or not name:
+        return False
+    projects = Project.objects.filter(repository__iexact=name).values("pk")
+    return bool(GitHubSync.objects.filter(project__in=projects).update(wake_at=timezone.now()))

@@ -301,6 +301,29 @@ def read_comparison(item: object) -> Comparison:
     )
 
 
+@dataclass(frozen=True)
+class Hook:
+    """A webhook of the repository; its secret never comes back."""
+
+    id: int
+    url: str
+    content_type: str
+    events: frozenset[str]
+    active: bool
+
+
+def read_hook(item: object) -> Hook:
+    """A webhook of REST's `/repos/{owner}/{repo}/hooks`; raises `Malformed`."""
+    config = field(item, "config", dict)
+    return Hook(
+        id=field(item, "id", int),
+        url=optional(config, "url", str) or "",
+        content_type=optional(config, "content_type", str) or "form",
+        events=frozenset(event for event in field(item, "events", list) if isinstance(event, str)),
+        active=field(item, "active", bool),
+    )
+
+
 def read_comment(item: object) -> Comment:
     return Comment(
         field(item, "id", int), lines(optional(item, "body", str), 70_000), link(dig(item, "html_url"))

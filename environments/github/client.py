@@ -4,7 +4,7 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 """
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from environments.github import answers, overview
-from environments.github.answers import Check, Comment, CommitStatus, Comparison, PullState
+from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, PullState
 from environments.github.overview import Overview
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.http import ApiError, Reply, unknown_outcome
@@ -276,10 +276,33 @@ class GitHub:
         path = f"{self.path}/deployments/{deployment_id:d}/statuses"
         self._written("report on a deployment", "POST", path, body)
 
+    # Webhooks
+
+    def hooks(self) -> tuple[Hook, ...]:
+        """The repository's webhooks."""
+        with _shaped():
+            items = self.transport.pages("list webhooks", f"{self.path}/hooks")
+            return tuple(answers.read_hook(item) for item in items)
+
+    def add_hook(self, url: str, *, secret: str, events: Sequence[str]) -> int:
+        """Adds a webhook that posts signed JSON to `url`; returns its id. GitHub pings it at once."""
+        body = _hook(url, secret, events) | {"name": "web"}
+        return self._written("add a webhook", "POST", f"{self.path}/hooks", body)
+
+    def change_hook(self, hook_id: int, url: str, *, secret: str, events: Sequence[str]) -> None:
+        """Makes a webhook what `add_hook` would have made, with this secret."""
+        self._written("change a webhook", "PATCH", f"{self.path}/hooks/{hook_id:d}", _hook(url, secret, events))
+
     def _written(self, doing: str, method: str, path: str, body: dict[str, object]) -> int:
         item: Any = self.transport.write(doing, method, path, body)
         with _shaped(write=True):
             return field(item, "id", int)
+
+
+def _hook(url: str, secret: str, events: Sequence[str]) -> dict[str, object]:
+    # The whole config each time: one sent without its secret loses it.
+    config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
+    return {"active": True, "events": list(events), "config": config}
 
 
 def _branch(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.outside import Malformed, commit, dig, field, link, moment, optional, text
+from portal.outside import Malformed, commit, dig, field, link, moment, optional, text, word
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,29 @@ class LogLine:
     at: datetime | None
     severity: str
     message: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A notification rule and the addresses that it posts to. No `project_id`: all of the workspace's."""
+
+    id: str
+    project_id: str | None
+    urls: tuple[str, ...]
+    event_types: frozenset[str]  # in lower case
+    ephemeral_environments: bool
+
+
+def read_rule(item: object) -> Rule:
+    configs = [dig(channel, "config") for channel in field(item, "channels", list)]
+    found = (dig(config, "url") for config in configs if word(dig(config, "type")) == "webhook")
+    return Rule(
+        id=field(item, "id", str),
+        project_id=optional(item, "projectId", str),
+        urls=tuple(url for url in found if isinstance(url, str)),
+        event_types=frozenset(word(name) for name in field(item, "eventTypes", list)),
+        ephemeral_environments=bool(optional(item, "ephemeralEnvironments", bool)),
+    )
 
 
 def nodes(connection: object) -> list[object]:

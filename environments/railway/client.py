@@ -3,7 +3,7 @@
 Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from environments.railway import answers
-from environments.railway.answers import Deployment, LogLine, ProjectTree
+from environments.railway.answers import Deployment, LogLine, ProjectTree, Rule
 from environments.railway.transport import SERVICE, Transport
 from environments.railway.tree import read_tree
 from portal.credentials import Secret
@@ -105,7 +105,27 @@ class Railway:
             found = field(data, "variables", dict)
             return {name: _secret(found, name) for name in found}
 
+    def rules(self, workspace: str, project: str) -> tuple[Rule, ...]:
+        """The notification rules that concern a project."""
+        data = self.transport.ask("notification_rules", workspaceId=workspace, projectId=project)
+        with _shaped():
+            return tuple(answers.read_rule(item) for item in field(data, "notificationRules", list))
+
     # Writes: sent once
+
+    def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
+        """From now on Railway posts these events of all the project's environments to `url`; returns the id."""
+        scope = {"workspaceId": workspace, "projectId": project}
+        data = self.transport.write("add_notification_rule", input=scope | _posting(url, events))
+        with _shaped(write=True):
+            return field(field(data, "notificationRuleCreate", dict), "id", str)
+
+    def change_rule(self, rule_id: str, url: str, events: Sequence[str]) -> None:
+        """Makes a rule what `add_rule` would have made."""
+        data = self.transport.write("change_notification_rule", id=rule_id, input=_posting(url, events))
+        with _shaped(write=True):
+            if field(field(data, "notificationRuleUpdate", dict), "id", str) != rule_id:
+                raise Malformed("another rule came back")
 
     def deploy_commit(self, environment: str, service: str, sha: str) -> str:
         """Deploys exactly the commit `sha`; returns the deployment's id."""
@@ -169,6 +189,11 @@ class Railway:
             return _project_report(scope)
         sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
         return TokenReport("unknown", sentence)
+
+
+def _posting(url: str, events: Sequence[str]) -> dict[str, Any]:
+    channel = {"type": "webhook", "url": url}
+    return {"eventTypes": list(events), "ephemeralEnvironments": True, "channelConfigs": [channel]}
 
 
 def _answer(transport: Transport, name: str) -> dict[str, Any] | None:

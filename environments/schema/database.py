@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -97,7 +97,7 @@ def normalise(url: str) -> Address:
     who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
     netloc = f"{who}@{host}" if who else host
     kept.pop("password", None)
-    libpq = urlunsplit(("postgresql", netloc, parts.path, urlencode(kept, quote_via=quote), ""))
+    libpq = f"postgresql://{netloc}{parts.path}" + (f"?{urlencode(kept, quote_via=quote)}" if kept else "")
     shown_host = kept.get("host", host) or "the local server"
     where = f"The database “{database}” at {shown_host}"
     return Address(libpq, "postgresql+psycopg" + libpq.removeprefix("postgresql"), where, database, password)

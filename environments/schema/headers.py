@@ -17,7 +17,6 @@ NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
 # Alembic's own rules (script/base.py): which files count, and ids taken from the names of very old files.
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
-_REVISION_FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 type Value = str | tuple[str, ...] | None
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _NO_CODE = ("pass", "raise", "return", "None", "True", "False")
@@ -46,21 +45,12 @@ class UnreadableError(Exception):
 
 def is_revision_file(name: str) -> bool:
     """Whether Alembic would load a file of this name."""
-    return bool(_REVISION_FILE.match(name))
+    return name.endswith(".py") and not name.startswith(("__init__", ".#"))
 
 
 def judge(content: bytes, name: str) -> Header:
     """The header of the revision file `name`, by `ast`. Raises `UnreadableError`."""
-    if len(content) > MAX_FILE_BYTES:
-        raise UnreadableError("unreadable", "is larger than 1 MB")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = ast.parse(content)
-    except SyntaxError as error:
-        raise UnreadableError("unreadable", "is not valid Python", error.lineno or 0) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise UnreadableError("unreadable", "is not text that Python can read") from None
+    module = _parsed(content)
     bound: dict[str, ast.expr | int] = {}  # a number is the line where something not literal bound the name
     for statement in module.body:
         try:
@@ -70,6 +60,24 @@ def judge(content: bytes, name: str) -> Header:
     values = {key: _literal(key, bound[key]) for key in NAMES if key in bound}
     doc = ast.get_docstring(module, clean=False) or ""
     return _header(values, name, doc, _has_downgrade(module))
+
+
+def check_syntax(content: bytes) -> None:
+    """Raises `UnreadableError` where Python could not load this file at all."""
+    _parsed(content)
+
+
+def _parsed(content: bytes) -> ast.Module:
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableError("unreadable", "is larger than 1 MB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(content)
+    except SyntaxError as error:
+        raise UnreadableError("unreadable", "is not valid Python", error.lineno or 0) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise UnreadableError("unreadable", "is not text that Python can read") from None
 
 
 def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool) -> None:
@@ -194,7 +202,6 @@ _TOP = re.compile(
     revision{_VALUE} down_revision{_VALUE} (?:branch_labels{_VALUE})? (?:depends_on{_VALUE})?""",
     re.VERBOSE | re.ASCII,
 )
-_WORDS = ("revision", "branch_labels", "depends_on")
 _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
 
 
@@ -212,7 +219,7 @@ def scan(content: bytes, name: str) -> Header | None:
         return None
     if not code.isascii():
         code = unicodedata.normalize("NFKC", code)  # as Python reads names
-    if "revision" in code or "branch_labels" in code or "depends_on" in code:
+    if _has_word(code):
         return None
     if _may_bind_unseen(code.replace("execute", "")):
         return None
@@ -228,6 +235,10 @@ def scan(content: bytes, name: str) -> Header | None:
         return _header(dict(zip(NAMES, values, strict=True)), name, doc or "", has_downgrade)
     except UnreadableError:
         return None
+
+
+def _has_word(code: str) -> bool:
+    return "revision" in code or "branch_labels" in code or "depends_on" in code
 
 
 def _may_bind_unseen(code: str) -> bool:
@@ -265,7 +276,7 @@ def _plain(below: str) -> str | None:
         return None
     code = _DOC_LINES.sub(_TAKEN_OUT, below) if '"""' in below else below
     tricky = '"""' in code or "'''" in code or "\\\n" in code
-    if not tricky and not any(map(code.__contains__, _WORDS)):
+    if not tricky and not _has_word(code):
         return code
     code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, below)
     prefixed = not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]])

@@ -112,6 +112,12 @@ PULL = {
 RUN = {"name": "tests", "status": "completed", "conclusion": "success", "app": {"id": 15368}, "id": 1}
 JOB = {"name": "tests", "status": "completed", "conclusion": "failure", "html_url": "https://github.com/j"}
 STATUS = {"context": "release-portal", "state": "pending", "description": None, "target_url": None}
+HOOK = {
+    "id": 11,
+    "active": True,
+    "events": ["push"],
+    "config": {"url": "https://p/hook", "content_type": "json", "secret": "********"},
+}
 GOOD = {
     "POST /graphql": {"data": {"rateLimit": {"remaining": 4998}, "repository": repository()}},
     "GET /repos/acme/x/pulls/9": PULL,
@@ -134,6 +140,9 @@ GOOD = {
     "PATCH /repos/acme/x/issues/comments/3": {"id": 3},
     "POST /repos/acme/x/deployments": {"id": 7},
     "POST /repos/acme/x/deployments/7/statuses": {"id": 8},
+    "GET /repos/acme/x/hooks": [HOOK],
+    "POST /repos/acme/x/hooks": {"id": 12},
+    "PATCH /repos/acme/x/hooks/11": {"id": 11},
     "GET /repos/acme/x/actions/runs": {"workflow_runs": [{"id": 6}]},
     "GET /repos/acme/x/actions/runs/6/jobs": {"jobs": [JOB]},
 }
@@ -146,8 +155,11 @@ READS = {
     "checks": lambda github: github.checks(HEAD),
     "status": lambda github: github.status(HEAD, "release-portal"),
     "find_comment": lambda github: github.find_comment(9, "<!-- portal -->"),
+    "hooks": lambda github: github.hooks(),
 }
 WRITES = {
+    "add_hook": lambda github: github.add_hook("https://p/hook", secret="s", events=["push"]),
+    "change_hook": lambda github: github.change_hook(11, "https://p/hook", secret="s", events=["push"]),
     "open_pull": lambda github: github.open_pull(head="staging", base="main", title="Release", body="…"),
     "merge": lambda github: github.merge(9, sha=HEAD, title="Release"),
     "fast_forward": lambda github: github.fast_forward("staging", MERGE),

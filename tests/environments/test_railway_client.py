@@ -97,6 +97,19 @@ GOOD = {
     "BuildLog": {"lines": [{"timestamp": "2026-11-22T10:00:00Z", "severity": "info", "message": "built"}]},
     "DeployLog": {"lines": [{"timestamp": None, "severity": None, "message": "up"}]},
     "VariablesMap": {"variables": {"URL": "postgres://secret", "SEALED": None}},
+    "NotificationRules": {
+        "notificationRules": [
+            {
+                "id": "r1",
+                "projectId": "p",
+                "eventTypes": ["Deployment.deployed"],
+                "ephemeralEnvironments": True,
+                "channels": [{"config": {"type": "webhook", "url": "https://p/hook"}}],
+            }
+        ]
+    },
+    "AddNotificationRule": {"notificationRuleCreate": {"id": "r2"}},
+    "ChangeNotificationRule": {"notificationRuleUpdate": {"id": "r1"}},
     "DeployCommit": {"serviceInstanceDeployV2": "d2"},
     "Redeploy": {"deploymentRedeploy": {"id": "d2"}},
     "RollBack": {"deploymentRollback": True},
@@ -110,6 +123,7 @@ READS = {
     "BuildLog": lambda railway: railway.build_log("d1"),
     "DeployLog": lambda railway: railway.deployment_log("d1"),
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
+    "NotificationRules": lambda railway: railway.rules("w", "p"),
 }
 WRITES = {
     "DeployCommit": lambda railway: railway.deploy_commit("e1", "s1", COMMIT),
@@ -117,6 +131,8 @@ WRITES = {
     "RollBack": lambda railway: railway.rollback("d1"),
     "SetTriggerBranch": lambda railway: railway.set_trigger_branch("t1", "main"),
     "SetAutoDeploy": lambda railway: railway.set_autodeploy("p", "e1", "s1", enabled=False),
+    "AddNotificationRule": lambda railway: railway.add_rule("w", "p", "https://p/hook", ["Deployment.deployed"]),
+    "ChangeNotificationRule": lambda railway: railway.change_rule("r1", "https://p/hook", ["Deployment.deployed"]),
 }
 READS_AND_WRITES = READS | WRITES
 

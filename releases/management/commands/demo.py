@@ -61,7 +61,8 @@ class Command(BaseCommand):
                 "GITHUB_GIT_URL": ready["git"],
                 "RAILWAY_API_URL": ready["railway"],
             }
-            self._run("seed_sandbox", "--ready", json.dumps(ready), "--soak-minutes", "0", env=env)
+            seed = ("seed_sandbox", "--ready", json.dumps(ready), "--soak-minutes", "0", "--no-webhooks")
+            self._run(*seed, env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
             worker = processes.spawn([*MANAGE, "worker"], env=env, output=log)
             stack.callback(processes.stop_group, worker.pid, patience=10)

@@ -32,6 +32,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--ready", required=True, help="the line that `manage.py sandbox` printed")
         parser.add_argument("--soak-minutes", type=int, default=1)
+        parser.add_argument("--no-webhooks", action="store_true", help="for a portal without a web server")
 
     def handle(self, *args: Any, **options: Any) -> None:
         roles.ensure()
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
         ready = json.loads(options["ready"])
-        setup.connect(
+        project = setup.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
@@ -49,6 +50,9 @@ class Command(BaseCommand):
             soak_minutes=options["soak_minutes"],
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
         )
+        for one in [] if options["no_webhooks"] else setup.connect_webhooks(project):
+            if not one.ok:
+                self.stderr.write(one.sentence)
         names = ", ".join(f"{username} ({role.lower()})" for username, _, role in PEOPLE)
         self.stdout.write(f"Sign in as {names}; the password of each is {password}")
 

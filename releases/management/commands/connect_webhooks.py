@@ -1,0 +1,31 @@
+"""Registers the portal's webhooks at GitHub and Railway, for every project or the ones named; repeating is harmless."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from environments.models import Project
+from releases import setup
+
+
+class Command(BaseCommand):
+    """Ends with an error when some webhooks will not come."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", nargs="*", help="projects; without any, all of them")
+        parser.add_argument("--renew", action="store_true", help="tell GitHub and Railway the present secrets anew")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        projects = Project.objects.filter(slug__in=options["slug"]) if options["slug"] else Project.objects.all()
+        if unknown := set(options["slug"]) - {project.slug for project in projects}:
+            raise CommandError(f"There is no project {', '.join(sorted(unknown))}.")
+        failed = 0
+        for project in projects:
+            for one in setup.connect_webhooks(project, renew=options["renew"]):
+                failed += not one.ok
+                (self.stdout if one.ok else self.stderr).write(f"{project}: {one.sentence}")
+        if failed:
+            raise CommandError("Not all webhooks are connected; see above.")

@@ -1,0 +1,75 @@
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from portal import audit
+from portal.models import AuditEvent, WebhookDelivery
+
+pytestmark = pytest.mark.django_db
+
+EVENTS, DELIVERIES = "/admin/portal/auditevent/", "/admin/portal/webhookdelivery/"
+
+
+@pytest.fixture
+def rows():
+    with transaction.atomic():
+        for number in range(60):
+            said = f"<b>sentence {number}</b>"
+            audit.record("x.done", actor=None, sentence=said, data={"a": "<script>"})
+    WebhookDelivery.objects.create(
+        source="github", delivery="g-1", event="push", size=2, outcome="handled", received_at=timezone.now(),
+        body="<script>alert(1)</script>",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [EVENTS, DELIVERIES])
+def test_nothing_can_be_added_changed_or_deleted_even_by_a_superuser(admin_client, rows, path):
+    pk = 1 if path == EVENTS else WebhookDelivery.objects.get().pk
+
+    answers = [
+        admin_client.post(f"{path}add/", {}),
+        admin_client.post(f"{path}{pk}/change/", {"sentence": "other"}),
+        admin_client.post(f"{path}{pk}/delete/", {"post": "yes"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert (AuditEvent.objects.count(), WebhookDelivery.objects.count()) == (60, 1)
+
+
+def test_an_event_is_shown_whole_and_as_text(admin_client, rows):
+    page = admin_client.get(f"{EVENTS}60/change/").text
+
+    assert "&lt;b&gt;sentence 59&lt;/b&gt;" in page and "<b>sentence" not in page
+    assert bytes(AuditEvent.objects.get(position=60).digest).hex() in page
+    assert "&quot;&lt;script&gt;&quot;" in page
+
+
+def test_a_body_is_shown_as_text(admin_client, rows):
+    pk = WebhookDelivery.objects.get().pk
+
+    assert "<script>alert" not in admin_client.get(f"{DELIVERIES}{pk}/change/").text
+
+
+def test_the_list_of_events_counts_no_further_than_it_must_and_sorts_by_the_key(admin_client, rows):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        page = admin_client.get(EVENTS)
+
+    of_events = [one["sql"] for one in queries if '"portal_auditevent"' in one["sql"]]
+    assert page.status_code == 200
+    assert len(of_events) == 2
+    assert all("LIMIT" in sql for sql in of_events)
+    assert 'ORDER BY "portal_auditevent"."position" DESC' in of_events[1]
+    assert not any("DISTINCT" in sql for sql in of_events)
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("?q=7", 1), ("?q=seven", 0), ("?q=" + "9" * 30, 0), ("?q=٣", 0), ("?position__lte=9", 9), ("", 50)],
+)
+def test_an_event_is_found_by_its_position(admin_client, rows, query, count):
+    page = admin_client.get(EVENTS + query)
+
+    assert len(page.context["cl"].result_list) == count

@@ -1,0 +1,237 @@
+import copy
+import json
+import pickle
+
+import pytest
+from django.contrib import admin
+from django.core import serializers
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.forms import modelform_factory
+from django.template import Context, Template
+from hypothesis import given
+from hypothesis import strategies as st
+
+from environments.models import Environment, Project
+from portal import secrets
+from portal.secrets import HIDDEN, HiddenText, Unreadable, describe_token, redact
+
+URL = "postgresql://app:p%40ss-word@db.internal/app"
+
+
+@pytest.fixture
+def environment(db):
+    project = Project.objects.create(name="inspector", slug="inspector", repository="acme/inspector")
+    made = Environment.objects.create(project=project, name="staging", railway_id="e1", database_url=URL)
+    return Environment.objects.get(pk=made.pk)
+
+
+def stored() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT database_url FROM environments_environment")
+        return cursor.fetchone()[0]
+
+
+# At rest
+
+
+def test_a_secret_is_encrypted_in_the_database_and_usable_in_python(environment):
+    assert environment.database_url == URL
+    assert "app" not in stored() and stored().startswith("gAAAA")
+
+
+def test_the_same_secret_is_stored_differently_each_time(environment):
+    before = stored()
+
+    environment.save()
+
+    assert stored() != before
+
+
+def test_an_empty_secret_stays_empty(environment):
+    environment.database_url = ""
+    environment.save()
+
+    assert stored() == ""
+    assert Environment.objects.get().database_url == ""
+
+
+def test_an_older_key_is_still_read_and_rotation_makes_it_dispensable(environment, settings):
+    old = settings.FIELD_ENCRYPTION_KEYS
+    settings.FIELD_ENCRYPTION_KEYS = ["a new key", *old]
+    assert Environment.objects.get().database_url == URL
+
+    assert secrets.rotate() == 1
+
+    settings.FIELD_ENCRYPTION_KEYS = ["a new key"]
+    assert Environment.objects.get().database_url == URL
+    settings.FIELD_ENCRYPTION_KEYS = old
+    with pytest.raises(Unreadable):
+        Environment.objects.get()
+
+
+def test_a_lost_key_is_named_and_never_an_empty_secret(environment, settings):
+    settings.FIELD_ENCRYPTION_KEYS = ["another key"]
+
+    with pytest.raises(Unreadable, match="database_url was encrypted with another key"):
+        Environment.objects.get()
+    with pytest.raises(CommandError, match="FIELD_ENCRYPTION_KEYS"):
+        call_command("rotate_encryption_keys")
+
+
+def test_the_command_says_how_many_secrets_it_encrypted(environment, capsys):
+    call_command("rotate_encryption_keys")
+
+    assert capsys.readouterr().out == "1 secret encrypted with the newest key.\n"
+
+
+# Shown nowhere
+
+
+def test_a_hidden_text_shows_in_no_way_of_printing_it():
+    hidden = HiddenText(URL)
+
+    shown = [repr(hidden), str(hidden), f"{hidden}", f"{hidden!r}", f"{hidden:>5}", f"{[hidden]}"]
+    shown.append(Template("{{ secret }}{{ secret|default:'x' }}").render(Context({"secret": hidden})))
+
+    assert not any("ss-word" in one for one in shown)
+    assert set(shown[:3]) == {HIDDEN}
+
+
+def test_a_hidden_text_is_used_like_the_text_it_is():
+    hidden = HiddenText(URL)
+
+    assert hidden == URL and hidden.startswith("postgresql://") and hidden.encode() == URL.encode()
+    assert json.loads(json.dumps(hidden)) == URL
+    assert type(hidden.reveal()) is str and repr(hidden.reveal()) == repr(URL)
+    assert repr(pickle.loads(pickle.dumps(hidden))) == repr(copy.deepcopy(hidden)) == HIDDEN  # noqa: S301
+
+
+def test_a_secret_is_not_exported(environment):
+    assert "ss-word" not in serializers.serialize("json", [environment])
+
+
+# Forms
+
+
+def form(environment, **data):
+    made = modelform_factory(Environment, fields=["name", "database_url"])
+    return made({"name": "staging"} | data, instance=environment)
+
+
+def test_a_form_never_shows_the_stored_secret(environment):
+    page = str(modelform_factory(Environment, fields=["database_url"])(instance=environment))
+
+    assert "ss-word" not in page and HIDDEN not in page
+    assert 'type="password"' in page and "set; leave empty to keep it" in page
+
+
+def test_the_admin_never_shows_the_stored_secret(environment, rf, admin_user):
+    request = rf.get("/")
+    request.user = admin_user
+    found = admin.ModelAdmin(Environment, admin.site).get_form(request, environment, fields=["database_url"])
+
+    page = str(found(instance=environment))
+
+    assert "ss-word" not in page and 'type="password"' in page
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, URL),
+        ({"database_url": ""}, URL),
+        ({"database_url": "postgresql://new"}, "postgresql://new"),
+        ({"database_url-clear": "on"}, ""),
+        ({"database_url": "postgresql://new", "database_url-clear": "on"}, "postgresql://new"),
+    ],
+    ids=["left out", "left empty", "given", "cleared", "given and cleared"],
+)
+def test_an_empty_field_keeps_the_secret_and_only_the_box_removes_it(environment, data, expected):
+    filled = form(environment, **data)
+
+    assert filled.is_valid(), filled.errors
+    filled.save()
+
+    assert Environment.objects.get().database_url == expected
+    assert ("database_url" in filled.changed_data) == (expected != URL)
+
+
+def test_a_secret_just_entered_is_hidden_too(environment):
+    filled = form(environment, database_url="postgresql://new")
+    filled.is_valid()
+
+    assert repr(filled.instance.database_url) == HIDDEN
+
+
+def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environment):
+    page = str(form(environment, name="", database_url="postgresql://new-secret"))
+
+    assert "new-secret" not in page
+
+
+# Redacting
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"cannot connect to {URL}",
+        "password p@ss-word is wrong",
+        "password p%40ss-word is wrong",
+        json.dumps({"url": URL}),
+        f"?u={secrets.quote(URL, safe='')}",
+    ],
+)
+def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(said):
+    clean = redact(said, [URL])
+
+    assert "ss-word" not in clean and HIDDEN in clean
+
+
+@given(secret=st.text(min_size=1).filter(str.strip), before=st.text(max_size=5), after=st.text(max_size=5))
+def test_no_secret_survives_redaction(secret, before, after):
+    clean = redact(before + secret + after, [secret])
+
+    assert secret not in clean.replace(HIDDEN, "") or secret in HIDDEN
+
+
+def test_redacting_by_nothing_changes_nothing():
+    assert redact("as it is", ["", "  "]) == "as it is"
+    assert redact("as it is", []) == "as it is"
+
+
+def test_of_two_secrets_the_longer_goes_first():
+    assert redact("abcdef", ["abc", "abcdef"]) == HIDDEN
+
+
+# Describing
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        ("ghp_abc\n", "ends with a line break"),
+        ("ghp_abc\r\n", "ends with a carriage return"),
+        ("ghp_abc ", "ends with a space"),
+        (" ghp_abc", "begins with a space or line break"),
+        ("Bearer ghp_abc", "begins with the name of a header"),
+        ("ghp abc", "has a space or line break inside"),
+        ('"ghp_abc"', "is wrapped in quotation marks"),
+        ("“ghp_abc”", "is wrapped in quotation marks"),
+        ("ghp_аbc", "has a letter that no token has"),
+        ("ghp_a\x00bc", "has a control character inside"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_named_without_the_token(raw, fault):
+    said = describe_token(raw)
+
+    assert fault in said
+    assert said[0] == f"{len(raw)} characters"
+    assert not any("ghp" in one or "abc" in one for one in said)
+
+
+def test_a_sound_token_has_only_a_length():
+    assert describe_token("ghp_" + "a" * 36) == ["40 characters"]
