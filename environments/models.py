@@ -299,6 +299,7 @@ class RailwaySync(Job):
     """Keeps one project's mirror of Railway fresh; never ends."""
 
     step_function = "environments.jobs.sync_railway"
+    tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
@@ -312,6 +313,7 @@ class DatabaseSync(Job):
     """Reads which revision the databases of staging and production report; never ends."""
 
     step_function = "environments.jobs.sync_databases"
+    tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
 

@@ -70,6 +70,7 @@ class Job(models.Model):
 
     step_function = ""
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
+    tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
     sentence = models.TextField(blank=True, default="")
@@ -179,7 +180,7 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
 
 
 def _run_step(job: Job) -> Outcome:
-    if job.deaths > MAX_DEATHS:
+    if job.deaths > MAX_DEATHS and not job.tireless:
         return Ended(
             JobStatus.NEEDS_PERSON,
             f"The worker stopped {MAX_DEATHS} times in a row in this step without an outcome; see the log.",
@@ -190,8 +191,8 @@ def _run_step(job: Job) -> Outcome:
             return step(job, now=timezone.now())
     except Exception:
         log.exception("%s %s broke", job._meta.label, job.pk)
-        if job.deaths < 3:
-            return Again(2.0 * job.deaths, "An unexpected error stopped this step; it is tried again.", errored=True)
+        if job.deaths < 3 or job.tireless:
+            return Again(min(2.0 * job.deaths, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True)
         return Ended(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
 
 
