@@ -34,7 +34,7 @@ class Card:
     project: Project
     staging_head: str = ""
     production_head: str = ""
-    release: Release | None = None
+    release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
     shipped: Release | None = None
     promotion: Promotion | None = None
     staging: tuple[Serving, ...] = ()
