@@ -93,7 +93,7 @@ def _branches(cards: dict[int, Card]) -> None:
 
 
 def _releases(cards: dict[int, Card]) -> None:
-    counted = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
+    counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
     for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         cards[release.project_id].release = release

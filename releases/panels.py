@@ -302,15 +302,24 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
 
 
 @dataclass(frozen=True)
+class LiveCell:
+    """A service in one environment: the commit it serves, and words when that is not as it should be."""
+
+    state: str
+    commit: str
+    words: str
+
+
+@dataclass(frozen=True)
 class LiveRow:
-    """One service in both environments: (state, serving commit, words) each, or None where it does not run."""
+    """One service in both environments; None where it does not run."""
 
     service: str
-    staging: tuple[str, str, str] | None
-    production: tuple[str, str, str] | None
+    staging: LiveCell | None
+    production: LiveCell | None
 
     @property
-    def cells(self) -> tuple[tuple[str, str, str] | None, ...]:
+    def cells(self) -> tuple[LiveCell | None, ...]:
         return self.staging, self.production
 
 
@@ -320,17 +329,17 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
         "staging": facts.release.candidate if facts.release.is_in_preparation else facts.staging_head,
         "production": facts.release.merge_commit or facts.production_head,
     }
-    cells: dict[str, dict[str, tuple[str, str, str]]] = {}
+    cells: dict[str, dict[str, LiveCell]] = {}
     for kind, commit in wanted.items():
         for live in facts.live.get(kind, ()):
             cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
     return tuple(LiveRow(name, both.get("staging"), both.get("production")) for name, both in sorted(cells.items()))
 
 
-def _live_cell(live: Live, wanted: str, since: datetime) -> tuple[str, str, str]:
+def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
     state, words = gates.liveness(live, wanted, since=since)
     serving = next((one.commit for one in live.active if one.status in gates.SERVING), "")
-    return STATE[state], serving, "" if state == gates.PASS else words
+    return LiveCell(STATE[state], serving, "" if state == gates.PASS else words)
 
 
 def pulse_seconds(facts: Facts) -> int:
