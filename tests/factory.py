@@ -48,9 +48,7 @@ def make_people() -> dict[str, User]:
     for name, role in PEOPLE.items():
         user = User.objects.filter(username=name).first()
         if user is None:
-            user = User.objects.create(
-                username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave"
-            )
+            user = User.objects.create(username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave")
             user.groups.add(Group.objects.get(name=role))
         people[name] = user
     return people
