@@ -99,7 +99,7 @@ class WebhookDelivery(models.Model):
     body = models.TextField(blank=True, help_text="The beginning of the body.")
     outcome = models.TextField(choices=Outcome)
     error = models.TextField(blank=True)
-    times = models.PositiveIntegerField(default=1, help_text="How often this delivery was received.")
+    times = models.PositiveIntegerField(default=1, help_text="How often its handler was tried.")
 
     class Meta:
         default_permissions = ("view",)

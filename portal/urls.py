@@ -1,8 +1,14 @@
 """All addresses of the portal."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from portal import views
 
 urlpatterns = [
+    path("", include("releases.urls")),
+    path("", include("environments.urls")),
+    path("audit/", views.audit_page, name="audit"),
+    path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]

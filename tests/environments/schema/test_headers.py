@@ -104,7 +104,7 @@ sources = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None, database=None)
+@settings(max_examples=500, deadline=None, database=None)
 @given(sources)
 @example(TEMPLATE)
 def test_the_quick_scan_never_says_other_than_ast(source):
@@ -120,7 +120,7 @@ def test_the_quick_scan_never_says_other_than_ast(source):
         assert quick == judge(content, "x.py")
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(sources)
 def test_what_ast_says_is_what_running_the_file_says(source):
     """The judge itself, held against the truth: the module's own namespace, for files that can be run."""
