@@ -140,10 +140,9 @@ class Objects:
 
     def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
         """What only the first of two trees has, and what only the second; "" is an empty tree."""
-        was, now = self._lines(first), self._lines(second)
-        size, old, new = len(first or second) // 2, set(was), set(now)
-        gone = [_entry(line, size) for line in was if line not in new]
-        return gone, [_entry(line, size) for line in now if line not in old]
+        was, now = set(self._lines(first)), set(self._lines(second))
+        size = len(first or second) // 2
+        return [_entry(line, size) for line in was - now], [_entry(line, size) for line in now - was]
 
     def _lines(self, sha: str) -> list[bytes]:
         """git's raw format of a tree: mode, blank, name, NUL, hash."""
@@ -307,16 +306,12 @@ class Mirror:
 
     def same_tree(self, a: str, b: str) -> bool:
         """Whether two commits hold exactly the same files."""
-        out = self._run(
-            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
-        ).stdout.split()
+        out = self._run("rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}").stdout.split()
         return out[0] == out[1]
 
     # -- files -----------------------------------------------------------------------------------------
 
-    def changed_files(
-        self, base: str, head: str, *, under: Sequence[str] = ()
-    ) -> tuple[tuple[str, str, str], ...]:
+    def changed_files(self, base: str, head: str, *, under: Sequence[str] = ()) -> tuple[tuple[str, str, str], ...]:
         """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a rename or "")."""
         out = self._run(
             *("diff-tree", "-r", "-z", "-M", "--name-status", "--no-commit-id"),
@@ -360,9 +355,7 @@ class Mirror:
         for path, mode, _ in files:
             parts = PurePosixPath(path).parts
             if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
-                raise GitError(
-                    f"“{path}” is a link or leads out of its directory; the portal does not follow."
-                )
+                raise GitError(f"“{path}” is a link or leads out of its directory; the portal does not follow.")
         total = 0
         with self.objects() as objects:
             for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
@@ -442,9 +435,7 @@ class Mirror:
         if re.search(r"bad object|unknown revision|not a valid|bad revision|Not a valid", text):
             return GitError("This commit is not in the repository; fetch it again.", "reference")
         lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
-        words = (
-            re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
-        )
+        words = re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
         return GitError(f"git failed: {words[:200].rstrip('.')}.")
 
 

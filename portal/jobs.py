@@ -16,6 +16,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
@@ -172,7 +173,7 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
         deaths=F("deaths") + 1,
         lease_until=now + LEASE,
         heartbeat_at=now,
-        started_at=models.functions.Coalesce("started_at", now),
+        started_at=Coalesce("started_at", now),
     )
     return model._default_manager.get(pk=pk) if won else None
 

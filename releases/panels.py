@@ -168,9 +168,9 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
 
 def _staging_stage(facts: Facts) -> Stage:
     count = _count(len(facts.release.migrations), "revision")
-    run, newest = facts.staging_run(), facts.runs[0] if facts.runs else None
-    if run and run.finished_at:
-        return Stage("Migrate staging", "done", count, run.finished_at)
+    staged_at, newest = facts.staged_at(), facts.runs[0] if facts.runs else None
+    if staged_at:
+        return Stage("Migrate staging", "done", count, staged_at)
     if newest and newest.is_open:
         return Stage("Migrate staging", "active", count)
     if newest and newest.status in STOPPED and newest.commit == facts.release.candidate:
@@ -285,7 +285,7 @@ def can_migrate_staging(facts: Facts) -> bool:
         release.status == ReleaseStatus.OPEN
         and release.migrations
         and not release.migrations_problem
-        and facts.staging_run() is None
+        and facts.staged_at() is None
         and not (newest and newest.is_open)
     )
 

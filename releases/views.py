@@ -75,7 +75,7 @@ MAY = {
 
 
 def _release_context(pk: int, user: Any) -> dict[str, Any]:
-    """Everything the page shows: the nine queries of the facts, pull requests, and the timeline."""
+    """Everything the page shows: the ten queries of the facts, and the timeline."""
     try:
         facts = facts_of(pk)
     except Release.DoesNotExist:
@@ -106,11 +106,11 @@ def _release_context(pk: int, user: Any) -> dict[str, Any]:
         "can_migrate": panels.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
-        "staging_run": facts.staging_run(),
+        "staged_at": facts.staged_at(),
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
-        "pulls": list(shown.pull_requests.only("number", "title", "author", "url")),
+        "pulls": facts.pulls,
         "commits": shown.commits[:COMMITS_SHOWN],
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": [(one, one.content == content) for one in facts.approvals],

@@ -18,6 +18,7 @@ from environments.models import (
     RailwaySync,
     Service,
     ServiceInstance,
+    StagedRevision,
 )
 from portal import audit, roles
 from releases import checklist
@@ -144,15 +145,22 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
     """A run that brought the environment's database to the release's heads, an hour ago."""
     now = now or timezone.now()
     known = {
-        "status": "succeeded", "commit": CANDIDATE, "target": [REVISIONS[-1]["id"]], "revisions": REVISIONS,
-        "planned": [one["id"] for one in REVISIONS], "applied": [[one["id"], 1.2] for one in REVISIONS],
+        "status": "succeeded", "commit": CANDIDATE, "target": [REVISIONS[-1]["id"]],
+        "planned": REVISIONS, "applied": [[one["id"], 1.2] for one in REVISIONS],
         "before": ["2a8f45e9b1c0"], "after": [REVISIONS[-1]["id"]], "created_at": now - timedelta(hours=1),
         "started_at": now - timedelta(hours=1), "finished_at": now - timedelta(minutes=58),
         "log": "INFO Running upgrade 2a8f45e9b1c0 -> 3c9d56f82e10\n" * 20, "log_bytes": 1000,
         "sentence": "2 revisions applied.", "wake_at": now + timedelta(days=365),
     }  # fmt: skip
     environment = Environment.objects.get(project=project, kind=kind)
-    return MigrationRun.objects.create(environment=environment, **(known | values))
+    run = MigrationRun.objects.create(environment=environment, **(known | values))
+    if kind == "staging" and run.status == "succeeded":
+        staged = (
+            StagedRevision(project=project, revision=one["id"], sha256=one["sha256"], run=run, at=run.finished_at)
+            for one in REVISIONS
+        )
+        StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
+    return run
 
 
 def make_promotion(release: Release, *, by: User | None = None, at: str = "deploy", failed: bool = False) -> Promotion:

@@ -200,12 +200,16 @@ def _missing(revisions: Mapping[str, Revision]) -> list[Problem]:
 def _cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
     """Kahn's algorithm: what no base leads to runs in a circle, or hangs on one that does."""
     parents = _parents(revisions)
-    waiting = {id: sum(parent in revisions for parent in set(parents[id])) for id in revisions}
+    waiting: dict[str, int] = {}
     children: dict[str, list[str]] = {}
-    for id in revisions:
-        for parent in set(parents[id]):
+    ready: list[str] = []
+    for id, above in parents.items():
+        known = [parent for parent in above if parent in revisions]
+        for parent in known:
             children.setdefault(parent, []).append(id)
-    ready = [id for id, count in waiting.items() if not count]
+        waiting[id] = len(known)
+        if not known:
+            ready.append(id)
     while ready:
         id = ready.pop()
         del waiting[id]

@@ -70,6 +70,9 @@ def set_trigger(world: World, instance: Row, **values: Any) -> Row:
     """The one trigger of that instance, made or changed."""
     place = {"environmentId": instance["environmentId"], "serviceId": instance["serviceId"]}
     trigger = world.one("triggers", **place)
+    if branch := values.get("branch"):
+        head = git.commit(world.repository, f"refs/heads/{branch}")
+        world.data["heads"].setdefault(branch, head or "")
     if trigger is None:
         environment = world.get("environments", instance["environmentId"])
         defaults = {"provider": "github", "repository": world.repository_name, "checkSuites": False}

@@ -151,9 +151,10 @@ def deploymentTriggerUpdate(caller: Caller, id: str, input: Row) -> Row:
     """Changes the branch and deploys nothing. `rootDirectory` fails, as has been seen."""
     if "rootDirectory" in input:
         raise Refused("Problem processing request")
-    trigger = caller.owned("triggers", id)
-    trigger |= {name: value for name, value in input.items() if value is not None}
-    return trigger
+    instance = caller.instance(caller.owned("triggers", id))
+    return set_trigger(
+        caller.world, instance, **{name: value for name, value in input.items() if value is not None}
+    )
 
 
 @mutation

@@ -25,7 +25,7 @@ from . import environments, logs, mutations, pages  # noqa: F401 - these modules
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses
-from .movement import pushed, settle
+from .movement import catch_up, pushed, settle
 from .queries import resolve
 from .story import Story
 from .webhooks import Sender
@@ -92,6 +92,7 @@ class RailwayStandIn(Story):
             self._begin(project_name or repository_name.rpartition("/")[2], account_token)
         self.project_id: str = next(iter(self.world.data["projects"]))
         reopen_addresses(self.world)
+        catch_up(self.world)
         self.world.save()
         addresses.answer = lambda owner, path: pages.answer(self.world, owner, path)
         self._sender = Sender(self.world)
