@@ -75,7 +75,7 @@ MAY = {
 
 
 def _release_context(pk: int, user: Any) -> dict[str, Any]:
-    """Everything the page shows: the nine queries of the facts, pull requests, and the timeline."""
+    """Everything the page shows: the ten queries of the facts, and the timeline."""
     try:
         facts = facts_of(pk)
     except Release.DoesNotExist:

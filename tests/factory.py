@@ -155,10 +155,11 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
     environment = Environment.objects.get(project=project, kind=kind)
     run = MigrationRun.objects.create(environment=environment, **(known | values))
     if kind == "staging" and run.status == "succeeded":
-        StagedRevision.objects.bulk_create(
+        staged = (
             StagedRevision(project=project, revision=one["id"], sha256=one["sha256"], run=run, at=run.finished_at)
             for one in REVISIONS
         )
+        StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
     return run
 
 
