@@ -8,7 +8,7 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent
 # These set up their own database, or need none.
 WITHOUT_DATABASE = {
-    *("run", "demo", "sandbox"),
+    *("demo", "sandbox"),
     *("check", "collectstatic", "findstatic", "diffsettings", "makemigrations", "help", "version"),
 }
 
@@ -17,6 +17,10 @@ def main() -> None:
     """Run one management command with the portal's settings."""
     read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    if sys.argv[1:2] == ["run"]:
+        from portal.supervisor import main as run
+
+        return run(sys.argv[2:])
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
     from portal.embedded_postgres import StartError, running

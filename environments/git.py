@@ -136,21 +136,41 @@ class Objects:
 
     def entries(self, sha: str) -> list[Entry]:
         """The lines of the tree `sha`; [] where it is no tree."""
-        return [_entry(line, len(sha) // 2) for line in self._lines(sha)]
+        size = len(sha) // 2
+        return [_entry(line, size) for line in _lines(self._tree(sha), size)]
 
     def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
         """What only the first of two trees has, and what only the second; "" is an empty tree."""
-        was, now = self._lines(first), self._lines(second)
-        size, old, new = len(first or second) // 2, set(was), set(now)
-        gone = [_entry(line, size) for line in was if line not in new]
-        return gone, [_entry(line, size) for line in now if line not in old]
+        old, new, size = self._tree(first), self._tree(second), len(first or second) // 2
+        start = _shared(old, new)
+        was, now = set(_lines(old[start:], size)), set(_lines(new[start:], size))
+        return [_entry(line, size) for line in was - now], [_entry(line, size) for line in now - was]
 
-    def _lines(self, sha: str) -> list[bytes]:
-        """git's raw format of a tree: mode, blank, name, NUL, hash."""
+    def _tree(self, sha: str) -> bytes:
         found = self.get(sha) if sha else None
-        if found is None or found.kind != "tree" or found.content is None:
-            return []
-        return re.findall(rb"\d+ [^\0]+\0.{%d}" % (len(found.sha) // 2), found.content, re.DOTALL)
+        return found.content or b"" if found is not None and found.kind == "tree" else b""
+
+
+def _lines(tree: bytes, size: int) -> list[bytes]:
+    """git's raw format of a tree: mode, blank, name, NUL, hash of `size` bytes; and so on."""
+    return re.findall(rb"\d+ [^\0]+\0.{%d}" % size, tree, re.DOTALL)
+
+
+def _shared(first: bytes, second: bytes) -> int:
+    """Where to begin reading two trees for their difference: a line well within what they begin with alike.
+
+    What looks like the beginning of a line may stand in the middle of one; the first line read is then not a
+    true one, but it is the same in both, for lines are shorter than the distance kept, and so cancels out.
+    """
+    low, high = 0, min(len(first), len(second))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    mark = re.compile(rb"(?:100644|100755) [^\0]{1,500}\0").search(first, max(0, low - 2400), max(0, low - 600))
+    return mark.start() if mark else 0
 
 
 def _entry(line: bytes, size: int) -> Entry:
@@ -163,16 +183,16 @@ def _answer(out: IO[bytes], limit: int) -> Found | None:
     header = out.readline()
     if not header:
         raise GitError("git ended while the repository was being read; look at the mirror's directory.")
-    words = header.decode("utf-8", "surrogateescape").split()
+    words = header.split()
     if len(words) != 3 or not words[2].isdigit():
         return None  # “… missing”, “… ambiguous”
-    size = int(words[2])
+    sha, kind, size = words[0].decode(), words[1].decode(), int(words[2])
     if size <= limit:
-        return Found(words[0], words[1], size, out.read(size + 1)[:-1])
+        return Found(sha, kind, size, out.read(size + 1)[:-1])
     left = size + 1
     while left and (skipped := len(out.read(min(left, 1 << 20)))):
         left -= skipped
-    return Found(words[0], words[1], size, None)
+    return Found(sha, kind, size, None)
 
 
 class Mirror:
@@ -307,16 +327,12 @@ class Mirror:
 
     def same_tree(self, a: str, b: str) -> bool:
         """Whether two commits hold exactly the same files."""
-        out = self._run(
-            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
-        ).stdout.split()
+        out = self._run("rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}").stdout.split()
         return out[0] == out[1]
 
     # -- files -----------------------------------------------------------------------------------------
 
-    def changed_files(
-        self, base: str, head: str, *, under: Sequence[str] = ()
-    ) -> tuple[tuple[str, str, str], ...]:
+    def changed_files(self, base: str, head: str, *, under: Sequence[str] = ()) -> tuple[tuple[str, str, str], ...]:
         """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a rename or "")."""
         out = self._run(
             *("diff-tree", "-r", "-z", "-M", "--name-status", "--no-commit-id"),
@@ -360,9 +376,7 @@ class Mirror:
         for path, mode, _ in files:
             parts = PurePosixPath(path).parts
             if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
-                raise GitError(
-                    f"“{path}” is a link or leads out of its directory; the portal does not follow."
-                )
+                raise GitError(f"“{path}” is a link or leads out of its directory; the portal does not follow.")
         total = 0
         with self.objects() as objects:
             for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
@@ -442,9 +456,7 @@ class Mirror:
         if re.search(r"bad object|unknown revision|not a valid|bad revision|Not a valid", text):
             return GitError("This commit is not in the repository; fetch it again.", "reference")
         lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
-        words = (
-            re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
-        )
+        words = re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
         return GitError(f"git failed: {words[:200].rstrip('.')}.")
 
 

@@ -7,15 +7,15 @@ from django.conf import settings
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
-from portal.http import ApiError
 
 from environments import sync
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, Project, RailwaySync
+from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, RailwaySync, StagedRevision
 from environments.railway import Railway
 from environments.schema import database, revisions, runner
+from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
@@ -64,8 +64,8 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     if refusal:
         return refusal
     pending = history.between(set(current), history.heads)
-    _plan(job, history, current, [one.id for one in pending])
-    return _execute(job, mirror, history, url, now)
+    _plan(job, history, current, pending)
+    return _execute(job, mirror, history, url)
 
 
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
@@ -99,7 +99,11 @@ def _refusal(
 
 def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> Ended | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
-    proven = proven_in_staging(job.environment.project)
+    proven = set(
+        StagedRevision.objects.filter(
+            project=job.environment.project, revision__in=[one.id for one in pending]
+        ).values_list("revision", "sha256")
+    )
     missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
     if not missing:
         return None
@@ -107,24 +111,34 @@ def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> End
     return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
 
 
-def proven_in_staging(project: Project) -> set[tuple[str, str]]:
-    """(revision, sha256) of every file that a successful run in staging ended with."""
-    runs = MigrationRun.objects.filter(
-        environment__project=project, environment__kind=EnvironmentKind.STAGING, status=JobStatus.SUCCEEDED
+def _remember_staged(job: MigrationRun, history: revisions.History) -> None:
+    """Every file behind the head that staging's database reports counts as run there, from the first time on."""
+    now = timezone.now()
+    StagedRevision.objects.bulk_create(
+        [
+            StagedRevision(project=job.environment.project, revision=one.id, sha256=one.sha256, run=job, at=now)
+            for one in history.revisions.values()
+        ],
+        ignore_conflicts=True,
+        batch_size=1000,
     )
-    return {(one["id"], one["sha256"]) for run in runs.only("revisions") for one in run.revisions}
 
 
-def _plan(job: MigrationRun, history: revisions.History, current: tuple[str, ...], pending: list[str]) -> None:
-    """Writes down what is about to happen before it does. The first look's `before` stays."""
-    job.target, job.planned = list(history.heads), pending
-    job.before = list(current) if job.before is None else job.before
-    files = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in history.revisions.values()]
-    job.revisions = files
-    job.save(update_fields=["target", "planned", "before", "revisions"])
+def _plan(
+    job: MigrationRun,
+    history: revisions.History,
+    current: tuple[str, ...],
+    pending: Sequence[revisions.Revision],
+) -> None:
+    """Writes down what is about to happen before it does. The first look's `before` and plan stay."""
+    if job.before is not None:
+        return
+    job.target, job.before = list(history.heads), list(current)
+    job.planned = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
+    job.save(update_fields=["target", "planned", "before"])
 
 
-def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url: str, now: datetime) -> Outcome:
+def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url: str) -> Outcome:
     project = job.environment.project
 
     def on_lines(lines: list[str]) -> None:
@@ -145,8 +159,11 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         lock_timeout_ms=project.lock_seconds * 1000,
         statement_timeout_ms=project.statement_seconds * 1000,
         version_table=project.version_table,
+        lock_wait_s=5,
     )
     outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
+    if outcome.status == "succeeded" and job.environment.kind == EnvironmentKind.STAGING:
+        _remember_staged(job, history)
     return _ended(job, outcome)
 
 
@@ -158,7 +175,7 @@ def _ended(job: MigrationRun, outcome: runner.Outcome) -> Outcome:
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
     }
-    applied = [*job.applied, *([revision, round(seconds, 3)] for revision, seconds in outcome.applied)]
+    applied = [*job.applied, *([revision, seconds and round(seconds, 3)] for revision, seconds in outcome.applied)]
     MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(applied=applied, **changes)
     for name, value in changes.items():
         setattr(job, name, value)

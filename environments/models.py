@@ -237,8 +237,7 @@ class MigrationRun(Job):
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
     commit = models.CharField(max_length=64)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")
-    revisions = models.JSONField(default=list, help_text="Every revision up to the target: id, path, sha256.")
-    planned = models.JSONField(default=list, help_text="The ids that were to be applied, in order.")
+    planned = models.JSONField(default=list, help_text="What was to be applied, in order: id, path, sha256.")
     applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
@@ -280,10 +279,27 @@ class MigrationRun(Job):
         )
 
 
+class StagedRevision(models.Model):
+    """A revision file that staging's database has run successfully: what production may run."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="staged_revisions")
+    revision = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "revision", "sha256"], name="staged_revision_once")]
+
+    def __str__(self) -> str:
+        return self.revision
+
+
 class RailwaySync(Job):
     """Keeps one project's mirror of Railway fresh; never ends."""
 
     step_function = "environments.jobs.sync_railway"
+    tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
@@ -297,6 +313,7 @@ class DatabaseSync(Job):
     """Reads which revision the databases of staging and production report; never ends."""
 
     step_function = "environments.jobs.sync_databases"
+    tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
 

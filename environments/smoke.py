@@ -44,9 +44,7 @@ def probe(
     """
     address = address_of(base_url, path)
     if address is None:
-        sentence = (
-            f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the service's."
-        )
+        sentence = f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the service's."
         return Probe(None, None, 0.0, None, sentence)
     started = clock()
     try:
@@ -60,13 +58,7 @@ def probe(
 
 def address_of(base_url: str, path: str) -> str | None:
     """The address to ask: https, or http on this machine; None when `base_url` or `path` is unfit."""
-    if (
-        not path.startswith("/")
-        or not path.isascii()
-        or not path.isprintable()
-        or " " in path
-        or "\\" in path
-    ):
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path or "\\" in path:
         return None
     host = base_url.strip()
     if "://" in host:

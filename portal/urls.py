@@ -1,11 +1,15 @@
 """All addresses of the portal."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-from portal import webhooks
+from portal import views, webhooks
 
 urlpatterns = [
+    path("", include("releases.urls")),
+    path("", include("environments.urls")),
+    path("audit/", views.audit_page, name="audit"),
+    path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("webhooks/github/", webhooks.receive_github),
     path("webhooks/railway/<str:secret>/", webhooks.receive_railway),

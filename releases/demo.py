@@ -14,7 +14,7 @@ from environments.mirrors import mirror_of
 from environments.models import Branch, Environment, Project
 from environments.railway import Railway
 from environments.schema import database
-from portal import audit
+from portal import audit_proof
 from portal.jobs import OPEN
 from portal.models import AuditEvent
 from releases import actions, gates
@@ -59,7 +59,7 @@ def ship(project: Project, *, say: Say, seconds: float) -> Report:
     except (DemoFailed, actions.Refused) as problem:
         report.problem = str(problem)
     report.seconds = round(time.monotonic() - started, 2)
-    verification = audit.verify()
+    verification = audit_proof.verify()
     report.audit = {
         "events": AuditEvent.objects.count(),
         "verified": verification.ok,

@@ -17,8 +17,8 @@ from environments.models import (
     MigrationRun,
     Project,
     ServiceInstance,
+    StagedRevision,
 )
-from portal.jobs import JobStatus
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 
 
@@ -52,6 +52,8 @@ class Facts:
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     runs: tuple[MigrationRun, ...] = ()
+    staged: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    pulls: tuple[PullRequest, ...] = ()
     approvals: tuple[Approval, ...] = ()
     freeze: str = ""
     promotion: Promotion | None = None
@@ -62,14 +64,10 @@ class Facts:
         """Rows seen before this are too old to prove anything."""
         return self.now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
 
-    def staging_run(self) -> MigrationRun | None:
-        """The newest staging run that succeeded with exactly the release's revision files, if any."""
-        wanted = {(revision["id"], revision["sha256"]) for revision in self.release.migrations}
-        for run in self.runs:
-            have = {(revision["id"], revision["sha256"]) for revision in run.revisions}
-            if run.status == JobStatus.SUCCEEDED and wanted <= have:
-                return run
-        return None
+    def staged_at(self) -> datetime | None:
+        """When staging had run every revision file of the release; None while one is missing."""
+        times = [self.staged.get((one["id"], one["sha256"])) for one in self.release.migrations]
+        return None if None in times else max(filter(None, times), default=None)
 
 
 def release_queryset() -> QuerySet[Any]:
@@ -87,13 +85,14 @@ def release_queryset() -> QuerySet[Any]:
 
 
 def gather(release: Any, *, now: datetime | None = None) -> Facts:
-    """The facts around `release`, which must come from `release_queryset`. Nine queries, whatever the counts."""
+    """The facts around `release`, which must come from `release_queryset`. Ten queries, whatever the counts."""
     project = release.project
     environments, live = _live(project)
+    pulls = _pulls(release)
     steps = tuple(
         PromotionStep.objects.filter(promotion__release=release)
         .select_related("promotion__started_by", "migration_run")
-        .defer("migration_run__log", "migration_run__revisions")
+        .defer("migration_run__log")
         .order_by("-promotion__created_at", "position")[:10]
     )
     promotion = steps[0].promotion if steps else None
@@ -109,12 +108,14 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         github_problem=github.problem if github else "",
         railway_seen_at=railway.synced_at if railway else None,
         railway_problem=railway.problem if railway else "",
-        promotion_pull=PullRequest.objects.filter(project=project, number=release.pull_number or 0).first(),
+        promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
+        pulls=tuple(one for one in pulls if one.number != release.pull_number),
         required_contexts=_required(project, release.production_contexts),
         environments=environments,
         live=live,
         findings=tuple(Finding.objects.filter(project=project, closed_at=None)),
         runs=_runs(project),
+        staged=_staged(release),
         approvals=tuple(release.approvals.select_related("user")),
         freeze=release.freeze_reason or "",
         promotion=promotion,
@@ -133,6 +134,19 @@ def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] |
         return None
     names = dict.fromkeys([*contexts, *project.required_checks])
     return tuple(name for name in names if name != settings.STATUS_CONTEXT)
+
+
+def _pulls(release: Release) -> list[PullRequest]:
+    """The promotion pull request and those that the release collected, newest first."""
+    collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
+    mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
+    return list(PullRequest.objects.filter(mine, project=release.project_id))
+
+
+def _staged(release: Release) -> dict[tuple[str, str], datetime]:
+    wanted = [one["id"] for one in release.migrations]
+    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted)
+    return {(row.revision, row.sha256): row.at for row in rows}
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:

@@ -186,8 +186,8 @@ def migrations_ready(facts: Facts) -> Result:
     open_run = next((run for run in facts.runs if run.is_open), None)
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
-    run = facts.staging_run()
-    if run is None or run.finished_at is None:
+    staged_at = facts.staged_at()
+    if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
             return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
@@ -198,11 +198,11 @@ def migrations_ready(facts: Facts) -> Result:
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
-    soaked, needed = facts.now - run.finished_at, timedelta(minutes=facts.project.soak_minutes)
+    soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked < needed:
         minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
-        return Result(PENDING, f"Staging has soaked {minutes}.", files, run.finished_at)
-    return Result(PASS, f"{count} applied in staging, same files, soaked.", files, run.finished_at)
+        return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
+    return Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
 
 
 def environments_coherent(facts: Facts) -> Result:

@@ -4,14 +4,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from environments.git import GitError
-from environments.github import GitHub
-from portal.http import ApiError
 
 from environments import sync as environment_sync
+from environments.git import GitError
+from environments.github import GitHub
 from environments.mirrors import mirror_of
 from environments.models import Branch
 from portal import audit
+from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome
 from releases import gates, promotion, sync
 from releases.facts import facts_of

@@ -45,6 +45,7 @@ class GitHubSync(Job):
     """Keeps one project's mirror of GitHub fresh; never ends."""
 
     step_function = "releases.jobs.sync_github"
+    tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
@@ -275,6 +276,7 @@ class Upkeep(Job):
     """
 
     step_function = "releases.jobs.keep_up"
+    tireless = True
 
     release = models.OneToOneField(Release, models.CASCADE, related_name="upkeep")
     verdict_sha = models.CharField(max_length=64, blank=True, default="")

@@ -304,9 +304,9 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
             _database_world(run),
             unknown=True,
         )
-    if not set(release.heads) <= {one["id"] for one in run.revisions}:
-        return Stop(f"The run's commit does not hold the release's heads {', '.join(release.heads)}.")
-    evidence = tuple({"label": one[0], "said": f"{one[1]:.2f} s"} for one in run.applied)
+    if not set(release.heads) <= set(run.target):
+        return Stop(f"The run's commit does not end at the release's heads {', '.join(release.heads)}.")
+    evidence = tuple({"label": one[0], "said": f"{one[1] or 0:.2f} s"} for one in run.applied)
     count = len(run.applied)
     did = f"{count} revision{'s' if count != 1 else ''} applied" if count else "Nothing to apply"
     return Done(f"{did}; production's database is at {', '.join(run.after or [])}.", evidence)

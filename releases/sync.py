@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+
 from environments.git import Mirror
 from environments.github import MergedPull, Overview, Pull, PullState
-
 from environments.models import Branch, Project
 from environments.schema import revisions
 from portal import audit

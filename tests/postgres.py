@@ -1,4 +1,7 @@
-"""Starts PostgreSQL for the test run, before Django reads its settings; loaded by `-p` in pyproject.toml."""
+"""Starts PostgreSQL for the test run, before Django reads its settings; loaded by `-p` in pyproject.toml.
+
+With xdist the controller starts it and the workers inherit DATABASE_URL.
+"""
 
 import atexit
 import os
@@ -7,6 +10,9 @@ import tempfile
 from pathlib import Path
 
 from portal.embedded_postgres import start
+
+# A developer's own settings have no say in tests, nor in the programs that tests start.
+os.environ["PORTAL_ENV_FILE"] = os.devnull
 
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-tests-"))

@@ -1,66 +1,187 @@
-"""What a target database says of itself: the revisions it holds, and indexes that a broken run left invalid."""
+"""What a target database says: its revision, its invalid indexes; and what its address means to whom."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
 
-SCHEME = re.compile(r"^(postgres|postgresql)(\+\w+)?://")
+STATEMENT_TIMEOUT_MS = 10_000
+APPLICATION_NAME = "release-portal"
+_DRIVERS = {"", "asyncpg", "psycopg", "psycopg2", "psycopg_async", "psycopg2cffi", "pg8000", "aiopg"}
+# libpq's own words (PostgreSQL manual 34.1.2); what drivers and frameworks add to a URL is left out.
+_LIBPQ = {
+    "application_name", "channel_binding", "connect_timeout", "dbname", "gssencmode", "host", "hostaddr",
+    "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "options", "password", "port",
+    "require_auth", "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslrootcert", "sslsni",
+    "target_session_attrs", "tcp_user_timeout", "user",
+}  # fmt: skip
+_SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+_REASONS = (
+    (
+        "credentials",
+        r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist",
+        "{where} refused the user name or password; correct the database's address.",
+    ),
+    (
+        "missing",
+        r"database \".*\" does not exist",
+        "{where} does not exist; correct the database's address.",
+    ),
+    (
+        "full",
+        r"too many (?:clients|connections)|remaining connection slots",
+        "{where} has no free connection; try again later.",
+    ),
+    (
+        "starting",
+        r"starting up|shutting down|in recovery mode",
+        "{where} is starting or stopping; try again shortly.",
+    ),
+    ("unreachable", r"", "{where} cannot be reached; try again, or check the address and the network."),
+)
 
 
 class DatabaseError(Exception):
-    """The database could not be read; the message is one sentence without address or password."""
+    """One clear sentence without URL or password.
+
+    `kind`: address, engine, credentials, missing, full, starting, unreachable, denied, readonly or database.
+    """
+
+    def __init__(self, sentence: str, kind: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
 
 
-def libpq(url: str) -> str:
-    """`url` as libpq wants it; raises `DatabaseError` for another engine."""
-    if not SCHEME.match(url):
-        engine = url.split(":", 1)[0][:20] if "://" in url else "no address"
-        raise DatabaseError(f"The database must be PostgreSQL; its address names {engine}.")
-    return SCHEME.sub("postgresql://", url, count=1)
+@dataclass(frozen=True)
+class Address:
+    """One database in the forms that libpq and SQLAlchemy (with psycopg) understand."""
+
+    libpq: str = field(repr=False)
+    sqlalchemy: str = field(repr=False)
+    where: str  # host and database, fit to be shown
+    database: str
+    password: str = field(repr=False)
+
+
+def normalise(url: str) -> Address:
+    """Reads `postgres://`, `postgresql+asyncpg://` and their like. Raises `DatabaseError`."""
+    text = url.strip()
+    if not text:
+        raise DatabaseError("No database address is set for this environment; add its URL.", "address")
+    scheme, _, rest = text.partition("://")
+    engine, _, driver = scheme.lower().partition("+")
+    if engine not in ("postgres", "postgresql") or driver not in _DRIVERS:
+        shown = engine if rest and re.fullmatch(r"[a-z0-9]{1,20}", engine) else "something else"
+        raise DatabaseError(f"The database address is one of {shown}; only PostgreSQL is supported.", "engine")
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        host = parts.netloc.rpartition("@")[2]
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        bad = bool(parts.fragment) or "\n" in text or (parts.port is not None and not 0 < parts.port < 65536)
+    except ValueError:
+        bad = True
+    if bad:
+        raise DatabaseError("The database address cannot be read; percent-encode its password.", "address")
+    if ssl := query.get("ssl"):
+        query.setdefault("sslmode", _SSL_WORDS.get(ssl.lower(), ssl))
+    kept = {name: value for name, value in query.items() if name in _LIBPQ}
+    password = password or kept.get("password", "")
+    database = unquote(parts.path.lstrip("/")) or kept.get("dbname", "") or user
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    netloc = f"{who}@{host}" if who else host
+    kept.pop("password", None)
+    libpq = f"postgresql://{netloc}{parts.path}" + (f"?{urlencode(kept, quote_via=quote)}" if kept else "")
+    shown_host = kept.get("host", host) or "the local server"
+    where = f"The database “{database}” at {shown_host}"
+    return Address(libpq, "postgresql+psycopg" + libpq.removeprefix("postgresql"), where, database, password)
 
 
 @contextmanager
-def _connected(url: str, connect_timeout: int) -> Iterator[psycopg.Connection]:
+def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Connection]:
+    """An autocommit connection for reading, whose failures become `DatabaseError`."""
+    address = normalise(url)
     try:
-        with psycopg.connect(libpq(url), connect_timeout=connect_timeout, autocommit=True) as connection:
-            connection.execute("set statement_timeout = '15s'")
-            yield connection
-    except psycopg.OperationalError as error:
-        raise DatabaseError(_sentence(str(error))) from None
+        opened = psycopg.connect(
+            address.libpq,
+            connect_timeout=connect_timeout,
+            autocommit=True,
+            application_name=APPLICATION_NAME,
+            prepare_threshold=None,  # poolers do not keep prepared statements
+        )
+    except (psycopg.Error, UnicodeError) as error:
+        raise _refused(address, str(error)) from None
+    try:
+        with opened:
+            opened.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            yield opened
+    except psycopg.errors.InsufficientPrivilege:
+        raise DatabaseError(f"{address.where}: its role may not read the version table.", "denied") from None
+    except psycopg.OperationalError:
+        raise DatabaseError(f"{address.where} broke off the connection; try again.", "unreachable") from None
     except psycopg.Error as error:
-        raise DatabaseError(f"The database refused to be read ({type(error).__name__}).") from None
+        state = error.sqlstate or type(error).__name__
+        raise DatabaseError(f"{address.where} could not answer (SQLSTATE {state}).", "database") from None
 
 
-def _sentence(text: str) -> str:
-    for words, said in (
-        ("password authentication failed", "The database refused the user name or password."),
-        ("does not exist", "The database server has no such database or user."),
-        ("timeout", "The database did not answer in time."),
-        ("too many clients", "The database has no connection left."),
-    ):
-        if words in text:
-            return said
-    return "The database cannot be reached."
+def _refused(address: Address, text: str) -> DatabaseError:
+    for kind, pattern, sentence in _REASONS:
+        if re.search(pattern, text):
+            return DatabaseError(sentence.format(where=address.where), kind)
+    raise AssertionError("the last reason matches everything")
 
 
 def current(
     url: str, *, table: str = "alembic_version", schema: str | None = None, connect_timeout: int = 10
 ) -> tuple[str, ...]:
-    """The revisions in the version table, sorted; empty when there is no such table."""
+    """The revisions in the version table, sorted; () where there is no table or no row."""
+    with connection(url, connect_timeout=connect_timeout) as opened:
+        return revisions_in(opened, table, schema)
+
+
+def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> tuple[str, ...]:
+    """As `current`, over an open connection."""
     name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
-    with _connected(url, connect_timeout) as connection:
-        found = connection.execute("select to_regclass(%s)", [name.as_string(connection)]).fetchone()
-        if not found or found[0] is None:
-            return ()
-        rows = connection.execute(sql.SQL("select version_num from {}").format(name)).fetchall()
-    return tuple(sorted(row[0] for row in rows))
+    found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
+    if found is None or found[0] is None:
+        return ()
+    rows = opened.execute(sql.SQL("select version_num from {}").format(name)).fetchall()
+    return tuple(sorted(str(row[0]) for row in rows))
 
 
-def invalid_indexes(url: str, *, connect_timeout: int = 10) -> tuple[str, ...]:
-    """Names of indexes that a broken concurrent build left behind."""
-    query = "select indexrelid::regclass::text from pg_index where not indisvalid order by 1"
-    with _connected(url, connect_timeout) as connection:
-        return tuple(row[0] for row in connection.execute(query).fetchall())
+def invalid_indexes(url: str) -> tuple[str, ...]:
+    """The names of the indexes that a broken-off concurrent build left unusable."""
+    with connection(url) as opened:
+        rows = opened.execute(
+            "select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indexrelid"
+            " where not i.indisvalid and c.relkind = 'i'"
+            " and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)"
+            " order by 1"
+        ).fetchall()
+    return tuple(row[0] for row in rows)
+
+
+def refusal(opened: psycopg.Connection, address: Address, table: str, schema: str | None) -> str:
+    """Why this role cannot migrate this database, as one sentence; "" when nothing speaks against it."""
+    row = opened.execute("select pg_is_in_recovery(), current_setting('default_transaction_read_only')").fetchone()
+    if row is None or row[0] or row[1] == "on":
+        return f"{address.where} is read-only; use the address of the primary and a role that may write."
+    name = (sql.Identifier(schema, table) if schema else sql.Identifier(table)).as_string(opened)
+    row = opened.execute(
+        "select current_user, coalesce(%(schema)s::text, current_schema()),"
+        " to_regclass(%(name)s) is not null, case when to_regclass(%(name)s) is not null then"
+        "   has_table_privilege(to_regclass(%(name)s), 'insert')"
+        "   and has_table_privilege(to_regclass(%(name)s), 'update')"
+        "   and has_table_privilege(to_regclass(%(name)s), 'delete')"
+        " else coalesce(has_schema_privilege(to_regnamespace(quote_ident("
+        "   coalesce(%(schema)s::text, current_schema()))), 'create'), false) end",
+        {"schema": schema, "name": name},
+    ).fetchone()
+    if row is None or row[3]:
+        return ""
+    what = f"write to “{table}”" if row[2] else f"make tables in schema “{row[1]}”"
+    return f"{address.where}: role “{row[0]}” may not {what}; use a role that may migrate."

@@ -8,17 +8,18 @@ gives the same answer some ten times sooner for the common literal forms, and No
 import ast
 import re
 import string
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
 # Alembic's own rules (script/base.py): which files count, and ids taken from the names of very old files.
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
-_REVISION_FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 type Value = str | tuple[str, ...] | None
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_NO_CODE = ("pass", "raise", "return", "None", "True", "False")
 _NAMED = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping)
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
 
@@ -44,21 +45,12 @@ class UnreadableError(Exception):
 
 def is_revision_file(name: str) -> bool:
     """Whether Alembic would load a file of this name."""
-    return bool(_REVISION_FILE.match(name))
+    return name.endswith(".py") and not name.startswith(("__init__", ".#"))
 
 
 def judge(content: bytes, name: str) -> Header:
     """The header of the revision file `name`, by `ast`. Raises `UnreadableError`."""
-    if len(content) > MAX_FILE_BYTES:
-        raise UnreadableError("unreadable", "is larger than 1 MB")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = ast.parse(content)
-    except SyntaxError as error:
-        raise UnreadableError("unreadable", "is not valid Python", error.lineno or 0) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise UnreadableError("unreadable", "is not text that Python can read") from None
+    module = _parsed(content)
     bound: dict[str, ast.expr | int] = {}  # a number is the line where something not literal bound the name
     for statement in module.body:
         try:
@@ -68,6 +60,24 @@ def judge(content: bytes, name: str) -> Header:
     values = {key: _literal(key, bound[key]) for key in NAMES if key in bound}
     doc = ast.get_docstring(module, clean=False) or ""
     return _header(values, name, doc, _has_downgrade(module))
+
+
+def check_syntax(content: bytes) -> None:
+    """Raises `UnreadableError` where Python could not load this file at all."""
+    _parsed(content)
+
+
+def _parsed(content: bytes) -> ast.Module:
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableError("unreadable", "is larger than 1 MB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(content)
+    except SyntaxError as error:
+        raise UnreadableError("unreadable", "is not valid Python", error.lineno or 0) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise UnreadableError("unreadable", "is not text that Python can read") from None
 
 
 def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool) -> None:
@@ -82,40 +92,46 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool
     for name, line in _bindings(statement, deep=deep):
         bound[name] = line
     inner = [one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)]
-    if (
-        literal
-        and isinstance(value, ast.expr)
-        and not any(True for one in inner for _ in _bindings(one, deep=deep))
-    ):
+    if literal and isinstance(value, ast.expr) and not any(True for one in inner for _ in _bindings(one, deep=deep)):
         for target in targets:
             if isinstance(target, ast.Name) and target.id in NAMES:
                 bound[target.id] = value
 
 
-def _bindings(node: ast.AST, *, deep: bool, inside: bool = False) -> Iterator[tuple[str, int]]:
-    """(name, line) of each of the four names that running `node` may bind at module level.
+def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
+    """(name, line) of each of the four names that running `top` may bind at module level.
 
     Bodies of functions and classes can do so by `global` only: they are looked at when `deep`.
     """
-    line = getattr(node, "lineno", 0)
-    names: list[str] = []
+    todo = [(top, False)]
+    while todo:
+        node, inside = todo.pop()
+        yield from ((name, getattr(node, "lineno", 0)) for name in _bound(node, inside) if name in NAMES)
+        body = node.body if isinstance(node, _SCOPES) else ()  # defaults and decorators run outside of it
+        for child in ast.iter_child_nodes(node):
+            within = inside or child in body or isinstance(node, ast.Lambda)
+            if deep or not within:
+                todo.append((child, within))
+
+
+def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
+    """The names that this node alone binds at module level, being `inside` of a function or class or not."""
     if isinstance(node, ast.Global):
-        names = node.names
-    elif isinstance(node, _SCOPES) and not inside:
-        names = [node.name]
-    elif not inside and isinstance(node, ast.Name):
-        stored = not isinstance(node.ctx, ast.Load)
-        names = [node.id] if stored else [*NAMES] if node.id in _DYNAMIC else []
-    elif not inside and isinstance(node, ast.alias):
-        names = [*NAMES] if node.name == "*" else [(node.asname or node.name).partition(".")[0]]
-    elif not inside and isinstance(node, _NAMED):
-        names = [getattr(node, key) for key in ("name", "rest") if isinstance(getattr(node, key, None), str)]
-    yield from ((name, line) for name in names if name in NAMES)
-    body = {id(child) for child in getattr(node, "body", [])} if isinstance(node, _SCOPES) else ()
-    for child in ast.iter_child_nodes(node):
-        within = inside or id(child) in body or isinstance(node, ast.Lambda)
-        if deep or not within:
-            yield from _bindings(child, deep=deep, inside=within)
+        return node.names
+    if inside:
+        return ()
+    if isinstance(node, ast.Name):
+        if not isinstance(node.ctx, ast.Load):
+            return (node.id,)
+        return NAMES if node.id in _DYNAMIC else ()
+    if isinstance(node, ast.alias):
+        return NAMES if node.name == "*" else ((node.asname or node.name).partition(".")[0],)
+    if isinstance(node, _SCOPES):
+        return (node.name,)
+    if isinstance(node, _NAMED):
+        found = (getattr(node, "name", None), getattr(node, "rest", None))
+        return [name for name in found if isinstance(name, str)]
+    return ()
 
 
 def _literal(key: str, value: ast.expr | int) -> Value:
@@ -133,8 +149,9 @@ def _literal(key: str, value: ast.expr | int) -> Value:
 
 
 def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) -> Header:
-    legacy = _LEGACY_ID.match(name)
-    id = values.get("revision", legacy.group(1) if legacy else None)
+    id = values.get("revision")
+    if "revision" not in values and (legacy := _LEGACY_ID.match(name)):
+        id = legacy.group(1)
     if not isinstance(id, str) or not id:
         raise UnreadableError("unreadable", "has no `revision`, which Alembic demands of every file here")
     if "down_revision" not in values:
@@ -159,15 +176,75 @@ def _has_downgrade(module: ast.Module) -> bool:
     found = [one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"]
     trivial = (ast.Pass, ast.Raise, ast.Return)
     return bool(found) and any(
-        not isinstance(one, trivial)
-        and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        not isinstance(one, trivial) and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
         for one in found[-1].body
     )
 
 
 # -- the quick way ---------------------------------------------------------------------------------------
-# Plain searches over text whose strings and comments were taken out: every regular expression here runs once
-# per file, and whatever the searches cannot settle is left to `judge`.
+# The top of the file must be, line by line, what Alembic's template writes; below it none of the four names
+# may occur outside of strings and comments. So no later line binds them, and nothing else need be understood.
+
+_TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
+_VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
+    (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] )
+    [ \t]*(?:\#[^\n]*)?\n"""
+_TOP = re.compile(
+    rf"""(?:[ \t]*(?:\#[^\n]*)?\n)*+
+    (?: \"""((?:[^"\\]++|"(?!""))*+)\"""[ \t]*(?:\#[^\n]*)?\n | (?=from[ ]|import[ ]|revision) )
+    (?: [ \t]*(?:\#[^\n]*)?\n
+      | (?:from|import)[ ](?![^\n]*(?:revision|branch_labels|depends_on))[\w., ]+(?:\#[^\n]*)?\n )*+
+    revision{_VALUE} down_revision{_VALUE} (?:branch_labels{_VALUE})? (?:depends_on{_VALUE})?""",
+    re.VERBOSE | re.ASCII,
+)
+_SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
+
+
+def scan(content: bytes, name: str) -> Header | None:
+    """What `judge` would say of this file when its four names are plain literals; None when in any doubt."""
+    try:
+        text = content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        return None
+    top = _TOP.match(text)
+    if top is None or "coding" in top[0] or "\r" in text or "\0" in text or len(content) > MAX_FILE_BYTES:
+        return None
+    code = _plain(text[top.end() - 1 :])
+    if code is None:
+        return None
+    if not code.isascii():
+        code = unicodedata.normalize("NFKC", code)  # as Python reads names
+    if _has_word(code):
+        return None
+    if _may_bind_unseen(code.replace("execute", "")):
+        return None
+    has_downgrade = _scan_downgrade(code)
+    if has_downgrade is None:
+        return None
+    doc, *found = top.groups()
+    values = [
+        one[1:-1] if one else _texts(several) if several else None
+        for one, several in zip(found[::2], found[1::2], strict=True)
+    ]
+    try:
+        return _header(dict(zip(NAMES, values, strict=True)), name, doc or "", has_downgrade)
+    except UnreadableError:
+        return None
+
+
+def _has_word(code: str) -> bool:
+    return "revision" in code or "branch_labels" in code or "depends_on" in code
+
+
+def _may_bind_unseen(code: str) -> bool:
+    hint = "exec" in code or "eval" in code or "vars" in code or "*" in code
+    hint = hint or "globals" in code or "locals" in code or "setattr" in code
+    return hint and _SUSPICIOUS.search(code) is not None
+
+
+def _texts(inside: str) -> tuple[str, ...]:
+    return tuple(text[1:-1] for text in re.findall(_TEXT, inside))
+
 
 _TAKEN_OUT = "\x01"
 _STRINGS_AND_COMMENTS = re.compile(
@@ -176,100 +253,39 @@ _STRINGS_AND_COMMENTS = re.compile(
       | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'""",
     re.VERBOSE | re.DOTALL,
 )
-_SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
-_UNUSUAL = ('"', "'", ";", "\f", "\\\n")
+_DOC_LINES = re.compile(r"""^[ \t]+\"""[^"'\\\n]*\"""[ \t]*$""", re.MULTILINE)
 _IN_WORDS = frozenset("_" + string.ascii_letters + string.digits)
-_SUSPECTS = ("exec", "eval", "globals", "locals", "vars", "setattr", "*")
-_TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
-_VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
-    (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] ) [ \t]*(?:\#[^\n]*)?"""
-_BLOCK = re.compile(
-    rf"""\nrevision{_VALUE} \ndown_revision{_VALUE}
-    (?:\nbranch_labels{_VALUE})? (?:\ndepends_on{_VALUE})? \n""",
-    re.VERBOSE | re.ASCII,
-)
-_DOC = re.compile(
-    r"(?:[ \t]*(?:#[^\n]*)?\n)*"
-    r'(?:"""((?:[^"\\]++|"(?!""))*+)"""[ \t]*(?:#[^\n]*)?\n|(?=(?:from|import|revision)\b))'
-)
 _DOWNGRADE = re.compile(
-    r"\ndef[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n(?:[ \t\x01]*\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)"
+    r"\ndef[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n"
+    r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)"
 )
-_MORE = re.compile(r"(?:[ \t\x01]*\n)*[ \t]+[^ \t\x01\n]")
+_MORE = re.compile(r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*[ \t]+[^ \t\x01\n#]")
 
 
-def scan(content: bytes, name: str) -> Header | None:
-    """What `judge` would say of this file when its four names are plain literals; None when in any doubt."""
-    first, _, rest = content.partition(b"\n")
-    if b"coding" in first or b"coding" in rest[:200].partition(b"\n")[0] or len(content) > MAX_FILE_BYTES:
-        return None
-    try:
-        text = "\n" + content.decode().replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        return None
-    if "\r" in text or "\0" in text or "\ufeff" in text or _TAKEN_OUT in text:
-        return None
-    code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, text)
-    doc = _DOC.match(text)
-    values = _scan_values(text, code) if doc and _is_usual(code) else None
-    has_downgrade = _scan_downgrade(code)
-    if doc is None or values is None or has_downgrade is None:
-        return None
-    try:
-        return _header(values, name, doc[1] or "", has_downgrade)
-    except UnreadableError:
-        return None
+def _plain(below: str) -> str | None:
+    """Code in which every line is one of code: without strings over several lines; None where that is unsure.
 
-
-def _is_usual(code: str) -> bool:
-    """Whether the tokens of `code` are certain and nothing in it could bind a name out of sight."""
-    if not code.isascii() or any(map(code.__contains__, _UNUSUAL)):
-        return False
-    if not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]]):
-        return False  # a prefixed string: f-strings hold code
-    return not (any(map(code.__contains__, _SUSPECTS)) and _SUSPICIOUS.search(code))
-
-
-def _scan_values(text: str, code: str) -> dict[str, Value] | None:
-    """The four names where they are assigned once, by literal lines below each other, and used nowhere else.
-
-    Only one line of the text begins with `revision`, and so does one line of the code: it is the same line.
+    Where one of the words occurs all strings and comments are taken out, for that is where it mostly is.
     """
-    start = code.find("\nrevision")
-    labels, depends = code.count("branch_labels"), code.count("depends_on")
-    if start < 0 or code.count("revision") != 2 or text.count("\nrevision") != 1 or _depth(code[:start]):
+    if _TAKEN_OUT in below:
         return None
-    block = _BLOCK.match(text, text.find("\nrevision"))
-    if (
-        block is None
-        or labels != block[0].count("\nbranch_labels")
-        or depends != block[0].count("\ndepends_on")
-    ):
-        return None
-    found = block.groups()
-    values: list[Value] = [
-        one[1:-1] if one else _texts(several) if several else None
-        for one, several in zip(found[::2], found[1::2], strict=True)
-    ]
-    return dict(zip(NAMES, values, strict=True))
-
-
-def _depth(code: str) -> int:
-    opened = code.count("(") + code.count("[") + code.count("{")
-    return opened - code.count(")") - code.count("]") - code.count("}")
-
-
-def _texts(inside: str) -> tuple[str, ...]:
-    return tuple(text[1:-1] for text in re.findall(_TEXT, inside))
+    code = _DOC_LINES.sub(_TAKEN_OUT, below) if '"""' in below else below
+    tricky = '"""' in code or "'''" in code or "\\\n" in code
+    if not tricky and not _has_word(code):
+        return code
+    code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, below)
+    prefixed = not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]])
+    # f-strings hold code; a quote that is left over holds who knows what
+    return None if prefixed or '"' in code or "'" in code or "\\\n" in code else code
 
 
 def _scan_downgrade(code: str) -> bool | None:
-    """What `_has_downgrade` would say, from code without its strings and comments; None when unsure."""
+    """What `_has_downgrade` would say; None when unsure."""
     if "downgrade" not in code:
         return False
     found = _DOWNGRADE.search(code)
-    if found is None or code.count("downgrade") != 1 or _depth(code[: found.start()]):
+    if found is None or code.count("downgrade") != 1:
         return None
     if found[2] == "pass" and not found[3].strip(" \t\x01"):
         return None if _MORE.match(code, found.end()) else False
-    return None if found[2] in ("pass", "raise", "return", "None", "True", "False") else True
+    return None if found[2] in _NO_CODE or found[3][:1] in ('"', "'") else True

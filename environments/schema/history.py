@@ -112,9 +112,7 @@ class History:
         ]
         return RevisionMap(lambda: nodes)
 
-    def _iterate(
-        self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool
-    ) -> tuple[Revision, ...]:
+    def _iterate(self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool) -> tuple[Revision, ...]:
         if self.problems and any(problem.kind != "heads" for problem in self.problems):
             raise HistoryError(self.problems[0].sentence)
         try:
@@ -150,9 +148,7 @@ def build(
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    names = {label: one.id for one in revisions.values() for label in one.labels} | {
-        id: id for id in revisions
-    }
+    names = {label: one.id for one in revisions.values() for label in one.labels} | {id: id for id in revisions}
     return {
         id: one.down
         if not one.depends_on
@@ -162,9 +158,7 @@ def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
 
 
 def _duplicate(one: Revision, other: Revision) -> Problem:
-    sentence = (
-        f"{other.path} and {one.path} both declare revision {one.id}; give one of them an id of its own."
-    )
+    sentence = f"{other.path} and {one.path} both declare revision {one.id}; give one of them an id of its own."
     return Problem("duplicate", sentence, (other.path, one.path))
 
 
@@ -175,9 +169,7 @@ def _label_problems(revisions: Mapping[str, Revision]) -> list[Problem]:
         for label in one.labels:
             other = owner.setdefault(label, one) if label not in revisions else revisions[label]
             if other is not one or label in revisions:
-                sentence = (
-                    f"{other.path} and {one.path} both use the name “{label}”; rename the branch label."
-                )
+                sentence = f"{other.path} and {one.path} both use the name “{label}”; rename the branch label."
                 problems.append(Problem("label", sentence, (other.path, one.path)))
     return problems
 
@@ -200,12 +192,16 @@ def _missing(revisions: Mapping[str, Revision]) -> list[Problem]:
 def _cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
     """Kahn's algorithm: what no base leads to runs in a circle, or hangs on one that does."""
     parents = _parents(revisions)
-    waiting = {id: sum(parent in revisions for parent in set(parents[id])) for id in revisions}
+    waiting: dict[str, int] = {}
     children: dict[str, list[str]] = {}
-    for id in revisions:
-        for parent in set(parents[id]):
+    ready: list[str] = []
+    for id, above in parents.items():
+        known = [parent for parent in above if parent in revisions]
+        for parent in known:
             children.setdefault(parent, []).append(id)
-    ready = [id for id, count in waiting.items() if not count]
+        waiting[id] = len(known)
+        if not known:
+            ready.append(id)
     while ready:
         id = ready.pop()
         del waiting[id]

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from environments.git import Entry, Mirror, Objects
-from environments.schema.headers import MAX_FILE_BYTES, Header, UnreadableError, is_revision_file, judge, scan
+from environments.schema.headers import (
+    MAX_FILE_BYTES,
+    Header,
+    UnreadableError,
+    check_syntax,
+    is_revision_file,
+    judge,
+    scan,
+)
 from environments.schema.history import History, HistoryError, Problem, Revision, build
 from environments.schema.location import Location, locate, locate_in
 
@@ -41,14 +49,13 @@ class _Bounded[Key, Kept](OrderedDict[Key, Kept]):
         super().__init__()
         self._limit = limit
 
-    def keep(self, key: Key, kept: Kept) -> Kept:
-        self[key] = kept
+    def keep(self, more: Mapping[Key, Kept]) -> None:
+        self.update(more)
         while len(self) > self._limit:
             try:
                 self.popitem(last=False)
             except KeyError:
                 break
-        return kept
 
 
 type _Parsed = tuple[str, Header | UnreadableError]  # with the sha256 of the file
@@ -138,7 +145,9 @@ def _read(objects: Objects, commit: str, alembic: str) -> History:
     found, problems = _revisions(objects, _files(objects, trees, location), thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
-    return _histories.keep(key, build(found, location.directories, problems, recursive=location.recursive))
+    history = build(found, location.directories, problems, recursive=location.recursive)
+    _histories.keep({key: history})
+    return history
 
 
 def _trees(objects: Objects, commit: str, location: Location) -> dict[str, str]:
@@ -155,9 +164,7 @@ def _files(objects: Objects, trees: Mapping[str, str], location: Location) -> _F
     return files
 
 
-def _differing(
-    objects: Objects, before: tuple[str, Location], after: tuple[str, Location]
-) -> tuple[_Files, _Files]:
+def _differing(objects: Objects, before: tuple[str, Location], after: tuple[str, Location]) -> tuple[_Files, _Files]:
     """The files of the first commit that the second has not like that, and the other way round."""
     sides = [(_trees(objects, commit, location), location) for commit, location in (before, after)]
     (old, earlier), (new, later) = sides
@@ -220,20 +227,19 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
-def _revisions(
-    objects: Objects, files: _Files, *, thorough: bool
-) -> tuple[list[Revision], tuple[Problem, ...]]:
-    """What the files say; `thorough`: judged by `ast`, else only where the quick scan is unsure."""
+def _revisions(objects: Objects, files: _Files, *, thorough: bool) -> tuple[list[Revision], tuple[Problem, ...]]:
+    """What the files say; `thorough`: each parsed as a whole, else only where the quick scan is unsure."""
     wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
-    parsed = {key: _parsed.get((*key, thorough)) for key in {(blob, name) for _, blob, name in wanted}}
-    fresh = [key for key, known in parsed.items() if known is None]
-    contents = objects.each((blob for blob, _ in fresh), limit=MAX_FILE_BYTES)
-    for (blob, name), found in zip(fresh, contents, strict=True):
-        content = found.content if found else None
-        parsed[blob, name] = _parsed.keep((blob, name, thorough), _parse(content, name, thorough))
+    keys = dict.fromkeys((blob, name, thorough) for _, blob, name in wanted)
+    parsed = {key: known for key in keys if (known := _parsed.get(key))}
+    fresh = [key for key in keys if key not in parsed]
+    contents = objects.each((blob for blob, _, _ in fresh), limit=MAX_FILE_BYTES)
+    for key, found in zip(fresh, contents, strict=True):
+        parsed[key] = _parse(found.content if found else None, key[1], thorough)
+    _parsed.keep({key: parsed[key] for key in fresh})
     revisions, problems = [], []
     for path, blob, name in wanted:
-        sha256, header = parsed[blob, name] or ("", UnreadableError("unreadable", "is missing"))
+        sha256, header = parsed[blob, name, thorough]
         if files[path][1] == "120000":
             header = UnreadableError("unreadable", "is a symbolic link, which the portal does not follow")
         if isinstance(header, UnreadableError):
@@ -248,7 +254,12 @@ def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
         return "", UnreadableError("unreadable", "is larger than 1 MB")
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        return sha256, (None if thorough else scan(content, name)) or judge(content, name)
+        header = scan(content, name)
+        if header is None:
+            return sha256, judge(content, name)
+        if thorough:
+            check_syntax(content)
+        return sha256, header
     except UnreadableError as error:
         return sha256, error.with_traceback(None)  # kept for long: without the frames that hold the file
 
@@ -268,7 +279,5 @@ def _revision(path: str, sha256: str, header: Header) -> Revision:
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    mend = (
-        "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
-    )
+    mend = "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
     return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))

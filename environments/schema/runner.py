@@ -1,228 +1,343 @@
-"""Runs a project's migrations with our own `env.py`: one subprocess, one lock, and the database has the last word."""
+"""The portal's own runner: brings one database to a revision, once, and says what the database says.
+
+Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit, with our
+environment and none of the project's packages. Success is what is read from the database afterwards; how the
+subprocess ended only explains.
+"""
 
 import hashlib
-import os
-import queue
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from environments.git import Mirror
-from environments.schema import database, location
+from environments.git import GitError, Mirror
+from environments.schema.database import (
+    Address,
+    DatabaseError,
+    connection,
+    invalid_indexes,
+    normalise,
+    refusal,
+    revisions_in,
+)
+from environments.schema.process import Ended, Log, Redactor, follow
+from environments.schema.revisions import History, HistoryError, Revision, read
 
+APPLICATION_NAME = "release-portal migration"
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
-KEPT_BYTES = 1_000_000
+POLL_SECONDS = 0.5
+SETTLE_SECONDS = 15.0
+_AT_WORK = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What to run: `target` heads of the scripts of `alembic` at `commit`, on the database at `url`."""
+    """One upgrade or downgrade to be done. `target` () means all heads at `commit`; times as named.
+
+    A downgrade names one revision to go back to, or "base". `variables` is all the environment that scripts
+    see beside PATH and LANG; `secrets` are kept out of the log, as is the password in `url`.
+    """
 
     commit: str
-    target: tuple[str, ...]
     alembic: str
-    url: str
-    lock_timeout_ms: int = 5000
-    statement_timeout_ms: int = 900_000
-    lock_wait_s: float = 30
-    time_limit_s: float = 3600
+    url: str = field(repr=False)
+    target: tuple[str, ...] = ()
+    direction: str = "upgrade"
+    lock_timeout_ms: int = 5_000
+    statement_timeout_ms: int = 15 * 60_000
+    lock_wait_s: float = 300.0
+    time_limit_s: float = 3600.0
     version_table: str = "alembic_version"
+    version_table_schema: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened. `after` None: the database could not be read afterwards."""
+    """What a run came to. `status`: succeeded, failed, busy, unknown or cancelled.
+
+    `before` and `after` are what the database said, None where it could not be asked. `applied`: the
+    revisions by which they differ, in the order run, with seconds (None where no end was heard of).
+    """
 
     status: str
-    before: tuple[str, ...] | None
-    after: tuple[str, ...] | None
-    applied: tuple[tuple[str, float], ...] = ()
-    sentence: str = ""
-    failed_revision: str | None = None
-    failed_statement: str | None = None
+    sentence: str
+    before: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = None
+    applied: tuple[tuple[str, float | None], ...] = ()
+    failed_revision: str = ""
+    failed_statement: str = ""
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
 
 
-def run(
-    mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]
-) -> Outcome:
-    """Brings the database to the target. `alive` is asked about every second; False stops the run."""
-    before = database.current(request.url, table=request.version_table)
-    if sorted(before) == sorted(request.target):
-        return Outcome("succeeded", before, before, sentence="The database was at the target already.")
-    with _lock(request, alive) as locked:
-        if not locked:
-            return Outcome("busy", before, before, sentence="Another migration holds this database.")
-        with tempfile.TemporaryDirectory(prefix="portal-migrate-") as folder:
-            found = location.locate(mirror, request.commit, request.alembic)
-            mirror.checkout(request.commit, found.directories, Path(folder))
-            output = _Output(request, on_lines)
-            ended = _execute(request, Path(folder), found.directories, output, alive)
-    return _judge(request, before, output, ended)
+class _EarlyError(Exception):
+    """Ends a run before anything was changed."""
+
+    def __init__(self, status: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
-@contextmanager
-def _lock(request: Run, alive: Callable[[], bool]) -> Iterator[bool]:
-    """The advisory lock, tried again and again: a blocking wait would hang concurrent index builds."""
+@dataclass(frozen=True)
+class _Plan:
+    history: History
+    before: tuple[str, ...]
+    steps: tuple[Revision, ...]
+    target: tuple[str, ...]  # as Alembic is told
+    wanted: frozenset[str]  # every revision that is to be in effect afterwards
+
+
+def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]) -> Outcome:
+    """Does `request` and reports. `on_lines` gets the log, `alive` is asked twice a second: False cancels.
+
+    Raises only what `on_lines` or `alive` raise, after having ended the subprocess.
+    """
+    before: tuple[str, ...] | None = None
+    try:
+        address = normalise(request.url)
+        redact = Redactor([address.password, *request.secrets])
+        history = read(mirror, request.commit, request.alembic)
+        if history.problems:
+            raise _EarlyError("failed", history.problems[0].sentence)
+        with connection(request.url) as opened:
+            _lock(opened, address, request, alive)
+            before = revisions_in(opened, request.version_table, request.version_table_schema)
+            plan = _plan(history, before, request)
+            if not plan.steps:
+                return Outcome("succeeded", "The database was there already; nothing was run.", before, before)
+            if refused := refusal(opened, address, request.version_table, request.version_table_schema):
+                raise _EarlyError("failed", refused)
+            with tempfile.TemporaryDirectory(prefix="portal-migration-") as directory:
+                _checkout(mirror, request, plan, Path(directory))
+                log = Log(on_lines, redact)
+                ended = _follow(opened, address, request, plan, Path(directory), log, alive)
+            return _outcome(address, request, plan, ended, log, redact)  # still under the lock
+    except _EarlyError as early:
+        return Outcome(early.status, str(early), before, before)
+    except (DatabaseError, GitError, HistoryError) as error:
+        return Outcome("failed", str(error), before, before)
+
+
+def _lock(opened: psycopg.Connection, address: Address, request: Run, alive: Callable[[], bool]) -> None:
+    """Waits for the lock of this database, which lives as long as `opened`, and for killed runs to be over.
+
+    Polled: a blocking lock would keep a snapshot open, which a concurrent index build waits for, for ever.
+    The statement of a killed run may go on in the server for a moment after its lock was freed.
+    """
+    key = int.from_bytes(hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True)
     deadline = time.monotonic() + request.lock_wait_s
-    with psycopg.connect(database.libpq(request.url), autocommit=True, connect_timeout=10) as connection:
-        name = connection.execute("select current_database()").fetchone()
-        key = int.from_bytes(hashlib.sha256(f"release-portal {name}".encode()).digest()[:8], "big", signed=True)
-        while True:
-            row = connection.execute("select pg_try_advisory_lock(%s)", [key]).fetchone()
-            if row and row[0]:
-                break
-            if time.monotonic() > deadline or not alive():
-                yield False
-                return
-            time.sleep(0.3)
-        yield True
-
-
-class _Output:
-    """Lines of the child: kept up to a bound, without secrets, with what they say of revisions."""
-
-    def __init__(self, request: Run, on_lines: Callable[[list[str]], None]) -> None:
-        self.applied: list[tuple[str, float]] = []
-        self.last: list[str] = []
-        self.bytes = 0
-        self._on_lines = on_lines
-        parts = psycopg.conninfo.conninfo_to_dict(database.libpq(request.url))
-        self._secrets = [request.url, database.libpq(request.url), str(parts.get("password") or "")]
-
-    def take(self, lines: list[str]) -> None:
-        shown = []
-        for line in lines:
-            for secret in filter(None, self._secrets):
-                line = line.replace(secret, "•••")
-            if line.startswith("@applied "):
-                _, revision, seconds = line.split()
-                self.applied.append((revision, float(seconds)))
-                line = f"applied {revision} in {seconds} s"
-            self.bytes += len(line) + 1
-            if self.bytes <= KEPT_BYTES:
-                shown.append(line)
-            self.last = [*self.last, line][-40:]
-        if shown:
-            self._on_lines(shown)
-
-
-def _execute(
-    request: Run, folder: Path, directories: tuple[str, ...], output: _Output, alive: Callable[[], bool]
-) -> str:
-    """Runs the child to its end; returns "ended N", "cancelled" or "time"."""
-    child = subprocess.Popen(
-        [sys.executable, "-u", "-m", "environments.schema.child", str(folder), *directories],
-        cwd=Path(__file__).resolve().parents[2],
-        env=_environment(request),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-        errors="replace",
-    )
-    lines: queue.Queue[str] = queue.Queue(maxsize=10_000)
-    reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
-    reader.start()
-    deadline, reason = time.monotonic() + request.time_limit_s, ""
-    while child.poll() is None:
-        output.take(_drain(lines, 0.5))
+    locked = False
+    while True:
+        locked = locked or _first(opened, "select pg_try_advisory_lock(%s)", [key])
+        if locked and not _first(opened, _AT_WORK, [APPLICATION_NAME]):
+            return
         if not alive():
-            reason = "cancelled"
-        elif time.monotonic() > deadline:
-            reason = "time"
-        if reason:
-            _stop(child)
-            break
-    _kill_group(child)
-    reader.join(5)
-    output.take(_drain(lines, 0))
-    return reason or f"ended {child.returncode}"
+            raise _EarlyError("cancelled", "The run was cancelled before it began; nothing was changed.")
+        if time.monotonic() >= deadline:
+            raise _EarlyError("busy", f"{address.where} is being migrated by another run; try again later.")
+        time.sleep(POLL_SECONDS)
 
 
-def _environment(request: Run) -> dict[str, str]:
-    url = database.SCHEME.sub("postgresql+psycopg://", request.url, count=1)
-    return {
-        "PATH": os.environ.get("PATH", ""),
-        "LANG": "C.UTF-8",
-        "PORTAL_TARGET_URL": url,
-        "PORTAL_LOCK_MS": str(request.lock_timeout_ms),
-        "PORTAL_STATEMENT_MS": str(request.statement_timeout_ms),
-        "PORTAL_VERSION_TABLE": request.version_table,
-        "PORTAL_TARGET": " ".join(request.target),
-    }
+def _first(opened: psycopg.Connection, statement: str, values: list[Any]) -> Any:
+    row = opened.execute(statement, values).fetchone()
+    return row[0] if row else None
 
 
-def _read(child: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
-    stream = child.stdout
-    while stream and (line := stream.readline(10_000)):
-        lines.put(line.rstrip("\n"))
+def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
+    unknown = [id for id in before if id not in history.revisions]
+    if unknown:
+        raise _EarlyError(
+            "failed",
+            f"The database is at revision “{unknown[0]}”, which is in no file at {request.commit[:10]}; "
+            "take a commit that has it.",
+        )
+    applied = history.ancestors(before)
+    if request.direction == "upgrade":
+        target = request.target or history.effective_heads
+        steps = history.between(before, target)
+        return _Plan(history, before, steps, history.tips(history.ancestors(target)), applied | {s.id for s in steps})
+    if len(request.target) != 1:
+        raise _EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
+    steps = history.back(before, request.target[0])
+    return _Plan(history, before, steps, request.target, applied - {step.id for step in steps})
 
 
-def _drain(lines: queue.Queue[str], seconds: float) -> list[str]:
-    taken = []
+def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
+    """The Alembic directories at the commit; revisions that are not to run keep only what Alembic must know.
+
+    So nothing but what was planned is executed, and a package that old revisions import is not missed.
+    """
+    mirror.checkout(request.commit, plan.history.directories, into)
+    running = {step.id for step in plan.steps}
+    for one in plan.history.revisions.values():
+        if one.id not in running:
+            (into / one.path).write_text(
+                f"revision = {one.id!r}\ndown_revision = {one.down or None!r}\n"
+                f"branch_labels = {one.labels or None!r}\ndepends_on = {one.depends_on or None!r}\n"
+            )
+        elif hashlib.sha256((into / one.path).read_bytes()).hexdigest() != one.sha256:
+            raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
+
+
+def _follow(
+    opened: psycopg.Connection,
+    address: Address,
+    request: Run,
+    plan: _Plan,
+    directory: Path,
+    log: Log,
+    alive: Callable[[], bool],
+) -> Ended:
+    deadline = time.monotonic() + request.time_limit_s
+
+    def stop() -> str:
+        if not alive():
+            return "cancelled"
+        if time.monotonic() >= deadline:
+            return "time limit"
+        try:
+            opened.execute("select 1")
+        except psycopg.Error:
+            return "lock lost"
+        return ""
+
+    def on_event(event: dict[str, Any]) -> None:
+        if (id := event.get("start")) in plan.history.revisions:
+            log.say(f"Running {id} {plan.history.revisions[str(id)].message}".rstrip())
+        elif "end" in event:
+            log.say(f"Finished {event['end']} in {_seconds(event):.2f} s")
+
+    log.say(f"{request.direction.capitalize()} of {len(plan.steps)} to {', '.join(plan.target)}")
     try:
-        taken.append(lines.get(timeout=seconds) if seconds else lines.get_nowait())
-        while len(taken) < 5000:
-            taken.append(lines.get_nowait())
-    except queue.Empty:
-        pass
-    return taken
+        return follow(
+            {
+                "url": address.sqlalchemy,
+                "environment": str(ENVIRONMENT),
+                "directories": [str(directory / path) for path in plan.history.directories],
+                "recursive": plan.history.recursive,
+                "direction": request.direction,
+                "target": plan.target,
+                "version_table": request.version_table,
+                "version_table_schema": request.version_table_schema,
+                "lock_timeout_ms": request.lock_timeout_ms,
+                "statement_timeout_ms": request.statement_timeout_ms,
+                "application_name": APPLICATION_NAME,
+            },
+            directory=directory,
+            variables=request.variables,
+            log=log,
+            on_event=on_event,
+            stop=stop,
+        )
+    finally:
+        log.flush(force=True)
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
-    os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(5)
-    except subprocess.TimeoutExpired:
-        _kill_group(child)
-        child.wait()
+def _seconds(event: Mapping[str, Any]) -> float:
+    seconds = event.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
-def _kill_group(child: subprocess.Popen[str]) -> None:
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def _judge(request: Run, before: tuple[str, ...], output: _Output, ended: str) -> Outcome:
-    try:
-        after = _settled(request)
-        invalid = database.invalid_indexes(request.url)
-    except database.DatabaseError as error:
-        said = f"The database cannot be read after the run: {error}"
-        return Outcome("unknown", before, None, tuple(output.applied), said, output_bytes=output.bytes)
-    if sorted(after) == sorted(request.target):
-        status, said = "succeeded", f"The database is at {', '.join(after) or 'base'}."
-    elif ended == "cancelled":
-        status, said = "cancelled", f"Stopped by a person; the database is at {', '.join(after) or 'base'}."
-    else:
-        status, said = "failed", f"{_why(output, ended)} The database is at {', '.join(after) or 'base'}."
-    if invalid:
-        said += f" Invalid indexes: {', '.join(invalid)}."
+def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log, redact: Redactor) -> Outcome:
+    """Judges by the database: succeeded only if exactly what was wanted is in effect."""
+    after = _settled(request, ended)
+    if after is None:
+        sentence = f"{address.where} could not be read after the run; find out where it is before going on."
+        return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
+    known = all(id in plan.history.revisions for id in after)
+    now = plan.history.ancestors(after) if known else frozenset()
+    then = plan.history.ancestors(plan.before)
+    took = {event.get("end"): _seconds(event) for event in ended.events}
+    moved = [one.id for one in plan.steps if (one.id in now) != (one.id in then)]
+    reached = known and now == plan.wanted
+    invalid = _invalid(request)
+    error = ended.last("error") or {}
+    started, finished = ended.last("start"), ended.last("end")
+    failed = "" if reached or started in (None, finished) else str(started)
     return Outcome(
-        status, before, after, tuple(output.applied), said, invalid_indexes=invalid, output_bytes=output.bytes
+        status="succeeded" if reached else "cancelled" if ended.stopped == "cancelled" else "failed",
+        sentence=redact(_sentence(plan, ended, after, reached, failed, error, invalid)),
+        before=plan.before,
+        after=after,
+        applied=tuple((id, took.get(id)) for id in moved),
+        failed_revision=failed,
+        failed_statement=redact(str(error.get("statement", "")))[:2000] if not reached else "",
+        invalid_indexes=invalid,
+        output_bytes=log.output_bytes,
     )
 
 
-def _settled(request: Run) -> tuple[str, ...]:
-    return database.current(request.url, table=request.version_table)
+def _settled(request: Run, ended: Ended) -> tuple[str, ...] | None:
+    """The revisions once nothing of the run is at work in the server; None when that cannot be known."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    backend = ended.last("backend")
+    while True:
+        try:
+            with connection(request.url, connect_timeout=5) as opened:
+                if not _at_work(opened, backend):
+                    return revisions_in(opened, request.version_table, request.version_table_schema)
+        except DatabaseError:
+            pass
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.1)
 
 
-def _why(output: _Output, ended: str) -> str:
-    if ended == "time":
-        return "The run took longer than allowed and was stopped."
-    said = next((line for line in reversed(output.last) if line.strip() and not line.startswith(("[", " "))), "")
-    return f"Alembic stopped: {said[:300]}." if said else "Alembic stopped without a word."
+def _at_work(opened: psycopg.Connection, backend: Any) -> bool:
+    """Whether the session of the run is left, which is asked to end."""
+    rows = opened.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name = %s and pid = %s",
+        [APPLICATION_NAME, backend if isinstance(backend, int) else 0],
+    ).fetchall()
+    return bool(rows)
+
+
+def _invalid(request: Run) -> tuple[str, ...]:
+    try:
+        return invalid_indexes(request.url)
+    except DatabaseError:
+        return ()
+
+
+def _sentence(
+    plan: _Plan,
+    ended: Ended,
+    after: tuple[str, ...],
+    reached: bool,
+    failed: str,
+    error: Mapping[str, Any],
+    invalid: tuple[str, ...],
+) -> str:
+    where = ", ".join(after) or "no revision"
+    broken = f" Invalid index: {', '.join(invalid)}; drop and build it anew." if invalid else ""
+    if reached:
+        how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
+        return f"The database is at {where}{how}.{broken}"
+    path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
+    what = f"Revision {failed} ({path})" if path else "The run"
+    if ended.stopped == "cancelled":
+        return f"The run was cancelled; the database is at {where}.{broken}"
+    if ended.stopped == "time limit":
+        return f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
+    if ended.stopped == "lock lost":
+        return f"The lock's connection broke, so the run was stopped; the database is at {where}.{broken}"
+    if module := error.get("module"):
+        return (
+            f"A revision imports “{module}”, which this runner has not; move what it needs into the file, "
+            f"or use the project's own command. The database is at {where}."
+        )
+    if error:
+        reason = str(error.get("message", "")).strip().rstrip(".") or str(error.get("type"))
+        return f"{what} failed: {' '.join(reason.split())}. The database is at {where}.{broken}"
+    if ended.returncode:
+        return f"{what} broke off without a word (code {ended.returncode}); the database is at {where}.{broken}"
+    wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
+    return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"

@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True)),
                 (
                     "times",
-                    models.PositiveIntegerField(default=1, help_text="How often this delivery was received."),
+                    models.PositiveIntegerField(default=1, help_text="How often its handler was tried."),
                 ),
             ],
             options={

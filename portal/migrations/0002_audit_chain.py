@@ -27,7 +27,6 @@ BEGIN
     NEW.previous := last.digest;
     NEW.digest := sha256(
         '\x000f'::bytea
-        || portal_audit_field(int8send(NEW.position))
         || portal_audit_field(timestamptz_send(NEW.at))
         || portal_audit_field(convert_to(NEW.action, 'UTF8'))
         || portal_audit_field(convert_to(NEW.outcome, 'UTF8'))
@@ -40,6 +39,7 @@ BEGIN
         || portal_audit_field(convert_to(NEW.sentence, 'UTF8'))
         || portal_audit_field(convert_to(NEW.data, 'UTF8'))
         || portal_audit_field(uuid_send(NEW."group"))
+        || portal_audit_field(int8send(NEW.position))
         || portal_audit_field(NEW.previous));
     UPDATE portal_audithead SET position = NEW.position, digest = NEW.digest;
     RETURN NEW;

@@ -50,9 +50,8 @@ def revisions(url: str) -> list[str]:
     """The revisions that the database itself reports; none when it was never migrated."""
     with _connect(url) as connection:
         try:
-            return [
-                row[0] for row in connection.execute("SELECT version_num FROM alembic_version ORDER BY 1")
-            ]
+            rows = connection.execute("SELECT version_num FROM alembic_version ORDER BY 1")
+            return [str(row[0]) for row in rows]
         except psycopg.errors.UndefinedTable:
             return []
 

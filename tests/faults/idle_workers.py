@@ -33,12 +33,12 @@ def recoveries(worker: psutil.Process, times: int) -> list[float]:
 
 def idle_workers(worker: psutil.Process) -> list[psutil.Process]:
     """The queue's workers under `manage.py worker`: the sentinel's first children, before monitor and pusher."""
-    from django.conf import settings
+    from django_q.conf import Conf
 
     cluster = max(worker.children(), key=lambda process: process.create_time())
     [sentinel] = cluster.children()
     children = sorted(sentinel.children(), key=lambda process: (process.create_time(), process.pid))
-    return children[: settings.Q_CLUSTER["workers"]]
+    return children[: Conf.WORKERS]
 
 
 def _run_task(limit: float) -> float:

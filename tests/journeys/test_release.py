@@ -182,7 +182,7 @@ def test_bad_answers_cost_time_and_nothing_else(world, kind):
     actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying", seconds=60)
 
-    assert len([body for body in world.sent("PUT", "/merge")]) <= 2
+    assert len(world.sent("PUT", "/merge")) <= 2
     assert head(world, "staging") == head(world, "main") == release.merge_commit
 
 

@@ -1,5 +1,7 @@
 """The world around the portal for a journey: stand-ins over real sockets, target databases, and the worker."""
 
+import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from psycopg import sql
 
 from environments.models import Project
 from portal import jobs, roles
-from portal.sandbox import sample
+from portal.sandbox import databases, sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
@@ -80,7 +82,7 @@ def running_world(directory: Path, override) -> Iterator[World]:
     github_server = Server(github).start()
     github.url = github_server.url
     sample.populate(github, built)
-    databases = {kind: _create_database(kind) for kind in ("staging", "production")}
+    targets = {kind: _create_database(kind) for kind in ("staging", "production")}
     railway = RailwayStandIn(
         directory / "railway",
         repository=directory / "github" / "repository.git",
@@ -88,12 +90,13 @@ def running_world(directory: Path, override) -> Iterator[World]:
         seconds_per_state=0.02,
     )
     railway_server = Server(railway).start()
-    _furnish(railway, github, databases, built)
+    _furnish(railway, github, targets, built)
     override.GITHUB_API_URL = override.GITHUB_GIT_URL = github_server.url
     override.RAILWAY_API_URL = f"{railway_server.url}/graphql/v2"
     override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = "sandbox-github-token", "sandbox-railway-token"
     override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 0.2, 3.0
     override.VAR_DIR = directory / "var"
+    override.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     roles.ensure()
     for name, role in PEOPLE.items():
         user = get_user_model().objects.create_user(name, password="a-long-password", is_staff=True)
@@ -107,32 +110,24 @@ def running_world(directory: Path, override) -> Iterator[World]:
         smoke=[("backend", "/health"), ("frontend", "/")],
     )
     try:
-        yield World(github, railway, github_server, railway_server, databases, project, directory / "github" / "repository.git")
+        repository = directory / "github" / "repository.git"
+        yield World(github, railway, github_server, railway_server, targets, project, repository)
     finally:
         github_server.stop()
+        github.hooks.stop()
         railway_server.stop()
         railway.stop()
-        for url in databases.values():
+        for url in targets.values():
             _drop_database(url)
 
 
 def _furnish(railway: RailwayStandIn, github: GitHubStandIn, databases: dict[str, str], built: sample.Sample) -> None:
-    def bring_to_branch_head(url, repository, commit, alembic):
-        from environments.git import Mirror
-        from environments.schema import revisions, runner
-        mirror = Mirror(repository.parent / "m.git", str(repository))
-        mirror.fetch()
-        heads = revisions.read(mirror, commit, alembic).heads
-        out = runner.run(mirror, runner.Run(commit, heads, alembic, url), on_lines=print, alive=lambda: True)
-        assert out.status == "succeeded", out
-
     branches = {"staging": "staging", "production": "main"}
     for kind in branches:
         railway.add_environment(kind)
     for service in ("backend", "frontend"):
         railway.add_service(service, service)
     for kind, branch in branches.items():
-        bring_to_branch_head(databases[kind], built.path, branch_base(built, kind), sample.ALEMBIC)
         railway.set_variable(kind, "backend", "DATABASE_URL", databases[kind])
         for service in ("backend", "frontend"):
             railway.set_trigger(service, kind, branch)
@@ -140,9 +135,17 @@ def _furnish(railway: RailwayStandIn, github: GitHubStandIn, databases: dict[str
     github.on_push.append(railway.pushed)
 
 
-def branch_base(built: sample.Sample, kind: str) -> str:
-    """Both databases begin where main is: staging has not run the release's migrations yet."""
-    return built.branches["main"]
+@functools.cache
+def _template() -> str:
+    """A database where main's migrations have run, made once and copied for every journey.
+
+    Staging begins there too: it has not run the release's migrations yet.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        built = sample.build(Path(folder) / "sample")
+        url = databases.create(f"{_admin()}/postgres", f"target_template_{uuid4().hex[:8]}")
+        databases.bring_to_branch_head(url, built.path, built.branches["main"], sample.ALEMBIC)
+    return url.rsplit("/", 1)[1]
 
 
 def _admin() -> str:
@@ -153,7 +156,8 @@ def _admin() -> str:
 def _create_database(kind: str) -> str:
     name = f"target_{kind}_{uuid4().hex[:8]}"
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_template()))
+        connection.execute(copy)
     return f"{_admin()}/{name}"
 
 

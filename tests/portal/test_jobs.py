@@ -72,7 +72,8 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(jo
     assert reread(job).status == JobStatus.RUNNING
 
 
-def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job):
+def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job, monkeypatch):
+    monkeypatch.setattr(RailwaySync, "tireless", False)
     RailwaySync.objects.filter(pk=job.pk).update(deaths=jobs.MAX_DEATHS)
 
     jobs.wake("environments.RailwaySync", job.pk)
@@ -81,7 +82,8 @@ def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job):
     assert calls == []
 
 
-def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job):
+def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monkeypatch):
+    monkeypatch.setattr(RailwaySync, "tireless", False)
     for _ in range(3):
         outcomes[:] = [RuntimeError("a bug")]
         RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
@@ -89,6 +91,19 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job):
 
     assert reread(job).status == JobStatus.NEEDS_PERSON
     assert len(calls) == 3
+
+
+def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_deaths(job):
+    RailwaySync.objects.filter(pk=job.pk).update(deaths=10 * jobs.MAX_DEATHS)
+    outcomes[:] = [RuntimeError("a bug"), Again(30, "In step again.")]
+
+    jobs.wake("environments.RailwaySync", job.pk)
+    assert reread(job).is_open
+    assert job.wake_at <= timezone.now() + timedelta(seconds=60)
+    RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
+    jobs.wake("environments.RailwaySync", job.pk)
+
+    assert (reread(job).sentence, job.deaths) == ("In step again.", 0)
 
 
 def test_an_outcome_forgets_earlier_deaths(job):

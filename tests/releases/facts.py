@@ -23,10 +23,9 @@ def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -
 
 
 def a_run(**values: Any) -> MigrationRun:
-    """A staging run that succeeded with the release's file, an hour ago."""
+    """A staging run that succeeded an hour ago."""
     known = {
         "status": "succeeded",
-        "revisions": [REVISION],
         "finished_at": NOW - timedelta(hours=1),
         "commit": CANDIDATE,
     }
@@ -69,5 +68,6 @@ def good_facts(
         environments={kind: services[0].instance.environment for kind, services in live.items()},
         live=live,
         runs=(a_run(),),
+        staged={(REVISION["id"], REVISION["sha256"]): NOW - timedelta(hours=1)},
     )
     return replace(facts, **changes)

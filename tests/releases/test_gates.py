@@ -121,19 +121,23 @@ def test_ci_without_any_check_is_not_green_even_when_nothing_is_required():
     assert gates.ci_green(facts).state == PENDING
 
 
+STAGED = (REVISION["id"], REVISION["sha256"])
+
+
 @pytest.mark.parametrize(
-    ("run", "state"),
+    ("run", "staged", "state"),
     [
-        ({}, PASS),
-        ({"revisions": [REVISION | {"sha256": "e" * 64}]}, PENDING),
-        ({"status": JobStatus.FAILED}, FAIL),
-        ({"status": JobStatus.NEEDS_PERSON}, FAIL),
-        ({"status": JobStatus.RUNNING, "finished_at": None}, PENDING),
-        ({"finished_at": NOW - timedelta(minutes=18)}, PENDING),
+        ({}, {STAGED: NOW - timedelta(hours=1)}, PASS),
+        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, PENDING),  # another file of the same name
+        ({}, {}, PENDING),
+        ({"status": JobStatus.FAILED}, {}, FAIL),
+        ({"status": JobStatus.NEEDS_PERSON}, {}, FAIL),
+        ({"status": JobStatus.RUNNING, "finished_at": None}, {STAGED: NOW - timedelta(hours=1)}, PENDING),
+        ({}, {STAGED: NOW - timedelta(minutes=18)}, PENDING),
     ],
 )
-def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soaked(run, state):
-    assert gates.migrations_ready(good_facts(runs=(a_run(**run),))).state == state
+def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soaked(run, staged, state):
+    assert gates.migrations_ready(good_facts(runs=(a_run(**run),), staged=staged)).state == state
 
 
 def test_staging_at_another_revision_is_not_ready():

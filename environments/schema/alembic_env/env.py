@@ -1,32 +1,41 @@
-"""The portal's own environment for Alembic: their scripts, our connection, limits and one transaction each."""
+"""Alembic's environment for every project: their revision scripts, our connection, nothing of their packages.
 
-import os
-import time
+Run by Alembic inside `child.py`, which leaves what to do in `config.attributes["run"]`.
+"""
+
+from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
 
-started: dict[str, float] = {}
+run: dict[str, Any] = context.config.attributes["run"]
+engine = create_engine(
+    run["url"],
+    poolclass=NullPool,
+    hide_parameters=True,  # values of rows do not belong into a log
+    connect_args={"application_name": run["application_name"], "connect_timeout": 10},
+)
 
 
-def said(ctx, step, heads, run_args) -> None:  # noqa: ANN001 - Alembic's signature (on_version_apply)
-    now = time.monotonic()
-    seconds = now - started.setdefault("last", BEGAN)
-    started["last"] = now
-    print(f"@applied {step.up_revision_id} {seconds:.3f}", flush=True)
+@event.listens_for(engine, "connect")
+def limit(connection: Any, _record: object) -> None:
+    """Short waits for locks, long statements cut off, and work stopped once nobody listens any more."""
+    connection.autocommit = True
+    connection.execute(f"set lock_timeout = {int(run['lock_timeout_ms'])}")
+    connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")
+    if connection.info.server_version >= 140000:
+        connection.execute("set client_connection_check_interval = '1s'")
+    connection.autocommit = False
+    run["emit"]({"backend": connection.info.backend_pid})
 
 
-BEGAN = time.monotonic()
-engine = create_engine(os.environ["PORTAL_TARGET_URL"], poolclass=pool.NullPool)
 with engine.connect() as connection:
-    connection.execute(text(f"set lock_timeout = {int(os.environ['PORTAL_LOCK_MS'])}"))
-    connection.execute(text(f"set statement_timeout = {int(os.environ['PORTAL_STATEMENT_MS'])}"))
-    connection.commit()
     context.configure(
         connection=connection,
         transaction_per_migration=True,
-        on_version_apply=said,
-        version_table=os.environ["PORTAL_VERSION_TABLE"],
+        version_table=run["version_table"],
+        version_table_schema=run["version_table_schema"],
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from portal.sandbox import databases, sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
-from portal.sandbox.server import App, Server
+from portal.sandbox.server import Request, Response, Server
 
 OWNER = "acme"
 BRANCHES = {"staging": "staging", "production": "main"}
@@ -29,17 +29,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--repository", type=Path, help="a local git repository (default: the sample)")
-        parser.add_argument(
-            "--staging", default="staging", help="what staging starts from (default: staging)"
-        )
-        parser.add_argument(
-            "--production", default="main", help="what production starts from (default: main)"
-        )
+        parser.add_argument("--staging", default="staging", help="what staging starts from (default: staging)")
+        parser.add_argument("--production", default="main", help="what production starts from (default: main)")
         parser.add_argument("--alembic", help="ini file or script directory inside the repository")
         parser.add_argument("--github-port", type=int, default=0, help="default: the last one, or a free one")
-        parser.add_argument(
-            "--railway-port", type=int, default=0, help="default: the last one, or a free one"
-        )
+        parser.add_argument("--railway-port", type=int, default=0, help="default: the last one, or a free one")
         parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
 
     def handle(self, **options: Any) -> None:
@@ -63,22 +57,25 @@ class Sandbox:
         self.directory: Path = options["directory"].resolve()
         self.admin_url = os.environ.get("DATABASE_URL", "")
         if not self.admin_url:
-            raise CommandError(
-                "DATABASE_URL is not set; it names the server that holds the sandbox's databases."
-            )
+            raise CommandError("DATABASE_URL is not set; it names the server that holds the sandbox's databases.")
         self.plan = self._plan(options)
         self.github = GitHubStandIn(self.directory / "github", owner=OWNER, name=self.plan["name"])
-        self.servers = [_serve(self.github, options["github_port"], self.plan["github_port"])]
+        # Both ports are taken before the long work, so that a taken one is told at once.
+        self.servers = [_bind(options[port], self.plan[port]) for port in ("github_port", "railway_port")]
         self.github.url = self.servers[0].url
         if not self.plan["ready"]:
             self._import(options)
         self.railway = RailwayStandIn(
             self.directory / "railway", repository=self.github.git.path, repository_name=self.github.full_name
         )
-        if not self.plan["ready"]:
+        if self.plan["ready"]:
+            self._point_at_databases()
+        else:
             self._furnish()
         self.github.on_push.append(self.railway.pushed)
-        self.servers.append(_serve(self.railway, options["railway_port"], self.plan["railway_port"]))
+        self.servers[0].app, self.servers[1].app = self.github, self.railway
+        for server in self.servers:
+            server.start()
         self.plan |= {
             "github_port": self.servers[0].port,
             "railway_port": self.servers[1].port,
@@ -168,6 +165,12 @@ class Sandbox:
                 railway.set_trigger(service, environment, branch)
                 railway.deploy(service, environment, heads[branch], live=True)
 
+    def _point_at_databases(self) -> None:
+        """The server of DATABASE_URL may have moved to another port since the last start."""
+        for environment, name in self.plan["databases"].items():
+            url = databases.create(self.admin_url, name)
+            self.railway.set_variable(environment, "backend", "DATABASE_URL", url)
+
     def _databases(self, repository: Path) -> dict[str, str]:
         """An empty database for each environment, brought to its own branch's head; environment to URL."""
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
@@ -177,15 +180,12 @@ class Sandbox:
         self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in BRANCHES}
         self._keep()
         urls = {
-            environment: databases.create(self.admin_url, name)
-            for environment, name in self.plan["databases"].items()
+            environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
         }
         if self.plan["alembic"]:
             with ThreadPoolExecutor(2) as pool:
                 waiting = [
-                    pool.submit(
-                        databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"]
-                    )
+                    pool.submit(databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"])
                     for name, url in urls.items()
                 ]
                 for future in waiting:
@@ -193,14 +193,18 @@ class Sandbox:
         return urls
 
 
-def _serve(app: App, wanted: int, last: int) -> Server:
+def _bind(wanted: int, last: int) -> Server:
     """At the wanted port, which must be free; else at the last one, or where that is taken at any."""
     try:
-        return Server(app, wanted or last).start()
+        return Server(_starting, wanted or last)
     except (OSError, OverflowError):
         if wanted:
             raise CommandError(f"Port {wanted} is taken; name another one or stop what uses it.") from None
-        return Server(app).start()
+        return Server(_starting)
+
+
+def _starting(request: Request) -> Response:
+    return Response(503, {"message": "The sandbox is starting."})
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

@@ -6,28 +6,26 @@ not come back.
 """
 
 import logging
-import multiprocessing
 import os
 import secrets
 import signal
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from multiprocessing.process import BaseProcess
 from types import FrameType
 
 import structlog
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 from django.utils import timezone
 from django_q.cluster import Cluster
+from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
-from portal.processes import forks_die_with_us, stop_group
+from portal.processes import fork, forks_die_with_us, has_ended, stop_group
 
 log = structlog.get_logger()
 
@@ -84,7 +82,7 @@ class Watch:
             self.reset(now + CANARY_EVERY)
             return False
         queued = set(OrmQ.objects.values_list("pk", flat=True))
-        if self.queued - queued or len(busy) >= settings.Q_CLUSTER["workers"]:
+        if self.queued - queued or len(busy) >= Conf.WORKERS:
             self.moved_at = now
         self.queued = queued
         return now - self.moved_at > ECHO_WITHIN
@@ -99,7 +97,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.watch = Watch()
-        self.retired: list[tuple[BaseProcess, Busy]] = []
+        self.retired: list[tuple[int, Busy]] = []
         self.answering = True
         self.cluster = start_cluster()
 
@@ -128,10 +126,10 @@ class Worker:
 
     def _keep_cluster(self, now: float) -> None:
         busy = busy_jobs()
-        for process, jobs in [entry for entry in self.retired if not entry[1] & busy]:
-            _end(process)
-            self.retired.remove((process, jobs))
-        if not self.cluster.is_alive():
+        for pid, jobs in [entry for entry in self.retired if not entry[1] & busy]:
+            stop_group(pid, patience=0)
+            self.retired.remove((pid, jobs))
+        if has_ended(self.cluster):
             log.error("The cluster ended by itself; a new one starts.")
             self._replace(frozenset(), now)
         elif self.watch.is_frozen(now, busy):
@@ -140,11 +138,11 @@ class Worker:
 
     def _replace(self, busy: Busy, now: float) -> None:
         """A new cluster for the present one, which goes at once, or when the job that it still runs is done."""
-        if busy and self.cluster.pid:
-            os.kill(self.cluster.pid, signal.SIGTERM)  # takes no new task
+        if busy:
+            os.kill(self.cluster, signal.SIGTERM)  # takes no new task
             self.retired.append((self.cluster, busy))
         else:
-            _end(self.cluster)
+            stop_group(self.cluster, patience=0)
         # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come twice.
         OrmQ.objects.filter(lock__gt=timezone.now()).update(lock=timezone.now())
         self.cluster = start_cluster()
@@ -152,9 +150,9 @@ class Worker:
 
     def stop(self) -> None:
         """Lets running steps finish for a few seconds, then ends everything."""
-        for process, _ in self.retired:
-            _end(process)
-        _end(self.cluster, patience=STOP_PATIENCE)
+        for pid, _ in self.retired:
+            stop_group(pid, patience=0)
+        stop_group(self.cluster, patience=STOP_PATIENCE)
 
 
 def busy_jobs() -> Busy:
@@ -169,22 +167,13 @@ def busy_jobs() -> Busy:
     )
 
 
-def start_cluster() -> BaseProcess:
+def start_cluster() -> int:
     """django-q2's cluster in a process group of its own, forked: it shares our memory and starts at once."""
     connections.close_all()
-    process = multiprocessing.get_context("fork").Process(target=_run_cluster, name="cluster")
-    process.start()
-    return process
+    return fork(_run_cluster)
 
 
 def _run_cluster() -> None:
-    os.setsid()
     cluster = Cluster()
     cluster.start()
     cluster.sentinel.join()
-
-
-def _end(process: BaseProcess, *, patience: float = 0) -> None:
-    if process.pid:
-        stop_group(process.pid, patience=patience)
-    process.join()

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import pull_shapes, shapes
+from . import check_shapes, pull_shapes, shapes
 from .git import ZERO, Commit, Git, Person
-from .state import Viewer, node_id, stamp
+from .state import ACTIONS_APP, Viewer, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -28,9 +28,7 @@ def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any])
             hub.hooks.send(hook, event, payload)
 
 
-def pull_request(
-    hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
-) -> None:
+def pull_request(hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any) -> None:
     if wanted(hub, "pull_request"):
         body = {"action": action, "number": pull["number"], "pull_request": pull_shapes.full(hub, pull)}
         emit(hub, "pull_request", viewer, body | more)
@@ -43,24 +41,21 @@ def review(hub: "GitHubStandIn", pull: dict[str, Any], one: dict[str, Any], view
 
 
 def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: Viewer) -> None:
-    branches = [name for name, sha in hub.state["heads"].items() if sha == check["head_sha"]]
-    shape = shapes.check_run(hub, check)
-    suite = {
-        "id": check["suite_id"],
-        "node_id": node_id("CheckSuite", check["suite_id"]),
-        "head_branch": branches[0] if branches else None,
-        "head_sha": check["head_sha"],
-        "status": check["status"],
-        "conclusion": check["conclusion"],
-        "url": f"{hub.api}/check-suites/{check['suite_id']}",
-        "before": None,
-        "after": check["head_sha"],
-        "pull_requests": [],
-        "app": shape["app"],
-        "created_at": check["started_at"],
-        "updated_at": check["completed_at"] or check["started_at"],
-    }
-    emit(hub, "check_run", viewer, {"action": action, "check_run": shape | {"check_suite": suite}})
+    """The run's own event; one that completes its suite also tells of the suite and of the workflow's run."""
+    if not any(wanted(hub, event) for event in ("check_run", "check_suite", "workflow_run")):
+        return
+    rows = [row for row in hub.state["checks"] if row["suite_id"] == check["suite_id"]]
+    suite = check_shapes.check_suite(hub, rows)
+    shape = check_shapes.check_run(hub, check) | {"check_suite": suite}
+    emit(hub, "check_run", viewer, {"action": action, "check_run": shape})
+    if action == "completed" and suite["status"] == "completed":
+        emit(hub, "check_suite", viewer, {"action": action, "check_suite": suite})
+        if check["app_id"] == ACTIONS_APP.id:
+            both = {
+                "workflow": check_shapes.workflow(hub),
+                "workflow_run": check_shapes.workflow_run(hub, rows),
+            }
+            emit(hub, "workflow_run", viewer, {"action": action} | both)
 
 
 def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
@@ -99,9 +94,7 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
         found = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
         files = touched(git, span)
         listed = [_pushed_commit(hub, one, files.get(one.sha, {})) for one in found]
-    head = (
-        _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
-    )
+    head = _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
     span_url = f"{hub.web}/compare/{before[:12]}...{after[:12]}" if before and after else ""
     person = hub.person(viewer.login or hub.owner)
     body = {
@@ -124,9 +117,7 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
 def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
     """Files added, removed and modified by each commit of a span, against its first parent."""
     arguments = ["--format=%x01%H", "--name-status", "--no-renames", "-m", "--first-parent"]
-    text = git.text(
-        "-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--"
-    )
+    text = git.text("-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--")
     words = {"A": "added", "D": "removed"}
     found: dict[str, dict[str, list[str]]] = {}
     for block in text.split("\x01")[1:]:
@@ -153,7 +144,6 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
             "owner": repo["owner"] | {"name": owner.name, "email": owner.email},
             "stargazers": 0,
             "master_branch": repo["default_branch"],
-            "custom_properties": {},
         }
     )
 

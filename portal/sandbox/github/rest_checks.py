@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.server import Response
 
-from . import checks, pull_shapes, shapes
+from . import check_shapes, checks, pull_shapes, shapes
 from .checks import DESCRIPTION_LENGTH, Row
 from .rest_repository import commit_named, get_commit
 from .routes import Ask, paged, repo
-from .state import ACTIONS_APP, PORTAL_APP, Refused, find, invalid, node_id, stamp
+from .state import ACTIONS_APP, PORTAL_APP, Refused, find, invalid, node_id
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -81,7 +81,7 @@ def list_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
     wanted: Row = {"name": query.get("check_name"), "status": query.get("status")}
     wanted["app_id"] = int(query["app_id"]) if query.get("app_id", "").isdigit() else None
     rows = [r for r in rows if all(value is None or r[key] == value for key, value in wanted.items())]
-    return paged(hub, ask, [shapes.check_run(hub, row) for row in reversed(rows)], "check_runs")
+    return paged(hub, ask, [check_shapes.check_run(hub, row) for row in reversed(rows)], "check_runs")
 
 
 repo("GET", "/commits/{ref}/pulls")(
@@ -109,10 +109,8 @@ def create_check(hub: "GitHubStandIn", ask: Ask) -> Response:
         raise Refused(403, "You must authenticate via a GitHub App.")
     body = ask.need("name", "head_sha")
     commit_named(hub, body["head_sha"])
-    row = checks.add_check(
-        hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body)
-    )
-    return Response(201, shapes.check_run(hub, row))
+    row = checks.add_check(hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body))
+    return Response(201, check_shapes.check_run(hub, row))
 
 
 def _fields(body: Row) -> Row:
@@ -125,7 +123,7 @@ def _fields(body: Row) -> Row:
 @repo("GET", "/check-runs/{check_run_id}")
 def get_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     _readable(hub)
-    return Response(200, shapes.check_run(hub, _check(hub, ask)))
+    return Response(200, check_shapes.check_run(hub, _check(hub, ask)))
 
 
 def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
@@ -139,11 +137,9 @@ def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
 def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     row, body = _check(hub, ask), ask.body()
     if row["app_id"] != ask.viewer.app_id:
-        raise Refused(
-            403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app."
-        )
+        raise Refused(403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app.")
     checks.change_check(hub, ask.viewer, row, **_fields(body), name=body.get("name"))
-    return Response(200, shapes.check_run(hub, row))
+    return Response(200, check_shapes.check_run(hub, row))
 
 
 # --- workflow runs: what a token that cannot read check runs has instead
@@ -158,57 +154,10 @@ def _runs(hub: "GitHubStandIn") -> dict[int, list[Row]]:
     return found
 
 
-def _run(hub: "GitHubStandIn", run_id: int, rows: list[Row]) -> Row:
-    first = rows[0]
-    latest = list({row["name"]: row for row in rows}.values())
-    done = all(row["status"] == "completed" for row in latest)
-    bad = next(
-        (r["conclusion"] for r in latest if r["conclusion"] not in ("success", "neutral", "skipped")), None
-    )
-    branches = [name for name, sha in hub.state["heads"].items() if sha == first["head_sha"]]
-    url, html = f"{hub.api}/actions/runs/{run_id}", f"{hub.web}/actions/runs/{run_id}"
-    commit = hub.git.commit(first["head_sha"])
-    people = {"author": commit.author, "committer": commit.committer}
-    ends = {"logs": "logs", "artifacts": "artifacts", "cancel": "cancel", "rerun": "rerun", "jobs": "jobs"}
-    return {
-        "id": run_id,
-        "name": "CI",
-        "node_id": node_id("WorkflowRun", run_id),
-        "head_branch": branches[0] if branches else None,
-        "head_sha": first["head_sha"],
-        "path": ".github/workflows/ci.yml",
-        "display_title": commit.message.split("\n")[0],
-        "run_number": 1,
-        "run_attempt": 1,
-        "event": "push",
-        "status": "completed" if done else "in_progress",
-        "conclusion": (bad or "success") if done else None,
-        "workflow_id": 1,
-        "check_suite_id": run_id,
-        "check_suite_url": f"{hub.api}/check-suites/{run_id}",
-        "workflow_url": f"{hub.api}/actions/workflows/1",
-        "url": url,
-        "html_url": html,
-        "pull_requests": [],
-        "created_at": first["started_at"],
-        "updated_at": max(row["completed_at"] or row["started_at"] for row in rows),
-        **{f"{name}_url": f"{url}/{end}" for name, end in ends.items()},
-        "head_commit": {
-            "id": commit.sha,
-            "tree_id": commit.tree,
-            "message": commit.message,
-            "timestamp": stamp(commit.committer.at),
-            **{role: {"name": who.name, "email": who.email} for role, who in people.items()},
-        },
-        "repository": shapes.repository(hub),
-        "head_repository": shapes.repository(hub),
-    }
-
-
 @repo("GET", "/actions/runs")
 def list_runs(hub: "GitHubStandIn", ask: Ask) -> Response:
     query = ask.request.query
-    rows = [_run(hub, run_id, rows) for run_id, rows in reversed(_runs(hub).items())]
+    rows = [check_shapes.workflow_run(hub, rows) for rows in reversed(_runs(hub).values())]
     wanted = {"head_sha": "head_sha", "branch": "head_branch", "event": "event", "status": "status"}
     rows = [r for r in rows if all(r[key] == query[name] for name, key in wanted.items() if query.get(name))]
     return paged(hub, ask, rows, "workflow_runs")

@@ -26,6 +26,7 @@ def deployment_shape(hub: "GitHubStandIn", row: Row) -> Row:
         "creator": shapes.user(hub, row["user"]),
         "statuses_url": f"{url}/statuses",
         "repository_url": hub.api,
+        "performed_via_github_app": None,
         "transient_environment": row["transient"],
         "production_environment": row["production"],
     }
@@ -97,6 +98,7 @@ def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
         "creator": shapes.user(hub, row["user"]),
         "created_at": row["at"],
         "updated_at": row["at"],
+        "performed_via_github_app": None,
         "deployment_url": url,
         "repository_url": hub.api,
     }

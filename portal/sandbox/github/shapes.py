@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .git import Change, Commit, Person
-from .state import APPS, PORTAL_APP, App, login_id, node_id, stamp
+from .state import App, login_id, node_id, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -122,6 +122,7 @@ def repository(hub: "GitHubStandIn") -> Shape:
         "is_template": False,
         "web_commit_signoff_required": False,
         "topics": [],
+        "custom_properties": {},
         "license": None,
         "allow_forking": False,
         "default_branch": state["default_branch"],
@@ -206,29 +207,6 @@ def app(hub: "GitHubStandIn", one: App) -> Shape:
         "updated_at": hub.state["created_at"],
         "permissions": {"checks": "write", "contents": "write", "metadata": "read", "statuses": "write"},
         "events": ["push", "pull_request"],
-    }
-
-
-def check_run(hub: "GitHubStandIn", check: Shape) -> Shape:
-    url = f"{hub.api}/check-runs/{check['id']}"
-    output = {"title": None, "summary": None, "text": None} | check["output"]
-    return {
-        "id": check["id"],
-        "name": check["name"],
-        "node_id": node_id("CheckRun", check["id"]),
-        "head_sha": check["head_sha"],
-        "external_id": check["external_id"],
-        "url": url,
-        "html_url": f"{hub.web}/runs/{check['id']}",
-        "details_url": check["details_url"] or f"{hub.web}/runs/{check['id']}",
-        "status": check["status"],
-        "conclusion": check["conclusion"],
-        "started_at": check["started_at"],
-        "completed_at": check["completed_at"],
-        "output": output | {"annotations_count": 0, "annotations_url": f"{url}/annotations"},
-        "check_suite": {"id": check["suite_id"]},
-        "app": app(hub, APPS.get(check["app_id"], PORTAL_APP)),
-        "pull_requests": [],
     }
 
 

@@ -37,6 +37,8 @@ class Addresses:
         self._sockets: dict[str, socket.socket] = {}
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="address")
         self._stopping = threading.Event()
+        self._waker, waiting = socket.socketpair()
+        self._selector.register(waiting, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -63,6 +65,7 @@ class Addresses:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._waker.close()
         self._thread.join()
         for owner in list(self._sockets):
             self.close(owner)
@@ -71,7 +74,9 @@ class Addresses:
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
-            for key, _ in self._selector.select(0.1):
+            for key, _ in self._selector.select():
+                if self._stopping.is_set():
+                    return
                 # The caller may have hung up, or the address been closed, since select returned.
                 with contextlib.suppress(OSError):
                     connection, _ = key.fileobj.accept()  # type: ignore[union-attr]

@@ -82,6 +82,11 @@ def _create(
         variables=running_variables(world, environment_id, service_id) if variables is None else variables,
     )
     instance["deploymentIds"].append(deployment["id"])
+    deployment["variables"] |= {
+        "RAILWAY_DEPLOYMENT_ID": deployment["id"],
+        "RAILWAY_GIT_COMMIT_SHA": commit,
+        "RAILWAY_GIT_BRANCH": deployment["meta"]["branch"] or "",
+    }
     if steps:
         world.data["moving"].append(deployment["id"])
     _enter(world, deployment, status, world.clock())
@@ -165,14 +170,16 @@ def resume(world: World, deployment: Row) -> None:
 
 
 def pushed(world: World, branch: str, before: str, after: str) -> None:
-    """Deploys `after` to every service whose trigger follows `branch`, as a push to GitHub does."""
-    if not after.strip("0"):
+    """Deploys `after` to every service whose trigger follows `branch`, as a push to GitHub does.
+
+    A push told twice counts once.
+    """
+    if not after.strip("0") or world.data["heads"].get(branch) == after:
         return
+    world.data["heads"][branch] = after
     changed = git.changed_paths(world.repository, before, after)
     for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
+        instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
         if instance is None or not instance["autoDeploy"]:
             continue
         if instance["neverNext"]:
@@ -182,6 +189,14 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
             _create(world, instance, after, "SKIPPED", [], "deploy", None, branch)
         else:
             deploy(world, instance, after, branch=branch)
+
+
+def catch_up(world: World) -> None:
+    """Deploys what was pushed while nobody told: before a restart, or in the moment of a kill."""
+    for branch, before in list(world.data["heads"].items()):
+        head = git.commit(world.repository, f"refs/heads/{branch}")
+        if head and head != before:
+            pushed(world, branch, before, head)
 
 
 def _watched(instance: Row, changed: list[str] | None) -> bool:

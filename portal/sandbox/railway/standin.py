@@ -25,7 +25,7 @@ from . import environments, logs, mutations, pages  # noqa: F401 - these modules
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses
-from .movement import pushed, settle
+from .movement import catch_up, pushed, settle
 from .queries import resolve
 from .story import Story
 from .webhooks import Sender
@@ -92,6 +92,7 @@ class RailwayStandIn(Story):
             self._begin(project_name or repository_name.rpartition("/")[2], account_token)
         self.project_id: str = next(iter(self.world.data["projects"]))
         reopen_addresses(self.world)
+        catch_up(self.world)
         self.world.save()
         addresses.answer = lambda owner, path: pages.answer(self.world, owner, path)
         self._sender = Sender(self.world)
@@ -112,9 +113,7 @@ class RailwayStandIn(Story):
             botPrEnvironments=False,
             focusedPrEnvironments=False,
         )
-        self.world.add(
-            "tokens", token=account_token, kind=ACCOUNT, name=ACCOUNT, environmentId=None, projectId=None
-        )
+        self.world.add("tokens", token=account_token, kind=ACCOUNT, name=ACCOUNT, environmentId=None, projectId=None)
 
     @property
     def is_new(self) -> bool:
@@ -210,9 +209,7 @@ class RailwayStandIn(Story):
         }
 
 
-def _failed(
-    status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None
-) -> Response:
+def _failed(status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None) -> Response:
     """`errors` as Railway words them. A fault of ours reads as Railway's own passing fault, and is logged."""
     shown = []
     for error in errors:

@@ -62,7 +62,12 @@ class World:
 
     def load(self) -> bool:
         """Reads the file; False, and an empty state, when there is none yet."""
-        self.data = {table: {} for table in TABLES} | {"moving": [], "frozen": False, "knobs": {}}
+        self.data = {table: {} for table in TABLES} | {
+            "moving": [],
+            "frozen": False,
+            "knobs": {},
+            "heads": {},
+        }
         if not self.path.exists():
             return False
         self.data |= json.loads(self.path.read_text())
@@ -125,8 +130,10 @@ class World:
             del self.data[table][row["id"]]
 
     def instance(self, environment_id: str | None, service_id: str | None) -> Row:
-        """The service in that environment; refuses while it has not appeared yet."""
+        """The service in that environment; refuses, in other words, while it has not appeared yet."""
         row = self.one("instances", environmentId=environment_id, serviceId=service_id)
-        if row is None or row["visibleAt"] > self.clock():
-            raise Refused("ServiceInstance not found")
+        if row is None:
+            raise Refused()
+        if row["visibleAt"] > self.clock():
+            raise Refused("Problem processing request")
         return row

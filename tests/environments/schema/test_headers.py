@@ -91,9 +91,7 @@ assignments = st.builds(
     st.sampled_from(["", ": str", ": Union[str, None]", ": 'x'", ": (revision := str)", " "]),
     st.sampled_from(VALUES),
 )
-plain = st.builds(
-    lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8])
-)
+plain = st.builds(lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8]))
 sources = st.builds(
     lambda doc, first, middle, tail, end: end.join((doc + "\n".join([*first, *middle, ""]) + tail).split("\n")),
     st.sampled_from(DOCS),
@@ -104,7 +102,7 @@ sources = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None, database=None)
+@settings(max_examples=500, deadline=None, database=None)
 @given(sources)
 @example(TEMPLATE)
 def test_the_quick_scan_never_says_other_than_ast(source):
@@ -120,7 +118,7 @@ def test_the_quick_scan_never_says_other_than_ast(source):
         assert quick == judge(content, "x.py")
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(sources)
 def test_what_ast_says_is_what_running_the_file_says(source):
     """The judge itself, held against the truth: the module's own namespace, for files that can be run."""

@@ -1,9 +1,13 @@
 """Pull requests, refs and rules, driven as the portal drives them: with PyGithub."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from github import GithubException, UnknownObjectException
 
 from portal.sandbox.sample import CI, VERDICT
+from portal.sandbox.server import Request
 
 from .conftest import ADMIN, serve
 
@@ -238,7 +242,7 @@ def test_a_kill_between_branch_and_book_is_found_out_at_the_next_start(world, tm
     again, server = serve(tmp_path / "github")
     pushes = []
     again.on_push.append(lambda *move: pushes.append(move))
-    status = again(_get(world.path(f"/pulls/{number}"))).body
+    status = json.loads(again(_get(world.path(f"/pulls/{number}"))).encoded())
     again.set_status(head, "any", "success")
     server.stop()
 
@@ -247,8 +251,6 @@ def test_a_kill_between_branch_and_book_is_found_out_at_the_next_start(world, tm
 
 
 def _get(path):
-    from portal.sandbox.server import Request
-
     return Request("GET", path, {}, {"authorization": "Bearer sandbox-github-token"}, b"")
 
 
@@ -291,3 +293,27 @@ def test_listeners_hear_of_every_movement_and_may_call_back(world):
 
     assert heard == [("staging", first), ("staging", second)]
     assert world.repo().get_commit(second).get_combined_status().total_count == 1
+
+
+def test_nothing_written_at_once_is_lost(world):
+    tip = world.hub.heads()["staging"]
+    url = world.path(f"/statuses/{tip}")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda n: world.http.post(url, json={"state": "success", "context": f"c{n}"}), range(40))
+        )
+
+    ids = {answer.json()["id"] for answer in answers}
+    assert len(ids) == 40
+    assert len([row for row in world.hub.state["statuses"] if row["sha"] == tip]) == 40
+
+
+def test_only_one_of_many_merges_at_once_succeeds(world):
+    number = world.promotion()
+
+    with ThreadPoolExecutor(4) as pool:
+        merge = world.path(f"/pulls/{number}/merge")
+        codes = list(pool.map(lambda _: world.http.put(merge, json={}).status_code, range(4)))
+
+    assert sorted(codes) == [200, 405, 405, 405]

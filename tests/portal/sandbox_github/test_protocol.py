@@ -15,7 +15,7 @@ PULLS = """
 query ($owner: String!, $name: String!, $first: Int!, $after: String, $checks: Boolean!) {
   repository(owner: $owner, name: $name) {
     staging: ref(qualifiedName: "refs/heads/staging") { target { oid } }
-    main: ref(qualifiedName: "refs/heads/main") { target { oid } refUpdateRule { requiredStatusCheckContexts } }
+    main: ref(qualifiedName: "refs/heads/main") { refUpdateRule { requiredStatusCheckContexts } }
     open: pullRequests(states: [OPEN], baseRefName: "staging", first: $first, after: $after,
                        orderBy: {field: CREATED_AT, direction: ASC}) {
       totalCount
@@ -45,7 +45,8 @@ def graphql(world, query=PULLS, **variables):
     ("path", "authorization", "status", "message"),
     [
         ("/repos/acme/signals", "Bearer wrong", 401, "Bad credentials"),
-        ("/repos/acme/signals", "Bearer  ", 401, "Bad credentials"),
+        ("/repos/acme/signals", "Bearer", 401, "Bad credentials"),
+        ("/repos/acme/signals", "Basic ***", 401, "Bad credentials"),
         ("/repos/acme/signals", "", 404, "Not Found"),
         ("/repos/acme/other", f"Bearer {TOKEN}", 404, "Not Found"),
         ("/nowhere", f"token {TOKEN}", 404, "Not Found"),
@@ -59,9 +60,7 @@ def test_it_refuses_as_github_does(world, path, authorization, status, message):
 
 
 def test_an_installation_token_works_for_an_hour_and_no_longer(tmp_path, world):
-    made = world.http.post(
-        "/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}
-    ).json()
+    made = world.http.post("/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}).json()
     headers = {"Authorization": f"Bearer {made['token']}"}
 
     fresh = world.http.get(world.path(""), headers=headers)
@@ -119,9 +118,7 @@ def test_a_dropped_answer_to_a_merge_has_merged(world):
 
 def test_what_a_graphql_document_asks_is_what_it_gets_page_by_page(world):
     first = graphql(world).json()["data"]["repository"]
-    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()["data"][
-        "repository"
-    ]
+    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()["data"]["repository"]
 
     assert first["staging"]["target"]["oid"] == world.hub.heads()["staging"]
     assert first["main"]["refUpdateRule"]["requiredStatusCheckContexts"] == ["python-ci", "release-portal"]
@@ -141,9 +138,7 @@ def test_check_runs_that_may_not_be_read_are_errors_beside_good_data(world):
     answer = graphql(world).json()
 
     assert answer["errors"][0]["type"] == "FORBIDDEN"
-    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"]["nodes"] == [
-        None
-    ]
+    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"]["nodes"] == [None]
     assert world.http.get(world.path("/commits/main/check-runs")).status_code == 403
 
 

@@ -1,6 +1,8 @@
+import shutil
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
 
 TOKEN = "sandbox-railway-token"
+CLIENT = httpx.Client(timeout=10, verify=False)  # noqa: S501 - plain HTTP on loopback; loading roots is slow
 
 
 class Clock:
@@ -34,9 +37,8 @@ def git(repository, *arguments):
 class Repository:
     """A bare repository with a work tree beside it."""
 
-    bare: object
-    work: object
-    commits: list[str] = field(default_factory=list)
+    bare: Path
+    work: Path
 
     def commit(self, message: str, path: str = "app.txt", branch: str = "main") -> str:
         git(self.work, "checkout", "-q", branch)
@@ -48,18 +50,27 @@ class Repository:
         return git(self.work, "rev-parse", "HEAD")
 
 
-@pytest.fixture
-def repository(tmp_path):
-    bare, work = tmp_path / "bare.git", tmp_path / "work"
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """One commit on main and staging, made once and copied for every test."""
+    directory = tmp_path_factory.mktemp("template")
+    bare, work = directory / "bare.git", directory / "work"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
     subprocess.run(["git", "clone", "-q", str(bare), str(work)], check=True, capture_output=True)
+    git(work, "remote", "set-url", "origin", "../bare.git")
     git(work, "checkout", "-q", "-B", "main")
     (work / "app.txt").write_text("first")
     git(work, "add", "-A")
     git(work, "commit", "-q", "-m", "First")
     git(work, "branch", "staging")
     git(work, "push", "-q", "origin", "main", "staging")
-    return Repository(bare, work)
+    return directory
+
+
+@pytest.fixture
+def repository(tmp_path, template):
+    shutil.copytree(template, tmp_path / "repository")
+    return Repository(tmp_path / "repository" / "bare.git", tmp_path / "repository" / "work")
 
 
 @pytest.fixture
@@ -79,7 +90,7 @@ class Railway:
     def post(self, query, variables=None, token=TOKEN, headers=None, **more):
         headers = headers if headers is not None else {"Authorization": f"Bearer {token}"}
         body = {"query": query, "variables": variables or {}} | more
-        return httpx.post(f"{self.server.url}/graphql/v2", json=body, headers=headers, timeout=10)
+        return CLIENT.post(f"{self.server.url}/graphql/v2", json=body, headers=headers)
 
     def ask(self, query, variables=None, **more):
         answer = self.post(query, variables, **more)
@@ -113,7 +124,7 @@ class Railway:
         self.clock.advance(10)
 
     def get(self, path="/health", environment="production", service="backend"):
-        return httpx.get(self.standin.address(service, environment) + path, timeout=10)
+        return CLIENT.get(self.standin.address(service, environment) + path)
 
 
 @pytest.fixture

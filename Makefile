@@ -1,0 +1,61 @@
+# Everything runs in .venv, which is made from the hash-pinned lock files by a pinned uv of our own in .tools.
+# The locks are requirement files on purpose: a uv.lock would name the index it was made with.
+
+UV_VERSION := 0.13.9
+HOST ?= 127.0.0.1
+PORT ?= 8000
+UV := .tools/bin/uv
+TOOLS := .tools/uv-$(UV_VERSION)
+PYTHON := .venv/bin/python
+DEVELOPERS := test lint faults bench
+LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
+
+.PHONY: run demo lock $(DEVELOPERS)
+.DEFAULT_GOAL := run
+
+run: .venv/$(LOCK)
+	@exec $(PYTHON) manage.py run --host $(HOST) --port $(PORT) --with-parent
+
+demo: .venv/$(LOCK)
+	@exec $(PYTHON) manage.py demo $(ARGS)
+
+test: .venv/$(LOCK)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/$(LOCK)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(PYTHON) -m mypy portal environments releases
+	.venv/bin/lint-imports
+	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+# Every script with a main(), one after the other; fails at the end if any did.
+faults bench: .venv/$(LOCK)
+	@failed=; for script in $$(grep -l '^def main' tests/$@/*.py); do \
+	  module=$$(echo "$${script%.py}" | tr / .); echo "== $$module"; \
+	  $(PYTHON) -m "$$module" || failed="$$failed $$module"; \
+	done; [ -z "$$failed" ] || { echo "Failed:$$failed" >&2; exit 1; }
+
+lock: $(TOOLS)
+	$(UV) lock --quiet
+	$(UV) export --quiet --frozen --no-emit-project --no-header --no-dev --output-file requirements.lock
+	$(UV) export --quiet --frozen --no-emit-project --no-header --output-file requirements-dev.lock
+
+# One stamp for each lock; installing one set unmakes the other's stamp, unless the larger set is there already.
+.venv/requirements.lock: requirements.lock .python-version | .venv/pyvenv.cfg
+	@[ -e .venv/requirements-dev.lock ] && [ .venv/requirements-dev.lock -nt requirements-dev.lock ] || \
+	  $(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
+	@touch $@
+
+.venv/requirements-dev.lock: requirements-dev.lock .python-version | .venv/pyvenv.cfg
+	@$(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
+	@touch $@
+
+.venv/pyvenv.cfg: .python-version | $(TOOLS)
+	@$(UV) venv --quiet --clear .venv
+
+$(TOOLS):
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  { echo "python3 lacks ensurepip: install it (Debian: apt-get install python3-venv), then run make again." >&2; exit 1; }
+	@python3 -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

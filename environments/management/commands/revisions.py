@@ -1,0 +1,93 @@
+"""`manage.py revisions`: what Alembic revisions a commit holds, from git alone."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from environments.git import GitError, Mirror
+from environments.schema.revisions import Change, History, HistoryError, Revision, compare, read
+
+
+class Command(BaseCommand):
+    help = "Shows heads, bases and revisions at a commit, and what is new since another; executes nothing."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("ref", help="branch, tag or commit")
+        parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
+        parser.add_argument("--alembic", required=True, help="ini file, pyproject.toml or script directory in it")
+        parser.add_argument("--since", default="", help="also: what is new, changed and deleted since this ref")
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        mirror, alembic, since = Mirror(options["repository"]), options["alembic"], options["since"]
+        try:
+            until = mirror.commit(options["ref"])
+            history = read(mirror, until, alembic)
+            change = compare(mirror, mirror.commit(since), until, alembic) if since else None
+        except GitError as error:
+            raise CommandError(str(error)) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_json(until, history, change)))
+        else:
+            self.stdout.write("\n".join(_as_text(history, change)))
+        problems = change.problems if change else history.problems
+        if problems:
+            raise CommandError(f"{len(problems)} to mend before these revisions may run.", returncode=2)
+
+
+def _as_json(commit: str, history: History, change: Change | None) -> dict[str, Any]:
+    problems = change.problems if change else history.problems
+    found = {
+        "commit": commit,
+        "directories": list(history.directories),
+        "heads": list(history.heads),
+        "bases": list(history.bases),
+        "revisions": [_revision(one) for one in _ordered(history)],
+        "problems": [{"kind": one.kind, "sentence": one.sentence, "paths": list(one.paths)} for one in problems],
+    }
+    if change is not None:
+        found |= {
+            "new": [one.id for one in change.new],
+            "changed": [one.id for one in change.changed],
+            "deleted": [one.id for one in change.deleted],
+            "heads_before": list(change.heads_before or ()),
+        }
+    return found
+
+
+def _revision(one: Revision) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "parents": list(one.down),
+        "depends_on": list(one.depends_on),
+        "labels": list(one.labels),
+        "path": one.path,
+        "sha256": one.sha256,
+        "message": one.message,
+        "has_downgrade": one.has_downgrade,
+    }
+
+
+def _ordered(history: History) -> tuple[Revision, ...]:
+    """In upgrade order where there is one, else as the files lie."""
+    try:
+        return history.linear
+    except HistoryError:
+        return tuple(history.revisions.values())
+
+
+def _as_text(history: History, change: Change | None) -> list[str]:
+    lines = [
+        f"{len(history.revisions)} revisions in {', '.join(history.directories) or 'no directory'}",
+        f"heads  {', '.join(history.heads) or 'none'}",
+        f"bases  {', '.join(history.bases) or 'none'}",
+    ]
+    if change is not None:
+        for name, found in (("new", change.new), ("changed", change.changed), ("deleted", change.deleted)):
+            lines += [f"{name:8}{one.id}  {one.path}  {one.message}".rstrip() for one in found]
+    problems = change.problems if change else history.problems
+    return [*lines, *(f"problem  {one.sentence}" for one in problems)]

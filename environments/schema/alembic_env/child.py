@@ -1,0 +1,142 @@
+"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work on stdin.
+
+Two processes: a small guard which outlives whatever the migration does, and the worker which runs Alembic.
+The guard ends everything (also what was forked or made itself a daemon) once the worker ends or stdin closes,
+which it does when the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+FAILED = 1
+
+
+def main() -> None:
+    request = json.loads(_line())
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
+    guard = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os._exit(_work(request) if os.getppid() == guard else FAILED)
+    os.close(request["events"])
+    _watch(worker)
+    os._exit(_end_all(worker))
+
+
+def _line() -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        if not (more := os.read(0, 65536)):
+            os._exit(FAILED)
+        data += more
+    return data
+
+
+def _watch(worker: int) -> None:
+    """Returns when the worker has ended or the portal has gone."""
+    parent, ended = os.getppid(), os.pidfd_open(worker)
+    while True:
+        ready = select.select([0, ended], [], [], 1)[0]
+        if ended in ready or os.getppid() != parent or (0 in ready and not os.read(0, 4096)):
+            return
+
+
+def _end_all(worker: int) -> int:
+    """Kills all that is left below us, which orphans become ours; returns the worker's exit code."""
+    code = FAILED
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if pid == worker:
+            exit_code = os.waitstatus_to_exitcode(status)
+            code = exit_code if exit_code >= 0 else 128 - exit_code
+        elif pid == 0:
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            time.sleep(0.005)
+
+
+def _work(request: dict[str, Any]) -> int:
+    """Runs the migrations; 0 when Alembic raised nothing."""
+    events = request["events"]
+    os.set_inheritable(events, False)
+
+    def emit(event: dict[str, Any]) -> None:
+        sys.stdout.flush()
+        os.write(events, json.dumps(event).encode() + b"\n")
+
+    try:
+        _upgrade(request | {"emit": emit})
+    except BaseException as error:  # noqa: BLE001 - whatever a script raises ends this process only
+        emit({"error": _described(error)})
+        frames = traceback.format_exception(type(error), error, error.__traceback__, limit=-30)
+        print("".join(frames)[-20_000:], flush=True)
+        return FAILED
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _upgrade(run: dict[str, Any]) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(
+        run["environment"], version_locations=run["directories"], recursive_version_locations=run["recursive"]
+    )
+    config = Config(attributes={"run": run})
+    emit = run["emit"]
+
+    def steps(current: Any, _context: object) -> Iterator[Any]:
+        """Alembic's own plan; a step is taken up again once its transaction is committed."""
+        if run["direction"] == "upgrade":
+            plan = script._upgrade_revs(tuple(run["target"]), current)  # type: ignore[arg-type]
+        else:
+            plan = script._downgrade_revs(run["target"][0], current)
+        for step in plan:
+            began = time.monotonic()
+            emit({"start": step.revision.revision})
+            yield step
+            emit({"end": step.revision.revision, "seconds": time.monotonic() - began})
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=tuple(run["target"])):
+        script.run_env()
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """What the portal makes a sentence of: kind, module, message, statement, SQLSTATE."""
+    origin = getattr(error, "orig", None) or error
+    diagnosis = getattr(origin, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(origin)
+    return {
+        "type": type(origin).__name__,
+        "module": (error.name or "") if isinstance(error, ImportError) else "",
+        "message": message[:500],
+        "statement": str(getattr(error, "statement", None) or "")[:2000],
+        "sqlstate": getattr(origin, "sqlstate", None) or "",
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The environment matrix and the pages of migration runs."""
+
+from collections import defaultdict
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Right
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from environments import actions
+from environments.coherence import expected_branches
+from environments.models import Deployment, Environment, Finding, MigrationRun, Project, ServiceInstance
+from environments.smoke import address_of
+from portal.site import page, perform
+
+LOG_CHARS = 20_000
+RUNS_SHOWN = 50
+BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
+ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
+
+
+@page
+def environments(request: HttpRequest) -> HttpResponse:
+    """Services × environments of one project, and what is incoherent. Seven queries whatever the counts."""
+    projects = list(Project.objects.select_related("railway_sync"))
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    context: dict[str, Any] = {"projects": projects, "project": project}
+    if project is not None:
+        context |= _matrix(project)
+        context["findings"] = list(Finding.objects.filter(project=project, closed_at=None))
+        context["sync"] = getattr(project, "railway_sync", None)
+    return render(request, "environments/environments.html", context)
+
+
+def _matrix(project: Project) -> dict[str, Any]:
+    columns = sorted(
+        Environment.objects.filter(project=project, gone_at=None), key=lambda one: (ORDER.get(one.kind, 2), one.name)
+    )
+    instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
+    current: dict[int, dict[str, Deployment]] = defaultdict(dict)
+    deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
+    for one in deployments:
+        if one.is_latest:
+            current[one.instance_id]["latest"] = one
+        if one.is_active:
+            current[one.instance_id]["active"] = one
+    expected = expected_branches(project)
+    cells: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    kinds = {column.pk: column.kind for column in columns}
+    for instance in instances:
+        cells[instance.service.name][instance.environment_id] = _cell(
+            project, instance, expected.get(kinds[instance.environment_id], ""), current[instance.pk]
+        )
+    table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
+    return {"columns": columns, "table": table}
+
+
+def _cell(project: Project, instance: ServiceInstance, expected: str, current: dict[str, Deployment]) -> dict[str, Any]:
+    """One service in one environment: what it follows and should follow, what it serves, how it is."""
+    latest, active = current.get("latest"), current.get("active")
+    follows = bool(instance.repository)
+    foreign = follows and instance.repository.lower() != project.repository.lower()
+    wrong = foreign or bool(follows and expected and instance.branch != expected)
+    status = latest.status if latest else ""
+    state = "pass" if status in ("SUCCESS", "SLEEPING") else "fail" if status in BAD or not latest else "wait"
+    return {
+        "instance": instance,
+        "follows": follows,
+        "foreign": foreign,
+        "expected": expected,
+        "wrong": wrong,
+        "latest": latest,
+        "commit": active.commit if active else "",
+        "state": state,
+        "status": status.lower().replace("_", " ") or "no deployment",
+        "domain": instance.domains[0] if instance.domains else "",
+        "address": _address(instance.domains[0]) if instance.domains else "",
+    }
+
+
+def _address(domain: object) -> str:
+    return (address_of(domain, "/") or "") if isinstance(domain, str) else ""
+
+
+@page
+def resolve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Closes a finding by a person's reason."""
+    finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
+    then = f"{reverse('environments')}?project={finding.project.slug}#findings"
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    reason = request.POST.get("reason", "").replace("\x00", "")
+    said = "The finding is closed; it opens again if the next reading still sees it."
+    return perform(request, then, lambda: actions.resolve_finding(finding, actor=request.user, reason=reason), said)
+
+
+@page
+def migrations(request: HttpRequest) -> HttpResponse:
+    """Every migration run, newest first."""
+    runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log")
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < 19:
+        runs = runs.filter(pk__lt=int(before))
+    found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
+    older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
+    context = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    return render(request, "environments/migrations.html", context)
+
+
+@page
+def migration(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: what it was to do, what it did, and its log while it is written."""
+    return render(request, "environments/migration.html", _run_context(pk))
+
+
+@page
+def migration_panels(request: HttpRequest, pk: int) -> HttpResponse:
+    """The run page's moving parts, for the poll."""
+    return render(request, "environments/migration_panels.html", _run_context(pk))
+
+
+@page
+def migration_log(request: HttpRequest, pk: int) -> HttpResponse:
+    """The end of the log alone; status 286 tells htmx that nothing more will come."""
+    run = get_object_or_404(_with_tail().only("status", "log_bytes"), pk=pk)
+    status = 200 if run.is_open else 286
+    return render(request, "environments/migration_panels.html#log", {"run": run}, status=status)
+
+
+def _with_tail() -> Any:
+    return MigrationRun.objects.annotate(tail=Right("log", LOG_CHARS))
+
+
+def _run_context(pk: int) -> dict[str, Any]:
+    """The run with the end of its log, and its revisions as rows. One query."""
+    runs = _with_tail().select_related("environment__project", "requested_by").defer("log")
+    run = get_object_or_404(runs, pk=pk)
+    planned = {one["id"]: one for one in run.planned}
+    seconds = {one[0]: one[1] for one in run.applied}
+    rows = []
+    for revision in dict.fromkeys([*planned, *seconds]):
+        state = "pass" if revision in seconds else "fail" if revision == run.failed_revision else "closed"
+        rows.append((revision, state, seconds.get(revision), planned.get(revision, {})))
+    return {
+        "run": run,
+        "environment": run.environment,
+        "project": run.environment.project,
+        "rows": rows,
+        "pulse": 1 if run.is_open else 0,
+    }
+
+
+@page
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks the worker to stop the run."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    said = "The run is being stopped; the database is read afterwards."
+    return perform(request, then, lambda: actions.cancel_migration(run, actor=request.user), said)

@@ -1,0 +1,169 @@
+"""How moments, commits, states and addresses are written on every page."""
+
+import functools
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+MARKS = {"pass": "✓", "wait": "◔", "fail": "✕", "attest": "✎", "active": "◔", "closed": "○", "skipped": "–"}
+WORDS = {
+    "pass": "passed",
+    "wait": "waiting",
+    "fail": "failed",
+    "attest": "to be attested",
+    "active": "running",
+    "closed": "not open yet",
+    "skipped": "skipped",
+}
+# Job and step statuses, audit outcomes and gate states in the four states that have a mark and a colour.
+STATES = {
+    "succeeded": "pass",
+    "done": "pass",
+    "pass": "pass",
+    "queued": "wait",
+    "running": "wait",
+    "waiting": "wait",
+    "active": "wait",
+    "pending": "wait",
+    "promoting": "wait",
+    "open": "wait",
+    "verifying": "wait",
+    "failed": "fail",
+    "fail": "fail",
+    "refused": "fail",
+    "needs_person": "fail",
+    "found": "attest",
+    "attest": "attest",
+    "cancelled": "skipped",
+    "abandoned": "skipped",
+    "skipped": "skipped",
+}
+
+
+@register.filter
+def state(status: str) -> str:
+    """The state (pass, wait, fail, attest, skipped) that a status of any kind stands for."""
+    return STATES.get(status, "wait")
+
+
+@register.simple_tag
+@functools.cache
+def mark(of: str) -> SafeString:
+    """The mark of a state, with its word for those who do not see it."""
+    kind = of if of in MARKS else STATES.get(of, "wait")
+    return format_html(
+        '<span class="mark {}" title="{}"><span aria-hidden="true">{}</span><span class="unseen">{}: </span></span>',
+        kind,
+        WORDS[kind],
+        MARKS[kind],
+        WORDS[kind],
+    )
+
+
+@register.simple_tag
+def pill(of: str, words: str = "") -> SafeString:
+    """A status as mark, word and colour; `words` default to the state's own."""
+    kind = of if of in MARKS else STATES.get(of, "wait")
+    return format_html(
+        '<span class="pill {}"><span aria-hidden="true">{}</span> {}</span>', kind, MARKS[kind], words or WORDS[kind]
+    )
+
+
+@register.filter
+def sha(commit: str | None) -> SafeString | str:
+    """A commit or digest in short form, whole in its title."""
+    if not commit:
+        return format_html('<span class="muted">{}</span>', "unknown")
+    return format_html('<code class="sha" title="{}">{}</code>', commit, commit[:7])
+
+
+@register.simple_tag
+def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
+    """How long ago `moment` was, as a `<time>` that the page keeps up to date."""
+    if moment is None:
+        return never
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}" data-age>{}</time>',
+        local.isoformat(timespec="seconds"),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        age_words((timezone.now() - moment).total_seconds()),
+    )
+
+
+@register.simple_tag
+def clock(moment: datetime | None) -> SafeString | str:
+    """The time of day, or day and time when that was not today, as a `<time>`."""
+    if moment is None:
+        return ""
+    local, today = timezone.localtime(moment), timezone.localdate()
+    words = local.strftime("%H:%M") if local.date() == today else local.strftime("%d %b %H:%M").lstrip("0")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        words,
+    )
+
+
+def age_words(seconds: float) -> str:
+    """“8 s ago”, “5 min ago”, “2 h ago”, “3 days ago”; portal.js says the same."""
+    if seconds < 1:
+        return "just now"
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"
+
+
+@register.filter
+def seconds(value: Any) -> str:
+    """A duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min 20 s”."""
+    if value is None:
+        return ""
+    total = float(value.total_seconds() if hasattr(value, "total_seconds") else value)
+    if total < 10:
+        return f"{total:.1f} s"
+    return f"{total:.0f} s" if total < 90 else f"{int(total // 60)} min {int(total % 60)} s"
+
+
+@register.filter
+def href(address: Any) -> str:
+    """`address` if it is an http or https address, or a path of this site; else the empty string."""
+    if not isinstance(address, str):
+        return ""
+    if address.startswith("/") and not address.startswith(("//", "/\\")):
+        return address
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return address if parts.scheme in ("http", "https") and parts.hostname and not parts.username else ""
+
+
+@register.filter
+def listed(values: Any, nothing: str = "nothing") -> str:
+    """“a, b, c”, or `nothing`."""
+    return ", ".join(str(value) for value in values) if values else nothing
+
+
+@register.filter
+def spoken(action: str) -> str:
+    """An event's action in words: “checklist.ticked” is “checklist ticked”."""
+    return action.replace(".", " ").replace("_", " ")
+
+
+@register.filter
+def pretty(data: Any, limit: int = 4000) -> str:
+    """JSON for people, cut at `limit` characters with a word that it was cut."""
+    text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+    return text if len(text) <= limit else f"{text[:limit]}\n… cut here; {len(text)} characters in all"

@@ -1,0 +1,169 @@
+"""Configuration of what ships and how, and rows to look at. Nothing is decided here: that is for the actions."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest
+
+from environments.models import Project, SmokeTest
+from portal.actions import Refused
+from portal.site import ReadOnly, Recorded
+from releases import actions
+from releases.gates import GATES
+from releases.models import (
+    ChecklistTemplate,
+    ChecklistTemplateItem,
+    Freeze,
+    Promotion,
+    PromotionStep,
+    PullRequest,
+    Release,
+)
+from releases.setup import start_syncs
+
+
+class SmokeTestInline(admin.TabularInline):
+    model = SmokeTest
+    extra = 0
+
+
+@admin.register(Project)
+class ProjectAdmin(Recorded):
+    """Stands here, above environments, because a new project also starts to be read from GitHub."""
+
+    list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
+    search_fields = ("name", "repository")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (SmokeTestInline,)
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
+        ("Branches", {"fields": ("staging_branch", "production_branch", "git_url")}),
+        (
+            "Rules",
+            {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
+        ),
+        (
+            "Migrations",
+            {
+                "fields": (
+                    "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
+                    "lock_seconds",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # Addresses and the trail name a project by its slug, so it stays.
+        return ("slug",) if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        start_syncs(obj)
+
+
+class TemplateItemForm(forms.ModelForm):
+    """A line of a template; its gate is chosen, not typed."""
+
+    gate = forms.ChoiceField(
+        required=False, choices=[("", "a person ticks it"), *((name, name.replace("_", " ")) for name in GATES)]
+    )
+
+    class Meta:
+        model = ChecklistTemplateItem
+        fields = ("position", "text", "gate", "phase", "condition", "link")
+
+    def clean_link(self) -> str:
+        """A path on production's frontend, or a web address."""
+        link = self.cleaned_data["link"]
+        if link and not link.startswith(("/", "https://", "http://")):
+            raise forms.ValidationError("Begin the link with / or https://.")
+        return link
+
+
+class TemplateItemInline(admin.TabularInline):
+    model = ChecklistTemplateItem
+    form = TemplateItemForm
+    extra = 1
+
+
+@admin.register(ChecklistTemplate)
+class ChecklistTemplateAdmin(Recorded):
+    list_display = ("name", "project", "count")
+    list_select_related = ("project",)
+    inlines = (TemplateItemInline,)
+
+    @admin.display(description="items")
+    def count(self, template: ChecklistTemplate) -> int:
+        return template.items.count()
+
+
+@admin.register(Freeze)
+class FreezeAdmin(ReadOnly):
+    """Adding one freezes promotions, through the action; lifting it is an action of the list."""
+
+    list_display = ("project", "reason", "started_at", "started_by", "lifted_at")
+    list_filter = ("project",)
+    fields = ("project", "reason")
+    actions = ("lift",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("releases.freeze_project")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        made = actions.freeze(obj.project, actor=request.user, reason=obj.reason)
+        obj.pk, obj.started_by, obj.started_at = made.pk, made.started_by, made.started_at
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+            return self.response_post_save_add(request, None)
+
+    @admin.action(description="Lift the freeze")
+    def lift(self, request: HttpRequest, queryset: Any) -> None:
+        for freeze in queryset.select_related("project"):
+            try:
+                actions.lift_freeze(freeze.project, actor=request.user)
+            except Refused as refusal:
+                messages.error(request, f"{freeze.project}: {refusal}")
+
+
+class StepInline(admin.TabularInline):
+    model = PromotionStep
+    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
+    extra, can_delete = 0, False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Release)
+class ReleaseAdmin(ReadOnly):
+    list_display = ("name", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
+    list_filter = ("project", "status")
+    list_select_related = ("project", "cut_by")
+    exclude = ("commits",)
+
+
+@admin.register(Promotion)
+class PromotionAdmin(ReadOnly):
+    list_display = ("release", "status", "sentence", "started_by", "created_at", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("release", "started_by")
+    inlines = (StepInline,)
+
+
+@admin.register(PullRequest)
+class PullRequestAdmin(ReadOnly):
+    list_display = ("number", "title", "project", "state", "base", "author", "updated_at")
+    list_filter = ("project", "state", "base")
+    search_fields = ("title", "number")

@@ -1,0 +1,256 @@
+"""What the board shows: every project's standing in a fixed number of queries."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q
+
+from environments.models import Branch, Deployment, Environment, Finding, Project, ServiceInstance
+from portal.jobs import STOPPED
+from releases.gates import SERVING, UNDER_WAY
+from releases.models import ChecklistItem, Freeze, Promotion, Release, ReleaseStatus
+
+ACTIVE = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One commit that services of an environment serve; `state` is pass, wait or fail."""
+
+    services: tuple[str, ...]
+    commit: str
+    state: str
+    words: str = ""
+
+
+@dataclass
+class Card:
+    """One project on the board."""
+
+    project: Project
+    staging_head: str = ""
+    production_head: str = ""
+    release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
+    shipped: Release | None = None
+    promotion: Promotion | None = None
+    staging: tuple[Serving, ...] = ()
+    production: tuple[Serving, ...] = ()
+    databases: dict[str, Environment] = field(default_factory=dict)
+    findings: int = 0
+    freeze: str = ""
+    problems: list[str] = field(default_factory=list)
+    synced_at: datetime | None = None
+    stale: bool = False
+    state: str = "pass"
+    words: str = ""
+    sentence: str = ""
+    can_cut: bool = False
+
+    @property
+    def level(self) -> bool:
+        """Whether both branches are at the same commit."""
+        return bool(self.staging_head) and self.staging_head == self.production_head
+
+
+def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
+    """The cards, what waits for `user`, and how fresh the mirrors are. Eleven queries whatever the counts."""
+    cards = {
+        project.pk: Card(project)
+        for project in Project.objects.select_related("github_sync", "railway_sync").order_by("name")
+    }
+    _branches(cards)
+    _releases(cards)
+    _live(cards, now)
+    for finding in Finding.objects.filter(closed_at=None).values("project").annotate(count=Count("pk")):
+        cards[finding["project"]].findings = finding["count"]
+    for freeze in Freeze.objects.filter(lifted_at=None):
+        cards[freeze.project_id].freeze = freeze.reason
+    for card in cards.values():
+        _sources(card, now)
+        _standing(card)
+        card.can_cut = bool(_cuttable(card) and user.has_perm("releases.cut_release"))
+    seen = [card.synced_at for card in cards.values() if card.synced_at]
+    busy = any(card.release and card.release.status == ReleaseStatus.PROMOTING for card in cards.values())
+    return {
+        "cards": list(cards.values()),
+        "waiting": list(_waiting(cards.values(), user)),
+        "synced_at": min(seen, default=None),
+        "pulse": 3 if busy else 10,
+    }
+
+
+def _branches(cards: dict[int, Card]) -> None:
+    for branch in Branch.objects.all():
+        card = cards[branch.project_id]
+        if branch.name == card.project.staging_branch:
+            card.staging_head = branch.head
+        elif branch.name == card.project.production_branch:
+            card.production_head = branch.head
+
+
+def _releases(cards: dict[int, Card]) -> None:
+    counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
+    for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
+        # The one in preparation counts more than one that is still looked at in production.
+        cards[release.project_id].release = release
+    shipped = Release.objects.exclude(merge_commit="").filter(status__in=[ReleaseStatus.DONE, ReleaseStatus.VERIFYING])
+    newest = shipped.order_by("project_id", "-cut_at").distinct("project_id").select_related("cut_by")
+    for release in newest.defer("commits", "migrations", "notes"):
+        cards[release.project_id].shipped = release
+    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by("created_at")
+    for promotion in promotions.select_related("release"):
+        card = cards[promotion.release.project_id]
+        if card.release and card.release.pk == promotion.release_id:
+            card.promotion = promotion
+
+
+def _live(cards: dict[int, Card], now: datetime) -> None:
+    long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
+    for environment in long_lived:
+        cards[environment.project_id].databases[environment.kind] = environment
+    instances = list(
+        ServiceInstance.objects.filter(environment__in=long_lived, service__gone_at=None).select_related(
+            "service", "environment"
+        )
+    )
+    current: dict[int, list[Deployment]] = defaultdict(list)
+    for deployment in Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__environment__in=long_lived
+    ):
+        current[deployment.instance_id].append(deployment)
+    grouped: dict[tuple[int, str], list[ServiceInstance]] = defaultdict(list)
+    for instance in instances:
+        grouped[instance.environment.project_id, instance.environment.kind].append(instance)
+    for (project, kind), members in grouped.items():
+        setattr(cards[project], kind, _servings(members, current))
+
+
+def _servings(members: Iterable[ServiceInstance], current: dict[int, list[Deployment]]) -> tuple[Serving, ...]:
+    """Services of one environment, those with the same commit and words together."""
+    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for instance in members:
+        if not instance.repository and not any(one.commit for one in current[instance.pk]):
+            continue  # a database or an image: no commit tells what it is
+        found[_serving(current[instance.pk])].append(instance.service.name)
+    return tuple(Serving(tuple(names), *key) for key, names in found.items())
+
+
+def _serving(deployments: list[Deployment]) -> tuple[str, str, str]:
+    """Commit, state and words for one service."""
+    latest = next((one for one in deployments if one.is_latest), None)
+    commit = next((one.commit for one in deployments if one.is_active and one.status in SERVING), "")
+    if latest is None:
+        return commit, "fail", "no deployment"
+    if latest.status in UNDER_WAY:
+        return commit, "wait", f"deploying {latest.commit[:7]}"
+    if latest.status not in SERVING:
+        return commit, "fail", latest.status.lower().replace("_", " ") or "status unknown"
+    return commit, "pass" if commit else "wait", "" if commit else "not active yet"
+
+
+def _sources(card: Card, now: datetime) -> None:
+    """Says which source could not be read, and how old the older of both readings is."""
+    syncs = {
+        "GitHub": getattr(card.project, "github_sync", None),
+        "Railway": getattr(card.project, "railway_sync", None),
+    }
+    ages: list[datetime] = []
+    for name, sync in syncs.items():
+        if sync is None or (sync.synced_at is None and not sync.problem):
+            card.problems.append(f"{name} has not been read yet.")
+        elif sync.problem:
+            card.problems.append(sync.problem)
+        if sync is not None and sync.synced_at:
+            ages.append(sync.synced_at)
+    card.synced_at = min(ages) if len(ages) == len(syncs) else None
+    card.stale = card.synced_at is None or card.synced_at < now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+
+
+def _standing(card: Card) -> None:
+    """The card's pill and sentence."""
+    release, promotion = card.release, card.promotion
+    if release is None:
+        if card.problems and card.synced_at:
+            card.state, card.words = "fail", "cannot be read"
+        elif not card.staging_head or not card.production_head:
+            card.state, card.words = "wait", "not read yet"
+        elif card.level:
+            card.state, card.words = "pass", "nothing to release"
+        else:
+            card.state, card.words = "wait", "ready to cut"
+        return
+    if promotion is not None and promotion.status in STOPPED:
+        card.state, card.words, card.sentence = "fail", f"{release.name} stopped", promotion.sentence
+        return
+    if release.status == ReleaseStatus.PROMOTING:
+        card.state, card.words = "active", f"{release.name} promoting"
+        card.sentence = promotion.sentence if promotion else ""
+        return
+    card.words = f"{release.name} {release.get_status_display()}"
+    upkeep = getattr(release, "upkeep", None)
+    if release.status == ReleaseStatus.VERIFYING:
+        card.state, card.sentence = "wait", "Production runs it; items after promotion remain."
+    elif upkeep is None or not upkeep.verdict_state or upkeep.verdict_sha != release.candidate:
+        card.state, card.sentence = "wait", (upkeep.problem if upkeep else "") or "The candidate is being read."
+    else:
+        card.state = {"success": "pass", "failure": "fail"}.get(upkeep.verdict_state, "wait")
+        card.sentence = upkeep.problem or upkeep.verdict_sentence
+
+
+def _cuttable(card: Card) -> bool:
+    ahead = bool(card.staging_head and card.production_head) and not card.level
+    return ahead and (card.release is None or card.release.status == ReleaseStatus.VERIFYING)
+
+
+def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None, str]]:
+    """What waits for `user`: a sentence, the release it is about or None, and the project's slug."""
+    cards = list(cards)
+    ticks = _open_ticks(cards) if user.has_perm("releases.tick_checklistitem") else {}
+    for card in cards:
+        release, slug = card.release, card.project.slug
+        if release is None:
+            if card.can_cut:
+                yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
+        elif card.promotion and card.promotion.status in STOPPED:
+            if user.has_perm("releases.repair_release"):
+                yield f"{card.project}: the promotion of {release.name} stopped.", release.pk, slug
+        elif count := ticks.get(release.pk):
+            yield f"{card.project}: {count} item{'s' if count > 1 else ''} of {release.name} to tick.", release.pk, slug
+        elif _awaits_approval(card, user):
+            yield f"{card.project}: {release.name} waits for an approval.", release.pk, slug
+        elif _can_promote(card, user):
+            yield f"{card.project}: {release.name} can be promoted.", release.pk, slug
+
+
+def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
+    """Release → how many manual items can be ticked now."""
+    shown = {card.release.pk: card.release for card in cards if card.release}
+    found: dict[int, int] = defaultdict(int)
+    items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(ticked_at__isnull=False, lapsed_at=None)
+    for item in items.only("release_id", "phase", "condition"):
+        release = shown[item.release_id]
+        due = "before" if release.status == ReleaseStatus.OPEN else "after"
+        if item.phase == due and (item.condition == "always" or release.migrations):
+            found[item.release_id] += release.status != ReleaseStatus.PROMOTING
+    return found
+
+
+def _awaits_approval(card: Card, user: Any) -> bool:
+    release = card.release
+    return bool(
+        release
+        and release.status == ReleaseStatus.OPEN
+        and card.project.required_approvals
+        and release.cut_by_id != user.pk
+        and "approval" in card.sentence.lower()
+        and user.has_perm("releases.approve_release")
+    )
+
+
+def _can_promote(card: Card, user: Any) -> bool:
+    ready = card.state == "pass" and card.release is not None and card.release.status == ReleaseStatus.OPEN
+    return ready and user.has_perm("releases.promote_release")

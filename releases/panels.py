@@ -1,0 +1,362 @@
+"""What the release page shows, worked out from facts and gates: plain values, no queries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+
+from environments.models import DeployOrder, MigrationRun
+from environments.smoke import address_of
+from portal.jobs import OPEN, STOPPED
+from releases import gates
+from releases.actions import STEPS
+from releases.facts import Facts, Live
+from releases.models import (
+    ChecklistItem,
+    Phase,
+    PromotionStep,
+    Release,
+    ReleaseStatus,
+    StepName,
+    StepStatus,
+)
+
+STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the checklist as it is shown. `control`: what a person can do to it now."""
+
+    text: str
+    state: str
+    sentence: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    seen_at: datetime | None = None
+    item: ChecklistItem | None = None
+    control: str = ""  # tick, untick, attest, approve or nothing
+    link: str = ""
+    lapsed: bool = False
+    problem: str = ""
+
+    @property
+    def pk(self) -> str:
+        """The item's key; a number is safe, and said so it is not escaped anew at each of its places."""
+        return SafeString(self.item.pk) if self.item else ""
+
+    @property
+    def key(self) -> str:
+        """Names the row in the page: its anchor."""
+        return SafeString(f"item-{self.item.pk}") if self.item else "gate-" + slugify(self.text)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stop of the progress row: state is done, active, failed, skipped or empty."""
+
+    label: str
+    state: str = ""
+    small: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Now:
+    """One sentence on what stands between or happens, what that is about, and the one thing to do."""
+
+    state: str
+    headline: str
+    details: tuple[str, ...] = ()
+    verb: str = ""  # a button that posts this verb
+    button: str = ""
+    anchor: str = ""  # or a link to where the thing is done
+
+
+def rows(facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True) -> tuple[Row, ...]:
+    """The checklist lines of one phase, with ticks for those who may."""
+    pages = key_page_base(facts.live.get("production", ()))
+    lines = standing.before if phase == Phase.BEFORE else standing.after
+    return tuple(_row(line, facts, pages, may_tick) for line in lines)
+
+
+def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
+    item, result = line.item, line.result
+    closed = item is not None and item.phase == Phase.AFTER and facts.release.is_in_preparation
+    return Row(
+        text=line.text,
+        state="closed" if closed else STATE[result.state],
+        sentence="" if closed and item and not item.gate else result.sentence,
+        evidence=result.evidence,
+        seen_at=result.seen_at,
+        item=item,
+        control="" if closed else _control(line, facts.release) if may_tick or line.gate == "approved" else "",
+        link=page_link(item.link, pages) if item else "",
+        lapsed=bool(item and item.lapsed_at),
+    )
+
+
+def _control(line: gates.Line, release: Release) -> str:
+    item = line.item
+    if line.gate == "approved" and not line.done:
+        return "approve"
+    if item is None or release.status in ENDED:
+        return ""
+    if item.phase == Phase.BEFORE and release.merge_commit:
+        return ""
+    if item.is_ticked and item.ticked_candidate == release.candidate:
+        return "untick"
+    if not item.gate:
+        return "tick"
+    return "attest" if line.result.state == gates.ATTEST else ""
+
+
+def ticked_row(item: ChecklistItem, *, who: Any, note: str, at: datetime | None, problem: str = "") -> Row:
+    """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked at the next look.
+
+    `problem` is why it was refused.
+    """
+    said = f"{who}: “{note}”" if note else str(who)
+    manual = "Waits for a person's tick." if not item.gate else "A person signs for what a machine cannot see."
+    return Row(
+        text=item.text,
+        state="pass" if at else "attest" if item.gate else "wait",
+        sentence=said if at else manual,
+        seen_at=at,
+        item=item,
+        control="untick" if at else "attest" if item.gate else "tick",
+        problem=problem,
+    )
+
+
+def key_page_base(services: Iterable[Live]) -> str:
+    """The domain that relative key pages lie on: production's frontend, else its first service with an address."""
+    named = [(live.service.lower(), live.instance.domains[0]) for live in services if live.instance.domains]
+    named.sort(key=lambda one: (one[0] != "frontend", "front" not in one[0] and "web" not in one[0]))
+    return named[0][1] if named else ""
+
+
+def page_link(link: str, base: str) -> str:
+    """The address of a key page, or nothing when it has none: http on this machine, else https."""
+    if not link.startswith("/"):
+        return link
+    return (address_of(base, link) or "") if base else ""
+
+
+def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
+    """The way from cut to sync."""
+    release, ended = facts.release, facts.release.status in ENDED
+    first = [Stage("Cut", "done", at=release.cut_at)]
+    if release.migrations:
+        first.append(_staging_stage(facts))
+    ticked = sum(row.state == "pass" for row in before)
+    if release.status == ReleaseStatus.OPEN:
+        first.append(Stage("Check and sign", "active", f"{ticked} of {len(before)}"))
+    else:
+        passed = bool(facts.promotion and release.status != ReleaseStatus.ABANDONED)
+        at = facts.promotion.created_at if facts.promotion and passed else None
+        first.append(Stage("Check and sign", "done" if passed else "", "" if at else "not finished", at))
+    current = facts.promotion if release.status != ReleaseStatus.OPEN else None
+    if current and facts.steps:
+        return (*first, *(_stage(step) for step in facts.steps))
+    order = STEPS[DeployOrder(release.project.deploy_order)]
+    return (*first, *(Stage(name.label, "", "" if ended else _ahead(name, facts)) for name in order))
+
+
+def _staging_stage(facts: Facts) -> Stage:
+    count = _count(len(facts.release.migrations), "revision")
+    staged_at, newest = facts.staged_at(), facts.runs[0] if facts.runs else None
+    if staged_at:
+        return Stage("Migrate staging", "done", count, staged_at)
+    if newest and newest.is_open:
+        return Stage("Migrate staging", "active", count)
+    if newest and newest.status in STOPPED and newest.commit == facts.release.candidate:
+        return Stage("Migrate staging", "failed", count, newest.finished_at)
+    return Stage("Migrate staging", "", count)
+
+
+def _stage(step: PromotionStep) -> Stage:
+    if step.status == StepStatus.PENDING:
+        return Stage(step.get_name_display())
+    took = (step.finished_at - step.started_at).total_seconds() if step.finished_at and step.started_at else None
+    small = "" if took is None else f"{took:.1f} s" if took < 100 else f"{took / 60:.0f} min"
+    return Stage(step.get_name_display(), step.status, small, step.finished_at or step.started_at)
+
+
+def _ahead(name: StepName, facts: Facts) -> str:
+    if name == StepName.MERGE:
+        return f"#{facts.release.pull_number}" if facts.release.pull_number else ""
+    if name == StepName.DEPLOY:
+        return _count(len(facts.live.get("production", ())), "service")
+    if name == StepName.MIGRATE:
+        return _count(len(facts.release.migrations), "revision")
+    return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
+
+
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+
+
+def _many(number: int) -> str:
+    return NUMBERS[number] if number < len(NUMBERS) else str(number)
+
+
+def now(facts: Facts, standing: gates.Standing) -> Now:
+    """The sentence at the top of the release page."""
+    release = facts.release
+    if release.status == ReleaseStatus.ABANDONED:
+        return Now("skipped", "This release was abandoned.", ("Nothing more happens to it.",))
+    if release.status == ReleaseStatus.DONE:
+        return Now("pass", "This release is in production, and everything after it is green.")
+    if release.status == ReleaseStatus.VERIFYING:
+        return _now_verifying(standing)
+    if release.status == ReleaseStatus.PROMOTING:
+        return _now_promoting(facts)
+    upkeep = getattr(release, "upkeep", None)
+    trouble = (upkeep.problem,) if upkeep and upkeep.problem else ()
+    if release.collected != release.candidate:
+        return Now("fail" if trouble else "wait", "The candidate is being read.", trouble)
+    if standing.ready:
+        details = trouble or (f"Candidate {release.candidate[:7]} can go to production.",)
+        return Now("pass", "Nothing stands between this release and production.", details)
+    return _now_missing(facts, standing, trouble)
+
+
+def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...]) -> Now:
+    missing = standing.missing
+    worst = "fail" if any(line.result.state == gates.FAIL for line in missing) else "wait"
+    stand = "thing stands" if len(missing) == 1 else "things stand"
+    headline = f"{_many(len(missing))} {stand} between this release and production."
+    details = (*trouble, *(_short(line) for line in missing[:4]))
+    if len(missing) > 4:
+        details = (*details, f"and {len(missing) - 4} more.")
+    if any(line.gate == "migrations_ready" for line in missing) and can_migrate_staging(facts):
+        return Now(worst, headline, details, "migrate-staging", "Migrate staging")
+    theirs = next((line for line in missing if _control(line, facts.release)), None)
+    anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
+    return Now(worst, headline, details, button="Go to what waits for a person" if anchor else "", anchor=anchor)
+
+
+def _short(line: gates.Line) -> str:
+    manual = line.item is not None and not line.item.gate
+    return f"{line.text} waits for a tick." if manual else line.result.sentence
+
+
+def _now_promoting(facts: Facts) -> Now:
+    step = current_step(facts)
+    if facts.promotion is None or step is None:
+        return Now("active", "The promotion is starting.")
+    if facts.promotion.status in STOPPED:
+        unknown = facts.promotion.status == "needs_person"
+        said = f"{step} needs a person." if unknown else f"{step} failed."
+        details = tuple(part for part in (step.sentence or facts.promotion.sentence, step.world) if part)
+        return Now("fail", said, details, button="See what can be done", anchor="promotion")
+    done = sum(one.status in (StepStatus.DONE, StepStatus.SKIPPED) for one in facts.steps)
+    return Now("active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",))
+
+
+def _now_verifying(standing: gates.Standing) -> Now:
+    left = [line for line in standing.after if not line.done]
+    if not left:
+        return Now("pass", "Production runs this release, and everything is green; it is being closed.")
+    remains = "thing remains" if len(left) == 1 else "things remain"
+    worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
+    details = tuple(_short(line) for line in left[:4])
+    anchor = Row(left[0].text, "", item=left[0].item).key
+    said = f"Production runs this release. {_many(len(left))} {remains} to be looked at."
+    return Now(worst, said, details, button="Go to the first", anchor=anchor)
+
+
+def current_step(facts: Facts) -> PromotionStep | None:
+    """The step that is under way, or that stopped."""
+    return next((one for one in facts.steps if one.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+
+
+def can_migrate_staging(facts: Facts) -> bool:
+    """Whether the one thing to do is to migrate staging."""
+    release, newest = facts.release, facts.runs[0] if facts.runs else None
+    return bool(
+        release.status == ReleaseStatus.OPEN
+        and release.migrations
+        and not release.migrations_problem
+        and facts.staged_at() is None
+        and not (newest and newest.is_open)
+    )
+
+
+def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
+    """Where and what the run is whose log is of interest now: the promotion's, else staging's for this candidate."""
+    for step in facts.steps if facts.release.status != ReleaseStatus.OPEN else ():
+        if step.migration_run:
+            return "production", step.migration_run
+    newest = facts.runs[0] if facts.runs else None
+    if newest and (newest.status in OPEN or newest.commit == facts.release.candidate):
+        return "staging", newest
+    return None
+
+
+@dataclass(frozen=True)
+class LiveCell:
+    """A service in one environment: the commit it serves, and words when that is not as it should be."""
+
+    state: str
+    commit: str
+    words: str
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """One service in both environments; None where it does not run."""
+
+    service: str
+    staging: LiveCell | None
+    production: LiveCell | None
+
+    @property
+    def cells(self) -> tuple[LiveCell | None, ...]:
+        return self.staging, self.production
+
+
+def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
+    """The table “Live now”."""
+    wanted = {
+        "staging": facts.release.candidate if facts.release.is_in_preparation else facts.staging_head,
+        "production": facts.release.merge_commit or facts.production_head,
+    }
+    cells: dict[str, dict[str, LiveCell]] = {}
+    for kind, commit in wanted.items():
+        for live in facts.live.get(kind, ()):
+            cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
+    return tuple(LiveRow(name, both.get("staging"), both.get("production")) for name, both in sorted(cells.items()))
+
+
+def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
+    state, words = gates.liveness(live, wanted, since=since)
+    serving = next((one.commit for one in live.active if one.status in gates.SERVING), "")
+    return LiveCell(STATE[state], serving, "" if state == gates.PASS else words)
+
+
+def pulse_seconds(facts: Facts) -> int:
+    """How often the page looks again: 2 s while something runs, 10 s otherwise, 0 when the release has ended."""
+    if facts.release.status in ENDED:
+        return 0
+    running = facts.promotion and facts.promotion.status in OPEN and facts.release.status == ReleaseStatus.PROMOTING
+    migrating = any(run.is_open for run in facts.runs)
+    reading = facts.release.collected != facts.release.candidate
+    return 2 if running or migrating or reading else 10
+
+
+def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
+    """The stopped step, and the verbs that can mend it."""
+    step = current_step(facts)
+    if step is None or facts.promotion is None or facts.promotion.status not in STOPPED:
+        return None, ()
+    deploy = ("deploy-commit",) if step.name == StepName.DEPLOY else ()
+    skip = () if step.name == StepName.MERGE else ("skip-step",)
+    return step, ("retry-step", *deploy, *skip, "abandon-promotion")

@@ -1,0 +1,16 @@
+"""Addresses of the board and of releases."""
+
+from django.urls import path
+
+from releases import views
+
+urlpatterns = [
+    path("", views.board, name="board"),
+    path("board/panels/", views.board_panels, name="board-panels"),
+    path("releases/", views.releases, name="releases"),
+    path("releases/<int:pk>/", views.release, name="release"),
+    path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),
+    path("releases/<int:pk>/<slug:verb>/", views.do, name="release-do"),
+    path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
+    path("projects/<slug:slug>/<slug:verb>/", views.do_project, name="project-do"),
+]

@@ -1,0 +1,213 @@
+"""The board and the release page: they read facts, and hand what people do to the actions."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Project
+from portal import audit
+from portal.actions import Refused
+from portal.site import by_htmx, page, perform
+from releases import actions, gates, panels
+from releases.board import board_context
+from releases.facts import facts_of
+from releases.models import ChecklistItem, IllegalMove, Phase, Release
+
+COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
+
+
+@page
+def board(request: HttpRequest) -> HttpResponse:
+    """Each project: what is in staging, what in production, what stands between."""
+    return render(request, "releases/board.html", board_context(request.user, now=timezone.now()))
+
+
+@page
+def board_panels(request: HttpRequest) -> HttpResponse:
+    """The board's moving parts, for the poll."""
+    return render(request, "releases/board_panels.html", board_context(request.user, now=timezone.now()))
+
+
+@page
+def releases(request: HttpRequest) -> HttpResponse:
+    """Every release, newest first."""
+    rows = Release.objects.select_related("project", "cut_by").defer("commits", "migrations", "notes", "moved")
+    slug = request.GET.get("project", "").replace("\x00", "")
+    before = request.GET.get("before", "")
+    if slug:
+        rows = rows.filter(project__slug=slug)
+    if before.isdecimal() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows.order_by("-pk")[: RELEASES_SHOWN + 1])
+    older = found[RELEASES_SHOWN - 1].pk if len(found) > RELEASES_SHOWN else None
+    kept = urlencode({"project": slug}) if slug else ""
+    context = {"releases": found[:RELEASES_SHOWN], "older": older, "slug": slug, "kept": kept, "first_page": not before}
+    return render(request, "releases/releases.html", context)
+
+
+@page
+def release(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page on which a release is prepared, promoted and looked at."""
+    return render(request, "releases/release.html", _release_context(pk, request.user))
+
+
+@page
+def panels_(request: HttpRequest, pk: int) -> HttpResponse:
+    """The release page's moving parts, for the poll."""
+    return render(request, "releases/panels.html", _release_context(pk, request.user))
+
+
+MAY = {
+    "tick": "releases.tick_checklistitem",
+    "promote": "releases.promote_release",
+    "approve": "releases.approve_release",
+    "abandon": "releases.abandon_release",
+    "repair": "releases.repair_release",
+    "write": "releases.cut_release",
+    "migrate": "environments.migrate_environment",
+    "audit": "portal.view_auditevent",
+}
+
+
+def _release_context(pk: int, user: Any) -> dict[str, Any]:
+    """Everything the page shows: the ten queries of the facts, and the timeline."""
+    try:
+        facts = facts_of(pk)
+    except Release.DoesNotExist:
+        raise Http404("There is no such release.") from None
+    standing, shown = gates.stand(facts), facts.release
+    # Asked once for the page: a template that asks for each row pays for each row.
+    may = {name: user.has_perm(permission) for name, permission in MAY.items()}
+    before = panels.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
+    after = panels.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
+    stopped, repairs = panels.repairs(facts)
+    content, logged = gates.content_digest(shown), panels.log_run(facts)
+    return {
+        "release": shown,
+        "project": facts.project,
+        "facts": facts,
+        "standing": standing,
+        "may": may,
+        "now": panels.now(facts, standing),
+        "stages": panels.stages(facts, before),
+        "before": before,
+        "after": after,
+        "before_done": sum(row.state == "pass" for row in before),
+        "after_done": sum(row.state == "pass" for row in after),
+        "steps": facts.steps,
+        "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
+        "stopped": stopped,
+        "repairs": repairs,
+        "can_migrate": panels.can_migrate_staging(facts),
+        "run": logged[1] if logged else None,
+        "run_kind": logged[0] if logged else "",
+        "staged_at": facts.staged_at(),
+        "live": panels.live_rows(facts),
+        "staging": facts.environments.get("staging"),
+        "production": facts.environments.get("production"),
+        "pulls": facts.pulls,
+        "commits": shown.commits[:COMMITS_SHOWN],
+        "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
+        "approvals": [(one, one.content == content) for one in facts.approvals],
+        "lapsed": [row.text for row in before if row.lapsed],
+        "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
+        "pulse": panels.pulse_seconds(facts),
+    }
+
+
+@page
+def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Ticks or unticks one item; with htmx only its row comes back, drawn from what is at hand."""
+    item = get_object_or_404(ChecklistItem.objects.select_related("release__project"), pk=pk)
+    then = f"{reverse('release', args=[item.release_id])}#item-{pk}"
+    if request.method != "POST" or verb not in ("tick", "untick"):
+        return HttpResponseRedirect(then)
+    note = request.POST.get(f"note-{pk}", "").replace("\x00", "").strip()
+    if not by_htmx(request):
+        return perform(request, then, lambda: _tick(item, verb, request.user, note), refused=IllegalMove)
+    row = _ticked_row(item, verb, request.user, note)
+    response = render(request, "releases/panels.html#row", {"row": row, "release": item.release})
+    if not row.problem:
+        response.headers["HX-Trigger"] = "portal:changed"
+    return response
+
+
+def _tick(item: ChecklistItem, verb: str, user: Any, note: str) -> ChecklistItem:
+    act = actions.untick if verb == "untick" else actions.tick
+    return act(item, actor=user, **({"note": note} if verb == "tick" else {}))
+
+
+def _ticked_row(item: ChecklistItem, verb: str, user: Any, note: str) -> panels.Row:
+    try:
+        known = _tick(item, verb, user, note)
+    except Refused as refusal:
+        stands = item.is_ticked and item.ticked_candidate == item.release.candidate
+        at = item.ticked_at if stands else None
+        return panels.ticked_row(item, who=item.ticked_by, note=item.note, at=at, problem=str(refusal))
+    if verb == "untick":
+        return panels.ticked_row(item, who="", note="", at=None)
+    if known.is_ticked and known.ticked_candidate == known.release.candidate:  # somebody was quicker
+        return panels.ticked_row(item, who=known.ticked_by, note=known.note, at=known.ticked_at)
+    return panels.ticked_row(item, who=user, note=note, at=timezone.now())
+
+
+# verb → (action, anchor, what it says when it went well, the name of the text it takes from the form)
+Verb = tuple[Callable[..., Any], str, str, str]
+VERBS: dict[str, Verb] = {
+    "promote": (actions.promote, "promotion", "The promotion has started.", ""),
+    "migrate-staging": (actions.migrate_staging, "migrations", "The migration of staging is queued.", ""),
+    "approve": (actions.approve, "approvals", "Your approval is recorded.", "comment"),
+    "notes": (actions.write_notes, "notes", "The notes are saved.", "notes"),
+    "abandon": (actions.abandon, "", "The release is abandoned.", "reason"),
+    "retry-step": (actions.retry_step, "promotion", "The step is tried again.", ""),
+    "deploy-commit": (actions.deploy_commit, "promotion", "The commit is being deployed.", ""),
+    "skip-step": (actions.skip_step, "promotion", "The step is skipped.", "reason"),
+    "abandon-promotion": (actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
+}
+PROJECT_VERBS: dict[str, Verb] = {
+    "cut": (actions.cut, "", "The release is cut; its contents are being read.", ""),
+    "freeze": (actions.freeze, "", "Promotions are frozen.", "reason"),
+    "unfreeze": (actions.lift_freeze, "", "Promotions are allowed again.", ""),
+}
+
+
+@page
+def do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Every button of the release page: one action, a sentence, and back to where the person was."""
+    subject = get_object_or_404(Release.objects.select_related("project"), pk=pk)
+    if verb not in VERBS:
+        raise Http404("There is no such action.")
+    act, anchor, said, _ = VERBS[verb]
+    then = reverse("release", args=[pk]) + (f"#{anchor}" if anchor else "")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    given = _given(request, VERBS[verb])
+    return perform(request, then, lambda: act(subject, actor=request.user, **given), said, IllegalMove)
+
+
+@page
+def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
+    """The buttons of the board; a fresh release is opened at once."""
+    project = get_object_or_404(Project, slug=slug)
+    if verb not in PROJECT_VERBS:
+        raise Http404("There is no such action.")
+    act, _, said, _ = PROJECT_VERBS[verb]
+    then = f"{reverse('board')}#project-{slug}"
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    made: list[Any] = []
+    given = _given(request, PROJECT_VERBS[verb])
+    response = perform(request, then, lambda: made.append(act(project, actor=request.user, **given)), said)
+    if made and isinstance(made[0], Release):
+        return HttpResponseRedirect(reverse("release", args=[made[0].pk]))
+    return response
+
+
+def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
+    name = verb[3]
+    return {name: request.POST.get(name, "").replace("\x00", "")} if name else {}

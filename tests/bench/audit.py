@@ -1,0 +1,100 @@
+"""How fast the audit chain is verified and written, beside what bounds it.
+
+`python -m tests.bench.audit 1000000`. Verification is held against bare SHA-256 over the same bytes, event by
+event, on one core; an audited save against the same save alone, interleaved. Exit status 1 when verification is
+less than half as fast, or an audited save more than 1.3 times as slow.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from django.contrib.auth.models import Group, User
+from django.db import connection, transaction
+
+from portal.audit import record
+from portal.audit_chain import COLUMNS, COPY_HEADER
+from portal.audit_proof import verify
+from tests.chain import fill
+
+SAMPLE = 200_000  # events whose bytes are held in memory for the bare hash
+ROUNDS = 5
+
+
+def main(events: int = 1_000_000, saves: int = 1_500) -> int:
+    """Prints the table; returns the exit status."""
+    fill(connection, events)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE portal_auditevent")
+    sample = hashed_bytes(min(events, SAMPLE))
+    rates: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):  # interleaved, so that other work on the machine meets all alike
+        for name, count, work in (
+            ("bare SHA-256, one core", len(sample), lambda: bare(sample)),
+            ("verify, one process", events, lambda: check(1)),
+            ("verify, as it comes", events, lambda: check(None)),
+        ):
+            rates.setdefault(name, []).append(count / seconds(work))
+    limit = statistics.median(rates["bare SHA-256, one core"])
+    print(f"{events:,} events of {sum(map(len, sample)) / len(sample):.0f} hashed bytes, median of {ROUNDS}")
+    for name, measured in rates.items():
+        rate = statistics.median(measured)
+        print(f"  {name:26} {rate:12,.0f} /s  {rate / limit:5.2f} of bare")
+    ratio = statistics.median(rates["verify, as it comes"]) / limit
+    slower = audited_save(saves)
+    return int(ratio < 0.5 or slower > 1.3)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def bare(sample: list[bytes]) -> None:
+    for event in sample:
+        sha256(event).digest()
+
+
+def check(processes: int | None) -> None:
+    assert verify(anchors=[], processes=processes).ok
+
+
+def hashed_bytes(count: int) -> list[bytes]:
+    """What each of the first events is hashed from."""
+    query = f"SELECT {COLUMNS} FROM portal_auditevent WHERE position <= {count} ORDER BY position"
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
+        return [bytes(row).removeprefix(COPY_HEADER)[:-36] for row in copy][:count]
+
+
+def audited_save(count: int) -> float:
+    """Prints and returns how much slower a save is with its event, each in a transaction of its own."""
+    alice, group = User.objects.create_user("bench"), Group.objects.create(name="bench")
+    plain, audited = [], []
+    for number in range(count):
+        plain.append(seconds(lambda number=number: save(group, number)))
+        audited.append(seconds(lambda number=number: save(group, -number, alice)))
+    slower = statistics.median(audited) / statistics.median(plain)
+    for name, times in (("plain save", plain), ("audited save", audited)):
+        print(f"  {name:26} {statistics.median(times) * 1000:9.3f} ms  p95 {sorted(times)[-count // 20] * 1000:.3f} ms")
+    print(f"  an audited save takes {slower:.2f} times a plain one")
+    return slower
+
+
+def save(group: Group, number: int, actor: User | None = None) -> None:
+    """A save as an action makes it: the row locked, changed, and perhaps recorded."""
+    with transaction.atomic():
+        group = Group.objects.select_for_update().get(pk=group.pk)
+        group.name = f"bench {number}"
+        group.save()
+        if actor:
+            record("group.renamed", actor=actor, subject=group, sentence="The group was renamed.")
+
+
+if __name__ == "__main__":
+    from tests.scratch import scratch_database
+
+    with scratch_database():
+        sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))

@@ -1,0 +1,166 @@
+"""The environment matrix and the pages of migration runs."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Environment, Finding, MigrationRun, ServiceInstance
+from tests.factory import BASE, deploy, make_people, make_project, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def people():
+    return make_people()
+
+
+@pytest.fixture
+def alice(people):
+    client = Client()
+    client.force_login(people["alice"], backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def a_finding(project):
+    said = "frontend in production follows staging; it should follow main."
+    return Finding.objects.create(project=project, kind="branch", subject="frontend in production", sentence=said)
+
+
+def test_the_matrix_names_the_branch_that_is_wrong(alice):
+    make_project()
+    ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(branch="staging")
+
+    html = alice.get("/environments/").content.decode()
+
+    assert html.count("follows staging; should follow main") == 1
+    assert "3f2a1c9" in html and "b07d4e2" in html and "4d1a2b3c4d5e" in html
+
+
+def test_the_matrix_says_what_state_a_deployment_is_in_also_in_words_new_to_us(alice):
+    project = make_project()
+    instances = ServiceInstance.objects.filter(environment__kind="staging")
+    for instance, status in zip(instances, ("CRASHED", "TELEPORTING"), strict=True):
+        deploy(instance, BASE, status=status, now=timezone.now())
+
+    html = alice.get(f"/environments/?project={project.slug}").content.decode()
+
+    assert '<span class="fail">crashed</span>' in html and '<span class="wait">teleporting</span>' in html
+
+
+def test_an_address_that_is_no_web_address_is_not_linked(alice):
+    make_project()
+    ServiceInstance.objects.update(domains=["javascript:alert(1)"])
+
+    html = alice.get("/environments/").content.decode()
+
+    assert 'href="javascript' not in html and "javascript:alert(1)" in html
+
+
+def test_the_matrix_takes_the_same_queries_for_many_services(alice):
+    counts = []
+    for name, services in (("one", ("a",)), ("many", tuple(f"service-{n}" for n in range(15)))):
+        make_project(name, services=services)
+        with CaptureQueriesContext(connection) as seen:
+            assert alice.get(f"/environments/?project={name}").status_code == 200
+        counts.append(len(seen))
+
+    assert counts[0] == counts[1] <= 10
+
+
+def test_a_finding_is_resolved_with_a_reason(alice, people):
+    finding = a_finding(make_project())
+    html = alice.get("/environments/").content.decode()
+
+    response = alice.post(reverse("finding-resolve", args=[finding.pk]), {"reason": "moves tonight"})
+
+    finding.refresh_from_db()
+    assert finding.sentence in html
+    assert response["Location"] == "/environments/?project=inspector#findings"
+    assert (finding.closed_by, finding.reason) == (people["alice"], "moves tonight")
+
+
+def test_a_finding_is_not_resolved_without_a_reason(alice):
+    finding = a_finding(make_project())
+
+    response = alice.post(reverse("finding-resolve", args=[finding.pk]), {"reason": " "}, follow=True)
+
+    finding.refresh_from_db()
+    assert finding.closed_at is None
+    assert "Say why this finding can be closed." in response.content.decode()
+
+
+def test_a_run_shows_what_it_applied_and_what_the_database_said(alice):
+    run = make_run(make_project())
+
+    html = alice.get(f"/migrations/{run.pk}/").content.decode()
+
+    assert "2a8f45e9b1c0" in html and "1.2 s" in html and "2 of 2 applied" in html
+    assert "data-poll" not in html
+
+
+def test_only_the_end_of_a_long_log_is_sent(alice):
+    run = make_run(make_project(), log="first\n" + "x" * 300_000 + "\nlast", log_bytes=300_011)
+
+    response = alice.get(f"/migrations/{run.pk}/log/")
+
+    html = response.content.decode()
+    assert len(html) < 21_000 and "last" in html and "first" not in html
+    assert "… the beginning is left out here" in html
+
+
+def test_the_log_tells_the_page_when_nothing_more_will_come(alice):
+    project = make_project()
+    ended, running = make_run(project), make_run(project, status="running", finished_at=None)
+
+    assert alice.get(f"/migrations/{ended.pk}/log/").status_code == 286
+    assert alice.get(f"/migrations/{running.pk}/log/").status_code == 200
+
+
+def test_a_log_is_escaped(alice):
+    run = make_run(make_project(), log="<script>alert(1)</script>")
+
+    assert "&lt;script&gt;" in alice.get(f"/migrations/{run.pk}/").content.decode()
+
+
+def test_a_running_migration_can_be_cancelled_and_only_once(alice):
+    run = make_run(make_project(), status="running", finished_at=None)
+    address = reverse("migration-cancel", args=[run.pk])
+
+    alice.post(address)
+    again = alice.post(address, follow=True).content.decode()
+
+    assert MigrationRun.objects.get().cancel_requested_at is not None
+    assert "This run has ended, or is being stopped already." in again and "Being stopped" in again
+
+
+def test_a_failed_run_shows_its_statement_and_revision(alice):
+    run = make_run(make_project(), status="failed", failed_revision="4d1a2b3c4d5e", applied=[], sentence="It broke.",
+                   failed_statement="CREATE INDEX CONCURRENTLY x")  # fmt: skip
+
+    html = alice.get(f"/migrations/{run.pk}/").content.decode()
+
+    assert "It broke." in html and "CREATE INDEX CONCURRENTLY x" in html and "0 of 2 applied" in html
+
+
+def test_the_database_address_is_write_only_in_the_admin(people):
+    make_project()
+    dave = Client()
+    dave.force_login(people["dave"], backend="django.contrib.auth.backends.ModelBackend")
+    staging = Environment.objects.get(kind="staging")
+    address = reverse("admin:environments_environment_change", args=[staging.pk])
+
+    dave.post(address, {"new_database_url": "postgresql://u:very-secret@db/x"})
+    kept = dave.post(address, {"new_database_url": ""})
+
+    assert kept.status_code == 302
+    stored = Environment.objects.get(kind="staging").database_url
+    assert getattr(stored, "reveal", lambda: stored)() == "postgresql://u:very-secret@db/x"
+    assert "very-secret" not in dave.get(address).content.decode()
+    assert (
+        "very-secret"
+        not in dave.get(reverse("admin:environments_environment_history", args=[staging.pk])).content.decode()
+    )

@@ -1,0 +1,205 @@
+"""Made-up rows for tests and pictures: people with roles, a connected project, releases in any state."""
+
+import functools
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.utils import timezone
+
+from environments.models import (
+    Branch,
+    Deployment,
+    Environment,
+    MigrationRun,
+    Project,
+    RailwaySync,
+    Service,
+    ServiceInstance,
+    StagedRevision,
+)
+from portal import audit, roles
+from releases import checklist
+from releases.models import GitHubSync, Promotion, PromotionStep, PullRequest, Release, StepName, Upkeep
+
+PASSWORD = "correct horse battery staple"
+CANDIDATE, BASE, MERGE = "3f2a1c9" + "a" * 33, "b07d4e2" + "b" * 33, "c51e0d7" + "c" * 33
+REVISIONS = [
+    {"id": "3c9d56f82e10", "path": "backend/alembic/versions/3c9d56f82e10_settings.py", "sha256": "5d" * 32,
+     "message": "add integration settings"},
+    {"id": "4d1a2b3c4d5e", "path": "backend/alembic/versions/4d1a2b3c4d5e_index.py", "sha256": "7e" * 32,
+     "message": "index events.workspace_id"},
+]  # fmt: skip
+PEOPLE = {"alice": "Release managers", "bob": "Approvers", "carol": "Auditors", "dave": "Administrators"}
+
+
+@functools.cache
+def _hashed() -> str:
+    """The password's hash, worked out once: it is slow on purpose."""
+    return make_password(PASSWORD)
+
+
+def make_people() -> dict[str, User]:
+    """alice, bob, carol and dave with their roles; all may sign in with `PASSWORD`."""
+    roles.ensure()
+    people = {}
+    for name, role in PEOPLE.items():
+        user = User.objects.filter(username=name).first()
+        if user is None:
+            user = User.objects.create(username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave")
+            user.groups.add(Group.objects.get(name=role))
+        people[name] = user
+    return people
+
+
+def make_project(
+    name: str = "inspector",
+    *,
+    services: tuple[str, ...] = ("backend", "frontend"),
+    staging: str = CANDIDATE,
+    production: str = BASE,
+    now: datetime | None = None,
+    **settings: Any,
+) -> Project:
+    """A project in step with the world: both environments live at the heads of their branches."""
+    now = now or timezone.now()
+    known = {"repository": f"acme/{name}", "railway_project_id": f"rp-{name}", "alembic": "backend/alembic.ini"}
+    project = Project.objects.create(name=name, slug=name, **(known | settings))
+    # These jobs are asleep: nobody runs them in these tests.
+    asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}
+    GitHubSync.objects.create(project=project, **asleep)
+    RailwaySync.objects.create(project=project, **asleep)
+    rows = [Service(project=project, name=one, railway_id=f"{name}-{one}") for one in services]
+    Service.objects.bulk_create(rows)
+    for kind, commit in (("staging", staging), ("production", production)):
+        branch = project.staging_branch if kind == "staging" else project.production_branch
+        Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"], seen_at=now)
+        environment = Environment.objects.create(
+            project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now,
+            revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now,
+        )  # fmt: skip
+        for row in rows:
+            instance = ServiceInstance.objects.create(
+                service=row, environment=environment, railway_id=f"{name}-{kind}-{row.name}"[:64],
+                repository=project.repository, branch=branch, seen_at=now,
+                domains=[f"{row.name}-{kind}.up.railway.app"],
+            )  # fmt: skip
+            deploy(instance, commit, now=now)
+    checklist.ensure_default()
+    return project
+
+
+def deploy(instance: ServiceInstance, commit: str, *, status: str = "SUCCESS", now: datetime) -> Deployment:
+    """The newest deployment of `instance`, which serves unless it failed."""
+    Deployment.objects.filter(instance=instance).update(is_latest=False)
+    serves = status in ("SUCCESS", "SLEEPING")
+    if serves:
+        Deployment.objects.filter(instance=instance).update(is_active=False)
+    number = Deployment.objects.count()
+    return Deployment.objects.create(
+        instance=instance, railway_id=f"d-{instance.pk}-{number}", status=status, commit=commit, is_latest=True,
+        is_active=serves, created_at=now, seen_at=now,
+    )  # fmt: skip
+
+
+def make_release(
+    project: Project,
+    *,
+    by: User | None = None,
+    ready: bool = False,
+    now: datetime | None = None,
+    **values: Any,
+) -> Release:
+    """A collected release with checklist and open promotion pull request; `ready`: staging migrated, all ticked."""
+    now = now or timezone.now()
+    count = Release.objects.filter(project=project).count() + 1
+    known = {
+        "name": f"2026.11.22-{count}", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "cut_by": by,
+        "pull_number": 131, "migrations": REVISIONS, "heads": [REVISIONS[-1]["id"]], "commit_count": 11,
+        "cut_at": now - timedelta(hours=2), "candidate_at": now - timedelta(hours=2),
+        "commits": [{"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(11)],
+    }  # fmt: skip
+    release = Release.objects.create(project=project, **(known | values))
+    items = checklist.copy_to(release)
+    Upkeep.objects.create(release=release, wake_at=now + timedelta(days=365))
+    pulls = []
+    for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
+        pulls.append(_pull(project, number, title, state="merged", base="staging", head=f"topic-{number}", now=now))
+    _pull(project, 131, f"Release {release.name}", state="open", base="main", head="staging", now=now)
+    release.pull_requests.set(pulls)
+    _record("release.cut", by, release, f"{release.name} cut at {release.candidate[:7]}.")
+    if ready:
+        make_run(project, now=now)
+        for item in items:
+            if item.phase == "before" and not item.gate:
+                type(item).objects.filter(pk=item.pk).update(
+                    ticked_by=by, ticked_at=now, ticked_candidate=release.candidate, note="checked with Dana"
+                )
+                _record("checklist.ticked", by, release, f"{item.text}: “checked with Dana”")
+    return release
+
+
+def make_run(project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any) -> MigrationRun:
+    """A run that brought the environment's database to the release's heads, an hour ago."""
+    now = now or timezone.now()
+    known = {
+        "status": "succeeded", "commit": CANDIDATE, "target": [REVISIONS[-1]["id"]],
+        "planned": REVISIONS, "applied": [[one["id"], 1.2] for one in REVISIONS],
+        "before": ["2a8f45e9b1c0"], "after": [REVISIONS[-1]["id"]], "created_at": now - timedelta(hours=1),
+        "started_at": now - timedelta(hours=1), "finished_at": now - timedelta(minutes=58),
+        "log": "INFO Running upgrade 2a8f45e9b1c0 -> 3c9d56f82e10\n" * 20, "log_bytes": 1000,
+        "sentence": "2 revisions applied.", "wake_at": now + timedelta(days=365),
+    }  # fmt: skip
+    environment = Environment.objects.get(project=project, kind=kind)
+    run = MigrationRun.objects.create(environment=environment, **(known | values))
+    if kind == "staging" and run.status == "succeeded":
+        staged = (
+            StagedRevision(project=project, revision=one["id"], sha256=one["sha256"], run=run, at=run.finished_at)
+            for one in REVISIONS
+        )
+        StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
+    return run
+
+
+def make_promotion(release: Release, *, by: User | None = None, at: str = "deploy", failed: bool = False) -> Promotion:
+    """A promotion that has come to the step `at`, which is under way or has failed."""
+    now = timezone.now()
+    Release.objects.filter(pk=release.pk).update(status="promoting", merge_commit=MERGE if at != "merge" else "")
+    promotion = Promotion.objects.create(
+        release=release, started_by=by, status="failed" if failed else "waiting", wake_at=now + timedelta(days=365),
+        sentence="In production, backend is not live.", created_at=now - timedelta(minutes=4),
+        gates=[{"text": item.text, "state": "pass", "sentence": "As it should be."}
+               for item in release.items.all() if item.phase == "before"],
+    )  # fmt: skip
+    passed = True
+    for position, name in enumerate(StepName):
+        current = name == at
+        passed = passed and not current
+        said = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}
+        PromotionStep.objects.create(
+            promotion=promotion, position=position, name=name,
+            status="done" if passed else "pending" if not current else "failed" if failed else "active",
+            started_at=now - timedelta(minutes=4) if passed or current else None,
+            finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
+            sentence=said.get(name, "") if passed or current else "",
+            world="The merge is done and stays; production partly runs the release." if current and failed else "",
+            evidence=[{"label": "#131", "said": MERGE}] if name == "merge" and passed else [],
+        )  # fmt: skip
+    _record("release.promoted", by, release, f"Promotion of {release.name} at {release.candidate[:7]} started.")
+    return promotion
+
+
+def _pull(project: Project, number: int, title: str, *, now: datetime, **values: Any) -> PullRequest:
+    checks = [{"name": "python-ci", "state": "success", "url": ""}]
+    known = {
+        "title": title, "author": "dana", "head_sha": CANDIDATE, "mergeable": "mergeable", "checks": checks,
+        "url": f"https://github.com/{project.repository}/pull/{number}", "seen_at": now,
+    }  # fmt: skip
+    return PullRequest.objects.update_or_create(project=project, number=number, defaults=known | values)[0]
+
+
+def _record(action: str, actor: User | None, subject: Any, sentence: str) -> None:
+    with transaction.atomic():
+        audit.record(action, actor=actor, subject=subject, sentence=sentence)

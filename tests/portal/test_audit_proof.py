@@ -1,0 +1,168 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+
+from portal import audit
+from portal.audit_proof import Anchor, anchor, read_anchors, verify
+from portal.models import AuditEvent
+from tests.chain import fill, unguarded
+from tests.faults import audit_chain
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def var(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    return tmp_path
+
+
+@pytest.fixture
+def events(db):
+    return [
+        audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number}) for number in range(5)
+    ]
+
+
+def tamper(statement):
+    with unguarded(connection), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_it_proves_what_postgresql_hashed(events):
+    verdict = verify()
+
+    assert (verdict.ok, verdict.count, verdict.first_broken) == (True, 5, None)
+    assert verdict.head_digest == bytes(AuditEvent.objects.get(position=5).digest).hex()
+
+
+def test_an_empty_chain_is_whole(db):
+    assert verify().ok
+
+
+def test_python_and_postgresql_agree_on_the_bytes_of_a_chain_written_by_hand(db):
+    fill(connection, 50)
+    audit.record("after.it", actor=None)
+
+    assert verify().count == 51
+
+
+def test_every_attack_on_a_small_chain_is_found_and_named(db):
+    missed = audit_chain.main(events=60, report=lambda line: None)
+
+    assert missed == 0
+
+
+def test_it_names_the_first_broken_event_in_one_sentence(events):
+    tamper("UPDATE portal_auditevent SET sentence = 'Nothing.' WHERE position >= 3")
+
+    verdict = verify()
+
+    assert (verdict.first_broken, verdict.count) == (3, 2)
+    assert verdict.sentence == "Event 3 was edited: its contents no longer give its digest."
+
+
+def test_an_anchor_shows_that_the_end_was_cut_off(events):
+    anchor(NOON)
+    tamper("DELETE FROM portal_auditevent WHERE position = 5")
+    tamper(
+        "UPDATE portal_audithead SET (position, digest) ="
+        " (SELECT position, digest FROM portal_auditevent WHERE position = 4)"
+    )
+
+    assert verify(anchors=[]).ok
+    assert verify().first_broken == 5
+
+
+def test_each_anchor_is_one_line_that_survives_the_next(events, var):
+    first = anchor(NOON)
+    second = anchor(NOON + timedelta(minutes=5))
+
+    assert read_anchors() == [first, second]
+    assert json.loads((var / "audit-anchors.jsonl").read_text().splitlines()[0])["at"] == NOON.isoformat()
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"position":1}', '{"position":"1","digest":"00","at":""}'])
+def test_a_damaged_anchor_file_is_never_taken_for_a_proof(events, var, line):
+    anchor(NOON)
+    with (var / "audit-anchors.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+
+    verdict = verify()
+
+    assert not verdict.ok
+    assert "Line 2 of" in verdict.sentence
+
+
+def test_it_goes_on_from_a_checkpoint(events):
+    before = verify().checkpoint
+    audit.record("one.more", actor=None)
+
+    verdict = verify(since=before)
+
+    assert (verdict.ok, verdict.count) == (True, 1)
+
+
+def test_a_checkpoint_shows_that_history_before_it_was_replaced(events):
+    before = verify().checkpoint
+    with unguarded(connection):
+        fill(connection, 8)
+
+    verdict = verify(since=before)
+
+    assert not verdict.ok
+
+
+def test_a_checkpoint_beyond_the_end_shows_that_it_was_cut_off(events):
+    before = verify().checkpoint
+    fill(connection, 3)
+
+    verdict = verify(since=before)
+
+    assert (verdict.ok, verdict.first_broken) == (False, 4)
+
+
+def test_an_anchor_from_another_database_never_fits(events):
+    assert verify(anchors=[Anchor(3, "ab" * 32, "then")]).first_broken == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_processes_find_the_same_as_one():
+    fill(connection, 45_000)
+    whole = verify(processes=2)
+    tamper("UPDATE portal_auditevent SET data = '{}' WHERE position IN (25000, 44000)")
+
+    broken = verify(processes=2)
+
+    assert (whole.ok, whole.count) == (True, 45_000)
+    assert (broken.ok, broken.first_broken) == (False, 25_000)
+    assert broken == verify(processes=1)
+
+
+def test_the_command_says_so_and_exits_with_one_when_it_is_broken(events, capsys):
+    call_command("verify_audit")
+    tamper("DELETE FROM portal_auditevent WHERE position = 2")
+
+    with pytest.raises(SystemExit) as exit:
+        call_command("verify_audit", "--json")
+
+    whole, broken = capsys.readouterr().out.splitlines()
+    assert whole == "Every event is as it was written (5 checked)."
+    assert exit.value.code == 1
+    assert json.loads(broken)["first_broken"] == 2
+
+
+def test_the_command_anchors_the_head(events, capsys):
+    call_command("anchor_audit")
+
+    assert read_anchors()[0].position == 5
+
+
+def test_a_read_that_fails_leaves_the_connection_usable(events):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        tamper("ALTER TABLE portal_auditevent RENAME COLUMN at TO since; SELECT 1/0")
+
+    assert verify().ok
