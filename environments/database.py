@@ -18,7 +18,7 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
     Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
     """
     if environment.database_url:
-        return environment.database_url
+        return environment.database_url.reveal()
     project = environment.project
     name, variable = project.database_service, project.database_variable
     instance = ServiceInstance.objects.filter(environment=environment, service__name=name).select_related("service")

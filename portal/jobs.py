@@ -110,6 +110,26 @@ class Heartbeat(models.Model):
         return f"{self.name} at {self.at}"
 
 
+class AuditWatch(Job):
+    """Verifies what was added to the audit chain and anchors its head, at an interval; one row, never ends."""
+
+    step_function = "portal.audit_watch.watch"
+    step_seconds = 3600.0
+    tireless = True
+
+    single = models.BooleanField(default=True, unique=True)
+    ok = models.BooleanField(null=True)
+    at = models.DateTimeField(null=True, blank=True)
+    position = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        app_label = "portal"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "audit watch"
+
+
 def wake_now(job: Job, *, now: datetime | None = None) -> None:
     """Makes `job` due at once and tells the queue, in the caller's transaction (a rolled-back wake never was)."""
     now = now or timezone.now()

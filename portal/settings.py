@@ -73,6 +73,10 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
+# How often the audit chain is verified and its head written to a file outside the database.
+ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
+# The stand-ins are in use: the sign-in page says who is who.
+SANDBOX = _flag("SANDBOX", False)
 # How long a job stays with a worker that gives no sign of life.
 JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.

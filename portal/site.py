@@ -26,7 +26,7 @@ class PortalSite(admin.AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
-        return super().login(request, {"sandbox": getattr(settings, "SANDBOX", False), **(extra_context or {})})
+        return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Configuration first; what the portal itself keeps comes after."""

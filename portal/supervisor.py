@@ -149,6 +149,7 @@ class Supervisor:
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
             os.environ[name] = _remembered(state / name.lower())
         os.environ |= {"GITHUB_TOKEN": "sandbox-github-token", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
+        os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
         _load_ahead()

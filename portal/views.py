@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from portal import audit
+from portal import audit_watch
 from portal.models import AuditEvent
 from portal.site import page
 
@@ -54,7 +54,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "first_page": number is None,
         "subjects": SUBJECTS,
         "outcomes": AuditEvent.Outcome.choices,
-        "proof": getattr(audit, "last_known", lambda: None)(),
+        "proof": audit_watch.last_known(),
     }
     return render(request, "portal/audit.html", context)
 

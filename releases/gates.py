@@ -191,6 +191,10 @@ def migrations_ready(facts: Facts) -> Result:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
             return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
+        staging = facts.environments.get("staging")
+        if staging and sorted(staging.revisions or ()) == sorted(release.heads):
+            said = f"Staging's database is at the release's head, but no run here has proven it with these {count}."
+            return Result(PENDING, f"{said} Press Migrate staging.", files)
         return Result(PENDING, f"{count} wait to be applied in staging.", files)
     staging = facts.environments.get("staging")
     if staging is None or staging.revisions is None:

@@ -15,6 +15,7 @@ from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
 from portal.http import ApiError, is_loopback
+from portal.jobs import AuditWatch
 from releases import checklist
 from releases.models import GitHubSync
 from releases.webhooks import EVENTS as GITHUB_EVENTS
@@ -50,6 +51,7 @@ def start_syncs(project: Project) -> None:
     """Sees that every source of the project is read by the worker from now on."""
     for sync in (RailwaySync, GitHubSync, DatabaseSync):
         sync.objects.get_or_create(project=project)
+    AuditWatch.objects.get_or_create(single=True)
 
 
 def slug_of(name: str) -> str:

@@ -1,0 +1,37 @@
+"""The watch over the audit chain: verified from the last anchor on, then anchored anew."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from portal import audit_proof
+from portal.audit_chain import Link
+from portal.jobs import Again, AuditWatch, Outcome
+
+
+def watch(job: AuditWatch, *, now: datetime) -> Outcome:
+    """One look: what was added since the last anchor is verified, and the head is anchored if it is sound.
+
+    The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
+    """
+    since = _last_anchor()
+    found = audit_proof.verify(since=since)
+    if found.ok:
+        position = audit_proof.anchor(now).position
+        AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
+        return Again(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}.")
+    AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=found.first_broken or 0)
+    return Again(settings.ANCHOR_SECONDS, found.sentence)
+
+
+def last_known() -> AuditWatch | None:
+    """What the watch saw last, None before its first look."""
+    return AuditWatch.objects.exclude(at=None).first()
+
+
+def _last_anchor() -> Link | None:
+    try:
+        anchors = audit_proof.read_anchors()
+    except audit_proof.UnreadableAnchors:
+        return None  # verify says what is wrong with the file
+    return Link(anchors[-1].position, bytes.fromhex(anchors[-1].digest)) if anchors else None
