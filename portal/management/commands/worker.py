@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
-import structlog
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection, connections
@@ -27,7 +26,7 @@ from django_q.tasks import async_task
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.processes import fork, forks_die_with_us, has_ended, stop_group
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 TICK = 1.0
 CANARY_EVERY = 3.0
@@ -43,7 +42,6 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, **options: object) -> None:
-        logging.getLogger("django-q").setLevel(logging.WARNING)  # else three lines for each canary
         forks_die_with_us()
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
@@ -113,7 +111,9 @@ class Worker:
             self.answering = True
         except DatabaseError as error:
             if self.answering:
-                log.error("The database does not answer; jobs wait until it does.", error=str(error).strip())
+                log.error(
+                    "The database does not answer; jobs wait until it does: %s", str(error).strip().partition("\n")[0]
+                )
             self.answering = False
             self._blind(now)
         except Exception:
@@ -133,7 +133,7 @@ class Worker:
             log.error("The cluster ended by itself; a new one starts.")
             self._replace(frozenset(), now)
         elif self.watch.is_frozen(now, busy):
-            log.error("The queue stands still; a new cluster starts.", seconds=round(now - self.watch.moved_at, 1))
+            log.error("The queue stood still for %.0f s; a new cluster starts.", now - self.watch.moved_at)
             self._replace(busy, now)
 
     def _replace(self, busy: Busy, now: float) -> None:
