@@ -5,6 +5,9 @@
 
 # ruff: noqa: S608 -- the names and numbers in these statements are our own
 
+from tests.scratch import scratch_database  # first: it sets Django up
+
+# isort: split
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from hashlib import sha256
 
 from django.db import connection, transaction
 
+from portal.audit_proof import Anchor, verify
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
 EDITS = {
@@ -146,8 +150,6 @@ def _rewrite(first: int) -> None:
 
 def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> int:
     """Fills a chain of `events`, attacks it, and returns how many attacks were not found or named wrongly."""
-    from portal.audit_proof import Anchor, verify
-
     fill(connection, events)
     honest = verify(anchors=[])
     assert honest.ok and honest.checkpoint
@@ -171,7 +173,5 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
 
 
 if __name__ == "__main__":
-    from tests.scratch import scratch_database
-
     with scratch_database():
         sys.exit(min(1, main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)))
