@@ -7,6 +7,8 @@ every note. docs/audit.md says what is trusted.
 
 import json
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,7 +25,7 @@ from psycopg.conninfo import make_conninfo
 from portal.audit_chain import GENESIS, Break, Followed, Link, follow, follow_in_reader, open_reader
 
 STRETCH = 20_000  # events read by one query
-PARALLEL_FROM = 10 * STRETCH  # events from which more processes pay for their start
+PARALLEL_FROM = 2 * STRETCH  # events from which more processes pay for their start
 MOST_PROCESSES = 4
 
 
@@ -208,11 +210,18 @@ def _follow_all(using: str, start: Link, upto: int, marks: set[int], processes: 
     connection.ensure_connection()
     raw: psycopg.Connection = connection.connection
     if processes is None:
-        processes = min(MOST_PROCESSES, os.cpu_count() or 1) if upto - start.position >= PARALLEL_FROM else 1
+        processes = _processes() if upto - start.position >= PARALLEL_FROM else 1
     if processes == 1:
         yield from (follow(raw, *stretch) for stretch in stretches)
         return
     database = make_conninfo(raw.info.dsn, password=raw.info.password, client_encoding="UTF8")
-    spawned = get_context("spawn")
-    with ProcessPoolExecutor(processes, spawned, initializer=open_reader, initargs=(database,)) as pool:
+    forked = get_context("fork")
+    with ProcessPoolExecutor(processes, forked, initializer=open_reader, initargs=(database,)) as pool:
         yield from pool.map(follow_in_reader, stretches)
+
+
+def _processes() -> int:
+    """One per core we may use, at most 4; only one where forking is not safe."""
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return 1
+    return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))

@@ -3,6 +3,11 @@
 `python -m tests.faults.audit_chain 1000000` on a database of its own; each attack is rolled back.
 """
 
+# ruff: noqa: S608 -- the names and numbers in these statements are our own
+
+from tests.scratch import scratch_database  # first: it sets Django up
+
+# isort: split
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +15,7 @@ from hashlib import sha256
 
 from django.db import connection, transaction
 
+from portal.audit_proof import Anchor, verify
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
 EDITS = {
@@ -80,12 +86,16 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
 
 def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     kept = events - events // 10
-    move_head = "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditevent"
+    move_head = (
+        "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditevent"
+    )
     yield "change the head alone", sql(f"{move_head} WHERE position = {kept})"), kept + 1
     yield "cut off the end", sql(f"DELETE FROM portal_auditevent WHERE position > {kept}"), kept + 1
     yield (
         "cut off the end, and the head with it",
-        sql(f"DELETE FROM portal_auditevent WHERE position > {kept}", f"{move_head} WHERE position = {kept})"),
+        sql(
+            f"DELETE FROM portal_auditevent WHERE position > {kept}", f"{move_head} WHERE position = {kept})"
+        ),
         kept + 1,
     )
     yield (
@@ -140,8 +150,6 @@ def _rewrite(first: int) -> None:
 
 def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> int:
     """Fills a chain of `events`, attacks it, and returns how many attacks were not found or named wrongly."""
-    from portal.audit_proof import Anchor, verify
-
     fill(connection, events)
     honest = verify(anchors=[])
     assert honest.ok and honest.checkpoint
@@ -158,12 +166,12 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
         missed += not found
         report(f"{'found ' if found else 'MISSED'}  {name}: {verdict.sentence}")
     assert verify(anchors=anchors).ok, "the chain is whole again after the last attack"
-    report(f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s")
+    report(
+        f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s"
+    )
     return missed
 
 
 if __name__ == "__main__":
-    from tests.scratch import scratch_database
-
     with scratch_database():
         sys.exit(min(1, main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)))
