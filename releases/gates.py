@@ -187,6 +187,10 @@ def migrations_ready(facts: Facts) -> Result:
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
     staged_at = facts.staged_at()
+    edited = facts.edited_since_staged()
+    if edited:
+        said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
+        return Result(FAIL, said, files)
     if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
