@@ -21,6 +21,7 @@ from tests.scratch import scratch_database
 
 WORKERS = 2
 LIFE_SECONDS = (0.01, 1.5)
+AIMED = 0.75
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Killer:
             while self.left > 0:
                 pid = min(ends, key=lambda one: ends[one])
                 time.sleep(max(0.0, ends[pid] - time.monotonic()))
+                self._aim()
                 ends[pid] = self._end()
                 where = self._strike(pid)
                 self.hits[where] += 1
@@ -55,6 +57,19 @@ class Killer:
             self.left = 0
         finally:
             connections.close_all()
+
+    def _aim(self) -> None:
+        """Three times of four, waits for a promotion or a migration to be under way; else syncs get all kills."""
+        from environments.models import MigrationRun
+        from portal.jobs import OPEN
+        from releases.models import Promotion
+
+        if self.dice.random() > AIMED:
+            return
+        kinds = MigrationRun, Promotion
+        while self.left > 0 and not any(kind.objects.filter(status__in=OPEN).exists() for kind in kinds):
+            time.sleep(0.05)
+        time.sleep(self.dice.uniform(0, 0.5))
 
     def _start(self) -> int:
         return self.workers.start()
