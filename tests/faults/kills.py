@@ -43,13 +43,14 @@ class Killer:
             while self.left > 0:
                 pid = min(ends, key=lambda one: ends[one])
                 time.sleep(max(0.0, ends[pid] - time.monotonic()))
-                self._aim()
+                pid = self._aim(pid)
                 ends[pid] = self._end()
                 where = self._strike(pid)
                 self.hits[where] += 1
                 self.left -= 1
                 if where.split(":")[0] not in ("migration child", "backend"):
                     del ends[pid]
+                    self.workers.pids.discard(pid)
                     ends[self._start()] = self._end()
                     self.restarts += 1
         except Exception as error:  # noqa: BLE001 - told to the script's own thread
@@ -58,18 +59,17 @@ class Killer:
         finally:
             connections.close_all()
 
-    def _aim(self) -> None:
-        """Three times of four, waits for a promotion or a migration to be under way; else syncs get all kills."""
-        from environments.models import MigrationRun
-        from portal.jobs import OPEN
-        from releases.models import Promotion
-
+    def _aim(self, pid: int) -> int:
+        """Three times of four, waits for a worker at a promotion or migration; else syncs would get nearly all."""
         if self.dice.random() > AIMED:
-            return
-        kinds = MigrationRun, Promotion
-        while self.left > 0 and not any(kind.objects.filter(status__in=OPEN).exists() for kind in kinds):
-            time.sleep(0.05)
-        time.sleep(self.dice.uniform(0, 0.5))
+            return pid
+        while self.left > 0:
+            for one in self.workers.pids:
+                if self._doing(one).startswith(("promotion", "migration")):
+                    time.sleep(self.dice.uniform(0, 0.5))
+                    return one
+            time.sleep(0.01)
+        return pid
 
     def _start(self) -> int:
         return self.workers.start()
