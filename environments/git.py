@@ -169,9 +169,7 @@ def _shared(first: bytes, second: bytes) -> int:
             low = middle
         else:
             high = middle - 1
-    mark = re.compile(rb"(?:100644|100755) [^\0]{1,500}\0").search(
-        first, max(0, low - 2400), max(0, low - 600)
-    )
+    mark = re.compile(rb"(?:100644|100755) [^\0]{1,500}\0").search(first, max(0, low - 2400), max(0, low - 600))
     return mark.start() if mark else 0
 
 

@@ -56,9 +56,7 @@ def record(
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
-        raise OutsideTransaction(
-            f"Record {action} inside transaction.atomic(), together with what it records."
-        )
+        raise OutsideTransaction(f"Record {action} inside transaction.atomic(), together with what it records.")
     outcome = AuditEvent.Outcome(outcome).value
     values = [
         now,

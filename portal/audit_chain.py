@@ -73,9 +73,7 @@ def follow(connection: psycopg.Connection, start: Link, upto: int, marks: Collec
         _, row = next_row(0)
     _finish(connection.pgconn)
     sound = Link(start.position + len(digests), last)
-    found = {
-        mark: digests[mark - start.position - 1] for mark in marks if start.position < mark <= sound.position
-    }
+    found = {mark: digests[mark - start.position - 1] for mark in marks if start.position < mark <= sound.position}
     broken = None
     if len(row) > 2:
         broken = _explain(row, position, last, digest)
@@ -105,9 +103,7 @@ def _finish(pgconn: Any) -> None:
 
 def _explain(row: memoryview, expected: int, last: bytes, digest: bytes) -> Break:
     """What is wrong with the first row that does not fit."""
-    *sizes, position, previous, stored = (
-        _TAIL.unpack(row[-_TAIL.size :])[index] for index in (0, 2, 4, 1, 3, 5)
-    )
+    *sizes, position, previous, stored = (_TAIL.unpack(row[-_TAIL.size :])[index] for index in (0, 2, 4, 1, 3, 5))
     if sizes != [8, 32, 32]:
         return Break(expected, f"Event {expected} was edited: a digest of it is not one.")
     name = f"Event {position}"

@@ -200,9 +200,7 @@ def _transport_error(service: str, error: Exception, write: bool, seconds: float
 
 def unknown_outcome(service: str, detail: str = "", status: int | None = None) -> ApiError:
     """The error for a write that may or may not have happened."""
-    sentence = (
-        f"{service} gave no clear answer, so the change may have happened: look there before trying again."
-    )
+    sentence = f"{service} gave no clear answer, so the change may have happened: look there before trying again."
     return ApiError(service, "unknown_outcome", sentence, status=status, detail=detail)
 
 

@@ -192,7 +192,9 @@ def _run_step(job: Job) -> Outcome:
     except Exception:
         log.exception("%s %s broke", job._meta.label, job.pk)
         if job.deaths < 3 or job.tireless:
-            return Again(min(2.0 * job.deaths, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True)
+            return Again(
+                min(2.0 * job.deaths, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True
+            )
         return Ended(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
 
 

@@ -69,9 +69,7 @@ class AuditHead(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [
-            models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")
-        ]
+        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")]
 
     def __str__(self) -> str:
         return f"head at {self.position}"

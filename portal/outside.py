@@ -34,8 +34,7 @@ def lines(value: object, limit: int = 10_000) -> str:
 def _printable(value: str, keep: str = "") -> str:
     value = _TURNS_TEXT_ROUND.sub("", value)
     return "".join(
-        letter if letter in keep or unicodedata.category(letter) not in {"Cc", "Cs"} else " "
-        for letter in value
+        letter if letter in keep or unicodedata.category(letter) not in {"Cc", "Cs"} else " " for letter in value
     )
 
 

@@ -1,7 +1,7 @@
 """The admin site on which configuration and the purpose-built pages live, and what their views share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -38,7 +38,7 @@ class PortalSite(admin.AdminSite):
 class Recorded(admin.ModelAdmin):
     """Configuration whose changes are part of the trail: no event, no change. What a field holds is never written."""
 
-    actions = None  # each deletion is confirmed, and recorded, by itself
+    actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "added", message)
@@ -63,7 +63,7 @@ class Recorded(admin.ModelAdmin):
 class ReadOnly(admin.ModelAdmin):
     """What the portal itself writes: to be looked at, never edited here."""
 
-    actions = None
+    actions: Sequence[Any] | None = None
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

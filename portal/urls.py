@@ -3,9 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import views
-
-from portal import webhooks
+from portal import views, webhooks
 
 urlpatterns = [
     path("", include("releases.urls")),

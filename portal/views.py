@@ -37,7 +37,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @page
 def audit_page(request: HttpRequest) -> HttpResponse:
     """The trail, newest first, narrowed by a plain form and paged by position."""
-    if not request.user.has_perm("portal.view_auditevent"):  # type: ignore[union-attr]
+    if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
     asked = {name: _text(request, name) for name in ("scope", "subject", "actor", "outcome")}
     before = request.GET.get("before", "")

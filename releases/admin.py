@@ -39,7 +39,10 @@ class ProjectAdmin(Recorded):
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
         ("Branches", {"fields": ("staging_branch", "production_branch", "git_url")}),
-        ("Rules", {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")}),
+        (
+            "Rules",
+            {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
+        ),
         (
             "Migrations",
             {

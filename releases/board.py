@@ -34,7 +34,7 @@ class Card:
     project: Project
     staging_head: str = ""
     production_head: str = ""
-    release: Release | None = None
+    release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
     shipped: Release | None = None
     promotion: Promotion | None = None
     staging: tuple[Serving, ...] = ()
@@ -93,7 +93,7 @@ def _branches(cards: dict[int, Card]) -> None:
 
 
 def _releases(cards: dict[int, Card]) -> None:
-    counted = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
+    counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
     for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         cards[release.project_id].release = release

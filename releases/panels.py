@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+
 from environments.models import DeployOrder, MigrationRun
 from environments.smoke import address_of
 from portal.jobs import OPEN, STOPPED
@@ -41,9 +44,14 @@ class Row:
     problem: str = ""
 
     @property
+    def pk(self) -> str:
+        """The item's key; a number is safe, and said so it is not escaped anew at each of its places."""
+        return SafeString(self.item.pk) if self.item else ""
+
+    @property
     def key(self) -> str:
         """Names the row in the page: its anchor."""
-        return f"item-{self.item.pk}" if self.item else "gate-" + self.text.lower().replace(" ", "-")
+        return SafeString(f"item-{self.item.pk}") if self.item else "gate-" + slugify(self.text)
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,14 @@ class Now:
     anchor: str = ""  # or a link to where the thing is done
 
 
-def rows(facts: Facts, standing: gates.Standing, phase: str) -> tuple[Row, ...]:
-    """The checklist lines of one phase."""
+def rows(facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True) -> tuple[Row, ...]:
+    """The checklist lines of one phase, with ticks for those who may."""
     pages = key_page_base(facts.live.get("production", ()))
     lines = standing.before if phase == Phase.BEFORE else standing.after
-    return tuple(_row(line, facts, pages) for line in lines)
+    return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
 
-def _row(line: gates.Line, facts: Facts, pages: str) -> Row:
+def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
     item, result = line.item, line.result
     closed = item is not None and item.phase == Phase.AFTER and facts.release.is_in_preparation
     return Row(
@@ -85,7 +93,7 @@ def _row(line: gates.Line, facts: Facts, pages: str) -> Row:
         evidence=result.evidence,
         seen_at=result.seen_at,
         item=item,
-        control="" if closed else _control(line, facts.release),
+        control="" if closed else _control(line, facts.release) if may_tick or line.gate == "approved" else "",
         link=page_link(item.link, pages) if item else "",
         lapsed=bool(item and item.lapsed_at),
     )
@@ -294,15 +302,24 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
 
 
 @dataclass(frozen=True)
+class LiveCell:
+    """A service in one environment: the commit it serves, and words when that is not as it should be."""
+
+    state: str
+    commit: str
+    words: str
+
+
+@dataclass(frozen=True)
 class LiveRow:
-    """One service in both environments: (state, serving commit, words) each, or None where it does not run."""
+    """One service in both environments; None where it does not run."""
 
     service: str
-    staging: tuple[str, str, str] | None
-    production: tuple[str, str, str] | None
+    staging: LiveCell | None
+    production: LiveCell | None
 
     @property
-    def cells(self) -> tuple[tuple[str, str, str] | None, ...]:
+    def cells(self) -> tuple[LiveCell | None, ...]:
         return self.staging, self.production
 
 
@@ -312,17 +329,17 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
         "staging": facts.release.candidate if facts.release.is_in_preparation else facts.staging_head,
         "production": facts.release.merge_commit or facts.production_head,
     }
-    cells: dict[str, dict[str, tuple[str, str, str]]] = {}
+    cells: dict[str, dict[str, LiveCell]] = {}
     for kind, commit in wanted.items():
         for live in facts.live.get(kind, ()):
             cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
     return tuple(LiveRow(name, both.get("staging"), both.get("production")) for name, both in sorted(cells.items()))
 
 
-def _live_cell(live: Live, wanted: str, since: datetime) -> tuple[str, str, str]:
+def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
     state, words = gates.liveness(live, wanted, since=since)
     serving = next((one.commit for one in live.active if one.status in gates.SERVING), "")
-    return STATE[state], serving, "" if state == gates.PASS else words
+    return LiveCell(STATE[state], serving, "" if state == gates.PASS else words)
 
 
 def pulse_seconds(facts: Facts) -> int:

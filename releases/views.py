@@ -53,24 +53,38 @@ def releases(request: HttpRequest) -> HttpResponse:
 @page
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """The page on which a release is prepared, promoted and looked at."""
-    return render(request, "releases/release.html", _release_context(pk))
+    return render(request, "releases/release.html", _release_context(pk, request.user))
 
 
 @page
 def panels_(request: HttpRequest, pk: int) -> HttpResponse:
     """The release page's moving parts, for the poll."""
-    return render(request, "releases/panels.html", _release_context(pk))
+    return render(request, "releases/panels.html", _release_context(pk, request.user))
 
 
-def _release_context(pk: int) -> dict[str, Any]:
-    """Everything the page shows: the nine queries of the facts, pull requests, and the timeline."""
+MAY = {
+    "tick": "releases.tick_checklistitem",
+    "promote": "releases.promote_release",
+    "approve": "releases.approve_release",
+    "abandon": "releases.abandon_release",
+    "repair": "releases.repair_release",
+    "write": "releases.cut_release",
+    "migrate": "environments.migrate_environment",
+    "audit": "portal.view_auditevent",
+}
+
+
+def _release_context(pk: int, user: Any) -> dict[str, Any]:
+    """Everything the page shows: the ten queries of the facts, and the timeline."""
     try:
         facts = facts_of(pk)
     except Release.DoesNotExist:
         raise Http404("There is no such release.") from None
     standing, shown = gates.stand(facts), facts.release
-    before = panels.rows(facts, standing, Phase.BEFORE)
-    after = panels.rows(facts, standing, Phase.AFTER)
+    # Asked once for the page: a template that asks for each row pays for each row.
+    may = {name: user.has_perm(permission) for name, permission in MAY.items()}
+    before = panels.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
+    after = panels.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
     stopped, repairs = panels.repairs(facts)
     content, logged = gates.content_digest(shown), panels.log_run(facts)
     return {
@@ -78,6 +92,7 @@ def _release_context(pk: int) -> dict[str, Any]:
         "project": facts.project,
         "facts": facts,
         "standing": standing,
+        "may": may,
         "now": panels.now(facts, standing),
         "stages": panels.stages(facts, before),
         "before": before,

@@ -48,9 +48,7 @@ def make_people() -> dict[str, User]:
     for name, role in PEOPLE.items():
         user = User.objects.filter(username=name).first()
         if user is None:
-            user = User.objects.create(
-                username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave"
-            )
+            user = User.objects.create(username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave")
             user.groups.add(Group.objects.get(name=role))
         people[name] = user
     return people
@@ -157,10 +155,11 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
     environment = Environment.objects.get(project=project, kind=kind)
     run = MigrationRun.objects.create(environment=environment, **(known | values))
     if kind == "staging" and run.status == "succeeded":
-        StagedRevision.objects.bulk_create(
+        staged = (
             StagedRevision(project=project, revision=one["id"], sha256=one["sha256"], run=run, at=run.finished_at)
             for one in REVISIONS
         )
+        StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
     return run
 
 

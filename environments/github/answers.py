@@ -325,6 +325,4 @@ def read_hook(item: object) -> Hook:
 
 
 def read_comment(item: object) -> Comment:
-    return Comment(
-        field(item, "id", int), lines(optional(item, "body", str), 70_000), link(dig(item, "html_url"))
-    )
+    return Comment(field(item, "id", int), lines(optional(item, "body", str), 70_000), link(dig(item, "html_url")))

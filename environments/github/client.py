@@ -106,9 +106,7 @@ class GitHub:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
             if error.status == 405 and "base branch was modified" in error.detail.lower():
-                sentence = (
-                    f"GitHub could not {doing} because its base branch moved meanwhile: it is tried again."
-                )
+                sentence = f"GitHub could not {doing} because its base branch moved meanwhile: it is tried again."
                 raise ApiError(SERVICE, "unavailable", sentence, status=405, detail=error.detail) from error
             raise
         with _shaped(write=True):
@@ -151,9 +149,7 @@ class GitHub:
             item = self.transport.write(doing, "PATCH", path, body)
         except ApiError as error:
             if error.status == 422 and "fast forward" in error.detail.lower().replace("-", " "):
-                sentence = (
-                    f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try again."
-                )
+                sentence = f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try again."
                 raise ApiError(SERVICE, "conflict", sentence, status=422, detail=error.detail) from error
             raise
         with _shaped(write=True):

@@ -83,9 +83,7 @@ def read_overview(transport: Transport, owner: str, name: str, staging: str, pro
         page, errors, points = ask(cursor)
         _note_errors(seen, errors)
     else:
-        seen.lacks(
-            f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not read."
-        )
+        seen.lacks(f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not read.")
     return _finish(seen, first, staging, production, points)
 
 
@@ -110,9 +108,7 @@ def _asker(transport: Transport, variables: dict[str, object]) -> Asker:
     return ask
 
 
-def _ask(
-    transport: Transport, variables: dict[str, object]
-) -> tuple[dict[str, Any], list[object], int | None]:
+def _ask(transport: Transport, variables: dict[str, object]) -> tuple[dict[str, Any], list[object], int | None]:
     answer = transport.graphql(DOING, DOCUMENT, variables)
     errors = answer.get("errors") or []
     repository = dig(answer, "data", "repository")
@@ -133,17 +129,13 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
         sentence = "GitHub's request limit is used up: the portal waits for the next hour."
         return ApiError(SERVICE, "rate_limited", sentence, status=200, retry_after=60.0, detail=words)
     if kind.upper() == "NOT_FOUND":
-        sentence = (
-            f"GitHub shows no repository {repository} to the token: check its name and the token's access."
-        )
+        sentence = f"GitHub shows no repository {repository} to the token: check its name and the token's access."
         return ApiError(SERVICE, "not_found", sentence, status=200, detail=words)
     if kind.upper() in {"FORBIDDEN", "INSUFFICIENT_SCOPES"}:
         sentence = f"GitHub does not let the token read {repository} ({words}): give it that permission."
         return ApiError(SERVICE, "forbidden", sentence, status=200, detail=words)
     if kind in {"undefinedField", "argumentNotAccepted", "missingRequiredArguments"}:
-        sentence = (
-            f"GitHub no longer knows a field the portal asks for ({words}): the portal needs an update."
-        )
+        sentence = f"GitHub no longer knows a field the portal asks for ({words}): the portal needs an update."
         return ApiError(SERVICE, "outdated", sentence, status=200, detail=words)
     if words:
         sentence = f"GitHub could not answer ({words}): it is asked again later."
@@ -193,9 +185,7 @@ def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
         return None
 
 
-def _finish(
-    seen: _Gathering, first: dict[str, Any], staging: str, production: str, points: int | None
-) -> Overview:
+def _finish(seen: _Gathering, first: dict[str, Any], staging: str, production: str, points: int | None) -> Overview:
     heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
     rules = {branch: _rules(dig(first, key)) for key, branch in _refs(staging, production)}
     for branch in heads:
@@ -239,18 +229,13 @@ def _rules(ref: object) -> tuple[Required, ...] | None:
     try:
         found = {
             Required(text(name))
-            for name in optional(
-                optional(ref, "refUpdateRule", dict) or {}, "requiredStatusCheckContexts", list
-            )
-            or []
+            for name in optional(optional(ref, "refUpdateRule", dict) or {}, "requiredStatusCheckContexts", list) or []
         }
         rules = need(need(ref, "rules", dict), "nodes", list)
         for rule in rules:
             if word(need(rule, "type", str)) == "required_status_checks":
                 for check in need(need(rule, "parameters", dict), "requiredStatusChecks", list):
-                    found.add(
-                        Required(text(need(check, "context", str)), optional(check, "integrationId", int))
-                    )
+                    found.add(Required(text(need(check, "context", str)), optional(check, "integrationId", int)))
     except Malformed:
         return None
     if len(rules) >= PAGE or any(not required.context for required in found):

@@ -45,9 +45,7 @@ class _Line:
         self.origin = origin
         self.write = write
 
-    def request(
-        self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False
-    ) -> None:
+    def request(self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False) -> None:
         self.arguments = (verb, url, body, headers)
 
     def getresponse(self) -> "_Line":

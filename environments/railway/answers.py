@@ -225,9 +225,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
             domains=tuple(_read_domains(field(node, "domains", dict))),
             latest_deployment=read_deployment(latest) if latest is not None else None,
-            active_deployments=tuple(
-                read_deployment(item) for item in field(node, "activeDeployments", list)
-            ),
+            active_deployments=tuple(read_deployment(item) for item in field(node, "activeDeployments", list)),
         )
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
@@ -252,9 +250,7 @@ def read_service(node: object) -> Service:
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
     """An environment with the first page of its instances and triggers; see `read_instance`."""
     triggers, good_triggers = _read_list(dig(node, "deploymentTriggers"), read_trigger)
-    instances, good_instances = _read_list(
-        dig(node, "serviceInstances"), lambda item: read_instance(item, problem)
-    )
+    instances, good_instances = _read_list(dig(node, "serviceInstances"), lambda item: read_instance(item, problem))
     name, can_access = text(field(node, "name", str)), field(node, "canAccess", bool)
     readable = can_access and good_triggers and good_instances
     if not can_access:

@@ -46,9 +46,7 @@ def _shaped(*, write: bool = False) -> Iterator[None]:
 class Railway:
     """Railway, by default with the token and address of the settings; `kind` "project": a project token."""
 
-    def __init__(
-        self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None
-    ) -> None:
+    def __init__(self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None) -> None:
         header = None if kind is None else ("project" if kind == "project" else "bearer")
         self.transport = Transport(settings.RAILWAY_API_URL if api_url is None else api_url, token, header)
 
@@ -64,9 +62,7 @@ class Railway:
         with _shaped():
             return answers.read_deployment(_part(data, "deployment"))
 
-    def deployments(
-        self, project: str, environment: str, service: str, first: int = 25
-    ) -> tuple[Deployment, ...]:
+    def deployments(self, project: str, environment: str, service: str, first: int = 25) -> tuple[Deployment, ...]:
         """The newest `first` deployments of a service in an environment, in Railway's order."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.ask("deployments", input=scope, first=first)
@@ -132,9 +128,7 @@ class Railway:
         if commit(sha) is None:
             sentence = f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
             raise ApiError(SERVICE, "refused", sentence)
-        data = self.transport.write(
-            "deploy_commit", environmentId=environment, serviceId=service, commitSha=sha
-        )
+        data = self.transport.write("deploy_commit", environmentId=environment, serviceId=service, commitSha=sha)
         with _shaped(write=True):
             return field(data, "serviceInstanceDeployV2", str)
 
@@ -149,9 +143,7 @@ class Railway:
         data = self.transport.write("rollback", id=deployment_id)
         with _shaped(write=True):
             if not field(data, "deploymentRollback", bool):
-                sentence = (
-                    "Railway refuses to roll back: its image may no longer be kept; redeploy the commit."
-                )
+                sentence = "Railway refuses to roll back: its image may no longer be kept; redeploy the commit."
                 raise ApiError(SERVICE, "refused", sentence, status=200)
 
     def set_trigger_branch(self, trigger_id: str, branch: str) -> None:

@@ -114,9 +114,7 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
                 found = answers.nodes(dig(node, "serviceInstances"))
                 instances += [answers.read_instance(item, seen.lacks) for item in found]
             if dig(node, "deploymentTriggers") is not None:
-                triggers += [
-                    answers.read_trigger(item) for item in answers.nodes(dig(node, "deploymentTriggers"))
-                ]
+                triggers += [answers.read_trigger(item) for item in answers.nodes(dig(node, "deploymentTriggers"))]
         else:
             raise Malformed("it has too many pages")
     except Malformed as error:

@@ -76,9 +76,7 @@ def normalise(url: str) -> Address:
     engine, _, driver = scheme.lower().partition("+")
     if engine not in ("postgres", "postgresql") or driver not in _DRIVERS:
         shown = engine if rest and re.fullmatch(r"[a-z0-9]{1,20}", engine) else "something else"
-        raise DatabaseError(
-            f"The database address is one of {shown}; only PostgreSQL is supported.", "engine"
-        )
+        raise DatabaseError(f"The database address is one of {shown}; only PostgreSQL is supported.", "engine")
     try:
         parts = urlsplit(f"postgresql://{rest}")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -169,9 +167,7 @@ def invalid_indexes(url: str) -> tuple[str, ...]:
 
 def refusal(opened: psycopg.Connection, address: Address, table: str, schema: str | None) -> str:
     """Why this role cannot migrate this database, as one sentence; "" when nothing speaks against it."""
-    row = opened.execute(
-        "select pg_is_in_recovery(), current_setting('default_transaction_read_only')"
-    ).fetchone()
+    row = opened.execute("select pg_is_in_recovery(), current_setting('default_transaction_read_only')").fetchone()
     if row is None or row[0] or row[1] == "on":
         return f"{address.where} is read-only; use the address of the primary and a role that may write."
     name = (sql.Identifier(schema, table) if schema else sql.Identifier(table)).as_string(opened)

@@ -92,11 +92,7 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool
     for name, line in _bindings(statement, deep=deep):
         bound[name] = line
     inner = [one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)]
-    if (
-        literal
-        and isinstance(value, ast.expr)
-        and not any(True for one in inner for _ in _bindings(one, deep=deep))
-    ):
+    if literal and isinstance(value, ast.expr) and not any(True for one in inner for _ in _bindings(one, deep=deep)):
         for target in targets:
             if isinstance(target, ast.Name) and target.id in NAMES:
                 bound[target.id] = value
@@ -180,8 +176,7 @@ def _has_downgrade(module: ast.Module) -> bool:
     found = [one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"]
     trivial = (ast.Pass, ast.Raise, ast.Return)
     return bool(found) and any(
-        not isinstance(one, trivial)
-        and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        not isinstance(one, trivial) and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
         for one in found[-1].body
     )
 

@@ -112,9 +112,7 @@ class History:
         ]
         return RevisionMap(lambda: nodes)
 
-    def _iterate(
-        self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool
-    ) -> tuple[Revision, ...]:
+    def _iterate(self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool) -> tuple[Revision, ...]:
         if self.problems and any(problem.kind != "heads" for problem in self.problems):
             raise HistoryError(self.problems[0].sentence)
         try:
@@ -150,9 +148,7 @@ def build(
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    names = {label: one.id for one in revisions.values() for label in one.labels} | {
-        id: id for id in revisions
-    }
+    names = {label: one.id for one in revisions.values() for label in one.labels} | {id: id for id in revisions}
     return {
         id: one.down
         if not one.depends_on
@@ -162,9 +158,7 @@ def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
 
 
 def _duplicate(one: Revision, other: Revision) -> Problem:
-    sentence = (
-        f"{other.path} and {one.path} both declare revision {one.id}; give one of them an id of its own."
-    )
+    sentence = f"{other.path} and {one.path} both declare revision {one.id}; give one of them an id of its own."
     return Problem("duplicate", sentence, (other.path, one.path))
 
 
@@ -175,9 +169,7 @@ def _label_problems(revisions: Mapping[str, Revision]) -> list[Problem]:
         for label in one.labels:
             other = owner.setdefault(label, one) if label not in revisions else revisions[label]
             if other is not one or label in revisions:
-                sentence = (
-                    f"{other.path} and {one.path} both use the name “{label}”; rename the branch label."
-                )
+                sentence = f"{other.path} and {one.path} both use the name “{label}”; rename the branch label."
                 problems.append(Problem("label", sentence, (other.path, one.path)))
     return problems
 

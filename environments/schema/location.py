@@ -58,9 +58,7 @@ def locate_in(objects: Objects, commit: str, alembic: str) -> Location:
 def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
     found = objects.get(f"{commit}:{path}")
     if found is None:
-        raise _ProblemError(
-            f"There is no “{path or '.'}” in the repository at {commit[:10]}; correct Alembic's path."
-        )
+        raise _ProblemError(f"There is no “{path or '.'}” in the repository at {commit[:10]}; correct Alembic's path.")
     if found.kind == "tree":
         names = {entry.name for entry in objects.entries(found.sha)}
         if "alembic.ini" in names:
@@ -78,14 +76,10 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
     return _from_options(objects, commit, alembic, path, options)
 
 
-def _from_options(
-    objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any]
-) -> Location:
+def _from_options(objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any]) -> Location:
     script_location = options.get("script_location")
     if not isinstance(script_location, str) or not script_location.strip():
-        raise _ProblemError(
-            f"“{config}” has no `script_location`; add it, or name the script directory itself."
-        )
+        raise _ProblemError(f"“{config}” has no `script_location`; add it, or name the script directory itself.")
     script = _resolve(objects, commit, config, script_location.strip())
     if script is None:
         raise _ProblemError(
@@ -155,9 +149,7 @@ def _toml(text: str, path: str, here: str) -> dict[str, Any]:
             if name in ("script_location", "version_locations", "recursive_version_locations")
         }
     except (KeyError, ValueError, TypeError):
-        raise _ProblemError(
-            f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in."
-        ) from None
+        raise _ProblemError(f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in.") from None
 
 
 def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:

@@ -164,9 +164,7 @@ def _files(objects: Objects, trees: Mapping[str, str], location: Location) -> _F
     return files
 
 
-def _differing(
-    objects: Objects, before: tuple[str, Location], after: tuple[str, Location]
-) -> tuple[_Files, _Files]:
+def _differing(objects: Objects, before: tuple[str, Location], after: tuple[str, Location]) -> tuple[_Files, _Files]:
     """The files of the first commit that the second has not like that, and the other way round."""
     sides = [(_trees(objects, commit, location), location) for commit, location in (before, after)]
     (old, earlier), (new, later) = sides
@@ -229,9 +227,7 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
-def _revisions(
-    objects: Objects, files: _Files, *, thorough: bool
-) -> tuple[list[Revision], tuple[Problem, ...]]:
+def _revisions(objects: Objects, files: _Files, *, thorough: bool) -> tuple[list[Revision], tuple[Problem, ...]]:
     """What the files say; `thorough`: each parsed as a whole, else only where the quick scan is unsure."""
     wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
     keys = dict.fromkeys((blob, name, thorough) for _, blob, name in wanted)
@@ -283,7 +279,5 @@ def _revision(path: str, sha256: str, header: Header) -> Revision:
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    mend = (
-        "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
-    )
+    mend = "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
     return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))

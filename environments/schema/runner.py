@@ -32,9 +32,7 @@ APPLICATION_NAME = "release-portal migration"
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0
-_AT_WORK = (
-    "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
-)
+_AT_WORK = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
 
 
 @dataclass(frozen=True)
@@ -96,9 +94,7 @@ class _Plan:
     wanted: frozenset[str]  # every revision that is to be in effect afterwards
 
 
-def run(
-    mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]
-) -> Outcome:
+def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]) -> Outcome:
     """Does `request` and reports. `on_lines` gets the log, `alive` is asked twice a second: False cancels.
 
     Raises only what `on_lines` or `alive` raise, after having ended the subprocess.
@@ -115,9 +111,7 @@ def run(
             before = revisions_in(opened, request.version_table, request.version_table_schema)
             plan = _plan(history, before, request)
             if not plan.steps:
-                return Outcome(
-                    "succeeded", "The database was there already; nothing was run.", before, before
-                )
+                return Outcome("succeeded", "The database was there already; nothing was run.", before, before)
             if refused := refusal(opened, address, request.version_table, request.version_table_schema):
                 raise _EarlyError("failed", refused)
             with tempfile.TemporaryDirectory(prefix="portal-migration-") as directory:
@@ -137,9 +131,7 @@ def _lock(opened: psycopg.Connection, address: Address, request: Run, alive: Cal
     Polled: a blocking lock would keep a snapshot open, which a concurrent index build waits for, for ever.
     The statement of a killed run may go on in the server for a moment after its lock was freed.
     """
-    key = int.from_bytes(
-        hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True
-    )
+    key = int.from_bytes(hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True)
     deadline = time.monotonic() + request.lock_wait_s
     locked = False
     while True:
@@ -170,9 +162,7 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
     if request.direction == "upgrade":
         target = request.target or history.effective_heads
         steps = history.between(before, target)
-        return _Plan(
-            history, before, steps, history.tips(history.ancestors(target)), applied | {s.id for s in steps}
-        )
+        return _Plan(history, before, steps, history.tips(history.ancestors(target)), applied | {s.id for s in steps})
     if len(request.target) != 1:
         raise _EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
     steps = history.back(before, request.target[0])
@@ -255,9 +245,7 @@ def _seconds(event: Mapping[str, Any]) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
-def _outcome(
-    address: Address, request: Run, plan: _Plan, ended: Ended, log: Log, redact: Redactor
-) -> Outcome:
+def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log, redact: Redactor) -> Outcome:
     """Judges by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
@@ -338,9 +326,7 @@ def _sentence(
     if ended.stopped == "cancelled":
         return f"The run was cancelled; the database is at {where}.{broken}"
     if ended.stopped == "time limit":
-        return (
-            f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
-        )
+        return f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
     if ended.stopped == "lock lost":
         return f"The lock's connection broke, so the run was stopped; the database is at {where}.{broken}"
     if module := error.get("module"):
@@ -352,8 +338,6 @@ def _sentence(
         reason = str(error.get("message", "")).strip().rstrip(".") or str(error.get("type"))
         return f"{what} failed: {' '.join(reason.split())}. The database is at {where}.{broken}"
     if ended.returncode:
-        return (
-            f"{what} broke off without a word (code {ended.returncode}); the database is at {where}.{broken}"
-        )
+        return f"{what} broke off without a word (code {ended.returncode}); the database is at {where}.{broken}"
     wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
     return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"

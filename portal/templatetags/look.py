@@ -1,5 +1,6 @@
 """How moments, commits, states and addresses are written on every page."""
 
+import functools
 import json
 from datetime import datetime
 from typing import Any
@@ -54,6 +55,7 @@ def state(status: str) -> str:
 
 
 @register.simple_tag
+@functools.cache
 def mark(of: str) -> SafeString:
     """The mark of a state, with its word for those who do not see it."""
     kind = of if of in MARKS else STATES.get(of, "wait")

@@ -78,9 +78,7 @@ def audited_save(count: int) -> float:
         audited.append(seconds(lambda number=number: save(group, -number, alice)))
     slower = statistics.median(audited) / statistics.median(plain)
     for name, times in (("plain save", plain), ("audited save", audited)):
-        print(
-            f"  {name:26} {statistics.median(times) * 1000:9.3f} ms  p95 {sorted(times)[-count // 20] * 1000:.3f} ms"
-        )
+        print(f"  {name:26} {statistics.median(times) * 1000:9.3f} ms  p95 {sorted(times)[-count // 20] * 1000:.3f} ms")
     print(f"  an audited save takes {slower:.2f} times a plain one")
     return slower
 

@@ -4,7 +4,6 @@ The portal runs as it is served (gunicorn), on a PostgreSQL that keeps what it w
 post signed deliveries over kept connections. Raw: four connections make the same INSERT and the same UPDATE, a
 transaction for each. Run by `make bench`, or `python -m tests.bench.deliveries 2000`. Ends with 1 below 0.3.
 """
-# ruff: noqa: T201
 
 import http.client
 import json

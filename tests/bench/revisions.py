@@ -3,7 +3,6 @@
 Promised: new revisions between two commits in at most 2 × the time of `git diff --name-only` alone; all heads
 at a commit at least 10 × faster than Alembic's ScriptDirectory over a checkout.
 """
-# ruff: noqa: T201
 
 import subprocess
 import sys
@@ -105,9 +104,7 @@ def main(revisions: int = 5000) -> int:
         return _report(revisions, floor, whole, cached)
 
 
-def _report(
-    revisions: int, floor: dict[str, float], whole: dict[str, float], cached: dict[str, float]
-) -> int:
+def _report(revisions: int, floor: dict[str, float], whole: dict[str, float], cached: dict[str, float]) -> int:
     diff, new = floor["git diff --name-only"], floor["new"]
     ratio, faster = new / diff, whole["theirs"] / whole["ours"]
     print(f"{revisions} revisions, best milliseconds")

@@ -199,9 +199,7 @@ def test_a_commit_is_deployed_watched_and_smoke_tested(cloud, railway, hub):
     until = time.monotonic() + 10
     while (seen := railway.deployment(deployment)).status != "SUCCESS" and time.monotonic() < until:
         time.sleep(0.05)
-    found = probe(
-        instance.domains[0].domain, path="/health", expected_status=200, expected_commit=commit, timeout=5
-    )
+    found = probe(instance.domains[0].domain, path="/health", expected_status=200, expected_commit=commit, timeout=5)
 
     assert (seen.status, seen.commit) == ("SUCCESS", commit)
     assert found.ok is True and found.commit == commit
@@ -282,9 +280,7 @@ def test_an_app_fetches_one_installation_token_for_many_calls(hub, settings, pri
         GitHub("acme/inspector", api_url=hub.url, kept=Recent()).branch_head("main")
 
     asked = [seen.path for seen in hub.server.requests]
-    assert [path for path in asked if path.startswith("/app")] == [
-        f"/app/installations/{INSTALLATION}/access_tokens"
-    ]
+    assert [path for path in asked if path.startswith("/app")] == [f"/app/installations/{INSTALLATION}/access_tokens"]
     assert len(asked) == 3
 
 

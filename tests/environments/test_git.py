@@ -197,9 +197,7 @@ def test_a_checkout_refuses_links(origin, mirror, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "ref", ["--upload-pack=touch x", "-x", "", "a b", "a\nb", "a..b", "main:a", "x" * 300]
-)
+@pytest.mark.parametrize("ref", ["--upload-pack=touch x", "-x", "", "a b", "a\nb", "a..b", "main:a", "x" * 300])
 def test_it_refuses_references_that_are_no_references(mirror, ref):
     with pytest.raises(GitError) as raised:
         mirror.commit(ref)

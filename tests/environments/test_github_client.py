@@ -609,9 +609,7 @@ def test_a_deployment_announced_merges_nothing_and_waits_for_nothing(server, git
     assert sent["auto_merge"] is False and sent["required_contexts"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a b", "../x", "a..b", "-x", "x.lock", "a~1", "a:b", "a\n", "/a", "a?", "@{u}x"]
-)
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a..b", "-x", "x.lock", "a~1", "a:b", "a\n", "/a", "a?", "@{u}x"])
 def test_what_git_calls_no_branch_is_refused_before_any_call(server, github, name):
     with pytest.raises(ApiError):
         github.branch_head(name)

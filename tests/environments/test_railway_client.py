@@ -395,9 +395,7 @@ def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(server
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_failures_are_told_apart_by_their_words_whatever_the_status(
-    server, railway, message, code, kind, status
-):
+def test_failures_are_told_apart_by_their_words_whatever_the_status(server, railway, message, code, kind, status):
     answering(server, error(message, code), status)
 
     with pytest.raises(ApiError) as caught:
@@ -582,9 +580,7 @@ def test_an_outage_is_not_taken_for_a_bad_token(server, railway):
 
 def test_a_project_token_goes_into_its_own_header(server):
     seen = {}
-    server.app = lambda request: (
-        seen.update(request.headers) or Response(200, {"data": GOOD["DeploymentDetail"]})
-    )
+    server.app = lambda request: seen.update(request.headers) or Response(200, {"data": GOOD["DeploymentDetail"]})
 
     Railway(token="t0ken", api_url=server.url, kind="project").deployment("d1")
 

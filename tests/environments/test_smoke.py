@@ -41,9 +41,7 @@ def test_another_commit_is_red(server, said):
     assert found.ok is False and "was expected" in found.sentence
 
 
-@pytest.mark.parametrize(
-    "body", [b"fine", b"{}", b'{"commit": 7}', b'{"commit"', b"[1]", b"\xff", b"{" * 5000]
-)
+@pytest.mark.parametrize("body", [b"fine", b"{}", b'{"commit": 7}', b'{"commit"', b"[1]", b"\xff", b"{" * 5000])
 def test_a_service_that_reports_no_commit_is_judged_by_its_status(server, body):
     server.app = lambda request: Response(200, body)
 

@@ -4,7 +4,6 @@ Genuine payloads are those the stand-ins sent while their repository and their d
 real HTTP to the portal as WSGI serves it. Run by `make faults`, or with a count:
 `python -m tests.faults.deliveries 10000`. Ends with 1 when a promise is missed.
 """
-# ruff: noqa: T201
 
 import hashlib
 import json
@@ -85,7 +84,7 @@ def unleash(world, portal_url: str, count: int, seed: int) -> Result:
     """Changes the world while `count` genuine deliveries and all their mischief arrive, then works once more."""
     from portal.models import WebhookDelivery
 
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     genuine = _multiplied(_told(world), count, chance)
     posts = _mischief(genuine, chance)
     started = time.monotonic()

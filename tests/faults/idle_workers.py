@@ -4,8 +4,6 @@ django-q2 alone never recovers from this (its issue 23). Run by `make faults`, o
 `python -m tests.faults.idle_workers 20`. Ends with 1 when any recovery took longer than 30 s.
 """
 
-# ruff: noqa: T201
-
 import logging
 import os
 import subprocess

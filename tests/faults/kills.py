@@ -126,7 +126,7 @@ def shipped(world: Any, kills: int, seed: int) -> tuple[Killer, Any]:
     from tests.faults.releasing import People
 
     workers = Workers(JOB_LEASE_SECONDS="1")
-    killer = Killer(workers, kills, random.Random(seed))  # noqa: S311 - chance, no secret
+    killer = Killer(workers, kills, random.Random(seed))
     thread = threading.Thread(target=killer.run)
     people = People(world)
     thread.start()

@@ -21,9 +21,7 @@ def alice():
 
 def test_it_writes_an_event_with_one_query(alice, django_assert_num_queries):
     with django_assert_num_queries(1):
-        position = audit.record(
-            "user.greeted", actor=alice, subject=alice, sentence="Hello.", data={"b": 1, "a": None}
-        )
+        position = audit.record("user.greeted", actor=alice, subject=alice, sentence="Hello.", data={"b": 1, "a": None})
 
     event = AuditEvent.objects.get()
     assert (event.position, event.actor_id, event.actor_name) == (position, alice.pk, "Alice Archer")

@@ -23,8 +23,7 @@ def var(settings, tmp_path):
 @pytest.fixture
 def events(db):
     return [
-        audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number})
-        for number in range(5)
+        audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number}) for number in range(5)
     ]
 
 
@@ -86,9 +85,7 @@ def test_each_anchor_is_one_line_that_survives_the_next(events, var):
     assert json.loads((var / "audit-anchors.jsonl").read_text().splitlines()[0])["at"] == NOON.isoformat()
 
 
-@pytest.mark.parametrize(
-    "line", ["", "{", "[]", "null", '{"position":1}', '{"position":"1","digest":"00","at":""}']
-)
+@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"position":1}', '{"position":"1","digest":"00","at":""}'])
 def test_a_damaged_anchor_file_is_never_taken_for_a_proof(events, var, line):
     anchor(NOON)
     with (var / "audit-anchors.jsonl").open("a") as file:

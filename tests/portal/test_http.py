@@ -217,9 +217,7 @@ def test_a_token_is_not_sent_in_clear_text_or_to_a_strange_address(url):
     assert "GITHUB_API_URL" in caught.value.sentence
 
 
-@pytest.mark.parametrize(
-    "url", ["https://api.github.com/", "http://127.0.0.1:9", "http://localhost", "http://[::1]:8"]
-)
+@pytest.mark.parametrize("url", ["https://api.github.com/", "http://127.0.0.1:9", "http://localhost", "http://[::1]:8"])
 def test_https_and_this_machine_are_fine(url):
     assert http.checked_url(url, "GITHUB_API_URL", "GitHub") == url.rstrip("/")
 
@@ -245,9 +243,7 @@ def test_a_web_address_is_kept():
     assert link("https://github.com/acme/x/pull/1") == "https://github.com/acme/x/pull/1"
 
 
-@pytest.mark.parametrize(
-    "value", [None, 5, "", "yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]
-)
+@pytest.mark.parametrize("value", [None, 5, "", "yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
 def test_what_is_no_time_is_none(value):
     assert moment(value) is None
 

@@ -18,12 +18,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ref", help="branch, tag or commit")
         parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
-        parser.add_argument(
-            "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
-        )
-        parser.add_argument(
-            "--since", default="", help="also: what is new, changed and deleted since this ref"
-        )
+        parser.add_argument("--alembic", required=True, help="ini file, pyproject.toml or script directory in it")
+        parser.add_argument("--since", default="", help="also: what is new, changed and deleted since this ref")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,9 +47,7 @@ def _as_json(commit: str, history: History, change: Change | None) -> dict[str, 
         "heads": list(history.heads),
         "bases": list(history.bases),
         "revisions": [_revision(one) for one in _ordered(history)],
-        "problems": [
-            {"kind": one.kind, "sentence": one.sentence, "paths": list(one.paths)} for one in problems
-        ],
+        "problems": [{"kind": one.kind, "sentence": one.sentence, "paths": list(one.paths)} for one in problems],
     }
     if change is not None:
         found |= {

@@ -89,7 +89,7 @@ def _work(request: dict[str, Any]) -> int:
     except BaseException as error:  # noqa: BLE001 - whatever a script raises ends this process only
         emit({"error": _described(error)})
         frames = traceback.format_exception(type(error), error, error.__traceback__, limit=-30)
-        print("".join(frames)[-20_000:], flush=True)  # noqa: T201
+        print("".join(frames)[-20_000:], flush=True)
         return FAILED
     finally:
         sys.stdout.flush()

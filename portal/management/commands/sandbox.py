@@ -29,17 +29,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--repository", type=Path, help="a local git repository (default: the sample)")
-        parser.add_argument(
-            "--staging", default="staging", help="what staging starts from (default: staging)"
-        )
-        parser.add_argument(
-            "--production", default="main", help="what production starts from (default: main)"
-        )
+        parser.add_argument("--staging", default="staging", help="what staging starts from (default: staging)")
+        parser.add_argument("--production", default="main", help="what production starts from (default: main)")
         parser.add_argument("--alembic", help="ini file or script directory inside the repository")
         parser.add_argument("--github-port", type=int, default=0, help="default: the last one, or a free one")
-        parser.add_argument(
-            "--railway-port", type=int, default=0, help="default: the last one, or a free one"
-        )
+        parser.add_argument("--railway-port", type=int, default=0, help="default: the last one, or a free one")
         parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
 
     def handle(self, **options: Any) -> None:
@@ -63,9 +57,7 @@ class Sandbox:
         self.directory: Path = options["directory"].resolve()
         self.admin_url = os.environ.get("DATABASE_URL", "")
         if not self.admin_url:
-            raise CommandError(
-                "DATABASE_URL is not set; it names the server that holds the sandbox's databases."
-            )
+            raise CommandError("DATABASE_URL is not set; it names the server that holds the sandbox's databases.")
         self.plan = self._plan(options)
         self.github = GitHubStandIn(self.directory / "github", owner=OWNER, name=self.plan["name"])
         # Both ports are taken before the long work, so that a taken one is told at once.
@@ -188,15 +180,12 @@ class Sandbox:
         self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in BRANCHES}
         self._keep()
         urls = {
-            environment: databases.create(self.admin_url, name)
-            for environment, name in self.plan["databases"].items()
+            environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
         }
         if self.plan["alembic"]:
             with ThreadPoolExecutor(2) as pool:
                 waiting = [
-                    pool.submit(
-                        databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"]
-                    )
+                    pool.submit(databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"])
                     for name, url in urls.items()
                 ]
                 for future in waiting:

@@ -18,9 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere")
-        parser.add_argument(
-            "--processes", type=int, help="how many read at once (default: one per core, up to 4)"
-        )
+        parser.add_argument("--processes", type=int, help="how many read at once (default: one per core, up to 4)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         anchors = None

@@ -28,9 +28,7 @@ def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any])
             hub.hooks.send(hook, event, payload)
 
 
-def pull_request(
-    hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
-) -> None:
+def pull_request(hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any) -> None:
     if wanted(hub, "pull_request"):
         body = {"action": action, "number": pull["number"], "pull_request": pull_shapes.full(hub, pull)}
         emit(hub, "pull_request", viewer, body | more)
@@ -96,9 +94,7 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
         found = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
         files = touched(git, span)
         listed = [_pushed_commit(hub, one, files.get(one.sha, {})) for one in found]
-    head = (
-        _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
-    )
+    head = _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
     span_url = f"{hub.web}/compare/{before[:12]}...{after[:12]}" if before and after else ""
     person = hub.person(viewer.login or hub.owner)
     body = {
@@ -121,9 +117,7 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
 def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
     """Files added, removed and modified by each commit of a span, against its first parent."""
     arguments = ["--format=%x01%H", "--name-status", "--no-renames", "-m", "--first-parent"]
-    text = git.text(
-        "-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--"
-    )
+    text = git.text("-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--")
     words = {"A": "added", "D": "removed"}
     found: dict[str, dict[str, list[str]]] = {}
     for block in text.split("\x01")[1:]:

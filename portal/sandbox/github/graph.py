@@ -162,8 +162,7 @@ def _parameters(rule: Node) -> Node | None:
             "__typename": "RequiredStatusChecksParameters",
             "strictRequiredStatusChecksPolicy": given["strict_required_status_checks_policy"],
             "requiredStatusChecks": [
-                {"context": check["context"], "integrationId": check.get("integration_id")}
-                for check in wanted
+                {"context": check["context"], "integrationId": check.get("integration_id")} for check in wanted
             ],
         }
     return None

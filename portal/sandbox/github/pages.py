@@ -11,9 +11,7 @@ from .state import find
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
 
-STYLE = (
-    "body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
-)
+STYLE = "body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
 
 
 def page(hub: "GitHubStandIn", path: str) -> Response | None:
@@ -26,9 +24,7 @@ def page(hub: "GitHubStandIn", path: str) -> Response | None:
     kind, _, rest = path[len(prefix) :].partition("/")
     if kind == "legacy.tar.gz" and hub.git.resolve(rest):
         folder = f"--prefix={hub.owner}-{hub.name}-{rest[:7]}/"
-        return Response(
-            200, hub.git.run("archive", "--format=tar.gz", folder, rest).stdout, _type("application/gzip")
-        )
+        return Response(200, hub.git.run("archive", "--format=tar.gz", folder, rest).stdout, _type("application/gzip"))
     if kind == "pull" and rest.isdigit():
         return _pull(hub, int(rest))
     if kind == "commit" and (sha := hub.git.resolve(rest)):
@@ -47,10 +43,7 @@ def _pull(hub: "GitHubStandIn", number: int) -> Response | None:
     if pull is None:
         return None
     state = "merged" if pull["merged_at"] else pull["state"]
-    rows = [
-        (row["name"], row["conclusion"] or row["status"])
-        for row in checks.latest_checks(hub, pull["head_sha"])
-    ]
+    rows = [(row["name"], row["conclusion"] or row["status"]) for row in checks.latest_checks(hub, pull["head_sha"])]
     rows += [(row["context"], row["state"]) for row in checks.latest_statuses(hub, pull["head_sha"])]
     listed = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
     about = f"{pull['user']} wants {pull['head']} in {pull['base']}: {state}, head {pull['head_sha'][:12]}"

@@ -107,9 +107,7 @@ def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
     return found[0] if found else pull["head_sha"]
 
 
-def _head_moved(
-    hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer
-) -> None:
+def _head_moved(hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer) -> None:
     base = hub.state["heads"].get(pull["base"])
     if after is None:
         close(hub, pull, viewer)
@@ -264,9 +262,7 @@ def _message(hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, m
     return f"{title or ordinary}\n\n{body}".strip() + "\n"
 
 
-def _made(
-    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str
-) -> str:
+def _made(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str) -> str:
     author, by = hub.person(viewer.login), Person("GitHub", "noreply@github.com", hub.clock())
     if method == "rebase":
         merge_base = hub.git.merge_base(base, pull["head_sha"]) or base

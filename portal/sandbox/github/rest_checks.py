@@ -109,9 +109,7 @@ def create_check(hub: "GitHubStandIn", ask: Ask) -> Response:
         raise Refused(403, "You must authenticate via a GitHub App.")
     body = ask.need("name", "head_sha")
     commit_named(hub, body["head_sha"])
-    row = checks.add_check(
-        hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body)
-    )
+    row = checks.add_check(hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body))
     return Response(201, check_shapes.check_run(hub, row))
 
 
@@ -139,9 +137,7 @@ def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
 def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     row, body = _check(hub, ask), ask.body()
     if row["app_id"] != ask.viewer.app_id:
-        raise Refused(
-            403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app."
-        )
+        raise Refused(403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app.")
     checks.change_check(hub, ask.viewer, row, **_fields(body), name=body.get("name"))
     return Response(200, check_shapes.check_run(hub, row))
 

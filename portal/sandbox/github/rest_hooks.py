@@ -119,9 +119,7 @@ def list_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
     cursor = int(ask.request.query.get("cursor") or 0)
     rows = [row for row in rows if not cursor or row["id"] < cursor]
     shown = [{k: v for k, v in row.items() if k not in ("request", "response")} for row in rows[:size]]
-    more = (
-        f'<{hub.url}{ask.request.path}?per_page={size}&cursor={shown[-1]["id"]}>; rel="next"' if shown else ""
-    )
+    more = f'<{hub.url}{ask.request.path}?per_page={size}&cursor={shown[-1]["id"]}>; rel="next"' if shown else ""
     return Response(200, shown, {"Link": more} if len(rows) > size else {})
 
 

@@ -68,9 +68,7 @@ def update_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
         pulls.close(hub, pull, ask.viewer)
     elif body.get("state") == "open" and pull["state"] == "closed":
         if pull["merged_at"] or pull["head"] not in hub.state["heads"]:
-            raise invalid(
-                "PullRequest", "state", message="state cannot be changed. The pull request is closed."
-            )
+            raise invalid("PullRequest", "state", message="state cannot be changed. The pull request is closed.")
         pull |= {"state": "open", "closed_at": None, "head_sha": hub.state["heads"][pull["head"]]}
         hub.pull_event("reopened", pull, ask.viewer)
     elif body:

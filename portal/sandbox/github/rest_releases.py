@@ -136,9 +136,7 @@ def get_user(hub: "GitHubStandIn", ask: Ask) -> Response:
     blank = dict.fromkeys(("name", "company", "blog", "location", "email", "hireable", "bio"))
     counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
     times = dict.fromkeys(("created_at", "updated_at"), hub.state["created_at"])
-    return Response(
-        200, shapes.user(hub, ask.viewer.login) | blank | counts | times | {"user_view_type": "public"}
-    )
+    return Response(200, shapes.user(hub, ask.viewer.login) | blank | counts | times | {"user_view_type": "public"})
 
 
 @route("GET", "/rate_limit")

@@ -105,11 +105,7 @@ def get_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     body = ask.need("ref", "sha")
     full, sha = body["ref"], body["sha"]
-    if (
-        not full.startswith("refs/")
-        or full.count("/") < 2
-        or hub.git.run("check-ref-format", full).returncode
-    ):
+    if not full.startswith("refs/") or full.count("/") < 2 or hub.git.run("check-ref-format", full).returncode:
         raise Refused(422, f"{full} is not a valid ref name.")
     _need_object(hub, sha)
     if hub.git.ref(full):
@@ -137,9 +133,7 @@ def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     if backwards and not body.get("force"):
         raise Refused(422, "Update is not a fast forward")
     branch = full.removeprefix("refs/heads/")
-    if new != old and (
-        why := rules.push_refusal(hub.state, branch, ask.viewer, new, old=old, forced=backwards)
-    ):
+    if new != old and (why := rules.push_refusal(hub.state, branch, ask.viewer, new, old=old, forced=backwards)):
         raise Refused(422, why)
     if not hub.git.move(full, new, old):
         raise Refused(409, "Reference was updated by someone else.")
@@ -182,9 +176,7 @@ def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
     """Registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
     found = hub.git.commit(sha)
-    before = (
-        found.parents[0] if found.parents else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
-    )
+    before = found.parents[0] if found.parents else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
     files = hub.git.changes(before, sha, COMPARED_FILES)
     added, removed = sum(f.additions for f in files), sum(f.deletions for f in files)
     stats = {"additions": added, "deletions": removed, "total": added + removed}

@@ -51,10 +51,7 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
     checks = rules.get("required_status_checks", {})
     pull = rules.get("pull_request", {})
     return Rules(
-        checks={
-            check["context"]: check.get("integration_id")
-            for check in checks.get("required_status_checks", [])
-        },
+        checks={check["context"]: check.get("integration_id") for check in checks.get("required_status_checks", [])},
         strict=checks.get("strict_required_status_checks_policy", False),
         pull_required="pull_request" in rules,
         approvals=pull.get("required_approving_review_count", 0),

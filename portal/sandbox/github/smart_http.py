@@ -70,9 +70,7 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
         plain = rules.push_refusal(hub.state, branch, viewer, after, old=before)
         if plain:
             lines.append(f"{ref}|always|{' '.join(plain.split())}")
-        elif (
-            before and after and rules.push_refusal(hub.state, branch, viewer, after, old=before, forced=True)
-        ):
+        elif before and after and rules.push_refusal(hub.state, branch, viewer, after, old=before, forced=True):
             lines.append(f"{ref}|forced|Cannot force-push to this branch")
     return "\n".join(lines)
 
@@ -90,9 +88,7 @@ def commands(body: bytes) -> list[tuple[str, str, str]]:
     return found
 
 
-def _backend(
-    hub: "GitHubStandIn", request: Request, service: str, viewer: Viewer, more: dict[str, str]
-) -> Response:
+def _backend(hub: "GitHubStandIn", request: Request, service: str, viewer: Viewer, more: dict[str, str]) -> Response:
     headers = request.headers
     env = environment(
         GIT_PROJECT_ROOT=str(hub.git.path),

@@ -245,9 +245,7 @@ class GitHubStandIn:
         with self.change() as viewer:
             return pulls.merge(self, pulls.get(self, number), viewer, method=method)
 
-    def push_commit(
-        self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"
-    ) -> str:
+    def push_commit(self, branch: str, files: dict[str, str | None], message: str, author: str = "maria") -> str:
         """Commits files (text; None removes) straight onto a branch, past every rule; gives the commit."""
         with self.change(Viewer(author)):
             before = self.git.ref(f"refs/heads/{branch}")
@@ -257,9 +255,7 @@ class GitHubStandIn:
             self.git.move(f"refs/heads/{branch}", made, before)
             return made
 
-    def set_check(
-        self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success"
-    ) -> None:
+    def set_check(self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success") -> None:
         """GitHub Actions reports a check run: a running one goes on, a finished one is run anew."""
         if status != "completed":
             conclusion = None

@@ -60,9 +60,7 @@ def update_settings(instance: Row, changes: dict[str, Any]) -> None:
     elif command is not None and len(command) > 1:
         raise Refused("Error in preDeployCommand - Invalid input", "BAD_USER_INPUT")
     instance |= {
-        name: SETTINGS[name] if value is None else value
-        for name, value in changes.items()
-        if name in SETTINGS
+        name: SETTINGS[name] if value is None else value for name, value in changes.items() if name in SETTINGS
     }
 
 
@@ -130,17 +128,13 @@ def _service_config(world: World, instance: Row, *, decrypt: bool) -> dict[str, 
         "build": {name: instance[name] for name in BUILD_SETTINGS if instance[name]},
         "deploy": {name: instance[name] for name in DEPLOY_SETTINGS if instance[name] is not None},
         "networking": {
-            "serviceDomains": {
-                row["domain"]: {"port": row["targetPort"]} for row in world.rows("domains", **place)
-            }
+            "serviceDomains": {row["domain"]: {"port": row["targetPort"]} for row in world.rows("domains", **place)}
         },
         "variables": _variables_config(world, *place.values(), decrypt=decrypt),
     }
 
 
-def _variables_config(
-    world: World, environment_id: str, service_id: str | None, *, decrypt: bool
-) -> dict[str, Any]:
+def _variables_config(world: World, environment_id: str, service_id: str | None, *, decrypt: bool) -> dict[str, Any]:
     config = {}
     for row in own_variables(world, environment_id, service_id):
         value = {"value": row["value"]} if decrypt and not row["isSealed"] else {}
@@ -216,9 +210,7 @@ def _apply_source(world: World, instance: Row, source: dict[str, Any]) -> None:
         set_trigger(world, instance, **trigger)
 
 
-def _apply_variables(
-    world: World, environment_id: str, service_id: str | None, part: dict[str, Any]
-) -> set[str]:
+def _apply_variables(world: World, environment_id: str, service_id: str | None, part: dict[str, Any]) -> set[str]:
     """Sets and (where null) deletes variables; returns the names that changed."""
     changed = set()
     for name, entry in part.items():
@@ -256,9 +248,7 @@ def patch_of(world: World, environment_id: str) -> Row:
     return found or set_patch(world, environment_id, {}, "COMMITTED")
 
 
-def set_patch(
-    world: World, environment_id: str, patch: dict[str, Any], state: str, *, seconds: float = 0
-) -> Row:
+def set_patch(world: World, environment_id: str, patch: dict[str, Any], state: str, *, seconds: float = 0) -> Row:
     """Replaces the environment's patch; for `seconds` it shows as APPLYING."""
     world.drop("patches", environmentId=environment_id)
     now = world.clock()

@@ -62,8 +62,7 @@ def _cool_down(world: World) -> None:
     seconds = knobs.get("cooldown", COOLDOWN_SECONDS)
     if world.clock() - knobs.get("created_at", 0) < seconds:
         raise Refused(
-            "You are creating environments too quickly. "
-            f"This workspace allows 1 environment per {seconds:g} seconds"
+            f"You are creating environments too quickly. This workspace allows 1 environment per {seconds:g} seconds"
         )
     knobs["created_at"] = world.clock()
 
@@ -98,9 +97,7 @@ def environmentPatchCommit(
 
 
 @mutation
-def environmentStageChanges(
-    caller: Caller, environmentId: str, input: Any, merge: bool | None = False
-) -> Row:
+def environmentStageChanges(caller: Caller, environmentId: str, input: Any, merge: bool | None = False) -> Row:
     caller.environment(environmentId)
     staged = patch_of(caller.world, environmentId)
     base = staged["patch"] if merge and staged["state"] == "STAGED" else {}

@@ -6,9 +6,7 @@ from pathlib import Path
 
 def _git(repository: Path, *arguments: str) -> str | None:
     """Standard output, or None when git says no."""
-    done = subprocess.run(
-        ["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace"
-    )
+    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace")
     return done.stdout if done.returncode == 0 else None
 
 

@@ -179,9 +179,7 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
     world.data["heads"][branch] = after
     changed = git.changed_paths(world.repository, before, after)
     for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
+        instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
         if instance is None or not instance["autoDeploy"]:
             continue
         if instance["neverNext"]:

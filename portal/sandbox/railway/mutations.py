@@ -41,9 +41,7 @@ def _checked_commit(caller: Caller, sha: str | None) -> str | None:
 
 
 @mutation
-def serviceInstanceDeployV2(
-    caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None
-) -> str:
+def serviceInstanceDeployV2(caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None) -> str:
     instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
     commit = _checked_commit(caller, commitSha) or movement.associated_commit(caller.world, instance)
     return movement.deploy(caller.world, instance, commit)["id"]
@@ -141,9 +139,7 @@ def deploymentTriggerCreate(caller: Caller, input: Row) -> Row:
     names = ("provider", "repository", "branch")
     instance["source"] = {"repo": input["repository"], "image": None}
     check_suites = bool(input.get("checkSuites"))
-    return set_trigger(
-        caller.world, instance, checkSuites=check_suites, **{name: input[name] for name in names}
-    )
+    return set_trigger(caller.world, instance, checkSuites=check_suites, **{name: input[name] for name in names})
 
 
 @mutation
@@ -152,9 +148,7 @@ def deploymentTriggerUpdate(caller: Caller, id: str, input: Row) -> Row:
     if "rootDirectory" in input:
         raise Refused("Problem processing request")
     instance = caller.instance(caller.owned("triggers", id))
-    return set_trigger(
-        caller.world, instance, **{name: value for name, value in input.items() if value is not None}
-    )
+    return set_trigger(caller.world, instance, **{name: value for name, value in input.items() if value is not None})
 
 
 @mutation
@@ -170,17 +164,13 @@ def serviceInstanceAutoDeployUpdate(caller: Caller, input: Row) -> Row:
 
 
 @mutation
-def serviceInstanceUpdate(
-    caller: Caller, serviceId: str, input: Row, environmentId: str | None = None
-) -> bool:
+def serviceInstanceUpdate(caller: Caller, serviceId: str, input: Row, environmentId: str | None = None) -> bool:
     """Without `environmentId` every environment that is no fork changes. Deploys nothing."""
     world = caller.world
     if environmentId is None:
         own = world.rows("environments", sourceEnvironmentId=None, deletedAt=None)
         wanted = {row["id"] for row in own if caller.sees(row["id"])}
-        instances = [
-            row for row in world.rows("instances", serviceId=serviceId) if row["environmentId"] in wanted
-        ]
+        instances = [row for row in world.rows("instances", serviceId=serviceId) if row["environmentId"] in wanted]
     else:
         instances = [caller.instance({"environmentId": environmentId, "serviceId": serviceId})]
     for instance in instances:
@@ -301,10 +291,7 @@ def projectUpdate(caller: Caller, id: str, input: Row) -> Row:
 
 def _channels(caller: Caller, configs: list[Row]) -> list[Row]:
     workspace_id = caller.world.data["workspace"]["id"]
-    return [
-        {"id": f"{place}", "config": config, "workspaceId": workspace_id}
-        for place, config in enumerate(configs)
-    ]
+    return [{"id": f"{place}", "config": config, "workspaceId": workspace_id} for place, config in enumerate(configs)]
 
 
 @mutation

@@ -57,7 +57,6 @@ def _page(path: str, names: dict[str, str], broken: int | None) -> Page:
     title = path.strip("/").replace("/", " ").title() or "Home"
     rows = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in names.items())
     page = (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<title>{title}</title><h1>{title}</h1><dl>{rows}</dl></html>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1><dl>{rows}</dl></html>"
     )
     return Page(200, page.encode(), headers | {"Content-Type": "text/html; charset=utf-8"})

@@ -119,9 +119,7 @@ def api_token_rate_limit(source: Row, caller: Caller) -> Row:
 
 
 @query
-def projects(
-    caller: Caller, workspaceId: str | None = None, includeDeleted: bool = False, **window: Any
-) -> Row:
+def projects(caller: Caller, workspaceId: str | None = None, includeDeleted: bool = False, **window: Any) -> Row:
     """Without `workspaceId` an account token gets an empty list, as has been seen."""
     caller.need(ACCOUNT, WORKSPACE)
     if workspaceId is None and caller.kind == ACCOUNT:
@@ -266,23 +264,17 @@ def active_deployments(source: Row, caller: Caller) -> list[Row]:
 
 @query
 def domains(caller: Caller, environmentId: str, serviceId: str, projectId: str) -> Row:
-    return domains_of_instance(
-        caller.instance({"environmentId": environmentId, "serviceId": serviceId}), caller
-    )
+    return domains_of_instance(caller.instance({"environmentId": environmentId, "serviceId": serviceId}), caller)
 
 
 @query
-def deploymentTriggers(
-    caller: Caller, environmentId: str, serviceId: str, projectId: str, **window: Any
-) -> Row:
+def deploymentTriggers(caller: Caller, environmentId: str, serviceId: str, projectId: str, **window: Any) -> Row:
     caller.instance({"environmentId": environmentId, "serviceId": serviceId})
     return page(caller.world.rows("triggers", environmentId=environmentId, serviceId=serviceId), **window)
 
 
 @query
-def serviceInstanceAutoDeployStatus(
-    caller: Caller, environmentId: str, serviceId: str, projectId: str
-) -> Row:
+def serviceInstanceAutoDeployStatus(caller: Caller, environmentId: str, serviceId: str, projectId: str) -> Row:
     instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
     trigger = caller.world.one("triggers", environmentId=environmentId, serviceId=serviceId)
     reason = None if trigger else "The service is not connected to a branch"

@@ -113,9 +113,7 @@ class RailwayStandIn(Story):
             botPrEnvironments=False,
             focusedPrEnvironments=False,
         )
-        self.world.add(
-            "tokens", token=account_token, kind=ACCOUNT, name=ACCOUNT, environmentId=None, projectId=None
-        )
+        self.world.add("tokens", token=account_token, kind=ACCOUNT, name=ACCOUNT, environmentId=None, projectId=None)
 
     @property
     def is_new(self) -> bool:
@@ -211,9 +209,7 @@ class RailwayStandIn(Story):
         }
 
 
-def _failed(
-    status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None
-) -> Response:
+def _failed(status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None) -> Response:
     """`errors` as Railway words them. A fault of ours reads as Railway's own passing fault, and is logged."""
     shown = []
     for error in errors:

@@ -44,9 +44,7 @@ class Story:
         """A new environment with every service of the project in it (a fork: with none). Returns its id."""
         with self.world.changing():
             source_id = self._named("environments", source)["id"] if source else None
-            row = new_environment(
-                self.world, self.project_id, name, source_id, ephemeral=ephemeral, meta=meta
-            )
+            row = new_environment(self.world, self.project_id, name, source_id, ephemeral=ephemeral, meta=meta)
             project = self.world.get("projects", self.project_id)
             project["primaryEnvironmentId"] = project["primaryEnvironmentId"] or row["id"]
             for service in self.world.rows("services") if source is None else []:
@@ -175,9 +173,7 @@ class Story:
         with self.world.changing():
             self.world.data["knobs"] |= knobs
 
-    def add_webhook(
-        self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None
-    ) -> str:
+    def add_webhook(self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None) -> str:
         """A rule that posts deployment events of all environments to `url`. Returns its id."""
         with self.world.changing():
             config = {"type": "webhook", "url": url, "headers": headers or {}}
@@ -201,6 +197,4 @@ class Story:
                 raise Refused("A project token, and only that, is bound to an environment.")
             project_id = self.project_id if bound else None
             self.world.drop("tokens", token=token)
-            self.world.add(
-                "tokens", token=token, kind=kind, name=kind, environmentId=bound, projectId=project_id
-            )
+            self.world.add("tokens", token=token, kind=kind, name=kind, environmentId=bound, projectId=project_id)

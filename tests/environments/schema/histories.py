@@ -29,9 +29,7 @@ FORMS = (
 )
 
 
-def source(
-    id: str, down=None, *, labels=None, deps=None, body: str = "pass", back: str = "pass", form: int = 1
-) -> str:
+def source(id: str, down=None, *, labels=None, deps=None, body: str = "pass", back: str = "pass", form: int = 1) -> str:
     """The text of a revision file as Alembic's template writes it."""
     head = FORMS[form].format(id=id, down=down, labels=labels, deps=deps)
     return (
@@ -47,9 +45,7 @@ def repository(where: Path, *commits: Mapping[str, str | None]) -> Mirror:
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(where)], check=True)
     lines: list[bytes] = []
     for number, files in enumerate(commits):
-        lines.append(
-            f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode()
-        )
+        lines.append(f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode())
         for path, text in files.items():
             data = (text or "").encode("utf-8", "surrogateescape")
             made = b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
@@ -74,9 +70,7 @@ def made(seed: int) -> Made:
     recursive = choose.random() < 0.3
     ini = "[alembic]\nscript_location = %(here)s/db\npath_separator = :\n"
     ini += f"version_locations = {':'.join(directories)}\n"
-    result = Made(
-        {"alembic.ini": ini + f"recursive_version_locations = {str(recursive).lower()}\n", "db/env.py": ""}
-    )
+    result = Made({"alembic.ini": ini + f"recursive_version_locations = {str(recursive).lower()}\n", "db/env.py": ""})
     heads: list[str] = []
     labels: list[str] = []
     below: dict[str, set[str]] = {}  # by down_revision and depends_on
@@ -88,9 +82,7 @@ def made(seed: int) -> Made:
             down = ()
         elif kind < 0.25 and len(heads) > 1:
             down = tuple(choose.sample(heads, choose.randint(2, min(3, len(heads)))))
-            down = tuple(
-                one for one in down if not any(one in below[other] for other in down if other != one)
-            )
+            down = tuple(one for one in down if not any(one in below[other] for other in down if other != one))
         elif kind < 0.4:
             down = (choose.choice(result.ids),)
         else:
@@ -176,9 +168,7 @@ def _differ(history: Made, ours, theirs: ScriptDirectory, choose: random.Random)
     if [one.id for one in ours.linear] != whole:
         return f"order {[one.id for one in ours.linear]} {whole}"
     for _ in range(3 if history.ids else 0):
-        current = ours.tips(
-            ours.ancestors(choose.sample(history.ids, min(len(history.ids), choose.randint(1, 2))))
-        )
+        current = ours.tips(ours.ancestors(choose.sample(history.ids, min(len(history.ids), choose.randint(1, 2)))))
         target = choose.choice(history.ids)
         mine = [one.id for one in ours.between(current, [target])]
         try:

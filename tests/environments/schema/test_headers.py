@@ -91,9 +91,7 @@ assignments = st.builds(
     st.sampled_from(["", ": str", ": Union[str, None]", ": 'x'", ": (revision := str)", " "]),
     st.sampled_from(VALUES),
 )
-plain = st.builds(
-    lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8])
-)
+plain = st.builds(lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8]))
 sources = st.builds(
     lambda doc, first, middle, tail, end: end.join((doc + "\n".join([*first, *middle, ""]) + tail).split("\n")),
     st.sampled_from(DOCS),

@@ -18,9 +18,7 @@ INI = "[alembic]\nscript_location = %(here)s/db\n"
 
 def tree(**files: str) -> dict[str, str]:
     """A commit with these revision files (name → text) in db/versions."""
-    return {"alembic.ini": INI, "db/env.py": ""} | {
-        f"db/versions/{name}.py": text for name, text in files.items()
-    }
+    return {"alembic.ini": INI, "db/env.py": ""} | {f"db/versions/{name}.py": text for name, text in files.items()}
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -50,11 +48,7 @@ def test_a_long_history_is_read_whole_and_only_the_new_is_new(tmp_path):
     assert [one.id for one in change.new] == [f"{n:012x}" for n in (300, 301, 302)]
     path = f"migrations/versions/{300:012x}_change.py"
     assert change.new[0].sha256 == hashlib.sha256(files[path].encode()).hexdigest()
-    assert (
-        change.new[0].path == path
-        and change.new[0].has_downgrade
-        and change.new[0].message == f"Change {300:012x}"
-    )
+    assert change.new[0].path == path and change.new[0].has_downgrade and change.new[0].message == f"Change {300:012x}"
     assert change.heads_after is None
 
 
@@ -93,9 +87,7 @@ def test_the_first_revisions_and_a_moved_directory_are_compared_by_id(tmp_path):
 
 
 def test_new_files_are_parsed_whole_so_a_syntax_error_below_the_header_is_found(tmp_path):
-    mirror = repository(
-        tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", body="x = = 1")}
-    )
+    mirror = repository(tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", body="x = = 1")})
 
     change = compare(mirror, "c0", "c1", "alembic.ini")
 
@@ -237,9 +229,7 @@ def test_a_configuration_that_cannot_be_followed_is_one_clear_sentence(tmp_path,
 
 
 def test_the_command_prints_one_json_object(tmp_path, capsys):
-    mirror = repository(
-        tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", labels="x")}
-    )
+    mirror = repository(tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", labels="x")})
 
     call_command("revisions", "main", repository=mirror.path, alembic="alembic.ini", since="c0", json=True)
 

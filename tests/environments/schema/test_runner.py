@@ -17,9 +17,7 @@ from environments.schema.runner import APPLICATION_NAME, Outcome, Run, run
 from tests.environments.schema.histories import repository, source
 
 BACK = 'op.execute("drop table {0}")'
-FIRST = source(
-    "aaaa00000001", body='op.execute("create table one (id int)")', back='op.execute("drop table one")'
-)
+FIRST = source("aaaa00000001", body='op.execute("create table one (id int)")', back='op.execute("drop table one")')
 SECOND = source(
     "aaaa00000002",
     "aaaa00000001",
@@ -38,9 +36,7 @@ def tree(*sources: str) -> dict[str, str]:
 
 
 def asked(mirror, database: str, **changes) -> Run:
-    return replace(
-        Run(mirror.commit("main"), "alembic.ini", database, lock_wait_s=30, time_limit_s=60), **changes
-    )
+    return replace(Run(mirror.commit("main"), "alembic.ini", database, lock_wait_s=30, time_limit_s=60), **changes)
 
 
 def go(mirror, request: Run, *, alive=lambda: True) -> tuple[Outcome, list[str]]:
@@ -54,9 +50,7 @@ def query(database: str, statement: str) -> list[tuple]:
 
 
 def tables(database: str) -> set[str]:
-    return {
-        name for (name,) in query(database, "select tablename from pg_tables where schemaname = 'public'")
-    }
+    return {name for (name,) in query(database, "select tablename from pg_tables where schemaname = 'public'")}
 
 
 def test_it_brings_an_empty_database_to_head_and_tells_so_live(tmp_path, database):
@@ -73,9 +67,7 @@ def test_it_brings_an_empty_database_to_head_and_tells_so_live(tmp_path, databas
 
     again, lines = go(mirror, asked(mirror, database))
 
-    assert (again.status, again.applied, lines) == ("succeeded", (), []), (
-        "a database already there is left alone"
-    )
+    assert (again.status, again.applied, lines) == ("succeeded", (), []), "a database already there is left alone"
 
 
 def test_a_downgrade_goes_back_to_one_revision_and_to_base(tmp_path, database):
@@ -136,9 +128,7 @@ def test_a_failing_revision_is_named_with_its_statement_and_the_first_stays(tmp_
 
 
 def test_a_missing_package_is_named(tmp_path, database):
-    script = FIRST.replace(
-        "import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ourapp.models import Signal"
-    )
+    script = FIRST.replace("import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ourapp.models import Signal")
     mirror = repository(tmp_path / "git", tree(script))
 
     outcome, _ = go(mirror, asked(mirror, database))
@@ -241,7 +231,9 @@ def test_statements_wait_for_locks_only_so_long(tmp_path, database):
 
 
 def test_100_mb_of_output_is_counted_and_not_kept(tmp_path, database):
-    body = "import sys\n    for _ in range(100): sys.stdout.write('x' * 99 + chr(10)); sys.stdout.write('y' * 1_000_000)"
+    body = (
+        "import sys\n    for _ in range(100): sys.stdout.write('x' * 99 + chr(10)); sys.stdout.write('y' * 1_000_000)"
+    )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)))
 
     outcome, lines = go(mirror, asked(mirror, database))
@@ -301,19 +293,15 @@ def test_scripts_see_only_the_variables_of_their_environment(tmp_path, database,
 
 
 CONCURRENT = (
-    "with op.get_context().autocommit_block():\n"
-    '        op.execute("create index concurrently ix_one on one (id)")'
+    'with op.get_context().autocommit_block():\n        op.execute("create index concurrently ix_one on one (id)")'
 )
 
 
 def test_two_upgrades_at_once_with_a_concurrent_index_both_succeed_and_one_runs(tmp_path, database):
-    mirror = repository(
-        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT))
-    )
+    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT)))
     outcomes: list[Outcome] = []
     threads = [
-        threading.Thread(target=lambda: outcomes.append(go(mirror, asked(mirror, database))[0]))
-        for _ in range(2)
+        threading.Thread(target=lambda: outcomes.append(go(mirror, asked(mirror, database))[0])) for _ in range(2)
     ]
 
     for thread in threads:
@@ -365,9 +353,7 @@ def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_s
     assert (outcome.status, outcome.after) == ("failed", ("aaaa00000001",))
 
 
-def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(
-    tmp_path, database, monkeypatch
-):
+def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(tmp_path, database, monkeypatch):
     monkeypatch.setattr("environments.schema.runner.SETTLE_SECONDS", 1.0)
     name = database.rpartition("/")[2]
     rename = f"alter database {name} allow_connections false"

@@ -61,9 +61,7 @@ def hold(answer) -> str:
     url = urlsplit(str(answer.request.url))
     described, found = operation(answer.request.method, url.path)
     responses = found["responses"]
-    assert str(answer.status_code) in responses, (
-        f"{described} never answers {answer.status_code}: {answer.text}"
-    )
+    assert str(answer.status_code) in responses, f"{described} never answers {answer.status_code}: {answer.text}"
     response = responses[str(answer.status_code)]
     if "$ref" in response:
         response = _at(response["$ref"])
@@ -72,8 +70,7 @@ def hold(answer) -> str:
         schema = content["schema"] | {"components": description()["components"]}
         errors = sorted(Draft202012Validator(schema).iter_errors(answer.json()), key=lambda e: list(e.path))
         assert not errors, f"{described}: " + "; ".join(
-            f"{list(e.path)}: {e.message[:300]} {[c.message[:200] for c in e.context or ()][:6]}"
-            for e in errors[:5]
+            f"{list(e.path)}: {e.message[:300]} {[c.message[:200] for c in e.context or ()][:6]}" for e in errors[:5]
         )
     return f"{answer.request.method} {described}"
 

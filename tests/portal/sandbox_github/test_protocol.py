@@ -60,9 +60,7 @@ def test_it_refuses_as_github_does(world, path, authorization, status, message):
 
 
 def test_an_installation_token_works_for_an_hour_and_no_longer(tmp_path, world):
-    made = world.http.post(
-        "/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}
-    ).json()
+    made = world.http.post("/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}).json()
     headers = {"Authorization": f"Bearer {made['token']}"}
 
     fresh = world.http.get(world.path(""), headers=headers)
@@ -120,9 +118,7 @@ def test_a_dropped_answer_to_a_merge_has_merged(world):
 
 def test_what_a_graphql_document_asks_is_what_it_gets_page_by_page(world):
     first = graphql(world).json()["data"]["repository"]
-    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()["data"][
-        "repository"
-    ]
+    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()["data"]["repository"]
 
     assert first["staging"]["target"]["oid"] == world.hub.heads()["staging"]
     assert first["main"]["refUpdateRule"]["requiredStatusCheckContexts"] == ["python-ci", "release-portal"]
@@ -142,9 +138,7 @@ def test_check_runs_that_may_not_be_read_are_errors_beside_good_data(world):
     answer = graphql(world).json()
 
     assert answer["errors"][0]["type"] == "FORBIDDEN"
-    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"]["nodes"] == [
-        None
-    ]
+    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"]["nodes"] == [None]
     assert world.http.get(world.path("/commits/main/check-runs")).status_code == 403
 
 

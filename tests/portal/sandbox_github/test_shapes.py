@@ -124,9 +124,7 @@ def test_every_answer_to_a_write_is_as_github_describes_it(world):
         held.add(hold(answer))
         return answer.json() if answer.content else None
 
-    pull = told(
-        http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}), 201
-    )
+    pull = told(http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}), 201)
     number = pull["number"]
     told(http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}), 422)
     told(http.patch(path(f"/pulls/{number}"), json={"title": "Newer"}), 200)

@@ -65,9 +65,7 @@ def test_a_merge_tells_of_the_pull_request_and_of_the_push(world, listener):
 
     actions = [(e["action"], e["pull_request"]["merged"]) for e in listener.events("pull_request")]
     assert actions == [("opened", False), ("closed", True)]
-    assert [(p["ref"], p["before"], p["after"]) for p in listener.events("push")] == [
-        ("refs/heads/main", before, made)
-    ]
+    assert [(p["ref"], p["before"], p["after"]) for p in listener.events("push")] == [("refs/heads/main", before, made)]
 
 
 def test_a_push_to_an_open_head_is_a_synchronize(world, listener):
@@ -157,9 +155,7 @@ def test_payloads_have_what_the_published_examples_have(world, listener):
             wanted = not path.stem.endswith("unmerged")
             ours = [e for e in ours if e["pull_request"]["merged"] is wanted]
         missing[path.stem] = keys(json.loads(path.read_text()), ours[0]) if ours else {"no such event"}
-    left = {
-        stem: {key for key in found - OTHERS if ".permissions" not in key} for stem, found in missing.items()
-    }
+    left = {stem: {key for key in found - OTHERS if ".permissions" not in key} for stem, found in missing.items()}
     assert left.pop("branch_protection_rule.edited") == {"no such event"}
     for stem in ("deployment.created", "deployment_status.created"):
         left[stem] -= BY_WORKFLOW

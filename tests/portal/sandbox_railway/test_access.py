@@ -10,9 +10,7 @@ API_TOKEN = "{ apiToken { workspaces { id } } }"
 PROJECT_TOKEN = "{ projectToken { projectId environmentId } }"
 PROJECT = "query($id: String!) { project(id: $id) { name } }"
 CREATE = "mutation($input: EnvironmentCreateInput!) { environmentCreate(input: $input) { id } }"
-DEPLOYMENTS = (
-    """query($input: DeploymentListInput!) { deployments(input: $input) { edges { node { id } } } }"""
-)
+DEPLOYMENTS = """query($input: DeploymentListInput!) { deployments(input: $input) { edges { node { id } } } }"""
 
 
 def bound(railway):

@@ -35,9 +35,7 @@ def start(tmp_path):
         command = [sys.executable, "manage.py", "sandbox", "--directory", str(directory), *arguments]
         if under_a_shell:  # a parent to be killed; `wait` keeps bash from becoming the command itself
             command = ["bash", "-c", shlex.join(command) + " & wait"]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         line = process.stdout.readline()
         return process, json.loads(line) if line else process.stderr.read()
@@ -100,8 +98,7 @@ def test_the_sample_is_served_whole_survives_a_kill_and_ends_with_its_parent(sta
     process, ready = start()
     before = tree(ready)
     heads = {
-        name: databases.revisions(target("backend", name, ready)["DATABASE_URL"])
-        for name in ("staging", "production")
+        name: databases.revisions(target("backend", name, ready)["DATABASE_URL"]) for name in ("staging", "production")
     }
     process.send_signal(signal.SIGKILL)
     process.wait()

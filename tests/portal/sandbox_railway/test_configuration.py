@@ -153,9 +153,7 @@ def test_a_copy_can_be_made_without_deploying_and_then_be_pointed_at_another_bra
     service = railway.ids()["serviceId"]
     head = railway.repository.commit("On main", branch="main")
 
-    railway.ask(
-        PATCH, {"environmentId": id, "patch": {"services": {service: {"source": {"branch": "main"}}}}}
-    )
+    railway.ask(PATCH, {"environmentId": id, "patch": {"services": {service: {"source": {"branch": "main"}}}}})
 
     after = instances(railway, id)
     assert before is None

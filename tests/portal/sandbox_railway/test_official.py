@@ -18,9 +18,7 @@ from portal.sandbox.railway.standin import schema
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "railway"
 pytestmark = [
     pytest.mark.official,
-    pytest.mark.skipif(
-        not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"
-    ),
+    pytest.mark.skipif(not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"),
 ]
 EXAMPLES = sorted((SHARED / "examples").glob("*.graphql")) if SHARED.exists() else [Path("missing")]
 
@@ -145,9 +143,7 @@ def arguments(railway, example, operation):
             }
         },
         "environment-delete": {"id": standin._named("environments", "staging")["id"]},
-        "environment-patch-commit": {
-            "patch": {"services": {place["serviceId"]: {"variables": {"A": {"value": "b"}}}}}
-        },
+        "environment-patch-commit": {"patch": {"services": {place["serviceId"]: {"variables": {"A": {"value": "b"}}}}}},
         "environment-stage-and-commit": {
             "patch": {"services": {place["serviceId"]: {"variables": {"COLOUR": None}}}},
             "skipDeploys": True,
@@ -158,9 +154,7 @@ def arguments(railway, example, operation):
             "input": {"projectId": railway.project, "environmentId": place["environmentId"], "name": "SHARED"}
             | {"enabledServiceIds": [place["serviceId"]], "disabledServiceIds": []}
         },
-        "ssh-key-create": {
-            "input": {"name": "key", "publicKey": "ssh-ed25519 QUJD", "workspaceId": workspace}
-        },
+        "ssh-key-create": {"input": {"name": "key", "publicKey": "ssh-ed25519 QUJD", "workspaceId": workspace}},
         "variable-collection-upsert": {"input": scope | {"variables": {"A": "1"}, "skipDeploys": True}},
         "variable-delete": {"input": scope | {"name": "COLOUR"}},
         "variable-upsert": {"input": scope | {"name": "A", "value": "1"}},
@@ -170,11 +164,7 @@ def arguments(railway, example, operation):
                 "projectId": railway.project,
                 "eventTypes": ["Deployment.failed"],
             }
-            | {
-                "channelConfigs": [
-                    {"type": "webhook", "url": "http://127.0.0.1:9", "headers": {"X-Secret": "s"}}
-                ]
-            }
+            | {"channelConfigs": [{"type": "webhook", "url": "http://127.0.0.1:9", "headers": {"X-Secret": "s"}}]}
         },
         "webhook-rule-change": {"id": rule, "input": {"eventTypes": ["Deployment.failed"]}},
     }
