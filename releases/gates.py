@@ -187,6 +187,10 @@ def migrations_ready(facts: Facts) -> Result:
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
     staged_at = facts.staged_at()
+    edited = facts.edited_since_staged()
+    if edited:
+        said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
+        return Result(FAIL, said, files)
     if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
@@ -199,6 +203,8 @@ def migrations_ready(facts: Facts) -> Result:
     staging = facts.environments.get("staging")
     if staging is None or staging.revisions is None:
         return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
+    if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
+        return Result(PENDING, "Staging's database was last read too long ago.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
@@ -256,8 +262,8 @@ def production_at_head(facts: Facts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         problem = production.revisions_problem if production else ""
         return Result(PENDING, problem or "Production's database has not been read yet.")
-    if production.revisions_at < facts.release.candidate_at:
-        return Result(PENDING, "Production's database was last read before this release.", (), production.revisions_at)
+    if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
+        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(facts.release.heads):
         wanted = ", ".join(facts.release.heads)

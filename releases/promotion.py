@@ -77,6 +77,8 @@ def advance(job: Promotion, *, now: datetime) -> Outcome:
     )
     if step is None:
         return _finish(job, now)
+    if step.status == StepStatus.FAILED:  # the worker died between the step's end and the promotion's
+        return Ended(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Again(0)
     try:

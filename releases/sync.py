@@ -123,7 +123,10 @@ def _upsert(rows: Iterable[PullRequest]) -> None:
 
 
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
-    """Writes one pull request that was read by itself; its checks stay as they were last seen for the same head."""
+    """Writes one pull request that was read by itself.
+
+    Its checks are not read with it: they stay, as old as they are, while it is the open one that they belong to.
+    """
     state = "merged" if pull.merged else pull.state
     changes: dict[str, Any] = {
         "title": pull.title[:300],
@@ -136,8 +139,10 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     }
     row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
     if not created:
-        if row.head_sha != pull.head_sha:
+        if (row.head_sha, row.state) != (pull.head_sha, state):
             changes |= {"checks": None, "mergeable": ""}
+        elif state == "open":
+            del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)
 
 

@@ -85,7 +85,7 @@ def _environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "PORTAL_VAR_DIR": str(settings.VAR_DIR),
         "SECRET_KEY": settings.SECRET_KEY,
-        "SYNC_SECONDS": "0.5",
+        "SYNC_SECONDS": "1.5",
         "DEPLOY_GRACE_SECONDS": "10",
     } | {name: getattr(settings, name) for name in (
         "GITHUB_API_URL", "GITHUB_GIT_URL", "GITHUB_TOKEN", "RAILWAY_API_URL", "RAILWAY_API_TOKEN", "PORTAL_URL",

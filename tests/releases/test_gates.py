@@ -128,7 +128,7 @@ STAGED = (REVISION["id"], REVISION["sha256"])
     ("run", "staged", "state"),
     [
         ({}, {STAGED: NOW - timedelta(hours=1)}, PASS),
-        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, PENDING),  # another file of the same name
+        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, FAIL),  # edited since
         ({}, {}, PENDING),
         ({"status": JobStatus.FAILED}, {}, FAIL),
         ({"status": JobStatus.NEEDS_PERSON}, {}, FAIL),
