@@ -72,9 +72,7 @@ def follow(connection: psycopg.Connection, start: Link, upto: int, marks: Collec
             digests = digests[: end.position - positions.start + 1]
         elif digests:
             end = Link(positions[-1], digests[-1])
-        found |= {
-            mark: digests[mark - positions.start] for mark in marks if positions.start <= mark <= end.position
-        }
+        found |= {mark: digests[mark - positions.start] for mark in marks if positions.start <= mark <= end.position}
     if not broken and end.position < upto:
         broken = Break(end.position + 1, _MISSING.format(end.position + 1))
     return Followed(end, found, broken)

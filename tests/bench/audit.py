@@ -5,8 +5,6 @@ event, on one core; an audited save against the same save alone, interleaved. Ex
 is less than half as fast, or an audited save more than 1.3 times as slow.
 """
 
-# ruff: noqa: S608, T201 -- our own names in the statement; a measurement is printed
-
 from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split

@@ -4,8 +4,6 @@ One client, no HTTP server between: this is the price of the signature, the JSON
 1 below a fifth of the bare insert.
 """
 
-# ruff: noqa: T201 -- a measurement is printed
-
 from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split

@@ -3,8 +3,6 @@
 `python -m tests.faults.audit_chain 1000000` on a database of its own; each attack is rolled back.
 """
 
-# ruff: noqa: S608 -- the names and numbers in these statements are our own
-
 from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split
@@ -86,16 +84,12 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
 
 def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     kept = events - events // 10
-    move_head = (
-        "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditevent"
-    )
+    move_head = "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditevent"
     yield "change the head alone", sql(f"{move_head} WHERE position = {kept})"), kept + 1
     yield "cut off the end", sql(f"DELETE FROM portal_auditevent WHERE position > {kept}"), kept + 1
     yield (
         "cut off the end, and the head with it",
-        sql(
-            f"DELETE FROM portal_auditevent WHERE position > {kept}", f"{move_head} WHERE position = {kept})"
-        ),
+        sql(f"DELETE FROM portal_auditevent WHERE position > {kept}", f"{move_head} WHERE position = {kept})"),
         kept + 1,
     )
     yield (
@@ -166,9 +160,7 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
         missed += not found
         report(f"{'found ' if found else 'MISSED'}  {name}: {verdict.sentence}")
     assert verify(anchors=anchors).ok, "the chain is whole again after the last attack"
-    report(
-        f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s"
-    )
+    report(f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s")
     return missed
 
 
