@@ -257,7 +257,8 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
         world = "The merge is done and stays; production partly runs the release." if services else ""
         return Stop(result.sentence, world, evidence)
-    return Wait(1, result.sentence)
+    # Railway counts requests by the hour: look often at first, then less.
+    return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
 
 
 def _broken_at(live: Live, commit: str) -> bool:
