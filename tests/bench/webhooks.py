@@ -1,7 +1,7 @@
-"""How many deliveries a second are taken, beside the same insert alone: `python -m tests.bench.webhooks 2000`.
+"""How many deliveries a second are taken, beside the same insert alone: `python -m tests.bench.webhooks`.
 
-One client, no HTTP server between: this is the price of the signature, the JSON and the transaction. Exit status
-1 below a fifth of the bare insert.
+One client, no HTTP server between: this is the price of the signature, the JSON and the transaction.
+Exit status 1 below a fifth of the bare insert.
 """
 
 # ruff: noqa: T201 -- a measurement is printed
