@@ -35,7 +35,7 @@ def tries() -> list[Try]:
     from environments import actions as on_environments
     from environments.models import Finding, MigrationRun
     from releases import actions as on_releases
-    from releases.models import ChecklistItem, Freeze, Promotion, Release
+    from releases.models import ChecklistItem, Freeze, Release
 
     def manual(release: Any) -> Any:
         return release.items.filter(gate="", phase="before").first()
@@ -158,7 +158,6 @@ def not_permitted() -> Iterator[None]:
 def head_taken() -> Iterator[None]:
     """Another session holds the head of the chain and does not let go."""
     import psycopg
-
     from django.db import connection
 
     values = connection.settings_dict
@@ -206,7 +205,8 @@ def everything() -> str:
     digest = hashlib.sha256()
     with connection.cursor() as cursor:
         for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)}):
-            cursor.execute(f'select coalesce(string_agg(one::text, chr(10) order by one::text), \'\') from "{table}" one')
+            rows = "coalesce(string_agg(one::text, chr(10) order by one::text), '')"
+            cursor.execute(f'select {rows} from "{table}" one')
             digest.update(f"{table}\n{cursor.fetchone()[0]}\n".encode())
     return digest.hexdigest()
 
