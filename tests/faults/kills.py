@@ -22,7 +22,7 @@ from tests.scratch import scratch_database
 
 WORKERS = 2
 LIFE_SECONDS = (0.01, 1.5)
-AIMS = ("promotion", "promotion", "promotion", "migration", "")
+AIMS = ("promotion", "promotion", "migration", "", "")
 PATIENCE_SECONDS = 3.0
 
 
@@ -45,6 +45,7 @@ class Killer:
             while self.left > 0:
                 pid = min(ends, key=lambda one: ends[one])
                 time.sleep(max(0.0, ends[pid] - time.monotonic()))
+                time.sleep(self.dice.uniform(0, 1.0))
                 pid = self._aim(pid)
                 ends[pid] = self._end()
                 where = self._strike(pid)
@@ -67,7 +68,7 @@ class Killer:
         while target and self.left > 0 and time.monotonic() < deadline:
             for one in self.workers.pids:
                 if self._doing(one).startswith(target):
-                    time.sleep(self.dice.choice((0, self.dice.uniform(0, 0.05), self.dice.uniform(0, 1))))
+                    time.sleep(self.dice.choice((self.dice.uniform(0, 0.05), self.dice.uniform(0, 1.5))))
                     return one
             time.sleep(0.002)
         return pid
