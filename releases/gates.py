@@ -70,10 +70,14 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
 
 
+def _unread(live: Live, since: datetime) -> bool:
+    return live.instance.seen_at is None or live.instance.seen_at < since
+
+
 def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
     """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?"""
     latest = live.latest
-    if live.instance.seen_at is None or live.instance.seen_at < since:
+    if _unread(live, since):
         return PENDING, "could not be read lately"
     if latest is None:
         return FAIL, "has no deployment"
@@ -225,6 +229,10 @@ def environments_coherent(facts: Facts) -> Result:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
+    unread = [str(live.instance) for rows in facts.live.values() for live in rows if _unread(live, facts.fresh_since)]
+    if unread:
+        said = f"{_and(unread)} could not be read lately, so nothing says that branches and addresses are right."
+        return Result(PENDING, said, evidence, facts.railway_seen_at)
     if facts.findings:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)

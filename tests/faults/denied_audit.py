@@ -205,9 +205,8 @@ def everything() -> str:
     digest = hashlib.sha256()
     with connection.cursor() as cursor:
         for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)}):
-            cursor.execute(
-                f"select coalesce(string_agg(one::text, chr(10) order by one::text), '') from \"{table}\" one"
-            )
+            rows = "coalesce(string_agg(one::text, chr(10) order by one::text), '')"
+            cursor.execute(f'select {rows} from "{table}" one')
             digest.update(f"{table}\n{cursor.fetchone()[0]}\n".encode())
     return digest.hexdigest()
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.scene import Workers, world_of_its_own
@@ -21,7 +22,8 @@ from tests.scratch import scratch_database
 
 WORKERS = 2
 LIFE_SECONDS = (0.01, 1.5)
-AIMED = 0.75
+AIMS = ("promotion", "promotion", "migration", "", "")
+PATIENCE_SECONDS = 3.0
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Killer:
             while self.left > 0:
                 pid = min(ends, key=lambda one: ends[one])
                 time.sleep(max(0.0, ends[pid] - time.monotonic()))
+                time.sleep(self.dice.uniform(0, 1.0))
                 pid = self._aim(pid)
                 ends[pid] = self._end()
                 where = self._strike(pid)
@@ -60,15 +63,14 @@ class Killer:
             connections.close_all()
 
     def _aim(self, pid: int) -> int:
-        """Three times of four, waits for a worker at a promotion or migration; else syncs would get nearly all."""
-        if self.dice.random() > AIMED:
-            return pid
-        while self.left > 0:
+        """Mostly waits a while for a worker at a promotion or a migration; else syncs would get nearly all."""
+        target, deadline = self.dice.choice(AIMS), time.monotonic() + PATIENCE_SECONDS
+        while target and self.left > 0 and time.monotonic() < deadline:
             for one in self.workers.pids:
-                if self._doing(one).startswith(("promotion", "migration")):
-                    time.sleep(self.dice.uniform(0, 0.5))
+                if self._doing(one).startswith(target):
+                    time.sleep(self.dice.choice((self.dice.uniform(0, 0.05), self.dice.uniform(0, 1.5))))
                     return one
-            time.sleep(0.01)
+            time.sleep(0.002)
         return pid
 
     def _start(self) -> int:
@@ -195,7 +197,7 @@ def _repeated(world: Any):
         yield f"{len(opened)} pull requests for {Release.objects.count()} releases"
     yield from (f"{what}: {len(bodies)} times" for what, bodies in done.items() if len(bodies) > 1)
     for path, bodies in statuses.items():
-        twice = [new for old, new in zip(bodies, bodies[1:], strict=False) if old == new]
+        twice = [new for old, new in pairwise(bodies) if old == new]
         yield from (f"{path} was told twice: {body}" for body in twice)
     deployed = [one.body for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
     if deployed:
