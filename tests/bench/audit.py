@@ -5,6 +5,10 @@ event, on one core; an audited save against the same save alone, interleaved. Ex
 less than half as fast, or an audited save more than 1.3 times as slow.
 """
 
+import tests.ready  # noqa: F401
+
+# isort: split
+
 import statistics
 import sys
 import time
