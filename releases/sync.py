@@ -40,12 +40,14 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
     }
+    known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
     contexts = overview.required_contexts if overview.rules_readable else {}
     rows = [
         Branch(
             project=project,
             name=name,
             head=head or "",
+            head_at=known[name].head_at if name in known and known[name].head == head else now,
             required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
             seen_at=now,
         )
@@ -55,7 +57,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         rows,
         update_conflicts=True,
         unique_fields=["project", "name"],
-        update_fields=["head", "required_contexts", "seen_at"],
+        update_fields=["head", "head_at", "required_contexts", "seen_at"],
     )
 
 
