@@ -185,7 +185,7 @@ def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outc
 
 def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
     """Writes what the database says after the run, and how the job goes on from there."""
-    changes = {
+    changes: dict[str, Any] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",
         "failed_statement": (outcome.failed_statement or "")[:10_000],
