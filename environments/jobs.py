@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, TextField, Value
@@ -111,13 +112,21 @@ def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> End
     return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
 
 
-def _remember_staged(job: MigrationRun, history: revisions.History) -> None:
-    """Every file behind the head that staging's database reports counts as run there, from the first time on."""
-    now = timezone.now()
+def _remember_staged(job: MigrationRun, history: revisions.History, after: Sequence[str]) -> None:
+    """What is in effect in staging's database counts as run there: what this run brought, with this content.
+
+    What was there before counts only when it is met for the first time: a file that was edited after staging ran
+    it has never run.
+    """
+    now, project = timezone.now(), job.environment.project
+    behind = history.ancestors(one for one in after if one in history.revisions)
+    ran = {one["id"] for one in job.planned}
+    known = set(StagedRevision.objects.filter(project=project).values_list("revision", flat=True))
     StagedRevision.objects.bulk_create(
         [
-            StagedRevision(project=job.environment.project, revision=one.id, sha256=one.sha256, run=job, at=now)
+            StagedRevision(project=project, revision=one.id, sha256=one.sha256, run=job, at=now)
             for one in history.revisions.values()
+            if one.id in behind and (one.id in ran or one.id not in known)
         ],
         ignore_conflicts=True,
         batch_size=1000,
@@ -162,21 +171,29 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         lock_wait_s=5,
     )
     outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
-    if outcome.status == "succeeded" and job.environment.kind == EnvironmentKind.STAGING:
-        _remember_staged(job, history)
-    return _ended(job, outcome)
+    if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
+        _remember_staged(job, history, outcome.after)
+    return _ended(job, history, outcome)
 
 
-def _ended(job: MigrationRun, outcome: runner.Outcome) -> Outcome:
+def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> list[list[Any]]:
+    """What was planned and is now in effect, with seconds: also what a look that was killed has brought."""
+    seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
+    behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
+    return [[one["id"], seconds.get(one["id"])] for one in job.planned if one["id"] in behind]
+
+
+def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
     """Writes what the database says after the run, and how the job goes on from there."""
-    changes = {
+    changes: dict[str, Any] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
     }
-    applied = [*job.applied, *([revision, seconds and round(seconds, 3)] for revision, seconds in outcome.applied)]
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(applied=applied, **changes)
+    if outcome.after is not None:
+        changes["applied"] = _applied(job, history, outcome)
+    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
     for name, value in changes.items():
         setattr(job, name, value)
     if outcome.after is not None:

@@ -193,7 +193,8 @@ def update_findings(project: Project, problems: Iterable[coherence.Problem], *, 
     fresh = []
     for key, problem in wanted.items():
         if key in open_rows:
-            Finding.objects.filter(pk=open_rows[key].pk).update(seen_at=now, sentence=problem.sentence)
+            kept = {"sentence": problem.sentence, "attestable": problem.attestable}
+            Finding.objects.filter(pk=open_rows[key].pk).update(seen_at=now, **kept)
         else:
             fresh.append(
                 Finding.objects.create(

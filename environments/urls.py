@@ -6,6 +6,10 @@ from environments import views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
+    path("environments/<slug:slug>/sync-staging/", views.sync_staging, name="staging-sync"),
+    path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
+    path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
+    path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
     path("findings/<int:pk>/resolve/", views.resolve, name="finding-resolve"),
     path("migrations/", views.migrations, name="migrations"),
     path("migrations/<int:pk>/", views.migration, name="migration"),

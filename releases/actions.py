@@ -86,10 +86,13 @@ def _create(project: Project, candidate: str, base: str, actor: Any, notes: str,
 
 
 @action("checklist.ticked", "releases.tick_checklistitem")
-def tick(item: ChecklistItem, *, actor: Any, note: str = "", now: datetime | None = None) -> ChecklistItem:
-    """Ticks a manual item, or attests what a gate cannot see, for the release's present candidate."""
+def tick(
+    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str = "", now: datetime | None = None
+) -> ChecklistItem:
+    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
     now = now or timezone.now()
     item, release = _locked(item)
+    _as_seen(release, candidate)
     if item.gate and _needs_facts(item, release):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
     if item.phase == "after" and release.is_in_preparation:
@@ -120,6 +123,13 @@ def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> C
     return item
 
 
+def _as_seen(release: Release, candidate: str) -> None:
+    """Refuses a signature for another commit than the one on the person's page ("": the caller has just read it)."""
+    if candidate and candidate != release.candidate:
+        moved = f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened this page"
+        raise Refused(f"{moved}; look at what is new first.")
+
+
 def _locked(item: ChecklistItem) -> tuple[ChecklistItem, Release]:
     """The item under a row lock and its release; refuses when the release has ended."""
     item = ChecklistItem.objects.select_for_update(of=("self",)).select_related("release__project").get(pk=item.pk)
@@ -136,12 +146,15 @@ def _needs_facts(item: ChecklistItem, release: Release) -> bool:
 
 
 @action("release.approved", "releases.approve_release")
-def approve(release: Release, *, actor: Any, comment: str = "", now: datetime | None = None) -> Approval:
-    """Signs the present candidate and its exact migration files. Whoever cut the release cannot."""
+def approve(
+    release: Release, *, actor: Any, comment: str = "", candidate: str = "", now: datetime | None = None
+) -> Approval:
+    """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
+    _as_seen(release, candidate)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
     if release.collected != release.candidate:
@@ -174,7 +187,7 @@ def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None
 
 
 @action("release.promoted", "releases.promote_release")
-def promote(release: Release, *, actor: Any, now: datetime | None = None) -> Promotion:
+def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime | None = None) -> Promotion:
     """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
@@ -182,6 +195,7 @@ def promote(release: Release, *, actor: Any, now: datetime | None = None) -> Pro
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
+    _as_seen(release, candidate)
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
     standing = gates.stand(facts)

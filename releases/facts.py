@@ -69,6 +69,12 @@ class Facts:
         times = [self.staged.get((one["id"], one["sha256"])) for one in self.release.migrations]
         return None if None in times else max(filter(None, times), default=None)
 
+    def edited_since_staged(self) -> list[str]:
+        """Revision files of the release which staging ran with another content, and not with this one."""
+        ran = {revision for revision, _ in self.staged}
+        files = ((one["path"], one["id"], one["sha256"]) for one in self.release.migrations)
+        return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged]
+
 
 def release_queryset() -> QuerySet[Any]:
     """Releases with what one query can bring along: project, syncs, upkeep, branch heads, open freeze."""

@@ -70,10 +70,14 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
 
 
+def _unread(live: Live, since: datetime) -> bool:
+    return live.instance.seen_at is None or live.instance.seen_at < since
+
+
 def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
     """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?"""
     latest = live.latest
-    if live.instance.seen_at is None or live.instance.seen_at < since:
+    if _unread(live, since):
         return PENDING, "could not be read lately"
     if latest is None:
         return FAIL, "has no deployment"
@@ -187,6 +191,10 @@ def migrations_ready(facts: Facts) -> Result:
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
     staged_at = facts.staged_at()
+    edited = facts.edited_since_staged()
+    if edited:
+        said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
+        return Result(FAIL, said, files)
     if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
@@ -199,6 +207,8 @@ def migrations_ready(facts: Facts) -> Result:
     staging = facts.environments.get("staging")
     if staging is None or staging.revisions is None:
         return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
+    if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
+        return Result(PENDING, "Staging's database was last read too long ago.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
@@ -219,6 +229,10 @@ def environments_coherent(facts: Facts) -> Result:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
+    unread = [str(live.instance) for rows in facts.live.values() for live in rows if _unread(live, facts.fresh_since)]
+    if unread:
+        said = f"{_and(unread)} could not be read lately, so nothing says that branches and addresses are right."
+        return Result(PENDING, said, evidence, facts.railway_seen_at)
     if facts.findings:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)
@@ -256,8 +270,8 @@ def production_at_head(facts: Facts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         problem = production.revisions_problem if production else ""
         return Result(PENDING, problem or "Production's database has not been read yet.")
-    if production.revisions_at < facts.release.candidate_at:
-        return Result(PENDING, "Production's database was last read before this release.", (), production.revisions_at)
+    if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
+        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(facts.release.heads):
         wanted = ", ".join(facts.release.heads)

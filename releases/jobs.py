@@ -133,8 +133,10 @@ def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     synced_at = release.project.github_sync.synced_at
     if row is None or row.state != "open" or synced_at is None or row.seen_at >= synced_at:
         return None
-    sync.keep_pull(release.project, GitHub(release.project.repository).pull(release.pull_number), now=now)
-    return Again(0)
+    pull = GitHub(release.project.repository).pull(release.pull_number)
+    sync.keep_pull(release.project, pull, now=now)
+    # Still open, and yet in no list: the next full reading must show its checks.
+    return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Again(0)
 
 
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

@@ -128,7 +128,7 @@ STAGED = (REVISION["id"], REVISION["sha256"])
     ("run", "staged", "state"),
     [
         ({}, {STAGED: NOW - timedelta(hours=1)}, PASS),
-        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, PENDING),  # another file of the same name
+        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, FAIL),  # edited since
         ({}, {}, PENDING),
         ({"status": JobStatus.FAILED}, {}, FAIL),
         ({"status": JobStatus.NEEDS_PERSON}, {}, FAIL),
@@ -179,6 +179,24 @@ def test_an_open_finding_fails():
     wrong = Finding(kind="branch", subject="x", sentence="backend in staging follows main; it should follow staging.")
 
     assert gates.environments_coherent(good_facts(findings=(wrong,))).state == FAIL
+
+
+def test_what_could_not_be_read_lately_is_not_coherent():
+    facts = good_facts()
+    facts.live["staging"][0].instance.seen_at = NOW - timedelta(hours=1)
+
+    result = gates.environments_coherent(facts)
+
+    assert (result.state, "backend in staging could not be read lately" in result.sentence) == (PENDING, True)
+
+
+@pytest.mark.parametrize("gate", [gates.migrations_ready, gates.production_at_head])
+def test_a_database_that_was_read_too_long_ago_proves_nothing(gate):
+    facts = good_facts(release={"merge_commit": MERGE})
+    for environment in facts.environments.values():
+        environment.revisions_at = NOW - timedelta(hours=1)
+
+    assert gate(facts).state == PENDING
 
 
 def test_a_tick_that_lapsed_counts_no_more():
