@@ -20,6 +20,7 @@ from environments.models import (
     StagedRevision,
 )
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
+from releases.planned import Planned, annotations, planned_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
+    planned: Planned | None = None
 
     @property
     def fresh_since(self) -> datetime:
@@ -77,7 +79,7 @@ class Facts:
 
 
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, syncs, upkeep, branch heads, open freeze."""
+    """Releases with what one query can bring along: project, syncs, upkeep, branch heads, open freeze, plan."""
     branch = Branch.objects.filter(project=OuterRef("project"))
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
@@ -87,6 +89,7 @@ def release_queryset() -> QuerySet[Any]:
         production_head=Subquery(production.values("head")[:1]),
         production_contexts=Subquery(production.values("required_contexts")[:1]),
         freeze_reason=Subquery(freeze.values("reason")[:1]),
+        **annotations(),
     )
 
 
@@ -126,6 +129,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        planned=planned_of(release),
     )
 
 
