@@ -98,7 +98,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan.steps_as_json(made.steps),
         risks=[asdict(one) for one in risks],
-        met=asdict(read) | {"problem": problem, "at": now.isoformat()},
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
         digest=made.digest,
     )
     asked = sum(one.asks for one in risks)

@@ -94,9 +94,10 @@ def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
 
 
 def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned, once for each candidate and base; the plan is a job of its own."""
+    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying."""
     if not release.is_in_preparation or not release.migrations or release.migrations_problem:
         return None
+    order = release.project.deploy_order
     with transaction.atomic():
         plan, created = MigrationPlan.objects.get_or_create(
             project=release.project,
@@ -104,7 +105,10 @@ def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
             base=release.base,
             defaults={"created_at": now, "wake_at": now},
         )
-        if created:
+        stale = not created and not plan.is_open and plan.met.get("order", order) != order
+        if stale:
+            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, finished_at=None)
+        if created or stale:
             wake_now(plan, now=now)
     return None
 

@@ -263,7 +263,7 @@ class RiskAcceptance(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "sha256", "risks"], name="risk_acceptance_once"),
+            models.UniqueConstraint(fields=["project", "sha256", "risks", "user"], name="risk_acceptance_once"),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from environments.schema.target import Table, many
 from releases.models import RiskAcceptance
 
 PLANNED = ("status", "sentence", "steps", "risks", "met")
-ACCEPTED = ("revision", "sha256", "risks", "reason", "at")
+ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
 KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
 
 
@@ -31,6 +31,7 @@ class Acceptance:
     who: str
     reason: str
     at: datetime | None = None
+    user_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def annotations() -> dict[str, Any]:
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
-    words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
+    words = RiskAcceptance.objects.filter(project=OuterRef("project"), user__is_active=True).order_by("-pk")
     accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
     return {
         "plan_row": Subquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))[:1]),
@@ -112,5 +113,6 @@ def planned_of(release: Any) -> Planned | None:
         accepted=tuple(
             Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
             for one in release.accepted_rows
+            if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
         ),
     )
