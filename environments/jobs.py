@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from environments import sync
+from environments import connections, sync
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
 from environments.models import (
+    ConnectionCheck,
     DatabaseSync,
     Environment,
     EnvironmentKind,
@@ -25,11 +27,13 @@ from environments.models import (
 )
 from environments.railway import Railway
 from environments.schema import database, plan, revisions, risk, runner, target
+from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+CONNECTIONS_SECONDS = 3600.0
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
@@ -52,6 +56,28 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
         ).select_related("project"):
             read_revisions(environment, now=now)
     return Again(2 * settings.SYNC_SECONDS, "Databases read.")
+
+
+def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
+    """One look at every credential; one event when what they can do has changed."""
+    found = [asdict(one) for one in connections.diagnose()]
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
+        states = {one["name"]: one["state"] for one in found}
+        if states != {one["name"]: one["state"] for one in job.found}:
+            bad = [f"{one['name']}: {one['sentence']}" for one in found if one["state"] == connections.FAIL]
+            audit.record(
+                "connections.checked",
+                actor=None,
+                subject=job,
+                outcome="found" if bad else "done",
+                sentence=" ".join(bad) or "Every credential can do what it must.",
+                data={"states": states},
+                now=now,
+            )
+    return Again(CONNECTIONS_SECONDS, "Connections checked.")
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:

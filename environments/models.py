@@ -453,3 +453,22 @@ class Repair(Job):
             data={"kind": self.kind, "before": self.before, "wanted": self.wanted, "result": self.result},
             now=now,
         )
+
+
+class ConnectionCheck(Job):
+    """Looks at every credential once in a while, and when a person asks; one row, never ends."""
+
+    step_function = "environments.jobs.check_connections"
+    tireless = True
+
+    single = models.BooleanField(default=True, unique=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    found = models.JSONField(default=list, blank=True, help_text="One object for each credential.")
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("check_connections", "Can have the connections checked again")]
+        constraints = [models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")]
+
+    def __str__(self) -> str:
+        return "connections"

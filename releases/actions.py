@@ -104,6 +104,8 @@ def tick(
     ChecklistItem.objects.filter(pk=item.pk).update(
         ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
     )
+    if release.status == ReleaseStatus.VERIFYING:
+        Upkeep.objects.filter(release=release).update(wake_at=now)
     said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
     audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
