@@ -11,7 +11,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from environments import connections, sync
+from environments import connections, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
@@ -24,6 +24,7 @@ from environments.models import (
     MigrationRun,
     RailwaySync,
     StagedRevision,
+    VariableSync,
 )
 from environments.railway import Railway
 from environments.schema import database, plan, revisions, risk, runner, target
@@ -45,7 +46,23 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    variables.start(job.project)
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
+
+
+def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
+    """One reading of the variables; trouble is noted once, and what was read before it is kept."""
+    try:
+        complete = variables.read(job.project, Railway(), now=now)
+    except ApiError as error:
+        sync.note_problem(job, str(error), "Railway's variables", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    sync.note_problem(job, "", "Railway's variables", now=now)
+    with transaction.atomic():
+        # The lock of the other reading, so that one finding is not opened by both.
+        RailwaySync.objects.select_for_update().get(project=job.project)
+        sync.compare(job.project, now=now)
+    return Again(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:

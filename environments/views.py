@@ -102,7 +102,7 @@ def _matrix(project: Project) -> dict[str, Any]:
     named = {}
     for instance in instances:
         instance.environment = by_key[instance.environment_id]
-        named[str(instance)] = instance
+        named[str(instance)[:300]] = instance
         cells[instance.service.name][instance.environment_id] = _cell(
             project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )

@@ -81,6 +81,7 @@ def make_project(
         environment = Environment.objects.create(
             project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now,
             revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now,
+            variables_at=now,
         )  # fmt: skip
         for row in rows:
             instance = ServiceInstance.objects.create(

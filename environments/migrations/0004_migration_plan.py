@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0002_trust'),
+        ('environments', '0003_variables'),
     ]
 
     operations = [
