@@ -90,7 +90,7 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
 
         page.click("text=Migrate staging", timeout=SLOW)
         says(page, "#log", "Finished 6f8b0d2e4a56")
-        says(page, "#migrations", "staged")
+        says(page, "#migrations", "· staged")
 
         page.click("text=Edit the notes")
         page.fill("#notes-text", "Integration settings can be tried before they are saved.")
@@ -128,10 +128,12 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
             page.keyboard.press("x")
             page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Key page looked at: {text}"]')
         says(page, "#now", "This release is in production")
+        notes = page.inner_text("#notes")
         kept = page.evaluate("window.kept")
 
     release = Release.objects.get()
     assert kept
+    assert "Edit" not in notes
     assert complaints == []
     assert release.status == "done"
     assert head(world, "main") == head(world, "staging") == release.merge_commit != before
