@@ -82,6 +82,7 @@ def buttons(page) -> list[str]:
 
 def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, picture):
     before = head(world, "main")
+    world.work(lambda: world.project.branches.exclude(head="").count() == 2)
     page = open_as(None, "/")
     with worker():
         sign_in(page, "alice")
@@ -111,7 +112,7 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
         picture(page, "release-phone", width=390, height=844)
         picture(open_as(world.person("alice"), "/"), "board")
 
-        world.railway.world.seconds_per_state = 0.7
+        world.railway.world.seconds_per_state = 0.5
         page.click("#promote:not([disabled])", timeout=SLOW)
         says(page, "#now", "Step ")
         page.evaluate("window.kept = true")
@@ -181,6 +182,7 @@ def test_a_failed_deployment_is_mended_by_clicking(world, open_as, complaints, p
         says(page, "#promotion", "frontend is not live")
         carol = open_as(world.person("carol"), f"/releases/{release.pk}/")
         seen, may = carol.inner_text("#promotion"), buttons(carol)
+        page.reload()
         picture(page, "release-failed")
 
         page.click("text=Deploy this commit")
