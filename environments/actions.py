@@ -9,6 +9,7 @@ from django.utils import timezone
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
+    ConnectionCheck,
     Environment,
     Finding,
     MigrationRun,
@@ -66,6 +67,14 @@ def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime 
     if not changed:
         raise Refused("This finding is closed already.")
     audit.record("finding.resolved", actor=actor, subject=finding, sentence=f"“{reason[:500]}”", now=now)
+
+
+@action("connections.check_requested", "environments.check_connections")
+def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | None = None) -> None:
+    """Has every credential looked at now."""
+    wake_now(check, now=now)
+    said = "Check the connections."
+    audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
 
 
 @action("staging.sync_requested", "environments.repair_environment")

@@ -10,7 +10,15 @@ from django.db.models import Q
 from environments.models import Branch, Deployment, Environment, FindingKind, Project, Service, ServiceInstance
 
 # Findings of these kinds are opened and closed by comparison alone.
-KINDS = (FindingKind.BRANCH, FindingKind.MISSING, FindingKind.BEHIND)
+KINDS = (
+    FindingKind.BRANCH,
+    FindingKind.MISSING,
+    FindingKind.BEHIND,
+    FindingKind.ADDRESS,
+    FindingKind.SAME,
+    FindingKind.STRAY,
+    FindingKind.UNREADABLE,
+)
 SERVING = ("SUCCESS", "SLEEPING")
 ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 

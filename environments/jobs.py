@@ -1,26 +1,39 @@
 """The background work of environments: keeping the mirror fresh, and running migrations."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from environments import sync
+from environments import connections, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, RailwaySync, StagedRevision
+from environments.models import (
+    ConnectionCheck,
+    DatabaseSync,
+    Environment,
+    EnvironmentKind,
+    MigrationRun,
+    RailwaySync,
+    StagedRevision,
+    VariableSync,
+)
 from environments.railway import Railway
 from environments.schema import database, revisions, runner
+from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+CONNECTIONS_SECONDS = 3600.0
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
@@ -32,7 +45,23 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    variables.start(job.project)
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
+
+
+def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
+    """One reading of the variables; trouble is noted once, and what was read before it is kept."""
+    try:
+        complete = variables.read(job.project, Railway(), now=now)
+    except ApiError as error:
+        sync.note_problem(job, str(error), "Railway's variables", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    sync.note_problem(job, "", "Railway's variables", now=now)
+    with transaction.atomic():
+        # The lock of the other reading, so that one finding is not opened by both.
+        RailwaySync.objects.select_for_update().get(project=job.project)
+        sync.compare(job.project, now=now)
+    return Again(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
@@ -43,6 +72,28 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
         ).select_related("project"):
             read_revisions(environment, now=now)
     return Again(2 * settings.SYNC_SECONDS, "Databases read.")
+
+
+def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
+    """One look at every credential; one event when what they can do has changed."""
+    found = [asdict(one) for one in connections.diagnose()]
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
+        states = {one["name"]: one["state"] for one in found}
+        if states != {one["name"]: one["state"] for one in job.found}:
+            bad = [f"{one['name']}: {one['sentence']}" for one in found if one["state"] == connections.FAIL]
+            audit.record(
+                "connections.checked",
+                actor=None,
+                subject=job,
+                outcome="found" if bad else "done",
+                sentence=" ".join(bad) or "Every credential can do what it must.",
+                data={"states": states},
+                now=now,
+            )
+    return Again(CONNECTIONS_SECONDS, "Connections checked.")
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -102,6 +103,8 @@ class Environment(models.Model):
     revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")
+    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
+    variables_problem = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ["project", "name"]
@@ -416,3 +419,119 @@ class Repair(Job):
             data={"kind": self.kind, "before": self.before, "wanted": self.wanted, "result": self.result},
             now=now,
         )
+
+
+class ConnectionCheck(Job):
+    """Looks at every credential once in a while, and when a person asks; one row, never ends."""
+
+    step_function = "environments.jobs.check_connections"
+    tireless = True
+
+    single = models.BooleanField(default=True, unique=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    found = models.JSONField(default=list, blank=True, help_text="One object for each credential.")
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("check_connections", "Can have the connections checked again")]
+        constraints = [models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")]
+
+    def __str__(self) -> str:
+        return "connections"
+
+
+class Variable(models.Model):
+    """That a variable exists in an environment, and what can be compared of it. Its value is never kept."""
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="variables")
+    service = models.ForeignKey(
+        Service, models.CASCADE, null=True, blank=True, related_name="variables", help_text="Empty: shared by all."
+    )
+    name = models.CharField(max_length=200)
+    sealed = models.BooleanField(default=False)
+    references = models.JSONField(default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”.")
+    fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty.")
+    host_fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed, of the host alone.")
+    host_reference = models.CharField(max_length=420, blank=True, default="", help_text="The host is this reference.")
+
+    class Meta:
+        ordering = ["service__name", "name"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "service", "name"], name="variable_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleKind(models.TextChoices):
+    """What a rule demands of a variable in staging and production."""
+
+    SEPARATE = "separate", "separate: not one value in two environments"
+    ADDRESS = "address", "same-environment address: leads to a service of its own environment"
+    PRESENT = "present", "present everywhere"
+    ONLY = "only", "only here"
+
+
+class VariableRule(models.Model):
+    """One thing that must hold for variables. `service` and `name` may hold * for any letters."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="variable_rules")
+    kind = models.CharField(max_length=20, choices=RuleKind)
+    service = models.CharField(max_length=200, default="*", help_text="A service's name; * means any letters.")
+    name = models.CharField(max_length=200, help_text="A variable's name; * means any letters.")
+    target = models.CharField(
+        max_length=200, blank=True, default="", help_text="For an address: the service that it must lead to."
+    )
+    where = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        choices=[("staging", "staging"), ("production", "production")],
+        help_text="For “only here”: where it belongs.",
+    )
+    allowed = models.CharField(
+        max_length=500, blank=True, default="", help_text="For “separate”: names that may be equal, with commas."
+    )
+
+    class Meta:
+        ordering = ["kind", "service", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "service", "name", "target", "where"], name="variable_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name} of {self.service}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def clean(self) -> None:
+        """An address needs a target, “only here” a place."""
+        if self.kind == RuleKind.ADDRESS and not self.target:
+            raise ValidationError({"target": "Name the service that the address must lead to."})
+        if self.kind == RuleKind.ONLY and not self.where:
+            raise ValidationError({"where": "Say where the variable belongs."})
+
+
+class VariableSync(Job):
+    """Reads the names and fingerprints of one project's variables, slowly; never ends."""
+
+    step_function = "environments.jobs.sync_variables"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="variable_sync")
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"variables of {self.project}"

@@ -9,11 +9,13 @@ from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 
 from environments import actions, staging
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
+    ConnectionCheck,
     Deployment,
     Environment,
     Finding,
@@ -100,7 +102,7 @@ def _matrix(project: Project) -> dict[str, Any]:
     named = {}
     for instance in instances:
         instance.environment = by_key[instance.environment_id]
-        named[str(instance)] = instance
+        named[str(instance)[:300]] = instance
         cells[instance.service.name][instance.environment_id] = _cell(
             project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )
@@ -145,6 +147,25 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     reason = request.POST.get("reason", "").replace("\x00", "")
     said = "The finding is closed; it opens again if the next reading still sees it."
     return perform(request, then, lambda: actions.resolve_finding(finding, actor=request.user, reason=reason), said)
+
+
+@page
+def connections(request: HttpRequest) -> HttpResponse:
+    """What each credential is and can do here, as it was last found out. One query."""
+    check = ConnectionCheck.objects.first()
+    context = {"check": check, "waiting": bool(check and (check.checked_at is None or check.wake_at <= timezone.now()))}
+    return render(request, "environments/connections.html", context)
+
+
+@page
+def check_connections(request: HttpRequest) -> HttpResponse:
+    """Has the credentials looked at again."""
+    then = reverse("connections")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    check, _ = ConnectionCheck.objects.get_or_create(single=True)
+    said = "The connections are being checked."
+    return perform(request, then, lambda: actions.check_connections(check, actor=request.user), said)
 
 
 @page

@@ -233,6 +233,10 @@ def environments_coherent(facts: Facts) -> Result:
     if unread:
         said = f"{_and(unread)} could not be read lately, so nothing says that branches and addresses are right."
         return Result(PENDING, said, evidence, facts.railway_seen_at)
+    for name, environment in facts.environments.items():
+        read_at = environment.variables_at
+        if read_at is None or facts.now - read_at > 3 * timedelta(seconds=settings.VARIABLES_SECONDS):
+            return Result(PENDING, f"The variables of {name} were not read lately.", evidence, read_at)
     if facts.findings:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)
@@ -320,6 +324,8 @@ GATES: dict[str, Gate] = {
     "smoke_green": smoke_green,
     "staging_equals_main": staging_equals_main,
 }
+# Only these may ask for a person's word; what they look at is in `facts.doubts`.
+ATTESTED = {"environments_coherent", "smoke_green"}
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,

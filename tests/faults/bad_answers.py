@@ -202,17 +202,17 @@ def truths(stage: Stage) -> list[Truth]:
         railway.break_path("frontend", production, "/", 500)
         return lambda: railway.break_path("frontend", production, "/", None)
 
+    draft = pull(draft=True)
+    ci, elsewhere = ("ci_green", "promotion_open"), ("staging_healthy", "environments_coherent")
     before = [
-        Truth("a required check failed", "github", ("ci_green",), check(sample.CI, conclusion="failure")),
-        Truth("a required check runs", "github", ("ci_green",), check(sample.CI, status="in_progress")),
-        Truth("another check failed", "github", ("ci_green",), check("lint", conclusion="failure")),
-        Truth("a draft", "github", ("promotion_open",), pull(draft=True)),
-        Truth("a service failed", "railway", ("staging_healthy",), deployed(staging, status="FAILED")),
-        Truth("a service deploys", "railway", ("staging_healthy",), deployed(staging, status="DEPLOYING")),
-        Truth("a service is stopped", "railway", ("staging_healthy",), deployed(staging, stopped=True)),
-        Truth("another commit", "railway", ("staging_healthy",),
-              deployed(staging, meta={"commitHash": stage.old, "branch": "staging"})),
-        Truth("another branch", "railway", ("environments_coherent",), trigger),
+        Truth("a required check failed", "github", ci, both(check(sample.CI, conclusion="failure"), draft)),
+        Truth("a required check runs", "github", ci, both(check(sample.CI, status="in_progress"), draft)),
+        Truth("another check failed", "github", ci, both(check("lint", conclusion="failure"), draft)),
+        Truth("a service failed", "railway", elsewhere, both(deployed(staging, status="FAILED"), trigger)),
+        Truth("a service deploys", "railway", elsewhere, both(deployed(staging, status="DEPLOYING"), trigger)),
+        Truth("a service is stopped", "railway", elsewhere, both(deployed(staging, stopped=True), trigger)),
+        Truth("another commit", "railway", elsewhere,
+              both(deployed(staging, meta={"commitHash": stage.old, "branch": "staging"}), trigger)),
         Truth("staging's database elsewhere", "database", ("migrations_ready",), revision(staging)),
     ]  # fmt: skip
     after = [
@@ -226,6 +226,18 @@ def truths(stage: Stage) -> list[Truth]:
               deployed(production, meta={"commitHash": stage.old, "branch": "main"})),
     ]  # fmt: skip
     return after if stage.release.merge_commit else before
+
+
+def both(
+    one: Callable[[], Callable[[], Any]], other: Callable[[], Callable[[], Any]]
+) -> Callable[[], Callable[[], Any]]:
+    """Two bad states at once."""
+
+    def make() -> Callable[[], Any]:
+        unmakes = one(), other()
+        return lambda: [unmake() for unmake in unmakes]
+
+    return make
 
 
 def _sql(url: str, statement: str) -> None:

@@ -15,7 +15,7 @@ REVISION = {"id": "4d1a2b3c", "path": "alembic/versions/4d1a2b3c.py", "sha256": 
 
 def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -> Live:
     """A service that serves the candidate."""
-    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW)
+    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW, variables_at=NOW)
     instance = ServiceInstance(service=Service(name=service), environment=environment, seen_at=NOW)
     values = {"status": "SUCCESS", "commit": CANDIDATE, "is_latest": True, "is_active": True, "seen_at": NOW}
     latest = Deployment(instance=instance, railway_id=f"{service}-{kind}", **(values | deployment))
