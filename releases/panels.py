@@ -410,7 +410,14 @@ def pulse_seconds(facts: Facts) -> int:
     running = facts.promotion and facts.promotion.status in OPEN and facts.release.status == ReleaseStatus.PROMOTING
     migrating = any(run.is_open for run in facts.runs)
     reading = facts.release.collected != facts.release.candidate
-    return 2 if running or migrating or reading else 10
+    return 2 if running or migrating or reading or _is_closing(facts) else 10
+
+
+def _is_closing(facts: Facts) -> bool:
+    """Whether people have looked at everything after promotion, so that only the portal's own look is awaited."""
+    if facts.release.status != ReleaseStatus.VERIFYING:
+        return False
+    return all(item.is_ticked for item in facts.items if item.phase == Phase.AFTER and not item.gate)
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:

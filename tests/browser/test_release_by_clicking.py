@@ -82,6 +82,7 @@ def buttons(page) -> list[str]:
 
 def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, picture):
     before = head(world, "main")
+    world.work(lambda: world.project.branches.exclude(head="").count() == 2)
     page = open_as(None, "/")
     with worker():
         sign_in(page, "alice")
@@ -90,7 +91,7 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
 
         page.click("text=Migrate staging", timeout=SLOW)
         says(page, "#log", "Finished 6f8b0d2e4a56")
-        says(page, "#migrations", "staged")
+        says(page, "#migrations", "· staged")
 
         page.click("text=Edit the notes")
         page.fill("#notes-text", "Integration settings can be tried before they are saved.")
@@ -111,7 +112,7 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
         picture(page, "release-phone", width=390, height=844)
         picture(open_as(world.person("alice"), "/"), "board")
 
-        world.railway.world.seconds_per_state = 0.7
+        world.railway.world.seconds_per_state = 0.5
         page.click("#promote:not([disabled])", timeout=SLOW)
         says(page, "#now", "Step ")
         page.evaluate("window.kept = true")
@@ -128,10 +129,12 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
             page.keyboard.press("x")
             page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Key page looked at: {text}"]')
         says(page, "#now", "This release is in production")
+        notes = page.inner_text("#notes")
         kept = page.evaluate("window.kept")
 
     release = Release.objects.get()
     assert kept
+    assert "Edit" not in notes
     assert complaints == []
     assert release.status == "done"
     assert head(world, "main") == head(world, "staging") == release.merge_commit != before
@@ -179,6 +182,7 @@ def test_a_failed_deployment_is_mended_by_clicking(world, open_as, complaints, p
         says(page, "#promotion", "frontend is not live")
         carol = open_as(world.person("carol"), f"/releases/{release.pk}/")
         seen, may = carol.inner_text("#promotion"), buttons(carol)
+        page.reload()
         picture(page, "release-failed")
 
         page.click("text=Deploy this commit")
