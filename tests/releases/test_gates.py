@@ -283,3 +283,13 @@ def test_no_state_of_a_deployment_but_the_two_good_ones_is_green(status, commit,
 
     good = commit == CANDIDATE and active and fresh and (status == "SLEEPING" or (status == "SUCCESS" and not stopped))
     assert result.passed == good
+
+
+@pytest.mark.parametrize("read_at", [None, LONG_AGO])
+def test_it_waits_while_the_variables_were_not_read_lately(read_at):
+    known = good_facts()
+    known.environments["production"].variables_at = read_at
+
+    result = gates.environments_coherent(known)
+
+    assert result.state == gates.PENDING and "variables of production" in result.sentence
