@@ -212,21 +212,13 @@ def _at_the_end(using: str, last: Link, head: Link, broken: Break | None) -> Bre
     if broken:
         if broken.position <= (highest or 0):
             return broken
-        return Break(
-            broken.position, f"The end is cut off: event {broken.position} and all after it are missing."
-        )
+        return Break(broken.position, f"The end is cut off: event {broken.position} and all after it are missing.")
     if beyond is not None:
-        return Break(
-            beyond, f"Event {beyond} lies beyond the head of the chain: it was put in past the portal."
-        )
+        return Break(beyond, f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.")
     if head.position < last.position:
-        return Break(
-            head.position + 1, f"The end is cut off: event {head.position + 1} was there and is missing."
-        )
+        return Break(head.position + 1, f"The end is cut off: event {head.position + 1} was there and is missing.")
     if head.digest != last.digest:
-        return Break(
-            last.position, f"The head of the chain does not hold the digest of event {last.position}."
-        )
+        return Break(last.position, f"The head of the chain does not hold the digest of event {last.position}.")
     return None
 
 
@@ -240,13 +232,9 @@ def _against_anchors(
             return broken
         if noted.position > last.position:
             first = last.position + 1
-            return Break(
-                first, f"The end is cut off: event {first} is missing, yet {noted.at} saw {noted.position}."
-            )
+            return Break(first, f"The end is cut off: event {first} is missing, yet {noted.at} saw {noted.position}.")
         if digests.get(noted.position) != noted.link.digest:
-            sentence = (
-                f"Event {sound + 1} or a later one up to {noted.position} was rewritten after {noted.at}."
-            )
+            sentence = f"Event {sound + 1} or a later one up to {noted.position} was rewritten after {noted.at}."
             return Break(sound + 1, sentence)
         sound = noted.position
     return broken

@@ -12,7 +12,7 @@ from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import checklist, gates
-from releases.facts import facts_of
+from releases.facts import doubts, facts_of, items_to_attest
 from releases.models import (
     Approval,
     ChecklistItem,
@@ -91,9 +91,9 @@ def tick(
 ) -> ChecklistItem:
     """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
     now = now or timezone.now()
-    item, release = _locked(item)
+    item, release = _locked(item, items_to_attest() if item.gate in gates.ATTESTED else None)
     _as_seen(release, candidate)
-    if item.gate and _needs_facts(item, release):
+    if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
     if item.phase == "after" and release.is_in_preparation:
         raise Refused("Items after promotion open when production is live.")
@@ -102,6 +102,8 @@ def tick(
     ChecklistItem.objects.filter(pk=item.pk).update(
         ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
     )
+    if release.status == ReleaseStatus.VERIFYING:
+        Upkeep.objects.filter(release=release).update(wake_at=now)
     said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
     audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
@@ -130,19 +132,19 @@ def _as_seen(release: Release, candidate: str) -> None:
         raise Refused(f"{moved}; look at what is new first.")
 
 
-def _locked(item: ChecklistItem) -> tuple[ChecklistItem, Release]:
-    """The item under a row lock and its release; refuses when the release has ended."""
-    item = ChecklistItem.objects.select_for_update(of=("self",)).select_related("release__project").get(pk=item.pk)
+def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Release]:
+    """The item, out of `items` if given, under a row lock, and its release; refuses when the release has ended."""
+    items = items if items is not None else ChecklistItem.objects.select_related("release__project")
+    item = items.select_for_update(of=("self",)).get(pk=item.pk)
     release = item.release
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED):
         raise Refused(f"Release {release.name} is {release.get_status_display()}; its checklist is closed.")
     return item, release
 
 
-def _needs_facts(item: ChecklistItem, release: Release) -> bool:
-    """Whether the item's gate decides by itself, so that a person's word is not asked for."""
-    gate = gates.GATES.get(item.gate)
-    return gate is None or gate(facts_of(release.pk)).state != gates.ATTEST
+def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
+    """Whether the item's gate cannot decide by itself now. A word given before it asks would count unasked later."""
+    return item.gate in gates.ATTESTED and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST
 
 
 @action("release.approved", "releases.approve_release")

@@ -1,12 +1,15 @@
 """Everything the gates and the release page look at, read from our rows in a fixed number of queries."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from environments.models import (
@@ -19,7 +22,7 @@ from environments.models import (
     ServiceInstance,
     StagedRevision,
 )
-from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
+from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release, StepName
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Facts:
     github_problem: str = ""
     railway_seen_at: datetime | None = None
     railway_problem: str = ""
+    upkeep_problem: str = ""
     promotion_pull: PullRequest | None = None
     required_contexts: tuple[str, ...] | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)
@@ -76,17 +80,43 @@ class Facts:
         return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged]
 
 
+_STEPS = (
+    PromotionStep.objects.select_related("promotion__started_by", "migration_run")
+    .defer("migration_run__log")
+    .order_by("-promotion__created_at", "position")
+)
+_INSTANCES = ServiceInstance.objects.filter(
+    environment__kind__in=["staging", "production"], environment__gone_at=None, service__gone_at=None
+).select_related("environment", "service")
+_DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
+_RUNS = (
+    MigrationRun.objects.filter(environment__kind="staging")
+    .only("status", "commit", "target", "sentence", "created_at", "finished_at")
+    .order_by(F("created_at").desc())
+)
+
+
+@functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, syncs, upkeep, branch heads, open freeze."""
+    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze.
+
+    Their commits, up to 500, are only read when asked for.
+    """
     branch = Branch.objects.filter(project=OuterRef("project"))
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
-    return Release.objects.select_related("project__github_sync", "project__railway_sync", "upkeep", "cut_by").annotate(
+    releases = Release.objects.select_related("project", "cut_by").defer("commits")
+    return releases.annotate(
         staging_head=Subquery(staging.values("head")[:1]),
         production_head=Subquery(production.values("head")[:1]),
         production_contexts=Subquery(production.values("required_contexts")[:1]),
         freeze_reason=Subquery(freeze.values("reason")[:1]),
+        github_seen_at=F("project__github_sync__synced_at"),
+        github_problem=F("project__github_sync__problem"),
+        railway_seen_at=F("project__railway_sync__synced_at"),
+        railway_problem=F("project__railway_sync__problem"),
+        upkeep_problem=F("upkeep__problem"),
     )
 
 
@@ -95,14 +125,8 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     project = release.project
     environments, live = _live(project)
     pulls = _pulls(release)
-    steps = tuple(
-        PromotionStep.objects.filter(promotion__release=release)
-        .select_related("promotion__started_by", "migration_run")
-        .defer("migration_run__log")
-        .order_by("-promotion__created_at", "position")[:10]
-    )
+    steps = tuple(_STEPS.filter(promotion__release=release)[:10])
     promotion = steps[0].promotion if steps else None
-    github, railway = getattr(project, "github_sync", None), getattr(project, "railway_sync", None)
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -110,17 +134,18 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         items=tuple(release.items.select_related("ticked_by")),
         staging_head=release.staging_head or "",
         production_head=release.production_head or "",
-        github_seen_at=github.synced_at if github else None,
-        github_problem=github.problem if github else "",
-        railway_seen_at=railway.synced_at if railway else None,
-        railway_problem=railway.problem if railway else "",
+        github_seen_at=release.github_seen_at,
+        github_problem=release.github_problem or "",
+        railway_seen_at=release.railway_seen_at,
+        railway_problem=release.railway_problem or "",
+        upkeep_problem=release.upkeep_problem or "",
         promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
         pulls=tuple(one for one in pulls if one.number != release.pull_number),
         required_contexts=_required(project, release.production_contexts),
         environments=environments,
         live=live,
         findings=tuple(Finding.objects.filter(project=project, closed_at=None)),
-        runs=_runs(project),
+        runs=tuple(_RUNS.filter(environment__project=project)[:10]),
         staged=_staged(release),
         approvals=tuple(release.approvals.select_related("user")),
         freeze=release.freeze_reason or "",
@@ -132,6 +157,32 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
     """`gather` for a primary key."""
     return gather(release_queryset().get(pk=release_pk), now=now)
+
+
+@functools.cache
+def items_to_attest() -> QuerySet[Any]:
+    """Checklist items with all that a gate needs to know to ask for a person's word; for `doubts`. One query."""
+    findings = Finding.objects.filter(project=OuterRef("release__project"), closed_at=None)
+    smoke = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
+    return ChecklistItem.objects.select_related("release__project").annotate(
+        railway_seen_at=F("release__project__railway_sync__synced_at"),
+        railway_problem=F("release__project__railway_sync__problem"),
+        findings=ArraySubquery(findings.values(data=JSONObject(sentence="sentence", attestable="attestable"))),
+        smoke=Subquery(smoke.order_by("-promotion__created_at").values("status")[:1]),
+    )
+
+
+def doubts(item: Any, *, now: datetime) -> Facts:
+    """The part of the facts on which the gates in `gates.ATTESTED` depend. `item` comes from `items_to_attest`."""
+    return Facts(
+        now=now,
+        release=item.release,
+        project=item.release.project,
+        railway_seen_at=item.railway_seen_at,
+        railway_problem=item.railway_problem or "",
+        findings=tuple(Finding(**finding) for finding in item.findings),
+        steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
+    )
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
@@ -156,18 +207,9 @@ def _staged(release: Release) -> dict[tuple[str, str], datetime]:
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
-    instances = list(
-        ServiceInstance.objects.filter(
-            environment__project=project,
-            environment__kind__in=["staging", "production"],
-            environment__gone_at=None,
-            service__gone_at=None,
-        ).select_related("environment", "service")
-    )
+    instances = list(_INSTANCES.filter(environment__project=project))
     current: dict[int, list[Deployment]] = {}
-    for deployment in Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__in=[instance.pk for instance in instances]
-    ):
+    for deployment in _DEPLOYMENTS.filter(instance__in=[instance.pk for instance in instances]):
         current.setdefault(deployment.instance_id, []).append(deployment)
     environments: dict[str, Environment] = {}
     live: dict[str, tuple[Live, ...]] = {}
@@ -179,12 +221,3 @@ def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Liv
         active = tuple(deployment for deployment in mine if deployment.is_active)
         live[kind] = (*live.get(kind, ()), Live(instance.service.name, instance, latest, active))
     return environments, live
-
-
-def _runs(project: Project) -> tuple[MigrationRun, ...]:
-    return tuple(
-        MigrationRun.objects.filter(environment__project=project, environment__kind="staging")
-        .select_related("environment", "requested_by")
-        .defer("log")
-        .order_by(F("created_at").desc())[:10]
-    )

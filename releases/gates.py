@@ -324,6 +324,8 @@ GATES: dict[str, Gate] = {
     "smoke_green": smoke_green,
     "staging_equals_main": staging_equals_main,
 }
+# Only these may ask for a person's word; what they look at is in `facts.doubts`.
+ATTESTED = {"environments_coherent", "smoke_green"}
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,

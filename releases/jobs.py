@@ -56,7 +56,8 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
         _note(job, str(error), release, now)
         return Again(getattr(error, "retry_after", None) or 10, str(error))
     _note(job, "", release, now)
-    return Again(LOOK_SECONDS, "Up to date.")
+    # A release that waits for people to look at production is woken by their ticks.
+    return Again(10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS, "Up to date.")
 
 
 def _note(job: Upkeep, problem: str, release: Release, now: datetime) -> None:

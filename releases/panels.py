@@ -1,10 +1,12 @@
 """What the release page shows, worked out from facts and gates: plain values, no queries."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
@@ -52,6 +54,22 @@ class Row:
     def key(self) -> str:
         """Names the row in the page: its anchor."""
         return SafeString(f"item-{self.item.pk}") if self.item else "gate-" + slugify(self.text)
+
+    @property
+    def address(self) -> str:
+        """Where the row's control posts to."""
+        return _address(self.item.pk, "untick" if self.control == "untick" else "tick") if self.item else ""
+
+    @property
+    def tone(self) -> str:
+        """How the sentence is coloured."""
+        return self.state if self.state in ("fail", "attest") else "muted"
+
+
+@functools.lru_cache(8192)
+def _address(pk: int, verb: str) -> SafeString:
+    """Worked out once: every poll shows the same sixty items."""
+    return SafeString(reverse("item-do", args=[pk, verb]))
 
 
 @dataclass(frozen=True)
@@ -218,8 +236,7 @@ def now(facts: Facts, standing: gates.Standing) -> Now:
         return _now_verifying(standing)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
-    upkeep = getattr(release, "upkeep", None)
-    trouble = (upkeep.problem,) if upkeep and upkeep.problem else ()
+    trouble = (facts.upkeep_problem,) if facts.upkeep_problem else ()
     if release.collected != release.candidate:
         return Now("fail" if trouble else "wait", "The candidate is being read.", trouble)
     if standing.ready:

@@ -276,6 +276,9 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the wish.
         railway.deploy_commit(target.instance.environment.railway_id, target.instance.service.railway_id, commit)
+        with transaction.atomic():
+            said = f"Deploying {commit[:7]} on {target.service}."
+            audit.record("step.deploying", actor=None, subject=facts.release, sentence=said, now=facts.now)
     step.save(update_fields=["deploy_wanted"])
     return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
 

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,6 +78,7 @@ def pill(of: str, words: str = "") -> SafeString:
 
 
 @register.filter
+@functools.lru_cache(4096)
 def sha(commit: str | None) -> SafeString | str:
     """A commit or digest in short form, whole in its title."""
     if not commit:
@@ -90,13 +91,8 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
     """How long ago `moment` was, as a `<time>` that the page keeps up to date."""
     if moment is None:
         return never
-    local = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="{}" data-age>{}</time>',
-        local.isoformat(timespec="seconds"),
-        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        age_words((timezone.now() - moment).total_seconds()),
-    )
+    words = age_words((timezone.now() - moment).total_seconds())
+    return SafeString(f"<time {_stamp(moment, timezone.get_current_timezone())[0]} data-age>{words}</time>")
 
 
 @register.simple_tag
@@ -104,14 +100,16 @@ def clock(moment: datetime | None) -> SafeString | str:
     """The time of day, or day and time when that was not today, as a `<time>`."""
     if moment is None:
         return ""
-    local, today = timezone.localtime(moment), timezone.localdate()
-    words = local.strftime("%H:%M") if local.date() == today else local.strftime("%d %b %H:%M").lstrip("0")
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="seconds"),
-        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        words,
-    )
+    stamp, day, time = _stamp(moment, timezone.get_current_timezone())
+    return SafeString(f"<time {stamp}>{time if day == timezone.localdate() else f'{day.day} {day:%b} {time}'}</time>")
+
+
+@functools.lru_cache(8192)
+def _stamp(moment: datetime, zone: tzinfo) -> tuple[str, date, str]:
+    """The attributes of a `<time>`, the day and the time of day: a page holds a hundred, and every poll the same."""
+    local = moment.astimezone(zone)
+    said = f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M:%S %Z}"'
+    return said, local.date(), f"{local:%H:%M}"
 
 
 def age_words(seconds: float) -> str:

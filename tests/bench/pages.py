@@ -83,10 +83,12 @@ class Browser:
         return Answer(status, headers, text)
 
 
-def large_release(*, items: int = ITEMS, services: int = SERVICES, events: int = EVENTS) -> Release:
+def large_release(
+    *, name: str = "inspector", items: int = ITEMS, services: int = SERVICES, events: int = EVENTS
+) -> Release:
     """A release with that many of each, half of its items ticked with a note, and 500 commits."""
     people = make_people()
-    project = make_project(services=tuple(f"service-{n:02}" for n in range(services)))
+    project = make_project(name, services=tuple(f"service-{n:02}" for n in range(services)))
     commits = [{"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(COMMITS)]
     release = make_release(project, by=people["alice"], ready=True, commits=commits, commit_count=COMMITS)
     now = timezone.now()

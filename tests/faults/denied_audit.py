@@ -33,7 +33,7 @@ class Kept(Exception):
 def tries() -> list[Try]:
     """Every action of releases and environments, by the name of its function."""
     from environments import actions as on_environments
-    from environments.models import Finding, MigrationRun
+    from environments.models import ConnectionCheck, Finding, MigrationRun, ServiceInstance
     from releases import actions as on_releases
     from releases.models import ChecklistItem, Freeze, Release
 
@@ -72,6 +72,21 @@ def tries() -> list[Try]:
         finding = Finding.objects.create(project=scene.project, kind="branch", subject="x", sentence="x")
         return lambda: on_environments.resolve_finding(finding, actor=scene.dave, reason="looked at")
 
+    def strayed(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        ServiceInstance.objects.filter(pk=instance.pk).update(branch="elsewhere")
+        instance.refresh_from_db()
+        return lambda: on_environments.repair_branch(instance, actor=scene.dave, wanted="staging")
+
+    def behind(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        head = scene.project.branches.get(name="staging").head
+        return lambda: on_environments.deploy_head(instance, actor=scene.dave, commit=head)
+
+    def checked(scene: Any) -> Callable[[], Any]:
+        check = ConnectionCheck.objects.first() or ConnectionCheck.objects.create()
+        return lambda: on_environments.check_connections(check, actor=scene.dave)
+
     def frozen(scene: Any) -> Callable[[], Any]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
         return lambda: on_releases.lift_freeze(scene.project, actor=scene.dave)
@@ -98,6 +113,11 @@ def tries() -> list[Try]:
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
         Try("cancel_migration", running),
         Try("resolve_finding", found),
+        Try("check_connections", checked),
+        Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),
+        Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
+        Try("repair_branch", strayed),
+        Try("deploy_head", behind),
         Try("a refused action", lambda scene: lambda: on_releases.promote(scene.release, actor=scene.carol)),
     ]  # fmt: skip
 

@@ -86,7 +86,7 @@ class Killer:
         kind = self.dice.random()
         if kind < 0.15:
             children = psutil.Process(pid).children(recursive=True)
-            running = [one for one in children if "environments.schema.child" in " ".join(one.cmdline())]
+            running = [one for one in children if "alembic_env/child" in " ".join(one.cmdline())]
             if running:
                 running[0].kill()
                 return f"migration child: {self._doing(pid)}"

@@ -1,0 +1,87 @@
+"""The release page and ticks take the promised number of queries, however much there is."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Finding
+from releases.models import ChecklistItem, PromotionStep
+from tests.bench.pages import MOST_QUERIES, MOST_TICK_QUERIES, Browser, item_to_attest, large_release, queries
+from tests.factory import make_promotion
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def requests_keep_the_connection_of_the_test():
+    """A request would close it, since it finds a transaction open; Django's own test client does this too."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("name", ["release", "release-panels"])
+def test_the_page_takes_the_same_queries_for_much_as_for_little(name):
+    counts = []
+    for much in ({"items": 60, "services": 12, "events": 300}, {"items": 20, "services": 1, "events": 0}):
+        release = large_release(name=f"with-{much['items']}", **much)
+        browser = Browser(User.objects.get(username="alice"))
+        counts.append(queries(lambda: browser.get(reverse(name, args=[release.pk]))))  # noqa: B023
+
+    assert counts[0] == counts[1] <= MOST_QUERIES
+
+
+@pytest.mark.parametrize("person", ["alice", "dave"])
+def test_every_kind_of_tick_is_one_request_of_at_most_eight_queries(person):
+    release = large_release(items=20, services=2, events=3)
+    manual, bound = release.items.get(text="Release notes read"), item_to_attest(release)
+    browser = Browser(User.objects.get(username=person))
+    browser.get(reverse("release", args=[release.pk]))
+
+    for item, verb in ((manual, "untick"), (manual, "tick"), (bound, "tick"), (bound, "untick")):
+        path = reverse("item-do", args=[item.pk, verb])
+        assert queries(lambda: browser.post(path)) <= MOST_TICK_QUERIES, (item, verb)  # noqa: B023
+        item.refresh_from_db()
+        assert item.is_ticked == (verb == "tick"), (item, verb)
+
+
+@pytest.mark.parametrize(
+    "world",
+    ["no finding", "a finding that a machine judges", "a reading too old"],
+)
+def test_nobody_attests_what_the_gate_does_not_ask(world):
+    release = large_release(items=20, services=1, events=0)
+    item = item_to_attest(release)
+    if world == "no finding":
+        Finding.objects.update(closed_at=timezone.now())
+    elif world == "a finding that a machine judges":
+        Finding.objects.create(project=release.project, kind="missing", subject="x", sentence="x is missing.")
+    else:
+        type(release.project.railway_sync).objects.update(synced_at=None)
+    browser = Browser(User.objects.get(username="alice"))
+    browser.get(reverse("release", args=[release.pk]))
+
+    answer = browser.post(reverse("item-do", args=[item.pk, "tick"]))
+
+    assert "is decided by the portal, not ticked" in answer.body
+    assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
+
+
+@pytest.mark.parametrize(("status", "taken"), [("skipped", True), ("failed", False), ("done", False)])
+def test_a_smoke_test_is_attested_only_when_it_was_skipped(status, taken):
+    release = large_release(items=20, services=1, events=0)
+    make_promotion(release, by=User.objects.get(username="alice"), at="smoke", failed=True)
+    PromotionStep.objects.filter(name="smoke").update(status=status)
+    type(release).objects.filter(pk=release.pk).update(status="verifying")
+    item = release.items.get(gate="smoke_green")
+    browser = Browser(User.objects.get(username="alice"))
+    browser.get(reverse("release", args=[release.pk]))
+
+    browser.post(reverse("item-do", args=[item.pk, "tick"]))
+
+    assert (ChecklistItem.objects.get(pk=item.pk).ticked_at is not None) == taken
