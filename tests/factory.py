@@ -78,7 +78,8 @@ def make_project(
         Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"], seen_at=now)
         environment = Environment.objects.create(
             project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now,
-            revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now, variables_at=now,
+            revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now,
+            variables_at=now,
         )  # fmt: skip
         for row in rows:
             instance = ServiceInstance.objects.create(
