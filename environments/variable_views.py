@@ -10,6 +10,7 @@ from environments.models import Environment, Project
 from environments.variables import difference
 from portal.site import page
 
+EXPECTED = ("different", "reference")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
@@ -26,7 +27,7 @@ def variables(request: HttpRequest) -> HttpResponse:
         first = _chosen(request, "a", environments, 0)
         second = _chosen(request, "b", environments, 1)
         lines = difference(first, second) if first and second else []
-        shown = [one for one in lines if request.GET.get("all") or one.state != "different"]
+        shown = [one for one in lines if request.GET.get("all") or one.state not in EXPECTED]
         unused = {rule.pk for rule in variable_rules.unused(project)}
         rules = [(rule, rule.pk in unused) for rule in project.variable_rules.all()]
         context |= {

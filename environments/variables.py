@@ -152,7 +152,10 @@ def _row(place: Place, name: str, secret: Secret | None) -> Variable:
 
 @dataclass(frozen=True)
 class Line:
-    """One variable in two environments. `state`: same, different, missing or sealed."""
+    """One variable in two environments.
+
+    `state`: same, reference (one text, which means another thing in each), different, missing or sealed.
+    """
 
     service: str
     name: str
@@ -178,4 +181,6 @@ def _state(a: Variable | None, b: Variable | None) -> str:
         return "missing"
     if a.sealed or b.sealed:
         return "sealed"
-    return "same" if a.fingerprint == b.fingerprint else "different"
+    if a.fingerprint != b.fingerprint:
+        return "different"
+    return "reference" if a.references else "same"

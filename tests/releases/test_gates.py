@@ -322,3 +322,13 @@ def test_a_release_without_migrations_has_no_risks():
 
 def test_a_checklist_item_cannot_stand_in_for_the_approver():
     assert "migration_risks" not in gates.GATES and "migration_risks" in gates.ALWAYS
+
+
+@pytest.mark.parametrize("read_at", [None, LONG_AGO])
+def test_it_waits_while_the_variables_were_not_read_lately(read_at):
+    known = good_facts()
+    known.environments["production"].variables_at = read_at
+
+    result = gates.environments_coherent(known)
+
+    assert result.state == gates.PENDING and "variables of production" in result.sentence
