@@ -45,7 +45,7 @@ class Play:
         for move in moves:
             if self.dice.random() < 0.6:
                 self._do(move)
-        for move in ("mend", "sync", "view", "view", "tick", "approve", "migrate", "look", "promote", "work"):
+        for move in ("mend", "sync", "read", "tick", "approve", "migrate", "look", "promote", "work"):
             if self.dice.random() < 0.95:
                 self._do(move)
             if self.dice.random() < 0.02:
@@ -80,6 +80,11 @@ class Play:
         self.seen[self.dice.choice(("alice", "bob"))] = self.release.candidate
         self.seen.setdefault("alice", self.release.candidate)
         self.seen.setdefault("bob", self.release.candidate)
+
+    def _read(self) -> None:
+        """Both open the page anew."""
+        self.release.refresh_from_db()
+        self.seen = dict.fromkeys(("alice", "bob"), self.release.candidate)
 
     def _tick(self) -> None:
         from releases import actions
@@ -259,6 +264,7 @@ def main(times: int = 500, seed: int = 20261) -> int:
     print(f"{times} interleavings of people, pushes and edits (seed {seed}), {time.monotonic() - started:.0f} s")
     for what, count in sorted(stage.did.items()):
         print(f"  {count:5}  {what}")
+    print("  refused most: " + " · ".join(f"{count} × {said}" for said, count in stage.why.most_common(6)))
     print(f"  {len(stage.wrong):5}  merges or migrations of what nobody signed")
     for line in stage.wrong[:10]:
         print(f"         {line}")

@@ -26,6 +26,7 @@ def promoted(world: Any, release: Any) -> Any:
     from releases import actions, gates
     from releases.facts import facts_of
 
+    world.work(lambda: gates.stand(facts_of(release.pk)).ready)  # the mirrors may have grown old meanwhile
     actions.promote(release, actor=world.person("alice"))
     world.work(lambda: (release.refresh_from_db(), release.status == "verifying")[1])
     world.work(lambda: all(line.done for line in gates.stand(facts_of(release.pk)).after if line.gate))

@@ -79,7 +79,16 @@ def _spoil_value(body: Any, dice: random.Random, old: str) -> str:
     places = _places(body)
     if not places:
         return "nothing to spoil"
-    holder, key = dice.choice(places)
+    # Commits, words and lists decide, and are few: they get their share.
+    said = [(holder, key) for holder, key in places if isinstance(holder[key], str)]
+    kinds = (
+        [one for one in said if COMMIT.fullmatch(one[0][one[1]])],
+        [one for one in said if WORD.fullmatch(one[0][one[1]])],
+        [one for one in places if isinstance(one[0][one[1]], list)],
+        places,
+        places,
+    )
+    holder, key = dice.choice(dice.choice(kinds) or places)
     value = holder[key]
     if isinstance(value, str) and COMMIT.fullmatch(value):
         holder[key] = dice.choice((old, None, value[:7], "", "HEAD"))
