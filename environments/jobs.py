@@ -1,6 +1,6 @@
-"""The background work of environments: keeping the mirror fresh, and running migrations."""
+"""The background work of environments: keeping the mirror fresh, planning migrations and running them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,14 @@ from environments.models import (
     DatabaseSync,
     Environment,
     EnvironmentKind,
+    MigrationPlan,
     MigrationRun,
     RailwaySync,
     StagedRevision,
     VariableSync,
 )
 from environments.railway import Railway
-from environments.schema import database, revisions, runner
+from environments.schema import database, plan, revisions, risk, runner, target
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -118,6 +119,44 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     pending = history.between(set(current), history.heads)
     _plan(job, history, current, pending)
     return _execute(job, mirror, history, url)
+
+
+def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
+    """Renders the new revisions and looks for risks, beside what production's tables are like now. Runs nothing."""
+    project = job.project
+    try:
+        mirror = mirror_of(project)
+        if not (mirror.has(job.commit) and mirror.has(job.base)):
+            mirror.fetch()
+        history = revisions.read(mirror, job.commit, project.alembic)
+        if history.problems:
+            return Ended(JobStatus.FAILED, history.problems[0].sentence)
+        change = revisions.compare(mirror, job.base, job.commit, project.alembic)
+        made = plan.make_plan(mirror, job.commit, history, change.new)
+        read, problem = _production(job, risk.tables_in(made.steps))
+        risks = risk.assess(made.steps, order=project.deploy_order, target=read)
+    except (ApiError, GitError, risk.RiskError) as error:
+        return Again(10, f"The migrations cannot be planned yet: {error}")
+    job.digest = made.digest
+    MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
+        steps=plan.steps_as_json(made.steps),
+        risks=[asdict(one) for one in risks],
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
+        digest=made.digest,
+    )
+    asked = sum(one.asks for one in risks)
+    return Ended(JobStatus.SUCCEEDED, f"{len(made.steps)} migrations planned; {asked} risks above information.")
+
+
+def _production(job: MigrationPlan, tables: Collection[str]) -> tuple[target.Target, str]:
+    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it."""
+    environment = Environment.objects.filter(project=job.project, kind="production", gone_at=None).first()
+    if environment is None:
+        return target.Target(), "There is no production environment on Railway."
+    try:
+        return target.read_target(url_of(environment), tables), ""
+    except (ApiError, NoDatabase, database.DatabaseError) as error:
+        return target.Target(), str(error)
 
 
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:

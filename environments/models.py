@@ -283,6 +283,43 @@ class MigrationRun(Job):
         )
 
 
+class MigrationPlan(Job):
+    """What the migrations between two commits will do in production, worked out once: SQL, risks, what they meet."""
+
+    step_function = "environments.jobs.plan_migrations"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
+    commit = models.CharField(max_length=64)
+    base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
+    steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
+    risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
+    met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
+    digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "commit", "base"], name="migration_plan_once")]
+
+    def __str__(self) -> str:
+        return f"plan of {self.commit[:7]} since {self.base[:7]}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "migration.planned",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={"commit": self.commit, "base": self.base, "digest": self.digest},
+            now=now,
+        )
+
+
 class StagedRevision(models.Model):
     """A revision file that staging's database has run successfully: what production may run."""
 

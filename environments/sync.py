@@ -195,23 +195,16 @@ def update_findings(project: Project, problems: Iterable[coherence.Problem], *, 
     open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
     closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in coherence.KINDS]
     Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
-    fresh = []
-    for key, problem in wanted.items():
-        if key in open_rows:
-            kept = {"sentence": problem.sentence, "attestable": problem.attestable}
-            Finding.objects.filter(pk=open_rows[key].pk).update(seen_at=now, **kept)
-        else:
-            fresh.append(
-                Finding.objects.create(
-                    project=project,
-                    kind=problem.kind,
-                    subject=key[1],
-                    sentence=problem.sentence,
-                    attestable=problem.attestable,
-                    opened_at=now,
-                    seen_at=now,
-                )
-            )
+    kept = [row for key, row in open_rows.items() if key in wanted]
+    for row in kept:
+        problem = wanted[row.kind, row.subject]
+        row.seen_at, row.sentence, row.attestable = now, problem.sentence, problem.attestable
+    Finding.objects.bulk_update(kept, ["seen_at", "sentence", "attestable"])
+    fresh = Finding.objects.bulk_create(
+        Finding(project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now)
+        for key, problem in wanted.items()
+        if key not in open_rows
+    )
     for row in fresh:
         audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=row.sentence, now=now)
     for row in closing:

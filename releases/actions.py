@@ -21,10 +21,12 @@ from releases.models import (
     PromotionStep,
     Release,
     ReleaseStatus,
+    RiskAcceptance,
     StepName,
     StepStatus,
     Upkeep,
 )
+from releases.planned import names
 
 STEPS = {
     DeployOrder.DEPLOY_FIRST: (
@@ -172,6 +174,37 @@ def approve(
         said = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
         audit.record("release.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
     return approval
+
+
+@action("risk.accepted", "releases.approve_release")
+def accept_risk(
+    release: Release, *, actor: Any, revision: str, sha256: str, reason: str, now: datetime | None = None
+) -> RiskAcceptance:
+    """Takes the risks of one revision file, seen with the content `sha256`. Whoever cut the release cannot."""
+    now = now or timezone.now()
+    Release.objects.select_for_update().get(pk=release.pk)
+    facts = facts_of(release.pk, now=now)
+    release, plan = facts.release, facts.planned
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
+    if actor is None or actor.pk == release.cut_by_id:
+        raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+    if not reason.strip():
+        raise Refused("Say why this risk can be taken.")
+    if release.collected != release.candidate or plan is None or plan.status != JobStatus.SUCCEEDED:
+        raise Refused("The migrations are being planned; look again in a moment.")
+    step = next((one for one in plan.unaccepted if (one.revision, one.sha256) == (revision, sha256)), None)
+    if step is None:
+        raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
+    risks = names(plan.asking(step))
+    accepted = RiskAcceptance.objects.create(
+        project=release.project, release=release, revision=revision, sha256=sha256,
+        risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
+    )  # fmt: skip
+    data = {"revision": revision, "sha256": sha256, "risks": risks, "reason": accepted.reason}
+    said = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
+    audit.record("risk.accepted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return accepted
 
 
 @action("release.migrate_staging", "environments.migrate_environment")

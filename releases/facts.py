@@ -23,6 +23,7 @@ from environments.models import (
     StagedRevision,
 )
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release, StepName
+from releases.planned import Planned, annotations, planned_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
+    planned: Planned | None = None
 
     @property
     def fresh_since(self) -> datetime:
@@ -98,7 +100,8 @@ _RUNS = (
 
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze.
+    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
+    the plan of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
@@ -117,6 +120,7 @@ def release_queryset() -> QuerySet[Any]:
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
+        **annotations(),
     )
 
 
@@ -151,6 +155,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        planned=planned_of(release),
     )
 
 

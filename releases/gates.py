@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from django.conf import settings
 
+from portal.jobs import OPEN, JobStatus
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Release, ReleaseStatus, StepName, StepStatus
 
@@ -219,6 +220,34 @@ def migrations_ready(facts: Facts) -> Result:
     return Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
 
 
+def migration_risks(facts: Facts) -> Result:
+    """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
+    release, plan = facts.release, facts.planned
+    if not facts.project.alembic or not release.migrations or release.migrations_problem:
+        return Result(PASS, "There are no migrations to look for risks in.")
+    if plan is None or plan.status in OPEN:
+        said = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
+        return Result(PENDING, said)
+    if plan.status != JobStatus.SUCCEEDED:
+        return Result(FAIL, plan.sentence)
+    if plan.met.get("order", facts.project.deploy_order) != facts.project.deploy_order:
+        return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
+    if plan.files != {(one["id"], one["sha256"]) for one in release.migrations}:
+        return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
+    evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
+    waiting = plan.unaccepted
+    if waiting:
+        risks = [risk for step in waiting for risk in plan.asking(step)]
+        more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
+        said = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
+        return Result(ATTEST, said, evidence)
+    words = {one.who: one for step in plan.steps if plan.asking(step) and (one := plan.acceptance(step))}
+    if words:
+        said = "; ".join(f"{who}: “{one.reason}”" for who, one in words.items())
+        return Result(PASS, f"Risks accepted by {said}", evidence)
+    return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
+
+
 def environments_coherent(facts: Facts) -> Result:
     """Nothing is open among the findings about staging and production; what cannot be seen needs a signature."""
     stale = _stale(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
@@ -331,6 +360,7 @@ ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "migrations_ready": migrations_ready,
+    "migration_risks": migration_risks,
     "approved": approved,
     "not_frozen": not_frozen,
 }

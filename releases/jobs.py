@@ -9,10 +9,10 @@ from environments import sync as environment_sync
 from environments.git import GitError
 from environments.github import GitHub
 from environments.mirrors import mirror_of
-from environments.models import Branch
+from environments.models import Branch, MigrationPlan
 from portal import audit
 from portal.http import ApiError
-from portal.jobs import Again, Ended, JobStatus, Outcome
+from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
 from releases import gates, promotion, sync
 from releases.facts import facts_of
 from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
@@ -48,7 +48,7 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     try:
-        for need in (_follow_candidate, _collect, _open_pull, _watch_pull, _publish, _close):
+        for need in (_follow_candidate, _collect, _plan, _open_pull, _watch_pull, _publish, _close):
             outcome = need(job, release, now)
             if outcome is not None:
                 return outcome
@@ -92,6 +92,26 @@ def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     sync.collect(release, mirror_of(release.project), now=now)
     return Again(0)
+
+
+def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying."""
+    if not release.is_in_preparation or not release.migrations or release.migrations_problem:
+        return None
+    order = release.project.deploy_order
+    with transaction.atomic():
+        plan, created = MigrationPlan.objects.get_or_create(
+            project=release.project,
+            commit=release.candidate,
+            base=release.base,
+            defaults={"created_at": now, "wake_at": now},
+        )
+        stale = not created and not plan.is_open and plan.met.get("order", order) != order
+        if stale:
+            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, finished_at=None)
+        if created or stale:
+            wake_now(plan, now=now)
+    return None
 
 
 def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

@@ -119,6 +119,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
         "staged_at": facts.staged_at(),
+        "migrations": panels.migration_rows(facts),
+        "way_back": panels.way_back(facts),
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
@@ -177,12 +179,13 @@ def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]
     return panels.ticked_row(item, who=user, note=given.get("note", ""), at=timezone.now())
 
 
-# verb → (action, anchor, what it says when it went well, the name of the text it takes from the form)
+# verb → (action, anchor, what it says when it went well, the names of what it takes from the form)
 Verb = tuple[Callable[..., Any], str, str, str]
 VERBS: dict[str, Verb] = {
     "promote": (actions.promote, "promotion", "The promotion has started.", ""),
     "migrate-staging": (actions.migrate_staging, "migrations", "The migration of staging is queued.", ""),
     "approve": (actions.approve, "approvals", "Your approval is recorded.", "comment"),
+    "accept-risk": (actions.accept_risk, "migrations", "The risk is accepted.", "revision sha256 reason"),
     "notes": (actions.write_notes, "notes", "The notes are saved.", "notes"),
     "abandon": (actions.abandon, "", "The release is abandoned.", "reason"),
     "retry-step": (actions.retry_step, "promotion", "The step is tried again.", ""),
@@ -230,6 +233,5 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
 
 
 def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
-    name = verb[3]
-    given = {name: request.POST.get(name, "").replace("\x00", "")} if name else {}
+    given = {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}
     return given | ({"candidate": _candidate(request)} if verb[0] in (actions.promote, actions.approve) else {})

@@ -69,7 +69,8 @@ def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target
     found: list[Risk] = []
     for number, step in enumerate(steps):
         judge = _Judge(step, order, target, made)
-        mine = [*_of_statements(judge, linted.get(number, {})), *_of_file(judge)]
+        mine = list(_of_statements(judge, linted.get(number, {})))
+        mine += _of_file(judge, any(one.breaks_old for one in mine))
         found += sorted(dict.fromkeys(mine), key=lambda risk: -RANK[risk.severity])
     return tuple(found)
 
@@ -147,17 +148,18 @@ def _own(text: str, in_transaction: bool) -> Iterator[str]:
             yield "data-loss"
 
 
-def _of_file(judge: _Judge) -> Iterator[Risk]:
-    """What is known of the revision as a whole."""
+def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
+    """What is known of the revision as a whole. Where earlier code fits, no downgrade is needed to go back to it."""
     step = judge.step
+    needed = breaks_old or bool(step.upgrade.kind)
     if step.upgrade.kind:
         yield judge.risk("unrendered", why=step.upgrade.problem)
     if step.downgrade.kind in ("missing", "raised"):
-        yield judge.risk("no-way-back", why=step.downgrade.problem)
+        yield judge.risk("no-way-back" if needed else "no-downgrade", why=step.downgrade.problem)
     elif step.downgrade.kind:
         yield judge.risk("way-back-unknown", why=step.downgrade.problem)
     elif not step.downgrade.statements and (step.upgrade.statements or step.upgrade.kind):
-        yield judge.risk("no-way-back", why="its downgrade does nothing.")
+        yield judge.risk("no-way-back" if needed else "no-downgrade", why="Its downgrade does nothing.")
 
 
 def _specific(rules: Iterable[str]) -> list[str]:

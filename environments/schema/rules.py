@@ -147,7 +147,12 @@ RULES = {
         INFO, "The candidate is live before this runs: until then it must do without what is added here ({table})."
     ),
     "unrendered": Rule(CAUTION, "Only a run shows what it does. {why}", "Write it as plain operations, or read it."),
-    "no-way-back": Rule(CAUTION, "It cannot be undone: {why}", "Write a downgrade, or accept that there is none."),
+    "no-way-back": Rule(
+        CAUTION,
+        "It cannot be undone, and earlier code may not work with it. {why}",
+        "Write a downgrade, or accept that there is none.",
+    ),
+    "no-downgrade": Rule(INFO, "It cannot be undone, but earlier code works with it. {why}"),
     "way-back-unknown": Rule(INFO, "What its downgrade does is not known. {why}"),
 }  # fmt: skip
 SQUAWK = {

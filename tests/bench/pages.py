@@ -68,7 +68,9 @@ class Browser:
         return self.ask("POST", path, urlencode({"csrfmiddlewaretoken": token, **fields}).encode())
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
-        environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body)}
+        path, _, query = path.partition("?")
+        environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+        environ |= {"wsgi.input": io.BytesIO(body)}
         environ |= {"HTTP_HOST": "127.0.0.1", "CONTENT_LENGTH": str(len(body))}
         environ |= {"HTTP_COOKIE": self.cookies.output(attrs=[], header="", sep=";").strip()}
         if body:

@@ -8,7 +8,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.scratch import scratch_database
@@ -34,8 +34,10 @@ def tries() -> list[Try]:
     """Every action of releases and environments, by the name of its function."""
     from environments import actions as on_environments
     from environments.models import ConnectionCheck, Finding, MigrationRun, ServiceInstance
+    from environments.schema.risk import Risk
     from releases import actions as on_releases
     from releases.models import ChecklistItem, Freeze, Release
+    from tests.factory import make_plan_row
 
     def manual(release: Any) -> Any:
         return release.items.filter(gate="", phase="before").first()
@@ -91,6 +93,12 @@ def tries() -> list[Try]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
         return lambda: on_releases.lift_freeze(scene.project, actor=scene.dave)
 
+    def risky(scene: Any) -> Callable[[], Any]:
+        one = scene.release.migrations[0]
+        file = {"revision": one["id"], "sha256": one["sha256"]}
+        make_plan_row(scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))])
+        return lambda: on_releases.accept_risk(scene.release, actor=scene.dave, **file, reason="known")
+
     def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
 
@@ -99,6 +107,7 @@ def tries() -> list[Try]:
         Try("tick", unticked),
         Try("untick", ticked),
         Try("approve", on_release(on_releases.approve)),
+        Try("accept_risk", risky),
         Try("migrate_staging", on_release(on_releases.migrate_staging)),
         Try("promote", on_release(on_releases.promote)),
         Try("retry_step", stopped("merge", on_releases.retry_step)),

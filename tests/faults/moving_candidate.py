@@ -139,10 +139,13 @@ class Play:
     def _sync(self) -> None:
         """A reading of GitHub, and what the release needs after it."""
         from releases.models import GitHubSync, Upkeep
+        from tests.factory import make_plan_row
 
         self._run(GitHubSync.objects.get(project=self.world.project))
         if hasattr(self, "release"):
             self._run(Upkeep.objects.get(release=self.release))
+            self.release.refresh_from_db()
+            make_plan_row(self.release)  # what it will do is not what this is about
 
     def _look(self) -> None:
         """A reading of everything else."""

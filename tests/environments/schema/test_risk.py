@@ -133,18 +133,21 @@ def test_the_size_of_the_table_is_named_and_a_small_one_is_no_reason_to_ask():
 
 
 @pytest.mark.parametrize(
-    ("downgrade", "code", "severity"),
-    [
-        (Rendered(), "no-way-back", "caution"),
-        (Rendered((), "missing", "The function is not there."), "no-way-back", "caution"),
-        (Rendered((), "raised", "NotImplementedError."), "no-way-back", "caution"),
-        (Rendered((), "connection", "It reads an answer."), "way-back-unknown", "info"),
-    ],
+    "downgrade",
+    [Rendered(), Rendered((), "missing", "The function is not there."), Rendered((), "raised", "NotImplementedError.")],
 )
-def test_a_downgrade_that_does_not_go_back_is_named(downgrade, code, severity):
-    risks = told("ALTER TABLE events ADD COLUMN a TEXT", downgrade=downgrade)
+def test_a_missing_downgrade_matters_where_earlier_code_does_not_fit(downgrade):
+    fits = told("ALTER TABLE events ADD COLUMN a TEXT", downgrade=downgrade)
+    breaks = told("ALTER TABLE events RENAME COLUMN a TO b", downgrade=downgrade)
 
-    assert risks[code].severity == severity and risks[code].sql == ""
+    assert fits["no-downgrade"].severity == "info" and "no-way-back" not in fits
+    assert breaks["no-way-back"].severity == "caution" and breaks["no-way-back"].sql == ""
+
+
+def test_a_downgrade_that_needs_the_database_is_only_unknown():
+    risks = told("ALTER TABLE events RENAME COLUMN a TO b", downgrade=Rendered((), "connection", "It reads an answer."))
+
+    assert risks["way-back-unknown"].severity == "info"
 
 
 def test_a_merge_needs_no_downgrade_and_an_unknown_upgrade_is_a_risk():

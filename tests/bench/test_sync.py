@@ -1,0 +1,32 @@
+"""Keeping in step takes few calls, counted where they arrive, and as many queries for much as for little."""
+
+import pytest
+
+from environments.models import Finding
+from tests.bench.sync import MOST_COLD, MOST_WARM, make_wrong, mirrored, read_both, scene
+
+pytestmark = pytest.mark.django_db
+
+
+def test_sixty_pull_requests_twelve_services_and_four_environments_take_few_calls():
+    with scene("promised", pulls=60, services=12, environments=4) as at:
+        cold, warm = read_both(at), read_both(at)
+
+        assert mirrored(at) == (60, 48)
+        assert cold.calls <= MOST_COLD and warm.calls <= MOST_WARM
+        assert cold.railway == warm.railway == 1
+
+
+def test_a_reading_takes_the_same_queries_for_much_as_for_little_also_when_much_is_wrong():
+    costs = []
+    for name, services, environments in (("little", 1, 2), ("much", 6, 5)):
+        with scene(name, pulls=4, services=services, environments=environments) as at:
+            first, wrong = read_both(at), make_wrong(at)
+            read_both(at)
+            again = read_both(at)
+
+            assert Finding.objects.filter(project=at.project, closed_at=None).count() == wrong == services
+            assert mirrored(at) == (4, services * environments)
+            costs.append((first.queries, again.queries))
+
+    assert costs[0] == costs[1]
