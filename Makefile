@@ -44,11 +44,11 @@ lock: $(TOOLS)
 # One stamp for each lock; installing one set unmakes the other's stamp, unless the larger set is there already.
 .venv/requirements.lock: requirements.lock .python-version | .venv/pyvenv.cfg
 	@[ -e .venv/requirements-dev.lock ] && [ .venv/requirements-dev.lock -nt requirements-dev.lock ] || \
-	  $(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
+	  $(UV) pip sync --quiet --require-hashes --compile-bytecode --python .venv $(notdir $@)
 	@touch $@
 
 .venv/requirements-dev.lock: requirements-dev.lock .python-version | .venv/pyvenv.cfg
-	@$(UV) pip sync --quiet --require-hashes --python .venv $(notdir $@)
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python .venv $(notdir $@)
 	@touch $@
 
 .venv/pyvenv.cfg: .python-version | $(TOOLS)

@@ -6,7 +6,18 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import Environment, Finding, MigrationRun
+from environments.coherence import expected_branches
+from environments.models import (
+    Branch,
+    ConnectionCheck,
+    Environment,
+    Finding,
+    MigrationRun,
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
 from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import wake_now
@@ -56,3 +67,83 @@ def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime 
     if not changed:
         raise Refused("This finding is closed already.")
     audit.record("finding.resolved", actor=actor, subject=finding, sentence=f"“{reason[:500]}”", now=now)
+
+
+@action("connections.check_requested", "environments.check_connections")
+def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | None = None) -> None:
+    """Has every credential looked at now."""
+    wake_now(check, now=now)
+    said = "Check the connections."
+    audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
+
+
+@action("staging.sync_requested", "environments.repair_environment")
+def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
+    said = f"Bring {project.staging_branch} level with {project.production_branch}."
+    return _repair(project, RepairKind.SYNC_STAGING, "staging.sync_requested", said, actor=actor, now=now)
+
+
+@action("back_merge.requested", "environments.repair_environment")
+def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for a pull request that merges main back into staging; one that is open already is found."""
+    said = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
+    return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", said, actor=actor, now=now)
+
+
+@action("branch.repair_requested", "environments.repair_environment")
+def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None) -> Repair:
+    """Asks for `instance` to follow the branch it should; `wanted` is the one that the person confirmed."""
+    project = instance.service.project
+    expected = expected_branches(project).get(instance.environment.kind)
+    if not expected:
+        raise Refused(f"No branch is expected in {instance.environment}, so there is nothing to put right.")
+    if wanted != expected:
+        raise Refused(f"{instance} should follow {expected}, not {wanted}: look at the page again.")
+    if instance.repository.lower() != project.repository.lower():
+        raise Refused(f"{instance} is not built from {project.repository}: connect it in Railway.")
+    if instance.branch == expected:
+        raise Refused(f"{instance} follows {expected} already.")
+    said = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
+    return _repair(project, RepairKind.BRANCH, "branch.repair_requested", said, actor=actor, now=now,
+                   instance=instance, wanted=expected)  # fmt: skip
+
+
+@action("deploy.requested", "environments.repair_environment")
+def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None) -> Repair:
+    """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was confirmed."""
+    project = instance.service.project
+    if instance.branch != expected_branches(project).get(instance.environment.kind):
+        raise Refused(f"{instance} does not follow the branch it should; put that right first.")
+    head = Branch.objects.filter(project=project, name=instance.branch).values_list("head", flat=True).first()
+    if not head or commit != head:
+        raise Refused(f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the page again.")
+    said = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
+    return _repair(project, RepairKind.DEPLOY, "deploy.requested", said, actor=actor, now=now,
+                   instance=instance, wanted=head)  # fmt: skip
+
+
+def _repair(
+    project: Project,
+    kind: RepairKind,
+    event: str,
+    said: str,
+    *,
+    actor: Any,
+    now: datetime | None,
+    instance: ServiceInstance | None = None,
+    wanted: str = "",
+) -> Repair:
+    """Queues one repair, unless the same is under way."""
+    now = now or timezone.now()
+    try:
+        with transaction.atomic():
+            repair = Repair.objects.create(
+                project=project, kind=kind, instance=instance, subject=str(instance or ""), wanted=wanted,
+                requested_by=actor, created_at=now, wake_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused("The same repair is under way already; wait for it to end.") from None
+    wake_now(repair, now=now)
+    audit.record(event, actor=actor, subject=repair, sentence=said, data={"wanted": wanted}, now=now)
+    return repair

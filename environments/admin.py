@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from environments.models import Deployment, Environment, Finding, MigrationRun, Service, ServiceInstance
+from environments.models import Deployment, Environment, Finding, MigrationRun, Service, ServiceInstance, VariableRule
 from portal.site import ReadOnly, Recorded
 
 
@@ -100,3 +100,11 @@ class MigrationRunAdmin(ReadOnly):
 class FindingAdmin(ReadOnly):
     list_display = ("sentence", "project", "kind", "opened_at", "closed_at", "closed_by")
     list_filter = ("project", "kind")
+
+
+@admin.register(VariableRule)
+class VariableRuleAdmin(Recorded):
+    list_display = ("name", "service", "kind", "target", "where", "allowed", "project")
+    list_filter = ("project", "kind")
+    list_select_related = ("project",)
+    fields = ("project", "kind", "service", "name", "target", "where", "allowed")

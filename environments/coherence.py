@@ -2,11 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
-from environments.models import Environment, FindingKind, Project, Service, ServiceInstance
+from django.conf import settings
+from django.db.models import Q
+
+from environments.models import Branch, Deployment, Environment, FindingKind, Project, Service, ServiceInstance
 
 # Findings of these kinds are opened and closed by comparison alone.
-KINDS = (FindingKind.BRANCH, FindingKind.MISSING)
+KINDS = (
+    FindingKind.BRANCH,
+    FindingKind.MISSING,
+    FindingKind.BEHIND,
+    FindingKind.ADDRESS,
+    FindingKind.SAME,
+    FindingKind.STRAY,
+    FindingKind.UNREADABLE,
+)
+SERVING = ("SUCCESS", "SLEEPING")
+ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ def expected_branches(project: Project) -> dict[str, str]:
 
 
 def problems(project: Project) -> list[Problem]:
-    """Every problem of the two long-lived environments. Three queries."""
+    """Every problem of the two long-lived environments. Five queries."""
     expected = expected_branches(project)
     environments = list(Environment.objects.filter(project=project, kind__in=expected, gone_at=None))
     services = list(Service.objects.filter(project=project, gone_at=None))
@@ -34,7 +48,11 @@ def problems(project: Project) -> list[Problem]:
             "service", "environment"
         )
     )
-    return [*_missing(environments, services, instances, expected), *_branches(project, instances, expected)]
+    return [
+        *_missing(environments, services, instances, expected),
+        *_branches(project, instances, expected),
+        *_behind(project, instances, expected),
+    ]
 
 
 def _missing(
@@ -69,3 +87,38 @@ def _branches(project: Project, instances: Iterable[ServiceInstance], expected: 
         elif instance.branch != wanted:
             said = f"{subject} follows {instance.branch}; it should follow {wanted}."
             yield Problem(FindingKind.BRANCH, subject, said)
+
+
+def _behind(project: Project, instances: list[ServiceInstance], expected: dict[str, str]) -> Iterator[Problem]:
+    """What was pushed and Railway skipped, failed or never began to deploy, beyond the grace time."""
+    grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    branches = {row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())}
+    current: dict[int, list[Deployment]] = {}
+    for one in Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=instances):
+        current.setdefault(one.instance_id, []).append(one)
+    for instance in instances:
+        branch = branches.get(instance.branch)
+        ours = instance.repository.lower() == project.repository.lower()
+        if not ours or branch is None or instance.branch != expected[instance.environment.kind]:
+            continue
+        if not branch.head or branch.head_at is None or branch.head_at + grace > (instance.seen_at or branch.head_at):
+            continue
+        said = _not_live(current.get(instance.pk, []), branch.head)
+        if said:
+            yield Problem(
+                FindingKind.BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}."
+            )
+
+
+def _not_live(deployments: list[Deployment], head: str) -> str:
+    """What is wrong with a service whose branch is at `head`; nothing while that is on its way."""
+    if any(one.is_active and one.commit == head and one.status in SERVING for one in deployments):
+        return ""
+    latest = next((one for one in deployments if one.is_latest), None)
+    serving = next((one.commit[:7] for one in deployments if one.is_active and one.status in SERVING), "")
+    serves = f"serves {serving or 'no known commit'}"
+    if latest is None or latest.commit != head:
+        return f"{serves}, and Railway did not begin to deploy it"
+    if latest.status in ENDED_BADLY:
+        return f"{serves}: its deployment was {latest.status.lower()}"
+    return ""

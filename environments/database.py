@@ -1,11 +1,13 @@
 """Where an environment's database is, and which revision it reports."""
 
 from datetime import datetime
+from typing import cast
 
 from environments.models import Environment, ServiceInstance
 from environments.railway import Railway
 from environments.schema import database
 from portal.http import ApiError
+from portal.secrets import HiddenText
 
 
 class NoDatabase(Exception):
@@ -18,7 +20,7 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
     Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
     """
     if environment.database_url:
-        return environment.database_url.reveal()
+        return cast(HiddenText, environment.database_url).reveal()
     project = environment.project
     name, variable = project.database_service, project.database_variable
     instance = ServiceInstance.objects.filter(environment=environment, service__name=name).select_related("service")

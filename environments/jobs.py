@@ -1,25 +1,40 @@
-"""The background work of environments: keeping the mirror fresh, and running migrations."""
+"""The background work of environments: keeping the mirror fresh, planning migrations and running them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from environments import sync
+from environments import connections, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import DatabaseSync, Environment, EnvironmentKind, MigrationRun, RailwaySync, StagedRevision
+from environments.models import (
+    ConnectionCheck,
+    DatabaseSync,
+    Environment,
+    EnvironmentKind,
+    MigrationPlan,
+    MigrationRun,
+    RailwaySync,
+    StagedRevision,
+    VariableSync,
+)
 from environments.railway import Railway
-from environments.schema import database, revisions, runner
+from environments.schema import database, plan, revisions, risk, runner, target
+from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+CONNECTIONS_SECONDS = 3600.0
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
@@ -31,7 +46,23 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    variables.start(job.project)
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
+
+
+def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
+    """One reading of the variables; trouble is noted once, and what was read before it is kept."""
+    try:
+        complete = variables.read(job.project, Railway(), now=now)
+    except ApiError as error:
+        sync.note_problem(job, str(error), "Railway's variables", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    sync.note_problem(job, "", "Railway's variables", now=now)
+    with transaction.atomic():
+        # The lock of the other reading, so that one finding is not opened by both.
+        RailwaySync.objects.select_for_update().get(project=job.project)
+        sync.compare(job.project, now=now)
+    return Again(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
@@ -42,6 +73,28 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
         ).select_related("project"):
             read_revisions(environment, now=now)
     return Again(2 * settings.SYNC_SECONDS, "Databases read.")
+
+
+def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
+    """One look at every credential; one event when what they can do has changed."""
+    found = [asdict(one) for one in connections.diagnose()]
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
+        states = {one["name"]: one["state"] for one in found}
+        if states != {one["name"]: one["state"] for one in job.found}:
+            bad = [f"{one['name']}: {one['sentence']}" for one in found if one["state"] == connections.FAIL]
+            audit.record(
+                "connections.checked",
+                actor=None,
+                subject=job,
+                outcome="found" if bad else "done",
+                sentence=" ".join(bad) or "Every credential can do what it must.",
+                data={"states": states},
+                now=now,
+            )
+    return Again(CONNECTIONS_SECONDS, "Connections checked.")
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
@@ -66,6 +119,44 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     pending = history.between(set(current), history.heads)
     _plan(job, history, current, pending)
     return _execute(job, mirror, history, url)
+
+
+def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
+    """Renders the new revisions and looks for risks, beside what production's tables are like now. Runs nothing."""
+    project = job.project
+    try:
+        mirror = mirror_of(project)
+        if not (mirror.has(job.commit) and mirror.has(job.base)):
+            mirror.fetch()
+        history = revisions.read(mirror, job.commit, project.alembic)
+        if history.problems:
+            return Ended(JobStatus.FAILED, history.problems[0].sentence)
+        change = revisions.compare(mirror, job.base, job.commit, project.alembic)
+        made = plan.make_plan(mirror, job.commit, history, change.new)
+        read, problem = _production(job, risk.tables_in(made.steps))
+        risks = risk.assess(made.steps, order=project.deploy_order, target=read)
+    except (ApiError, GitError, risk.RiskError) as error:
+        return Again(10, f"The migrations cannot be planned yet: {error}")
+    job.digest = made.digest
+    MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
+        steps=plan.steps_as_json(made.steps),
+        risks=[asdict(one) for one in risks],
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
+        digest=made.digest,
+    )
+    asked = sum(one.asks for one in risks)
+    return Ended(JobStatus.SUCCEEDED, f"{len(made.steps)} migrations planned; {asked} risks above information.")
+
+
+def _production(job: MigrationPlan, tables: Collection[str]) -> tuple[target.Target, str]:
+    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it."""
+    environment = Environment.objects.filter(project=job.project, kind="production", gone_at=None).first()
+    if environment is None:
+        return target.Target(), "There is no production environment on Railway."
+    try:
+        return target.read_target(url_of(environment), tables), ""
+    except (ApiError, NoDatabase, database.DatabaseError) as error:
+        return target.Target(), str(error)
 
 
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
@@ -111,13 +202,21 @@ def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> End
     return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
 
 
-def _remember_staged(job: MigrationRun, history: revisions.History) -> None:
-    """Every file behind the head that staging's database reports counts as run there, from the first time on."""
-    now = timezone.now()
+def _remember_staged(job: MigrationRun, history: revisions.History, after: Sequence[str]) -> None:
+    """What is in effect in staging's database counts as run there: what this run brought, with this content.
+
+    What was there before counts only when it is met for the first time: a file that was edited after staging ran
+    it has never run.
+    """
+    now, project = timezone.now(), job.environment.project
+    behind = history.ancestors(one for one in after if one in history.revisions)
+    ran = {one["id"] for one in job.planned}
+    known = set(StagedRevision.objects.filter(project=project).values_list("revision", flat=True))
     StagedRevision.objects.bulk_create(
         [
-            StagedRevision(project=job.environment.project, revision=one.id, sha256=one.sha256, run=job, at=now)
+            StagedRevision(project=project, revision=one.id, sha256=one.sha256, run=job, at=now)
             for one in history.revisions.values()
+            if one.id in behind and (one.id in ran or one.id not in known)
         ],
         ignore_conflicts=True,
         batch_size=1000,
@@ -162,21 +261,29 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         lock_wait_s=5,
     )
     outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
-    if outcome.status == "succeeded" and job.environment.kind == EnvironmentKind.STAGING:
-        _remember_staged(job, history)
-    return _ended(job, outcome)
+    if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
+        _remember_staged(job, history, outcome.after)
+    return _ended(job, history, outcome)
 
 
-def _ended(job: MigrationRun, outcome: runner.Outcome) -> Outcome:
+def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> list[list[Any]]:
+    """What was planned and is now in effect, with seconds: also what a look that was killed has brought."""
+    seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
+    behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
+    return [[one["id"], seconds.get(one["id"])] for one in job.planned if one["id"] in behind]
+
+
+def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
     """Writes what the database says after the run, and how the job goes on from there."""
-    changes = {
+    changes: dict[str, Any] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
     }
-    applied = [*job.applied, *([revision, seconds and round(seconds, 3)] for revision, seconds in outcome.applied)]
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(applied=applied, **changes)
+    if outcome.after is not None:
+        changes["applied"] = _applied(job, history, outcome)
+    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
     for name, value in changes.items():
         setattr(job, name, value)
     if outcome.after is not None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -102,6 +103,8 @@ class Environment(models.Model):
     revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")
+    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
+    variables_problem = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ["project", "name"]
@@ -132,6 +135,7 @@ class Branch(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
     name = models.CharField(max_length=200)
     head = models.CharField(max_length=64, blank=True, default="")
+    head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
     seen_at = models.DateTimeField()
 
@@ -279,6 +283,43 @@ class MigrationRun(Job):
         )
 
 
+class MigrationPlan(Job):
+    """What the migrations between two commits will do in production, worked out once: SQL, risks, what they meet."""
+
+    step_function = "environments.jobs.plan_migrations"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
+    commit = models.CharField(max_length=64)
+    base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
+    steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
+    risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
+    met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
+    digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "commit", "base"], name="migration_plan_once")]
+
+    def __str__(self) -> str:
+        return f"plan of {self.commit[:7]} since {self.base[:7]}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "migration.planned",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={"commit": self.commit, "base": self.base, "digest": self.digest},
+            now=now,
+        )
+
+
 class StagedRevision(models.Model):
     """A revision file that staging's database has run successfully: what production may run."""
 
@@ -329,6 +370,9 @@ class FindingKind(models.TextChoices):
     ADDRESS = "address", "address of another environment"
     UNREADABLE = "unreadable", "could not be read"
     BYPASS = "bypass", "done around the portal"
+    BEHIND = "behind", "the branch's head is not live"
+    SAME = "same", "one value in two environments"
+    STRAY = "stray", "present where it should not be"
 
 
 class Finding(models.Model):
@@ -360,3 +404,171 @@ class Finding(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.project.slug
+
+
+class RepairKind(models.TextChoices):
+    """What a person can have put right."""
+
+    SYNC_STAGING = "sync_staging", "sync staging"
+    BACK_MERGE = "back_merge", "open the back-merge"
+    BRANCH = "branch", "follow the right branch"
+    DEPLOY = "deploy", "deploy the branch's head"
+
+
+class Repair(Job):
+    """One thing put right at a person's request: looked at first, written at most once, read again."""
+
+    step_function = "environments.repairs.step"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="repairs")
+    kind = models.CharField(max_length=20, choices=RepairKind)
+    instance = models.ForeignKey(ServiceInstance, models.SET_NULL, null=True, blank=True, related_name="repairs")
+    subject = models.CharField(max_length=420, blank=True, default="", help_text="The instance in words.")
+    wanted = models.CharField(max_length=200, blank=True, default="", help_text="The branch or commit to come to.")
+    before = models.CharField(max_length=200, blank=True, default="", help_text="What was there before the write.")
+    wrote_at = models.DateTimeField(null=True, blank=True)
+    result = models.CharField(max_length=20, blank=True, default="", help_text="equal, moved, not_ready or diverged.")
+    evidence = models.JSONField(default=list, blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "subject"], condition=Q(status__in=OPEN), name="repair_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}{f' ({self.subject})' if self.subject else ''}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "repair.ended",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={"kind": self.kind, "before": self.before, "wanted": self.wanted, "result": self.result},
+            now=now,
+        )
+
+
+class ConnectionCheck(Job):
+    """Looks at every credential once in a while, and when a person asks; one row, never ends."""
+
+    step_function = "environments.jobs.check_connections"
+    tireless = True
+
+    single = models.BooleanField(default=True, unique=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    found = models.JSONField(default=list, blank=True, help_text="One object for each credential.")
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("check_connections", "Can have the connections checked again")]
+        constraints = [models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")]
+
+    def __str__(self) -> str:
+        return "connections"
+
+
+class Variable(models.Model):
+    """That a variable exists in an environment, and what can be compared of it. Its value is never kept."""
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="variables")
+    service = models.ForeignKey(
+        Service, models.CASCADE, null=True, blank=True, related_name="variables", help_text="Empty: shared by all."
+    )
+    name = models.CharField(max_length=200)
+    sealed = models.BooleanField(default=False)
+    references = models.JSONField(default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”.")
+    fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty.")
+    host_fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed, of the host alone.")
+    host_reference = models.CharField(max_length=420, blank=True, default="", help_text="The host is this reference.")
+
+    class Meta:
+        ordering = ["service__name", "name"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "service", "name"], name="variable_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleKind(models.TextChoices):
+    """What a rule demands of a variable in staging and production."""
+
+    SEPARATE = "separate", "separate: not one value in two environments"
+    ADDRESS = "address", "same-environment address: leads to a service of its own environment"
+    PRESENT = "present", "present everywhere"
+    ONLY = "only", "only here"
+
+
+class VariableRule(models.Model):
+    """One thing that must hold for variables. `service` and `name` may hold * for any letters."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="variable_rules")
+    kind = models.CharField(max_length=20, choices=RuleKind)
+    service = models.CharField(max_length=200, default="*", help_text="A service's name; * means any letters.")
+    name = models.CharField(max_length=200, help_text="A variable's name; * means any letters.")
+    target = models.CharField(
+        max_length=200, blank=True, default="", help_text="For an address: the service that it must lead to."
+    )
+    where = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        choices=[("staging", "staging"), ("production", "production")],
+        help_text="For “only here”: where it belongs.",
+    )
+    allowed = models.CharField(
+        max_length=500, blank=True, default="", help_text="For “separate”: names that may be equal, with commas."
+    )
+
+    class Meta:
+        ordering = ["kind", "service", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "service", "name", "target", "where"], name="variable_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name} of {self.service}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def clean(self) -> None:
+        """An address needs a target, “only here” a place."""
+        if self.kind == RuleKind.ADDRESS and not self.target:
+            raise ValidationError({"target": "Name the service that the address must lead to."})
+        if self.kind == RuleKind.ONLY and not self.where:
+            raise ValidationError({"where": "Say where the variable belongs."})
+
+
+class VariableSync(Job):
+    """Reads the names and fingerprints of one project's variables, slowly; never ends."""
+
+    step_function = "environments.jobs.sync_variables"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="variable_sync")
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"variables of {self.project}"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.db.models import Q
 
-from environments import coherence, railway
+from environments import coherence, railway, variable_rules
 from environments.models import (
     Deployment,
     Environment,
@@ -37,7 +37,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
         alive = [row.pk for row in instances.values()]
         ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
     RailwaySync.objects.filter(project=project).update(synced_at=now)
-    update_findings(project, coherence.problems(project), now=now)
+    compare(project, now=now)
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
@@ -184,18 +184,24 @@ class SyncJob(Protocol):
     objects: Any
 
 
+def compare(project: Project, *, now: datetime) -> None:
+    """Holds our rows against every rule, and brings the findings up to date."""
+    update_findings(project, [*coherence.problems(project), *variable_rules.problems(project)], now=now)
+
+
 def update_findings(project: Project, problems: Iterable[coherence.Problem], *, now: datetime) -> None:
     """Opens a finding for each new problem, keeps the known ones, closes those that are gone. One event each."""
-    wanted = {(problem.kind, problem.subject): problem for problem in problems}
+    wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
     open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
     closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in coherence.KINDS]
     Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
     kept = [row for key, row in open_rows.items() if key in wanted]
     for row in kept:
-        row.seen_at, row.sentence = now, wanted[row.kind, row.subject].sentence
-    Finding.objects.bulk_update(kept, ["seen_at", "sentence"])
+        problem = wanted[row.kind, row.subject]
+        row.seen_at, row.sentence, row.attestable = now, problem.sentence, problem.attestable
+    Finding.objects.bulk_update(kept, ["seen_at", "sentence", "attestable"])
     fresh = Finding.objects.bulk_create(
-        Finding(project=project, **vars(problem), opened_at=now, seen_at=now)
+        Finding(project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now)
         for key, problem in wanted.items()
         if key not in open_rows
     )

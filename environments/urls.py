@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from environments import views
+from environments import variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
+    path("environments/<slug:slug>/sync-staging/", views.sync_staging, name="staging-sync"),
+    path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
+    path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
+    path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
+    path("variables/", variable_views.variables, name="variables"),
+    path("connections/", views.connections, name="connections"),
+    path("connections/check/", views.check_connections, name="connections-check"),
     path("findings/<int:pk>/resolve/", views.resolve, name="finding-resolve"),
     path("migrations/", views.migrations, name="migrations"),
     path("migrations/<int:pk>/", views.migration, name="migration"),

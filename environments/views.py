@@ -1,6 +1,7 @@
 """The environment matrix and the pages of migration runs."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Q
@@ -8,31 +9,79 @@ from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 
-from environments import actions
+from environments import actions, staging
 from environments.coherence import expected_branches
-from environments.models import Deployment, Environment, Finding, MigrationRun, Project, ServiceInstance
+from environments.models import (
+    Branch,
+    ConnectionCheck,
+    Deployment,
+    Environment,
+    Finding,
+    FindingKind,
+    MigrationRun,
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
 from environments.smoke import address_of
 from portal.site import page, perform
 
 LOG_CHARS = 20_000
 RUNS_SHOWN = 50
+REPAIRS_SHOWN = 10
 BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Seven queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent. Nine queries whatever the counts."""
     projects = list(Project.objects.select_related("railway_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project)
-        context["findings"] = list(Finding.objects.filter(project=project, closed_at=None))
+        heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
+        instances = context.pop("instances")
+        findings = Finding.objects.filter(project=project, closed_at=None)
+        context["findings"] = [(one, _remedy(one, instances.get(one.subject), project, heads)) for one in findings]
+        context["staging_head"] = heads.get(project.staging_branch, "")
+        context["production_head"] = heads.get(project.production_branch, "")
+        context |= _repairs(project)
         context["sync"] = getattr(project, "railway_sync", None)
     return render(request, "environments/environments.html", context)
+
+
+def _remedy(
+    finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
+) -> dict[str, str] | None:
+    """What a person can have done about a finding by one click: where to post what, and what will happen."""
+    if instance is None:
+        return None
+    if finding.kind == FindingKind.BRANCH and instance.repository.lower() == project.repository.lower():
+        wanted = expected_branches(project)[instance.environment.kind]
+        return {
+            "url": reverse("branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
+            "question": f"Railway will deploy {instance} from {wanted} from now on.", "button": f"Follow {wanted}",
+        }  # fmt: skip
+    head = heads.get(instance.branch)
+    if finding.kind == FindingKind.BEHIND and head:
+        return {
+            "url": reverse("head-deploy", args=[instance.pk]), "label": "Deploy this commit", "value": head,
+            "question": f"Railway will deploy {head[:7]} on {instance}.", "button": f"Deploy {head[:7]}",
+        }  # fmt: skip
+    return None
+
+
+def _repairs(project: Project) -> dict[str, Any]:
+    """The latest repairs, and the last that was about staging and main. One query."""
+    rows = list(Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN])
+    level = next((one for one in rows if one.kind == RepairKind.SYNC_STAGING), None)
+    return {"repairs": rows, "level": level, "diverged": bool(level and level.result == staging.DIVERGED)}
 
 
 def _matrix(project: Project) -> dict[str, Any]:
@@ -49,13 +98,16 @@ def _matrix(project: Project) -> dict[str, Any]:
             current[one.instance_id]["active"] = one
     expected = expected_branches(project)
     cells: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    kinds = {column.pk: column.kind for column in columns}
+    by_key = {column.pk: column for column in columns}
+    named = {}
     for instance in instances:
+        instance.environment = by_key[instance.environment_id]
+        named[str(instance)[:300]] = instance
         cells[instance.service.name][instance.environment_id] = _cell(
-            project, instance, expected.get(kinds[instance.environment_id], ""), current[instance.pk]
+            project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )
     table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
-    return {"columns": columns, "table": table}
+    return {"columns": columns, "table": table, "instances": named}
 
 
 def _cell(project: Project, instance: ServiceInstance, expected: str, current: dict[str, Deployment]) -> dict[str, Any]:
@@ -95,6 +147,71 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     reason = request.POST.get("reason", "").replace("\x00", "")
     said = "The finding is closed; it opens again if the next reading still sees it."
     return perform(request, then, lambda: actions.resolve_finding(finding, actor=request.user, reason=reason), said)
+
+
+@page
+def connections(request: HttpRequest) -> HttpResponse:
+    """What each credential is and can do here, as it was last found out. One query."""
+    check = ConnectionCheck.objects.first()
+    context = {"check": check, "waiting": bool(check and (check.checked_at is None or check.wake_at <= timezone.now()))}
+    return render(request, "environments/connections.html", context)
+
+
+@page
+def check_connections(request: HttpRequest) -> HttpResponse:
+    """Has the credentials looked at again."""
+    then = reverse("connections")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    check, _ = ConnectionCheck.objects.get_or_create(single=True)
+    said = "The connections are being checked."
+    return perform(request, then, lambda: actions.check_connections(check, actor=request.user), said)
+
+
+@page
+def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
+    """Has staging brought level with main."""
+    project = get_object_or_404(Project, slug=slug)
+    said = "Both branches are being looked at; what came of it stands below."
+    return _ask(request, project, lambda: actions.sync_staging(project, actor=request.user), said)
+
+
+@page
+def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
+    """Has a pull request opened that merges main back into staging."""
+    project = get_object_or_404(Project, slug=slug)
+    said = "The pull request is being opened."
+    return _ask(request, project, lambda: actions.open_back_merge(project, actor=request.user), said)
+
+
+@page
+def repair_branch(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has a service follow the branch that the person confirmed."""
+    instance, wanted = _instance(pk), request.POST.get("value", "")[:200].replace("\x00", "")
+    return _ask(
+        request, instance.service.project,
+        lambda: actions.repair_branch(instance, actor=request.user, wanted=wanted), "Railway is being told.",
+    )  # fmt: skip
+
+
+@page
+def deploy_head(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has the commit deployed that the person confirmed."""
+    instance, commit = _instance(pk), request.POST.get("value", "")[:64].replace("\x00", "")
+    return _ask(
+        request, instance.service.project,
+        lambda: actions.deploy_head(instance, actor=request.user, commit=commit), "Railway is being told.",
+    )  # fmt: skip
+
+
+def _instance(pk: int) -> ServiceInstance:
+    return get_object_or_404(ServiceInstance.objects.select_related("service__project", "environment"), pk=pk)
+
+
+def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: str) -> HttpResponse:
+    """Does what was posted and goes back to the project's environments; a mere look does nothing."""
+    then = f"{reverse('environments')}?project={project.slug}#repairs"
+    return perform(request, then, act, said) if request.method == "POST" else HttpResponseRedirect(then)
 
 
 @page

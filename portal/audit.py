@@ -4,7 +4,6 @@
 `verify` and `anchor` (portal.audit_proof) prove it; docs/audit.md says what is proven and what is not.
 """
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
 # paragraph separators, direction overrides, and lone surrogates, which are not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_ENCODER = DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _APPEND = f"SELECT portal_audit_append({', '.join(['%s'] * 12)})"
 
 
@@ -118,4 +118,4 @@ def canonical_json(data: Mapping[str, Any]) -> str:
 
 
 def _dump(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, cls=DjangoJSONEncoder)
+    return _ENCODER.encode(data)

@@ -1,39 +1,41 @@
-"""Proves that the audit trail is what was written, and anchors its head where the database cannot reach.
+"""Proves that the audit trail is what was written, and anchors it where the database cannot reach.
 
 A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it was computed
-anew. For these the head is noted at an interval in a file (`anchor`), and `verify` holds the chain against
-every note. docs/audit.md says what is trusted.
+anew. So at an interval `anchor` recomputes what was added and notes the head in a file, with a seal: one
+SHA-256 over all bytes of those events. `verify` holds the database against every anchor. docs/audit.md says
+what is trusted.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import pairwise
-from multiprocessing import get_context
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.db import connections
-from psycopg.conninfo import make_conninfo
 
-from portal.audit_chain import GENESIS, Break, Followed, Link, follow, follow_in_reader, open_reader
+from portal.audit_chain import GENESIS, Break, Followed, Link, Seal, follow, weigh
 
-STRETCH = 20_000  # events read by one query
-PARALLEL_FROM = 10 * STRETCH  # events from which more processes pay for their start
-MOST_PROCESSES = 4
+STRETCH = 50_000  # events between two reports of progress
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """The head of the chain as it was at a time; `digest` in hexadecimal."""
+    """The head of the chain as it was at a time, and the seal over the events after `after`; in hex."""
 
     position: int
     digest: str
     at: str
+    after: int = 0
+    content: str = ""
+
+    @property
+    def link(self) -> Link:
+        return Link(self.position, bytes.fromhex(self.digest))
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,33 @@ class UnreadableAnchors(ValueError):
     """The file of anchors is not as it was written; the sentence names file and line."""
 
 
+class BrokenChain(ValueError):
+    """The chain broke since the last anchor, so no further anchor is made; the sentence names the event."""
+
+
 def anchors_path() -> Path:
     """Where the anchors are kept; copy this file to where nobody who can change the database can write."""
     return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
 
 
 def anchor(now: datetime, *, using: str = "default", path: Path | None = None) -> Anchor:
-    """Appends the present head to the file of anchors as one JSON line, on disk when this returns.
+    """Recomputes the events since the last anchor and notes the head, as one JSON line that is then on disk.
 
-    Call it outside a transaction, so that the head is one that stays. Raises OSError when the file cannot
-    be written.
+    Call it outside a transaction, so that the head is one that stays. Raises `BrokenChain`,
+    `UnreadableAnchors`, or OSError when the file cannot be written.
     """
-    head = _head(using)
-    noted = Anchor(head.position, head.digest.hex(), now.isoformat())
-    line = json.dumps(asdict(noted)).encode() + b"\n"
     path = path or anchors_path()
+    last, head, content = _last_anchor(path), _head(using), sha256()
+    followed = follow(_raw(using), last.link, head.position, content=content)
+    broken = followed.broken or _at_the_end(using, followed.end, head, None)
+    if broken:
+        raise BrokenChain(broken.sentence)
+    noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.hexdigest())
+    _append(path, json.dumps(asdict(noted)).encode() + b"\n")
+    return noted
+
+
+def _append(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
@@ -78,7 +92,6 @@ def anchor(now: datetime, *, using: str = "default", path: Path | None = None) -
         os.fsync(file)
     finally:
         os.close(file)
-    return noted
 
 
 def read_anchors(path: Path | None = None) -> list[Anchor]:
@@ -86,17 +99,29 @@ def read_anchors(path: Path | None = None) -> list[Anchor]:
     path = path or anchors_path()
     if not path.exists():
         return []
-    found = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            noted = Anchor(**json.loads(line))
-            if type(noted.position) is not int or len(bytes.fromhex(noted.digest)) != 32:
-                raise ValueError("not an anchor")
-        except (TypeError, ValueError) as error:
-            sentence = f"Line {number} of {path} is not an anchor: restore the file from its copy."
-            raise UnreadableAnchors(sentence) from error
-        found.append(noted)
-    return found
+    lines = enumerate(path.read_bytes().splitlines(), start=1)
+    return [_parse(line, f"Line {number} of {path}") for number, line in lines]
+
+
+def _last_anchor(path: Path) -> Anchor:
+    """The last line alone, however long the file has become."""
+    if not path.exists():
+        return Anchor(0, GENESIS.hex(), "")
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().splitlines()
+    return _parse(lines[-1], f"The last line of {path}") if lines else Anchor(0, GENESIS.hex(), "")
+
+
+def _parse(line: bytes, name: str) -> Anchor:
+    try:
+        noted = Anchor(**json.loads(line))
+        sizes = {len(bytes.fromhex(noted.digest)), len(bytes.fromhex(noted.content or noted.digest))}
+        if type(noted.position) is not int or type(noted.after) is not int or sizes != {32}:
+            raise ValueError("not an anchor")
+    except (TypeError, ValueError) as error:
+        raise UnreadableAnchors(f"{name} is not an anchor: restore the file from its copy.") from error
+    return noted
 
 
 def verify(
@@ -104,15 +129,14 @@ def verify(
     using: str = "default",
     since: Link | None = None,
     anchors: Iterable[Anchor] | None = None,
+    full: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    processes: int | None = None,
 ) -> Verification:
-    """Recomputes the chain from the raw columns and names the first event that is not as it was written.
+    """Proves every event or names the first that is not as it was written.
 
-    Starts after `since` (an earlier `Verification.checkpoint`) when given. `anchors` are those of the file
-    unless given. `progress(done, total)` is called as stretches are done. A long chain is read by several
-    processes (`processes`, else one per core, at most 4), each with a connection of its own; a short one in
-    the caller's own transaction.
+    Sealed events are held byte for byte against the seal of their anchor (the file's unless given), the
+    others are recomputed link by link; with `full` all are. Starts after `since` (an earlier
+    `Verification.checkpoint`) when given. `progress(done, total)` is called on the way.
     """
     try:
         noted = read_anchors() if anchors is None else list(anchors)
@@ -121,18 +145,51 @@ def verify(
     head, start = _head(using), since or Link(0, GENESIS)
     if since:  # what was verified before is held against what is there now, as an anchor is
         noted.append(Anchor(since.position, since.digest.hex(), "the last verification"))
-    marks = {anchor.position for anchor in noted}
-    digests = {0: GENESIS} | _stored_digests(using, [mark for mark in marks if mark <= start.position])
-    last, broken = start, None
-    for followed in _follow_all(using, start, head.position, marks, processes):
+    noted.sort(key=lambda anchor: anchor.position)
+    last, broken, digests = start, None, {0: GENESIS}
+    for followed in _follow_all(using, start, head.position, noted, full):
         digests |= followed.marks
         last, broken = followed.end, followed.broken
-        if broken:
-            break
         if progress:
             progress(last.position - start.position, head.position - start.position)
     broken = _at_the_end(using, last, head, broken)
+    # Of the others, which lie before the start or inside a seal, what is stored there now has to do.
+    digests = _stored_digests(using, [a.position for a in noted if a.position not in digests]) | digests
     return _verdict(start, last, _against_anchors(noted, digests, last, broken))
+
+
+def _follow_all(using: str, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
+    """Stretch by stretch from `start` to `upto`, ending with the first that is broken."""
+    raw = _raw(using)
+    sealed = {} if full else {a.after: a for a in anchors if a.content and a.after < a.position <= upto}
+    last = start
+    while last.position < upto:
+        run = _run(sealed, last.position)
+        fitting = weigh(raw, [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run]) if run else 0
+        if fitting:
+            last = run[fitting - 1].link
+            yield Followed(last, {a.position: a.link.digest for a in run[:fitting]})
+        if fitting < len(run):
+            del sealed[last.position]  # does not fit: link by link, to name the event
+        if run:
+            continue
+        stop = min([upto, last.position + STRETCH, *(after for after in sealed if after > last.position)])
+        marks = {a.position for a in anchors if last.position < a.position <= stop}
+        followed = follow(raw, last, stop, marks)
+        yield followed
+        if followed.broken:
+            return
+        last = followed.end
+
+
+def _run(sealed: dict[int, Anchor], position: int) -> list[Anchor]:
+    """The seals that begin at `position`, each where the one before ends, up to a stretch of events."""
+    run: list[Anchor] = []
+    end = position
+    while end in sealed and end - position < STRETCH:
+        run.append(sealed[end])
+        end = run[-1].position
+    return run
 
 
 def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
@@ -170,17 +227,23 @@ def _against_anchors(
 ) -> Break | None:
     """The earliest break that an anchor shows, unless the chain itself broke earlier."""
     sound = 0
-    for noted in sorted(anchors, key=lambda anchor: anchor.position):
+    for noted in anchors:
         if broken and broken.position <= noted.position:
             return broken
         if noted.position > last.position:
             first = last.position + 1
             return Break(first, f"The end is cut off: event {first} is missing, yet {noted.at} saw {noted.position}.")
-        if digests.get(noted.position, b"").hex() != noted.digest:
+        if digests.get(noted.position) != noted.link.digest:
             sentence = f"Event {sound + 1} or a later one up to {noted.position} was rewritten after {noted.at}."
             return Break(sound + 1, sentence)
         sound = noted.position
     return broken
+
+
+def _raw(using: str) -> Any:
+    """The connection below Django's, in the caller's own transaction."""
+    connections[using].ensure_connection()
+    return connections[using].connection
 
 
 def _head(using: str) -> Link:
@@ -195,24 +258,3 @@ def _stored_digests(using: str, positions: list[int]) -> dict[int, bytes]:
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT position, digest FROM portal_auditevent WHERE position = ANY(%s)", [positions])
         return {position: bytes(digest or b"") for position, digest in cursor.fetchall()}
-
-
-def _follow_all(using: str, start: Link, upto: int, marks: set[int], processes: int | None) -> Iterator[Followed]:
-    """The stretches from `start` to `upto` in order, each beginning with the digest stored at its edge."""
-    edges = [*range(start.position, upto, STRETCH), upto]
-    stored = _stored_digests(using, edges) | {start.position: start.digest}
-    stretches = [
-        (Link(a, stored.get(a, GENESIS)), b, {mark for mark in marks if a < mark <= b}) for a, b in pairwise(edges)
-    ]
-    connection = connections[using]
-    connection.ensure_connection()
-    raw: psycopg.Connection = connection.connection
-    if processes is None:
-        processes = min(MOST_PROCESSES, os.cpu_count() or 1) if upto - start.position >= PARALLEL_FROM else 1
-    if processes == 1:
-        yield from (follow(raw, *stretch) for stretch in stretches)
-        return
-    database = make_conninfo(raw.info.dsn, password=raw.info.password, client_encoding="UTF8")
-    spawned = get_context("spawn")
-    with ProcessPoolExecutor(processes, spawned, initializer=open_reader, initargs=(database,)) as pool:
-        yield from pool.map(follow_in_reader, stretches)

@@ -156,6 +156,7 @@ class Installation(github.Auth.Auth):
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
+        self.permissions: dict[str, str] = {}  # what the last token may do: name → "read", "write" or "admin"
         self._held: tuple[str, datetime] | None = None
 
     @property
@@ -188,7 +189,10 @@ class Installation(github.Auth.Auth):
                 "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
             )
             raise ApiError("GitHub", "unauthorized", sentence, status=reply.status)
-        return _installation_token(reply)
+        token = _installation_token(reply)
+        granted = dig(reply.json(), "permissions")
+        self.permissions = {str(k): str(v) for k, v in granted.items()} if isinstance(granted, dict) else {}
+        return token
 
 
 def _installation_token(reply: http.Reply) -> tuple[str, datetime]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR", BASE_DIR / "var"))
+VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -73,6 +73,8 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
+# How often the names and fingerprints of variables are read: one call for each service and environment.
+VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
 # How often the audit chain is verified and its head written to a file outside the database.
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # The stand-ins are in use: the sign-in page says who is who.

@@ -152,7 +152,6 @@ class Supervisor:
         os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
-        _load_ahead()
         self.forward_until(lambda: bool(child.ready), "sandbox", "The stand-ins for GitHub and Railway did not start")
         os.environ |= {"GITHUB_API_URL": child.ready["github"], "GITHUB_GIT_URL": child.ready["git"]}
         os.environ["RAILWAY_API_URL"] = child.ready["railway"]
@@ -295,11 +294,6 @@ def _work() -> None:
     from django.core.management import call_command
 
     call_command("worker")
-
-
-def _load_ahead() -> None:
-    """Imports what Django will need and what needs no settings, while the stand-ins start."""
-    import structlog  # noqa: F401
 
 
 def _readiness(line: bytes) -> dict[str, Any] | None:

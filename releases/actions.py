@@ -21,10 +21,12 @@ from releases.models import (
     PromotionStep,
     Release,
     ReleaseStatus,
+    RiskAcceptance,
     StepName,
     StepStatus,
     Upkeep,
 )
+from releases.planned import names
 
 STEPS = {
     DeployOrder.DEPLOY_FIRST: (
@@ -86,10 +88,13 @@ def _create(project: Project, candidate: str, base: str, actor: Any, notes: str,
 
 
 @action("checklist.ticked", "releases.tick_checklistitem")
-def tick(item: ChecklistItem, *, actor: Any, note: str = "", now: datetime | None = None) -> ChecklistItem:
-    """Ticks a manual item, or attests what a gate cannot see, for the release's present candidate."""
+def tick(
+    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str = "", now: datetime | None = None
+) -> ChecklistItem:
+    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
     now = now or timezone.now()
     item, release = _locked(item, items_to_attest() if item.gate in gates.ATTESTED else None)
+    _as_seen(release, candidate)
     if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
     if item.phase == "after" and release.is_in_preparation:
@@ -99,6 +104,8 @@ def tick(item: ChecklistItem, *, actor: Any, note: str = "", now: datetime | Non
     ChecklistItem.objects.filter(pk=item.pk).update(
         ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
     )
+    if release.status == ReleaseStatus.VERIFYING:
+        Upkeep.objects.filter(release=release).update(wake_at=now)
     said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
     audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
@@ -120,6 +127,13 @@ def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> C
     return item
 
 
+def _as_seen(release: Release, candidate: str) -> None:
+    """Refuses a signature for another commit than the one on the person's page ("": the caller has just read it)."""
+    if candidate and candidate != release.candidate:
+        moved = f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened this page"
+        raise Refused(f"{moved}; look at what is new first.")
+
+
 def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Release]:
     """The item, out of `items` if given, under a row lock, and its release; refuses when the release has ended."""
     items = items if items is not None else ChecklistItem.objects.select_related("release__project")
@@ -136,12 +150,15 @@ def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
 
 
 @action("release.approved", "releases.approve_release")
-def approve(release: Release, *, actor: Any, comment: str = "", now: datetime | None = None) -> Approval:
-    """Signs the present candidate and its exact migration files. Whoever cut the release cannot."""
+def approve(
+    release: Release, *, actor: Any, comment: str = "", candidate: str = "", now: datetime | None = None
+) -> Approval:
+    """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
+    _as_seen(release, candidate)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
     if release.collected != release.candidate:
@@ -159,6 +176,37 @@ def approve(release: Release, *, actor: Any, comment: str = "", now: datetime | 
     return approval
 
 
+@action("risk.accepted", "releases.approve_release")
+def accept_risk(
+    release: Release, *, actor: Any, revision: str, sha256: str, reason: str, now: datetime | None = None
+) -> RiskAcceptance:
+    """Takes the risks of one revision file, seen with the content `sha256`. Whoever cut the release cannot."""
+    now = now or timezone.now()
+    Release.objects.select_for_update().get(pk=release.pk)
+    facts = facts_of(release.pk, now=now)
+    release, plan = facts.release, facts.planned
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
+    if actor is None or actor.pk == release.cut_by_id:
+        raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+    if not reason.strip():
+        raise Refused("Say why this risk can be taken.")
+    if release.collected != release.candidate or plan is None or plan.status != JobStatus.SUCCEEDED:
+        raise Refused("The migrations are being planned; look again in a moment.")
+    step = next((one for one in plan.unaccepted if (one.revision, one.sha256) == (revision, sha256)), None)
+    if step is None:
+        raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
+    risks = names(plan.asking(step))
+    accepted = RiskAcceptance.objects.create(
+        project=release.project, release=release, revision=revision, sha256=sha256,
+        risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
+    )  # fmt: skip
+    data = {"revision": revision, "sha256": sha256, "risks": risks, "reason": accepted.reason}
+    said = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
+    audit.record("risk.accepted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return accepted
+
+
 @action("release.migrate_staging", "environments.migrate_environment")
 def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None) -> MigrationRun:
     """Brings staging's database to the candidate's heads."""
@@ -174,7 +222,7 @@ def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None
 
 
 @action("release.promoted", "releases.promote_release")
-def promote(release: Release, *, actor: Any, now: datetime | None = None) -> Promotion:
+def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime | None = None) -> Promotion:
     """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
@@ -182,6 +230,7 @@ def promote(release: Release, *, actor: Any, now: datetime | None = None) -> Pro
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
+    _as_seen(release, candidate)
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
     standing = gates.stand(facts)

@@ -23,6 +23,7 @@ from environments.models import (
     StagedRevision,
 )
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release, StepName
+from releases.planned import Planned, annotations, planned_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
+    planned: Planned | None = None
 
     @property
     def fresh_since(self) -> datetime:
@@ -72,6 +74,12 @@ class Facts:
         """When staging had run every revision file of the release; None while one is missing."""
         times = [self.staged.get((one["id"], one["sha256"])) for one in self.release.migrations]
         return None if None in times else max(filter(None, times), default=None)
+
+    def edited_since_staged(self) -> list[str]:
+        """Revision files of the release which staging ran with another content, and not with this one."""
+        ran = {revision for revision, _ in self.staged}
+        files = ((one["path"], one["id"], one["sha256"]) for one in self.release.migrations)
+        return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged]
 
 
 _STEPS = (
@@ -92,7 +100,8 @@ _RUNS = (
 
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze.
+    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
+    the plan of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
@@ -111,6 +120,7 @@ def release_queryset() -> QuerySet[Any]:
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
+        **annotations(),
     )
 
 
@@ -145,6 +155,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        planned=planned_of(release),
     )
 
 

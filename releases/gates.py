@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from django.conf import settings
 
+from portal.jobs import OPEN, JobStatus
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Release, ReleaseStatus, StepName, StepStatus
 
@@ -70,10 +71,14 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
 
 
+def _unread(live: Live, since: datetime) -> bool:
+    return live.instance.seen_at is None or live.instance.seen_at < since
+
+
 def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
     """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?"""
     latest = live.latest
-    if live.instance.seen_at is None or live.instance.seen_at < since:
+    if _unread(live, since):
         return PENDING, "could not be read lately"
     if latest is None:
         return FAIL, "has no deployment"
@@ -187,6 +192,10 @@ def migrations_ready(facts: Facts) -> Result:
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
     staged_at = facts.staged_at()
+    edited = facts.edited_since_staged()
+    if edited:
+        said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
+        return Result(FAIL, said, files)
     if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
@@ -199,6 +208,8 @@ def migrations_ready(facts: Facts) -> Result:
     staging = facts.environments.get("staging")
     if staging is None or staging.revisions is None:
         return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
+    if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
+        return Result(PENDING, "Staging's database was last read too long ago.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
@@ -207,6 +218,34 @@ def migrations_ready(facts: Facts) -> Result:
         minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
         return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
     return Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
+
+
+def migration_risks(facts: Facts) -> Result:
+    """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
+    release, plan = facts.release, facts.planned
+    if not facts.project.alembic or not release.migrations or release.migrations_problem:
+        return Result(PASS, "There are no migrations to look for risks in.")
+    if plan is None or plan.status in OPEN:
+        said = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
+        return Result(PENDING, said)
+    if plan.status != JobStatus.SUCCEEDED:
+        return Result(FAIL, plan.sentence)
+    if plan.met.get("order", facts.project.deploy_order) != facts.project.deploy_order:
+        return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
+    if plan.files != {(one["id"], one["sha256"]) for one in release.migrations}:
+        return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
+    evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
+    waiting = plan.unaccepted
+    if waiting:
+        risks = [risk for step in waiting for risk in plan.asking(step)]
+        more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
+        said = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
+        return Result(ATTEST, said, evidence)
+    words = {one.who: one for step in plan.steps if plan.asking(step) and (one := plan.acceptance(step))}
+    if words:
+        said = "; ".join(f"{who}: “{one.reason}”" for who, one in words.items())
+        return Result(PASS, f"Risks accepted by {said}", evidence)
+    return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
 
 
 def environments_coherent(facts: Facts) -> Result:
@@ -219,6 +258,14 @@ def environments_coherent(facts: Facts) -> Result:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
+    unread = [str(live.instance) for rows in facts.live.values() for live in rows if _unread(live, facts.fresh_since)]
+    if unread:
+        said = f"{_and(unread)} could not be read lately, so nothing says that branches and addresses are right."
+        return Result(PENDING, said, evidence, facts.railway_seen_at)
+    for name, environment in facts.environments.items():
+        read_at = environment.variables_at
+        if read_at is None or facts.now - read_at > 3 * timedelta(seconds=settings.VARIABLES_SECONDS):
+            return Result(PENDING, f"The variables of {name} were not read lately.", evidence, read_at)
     if facts.findings:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)
@@ -256,8 +303,8 @@ def production_at_head(facts: Facts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         problem = production.revisions_problem if production else ""
         return Result(PENDING, problem or "Production's database has not been read yet.")
-    if production.revisions_at < facts.release.candidate_at:
-        return Result(PENDING, "Production's database was last read before this release.", (), production.revisions_at)
+    if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
+        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(facts.release.heads):
         wanted = ", ".join(facts.release.heads)
@@ -313,6 +360,7 @@ ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "migrations_ready": migrations_ready,
+    "migration_risks": migration_risks,
     "approved": approved,
     "not_frozen": not_frozen,
 }

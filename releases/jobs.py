@@ -9,10 +9,10 @@ from environments import sync as environment_sync
 from environments.git import GitError
 from environments.github import GitHub
 from environments.mirrors import mirror_of
-from environments.models import Branch
+from environments.models import Branch, MigrationPlan
 from portal import audit
 from portal.http import ApiError
-from portal.jobs import Again, Ended, JobStatus, Outcome
+from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
 from releases import gates, promotion, sync
 from releases.facts import facts_of
 from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
@@ -48,7 +48,7 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     try:
-        for need in (_follow_candidate, _collect, _open_pull, _watch_pull, _publish, _close):
+        for need in (_follow_candidate, _collect, _plan, _open_pull, _watch_pull, _publish, _close):
             outcome = need(job, release, now)
             if outcome is not None:
                 return outcome
@@ -56,7 +56,8 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
         _note(job, str(error), release, now)
         return Again(getattr(error, "retry_after", None) or 10, str(error))
     _note(job, "", release, now)
-    return Again(LOOK_SECONDS, "Up to date.")
+    # A release that waits for people to look at production is woken by their ticks.
+    return Again(10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS, "Up to date.")
 
 
 def _note(job: Upkeep, problem: str, release: Release, now: datetime) -> None:
@@ -91,6 +92,26 @@ def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     sync.collect(release, mirror_of(release.project), now=now)
     return Again(0)
+
+
+def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying."""
+    if not release.is_in_preparation or not release.migrations or release.migrations_problem:
+        return None
+    order = release.project.deploy_order
+    with transaction.atomic():
+        plan, created = MigrationPlan.objects.get_or_create(
+            project=release.project,
+            commit=release.candidate,
+            base=release.base,
+            defaults={"created_at": now, "wake_at": now},
+        )
+        stale = not created and not plan.is_open and plan.met.get("order", order) != order
+        if stale:
+            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, finished_at=None)
+        if created or stale:
+            wake_now(plan, now=now)
+    return None
 
 
 def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
@@ -133,8 +154,10 @@ def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     synced_at = release.project.github_sync.synced_at
     if row is None or row.state != "open" or synced_at is None or row.seen_at >= synced_at:
         return None
-    sync.keep_pull(release.project, GitHub(release.project.repository).pull(release.pull_number), now=now)
-    return Again(0)
+    pull = GitHub(release.project.repository).pull(release.pull_number)
+    sync.keep_pull(release.project, pull, now=now)
+    # Still open, and yet in no list: the next full reading must show its checks.
+    return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Again(0)
 
 
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

@@ -248,6 +248,28 @@ class Approval(models.Model):
         return f"{self.user} for {self.candidate[:7]}"
 
 
+class RiskAcceptance(models.Model):
+    """An approver's word that the named risks of one revision file are taken; another content is not covered."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
+    revision = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    risks = models.JSONField(help_text="What was accepted: severity and code of each.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "sha256", "risks", "user"], name="risk_acceptance_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.revision} by {self.user}"
+
+
 class Freeze(models.Model):
     """Refuses promotions of a project until it is lifted."""
 

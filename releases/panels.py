@@ -11,6 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from environments.models import DeployOrder, MigrationRun
+from environments.schema.plan import Step
+from environments.schema.risk import Risk
+from environments.schema.way_back import WayBack, advise
 from environments.smoke import address_of
 from portal.jobs import OPEN, STOPPED
 from releases import gates
@@ -25,6 +28,7 @@ from releases.models import (
     StepName,
     StepStatus,
 )
+from releases.planned import Acceptance, Planned
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
@@ -318,6 +322,46 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
     return None
 
 
+RISK_STATE = {"info": "wait", "caution": "attest", "danger": "fail"}
+
+
+@dataclass(frozen=True)
+class MigrationRow:
+    """A new revision file, with what it does and what can go wrong, where that has been worked out."""
+
+    file: dict[str, str]
+    step: Step | None = None
+    risks: tuple[tuple[str, Risk], ...] = ()  # with the state that has a mark
+    accepted: Acceptance | None = None
+    asks: bool = False  # an approver's word is awaited
+
+
+def migration_rows(facts: Facts) -> tuple[MigrationRow, ...]:
+    """The revision files of the release, each with its plan."""
+    plan = facts.planned
+    steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
+    return tuple(_migration_row(one, plan, steps.get((one["id"], one["sha256"]))) for one in facts.release.migrations)
+
+
+def _migration_row(file: dict[str, str], plan: Planned | None, step: Step | None) -> MigrationRow:
+    if plan is None or step is None:
+        return MigrationRow(file)
+    risks = tuple((RISK_STATE[risk.severity], risk) for risk in plan.of(step))
+    asking = bool(plan.asking(step))
+    accepted = plan.acceptance(step) if asking else None
+    return MigrationRow(file, step, risks, accepted, asking and accepted is None)
+
+
+def way_back(facts: Facts) -> WayBack | None:
+    """How to get back from this release; None while its migrations are not planned, or it was given up."""
+    plan, release = facts.planned, facts.release
+    if release.status == ReleaseStatus.ABANDONED or release.migrations_problem or not release.collected:
+        return None
+    if not release.migrations:
+        return advise((), ())
+    return advise(plan.steps, plan.risks) if plan and plan.status == "succeeded" else None
+
+
 @dataclass(frozen=True)
 class LiveCell:
     """A service in one environment: the commit it serves, and words when that is not as it should be."""
@@ -366,7 +410,14 @@ def pulse_seconds(facts: Facts) -> int:
     running = facts.promotion and facts.promotion.status in OPEN and facts.release.status == ReleaseStatus.PROMOTING
     migrating = any(run.is_open for run in facts.runs)
     reading = facts.release.collected != facts.release.candidate
-    return 2 if running or migrating or reading else 10
+    return 2 if running or migrating or reading or _is_closing(facts) else 10
+
+
+def _is_closing(facts: Facts) -> bool:
+    """Whether people have looked at everything after promotion, so that only the portal's own look is awaited."""
+    if facts.release.status != ReleaseStatus.VERIFYING:
+        return False
+    return all(item.is_ticked for item in facts.items if item.phase == Phase.AFTER and not item.gate)
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:

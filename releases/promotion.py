@@ -9,10 +9,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from environments import staging
 from environments import sync as environment_sync
 from environments.actions import start_migration
 from environments.github import GitHub
-from environments.models import DeployOrder, MigrationRun, Project, SmokeTest
+from environments.models import DeployOrder, MigrationRun, SmokeTest
 from environments.railway import Railway
 from environments.smoke import Probe, probe
 from portal import audit
@@ -77,6 +78,8 @@ def advance(job: Promotion, *, now: datetime) -> Outcome:
     )
     if step is None:
         return _finish(job, now)
+    if step.status == StepStatus.FAILED:  # the worker died between the step's end and the promotion's
+        return Ended(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Again(0)
     try:
@@ -255,7 +258,8 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
         world = "The merge is done and stays; production partly runs the release." if services else ""
         return Stop(result.sentence, world, evidence)
-    return Wait(1, result.sentence)
+    # Railway counts requests by the hour: look often at first, then less.
+    return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
 
 
 def _broken_at(live: Live, commit: str) -> bool:
@@ -272,6 +276,9 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the wish.
         railway.deploy_commit(target.instance.environment.railway_id, target.instance.service.railway_id, commit)
+        with transaction.atomic():
+            said = f"Deploying {commit[:7]} on {target.service}."
+            audit.record("step.deploying", actor=None, subject=facts.release, sentence=said, now=facts.now)
     step.save(update_fields=["deploy_wanted"])
     return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
 
@@ -363,33 +370,14 @@ def _probe(test: SmokeTest, facts: Facts) -> Probe | None:
 def sync_staging(step: PromotionStep, facts: Facts) -> Look:
     """Fast-forwards staging to main, never by force."""
     project = facts.project
-    github = GitHub(project.repository)
-    staging, main = project.staging_branch, project.production_branch
-    compared = github.compare(staging, main)
-    if compared.status == "identical":
-        return _level(project, github, facts.now)
-    if compared.behind_by:
-        said = f"{staging} has {compared.behind_by} commits that {main} lacks, so it cannot be fast-forwarded."
-        advice = (
-            f"Production runs the release. Merge {main} into {staging} through a pull request, then skip this step."
-        )
-        return Stop(said, advice)
-    head = github.branch_head(main)
-    if head is None:
-        return Stop(f"{project.repository} has no branch {main}.")
-    try:
-        github.fast_forward(staging, head)
-    except ApiError as error:
-        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
-            raise
-        return Wait(2, f"{error.sentence} Looking whether {staging} moved.")
-    return Wait(0, f"{staging} moved; reading it again.")
-
-
-def _level(project: Project, github: GitHub, now: datetime) -> Look:
-    head = github.branch_head(project.production_branch) or ""
-    GitHubSync.objects.filter(project=project).update(wake_at=now)
-    return Done(f"{project.staging_branch} equals {project.production_branch} at {head[:7]}.")
+    seen = staging.level(project)
+    if seen.state == staging.EQUAL:
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+        return Done(seen.sentence)
+    if seen.state in (staging.MOVED, staging.UNSURE):
+        return Wait(0 if seen.state == staging.MOVED else 2, seen.sentence)
+    back = f"Merge {project.production_branch} into {project.staging_branch} through a pull request"
+    return Stop(seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking)
 
 
 STEPS: dict[StepName, Step] = {

@@ -10,7 +10,7 @@ from django.conf import settings as configured
 from django.db import transaction
 
 from environments.github import GitHub
-from environments.models import DatabaseSync, Project, RailwaySync, SmokeTest
+from environments.models import ConnectionCheck, DatabaseSync, Project, RailwaySync, SmokeTest
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
@@ -52,6 +52,7 @@ def start_syncs(project: Project) -> None:
     for sync in (RailwaySync, GitHubSync, DatabaseSync):
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
+    ConnectionCheck.objects.get_or_create(single=True)
 
 
 def slug_of(name: str) -> str:

@@ -40,12 +40,14 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
     }
+    known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
     contexts = overview.required_contexts if overview.rules_readable else {}
     rows = [
         Branch(
             project=project,
             name=name,
             head=head or "",
+            head_at=known[name].head_at if name in known and known[name].head == head else now,
             required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
             seen_at=now,
         )
@@ -55,7 +57,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         rows,
         update_conflicts=True,
         unique_fields=["project", "name"],
-        update_fields=["head", "required_contexts", "seen_at"],
+        update_fields=["head", "head_at", "required_contexts", "seen_at"],
     )
 
 
@@ -123,7 +125,10 @@ def _upsert(rows: Iterable[PullRequest]) -> None:
 
 
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
-    """Writes one pull request that was read by itself; its checks stay as they were last seen for the same head."""
+    """Writes one pull request that was read by itself.
+
+    Its checks are not read with it: they stay, as old as they are, while it is the open one that they belong to.
+    """
     state = "merged" if pull.merged else pull.state
     changes: dict[str, Any] = {
         "title": pull.title[:300],
@@ -136,8 +141,10 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     }
     row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
     if not created:
-        if row.head_sha != pull.head_sha:
+        if (row.head_sha, row.state) != (pull.head_sha, state):
             changes |= {"checks": None, "mergeable": ""}
+        elif state == "open":
+            del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)
 
 

@@ -119,6 +119,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
         "staged_at": facts.staged_at(),
+        "migrations": panels.migration_rows(facts),
+        "way_back": panels.way_back(facts),
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
@@ -141,9 +143,10 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if request.method != "POST" or verb not in ("tick", "untick"):
         return HttpResponseRedirect(then)
     note = request.POST.get(f"note-{pk}", "").replace("\x00", "").strip()
+    given = {"note": note, "candidate": _candidate(request)} if verb == "tick" else {}
     if not by_htmx(request):
-        return perform(request, then, lambda: _tick(item, verb, request.user, note), refused=IllegalMove)
-    row = _ticked_row(item, verb, request.user, note)
+        return perform(request, then, lambda: _tick(item, verb, request.user, given), refused=IllegalMove)
+    row = _ticked_row(item, verb, request.user, given)
     response = render(
         request, "releases/panels.html#row", {"row": row, "release": item.release, "csrf_input": csrf_input(request)}
     )
@@ -152,14 +155,19 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     return response
 
 
-def _tick(item: ChecklistItem, verb: str, user: Any, note: str) -> ChecklistItem:
+def _tick(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> ChecklistItem:
     act = actions.untick if verb == "untick" else actions.tick
-    return act(item, actor=user, **({"note": note} if verb == "tick" else {}))
+    return act(item, actor=user, **given)
 
 
-def _ticked_row(item: ChecklistItem, verb: str, user: Any, note: str) -> panels.Row:
+def _candidate(request: HttpRequest) -> str:
+    """The commit on the page from which the person signs."""
+    return request.POST.get("candidate", "").replace("\x00", "")
+
+
+def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> panels.Row:
     try:
-        known = _tick(item, verb, user, note)
+        known = _tick(item, verb, user, given)
     except Refused as refusal:
         stands = item.is_ticked and item.ticked_candidate == item.release.candidate
         at = item.ticked_at if stands else None
@@ -168,15 +176,16 @@ def _ticked_row(item: ChecklistItem, verb: str, user: Any, note: str) -> panels.
         return panels.ticked_row(item, who="", note="", at=None)
     if known.is_ticked and known.ticked_candidate == known.release.candidate:  # somebody was quicker
         return panels.ticked_row(item, who=known.ticked_by, note=known.note, at=known.ticked_at)
-    return panels.ticked_row(item, who=user, note=note, at=timezone.now())
+    return panels.ticked_row(item, who=user, note=given.get("note", ""), at=timezone.now())
 
 
-# verb → (action, anchor, what it says when it went well, the name of the text it takes from the form)
+# verb → (action, anchor, what it says when it went well, the names of what it takes from the form)
 Verb = tuple[Callable[..., Any], str, str, str]
 VERBS: dict[str, Verb] = {
     "promote": (actions.promote, "promotion", "The promotion has started.", ""),
     "migrate-staging": (actions.migrate_staging, "migrations", "The migration of staging is queued.", ""),
     "approve": (actions.approve, "approvals", "Your approval is recorded.", "comment"),
+    "accept-risk": (actions.accept_risk, "migrations", "The risk is accepted.", "revision sha256 reason"),
     "notes": (actions.write_notes, "notes", "The notes are saved.", "notes"),
     "abandon": (actions.abandon, "", "The release is abandoned.", "reason"),
     "retry-step": (actions.retry_step, "promotion", "The step is tried again.", ""),
@@ -224,5 +233,5 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
 
 
 def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
-    name = verb[3]
-    return {name: request.POST.get(name, "").replace("\x00", "")} if name else {}
+    given = {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}
+    return given | ({"candidate": _candidate(request)} if verb[0] in (actions.promote, actions.approve) else {})

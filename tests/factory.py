@@ -13,6 +13,7 @@ from environments.models import (
     Branch,
     Deployment,
     Environment,
+    MigrationPlan,
     MigrationRun,
     Project,
     RailwaySync,
@@ -20,6 +21,7 @@ from environments.models import (
     ServiceInstance,
     StagedRevision,
 )
+from environments.schema.plan import Rendered, Statement, Step, steps_as_json
 from portal import audit, roles
 from releases import checklist
 from releases.models import GitHubSync, Promotion, PromotionStep, PullRequest, Release, StepName, Upkeep
@@ -79,6 +81,7 @@ def make_project(
         environment = Environment.objects.create(
             project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now,
             revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now,
+            variables_at=now,
         )  # fmt: skip
         for row in rows:
             instance = ServiceInstance.objects.create(
@@ -123,6 +126,7 @@ def make_release(
     }  # fmt: skip
     release = Release.objects.create(project=project, **(known | values))
     items = checklist.copy_to(release)
+    make_plan_row(release, now=now)
     Upkeep.objects.create(release=release, wake_at=now + timedelta(days=365))
     pulls = []
     for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
@@ -139,6 +143,17 @@ def make_release(
                 )
                 _record("checklist.ticked", by, release, f"{item.text}: “checked with Dana”")
     return release
+
+
+def make_plan_row(release: Release, *, now: datetime | None = None, **values: Any) -> MigrationPlan:
+    """The plan of the release's migrations, without SQL and risks unless `steps` and `risks` are given."""
+    done = Rendered((Statement("select 1"),))
+    steps = [Step(one["id"], one["path"], one["sha256"], one["message"], False, done, done)
+             for one in release.migrations]  # fmt: skip
+    known = {"status": "succeeded", "steps": steps_as_json(steps), "wake_at": now or timezone.now()}
+    return MigrationPlan.objects.update_or_create(
+        project=release.project, commit=release.candidate, base=release.base, defaults=known | values
+    )[0]
 
 
 def make_run(project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any) -> MigrationRun:

@@ -86,6 +86,12 @@ class Transport:
         """The JSON at `path`. `doing` completes "GitHub does not let the token …". Tried up to 3 times."""
         return http.read_again(lambda: self._get(doing, path, query)[0])
 
+    def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
+        """What a classic token may do (GitHub names it beside any answer), or None for other kinds."""
+        reply = http.read_again(lambda: self._get(doing, path, {})[1])
+        said = reply.headers.get("x-oauth-scopes")
+        return None if said is None else tuple(filter(None, (text(one, 60) for one in said.split(","))))
+
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise `Malformed`."""
         items: list[Any] = []

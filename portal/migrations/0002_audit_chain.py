@@ -71,7 +71,6 @@ END $$;
 -- Names resolve in the portal's own schema whatever a caller's search_path; no append waits for the head for ever.
 DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION portal_audit_append SET search_path = %I, pg_temp', current_schema());
-    EXECUTE format('ALTER FUNCTION portal_audit_chain SET search_path = %I, pg_temp', current_schema());
 END $$;
 ALTER FUNCTION portal_audit_append SET lock_timeout = '3s';
 REVOKE ALL ON FUNCTION portal_audit_append FROM PUBLIC;

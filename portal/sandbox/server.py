@@ -90,6 +90,14 @@ class Seen:
 App = Callable[[Request], Response]
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Quiet: a client that hangs up early, as killed workers do, is no fault of the stand-in."""
+
+
 class Server:
     """Serves `app` on 127.0.0.1:`port` (0: a free one) from a thread until `stop`."""
 
@@ -99,8 +107,7 @@ class Server:
         self.requests: list[Seen] = []
         self.ready: dict[str, object] = {}  # what `GET /_sandbox/ready` tells another process
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property

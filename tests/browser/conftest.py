@@ -4,17 +4,21 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 
+from tests.browser.pictures import LIMIT, smaller
+
 # Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ.setdefault("DJANGO_LIVE_TEST_SERVER_ADDRESS", "127.0.0.1")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 MISSING = "No Chromium was found, so the browser tests did NOT run: install the package chromium, or set CHROMIUM."
 
 
@@ -67,6 +71,28 @@ def open_as(browser, live_server, complaints) -> Iterator[Callable]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def picture(browser) -> Callable:
+    """`picture(page, "board")` proves that the page can be painted; UPDATE_PICTURES=1 keeps it in docs/pictures/."""
+
+    def take(page, name: str, *, width: int = 1280, height: int = 860, color_scheme: str = "light") -> None:
+        before = page.viewport_size
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=color_scheme)
+        page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
+        painted = page.screenshot(animations="disabled", caret="hide")
+        page.emulate_media(color_scheme="null")
+        page.set_viewport_size(before)
+        assert len(painted) > 20_000, f"{name} is an empty page."
+        if os.environ.get("UPDATE_PICTURES") == "1":
+            small = smaller(browser, painted)
+            assert len(small) <= LIMIT, f"The picture of {name} has {len(small)} bytes."
+            PICTURES.mkdir(exist_ok=True)
+            (PICTURES / f"{name}.png").write_bytes(small)
+
+    return take
 
 
 def session_of(user: User) -> str:

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Environment, Finding, MigrationRun, ServiceInstance
+from environments.models import Environment, Finding, MigrationRun, Repair, ServiceInstance
 from tests.factory import BASE, deploy, make_people, make_project, make_run
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +68,7 @@ def test_the_matrix_takes_the_same_queries_for_many_services(alice):
             assert alice.get(f"/environments/?project={name}").status_code == 200
         counts.append(len(seen))
 
-    assert counts[0] == counts[1] <= 10
+    assert counts[0] == counts[1] <= 11
 
 
 def test_a_finding_is_resolved_with_a_reason(alice, people):
@@ -91,6 +91,53 @@ def test_a_finding_is_not_resolved_without_a_reason(alice):
     finding.refresh_from_db()
     assert finding.closed_at is None
     assert "Say why this finding can be closed." in response.content.decode()
+
+
+def test_a_wrong_branch_has_a_repair_that_says_what_it_will_do(alice):
+    project = make_project()
+    a_finding(project)
+    wrong = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
+    ServiceInstance.objects.filter(pk=wrong.pk).update(branch="staging")
+    address = reverse("branch-repair", args=[wrong.pk])
+
+    html = alice.get("/environments/").content.decode()
+    answer = alice.post(address, {"value": "main"})
+
+    assert f'action="{address}"' in html and "Follow main" in html
+    assert answer["Location"] == "/environments/?project=inspector#repairs"
+    assert Repair.objects.get().wanted == "main"
+
+
+def test_a_commit_that_was_not_shown_is_not_deployed(alice):
+    make_project()
+    live = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
+
+    html = alice.post(reverse("head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True).content.decode()
+
+    assert "look at the page again" in html
+    assert not Repair.objects.exists()
+
+
+def test_a_diverged_staging_offers_the_back_merge_and_names_the_commit(alice):
+    project = make_project()
+    Repair.objects.create(
+        project=project, kind="sync_staging", status="failed", result="diverged", sentence="It has diverged.",
+        evidence=[{"label": "hotfix 1234567", "said": "<b>Stop</b>", "sha": "1234567"}],
+    )  # fmt: skip
+
+    html = alice.get("/environments/").content.decode()
+    alice.post(reverse("back-merge", args=[project.slug]))
+
+    assert "hotfix 1234567" in html and "&lt;b&gt;Stop" in html and 'id="back-merge"' in html
+    assert Repair.objects.filter(kind="back_merge").exists()
+
+
+def test_looking_at_a_repair_does_nothing(alice):
+    project = make_project()
+
+    answer = alice.get(reverse("staging-sync", args=[project.slug]))
+
+    assert answer.status_code == 302 and not Repair.objects.exists()
 
 
 def test_a_run_shows_what_it_applied_and_what_the_database_said(alice):

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.scene import Workers, world_of_its_own
@@ -21,6 +22,8 @@ from tests.scratch import scratch_database
 
 WORKERS = 2
 LIFE_SECONDS = (0.01, 1.5)
+AIMS = ("promotion", "promotion", "migration", "", "")
+PATIENCE_SECONDS = 3.0
 
 
 @dataclass
@@ -42,12 +45,15 @@ class Killer:
             while self.left > 0:
                 pid = min(ends, key=lambda one: ends[one])
                 time.sleep(max(0.0, ends[pid] - time.monotonic()))
+                time.sleep(self.dice.uniform(0, 1.0))
+                pid = self._aim(pid)
                 ends[pid] = self._end()
                 where = self._strike(pid)
                 self.hits[where] += 1
                 self.left -= 1
                 if where.split(":")[0] not in ("migration child", "backend"):
                     del ends[pid]
+                    self.workers.pids.discard(pid)
                     ends[self._start()] = self._end()
                     self.restarts += 1
         except Exception as error:  # noqa: BLE001 - told to the script's own thread
@@ -55,6 +61,17 @@ class Killer:
             self.left = 0
         finally:
             connections.close_all()
+
+    def _aim(self, pid: int) -> int:
+        """Mostly waits a while for a worker at a promotion or a migration; else syncs would get nearly all."""
+        target, deadline = self.dice.choice(AIMS), time.monotonic() + PATIENCE_SECONDS
+        while target and self.left > 0 and time.monotonic() < deadline:
+            for one in self.workers.pids:
+                if self._doing(one).startswith(target):
+                    time.sleep(self.dice.choice((self.dice.uniform(0, 0.05), self.dice.uniform(0, 1.5))))
+                    return one
+            time.sleep(0.002)
+        return pid
 
     def _start(self) -> int:
         return self.workers.start()
@@ -69,7 +86,7 @@ class Killer:
         kind = self.dice.random()
         if kind < 0.15:
             children = psutil.Process(pid).children(recursive=True)
-            running = [one for one in children if "environments.schema.child" in " ".join(one.cmdline())]
+            running = [one for one in children if "alembic_env/child" in " ".join(one.cmdline())]
             if running:
                 running[0].kill()
                 return f"migration child: {self._doing(pid)}"
@@ -180,7 +197,7 @@ def _repeated(world: Any):
         yield f"{len(opened)} pull requests for {Release.objects.count()} releases"
     yield from (f"{what}: {len(bodies)} times" for what, bodies in done.items() if len(bodies) > 1)
     for path, bodies in statuses.items():
-        twice = [new for old, new in zip(bodies, bodies[1:], strict=False) if old == new]
+        twice = [new for old, new in pairwise(bodies) if old == new]
         yield from (f"{path} was told twice: {body}" for body in twice)
     deployed = [one.body for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
     if deployed:

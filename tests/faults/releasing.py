@@ -17,7 +17,7 @@ class People:
     """Alice ships one release after another; `repairs` counts how often a person was asked and tried again."""
 
     world: Any
-    seconds: float = 60.0
+    seconds: float = 240.0
     repairs: int = 0
     wrong: list[str] = field(default_factory=list)
     released: list[int] = field(default_factory=list)

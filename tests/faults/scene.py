@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,10 +65,8 @@ class Workers:
     def stop(self) -> None:
         """Ends all of it."""
         for pid in self.pids:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
         self._process.kill()
         self._process.wait()
 
@@ -85,7 +83,7 @@ def _environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "PORTAL_VAR_DIR": str(settings.VAR_DIR),
         "SECRET_KEY": settings.SECRET_KEY,
-        "SYNC_SECONDS": "0.5",
+        "SYNC_SECONDS": "1.5",
         "DEPLOY_GRACE_SECONDS": "10",
     } | {name: getattr(settings, name) for name in (
         "GITHUB_API_URL", "GITHUB_GIT_URL", "GITHUB_TOKEN", "RAILWAY_API_URL", "RAILWAY_API_TOKEN", "PORTAL_URL",

@@ -35,7 +35,7 @@ def _work() -> None:
 
     from portal import jobs
 
-    sys.stdout = open(os.devnull, "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     connection.settings_dict["OPTIONS"]["application_name"] = "killed-worker"
     settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
     note = os.open(settings.VAR_DIR / f"worker-{os.getpid()}", os.O_WRONLY | os.O_CREAT)

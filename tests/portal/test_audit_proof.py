@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -6,7 +7,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from portal import audit
-from portal.audit_proof import Anchor, anchor, read_anchors, verify
+from portal.audit_proof import Anchor, BrokenChain, anchor, read_anchors, verify
 from portal.models import AuditEvent
 from tests.chain import fill, unguarded
 from tests.faults import audit_chain
@@ -129,17 +130,69 @@ def test_an_anchor_from_another_database_never_fits(events):
     assert verify(anchors=[Anchor(3, "ab" * 32, "then")]).first_broken == 1
 
 
-@pytest.mark.django_db(transaction=True)
-def test_several_processes_find_the_same_as_one():
-    fill(connection, 45_000)
-    whole = verify(processes=2)
-    tamper("UPDATE portal_auditevent SET data = '{}' WHERE position IN (25000, 44000)")
+def test_a_seal_covers_every_byte_since_the_last_anchor(events):
+    anchor(NOON)
+    audit.record("one.more", actor=None)
+    second = anchor(NOON)
 
-    broken = verify(processes=2)
+    assert (second.after, second.position) == (5, 6)
+    assert verify().ok
 
-    assert (whole.ok, whole.count) == (True, 45_000)
-    assert (broken.ok, broken.first_broken) == (False, 25_000)
-    assert broken == verify(processes=1)
+
+@pytest.mark.parametrize("column", ["sentence", "data", "actor_name"])
+@pytest.mark.parametrize("position", [1, 5, 6, 8])
+def test_within_and_between_seals_the_edited_event_is_named(events, column, position):
+    anchor(NOON)
+    for _ in range(2):
+        audit.record("more", actor=None)
+        anchor(NOON)
+    audit.record("not.sealed", actor=None)
+    tamper(f"UPDATE portal_auditevent SET {column} = {column} || ' ' WHERE position = {position}")  # noqa: S608
+
+    assert verify().first_broken == verify(full=True).first_broken == position
+
+
+def test_a_seal_that_was_forged_is_not_taken_for_a_proof(events):
+    noted = anchor(NOON)
+
+    verdict = verify(anchors=[replace(noted, content="00" * 32, digest="00" * 32)])
+
+    assert not verdict.ok
+
+
+def test_an_anchor_without_a_seal_inside_a_sealed_stretch_counts_too(events):
+    inside = Anchor(3, bytes(AuditEvent.objects.get(position=3).digest).hex(), "then")
+    noted = anchor(NOON)
+
+    assert verify(anchors=[noted, inside]).ok
+    assert not verify(anchors=[noted, replace(inside, digest="00" * 32)]).ok
+
+
+def test_it_does_not_anchor_a_broken_chain(events):
+    anchor(NOON)
+    audit.record("one.more", actor=None)
+    tamper("UPDATE portal_auditevent SET sentence = '?' WHERE position = 6")
+
+    with pytest.raises(BrokenChain, match="Event 6 was edited"):
+        anchor(NOON)
+
+    assert len(read_anchors()) == 1
+
+
+def test_it_does_not_anchor_a_chain_whose_end_was_cut_off(events):
+    anchor(NOON)
+    fill(connection, 3)
+
+    with pytest.raises(BrokenChain):
+        anchor(NOON)
+
+
+def test_progress_reaches_the_end(events):
+    seen = []
+
+    verify(progress=lambda done, total: seen.append((done, total)))
+
+    assert seen[-1] == (5, 5)
 
 
 def test_the_command_says_so_and_exits_with_one_when_it_is_broken(events, capsys):

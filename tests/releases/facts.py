@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from environments.models import Deployment, Environment, MigrationRun, Project, Service, ServiceInstance
+from environments.schema.plan import Step
+from environments.schema.risk import Risk
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, PullRequest, Release
+from releases.planned import Planned
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CANDIDATE, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
@@ -15,11 +18,17 @@ REVISION = {"id": "4d1a2b3c", "path": "alembic/versions/4d1a2b3c.py", "sha256": 
 
 def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -> Live:
     """A service that serves the candidate."""
-    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW)
+    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW, variables_at=NOW)
     instance = ServiceInstance(service=Service(name=service), environment=environment, seen_at=NOW)
     values = {"status": "SUCCESS", "commit": CANDIDATE, "is_latest": True, "is_active": True, "seen_at": NOW}
     latest = Deployment(instance=instance, railway_id=f"{service}-{kind}", **(values | deployment))
     return Live(service, instance, latest, (latest,) if latest.is_active else ())
+
+
+def a_plan(*risks: Risk, **values: Any) -> Planned:
+    """The plan of the one migration, with `risks`."""
+    step = Step(REVISION["id"], REVISION["path"], REVISION["sha256"], REVISION["message"])
+    return Planned(**({"status": "succeeded", "steps": (step,), "risks": risks} | values))
 
 
 def a_run(**values: Any) -> MigrationRun:
@@ -68,6 +77,7 @@ def good_facts(
         environments={kind: services[0].instance.environment for kind, services in live.items()},
         live=live,
         runs=(a_run(),),
+        planned=a_plan(),
         staged={(REVISION["id"], REVISION["sha256"]): NOW - timedelta(hours=1)},
     )
     return replace(facts, **changes)

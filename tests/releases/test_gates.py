@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from environments.models import Finding
+from environments.schema.risk import Risk
 from portal.jobs import JobStatus
 from releases import gates
 from releases.gates import ATTEST, FAIL, PASS, PENDING
 from releases.models import Approval, ChecklistItem, Promotion, PromotionStep
-from tests.releases.facts import BASE, CANDIDATE, MERGE, NOW, REVISION, a_live, a_pull, a_run, good_facts
+from releases.planned import Acceptance
+from tests.releases.facts import BASE, CANDIDATE, MERGE, NOW, REVISION, a_live, a_plan, a_pull, a_run, good_facts
 
 LONG_AGO = NOW - timedelta(hours=3)
 
@@ -128,7 +130,7 @@ STAGED = (REVISION["id"], REVISION["sha256"])
     ("run", "staged", "state"),
     [
         ({}, {STAGED: NOW - timedelta(hours=1)}, PASS),
-        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, PENDING),  # another file of the same name
+        ({}, {(REVISION["id"], "e" * 64): NOW - timedelta(hours=1)}, FAIL),  # edited since
         ({}, {}, PENDING),
         ({"status": JobStatus.FAILED}, {}, FAIL),
         ({"status": JobStatus.NEEDS_PERSON}, {}, FAIL),
@@ -179,6 +181,24 @@ def test_an_open_finding_fails():
     wrong = Finding(kind="branch", subject="x", sentence="backend in staging follows main; it should follow staging.")
 
     assert gates.environments_coherent(good_facts(findings=(wrong,))).state == FAIL
+
+
+def test_what_could_not_be_read_lately_is_not_coherent():
+    facts = good_facts()
+    facts.live["staging"][0].instance.seen_at = NOW - timedelta(hours=1)
+
+    result = gates.environments_coherent(facts)
+
+    assert (result.state, "backend in staging could not be read lately" in result.sentence) == (PENDING, True)
+
+
+@pytest.mark.parametrize("gate", [gates.migrations_ready, gates.production_at_head])
+def test_a_database_that_was_read_too_long_ago_proves_nothing(gate):
+    facts = good_facts(release={"merge_commit": MERGE})
+    for environment in facts.environments.values():
+        environment.revisions_at = NOW - timedelta(hours=1)
+
+    assert gate(facts).state == PENDING
 
 
 def test_a_tick_that_lapsed_counts_no_more():
@@ -265,3 +285,50 @@ def test_no_state_of_a_deployment_but_the_two_good_ones_is_green(status, commit,
 
     good = commit == CANDIDATE and active and fresh and (status == "SLEEPING" or (status == "SUCCESS" and not stopped))
     assert result.passed == good
+
+
+DROP = Risk("drop-column", "danger", REVISION["id"], REVISION["sha256"], "Drops a column of events.")
+NOTE = Risk("expand", "info", REVISION["id"], REVISION["sha256"], "The candidate is live before this.")
+YES = Acceptance(REVISION["id"], REVISION["sha256"], ("danger drop-column",), "bob", "nobody reads it")
+
+
+@pytest.mark.parametrize(
+    ("planned", "state"),
+    [
+        (a_plan(NOTE), PASS),
+        (None, PENDING),
+        (a_plan(status="running"), PENDING),
+        (a_plan(steps=()), PENDING),
+        (a_plan(met={"order": "migrate_first"}), PENDING),
+        (a_plan(status="failed", sentence="Two heads."), FAIL),
+        (a_plan(DROP, NOTE), ATTEST),
+        (a_plan(DROP, accepted=(replace(YES, sha256="e" * 64),)), ATTEST),
+        (a_plan(DROP, accepted=(replace(YES, revision="other"),)), ATTEST),
+        (a_plan(DROP, accepted=(replace(YES, risks=("caution drop-column",)),)), ATTEST),
+        (a_plan(DROP, replace(DROP, code="rename"), accepted=(YES,)), ATTEST),
+        (a_plan(DROP, accepted=(YES,)), PASS),
+    ],
+)
+def test_a_risk_waits_for_a_word_on_exactly_this_file_and_this_risk(planned, state):
+    facts = good_facts(planned=planned)
+
+    assert gates.migration_risks(facts).state == state
+    assert gates.stand(facts).ready == (state == PASS)
+
+
+def test_a_release_without_migrations_has_no_risks():
+    assert gates.migration_risks(good_facts(release={"migrations": []}, planned=None)).state == PASS
+
+
+def test_a_checklist_item_cannot_stand_in_for_the_approver():
+    assert "migration_risks" not in gates.GATES and "migration_risks" in gates.ALWAYS
+
+
+@pytest.mark.parametrize("read_at", [None, LONG_AGO])
+def test_it_waits_while_the_variables_were_not_read_lately(read_at):
+    known = good_facts()
+    known.environments["production"].variables_at = read_at
+
+    result = gates.environments_coherent(known)
+
+    assert result.state == gates.PENDING and "variables of production" in result.sentence

@@ -68,7 +68,7 @@ def test_the_page_says_what_stands_between_in_one_sentence(alice, people):
     html = page(alice, release)
 
     assert "Two things stand between this release and production." in html
-    assert "2 migrations wait to be applied in staging." in html
+    assert "but no run here has proven it with these 2 migrations." in html
     assert re.search(r'id="promote"[^>]* disabled', html)
 
 
@@ -96,7 +96,7 @@ def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people)
 
     html = alice.post(reverse("release-do", args=[release.pk, "promote"]), follow=True).content.decode()
 
-    assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*2 migrations wait', html, re.S)
+    assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
     assert AuditEvent.objects.filter(action="release.promoted", outcome="refused").exists()
 
 

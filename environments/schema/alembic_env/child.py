@@ -8,6 +8,7 @@ which it does when the portal dies, be it by `kill -9`. Events go to a descripto
 import ctypes
 import json
 import os
+import runpy
 import select
 import signal
 import sys
@@ -85,7 +86,10 @@ def _work(request: dict[str, Any]) -> int:
         os.write(events, json.dumps(event).encode() + b"\n")
 
     try:
-        _upgrade(request | {"emit": emit})
+        if "render" in request:  # SQL is wanted, nothing is to be run
+            runpy.run_path(str(Path(__file__).with_name("render.py")))["render"](request | {"emit": emit})
+        else:
+            _upgrade(request | {"emit": emit})
     except BaseException as error:  # noqa: BLE001 - whatever a script raises ends this process only
         emit({"error": _described(error)})
         frames = traceback.format_exception(type(error), error, error.__traceback__, limit=-30)

@@ -44,7 +44,10 @@ class Command(BaseCommand):
             sandbox = Sandbox(options)
         except databases.DatabaseProblem as problem:
             raise CommandError(str(problem)) from None
-        print(json.dumps(sandbox.ready()), flush=True)
+        ready = sandbox.ready()
+        for server in sandbox.servers:
+            server.ready = ready
+        print(json.dumps(ready), flush=True)
         while not stopping.wait(0.25) and os.getppid() == parent:
             pass
         sandbox.stop()

@@ -7,25 +7,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from portal.audit_proof import read_anchors, verify
+from portal.audit_proof import Anchor, UnreadableAnchors, read_anchors, verify
 
 
 class Command(BaseCommand):
-    help = "Recomputes the audit chain and holds it against its anchors. Exit status 1 when it is broken."
+    help = "Proves the audit chain and holds it against its anchors. Exit status 1 when it is broken."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--full", action="store_true", help="recompute sealed events link by link too")
         parser.add_argument("--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere")
-        parser.add_argument("--processes", type=int, help="how many read at once (default: one per core, up to 4)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        anchors = None
-        if options["anchors"]:
-            anchors = read_anchors(options["anchors"])
+        anchors = self._anchors(options["anchors"]) if options["anchors"] else None
         progress = self._progress if sys.stderr.isatty() and not options["json"] else None
-        verdict = verify(anchors=anchors, progress=progress, processes=options["processes"])
+        verdict = verify(anchors=anchors, progress=progress, full=options["full"])
         if options["json"]:
             fields = asdict(verdict)
             del fields["checkpoint"]
@@ -34,6 +32,14 @@ class Command(BaseCommand):
             self.stdout.write(verdict.sentence)
         if not verdict.ok:
             sys.exit(1)
+
+    def _anchors(self, path: Path) -> list[Anchor]:
+        if not path.exists():
+            raise CommandError(f"There is no file of anchors at {path}.")
+        try:
+            return read_anchors(path)
+        except UnreadableAnchors as error:
+            raise CommandError(str(error)) from error
 
     def _progress(self, done: int, total: int) -> None:
         self.stderr.write(f"\r{done:,} of {total:,}", ending="" if done < total else "\n")

@@ -85,6 +85,8 @@
     kept.set(target.id, keep(target));
   });
   document.addEventListener("htmx:oobAfterSwap", (event) => {
+    // What a button said is over when the state it brought about has changed.
+    if (event.detail.target.id === "now") document.querySelectorAll(".messages .success").forEach((said) => said.remove());
     const was = kept.get(event.detail.target.id);
     if (was) restore(was);
     kept.delete(event.detail.target.id);

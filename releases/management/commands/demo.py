@@ -86,7 +86,8 @@ class Command(BaseCommand):
         if options["repository"]:
             command += ["--repository", str(options["repository"].resolve())]
             command += ["--staging", options["staging"], "--production", options["production"]]
-            command += ["--alembic", options["alembic"] or ""]
+            if options["alembic"] is not None:
+                command += ["--alembic", _inside(options["repository"], options["alembic"])]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()
         sandbox = processes.spawn(command, env=env, output=writer)
@@ -109,3 +110,9 @@ def running_stand_ins(options: dict[str, Any]) -> dict[str, Any]:
     github = os.environ["GITHUB_API_URL"].rstrip("/")
     ready = httpx.get(f"{github}/_sandbox/ready", timeout=10).raise_for_status().json()
     return ready | {"github": github, "railway": os.environ["RAILWAY_API_URL"]}
+
+
+def _inside(repository: Path, path: str) -> str:
+    """`path` as it stands in the repository, also when it was given from the file system's root."""
+    given = Path(path)
+    return str(given.resolve().relative_to(repository.resolve())) if given.is_absolute() else path

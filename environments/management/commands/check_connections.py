@@ -1,0 +1,26 @@
+"""Says of every credential what it is, what it can do, what it cannot, and how to mend it. Exit code 1: one fails."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from environments import connections
+
+
+class Command(BaseCommand):
+    """The same diagnosis as the page Connections, made now."""
+
+    help = __doc__
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = connections.diagnose()
+        for one in found:
+            self.stdout.write(f"{one.name} ({one.kind}): {one.state}. {one.sentence}")
+            for line in one.can:
+                self.stdout.write(f"  can      {line}")
+            for line in one.cannot:
+                self.stdout.write(f"  cannot   {line}")
+            if one.mend:
+                self.stdout.write(f"  to mend  {one.mend}")
+        if any(one.state != connections.PASS for one in found):
+            raise SystemExit(1)

@@ -1,0 +1,60 @@
+"""`manage.py plan`: the SQL and the risks of the revisions between two commits, without any database."""
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from environments.git import GitError, Mirror
+from environments.schema.plan import Plan, make_plan, steps_as_json
+from environments.schema.revisions import compare, read
+from environments.schema.risk import Risk, RiskError, assess
+from environments.schema.way_back import WayBack, advise
+
+
+class Command(BaseCommand):
+    help = "Shows what new revisions will do (SQL), what can go wrong, and the way back; needs no database."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("ref", help="branch, tag or commit")
+        parser.add_argument("--since", default="", help="the ref that has the revisions which ran already")
+        parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
+        parser.add_argument("--alembic", required=True, help="ini file, pyproject.toml or script directory in it")
+        parser.add_argument("--order", choices=["deploy_first", "migrate_first"], default="deploy_first")
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        mirror, alembic = Mirror(options["repository"]), options["alembic"]
+        try:
+            commit = mirror.commit(options["ref"])
+            history = read(mirror, commit, alembic)
+            change = compare(mirror, options["since"] and mirror.commit(options["since"]), commit, alembic)
+            if change.problems:
+                raise CommandError(" ".join(one.sentence for one in change.problems), returncode=2)
+            plan = make_plan(mirror, commit, history, change.new)
+            risks = assess(plan.steps, order=options["order"])
+        except (GitError, RiskError) as error:
+            raise CommandError(str(error)) from None
+        back = advise(plan.steps, risks)
+        if options["json"]:
+            told: dict[str, Any] = {"commit": commit, "digest": plan.digest, "steps": steps_as_json(plan.steps)}
+            told |= {"risks": [asdict(one) for one in risks], "way_back": asdict(back)}
+            self.stdout.write(json.dumps(told))
+        else:
+            self.stdout.write("\n".join(_as_text(plan, risks, back)))
+
+
+def _as_text(plan: Plan, risks: tuple[Risk, ...], back: WayBack) -> list[str]:
+    lines = [] if plan.steps else ["No new revisions."]
+    for step in plan.steps:
+        lines += [f"-- {step.revision}  {step.path}  {step.message}", step.upgrade.text]
+        lines += [f"-- not rendered: {step.upgrade.problem}"] if step.upgrade.kind else []
+        for risk in (one for one in risks if one.revision == step.revision):
+            lines += [f"   {risk.severity}: {risk.sentence}"]
+            lines += [f"      instead: {risk.rewrite}"] if risk.rewrite else []
+        lines.append("")
+    return [*lines, f"Way back: {back.verdict}", *(f"   {one}" for one in (*back.reasons, *back.steps))]

@@ -1,0 +1,155 @@
+"""The steps of repairs: each looks at the world first, writes at most once, and reads again what came of it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from environments import staging, sync
+from environments.github import GitHub
+from environments.models import Repair, RepairKind
+from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance, Trigger
+from portal.http import ApiError
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+
+PATIENCE = timedelta(minutes=5)
+FINAL = ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated")
+ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
+
+
+def step(job: Repair, *, now: datetime) -> Outcome:
+    """One look at what is to be repaired, and at most one write."""
+    try:
+        return STEPS[RepairKind(job.kind)](job, now)
+    except ApiError as error:
+        if error.kind in FINAL:
+            return Ended(JobStatus.FAILED, error.sentence)
+        return _late(job, error.sentence, now) or Again(max(error.retry_after or 0, 2), error.sentence)
+
+
+def _late(job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE) -> Ended | None:
+    """The end of a repair that took too long: failed when nothing was written, else nobody knows."""
+    if now - job.created_at < patience:
+        return None
+    if job.wrote_at is None:
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {sentence}")
+    return Ended(JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}")
+
+
+def _keep(job: Repair, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(job, name, value)
+    Repair.objects.filter(pk=job.pk, fence=job.fence).update(**values)
+
+
+def _sync_staging(job: Repair, now: datetime) -> Outcome:
+    seen = staging.level(job.project)
+    if seen.state in (staging.MOVED, staging.UNSURE):
+        _keep(job, wrote_at=job.wrote_at or now)
+        return _late(job, seen.sentence, now) or Again(0 if seen.state == staging.MOVED else 2, seen.sentence)
+    moved = seen.state == staging.EQUAL and job.wrote_at is not None
+    _keep(job, result=staging.MOVED if moved else seen.state, evidence=list(seen.lacking))
+    return Ended(JobStatus.SUCCEEDED if seen.state == staging.EQUAL else JobStatus.FAILED, seen.sentence)
+
+
+def _back_merge(job: Repair, now: datetime) -> Outcome:
+    project, github = job.project, GitHub(job.project.repository)
+    main, target = project.production_branch, project.staging_branch
+    pull = github.find_pull(head=main, base=target)
+    if pull is None:
+        if not github.compare(target, main).ahead_by:
+            return Ended(JobStatus.SUCCEEDED, f"{target} holds everything that {main} has: there is nothing to merge.")
+        _keep(job, wrote_at=now)
+        body = f"Brings into {target} what reached {main} without passing through it. Merge it with a merge commit."
+        pull = github.open_pull(head=main, base=target, title=f"Merge {main} back into {target}", body=body)
+    _keep(job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}])
+    return Ended(JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}.")
+
+
+def _branch(job: Repair, now: datetime) -> Outcome:
+    railway = Railway()
+    tree = railway.project(job.project.railway_project_id)
+    sync.apply(job.project, tree, now=timezone.now())
+    trigger = _trigger(job, tree)
+    if trigger is None:
+        said = f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in Railway first."
+        return _late(job, said, now) or Again(2, said) if not tree.complete else Ended(JobStatus.FAILED, said)
+    if trigger.branch == job.wanted:
+        return Ended(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
+    if job.wrote_at is not None:
+        said = f"{job.subject} still follows {trigger.branch}."
+        return _late(job, said, now) or Again(2, said)
+    if not holds(job):
+        return Again(0)
+    _keep(job, wrote_at=now, before=trigger.branch)
+    railway.set_trigger_branch(trigger.id, job.wanted)
+    return Again(0, f"{job.subject} was told to follow {job.wanted}; reading it again.")
+
+
+def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
+    if job.instance is None:
+        return None
+    place, service = job.instance.environment.railway_id, job.instance.service.railway_id
+    triggers = (one for environment in tree.environments if environment.id == place for one in environment.triggers)
+    return next((one for one in triggers if one.service_id == service), None)
+
+
+def _deploy(job: Repair, now: datetime) -> Outcome:
+    railway = Railway()
+    tree = railway.project(job.project.railway_project_id)
+    sync.apply(job.project, tree, now=timezone.now())
+    state = _instance(job, tree)
+    if state is None or job.instance is None:
+        return Ended(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+    latest = state.latest_deployment if state.readable else None
+    ours = latest is not None and latest.commit == job.wanted and (job.wrote_at is None or latest.id != job.before)
+    if ours and latest is not None and _serves(latest):
+        return Ended(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
+    begun = ours and latest is not None and latest.status not in ENDED_BADLY
+    if begun and latest is not None and (job.wrote_at is not None or latest.status != "SUCCESS"):
+        return _deploying(job, latest.status, now)
+    if job.wrote_at is not None:
+        if ours and latest is not None:
+            said = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {latest.status.lower()}."
+            return Ended(JobStatus.FAILED, said)
+        said = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
+        return _late(job, said, now) or Again(2, said)
+    if not state.readable:
+        return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Again(2)
+    head = GitHub(job.project.repository).branch_head(job.instance.branch)
+    if head != job.wanted:
+        said = f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed: look again."
+        return Ended(JobStatus.FAILED, said)
+    if not holds(job):
+        return Again(0)
+    # Written down before the call: a repeated look finds the deployment, not the wish.
+    _keep(job, wrote_at=now, before=latest.id if latest else "")
+    railway.deploy_commit(job.instance.environment.railway_id, job.instance.service.railway_id, job.wanted)
+    return Again(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
+
+
+def _serves(latest: Deployment) -> bool:
+    """A stopped deployment keeps SUCCESS; one that sleeps wakes on a request."""
+    return latest.status == "SLEEPING" or (latest.status == "SUCCESS" and not latest.stopped)
+
+
+def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
+    said = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
+    return _late(job, said, now, timedelta(minutes=job.project.deploy_minutes)) or Again(2, said)
+
+
+def _instance(job: Repair, tree: ProjectTree) -> ServiceInstance | None:
+    if job.instance is None:
+        return None
+    place, service = job.instance.environment.railway_id, job.instance.service.railway_id
+    found = (one for environment in tree.environments if environment.id == place for one in environment.instances)
+    return next((one for one in found if one.service_id == service), None)
+
+
+STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
+    RepairKind.SYNC_STAGING: _sync_staging,
+    RepairKind.BACK_MERGE: _back_merge,
+    RepairKind.BRANCH: _branch,
+    RepairKind.DEPLOY: _deploy,
+}

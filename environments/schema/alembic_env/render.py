@@ -1,0 +1,172 @@
+"""Renders revisions as SQL without a database: called by `child.py`, which says which files, in which order.
+
+A revision gets Alembic's offline mode and a connection that can only be written to: what is sent is noted, and
+whoever reads an answer, which only a database could give, is named with file line and statement.
+"""
+
+import importlib.util
+import io
+import linecache
+import sys
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NoReturn
+
+from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.util import CommandError
+from sqlalchemy import TextClause, exc, text
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.schema import ExecutableDDLElement
+
+MAX_CHARACTERS = 200_000
+
+
+class NeedsDatabase(AttributeError):
+    """The revision asks something that only a database can answer."""
+
+
+class Answer:
+    """What an executed statement gives back: nothing that could be read."""
+
+    def __init__(self, statement: str) -> None:
+        self.__dict__["statement"] = " ".join(statement.split())[:200]
+
+    def _read(self, *_: object) -> NoReturn:
+        raise NeedsDatabase(f"it reads the answer of “{self.__dict__['statement']}”")
+
+    __getattr__ = __iter__ = __len__ = __bool__ = __getitem__ = _read
+
+
+class Connection(MockConnection):
+    """What Alembic offers a revision offline, with values written out and no answers."""
+
+    def __init__(self, dialect: Any, keep: Callable[[str], None]) -> None:
+        super().__init__(dialect, self.execute)
+        self._keep = keep
+
+    def execute(self, statement: Any, parameters: Any = None, **_: object) -> Answer:  # type: ignore[override]
+        last = ""
+        for values in parameters if isinstance(parameters, list | tuple) else [parameters]:
+            last = self._literal(statement, values)
+            self._keep(last)
+        return Answer(last)
+
+    def scalar(self, statement: Any, parameters: Any = None, **_: object) -> NoReturn:
+        self.execute(statement, parameters)._read()
+
+    scalars = scalar
+
+    def exec_driver_sql(self, statement: str, parameters: Any = None, **_: object) -> Answer:
+        if parameters:
+            raise NeedsDatabase(f"it sends values with “{statement[:200]}”")
+        self._keep(statement)
+        return Answer(statement)
+
+    def _literal(self, statement: Any, values: Any) -> str:
+        if isinstance(statement, str):
+            statement = text(statement)
+        if values and isinstance(statement, TextClause):
+            statement = statement.bindparams(**values)
+        elif values:
+            statement = statement.values(values) if statement.is_dml else statement.params(values)
+        options = {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}
+        try:
+            return str(statement.compile(dialect=self.dialect, compile_kwargs=options))
+        except exc.CompileError:
+            return str(statement.compile(dialect=self.dialect))  # with its placeholders
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NeedsDatabase(f"it uses `{name}` of its connection")
+
+
+def render(run: dict[str, Any]) -> None:
+    """Emits one event per revision and direction: its statements, and what stopped it, if anything."""
+    for one in run["render"]:
+        try:
+            module = _load(one["file"])
+        except BaseException as error:  # noqa: BLE001 - whatever a script raises is its own
+            for direction in ("upgrade", "downgrade"):
+                _tell(run, one, direction, [], _problem(error, one["file"]))
+            continue
+        for direction in ("upgrade", "downgrade"):
+            _tell(run, one, direction, *_one(getattr(module, direction, None), one["file"]))
+
+
+def _load(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("revision", path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
+    statements: list[tuple[str, bool]] = []
+    if function is None:
+        return statements, {"kind": "missing", "message": "the function is not there", "line": 0, "source": ""}
+    inside, size = True, 0
+
+    def keep(sent: str) -> None:
+        nonlocal inside, size
+        sent = sent.strip().removesuffix(";").strip()
+        if sent.upper() in ("BEGIN", "COMMIT"):
+            inside = sent.upper() == "BEGIN"
+            return
+        size += len(sent)
+        if size > MAX_CHARACTERS:
+            raise NeedsDatabase(f"it makes more than {MAX_CHARACTERS:,} characters of SQL")
+        statements.append((sent, inside))
+
+    try:
+        with EnvironmentContext(Config(), None, as_sql=True) as environment:  # type: ignore[arg-type]
+            environment.configure(
+                dialect_name="postgresql",
+                dialect_opts={"paramstyle": "named"},
+                output_buffer=io.StringIO(),
+                transaction_per_migration=True,
+            )
+            context = environment.get_context()
+            impl: Any = context.impl
+            impl.static_output, impl.connection = keep, Connection(context.dialect, keep)
+            with Operations.context(context):
+                function()
+    except BaseException as error:  # noqa: BLE001
+        return statements, _problem(error, path)
+    return statements, None
+
+
+def _problem(error: BaseException, path: str) -> dict[str, Any]:
+    """What happened at which line. `kind`: connection, module or raised."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    line = frames[-1].lineno or 0 if frames else getattr(error, "lineno", 0) or 0
+    offline = isinstance(error, NeedsDatabase | exc.NoInspectionAvailable) or (
+        isinstance(error, CommandError) and "--sql" in str(error)
+    )
+    message = str(error)
+    if isinstance(error, exc.NoInspectionAvailable):
+        message = "it inspects the database"
+    elif isinstance(error, ImportError):
+        message = f"it imports “{error.name or error}”"
+    elif not offline:
+        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return {
+        "kind": "connection" if offline else "module" if isinstance(error, ImportError) else "raised",
+        "message": " ".join(message.split())[:300],
+        "line": line,
+        "source": linecache.getline(path, line).strip()[:200] if line else "",
+    }
+
+
+def _tell(
+    run: dict[str, Any],
+    one: dict[str, str],
+    direction: str,
+    statements: list[tuple[str, bool]],
+    problem: dict[str, Any] | None,
+) -> None:
+    sys.stdout.flush()
+    run["emit"]({"rendered": one["id"], "direction": direction, "statements": statements, "problem": problem})

@@ -1,0 +1,186 @@
+"""Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.crypto import salted_hmac
+
+from environments.models import (
+    Environment,
+    Project,
+    RuleKind,
+    Service,
+    ServiceInstance,
+    Variable,
+    VariableRule,
+    VariableSync,
+)
+from environments.railway import Railway
+from portal.credentials import Secret
+from portal.http import ApiError
+
+REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
+REFUSED = ("unauthorized", "wrong_header", "forbidden", "not_found", "refused")
+PRIVATE_ENDING = ".railway.internal"
+MAX_CALLS = 60  # of one reading; what is left is read by the next
+_PLACE = "portal-reference-"
+_LONG_LIVED = ("staging", "production")
+
+# What the team's runbook asks for; rows from then on, for people to change.
+DEFAULTS = (
+    {"kind": RuleKind.SEPARATE, "name": "*DATABASE_URL"},
+    {"kind": RuleKind.SEPARATE, "name": "*API_URL"},
+    {"kind": RuleKind.SEPARATE, "name": "*SECRET*"},
+    {"kind": RuleKind.SEPARATE, "name": "*PASSWORD*"},
+    {"kind": RuleKind.ADDRESS, "service": "frontend", "name": "API_URL", "target": "backend"},
+    {"kind": RuleKind.PRESENT, "service": "frontend", "name": "API_URL"},
+    {"kind": RuleKind.PRESENT, "service": "backend", "name": "DATABASE_URL"},
+)
+
+
+def start(project: Project) -> None:
+    """Sees that the project's variables are read from now on; the first time with the runbook's rules."""
+    with transaction.atomic():
+        _, created = VariableSync.objects.get_or_create(project=project)
+        if created and not VariableRule.objects.filter(project=project).exists():
+            VariableRule.objects.bulk_create([VariableRule(project=project, **values) for values in DEFAULTS])
+
+
+def fingerprint(value: str) -> str:
+    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for the empty one."""
+    return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest() if value else ""
+
+
+def host_of(value: str) -> tuple[str, str]:
+    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for neither.
+
+    A port that is not the usual one is part of a public name, as another program answers there; inside Railway's
+    private network services listen where they like.
+    """
+    found = REFERENCE.findall(value)
+    numbers = iter(range(len(found)))
+    plain = REFERENCE.sub(lambda _: f"{_PLACE}{next(numbers)}", value.strip())
+    try:
+        parts = urlsplit(plain if "://" in plain else f"//{plain}")
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return "", ""
+    if host.startswith(_PLACE) and host.removeprefix(_PLACE).isdigit():
+        return "", found[int(host.removeprefix(_PLACE))]
+    if _PLACE in host:
+        return "", ""
+    odd = host and port not in (None, 80, 443) and not host.endswith(PRIVATE_ENDING)
+    return f"{host}:{port}" if odd else host, ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service in an environment, or (`service` None) what the environment's services share."""
+
+    environment: Environment
+    service: Service | None
+
+
+def read(project: Project, railway: Railway, *, now: datetime) -> bool:
+    """Reads the variables of every environment, staging and production first; False: some are left for later.
+
+    What the token may not read is noted on its environment and keeps its rows. Raises `ApiError` when there is
+    no answer; environments that were read before that are kept.
+    """
+    # Not yet read first, then those whose reading is the oldest.
+    found = Environment.objects.filter(project=project, gone_at=None).order_by(F("variables_at").asc(nulls_first=True))
+    environments = sorted(found, key=lambda one: one.kind not in _LONG_LIVED)
+    instances = list(
+        ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None).select_related("service")
+    )
+    calls = 0
+    for environment in environments:
+        services = [one.service for one in instances if one.environment_id == environment.pk]
+        calls += len(services) + 1
+        if calls > MAX_CALLS and environment.kind not in _LONG_LIVED:
+            return False
+        _read_environment(project, railway, environment, services, now)
+    return bool(environments)
+
+
+def _read_environment(
+    project: Project, railway: Railway, environment: Environment, services: Sequence[Service], now: datetime
+) -> None:
+    rows: list[Variable] = []
+    read_places: list[Place] = []
+    problem = ""
+    for place in (Place(environment, one) for one in (None, *services)):
+        service = place.service.railway_id if place.service else None
+        try:
+            values = railway.variables(project.railway_project_id, environment.railway_id, service, unrendered=True)
+        except ApiError as error:
+            if error.kind not in REFUSED:
+                raise
+            whose = place.service.name if place.service else "all services"
+            problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {error}"
+            continue
+        rows += [_row(place, name, value) for name, value in values.items() if not name.startswith("RAILWAY_")]
+        read_places.append(place)
+    with transaction.atomic():
+        for place in read_places:
+            names = [row.name for row in rows if row.service == place.service]
+            Variable.objects.filter(environment=environment, service=place.service).exclude(name__in=names).delete()
+        Variable.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["environment", "service", "name"],
+            update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
+        )
+        Environment.objects.filter(pk=environment.pk).update(variables_at=now, variables_problem=problem)
+
+
+def _row(place: Place, name: str, secret: Secret | None) -> Variable:
+    row = Variable(environment=place.environment, service=place.service, name=name[:200], sealed=secret is None)
+    if secret is not None:
+        value = secret.reveal()
+        host, reference = host_of(value)
+        row.references = [one[:420] for one in REFERENCE.findall(value)[:20]]
+        row.fingerprint, row.host_fingerprint = fingerprint(value), fingerprint(host)
+        row.host_reference = reference[:420]
+    return row
+
+
+@dataclass(frozen=True)
+class Line:
+    """One variable in two environments.
+
+    `state`: same, reference (one text, which means another thing in each), different, missing or sealed.
+    """
+
+    service: str
+    name: str
+    first: Variable | None
+    second: Variable | None
+    state: str
+
+
+def difference(first: Environment, second: Environment) -> list[Line]:
+    """Every variable of both environments, by service and name. One query."""
+    rows: dict[tuple[str, str], dict[int, Variable]] = {}
+    for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
+        rows.setdefault((one.service.name if one.service else "", one.name), {})[one.environment_id] = one
+    lines = []
+    for (service, name), found in sorted(rows.items()):
+        a, b = found.get(first.pk), found.get(second.pk)
+        lines.append(Line(service, name, a, b, _state(a, b)))
+    return lines
+
+
+def _state(a: Variable | None, b: Variable | None) -> str:
+    if a is None or b is None:
+        return "missing"
+    if a.sealed or b.sealed:
+        return "sealed"
+    if a.fingerprint != b.fingerprint:
+        return "different"
+    return "reference" if a.references else "same"

@@ -1,0 +1,118 @@
+"""What the migrations of a release will do, and what of it an approver has accepted, as the gates see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import JSONObject
+from django.utils.dateparse import parse_datetime
+
+from environments.models import MigrationPlan
+from environments.schema.plan import Step, steps_from_json
+from environments.schema.risk import Risk
+from environments.schema.target import Table, many
+from releases.models import RiskAcceptance
+
+PLANNED = ("status", "sentence", "steps", "risks", "met")
+ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
+KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """An approver's word on the risks of one revision file."""
+
+    revision: str
+    sha256: str
+    risks: tuple[str, ...]
+    who: str
+    reason: str
+    at: datetime | None = None
+    user_id: int = 0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A `MigrationPlan` row and the acceptances of its project, newest first."""
+
+    status: str
+    sentence: str = ""
+    steps: tuple[Step, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    met: Mapping[str, Any] = field(default_factory=dict)
+    accepted: tuple[Acceptance, ...] = ()
+
+    @property
+    def files(self) -> set[tuple[str, str]]:
+        """Revision and hash of every file that was planned."""
+        return {(step.revision, step.sha256) for step in self.steps}
+
+    def of(self, step: Step) -> tuple[Risk, ...]:
+        """The risks of one step."""
+        return tuple(risk for risk in self.risks if risk.revision == step.revision)
+
+    def asking(self, step: Step) -> tuple[Risk, ...]:
+        """Those of its risks that somebody must accept."""
+        return tuple(risk for risk in self.of(step) if risk.asks)
+
+    def acceptance(self, step: Step) -> Acceptance | None:
+        """The word that covers all these risks of exactly this file, if there is one."""
+        wanted = set(names(self.asking(step)))
+        mine = (one for one in self.accepted if (one.revision, one.sha256) == (step.revision, step.sha256))
+        return next((one for one in mine if wanted <= set(one.risks)), None)
+
+    @property
+    def unaccepted(self) -> tuple[Step, ...]:
+        """The steps whose risks wait for an approver."""
+        return tuple(step for step in self.steps if self.asking(step) and self.acceptance(step) is None)
+
+    @property
+    def met_words(self) -> str:
+        """One sentence on what production's database was like when the plan was made."""
+        if said := self.met.get("problem"):
+            return f"Sizes are not known: {said}"
+        tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
+        found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
+        seconds = self.met.get("longest_s") or 0
+        held = f" A transaction was open for {seconds / 60:.0f} min; locks wait for it." if seconds else ""
+        return (f"In production: {', '.join(found)}." if found else "") + held
+
+
+def names(risks: Sequence[Risk]) -> list[str]:
+    """What an acceptance is bound to, beside the file: severity and code of each risk, sorted."""
+    return sorted({f"{risk.severity} {risk.code}" for risk in risks})
+
+
+def annotations() -> dict[str, Any]:
+    """The plan of a release's candidate and its project's acceptances, for a query of releases."""
+    plans = MigrationPlan.objects.filter(
+        project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
+    ).order_by()
+    words = RiskAcceptance.objects.filter(project=OuterRef("project"), user__is_active=True).order_by("-pk")
+    accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    return {
+        "plan_row": Subquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))[:1]),
+        "accepted_rows": ArraySubquery(accepted[:KEPT]),
+    }
+
+
+def planned_of(release: Any) -> Planned | None:
+    """What `annotations` brought along; None where no plan was begun."""
+    row = release.plan_row
+    if row is None:
+        return None
+    return Planned(
+        status=row["status"],
+        sentence=row["sentence"],
+        steps=steps_from_json(row["steps"]),
+        risks=tuple(Risk(**one) for one in row["risks"]),
+        met=row["met"],
+        accepted=tuple(
+            Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
+            for one in release.accepted_rows
+            if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
+        ),
+    )

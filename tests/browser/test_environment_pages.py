@@ -1,0 +1,75 @@
+"""Environments with something to repair, connections and variables, in Chromium."""
+
+import os
+
+import pytest
+
+from environments.models import ConnectionCheck, Environment, Finding, Repair, Service, ServiceInstance
+from environments.variables import Place, _row, start
+from portal.credentials import Secret
+from tests.browser.test_pages import CONTRAST, WIDE
+from tests.factory import make_people, make_project
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG = "W" * 200
+PATHS = ("/environments/", "/connections/", "/variables/?all=1")
+
+
+@pytest.fixture
+def alice():
+    """Signed in to a project where much is wrong and names are long."""
+    people, project = make_people(), make_project()
+    start(project)
+    ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(branch="staging")
+    for kind, subject in (("branch", "frontend in production"), ("behind", "backend in staging")):
+        Finding.objects.create(project=project, kind=kind, subject=subject, sentence=f"{subject} is not right: {LONG}.")
+    Repair.objects.create(
+        project=project, kind="sync_staging", status="failed", result="diverged", sentence=f"It diverged. {LONG}",
+        evidence=[{"label": "hotfix 1234567", "said": LONG, "sha": "1234567"}], requested_by=people["alice"],
+    )  # fmt: skip
+    found = [
+        {"name": "RAILWAY_API_TOKEN", "state": "fail", "kind": "project token", "sentence": LONG, "can": ["read"],
+         "cannot": [LONG, "write"], "mend": "Make another one."},
+        {"name": "GITHUB_TOKEN", "state": "pass", "kind": "classic token", "sentence": "A classic token.",
+         "can": ["acme/inspector: read branches."], "cannot": [], "mend": ""},
+    ]  # fmt: skip
+    ConnectionCheck.objects.create(found=found, wake_at="2999-01-01T00:00Z", checked_at="2026-11-22T00:00Z")
+    backend = Service.objects.get(name="backend")
+    for environment in Environment.objects.all():
+        values = {"SAME": "x", LONG: None, "API_URL": "${{backend.RAILWAY_PUBLIC_DOMAIN}}", "NAME": environment.name}
+        for name, value in values.items():
+            _row(Place(environment, backend), name, None if value is None else Secret(value)).save()
+    _row(Place(environment, None), "ONLY_HERE", Secret("1")).save()
+    return people["alice"]
+
+
+def test_nothing_scrolls_sideways_on_a_phone(open_as, alice, complaints):
+    for path in PATHS:
+        page = open_as(alice, path, viewport={"width": 360, "height": 740})
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, (path, page.evaluate(WIDE))
+        page.context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_enough_contrast(open_as, alice, scheme):
+    for path in PATHS:
+        page = open_as(alice, path, color_scheme=scheme)
+
+        assert page.evaluate(CONTRAST) == [], path
+        if folder := os.environ.get("PICTURES_TO"):
+            page.screenshot(path=f"{folder}/{path.split('/')[1]}-{scheme}.png", full_page=True)
+        page.context.close()
+
+
+def test_a_branch_is_repaired_by_keyboard(open_as, alice):
+    page = open_as(alice, "/environments/")
+
+    page.get_by_text("Repair", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Follow main").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**#repairs")
+
+    assert Repair.objects.get(kind="branch").wanted == "main"

@@ -1,0 +1,210 @@
+"""The main job in a real browser: against the stand-ins, real databases and a worker, with nothing but clicks and keys.
+
+With UPDATE_PICTURES=1 the pictures in docs/pictures/ are made anew on the way.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from playwright.sync_api import TimeoutError as NeverCame
+
+from portal.models import AuditEvent
+from releases.models import Release
+from tests.journeys.test_release import head, prepare, reread
+from tests.journeys.world import World, run_due, running_world
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+PROMOTE = "/releases/{}/promote/"
+SLOW = 15_000  # milliseconds, for what the stand-ins and the worker have to do first
+
+
+@pytest.fixture
+def world(transactional_db, live_server, tmp_path, settings) -> Iterator[World]:
+    with running_world(tmp_path, settings) as world:
+        settings.SYNC_SECONDS = 1.0
+        settings.PORTAL_URL = live_server.url
+        yield world
+
+
+@contextmanager
+def worker() -> Iterator[None]:
+    """Runs what is due, beside the browser, until the end of the block."""
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.wait(0.05):
+                run_due()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def sign_in(page, name: str) -> None:
+    page.fill("#id_username", name)
+    page.fill("#id_password", "a-long-password")
+    page.click("main button")
+    page.wait_for_selector("nav >> text=Sign out")
+
+
+def walk_to(page, text: str, key: str = "j") -> None:
+    """Moves along the checklist until the item `text` has the focus, or something in it."""
+    for _ in range(20):
+        if text in page.evaluate("document.activeElement.closest('[data-item]')?.innerText ?? ''"):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} never came to “{text}”")
+
+
+def says(page, region: str, text: str) -> None:
+    """Waits until the page says so by itself; a failing test tells what it says instead."""
+    try:
+        page.wait_for_selector(f"{region} >> text={text}", timeout=SLOW)
+    except NeverCame:
+        raise AssertionError(f"“{text}” never came; the page says: {page.inner_text('main')}") from None
+
+
+def buttons(page) -> list[str]:
+    """What a person could press that changes something; signing out and the theme lie outside main."""
+    return page.eval_on_selector_all("main form[method=post] button", "all => all.map(one => one.innerText)")
+
+
+def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, picture):
+    before = head(world, "main")
+    world.work(lambda: world.project.branches.exclude(head="").count() == 2)
+    page = open_as(None, "/")
+    with worker():
+        sign_in(page, "alice")
+        page.click("text=Cut release", timeout=SLOW)
+        says(page, "h1", "Release 2")
+
+        page.click("text=Migrate staging", timeout=SLOW)
+        says(page, "#log", "Finished 6f8b0d2e4a56")
+        says(page, "#migrations", "· staged")
+
+        page.click("text=Edit the notes")
+        page.fill("#notes-text", "Integration settings can be tried before they are saved.")
+        page.click("text=Save")
+        says(page, "#notes", "Integration settings can be tried")
+
+        walk_to(page, "Release notes read")
+        walk_to(page, "Environments are coherent", key="k")
+        walk_to(page, "Release notes read")
+        page.keyboard.press("n")
+        page.keyboard.type("with Dana")
+        page.keyboard.press("Escape")
+        page.keyboard.press("x")
+        says(page, "#before", "with Dana")
+        says(page, "#now", "Nothing stands between this release and production.")
+        picture(page, "release-ready")
+        picture(page, "release-ready-dark", color_scheme="dark")
+        picture(page, "release-phone", width=390, height=844)
+        picture(open_as(world.person("alice"), "/"), "board")
+
+        world.railway.world.seconds_per_state = 0.5
+        page.click("#promote:not([disabled])", timeout=SLOW)
+        says(page, "#now", "Step ")
+        page.evaluate("window.kept = true")
+        says(page, "#now", "Step 2 of 5")
+        picture(page, "release-in-promotion")
+        says(page, "#now", "Production runs this release.")
+
+        with page.context.expect_page() as opened:
+            page.click("#after >> text=Signals list")
+        assert "Signals" in opened.value.inner_text("h1")
+        opened.value.close()
+        for text in ("Signals list", "Signal detail", "Settings"):
+            walk_to(page, f"Key page looked at: {text}")
+            page.keyboard.press("x")
+            page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Key page looked at: {text}"]')
+        says(page, "#now", "This release is in production")
+        notes = page.inner_text("#notes")
+        kept = page.evaluate("window.kept")
+
+    release = Release.objects.get()
+    assert kept
+    assert "Edit" not in notes
+    assert complaints == []
+    assert release.status == "done"
+    assert head(world, "main") == head(world, "staging") == release.merge_commit != before
+    assert world.revisions("production") == sorted(release.heads)
+    the_auditor_reads_the_story(world, release, open_as, picture)
+    assert complaints == []
+
+
+def the_auditor_reads_the_story(world, release, open_as, picture) -> None:
+    page = open_as(world.person("carol"), f"/releases/{release.pk}/")
+    assert buttons(page) == []
+    page.goto("/")
+    assert buttons(page) == []
+    page.goto("/environments/")
+    assert buttons(page) == []
+    picture(page, "environments")
+    page.goto("/audit/?subject=releases.release:" + str(release.pk))
+    told = page.inner_text("ol.events")
+    told_in_order = [told.index(words) for words in STORY]
+
+    assert told_in_order == sorted(told_in_order, reverse=True)  # the newest is on top
+    assert buttons(page) == []
+    picture(page, "audit")
+
+
+STORY = (
+    "cut at",
+    "Promotion of",
+    "Merge: Pull request #",
+    "Deploy: ",
+    "Migrate: ",
+    "Smoke",
+    "is in production",
+    "done",
+)
+
+
+def test_a_failed_deployment_is_mended_by_clicking(world, open_as, complaints, picture):
+    release = prepare(world)
+    world.railway.fail_next("frontend", "production")
+    page = open_as(world.person("alice"), f"/releases/{release.pk}/")
+    with worker():
+        page.click("#promote:not([disabled])", timeout=SLOW)
+        says(page, "#now", "Deploy failed.")
+        says(page, "#promotion", "frontend is not live")
+        carol = open_as(world.person("carol"), f"/releases/{release.pk}/")
+        seen, may = carol.inner_text("#promotion"), buttons(carol)
+        page.reload()
+        picture(page, "release-failed")
+
+        page.click("text=Deploy this commit")
+        says(page, "#now", "Production runs this release.")
+
+    assert "frontend is not live" in seen
+    assert may == []
+    assert reread(release).status == "verifying"
+    assert AuditEvent.objects.filter(actor_name="alice", action__contains="deploy").exists()
+    assert complaints == []
+
+
+def test_an_auditor_who_sends_the_form_all_the_same_is_refused_with_a_sentence(world, open_as):
+    release = prepare(world)
+    page = open_as(world.person("carol"), f"/releases/{release.pk}/")
+
+    page.evaluate(
+        "address => document.querySelector('nav form').setAttribute('action', address)", PROMOTE.format(release.pk)
+    )
+    page.click("text=Sign out")
+    page.wait_for_selector(".messages")
+
+    assert "You are not allowed to do this" in page.inner_text(".messages")
+    assert reread(release).status == "open"
+    assert AuditEvent.objects.filter(actor_name="carol", outcome="refused", action="release.promoted").exists()

@@ -1,0 +1,218 @@
+"""One small revision per rule: what is said about it, and that harmless ones are left alone."""
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from environments.schema import risk
+from environments.schema.plan import Rendered, Statement, Step
+from environments.schema.risk import Risk, RiskError, assess, tables_in
+from environments.schema.target import Table, Target, many, read_target
+from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE, advise
+
+LARGE = Target(18, {"events": Table(41_000_000, 9_200_000_000)})
+
+
+def step(*sql: str, back: str = "select 1", transaction: bool = True, **values) -> Step:
+    known = {"revision": "r1", "path": "versions/r1.py", "sha256": "f" * 64, "message": "m"}
+    upgrade = Rendered(tuple(Statement(one, transaction) for one in sql))
+    downgrade = Rendered((Statement(back),)) if back else Rendered()
+    return Step(**(known | {"upgrade": upgrade, "downgrade": downgrade} | values))
+
+
+def told(*sql: str, target: Target | None = None, order: str = "migrate_first", **values) -> dict[str, Risk]:
+    return {one.code: one for one in assess([step(*sql, **values)], order=order, target=target)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "severity"),
+    [
+        ("ALTER TABLE events ADD COLUMN a TEXT NOT NULL", "required-column", "danger"),
+        ("ALTER TABLE events ADD COLUMN a TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL", "rewrite", "caution"),
+        ("CREATE UNIQUE INDEX i ON events (a)", "blocking-index", "caution"),
+        ("DROP INDEX i", "blocking-index-drop", "info"),
+        ("CREATE INDEX CONCURRENTLY i ON events (a)", "concurrent-in-transaction", "danger"),
+        ("ALTER TABLE events ALTER COLUMN a TYPE INTEGER USING a::integer", "column-type", "caution"),
+        ("ALTER TABLE events RENAME COLUMN a TO z", "rename", "danger"),
+        ("ALTER TABLE events RENAME TO happenings", "rename", "danger"),
+        ("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", "rename", "danger"),
+        ("ALTER TABLE events ALTER COLUMN a SET NOT NULL", "set-not-null", "caution"),
+        ("ALTER TABLE events ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)", "foreign-key", "caution"),
+        ("ALTER TABLE events ADD CONSTRAINT c CHECK (a > 1)", "checked-constraint", "caution"),
+        ("ALTER TABLE events ADD CONSTRAINT u UNIQUE (a)", "unique-constraint", "caution"),
+        ("ALTER TABLE events DROP COLUMN a", "drop-column", "danger"),
+        ("DROP TABLE IF EXISTS events", "drop-table", "danger"),
+        ("DROP MATERIALIZED VIEW v", "drop-other", "caution"),
+        ("TRUNCATE TABLE events", "truncate", "danger"),
+        ("LOCK TABLE events IN EXCLUSIVE MODE", "long-lock", "caution"),
+        ("UPDATE events SET a = 1", "data-change", "caution"),
+        ("WITH old AS (SELECT 1) DELETE FROM events USING old", "data-loss", "caution"),
+        ("DO $$ begin delete from events; end $$", "opaque", "caution"),
+    ],
+)
+def test_it_names_the_risk_of_a_statement(sql, code, severity):
+    risks = told("/* why */ " + sql)
+
+    assert risks[code].severity == severity
+    assert risks[code].sql == "/* why */ " + sql and risks[code].sentence.endswith(".")
+    assert len([one for one in risks.values() if one.asks]) == (severity != "info") + (code == "data-loss")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE events ADD COLUMN a TEXT",
+        "ALTER TABLE events ADD COLUMN a TEXT DEFAULT 'drop table x' NOT NULL",
+        "ALTER TABLE events ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id) NOT VALID",
+        "ALTER TABLE events VALIDATE CONSTRAINT f",
+        "ALTER TABLE events ALTER COLUMN a DROP NOT NULL",
+        "COMMENT ON TABLE events IS 'update events set a = 1'",
+        "INSERT INTO kinds (name) VALUES ('x')",
+        "ALTER INDEX i RENAME TO j",
+    ],
+)
+def test_a_harmless_statement_asks_nobody(sql):
+    assert not any(one.asks for one in told(sql).values())
+
+
+def test_a_concurrent_index_in_its_own_block_asks_nobody():
+    assert told("CREATE INDEX CONCURRENTLY i ON events (a)", transaction=False) == {}
+
+
+def test_tables_that_the_plan_makes_may_be_altered_freely():
+    made = step(
+        "CREATE TABLE fresh (id INTEGER)", "CREATE INDEX i ON public.fresh (id)", "INSERT INTO fresh VALUES (1)"
+    )
+    later = step('ALTER TABLE "fresh" ADD COLUMN a TEXT NOT NULL', "DROP TABLE fresh", revision="r2")
+
+    assert assess([made, later], order="migrate_first") == ()
+    assert tables_in([made, later]) == frozenset()
+
+
+def test_findings_belong_to_their_statement_and_their_revision():
+    first = step("select 1", "ALTER TABLE events\n  ADD COLUMN a TEXT,\n  DROP COLUMN b -- gone", revision="r1")
+    second = step("UPDATE Events SET a = 1", revision="r2")
+
+    risks = assess([first, second], order="migrate_first")
+
+    assert [(one.revision, one.code, one.sql[:8]) for one in risks] == [
+        ("r1", "drop-column", "ALTER TA"),
+        ("r2", "data-change", "UPDATE E"),
+    ]
+    assert tables_in([first, second]) == {"events"}
+
+
+def test_the_order_of_deploying_decides_what_is_said_of_drops_and_additions():
+    drop, add = "ALTER TABLE events DROP COLUMN a", "ALTER TABLE events ADD COLUMN b TEXT"
+
+    first = told(drop, add, order="deploy_first")
+    last = told(drop, add, order="migrate_first")
+
+    assert (first["drop-column"].severity, last["drop-column"].severity) == ("caution", "danger")
+    assert first["expand"].severity == "info" and "(events)" in first["expand"].sentence and "expand" not in last
+
+
+def test_data_and_schema_in_one_revision_are_mixed():
+    risks = told("ALTER TABLE events ADD COLUMN b TEXT", "UPDATE events SET b = a", target=LARGE)
+    alone = told("UPDATE events SET b = a", target=LARGE)
+
+    assert risks["data-mixed"].severity == "caution" and "data-mixed" not in alone
+
+
+def test_the_size_of_the_table_is_named_and_a_small_one_is_no_reason_to_ask():
+    sql = "CREATE INDEX i ON events (a)"
+
+    large = told(sql, target=LARGE)["blocking-index"]
+    small = told(sql, target=Target(18, {"events": Table(None, 90_000)}))["blocking-index"]
+    drop = told("ALTER TABLE events DROP COLUMN a", target=Target(18, {"events": Table(3, 90_000)}))["drop-column"]
+
+    assert "events (41 M rows, 9.2 GB)" in large.sentence and large.severity == "caution"
+    assert "events (90 kB)" in small.sentence and small.severity == "info"
+    assert drop.severity == "danger", "what is lost is lost, however small"
+
+
+@pytest.mark.parametrize(
+    "downgrade",
+    [Rendered(), Rendered((), "missing", "The function is not there."), Rendered((), "raised", "NotImplementedError.")],
+)
+def test_a_missing_downgrade_matters_where_earlier_code_does_not_fit(downgrade):
+    fits = told("ALTER TABLE events ADD COLUMN a TEXT", downgrade=downgrade)
+    breaks = told("ALTER TABLE events RENAME COLUMN a TO b", downgrade=downgrade)
+
+    assert fits["no-downgrade"].severity == "info" and "no-way-back" not in fits
+    assert breaks["no-way-back"].severity == "caution" and breaks["no-way-back"].sql == ""
+
+
+def test_a_downgrade_that_needs_the_database_is_only_unknown():
+    risks = told("ALTER TABLE events RENAME COLUMN a TO b", downgrade=Rendered((), "connection", "It reads an answer."))
+
+    assert risks["way-back-unknown"].severity == "info"
+
+
+def test_a_merge_needs_no_downgrade_and_an_unknown_upgrade_is_a_risk():
+    merge = step(back="", is_merge=True)
+    unknown = told(upgrade=Rendered((), "connection", "Line 3: it reads an answer."))
+
+    assert assess([merge]) == ()
+    assert unknown["unrendered"].severity == "caution" and "Line 3" in unknown["unrendered"].sentence
+
+
+def test_without_squawk_nothing_is_called_harmless(monkeypatch, tmp_path):
+    monkeypatch.setattr(risk, "SQUAWK_BINARY", tmp_path / "none")
+
+    with pytest.raises(RiskError, match="install it anew"):
+        assess([step("select 1")])
+
+
+def test_the_target_tells_size_and_open_transactions(database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create table events as select generate_series(1, 5000) id")
+        connection.execute("analyze events")
+        with psycopg.connect(database) as other:
+            other.execute("select 1")
+            target = read_target(database, {"events", "nowhere", "events; drop table events"})
+
+    assert list(target.tables) == ["events"] and target.tables["events"].rows == 5000
+    assert target.tables["events"].is_small and target.server >= 14
+    assert target.longest_s == 0, "a transaction of a moment is no long one"
+    assert [many(count) for count in (950, 41_200, 41_000_000)] == ["950", "41.2 k", "41 M"]
+
+
+def verdict(*sql: str, **values) -> str:
+    steps = [step(*sql, **values)]
+    return advise(steps, assess(steps)).verdict
+
+
+def test_the_way_back_is_safe_when_nothing_the_old_code_uses_went_away():
+    assert advise([], ()).verdict == SAFE
+    assert verdict("ALTER TABLE events ADD COLUMN a TEXT") == SAFE
+    assert verdict("ALTER TABLE events ADD COLUMN a TEXT", back="") == SAFE
+
+
+def test_the_way_back_goes_through_a_downgrade_when_that_restores_what_old_code_needs():
+    steps = [step("ALTER TABLE events RENAME COLUMN a TO b"), step("select 2", revision="r2")]
+
+    back = advise(steps, assess(steps))
+
+    assert back.verdict == DOWNGRADE_FIRST
+    assert "Undo r2, then r1" in back.steps[0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "changes"),
+    [
+        ("ALTER TABLE events DROP COLUMN a", {}),
+        ("ALTER TABLE events RENAME COLUMN a TO b", {"back": ""}),
+        ("ALTER TABLE events RENAME COLUMN a TO b", {"downgrade": Rendered((), "raised", "It raises.")}),
+        ("select 1", {"upgrade": Rendered((), "time", "It never ended."), "back": ""}),
+    ],
+)
+def test_the_way_back_is_forward_when_a_downgrade_cannot_restore_it(sql, changes):
+    assert verdict(sql, **changes) == FORWARD
+
+
+def test_risks_are_the_same_for_the_same_steps():
+    steps = [step("ALTER TABLE events DROP COLUMN a")]
+
+    assert assess(steps) == assess([replace(steps[0])])

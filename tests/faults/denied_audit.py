@@ -1,0 +1,293 @@
+"""Denies the audit event in three ways, tries everything people can do, and looks whether anything changed.
+
+Run by `make faults`. Each action is tried on rows on which it succeeds (which is proven at the end of each try).
+Ends with 1 when an action went through without its event, or changed anything.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tests.scratch import scratch_database
+
+ROLE = "portal_without_audit"
+DENIED = ("permission denied for function portal_audit_append", "lock timeout", "could not extend file")
+UNDO = "nothing of this try is kept"
+
+
+@dataclass(frozen=True)
+class Try:
+    """One action with what it needs: `arrange` makes the rows and gives the call that succeeds on them."""
+
+    name: str
+    arrange: Callable[[Any], Callable[[], Any]]
+
+
+class Kept(Exception):
+    """Ends a try, so that its transaction is rolled back."""
+
+
+def tries() -> list[Try]:
+    """Every action of releases and environments, by the name of its function."""
+    from environments import actions as on_environments
+    from environments.models import ConnectionCheck, Finding, MigrationRun, ServiceInstance
+    from environments.schema.risk import Risk
+    from releases import actions as on_releases
+    from releases.models import ChecklistItem, Freeze, Release
+    from tests.factory import make_plan_row
+
+    def manual(release: Any) -> Any:
+        return release.items.filter(gate="", phase="before").first()
+
+    def ticked(scene: Any) -> Callable[[], Any]:
+        item = manual(scene.release)
+        ChecklistItem.objects.filter(pk=item.pk).update(
+            ticked_by=scene.dave, ticked_at=scene.now, ticked_candidate=scene.release.candidate
+        )
+        return lambda: on_releases.untick(item, actor=scene.dave)
+
+    def unticked(scene: Any) -> Callable[[], Any]:
+        item = manual(scene.release)
+        ChecklistItem.objects.filter(pk=item.pk).update(ticked_by=None, ticked_at=None, ticked_candidate="")
+        return lambda: on_releases.tick(item, actor=scene.dave)
+
+    def without_release(scene: Any) -> Callable[[], Any]:
+        Release.objects.filter(pk=scene.release.pk).update(status="abandoned")
+        return lambda: on_releases.cut(scene.project, actor=scene.dave)
+
+    def stopped(step: str, act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            scene.stopped_at(step)
+            return lambda: act(scene.release, actor=scene.dave, **given)
+
+        return arrange
+
+    def running(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate)
+        return lambda: on_environments.cancel_migration(run, actor=scene.dave)
+
+    def found(scene: Any) -> Callable[[], Any]:
+        finding = Finding.objects.create(project=scene.project, kind="branch", subject="x", sentence="x")
+        return lambda: on_environments.resolve_finding(finding, actor=scene.dave, reason="looked at")
+
+    def strayed(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        ServiceInstance.objects.filter(pk=instance.pk).update(branch="elsewhere")
+        instance.refresh_from_db()
+        return lambda: on_environments.repair_branch(instance, actor=scene.dave, wanted="staging")
+
+    def behind(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        head = scene.project.branches.get(name="staging").head
+        return lambda: on_environments.deploy_head(instance, actor=scene.dave, commit=head)
+
+    def checked(scene: Any) -> Callable[[], Any]:
+        check = ConnectionCheck.objects.first() or ConnectionCheck.objects.create()
+        return lambda: on_environments.check_connections(check, actor=scene.dave)
+
+    def frozen(scene: Any) -> Callable[[], Any]:
+        Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
+        return lambda: on_releases.lift_freeze(scene.project, actor=scene.dave)
+
+    def risky(scene: Any) -> Callable[[], Any]:
+        one = scene.release.migrations[0]
+        file = {"revision": one["id"], "sha256": one["sha256"]}
+        make_plan_row(scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))])
+        return lambda: on_releases.accept_risk(scene.release, actor=scene.dave, **file, reason="known")
+
+    def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
+
+    return [
+        Try("cut", without_release),
+        Try("tick", unticked),
+        Try("untick", ticked),
+        Try("approve", on_release(on_releases.approve)),
+        Try("accept_risk", risky),
+        Try("migrate_staging", on_release(on_releases.migrate_staging)),
+        Try("promote", on_release(on_releases.promote)),
+        Try("retry_step", stopped("merge", on_releases.retry_step)),
+        Try("deploy_commit", stopped("deploy", on_releases.deploy_commit)),
+        Try("skip_step", stopped("smoke", on_releases.skip_step, reason="known")),
+        Try("abandon_promotion", stopped("merge", on_releases.abandon_promotion, reason="known")),
+        Try("abandon", on_release(on_releases.abandon, reason="known")),
+        Try("write_notes", on_release(on_releases.write_notes, notes="new")),
+        Try("freeze", lambda scene: lambda: on_releases.freeze(scene.project, actor=scene.dave, reason="fair")),
+        Try("lift_freeze", frozen),
+        Try("start_migration", lambda scene: lambda: on_environments.start_migration(
+            scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
+        Try("cancel_migration", running),
+        Try("resolve_finding", found),
+        Try("check_connections", checked),
+        Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),
+        Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
+        Try("repair_branch", strayed),
+        Try("deploy_head", behind),
+        Try("a refused action", lambda scene: lambda: on_releases.promote(scene.release, actor=scene.carol)),
+    ]  # fmt: skip
+
+
+def every_action() -> set[str]:
+    """The names of all functions that are actions, so that a new one cannot be forgotten here."""
+    from environments import actions as on_environments
+    from releases import actions as on_releases
+
+    return {
+        name
+        for module in (on_environments, on_releases)
+        for name, value in vars(module).items()
+        if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
+    }
+
+
+class Scene:
+    """A project with an open release, cut by alice; dave may do everything."""
+
+    def __init__(self) -> None:
+        from django.utils import timezone
+
+        from environments.models import Project
+        from tests.factory import make_people, make_project, make_release
+
+        self.now = timezone.now()
+        people = make_people()
+        self.dave, self.carol = people["dave"], people["carol"]
+        self.project = make_project(f"project-{Project.objects.count()}")
+        self.release = make_release(self.project, by=people["alice"], ready=True)
+
+    def stopped_at(self, name: str) -> None:
+        """Lets a promotion have stopped at the step `name`."""
+        from tests.factory import make_promotion
+
+        make_promotion(self.release, by=self.dave, at=name, failed=True)
+        self.release.refresh_from_db()
+
+
+@contextmanager
+def not_permitted() -> Iterator[None]:
+    """The portal's role may do everything but append to the chain."""
+    _run(
+        f"drop role if exists {ROLE}",
+        f"create role {ROLE}",
+        f"grant all on all tables in schema public to {ROLE}",
+        f"grant all on all sequences in schema public to {ROLE}",
+        f"set role {ROLE}",
+    )
+    try:
+        yield
+    finally:
+        _run("reset role", f"drop owned by {ROLE}", f"drop role {ROLE}")
+
+
+@contextmanager
+def head_taken() -> Iterator[None]:
+    """Another session holds the head of the chain and does not let go."""
+    import psycopg
+    from django.db import connection
+
+    values = connection.settings_dict
+    where = {"host": values["HOST"], "port": values["PORT"], "user": values["USER"], "dbname": values["NAME"]}
+    _run("alter function portal_audit_append set lock_timeout = '100ms'")
+    with psycopg.connect(**where, password=values["PASSWORD"]) as other:
+        other.execute("select 1 from portal_audithead for update")
+        try:
+            yield
+        finally:
+            other.rollback()
+            _run("alter function portal_audit_append set lock_timeout = '3s'")
+
+
+@contextmanager
+def disk_full() -> Iterator[None]:
+    """PostgreSQL cannot write one more event."""
+    _run(
+        "create function faults_full() returns trigger language plpgsql as"
+        " $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$",
+        "create trigger aaa before insert on portal_auditevent for each row execute function faults_full()",
+    )
+    try:
+        yield
+    finally:
+        _run("drop trigger aaa on portal_auditevent", "drop function faults_full")
+
+
+DENIALS = {"not permitted": not_permitted, "head taken": head_taken, "disk full": disk_full}
+
+
+def _run(*statements: str) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def everything() -> str:
+    """A digest of every row of every table of the portal."""
+    from django.apps import apps
+    from django.db import connection
+
+    digest = hashlib.sha256()
+    with connection.cursor() as cursor:
+        for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)}):
+            rows = "coalesce(string_agg(one::text, chr(10) order by one::text), '')"
+            cursor.execute(f'select {rows} from "{table}" one')
+            digest.update(f"{table}\n{cursor.fetchone()[0]}\n".encode())
+    return digest.hexdigest()
+
+
+def problem(act: Callable[[], Any], denial: Callable[[], Any]) -> str:
+    """What is wrong with `act` while its event is denied, "" when nothing; nothing of it is kept."""
+    from django.db import DatabaseError, transaction
+
+    from portal.actions import Refused
+
+    before = everything()
+    with denial():
+        try:
+            act()
+        except DatabaseError as error:
+            if not any(word in str(error) for word in DENIED):
+                return f"it was not the event that stopped it: {error!r}"
+        except Exception as error:  # noqa: BLE001 - told
+            return f"it was not the event that stopped it: {error!r}"
+        else:
+            return "it went through without its event"
+    if everything() != before:
+        return "it changed something"
+    try:
+        with transaction.atomic():
+            try:
+                act()
+            except Refused:
+                if everything() == before:
+                    return "it changes nothing anyway"
+            raise Kept(UNDO)
+    except Kept:
+        return ""
+
+
+def denied(denial: str, one: Try) -> str:
+    """Arranges the scene afresh, tries, and says what is wrong."""
+    return problem(one.arrange(Scene()), DENIALS[denial])
+
+
+def main() -> int:
+    """Prints one line for each action and denial; 0 when every action was refused."""
+    print("Actions while their audit event is denied")
+    broken = 0
+    with scratch_database():
+        for one in tries():
+            said = {denial: denied(denial, one) for denial in DENIALS}
+            broken += sum(map(bool, said.values()))
+            print(f"  {one.name:18}", *(f"{denial}: {what or 'refused'}" for denial, what in said.items()), sep="  ")
+    print(f"  {len(tries()) * len(DENIALS) - broken} of {len(tries()) * len(DENIALS)} refused, nothing changed")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

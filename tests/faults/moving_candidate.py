@@ -1,0 +1,269 @@
+"""Moves the candidate between any two things people do, and looks at what was merged and migrated.
+
+Run by `make faults`, or with a count: `python -m tests.faults.moving_candidate 500`. Each interleaving mixes views,
+ticks, an approval, promotions, pushes to staging and edits of the release's own revision file in a random order.
+Ends with 1 when a commit was merged, or a revision file run in production, that was not what people had signed.
+"""
+
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from portal.sandbox import sample
+from tests.faults.scene import world_of_its_own
+from tests.scratch import scratch_database
+
+MOVES = ("view", "view", "tick", "approve", "promote", "push", "edit", "sync", "migrate", "work")
+
+
+@dataclass
+class Play:
+    """One world in which release after release is prepared while its candidate moves."""
+
+    world: Any
+    dice: random.Random
+    number: int = 0
+    down: str = "6f8b0d2e4a56"
+    seen: dict[str, str] = field(default_factory=dict)
+    signed: dict[str, str] = field(default_factory=dict)
+    did: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    why: Counter[str] = field(default_factory=Counter)
+    merged: set[str] = field(default_factory=set)
+
+    def interleave(self) -> None:
+        """Lets everything happen in a random order, and then mostly what is missing for a promotion."""
+        from releases.models import Release
+
+        if not Release.objects.filter(status__in=["open", "promoting"]).exists():
+            self._cut()
+        moves = list(MOVES)
+        self.dice.shuffle(moves)
+        for move in moves:
+            if self.dice.random() < 0.6:
+                self._do(move)
+        for move in ("mend", "sync", "view", "view", "tick", "approve", "migrate", "look", "promote", "work"):
+            if self.dice.random() < 0.95:
+                self._do(move)
+            if self.dice.random() < 0.02:
+                self._do(self.dice.choice(("push", "edit")))
+        self._end()
+
+    def _cut(self) -> None:
+        from releases import actions
+
+        self._write(f"fa{self.number:010d}")
+        self._look()
+        self.release = actions.cut(self.world.project, actor=self.world.person("alice"))
+        self.seen, self.signed = {}, {}
+        self._sync()
+        self._sync()  # the first opened the pull request, this one sees it
+
+    def _do(self, move: str) -> None:
+        from portal.actions import Refused
+
+        try:
+            getattr(self, f"_{move}")()
+        except Refused as refusal:
+            self.did[f"{move} refused"] += 1
+            self.why[str(refusal).split(":")[0][:60]] += 1
+        else:
+            self.did[move] += 1
+
+    # -- what people do, from the page they have before them
+
+    def _view(self) -> None:
+        self.release.refresh_from_db()
+        self.seen[self.dice.choice(("alice", "bob"))] = self.release.candidate
+        self.seen.setdefault("alice", self.release.candidate)
+        self.seen.setdefault("bob", self.release.candidate)
+
+    def _tick(self) -> None:
+        from releases import actions
+
+        for item in self.release.items.filter(phase="before", gate=""):
+            actions.tick(item, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+        self.signed["tick"] = self.seen["alice"]
+
+    def _approve(self) -> None:
+        from releases import actions
+
+        actions.approve(self.release, actor=self.world.person("bob"), candidate=self._page_of("bob"))
+        self.signed["approve"] = self.seen["bob"]
+
+    def _promote(self) -> None:
+        from releases import actions
+
+        actions.promote(self.release, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+        self.signed["promote"] = self.seen["alice"]
+
+    def _page_of(self, name: str) -> str:
+        if name not in self.seen:
+            self._view()
+        return self.seen[name]
+
+    def _migrate(self) -> None:
+        from releases import actions
+
+        run = actions.migrate_staging(self.release, actor=self.world.person("alice"))
+        self._run(run)
+
+    # -- what happens around them
+
+    def _push(self) -> None:
+        head = self.world.github.push_commit("staging", {"frontend/next.txt": str(self.dice.random())}, "Next")
+        self.world.github.set_check(head, sample.CI)
+
+    def _edit(self) -> None:
+        self._write(self.down, self.dice.random())
+
+    def _mend(self) -> None:
+        """Puts the file back as it was first: what staging ran once must not be edited."""
+        self._write(self.down, 0)
+
+    def _write(self, revision: str, content: float = 0) -> None:
+        """Writes the release's revision file, new or with another content than before."""
+        new = revision != self.down
+        self._below = self.down if new else self._below
+        body = f'op.execute("select {content}")'
+        head = self.world.github.push_commit(
+            "staging", sample.migration(revision, self._below, "step", body, "pass"), "Step"
+        )
+        self.world.github.set_check(head, sample.CI)
+        self.down = revision
+        self.number += new
+
+    def _sync(self) -> None:
+        """A reading of GitHub, and what the release needs after it."""
+        from releases.models import GitHubSync, Upkeep
+        from tests.factory import make_plan_row
+
+        self._run(GitHubSync.objects.get(project=self.world.project))
+        if hasattr(self, "release"):
+            self._run(Upkeep.objects.get(release=self.release))
+            self.release.refresh_from_db()
+            make_plan_row(self.release)  # what it will do is not what this is about
+
+    def _look(self) -> None:
+        """A reading of everything else."""
+        from environments.models import DatabaseSync, RailwaySync
+        from releases.models import GitHubSync
+
+        for model in (GitHubSync, RailwaySync, DatabaseSync):
+            self._run(model.objects.get(project=self.world.project))
+
+    def _work(self) -> None:
+        """Some looks of the promotion, as the worker makes them."""
+        from portal.jobs import OPEN
+
+        for promotion in self.release.promotions.filter(status__in=OPEN):
+            for _ in range(self.dice.choice((1, 2, 6))):
+                self._run(promotion)
+                self._check()
+
+    def _run(self, job: Any) -> None:
+        """Wakes one job now; its lease and its waiting time are over."""
+        from django.utils import timezone
+
+        from portal import jobs
+
+        type(job).objects.filter(pk=job.pk).update(wake_at=timezone.now(), lease_until=None)
+        jobs.wake(job._meta.label, job.pk)
+
+    # -- what must never be
+
+    def _check(self) -> None:
+        """The moment something was merged, it must be what each signature is under."""
+        self.release.refresh_from_db()
+        merged = self.world.sent("PUT", f"/pulls/{self.release.pull_number}/merge")
+        pull = next(one for one in self.world.github.state["pulls"] if one["number"] == self.release.pull_number)
+        if not merged or not pull.get("merge_commit_sha") or pull["state"] != "closed":
+            return
+        head = self.world.github.git.commit(pull["merge_commit_sha"]).parents[1]
+        wanted = {"tick", "approve", "promote"}
+        if self.signed.keys() < wanted or {self.signed[one] for one in wanted} != {head}:
+            self.wrong.append(f"{self.release}: {head[:7]} was merged, signed were {self.signed}")
+        self.merged.add(head)
+        self.did["merged"] = len(self.merged)
+
+    def _end(self) -> None:
+        """Sees a merged release into production's database; a promotion that did not merge is given up."""
+        from portal.actions import Refused
+        from releases import actions
+        from releases.models import Promotion, Release
+
+        self.release.refresh_from_db()
+        if self.release.merge_commit:
+            self._migrated()
+            Promotion.objects.filter(release=self.release).update(status="cancelled")
+            Release.objects.filter(pk=self.release.pk).update(status="abandoned")
+            self.release.upkeep.delete()
+        elif self.release.status == "promoting":
+            Promotion.objects.filter(release=self.release, status="waiting").update(status="failed")
+            try:
+                actions.abandon_promotion(self.release, actor=self.world.person("alice"), reason="it moved")
+            except Refused:
+                self.did["promotion could not be given up"] += 1
+
+    def _migrated(self) -> None:
+        """Brings production to the merge commit: either its files are those that staging ran, or nothing runs."""
+        from environments.actions import start_migration
+        from environments.models import Environment, MigrationRun
+        from portal.jobs import OPEN
+
+        production = Environment.objects.get(project=self.world.project, kind="production")
+        run = MigrationRun.objects.filter(environment=production, status__in=OPEN).first()
+        run = run or start_migration(production, actor=None, commit=self.release.merge_commit)
+        self._run(run)
+        run.refresh_from_db()
+        signed = {one["id"]: one["sha256"] for one in self.release.migrations}
+        foreign = [one["id"] for one in run.planned if signed.get(one["id"], one["sha256"]) != one["sha256"]]
+        if run.status == "succeeded" and foreign:
+            self.wrong.append(f"{self.release}: production ran {foreign} with another content than signed")
+        self.wrong += [f"{self.release}: {one}" for one in self._unproven(run)]
+        self.did[f"production migration {run.status}"] += 1
+
+    def _unproven(self, run: Any) -> list[str]:
+        """Files that production ran and staging never did, by what staging's own runs executed."""
+        from environments.models import MigrationRun
+
+        staged = MigrationRun.objects.filter(environment__kind="staging", status="succeeded")
+        ran = {(one["id"], one["sha256"]) for each in staged for one in each.planned}
+        before = {"5e7a9c1d3f45", "6f8b0d2e4a56"}  # the sample's own
+        done = {one[0] for one in run.applied}
+        return [
+            f"production ran {one['id']} as staging never did"
+            for one in run.planned
+            if one["id"] in done - before and (one["id"], one["sha256"]) not in ran
+        ]
+
+
+def play(world: Any, times: int, seed: int) -> Play:
+    """`times` interleavings in one world."""
+    world.project.required_approvals = 1
+    world.project.save()
+    stage = Play(world, random.Random(seed))
+    for _ in range(times):
+        stage.interleave()
+    return stage
+
+
+def main(times: int = 500, seed: int = 20261) -> int:
+    """Prints what happened how often; 0 when nothing unsigned was merged or run."""
+    started = time.monotonic()
+    with scratch_database(), world_of_its_own() as world:
+        stage = play(world, times, seed)
+    print(f"{times} interleavings of people, pushes and edits (seed {seed}), {time.monotonic() - started:.0f} s")
+    for what, count in sorted(stage.did.items()):
+        print(f"  {count:5}  {what}")
+    print(f"  {len(stage.wrong):5}  merges or migrations of what nobody signed")
+    for line in stage.wrong[:10]:
+        print(f"         {line}")
+    return 1 if stage.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,120 @@
+"""What people signed is what is merged and run, however the candidate moves."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from environments import jobs as environment_jobs
+from environments.github import PullState
+from environments.models import StagedRevision
+from environments.schema.history import History, Revision
+from portal.actions import Refused
+from portal.models import AuditEvent
+from releases import actions, sync
+from releases.models import PullRequest, Release
+from tests.factory import CANDIDATE, make_people, make_project, make_release, make_run
+from tests.faults.moving_candidate import play
+from tests.faults.scene import world_of_its_own
+
+MOVED = "9" * 40
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_nothing_unsigned_is_merged_or_run_while_the_candidate_moves(settings):
+    with world_of_its_own(settings) as world:
+        stage = play(world, times=4, seed=3)
+
+    assert stage.wrong == []
+    assert stage.did["merged"] > 0
+
+
+@pytest.fixture
+def moved(db):
+    """People who still have the old candidate on their page, and the release that has moved on."""
+    people = make_people()
+    release = make_release(make_project(), by=people["alice"], ready=True)
+    Release.objects.filter(pk=release.pk).update(candidate=MOVED, collected=MOVED)
+    return people, release
+
+
+@pytest.mark.parametrize("sign", ["tick", "approve", "promote"])
+def test_a_signature_from_an_old_page_is_refused(moved, sign):
+    people, release = moved
+    subject = release.items.filter(gate="").first() if sign == "tick" else release
+
+    with pytest.raises(Refused, match="The candidate moved from 3f2a1c9 to 9999999"):
+        getattr(actions, sign)(subject, actor=people["dave"], candidate=CANDIDATE)
+
+    assert AuditEvent.objects.filter(outcome="refused", sentence__startswith="The candidate moved").count() == 1
+
+
+def test_the_page_sends_the_candidate_it_shows(moved, client):
+    people, release = moved
+    item = release.items.filter(gate="", phase="before").first()
+    client.force_login(people["dave"])
+    page = client.get(reverse("release", args=[release.pk])).content.decode()
+
+    answer = client.post(
+        reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers={"HX-Request": "true"}
+    )
+
+    assert f'name="candidate" value="{MOVED}"' in page
+    assert "The candidate moved" in answer.content.decode()
+
+
+def _history(*contents: str) -> History:
+    """Revisions r0, r1, … in a line, each with a hash of its own."""
+    rows = {}
+    for n, content in enumerate(contents):
+        down = (f"r{n - 1}",) if n else ()
+        rows[f"r{n}"] = Revision(
+            id=f"r{n}", down=down, depends_on=(), labels=(), path=f"r{n}.py", sha256=content * 64, message="",
+            has_downgrade=True,
+        )  # fmt: skip
+    return History(directories=("versions",), revisions=rows, heads=(f"r{len(rows) - 1}",), bases=("r0",), problems=())
+
+
+@pytest.mark.django_db
+def test_a_file_edited_after_staging_ran_it_is_not_proven_by_a_run_that_had_nothing_to_do():
+    project = make_project()
+    first = make_run(project, planned=[{"id": "r0"}, {"id": "r1"}])
+    StagedRevision.objects.all().delete()
+    environment_jobs._remember_staged(first, _history("a", "b"), ["r1"])
+    idle = make_run(project, planned=[], status="failed")
+
+    environment_jobs._remember_staged(idle, _history("a", "e"), ["r1"])
+
+    proven = set(StagedRevision.objects.values_list("revision", "sha256"))
+    assert proven == {("r0", "a" * 64), ("r1", "b" * 64)}
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_run_anew_with_another_content_is_proven():
+    project = make_project()
+    StagedRevision.objects.all().delete()
+    for content in "be":
+        run = make_run(project, planned=[{"id": "r1"}], status="failed")
+        environment_jobs._remember_staged(run, _history("a", content), ["r1"])
+
+    assert StagedRevision.objects.filter(revision="r1", sha256="e" * 64).exists()
+
+
+@pytest.mark.django_db
+def test_reading_a_pull_request_by_itself_does_not_make_its_old_checks_look_new():
+    project = make_project()
+    release = make_release(project)
+    old = timezone.now() - timedelta(hours=1)
+    PullRequest.objects.filter(number=release.pull_number).update(seen_at=old)
+    row = PullRequest.objects.get(number=release.pull_number)
+    pull = PullState(
+        number=row.number, state="open", merged=False, merge_commit=None, head_sha=row.head_sha, base_ref="main",
+        head_ref="staging", mergeable=True, mergeable_state="clean", url="", title="Release",
+    )  # fmt: skip
+
+    sync.keep_pull(project, pull, now=timezone.now())
+
+    row.refresh_from_db()
+    assert (row.seen_at, row.title) == (old, "Release")

@@ -1,0 +1,143 @@
+"""Staging level with main again, branches and deployments put right: through actions, jobs and stand-ins."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from environments import actions
+from environments.models import Finding, ServiceInstance
+from portal.actions import NotPermitted, Refused
+from portal.models import AuditEvent
+from portal.sandbox.server import Fault
+
+pytestmark = pytest.mark.slow
+
+
+def sync_staging() -> tuple[int, str]:
+    """What the command answers: its exit code and its sentence."""
+    out = io.StringIO()
+    try:
+        call_command("sync_staging", stdout=out)
+    except CommandError as error:
+        return error.returncode, str(error)
+    return 0, out.getvalue()
+
+
+def ended(world, repair):
+    world.work(lambda: not type(repair).objects.get(pk=repair.pk).is_open)
+    repair.refresh_from_db()
+    return repair
+
+
+def instance(world, service: str, environment: str) -> ServiceInstance:
+    world.work(lambda: ServiceInstance.objects.filter(environment__name=environment).count() == 2)
+    return ServiceInstance.objects.select_related("service__project", "environment").get(
+        service__name=service, environment__name=environment
+    )
+
+
+def test_staging_is_fast_forwarded_without_force_and_then_equal(world):
+    number = world.github.open_pull("staging", "main", "Promotion")
+    world.github.merge_pull(number)
+
+    moved = sync_staging()
+    again = sync_staging()
+
+    heads = world.github.heads()
+    assert (moved[0], again[0]) == (0, 0)
+    assert heads["staging"] == heads["main"]
+    assert [body for body in world.sent("PATCH", "/git/refs") if '"force": true' in body] == []
+    assert len(world.sent("PATCH", "/git/refs")) == 1
+
+
+def test_main_behind_staging_means_promote_first(world):
+    before = world.github.heads()
+
+    code, said = sync_staging()
+
+    assert code == 3 and "promote first" in said
+    assert world.github.heads() == before
+
+
+def test_a_hotfix_on_main_is_named_and_staging_stays(world):
+    fix = world.github.push_commit("main", {"frontend/fix.txt": "fix"}, "Stop the bleeding")
+    before = world.github.heads()["staging"]
+
+    code, said = sync_staging()
+
+    assert code == 4 and f"hotfix {fix[:7]} “Stop the bleeding”" in said and "back-merge" in said
+    assert world.github.heads()["staging"] == before
+    assert world.sent("PATCH", "/git/refs") == []
+
+
+def test_a_squash_is_told_from_a_hotfix(world):
+    number = world.github.open_pull("staging", "main", "Promotion")
+    world.github.merge_pull(number, "squash")
+
+    code, said = sync_staging()
+
+    assert code == 4 and "squash " in said and f"(#{number})" in said
+
+
+def test_the_back_merge_is_opened_once(world):
+    world.github.push_commit("main", {"frontend/fix.txt": "fix"}, "Hotfix")
+    alice = world.person("alice")
+
+    first = ended(world, actions.open_back_merge(world.project, actor=alice))
+    second = ended(world, actions.open_back_merge(world.project, actor=alice))
+
+    assert first.status == second.status == "succeeded"
+    assert first.evidence == second.evidence and first.evidence[0]["said"] == "main → staging"
+    assert len(world.sent("POST", "/pulls")) == 1
+
+
+def test_a_lost_answer_to_the_fast_forward_is_found_out_not_repeated(world):
+    world.github.merge_pull(world.github.open_pull("staging", "main", "Promotion"))
+    world.github_server.faults.append(Fault("drop", method="PATCH", path="/git/refs"))
+
+    repair = ended(world, actions.sync_staging(world.project, actor=world.person("alice")))
+
+    assert (repair.status, repair.result) == ("succeeded", "moved")
+    assert len(world.sent("PATCH", "/git/refs")) == 1
+
+
+def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
+    world.railway.set_trigger("frontend", "production", "staging")
+    world.work(lambda: Finding.objects.filter(kind="branch", closed_at=None).exists())
+    wrong, alice = instance(world, "frontend", "production"), world.person("alice")
+
+    with pytest.raises(NotPermitted):
+        actions.repair_branch(wrong, actor=world.person("carol"), wanted="main")
+    with pytest.raises(Refused, match="look at the page again"):
+        actions.repair_branch(wrong, actor=alice, wanted="develop")
+    repair = ended(world, actions.repair_branch(wrong, actor=alice, wanted="main"))
+
+    assert (repair.status, repair.before) == ("succeeded", "staging")
+    assert not Finding.objects.filter(kind="branch", closed_at=None).exists()
+    assert len([one for one in world.railway_server.requests if "deploymentTriggerUpdate" in one.body]) == 1
+    assert AuditEvent.objects.filter(action="repair.ended", outcome="done").exists()
+
+
+def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by_one_click(world):
+    live = instance(world, "backend", "production")
+    world.railway.never_next("backend", "production")
+    new = world.github.push_commit("main", {"backend/new.txt": "new"}, "Pushed")
+    world.work(lambda: Finding.objects.filter(kind="behind", closed_at=None).exists())
+    finding = Finding.objects.get(kind="behind", closed_at=None)
+
+    with pytest.raises(Refused, match="look at the page again"):
+        actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
+    repair = ended(world, actions.deploy_head(live, actor=world.person("alice"), commit=new))
+    world.work(lambda: not Finding.objects.filter(kind="behind", closed_at=None).exists())
+
+    assert finding.subject == "backend in production" and new[:7] in finding.sentence
+    assert repair.status == "succeeded", repair.sentence
+    assert len([one for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]) == 1
+
+
+def test_a_repair_that_is_under_way_is_not_asked_for_twice(world):
+    actions.sync_staging(world.project, actor=None)
+
+    with pytest.raises(Refused, match="under way"):
+        actions.sync_staging(world.project, actor=None)

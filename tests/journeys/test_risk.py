@@ -1,0 +1,72 @@
+"""A migration that could hurt, from the push to staging until somebody accepts it."""
+
+import pytest
+
+from environments.models import MigrationPlan
+from portal.actions import Refused
+from portal.sandbox.sample import migration
+from releases import actions, gates
+from releases.facts import facts_of
+from releases.models import ReleaseStatus
+from tests.journeys.test_release import cut, prepare, reread
+
+pytestmark = pytest.mark.slow
+ADD = 'op.add_column("events", sa.Column("severity", sa.Text))'
+DROP = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD)
+EDITED = {path: text.replace("drop_column(", "drop_column( ") for path, text in DROP.items()}
+
+
+def planned(world, release, commit: str) -> None:
+    """Works until the plan of `commit` is made and the checks on it are green."""
+    world.github.set_check(commit, "python-ci")
+    world.work(lambda: reread(release).collected == commit)
+    world.work(lambda: MigrationPlan.objects.filter(commit=commit, status="succeeded").exists())
+
+
+def dropping(release) -> dict[str, str]:
+    """The file that drops the column, as the form of the page names it."""
+    file = next(one for one in reread(release).migrations if one["id"] == "7a9c1e3f5b67")
+    return {"revision": file["id"], "sha256": file["sha256"]}
+
+
+def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
+    release = cut(world)
+    world.work(lambda: MigrationPlan.objects.filter(status="succeeded").exists())
+
+    facts = facts_of(release.pk)
+
+    assert gates.migration_risks(facts).passed
+    assert [step.revision for step in facts.planned.steps] == [one["id"] for one in release.migrations]
+    assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.planned.steps[1].upgrade.text
+    assert {risk.severity for risk in facts.planned.risks} == {"info"}
+    assert facts.planned.met["tables"]["events"]["size"] > 0 and facts.planned.met["problem"] == ""
+
+
+def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world):
+    release = prepare(world)
+    alice, bob = world.person("alice"), world.person("bob")
+    planned(world, release, world.github.push_commit("staging", DROP, "Drop the severity"))
+
+    asked = gates.migration_risks(facts_of(release.pk))
+    with pytest.raises(Refused, match="Drops a column of events"):
+        actions.promote(release, actor=alice)
+    seen = dropping(release)
+    actions.accept_risk(release, actor=bob, **seen, reason="nothing reads it since June")
+    accepted = gates.migration_risks(facts_of(release.pk))
+    planned(world, release, world.github.push_commit("staging", EDITED, "Tidy up"))
+
+    lapsed = gates.migration_risks(facts_of(release.pk))
+
+    assert (asked.state, accepted.state, lapsed.state) == (gates.ATTEST, gates.PASS, gates.ATTEST)
+    assert "bob: “nothing reads it since June”" in accepted.sentence
+    with pytest.raises(Refused, match="changed since"):
+        actions.accept_risk(release, actor=bob, **seen, reason="still")
+    actions.accept_risk(release, actor=bob, **dropping(release), reason="still nothing")
+    run = actions.migrate_staging(release, actor=alice)
+    world.work(lambda: not reread(run).is_open)
+    for item in release.items.filter(phase="before", gate=""):
+        actions.tick(item, actor=alice, note="read")
+    world.work(lambda: gates.stand(facts_of(release.pk)).ready)
+    actions.promote(release, actor=alice)
+    world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
+    assert world.revisions("production") == ["7a9c1e3f5b67"]
