@@ -130,7 +130,8 @@ def main() -> int:
             weight = weigh(process.pid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("make run, from a clone, in sandbox mode")
+    load = f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"make run, from a clone, in sandbox mode; {load}")
     print(f"  first page, empty clone         {cold:7.1f} s    (at most {COLD_SECONDS:.0f})")
     print(f"  first page, warm                {warm:7.1f} s    (at most {WARM_SECONDS:.0f})")
     print(f"  supervisor, web and worker      {weight.portal:7.0f} MB")
