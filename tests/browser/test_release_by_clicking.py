@@ -112,12 +112,13 @@ def test_a_release_goes_to_production_by_clicking(world, open_as, complaints, pi
         picture(page, "release-phone", width=390, height=844)
         picture(open_as(world.person("alice"), "/"), "board")
 
-        world.railway.world.seconds_per_state = 0.5
+        world.railway.freeze()  # else the deployment is over before the page looks
         page.click("#promote:not([disabled])", timeout=SLOW)
         says(page, "#now", "Step ")
         page.evaluate("window.kept = true")
         says(page, "#now", "Step 2 of 5")
         picture(page, "release-in-promotion")
+        world.railway.unfreeze()
         says(page, "#now", "Production runs this release.")
 
         with page.context.expect_page() as opened:
