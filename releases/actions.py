@@ -12,7 +12,8 @@ from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import checklist, gates
-from releases.facts import doubts, facts_of, items_to_attest
+from releases.doubts import doubts, items_to_attest
+from releases.facts import facts_of
 from releases.models import (
     Approval,
     ChecklistItem,
@@ -146,7 +147,7 @@ def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Rele
 
 def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
     """Whether the item's gate cannot decide by itself now. A word given before it asks would count unasked later."""
-    return item.gate in gates.ATTESTED and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST
+    return item.gate in gates.ATTESTED and gates.ATTESTED[item.gate](doubts(item, now=now)).state == gates.ATTEST
 
 
 @action("release.approved", "releases.approve_release")

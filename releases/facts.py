@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from environments.models import (
@@ -22,7 +20,7 @@ from environments.models import (
     ServiceInstance,
     StagedRevision,
 )
-from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release, StepName
+from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
 
 
@@ -87,7 +85,7 @@ _STEPS = (
     .defer("migration_run__log")
     .order_by("-promotion__created_at", "position")
 )
-_INSTANCES = ServiceInstance.objects.filter(
+LONG_LIVED = ServiceInstance.objects.filter(
     environment__kind__in=["staging", "production"], environment__gone_at=None, service__gone_at=None
 ).select_related("environment", "service")
 _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
@@ -164,32 +162,6 @@ def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
     return gather(release_queryset().get(pk=release_pk), now=now)
 
 
-@functools.cache
-def items_to_attest() -> QuerySet[Any]:
-    """Checklist items with all that a gate needs to know to ask for a person's word; for `doubts`. One query."""
-    findings = Finding.objects.filter(project=OuterRef("release__project"), closed_at=None)
-    smoke = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
-    return ChecklistItem.objects.select_related("release__project").annotate(
-        railway_seen_at=F("release__project__railway_sync__synced_at"),
-        railway_problem=F("release__project__railway_sync__problem"),
-        findings=ArraySubquery(findings.values(data=JSONObject(sentence="sentence", attestable="attestable"))),
-        smoke=Subquery(smoke.order_by("-promotion__created_at").values("status")[:1]),
-    )
-
-
-def doubts(item: Any, *, now: datetime) -> Facts:
-    """The part of the facts on which the gates in `gates.ATTESTED` depend. `item` comes from `items_to_attest`."""
-    return Facts(
-        now=now,
-        release=item.release,
-        project=item.release.project,
-        railway_seen_at=item.railway_seen_at,
-        railway_problem=item.railway_problem or "",
-        findings=tuple(Finding(**finding) for finding in item.findings),
-        steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
-    )
-
-
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
     """Names of checks that must be green, besides our own; None when the branch rules could not be read."""
     if contexts is None:
@@ -212,7 +184,7 @@ def _staged(release: Release) -> dict[tuple[str, str], datetime]:
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
-    instances = list(_INSTANCES.filter(environment__project=project))
+    instances = list(LONG_LIVED.filter(environment__project=project))
     current: dict[int, list[Deployment]] = {}
     for deployment in _DEPLOYMENTS.filter(instance__in=[instance.pk for instance in instances]):
         current.setdefault(deployment.instance_id, []).append(deployment)

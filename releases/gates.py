@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from django.conf import settings
 
@@ -353,8 +354,11 @@ GATES: dict[str, Gate] = {
     "smoke_green": smoke_green,
     "staging_equals_main": staging_equals_main,
 }
-# Only these may ask for a person's word; what they look at is in `facts.doubts`.
-ATTESTED = {"environments_coherent", "smoke_green"}
+# Those among them that may ask for a person's word: they look at no more than `releases.doubts` reads.
+ATTESTED: dict[str, Callable[[Any], Result]] = {
+    "environments_coherent": environments_coherent,
+    "smoke_green": smoke_green,
+}
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,

@@ -5,10 +5,9 @@ middleware, and all ways are taken in turn. Exit status 1 when a page or a tick 
 or the release page more than 3 times as long as the change list.
 """
 
-import tests.ready  # noqa: F401
+from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split
-
 import io
 import statistics
 import sys
@@ -185,7 +184,5 @@ def _ticks(browser: Browser, release: Release) -> bool:
 
 
 if __name__ == "__main__":
-    from tests.scratch import scratch_database
-
     with scratch_database():
         sys.exit(main())

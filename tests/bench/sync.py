@@ -5,10 +5,9 @@
 for 10 environments one call to Railway; the same number of SQL queries whatever the counts. Exit status 1 if not.
 """
 
-import tests.ready  # noqa: F401
+from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split
-
 import sys
 import tempfile
 import time
@@ -174,7 +173,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from tests.scratch import scratch_database
-
     with scratch_database():
         sys.exit(main())

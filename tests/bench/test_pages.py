@@ -1,5 +1,7 @@
 """The release page and ticks take the promised number of queries, however much there is."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.signals import request_finished, request_started
@@ -7,7 +9,7 @@ from django.db import close_old_connections
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Finding
+from environments.models import Environment, Finding, RailwaySync, ServiceInstance
 from releases.models import ChecklistItem, PromotionStep
 from tests.bench.pages import MOST_QUERIES, MOST_TICK_QUERIES, Browser, item_to_attest, large_release, queries
 from tests.factory import make_promotion
@@ -50,19 +52,40 @@ def test_every_kind_of_tick_is_one_request_of_at_most_eight_queries(person):
         assert item.is_ticked == (verb == "tick"), (item, verb)
 
 
+def no_finding(release):
+    Finding.objects.update(closed_at=timezone.now())
+
+
+def a_finding_that_a_machine_judges(release):
+    Finding.objects.create(project=release.project, kind="missing", subject="x", sentence="x is missing.")
+
+
+def railway_never_read(release):
+    RailwaySync.objects.update(synced_at=None)
+
+
+def a_service_not_read_lately(release):
+    ServiceInstance.objects.filter(environment__kind="staging").update(seen_at=timezone.now() - timedelta(hours=1))
+
+
+def variables_not_read_lately(release):
+    Environment.objects.filter(kind="production").update(variables_at=timezone.now() - timedelta(days=1))
+
+
 @pytest.mark.parametrize(
     "world",
-    ["no finding", "a finding that a machine judges", "a reading too old"],
+    [
+        no_finding,
+        a_finding_that_a_machine_judges,
+        railway_never_read,
+        a_service_not_read_lately,
+        variables_not_read_lately,
+    ],
 )
 def test_nobody_attests_what_the_gate_does_not_ask(world):
     release = large_release(items=20, services=1, events=0)
     item = item_to_attest(release)
-    if world == "no finding":
-        Finding.objects.update(closed_at=timezone.now())
-    elif world == "a finding that a machine judges":
-        Finding.objects.create(project=release.project, kind="missing", subject="x", sentence="x is missing.")
-    else:
-        type(release.project.railway_sync).objects.update(synced_at=None)
+    world(release)
     browser = Browser(User.objects.get(username="alice"))
     browser.get(reverse("release", args=[release.pk]))
 
