@@ -322,7 +322,7 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
     return None
 
 
-RISK_STATE = {"info": "wait", "caution": "attest", "danger": "fail"}
+RISK_STATE = {"info": "closed", "caution": "attest", "danger": "fail"}
 
 
 @dataclass(frozen=True)
