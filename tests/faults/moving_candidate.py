@@ -45,7 +45,8 @@ class Play:
         for move in moves:
             if self.dice.random() < 0.6:
                 self._do(move)
-        for move in ("mend", "sync", "read", "tick", "approve", "migrate", "look", "promote", "work"):
+        look = self.dice.choice(("read", "read", "view"))  # sometimes one of them still has the old page
+        for move in ("mend", "sync", look, "tick", "approve", "migrate", "look", "promote", "work"):
             if self.dice.random() < 0.95:
                 self._do(move)
             if self.dice.random() < 0.02:
