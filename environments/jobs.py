@@ -67,11 +67,12 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
     """Reads the revision that staging's and production's databases report."""
-    if job.project.alembic:
-        for environment in Environment.objects.filter(
-            project=job.project, kind__in=["staging", "production"], gone_at=None
-        ).select_related("project"):
-            read_revisions(environment, now=now)
+    known = Environment.objects.filter(project=job.project, kind__in=["staging", "production"], gone_at=None)
+    environments = list(known.select_related("project"))
+    if not environments:
+        return Again(2, "Railway has not been read yet.")
+    for environment in environments if job.project.alembic else ():
+        read_revisions(environment, now=now)
     return Again(2 * settings.SYNC_SECONDS, "Databases read.")
 
 

@@ -478,7 +478,7 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         things = "1 thing stands" if count == 1 else f"{count} things stand"
         return (
             "pending",
-            f"{things} between release {release.name} and production: {standing.missing[0].text}.",
+            f"{things} between release {release.name} and production. {standing.missing[0].result.sentence}",
         )
     return "success", f"Release {release.name} is ready."
 
