@@ -57,20 +57,19 @@ class Stage:
     def read(self, source: str) -> None:
         """One reading of `source` at the later time, as the worker does it, and what the release needs after it."""
         from django.db import transaction
+        from django.utils.module_loading import import_string
 
-        from environments.jobs import sync_databases, sync_railway
-        from environments.models import DatabaseSync, RailwaySync
-        from releases.jobs import sync_github
+        from environments.models import DatabaseSync, RailwaySync, VariableSync
         from releases.models import GitHubSync, PromotionStep
 
-        jobs = {"github": (GitHubSync, sync_github), "railway": (RailwaySync, sync_railway),
-                "database": (DatabaseSync, sync_databases)}  # fmt: skip
         if source == "service":
             self._smoke(PromotionStep.objects.get(promotion__release=self.release, name="smoke"))
             return
-        model, step = jobs[source]
-        with transaction.atomic():
-            step(model.objects.get(project=self.world.project), now=self.now + LATER)
+        kinds = {"github": (GitHubSync,), "railway": (RailwaySync, VariableSync), "database": (DatabaseSync,)}
+        for kind in kinds[source]:
+            with transaction.atomic():
+                step = import_string(kind.step_function)
+                step(kind.objects.get(project=self.world.project), now=self.now + LATER)
 
     def _smoke(self, step: Any) -> None:
         from releases import promotion

@@ -45,7 +45,7 @@ class Play:
         for move in moves:
             if self.dice.random() < 0.6:
                 self._do(move)
-        look = self.dice.choice(("read", "read", "view"))  # sometimes one of them still has the old page
+        look = self.dice.choice(("read", "view"))  # half the time one of them still has the old page
         for move in ("mend", "sync", look, "tick", "approve", "migrate", "look", "promote", "work"):
             if self.dice.random() < 0.95:
                 self._do(move)
@@ -154,12 +154,13 @@ class Play:
             make_plan_row(self.release)  # what it will do is not what this is about
 
     def _look(self) -> None:
-        """A reading of everything else."""
-        from environments.models import DatabaseSync, RailwaySync
-        from releases.models import GitHubSync
+        """A reading of every source that a project has."""
+        from portal.jobs import job_models
 
-        for model in (GitHubSync, RailwaySync, DatabaseSync):
-            self._run(model.objects.get(project=self.world.project))
+        for model in job_models():
+            if model.tireless and hasattr(model, "project"):
+                for job in model.objects.filter(project=self.world.project):
+                    self._run(job)
 
     def _work(self) -> None:
         """Some looks of the promotion, as the worker makes them."""
