@@ -169,28 +169,10 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     sentence = sentence[:140]
     if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence):
         return None
-    publish(job, release, state, sentence, now=now)
-    return Again(0)
-
-
-def publish(job: Upkeep, release: Release, state: str, sentence: str, *, now: datetime) -> None:
-    """Tells GitHub the verdict unless it says so already, and remembers what it was told."""
     github = GitHub(release.project.repository)
     known = github.status(release.candidate, settings.STATUS_CONTEXT)
-    if known is None or (known.state, known.description) != (state, sentence):
-        github.set_status(
-            release.candidate,
-            context=settings.STATUS_CONTEXT,
-            state=state,
-            description=sentence,
-            target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
-        )
-    with transaction.atomic():
-        Upkeep.objects.filter(pk=job.pk).update(
-            verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
-        )
-        data = {"sha": release.candidate, "state": state}
-        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)
+    sync.tell_verdict(github, release, known, state=state, sentence=sentence, now=now)
+    return Again(0)
 
 
 def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

@@ -29,7 +29,6 @@ from releases.models import (
     ReleaseStatus,
     StepName,
     StepStatus,
-    Upkeep,
 )
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
@@ -186,7 +185,8 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
         return Wait(1, "GitHub is working out whether the pull request merges cleanly.")
     status = github.status(release.candidate, settings.STATUS_CONTEXT)
     if status is None or status.state != "success":
-        _publish_success(github, facts)
+        ready = f"Release {release.name} is ready."
+        sync.tell_verdict(github, release, status, state="success", sentence=ready, now=facts.now)
         return Wait(0.2, "The verdict is on GitHub; merging next.")
     try:
         github.merge(pull.number, sha=release.candidate, title=f"Release {release.name} (#{pull.number})")
@@ -218,24 +218,6 @@ def _still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     if _waited(step, facts.now) > PATIENCE:
         return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
     return Wait(2, f"{line.text}: {line.result.sentence}")
-
-
-def _publish_success(github: GitHub, facts: Facts) -> None:
-    release = facts.release
-    state, sentence = "success", f"Release {release.name} is ready."
-    github.set_status(
-        release.candidate, context=settings.STATUS_CONTEXT, state=state, description=sentence,
-        target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
-    )  # fmt: skip
-    with transaction.atomic():
-        Upkeep.objects.filter(release=release).update(
-            verdict_sha=release.candidate,
-            verdict_state=state,
-            verdict_sentence=sentence,
-            verdict_at=facts.now,
-        )
-        data = {"sha": release.candidate, "state": state}
-        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=facts.now)
 
 
 def deploy(step: PromotionStep, facts: Facts) -> Look:

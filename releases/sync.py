@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from environments.git import Mirror
-from environments.github import MergedPull, Overview, Pull, PullState
+from environments.github import CommitStatus, GitHub, MergedPull, Overview, Pull, PullState
 from environments.models import Branch, Project
 from environments.schema import revisions
 from portal import audit
-from releases.models import ChecklistItem, GitHubSync, Phase, PullRequest, Release, ReleaseStatus
+from releases.models import ChecklistItem, GitHubSync, Phase, PullRequest, Release, ReleaseStatus, Upkeep
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 COMMITS_KEPT = 500
@@ -256,3 +257,23 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
     audit.record("release.candidate_moved", actor=None, subject=release, sentence=said, data=data, now=now)
     return True
+
+
+def tell_verdict(
+    github: GitHub, release: Release, known: CommitStatus | None, *, state: str, sentence: str, now: datetime
+) -> None:
+    """Posts the verdict on the candidate unless `known`, which GitHub says now, is the same; remembers it."""
+    if known is None or (known.state, known.description) != (state, sentence):
+        github.set_status(
+            release.candidate,
+            context=settings.STATUS_CONTEXT,
+            state=state,
+            description=sentence,
+            target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
+        )
+    with transaction.atomic():
+        Upkeep.objects.filter(release=release).update(
+            verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
+        )
+        data = {"sha": release.candidate, "state": state}
+        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)
