@@ -1,0 +1,45 @@
+"""What runs where: projects, their environments and services, deployments, database migrations, findings."""
+
+from .findings import Finding, FindingKind, Repair, RepairKind
+from .migrations import MigrationPlan, MigrationRun, StagedRevision
+from .project import (
+    REPOSITORY_NAME,
+    Branch,
+    Deployment,
+    DeployOrder,
+    Environment,
+    EnvironmentKind,
+    Project,
+    Service,
+    ServiceInstance,
+    SmokeTest,
+)
+from .syncs import ConnectionCheck, DatabaseSync, RailwaySync, VariableSync
+from .variables import RuleKind, Variable, VariableRule
+
+__all__ = [
+    "REPOSITORY_NAME",
+    "Branch",
+    "ConnectionCheck",
+    "DatabaseSync",
+    "DeployOrder",
+    "Deployment",
+    "Environment",
+    "EnvironmentKind",
+    "Finding",
+    "FindingKind",
+    "MigrationPlan",
+    "MigrationRun",
+    "Project",
+    "RailwaySync",
+    "Repair",
+    "RepairKind",
+    "RuleKind",
+    "Service",
+    "ServiceInstance",
+    "SmokeTest",
+    "StagedRevision",
+    "Variable",
+    "VariableRule",
+    "VariableSync",
+]

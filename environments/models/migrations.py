@@ -1,0 +1,116 @@
+"""Migrations of databases: what they will do, each run of them, what staging ran."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from portal import audit
+from portal.jobs import OPEN, Ended, Job
+
+from .project import Environment, Project
+
+
+class MigrationRun(Job):
+    """One run of Alembic in one environment, at one commit."""
+
+    step_function = "environments.jobs.migrate"
+    step_seconds = 4 * 3600.0
+
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
+    commit = models.CharField(max_length=64)
+    target = models.JSONField(default=list, help_text="The heads the database is brought to.")
+    planned = models.JSONField(default=list, help_text="What was to be applied, in order: id, path, sha256.")
+    applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+    log = models.TextField(blank=True, default="")
+    log_bytes = models.PositiveBigIntegerField(default=0)
+    failed_revision = models.CharField(max_length=200, blank=True, default="")
+    failed_statement = models.TextField(blank=True, default="")
+    invalid_indexes = models.JSONField(default=list)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment"], condition=Q(status__in=OPEN), name="migration_run_one_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment} to {', '.join(self.target) or 'nothing'}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.environment.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "migration.ended",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={
+                "status": outcome.status,
+                "commit": self.commit,
+                "before": self.before,
+                "after": self.after,
+            },
+            now=now,
+        )
+
+
+class MigrationPlan(Job):
+    """What the migrations between two commits will do in production, worked out once: SQL, risks, what they meet."""
+
+    step_function = "environments.jobs.plan_migrations"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
+    commit = models.CharField(max_length=64)
+    base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
+    steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
+    risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
+    met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
+    digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "commit", "base"], name="migration_plan_once")]
+
+    def __str__(self) -> str:
+        return f"plan of {self.commit[:7]} since {self.base[:7]}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "migration.planned",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={"commit": self.commit, "base": self.base, "digest": self.digest},
+            now=now,
+        )
+
+
+class StagedRevision(models.Model):
+    """A revision file that staging's database has run successfully: what production may run."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="staged_revisions")
+    revision = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "revision", "sha256"], name="staged_revision_once")]
+
+    def __str__(self) -> str:
+        return self.revision

@@ -1,0 +1,226 @@
+"""What a project is made of, as seen on Railway and GitHub."""
+
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.secrets import EncryptedTextField
+
+REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
+
+
+class DeployOrder(models.TextChoices):
+    """Whether new code or the new schema comes first in a promotion."""
+
+    DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
+    MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
+
+
+class Project(models.Model):
+    """One product: a GitHub repository and a Railway project."""
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=50, unique=True)
+    repository = models.CharField(max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub")
+    git_url = models.CharField(max_length=500, blank=True, help_text="Only where it is not GitHub's usual address.")
+    railway_project_id = models.CharField(max_length=64, blank=True)
+    staging_branch = models.CharField(max_length=200, default="staging")
+    production_branch = models.CharField(max_length=200, default="main")
+    alembic = models.CharField(
+        "Alembic",
+        max_length=300,
+        blank=True,
+        help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
+    )
+    version_table = models.CharField(max_length=63, default="alembic_version")
+    database_service = models.CharField(
+        max_length=100,
+        default="backend",
+        blank=True,
+        help_text="The service whose variables name the database.",
+    )
+    database_variable = models.CharField(max_length=100, default="DATABASE_URL")
+    deploy_order = models.CharField(max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST)
+    soak_minutes = models.PositiveIntegerField(
+        default=30,
+        validators=[MaxValueValidator(14 * 24 * 60)],
+        help_text="Observation in staging after migrating.",
+    )
+    deploy_minutes = models.PositiveIntegerField(
+        default=20, help_text="How long a deployment may take before a person is asked."
+    )
+    required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
+    required_checks = models.JSONField(
+        default=list, blank=True, help_text="Names required besides those that branch protection requires."
+    )
+    statement_seconds = models.PositiveIntegerField(
+        default=900, help_text="Longest time one migration statement may take."
+    )
+    lock_seconds = models.PositiveIntegerField(default=5, help_text="Longest wait for a table lock in a migration.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.slug
+
+
+class EnvironmentKind(models.TextChoices):
+    """What an environment is for."""
+
+    STAGING = "staging", "staging"
+    PRODUCTION = "production", "production"
+    PREVIEW = "preview", "preview"
+    OTHER = "other", "other"
+
+
+class Environment(models.Model):
+    """An environment on Railway, as last seen, and the revision its database last reported."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
+    railway_id = models.CharField(max_length=64)
+    database_url = EncryptedTextField(
+        blank=True,
+        default="",
+        help_text="Only where Railway's variable cannot be reached from here. Write-only.",
+    )
+    seen_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
+    revisions_at = models.DateTimeField(null=True, blank=True)
+    revisions_problem = models.TextField(blank=True, default="")
+    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
+    variables_problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["project", "name"]
+        permissions = [
+            ("migrate_environment", "Can migrate an environment's database"),
+            ("repair_environment", "Can repair what differs in an environment"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "railway_id"], name="environment_once"),
+            models.UniqueConstraint(
+                fields=["project", "kind"],
+                condition=Q(kind__in=["staging", "production"], gone_at=None),
+                name="environment_one_staging_one_production",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class Branch(models.Model):
+    """The head of a long-lived branch, as last seen on GitHub."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
+    name = models.CharField(max_length=200)
+    head = models.CharField(max_length=64, blank=True, default="")
+    head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
+    required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="branch_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Service(models.Model):
+    """A service of the project on Railway."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="services")
+    name = models.CharField(max_length=200)
+    railway_id = models.CharField(max_length=64)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceInstance(models.Model):
+    """A service in one environment: the branch it follows, its addresses, what is live."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="instances")
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="instances")
+    railway_id = models.CharField(max_length=64)
+    repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
+    branch = models.CharField(max_length=200, blank=True, default="")
+    domains = models.JSONField(default=list, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+
+    class Meta:
+        ordering = ["service__name"]
+        constraints = [models.UniqueConstraint(fields=["service", "environment"], name="instance_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service} in {self.environment}"
+
+
+class Deployment(models.Model):
+    """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
+
+    instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="deployments")
+    railway_id = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=40)
+    commit = models.CharField(max_length=64, blank=True, default="")
+    branch = models.CharField(max_length=200, blank=True, default="")
+    stopped = models.BooleanField(default=False)
+    is_latest = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["instance"],
+                condition=Q(is_latest=True) | Q(is_active=True),
+                name="deployment_current",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.railway_id[:8]} {self.status}"
+
+
+class SmokeTest(models.Model):
+    """One request that must be answered properly after a promotion."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
+    service = models.CharField(max_length=200)
+    path = models.CharField(
+        max_length=500,
+        default="/health",
+        validators=[RegexValidator(r"^/[^\s\\]*\Z", "Begin the path with /.")],
+    )
+    expected_status = models.PositiveSmallIntegerField(default=200)
+    expects_commit = models.BooleanField(
+        default=True, help_text="When the answer names a commit, it must be the one that was shipped."
+    )
+
+    class Meta:
+        ordering = ["service", "path"]
+        constraints = [models.UniqueConstraint(fields=["project", "service", "path"], name="smoke_test_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.path}"

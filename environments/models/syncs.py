@@ -1,0 +1,70 @@
+"""The jobs that keep the mirror fresh."""
+
+from django.db import models
+from django.db.models import Q
+
+from portal.jobs import Job
+
+from .project import Project
+
+
+class RailwaySync(Job):
+    """Keeps one project's mirror of Railway fresh; never ends."""
+
+    step_function = "environments.jobs.sync_railway"
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
+    synced_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"Railway of {self.project}"
+
+
+class DatabaseSync(Job):
+    """Reads which revision the databases of staging and production report; never ends."""
+
+    step_function = "environments.jobs.sync_databases"
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
+
+    def __str__(self) -> str:
+        return f"databases of {self.project}"
+
+
+class VariableSync(Job):
+    """Reads the names and fingerprints of one project's variables, slowly; never ends."""
+
+    step_function = "environments.jobs.sync_variables"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="variable_sync")
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"variables of {self.project}"
+
+
+class ConnectionCheck(Job):
+    """Looks at every credential once in a while, and when a person asks; one row, never ends."""
+
+    step_function = "environments.jobs.check_connections"
+    tireless = True
+
+    single = models.BooleanField(default=True, unique=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    found = models.JSONField(default=list, blank=True, help_text="One object for each credential.")
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("check_connections", "Can have the connections checked again")]
+        constraints = [models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")]
+
+    def __str__(self) -> str:
+        return "connections"

@@ -1,0 +1,86 @@
+"""Variables as far as they may be known, and what must hold for them."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from .project import Environment, Project, Service
+
+
+class Variable(models.Model):
+    """That a variable exists in an environment, and what can be compared of it. Its value is never kept."""
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="variables")
+    service = models.ForeignKey(
+        Service, models.CASCADE, null=True, blank=True, related_name="variables", help_text="Empty: shared by all."
+    )
+    name = models.CharField(max_length=200)
+    sealed = models.BooleanField(default=False)
+    references = models.JSONField(default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”.")
+    fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty.")
+    host_fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed, of the host alone.")
+    host_reference = models.CharField(max_length=420, blank=True, default="", help_text="The host is this reference.")
+
+    class Meta:
+        ordering = ["service__name", "name"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "service", "name"], name="variable_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleKind(models.TextChoices):
+    """What a rule demands of a variable in staging and production."""
+
+    SEPARATE = "separate", "separate: not one value in two environments"
+    ADDRESS = "address", "same-environment address: leads to a service of its own environment"
+    PRESENT = "present", "present everywhere"
+    ONLY = "only", "only here"
+
+
+class VariableRule(models.Model):
+    """One thing that must hold for variables. `service` and `name` may hold * for any letters."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="variable_rules")
+    kind = models.CharField(max_length=20, choices=RuleKind)
+    service = models.CharField(max_length=200, default="*", help_text="A service's name; * means any letters.")
+    name = models.CharField(max_length=200, help_text="A variable's name; * means any letters.")
+    target = models.CharField(
+        max_length=200, blank=True, default="", help_text="For an address: the service that it must lead to."
+    )
+    where = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        choices=[("staging", "staging"), ("production", "production")],
+        help_text="For “only here”: where it belongs.",
+    )
+    allowed = models.CharField(
+        max_length=500, blank=True, default="", help_text="For “separate”: names that may be equal, with commas."
+    )
+
+    class Meta:
+        ordering = ["kind", "service", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "service", "name", "target", "where"], name="variable_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name} of {self.service}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def clean(self) -> None:
+        """An address needs a target, “only here” a place."""
+        if self.kind == RuleKind.ADDRESS and not self.target:
+            raise ValidationError({"target": "Name the service that the address must lead to."})
+        if self.kind == RuleKind.ONLY and not self.where:
+            raise ValidationError({"where": "Say where the variable belongs."})
