@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from portal.models import AuditEvent, WebhookDelivery
+from portal.people import PersonAdmin, RoleAdmin  # noqa: F401 - registered by being imported
 
 COUNTED = 5_000
 

@@ -54,9 +54,13 @@ class Recorded(admin.ModelAdmin):
             self._record(request, obj, "deleted", [])
         return super().log_deletions(request, queryset)
 
+    def recorded_data(self, obj: Any) -> dict[str, Any]:
+        """What the event holds besides the names of the fields that were changed."""
+        return {}
+
     def _record(self, request: HttpRequest, obj: Any, done: str, message: Any) -> None:
         sentence = f"{str(obj._meta.verbose_name).capitalize()} {obj} was {done}."
-        data = {"change": message}
+        data = {"change": message, **(self.recorded_data(obj) if done != "deleted" else {})}
         audit.record(f"configuration.{done}", actor=request.user, subject=obj, sentence=sentence, data=data)
 
 
