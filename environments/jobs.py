@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -35,6 +35,7 @@ from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
 CONNECTIONS_SECONDS = 3600.0
+MOMENT = timedelta(minutes=1)
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
@@ -134,7 +135,10 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             return Ended(JobStatus.FAILED, history.problems[0].sentence)
         change = revisions.compare(mirror, job.base, job.commit, project.alembic)
         made = plan.make_plan(mirror, job.commit, history, change.new)
-        read, problem = _production(job, risk.tables_in(made.steps))
+        met = _production(job, risk.tables_in(made.steps), now)
+        if isinstance(met, Again):
+            return met
+        read, problem = met
         risks = risk.assess(made.steps, order=project.deploy_order, target=read)
     except (ApiError, GitError, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
@@ -149,14 +153,21 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     return Ended(JobStatus.SUCCEEDED, f"{len(made.steps)} migrations planned; {asked} risks above information.")
 
 
-def _production(job: MigrationPlan, tables: Collection[str]) -> tuple[target.Target, str]:
-    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it."""
+def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[target.Target, str] | Again:
+    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it.
+
+    A connection that was lost in a bad moment is tried again for a minute: an approver need not sign for that.
+    """
     environment = Environment.objects.filter(project=job.project, kind="production", gone_at=None).first()
     if environment is None:
         return target.Target(), "There is no production environment on Railway."
     try:
         return target.read_target(url_of(environment), tables), ""
-    except (ApiError, NoDatabase, database.DatabaseError) as error:
+    except NoDatabase as error:
+        return target.Target(), str(error)
+    except (ApiError, database.DatabaseError) as error:
+        if now - (job.started_at or now) < MOMENT:
+            return Again(5, f"The migrations are planned as soon as production's database answers: {error}")
         return target.Target(), str(error)
 
 

@@ -108,7 +108,7 @@ def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         )
         stale = not created and not plan.is_open and plan.met.get("order", order) != order
         if stale:
-            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, finished_at=None)
+            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
         if created or stale:
             wake_now(plan, now=now)
     return None
