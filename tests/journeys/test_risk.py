@@ -1,6 +1,7 @@
 """A migration that could hurt, from the push to staging until somebody accepts it."""
 
 import pytest
+from django.utils import timezone
 
 from environments.models import MigrationPlan
 from portal.actions import Refused
@@ -40,6 +41,19 @@ def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
     assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.planned.steps[1].upgrade.text
     assert {risk.severity for risk in facts.planned.risks} == {"info"}
     assert facts.planned.met["tables"]["events"]["size"] > 0 and facts.planned.met["problem"] == ""
+
+
+def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
+    url = world.databases["production"]
+    world.railway.set_variable("production", "backend", "DATABASE_URL", url.replace("127.0.0.1:", "127.0.0.2:1"))
+    release = cut(world)
+    world.work(lambda: MigrationPlan.objects.filter(sentence__contains="as soon as").exists())
+
+    world.railway.set_variable("production", "backend", "DATABASE_URL", url)
+    MigrationPlan.objects.update(wake_at=timezone.now())
+    world.work(lambda: MigrationPlan.objects.filter(status="succeeded").exists())
+
+    assert facts_of(release.pk).planned.met["tables"]["events"]["size"] > 0
 
 
 def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world):
