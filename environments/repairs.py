@@ -129,6 +129,28 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     return Again(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 
+def _delete(job: Repair, now: datetime) -> Outcome:
+    """Deletes an environment that looks like a preview; `wanted` is its id, which a person confirmed by its name."""
+    railway = Railway()
+    tree = railway.project(job.project.railway_project_id)
+    sync.apply(job.project, tree, now=timezone.now())
+    place = next((one for one in tree.environments if one.id == job.wanted), None)
+    if place is None:
+        said = f"Railway does not show every environment, so it is not known whether {job.subject} is gone."
+        late = _late(job, said, now) or Again(2, said)
+        return Ended(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
+    if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
+        return Ended(JobStatus.FAILED, f"{job.subject} is not what it was when it was confirmed; nothing was deleted.")
+    if job.wrote_at is not None:
+        said = f"Railway still shows {job.subject}."
+        return _late(job, said, now) or Again(2, said)
+    if not holds(job):
+        return Again(0)
+    _keep(job, wrote_at=now, before=place.name)
+    railway.delete_environment(place.id)
+    return Again(1, f"{job.subject} is being deleted.")
+
+
 def _serves(latest: Deployment) -> bool:
     """A stopped deployment keeps SUCCESS; one that sleeps wakes on a request."""
     return latest.status == "SLEEPING" or (latest.status == "SUCCESS" and not latest.stopped)
@@ -152,4 +174,5 @@ STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.BACK_MERGE: _back_merge,
     RepairKind.BRANCH: _branch,
     RepairKind.DEPLOY: _deploy,
+    RepairKind.DELETE: _delete,
 }

@@ -83,6 +83,7 @@ SANDBOX = _flag("SANDBOX", False)
 JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.
 DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
+PREVIEW_PAUSE_SECONDS = 30.0  # between two new environments; Railway refuses what comes quicker
 WEBHOOK_HANDLERS = {
     "github": "releases.webhooks.on_github",
     "railway": "environments.webhooks.on_railway",

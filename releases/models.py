@@ -23,6 +23,7 @@ class PullRequest(models.Model):
     url = models.CharField(max_length=500, blank=True, default="")
     state = models.CharField(max_length=20, default="open", help_text="open, merged or closed")
     draft = models.BooleanField(default=False)
+    fork = models.BooleanField(default=False, help_text="Its branch lies in another repository.")
     base = models.CharField(max_length=250)
     head = models.CharField(max_length=250)
     head_sha = models.CharField(max_length=64, blank=True, default="")

@@ -243,13 +243,27 @@ class GitHub:
         path = f"{self.path}/issues/comments/{comment_id:d}"
         self._written("edit a comment", "PATCH", path, {"body": body})
 
-    def create_deployment(self, ref: str, *, environment: str, description: str, production: bool) -> int:
+    def find_deployment(self, sha: str, environment: str) -> int | None:
+        """The id of the newest announced deployment of a commit to `environment`, or None."""
+        doing, query = "read announced deployments", {"sha": _commit(sha), "environment": environment, "per_page": "1"}
+        with _shaped():
+            items = self.transport.get(doing, f"{self.path}/deployments", **query)
+            if not isinstance(items, list):
+                raise Malformed("the list of deployments is missing")
+            # Looked at again: GitHub leaves the filter out when it does not understand it.
+            fits = (one for one in items if (dig(one, "sha"), dig(one, "environment")) == (sha, environment))
+            return next((field(one, "id", int) for one in fits), None)
+
+    def create_deployment(
+        self, ref: str, *, environment: str, description: str, production: bool, transient: bool = False
+    ) -> int:
         """Announces a deployment of `ref`; returns its id. GitHub merges nothing and waits for nothing."""
         body: dict[str, object] = {
             "ref": ref,
             "environment": environment,
             "description": description[:DESCRIPTION_LETTERS],
             "production_environment": production,
+            "transient_environment": transient,
             "auto_merge": False,
             "required_contexts": [],
         }

@@ -2,6 +2,7 @@
 
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision
+from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
     REPOSITORY_NAME,
     Branch,
@@ -30,6 +31,9 @@ __all__ = [
     "FindingKind",
     "MigrationPlan",
     "MigrationRun",
+    "Preview",
+    "PreviewState",
+    "PreviewVariable",
     "Project",
     "RailwaySync",
     "Repair",

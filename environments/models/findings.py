@@ -64,6 +64,7 @@ class RepairKind(models.TextChoices):
     BACK_MERGE = "back_merge", "open the back-merge"
     BRANCH = "branch", "follow the right branch"
     DEPLOY = "deploy", "deploy the branch's head"
+    DELETE = "delete", "delete the environment"
 
 
 class Repair(Job):

@@ -58,6 +58,21 @@ class Project(models.Model):
         default=900, help_text="Longest time one migration statement may take."
     )
     lock_seconds = models.PositiveIntegerField(default=5, help_text="Longest wait for a table lock in a migration.")
+    previews = models.BooleanField(
+        default=False, help_text="An environment pr-N on Railway for each pull request into staging. It costs money."
+    )
+    preview_drafts = models.BooleanField(default=False, help_text="Also for drafts.")
+    preview_forks = models.BooleanField(
+        default=False,
+        help_text="Also for forks: strangers' code would run with staging's variables.",
+    )
+    preview_limit = models.PositiveSmallIntegerField(default=10, help_text="No more than so many at a time.")
+    preview_days = models.PositiveSmallIntegerField(
+        default=14, help_text="A preview is deleted so many days after the last push; a push brings it back."
+    )
+    preview_migrates = models.BooleanField(
+        default=False, help_text="Bring the preview's own database to the head of the pull request."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

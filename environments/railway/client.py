@@ -3,7 +3,7 @@
 Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,10 @@ from environments.railway.transport import SERVICE, Transport
 from environments.railway.tree import read_tree
 from portal.credentials import Secret
 from portal.http import ApiError, malformed, unknown_outcome
-from portal.outside import Malformed, commit, dig, field, optional, text
+from portal.outside import Malformed, commit, dig, field, optional, text, word
 
 MAX_LOG_LINES = 5000
+COPY_SECONDS = 90.0  # copying an environment can outlast half a minute; Railway's own client waits as long
 # Errors that say "not with this token", as against "no answer".
 _REFUSALS = frozenset({"unauthorized", "wrong_header", "forbidden", "not_found", "refused"})
 
@@ -160,6 +161,47 @@ class Railway:
         with _shaped(write=True):
             if field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool) != enabled:
                 raise Malformed("the setting did not change")
+
+    # Environments
+
+    def create_environment(self, project: str, name: str, *, source: str) -> str:
+        """An ephemeral copy of the environment `source`, nothing of it deployed yet; returns its id.
+
+        Raises `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before asking again).
+        """
+        wanted: dict[str, object] = {"projectId": project, "name": name, "sourceEnvironmentId": source}
+        wanted |= {"ephemeral": True, "skipInitialDeploys": True}
+        data = self.transport.write("create_environment", read_seconds=COPY_SECONDS, input=wanted)
+        with _shaped(write=True):
+            return field(field(data, "environmentCreate", dict), "id", str)
+
+    def delete_environment(self, environment: str) -> None:
+        """Deletes an environment with all that is in it. “Not Authorized” is also how one that is gone reads."""
+        data = self.transport.write("delete_environment", read_seconds=COPY_SECONDS, id=environment)
+        with _shaped(write=True):
+            if not field(data, "environmentDelete", bool):
+                raise Malformed("environmentDelete is false")
+
+    def being_changed(self, environment: str) -> bool:
+        """Whether Railway is still applying the copy."""
+        data = self.transport.ask("changes_in_progress", environmentId=environment)
+        with _shaped():
+            return word(field(_part(data, "environmentStagedChanges"), "status", str)) == "applying"
+
+    def set_variables(self, project: str, environment: str, service: str, values: Mapping[str, str]) -> None:
+        """Sets these variables of a service and deploys nothing; others stay."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        wanted = scope | {"variables": dict(values), "replace": False, "skipDeploys": True}
+        data = self.transport.write("set_variables", input=wanted)
+        with _shaped(write=True):
+            if not field(data, "variableCollectionUpsert", bool):
+                raise Malformed("variableCollectionUpsert is false")
+
+    def deploy_as_is(self, environment: str, service: str) -> str:
+        """Deploys a service that is not built from GitHub, or the commit it has; returns the deployment's id."""
+        data = self.transport.write("deploy_as_is", environmentId=environment, serviceId=service)
+        with _shaped(write=True):
+            return field(data, "serviceInstanceDeployV2", str)
 
     # The token
 

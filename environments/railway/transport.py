@@ -111,18 +111,20 @@ class Transport:
 
         return http.read_again(once)
 
-    def write(self, name: str, **variables: object) -> dict[str, Any]:
+    def write(self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object) -> dict[str, Any]:
         """The `data` of a mutation, sent once; any error in the answer is raised."""
-        return self._whole(name, variables, write=True)
+        return self._whole(name, variables, write=True, read_seconds=read_seconds)
 
-    def _whole(self, name: str, variables: dict[str, object], *, write: bool) -> dict[str, Any]:
-        data, errors, reply = self._send(name, variables, write=write)
+    def _whole(
+        self, name: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
+    ) -> dict[str, Any]:
+        data, errors, reply = self._send(name, variables, write=write, read_seconds=read_seconds)
         if errors:
             raise self._error(reply, errors, write=write)
         return data
 
     def _send(
-        self, name: str, variables: dict[str, object], *, write: bool
+        self, name: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
     ) -> tuple[dict[str, Any], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
         kept = {key: value for key, value in variables.items() if value is not None}
@@ -134,6 +136,7 @@ class Transport:
             write=write,
             headers={"Content-Type": "application/json", "Accept": "application/json"} | self._credential(),
             content=body.encode(),
+            read_seconds=read_seconds,
         )
         try:
             answer = reply.json()

@@ -101,6 +101,11 @@ def normalise(url: str) -> Address:
     return Address(libpq, "postgresql+psycopg" + libpq.removeprefix("postgresql"), where, database, password)
 
 
+def same_database(one: str, other: str) -> bool:
+    """Whether two URLs lead to the same database by name. Raises `DatabaseError` for what is no such URL."""
+    return normalise(one).where.lower() == normalise(other).where.lower()
+
+
 @contextmanager
 def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Connection]:
     """An autocommit connection for reading, whose failures become `DatabaseError`."""

@@ -1,0 +1,98 @@
+"""Preview environments: one `pr-N` for each pull request that is to have one."""
+
+from typing import Any
+
+from django.db import models
+
+from portal.jobs import Job
+from portal.secrets import EncryptedTextField
+
+from .project import Project
+
+
+class PreviewState(models.TextChoices):
+    """What a preview is like, for people."""
+
+    CREATING = "creating", "being made"
+    ASKING = "asking", "waits for variables"
+    DEPLOYING = "deploying", "deploying"
+    LIVE = "live", "live"
+    FAILED = "failed", "failed"
+    BLOCKED = "blocked", "in the way of another environment"
+    REMOVING = "removing", "being removed"
+    GONE = "gone", "removed"
+
+
+class Preview(Job):
+    """What a pull request's environment should be, and how far it is; the pull request is a number, not a row."""
+
+    step_function = "environments.previews.step"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="preview_rows")
+    number = models.PositiveIntegerField(help_text="Of the pull request.")
+    title = models.CharField(max_length=300, blank=True, default="")
+    branch = models.CharField(max_length=250, blank=True, default="")
+    head = models.CharField(max_length=64, help_text="The commit that it is to run.")
+    head_at = models.DateTimeField(help_text="When that commit was first seen.")
+    wanted = models.BooleanField(default=True)
+    why_not = models.CharField(max_length=200, blank=True, default="", help_text="Why it is not wanted (any more).")
+    state = models.CharField(max_length=20, choices=PreviewState, default=PreviewState.CREATING)
+    # What was done, written down before or after each call, so that a repeated look finds it.
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="When Railway was asked for the environment.")
+    environment_id = models.CharField(max_length=64, blank=True, default="", help_text="The environment made for it.")
+    made_at = models.DateTimeField(null=True, blank=True)
+    quiet = models.JSONField(default=list, blank=True, help_text="Services whose pushes no longer deploy there.")
+    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were right.")
+    missing = models.JSONField(default=list, blank=True, help_text="Sealed variables that were not copied.")
+    shared = models.JSONField(default=list, blank=True, help_text="Variables with staging's own value.")
+    deployed = models.JSONField(default=dict, blank=True, help_text="Service → commit, times asked, when.")
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When Railway was asked to delete it.")
+    services = models.JSONField(default=list, blank=True, help_text="As last seen: name, status, commit, address.")
+    address = models.CharField(max_length=300, blank=True, default="")
+    live_at = models.DateTimeField(null=True, blank=True)
+    log = models.TextField(blank=True, default="", help_text="The end of what failed, secrets removed.")
+    told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, deployment.")
+
+    class Meta:
+        ordering = ["-number"]
+        permissions = [("manage_preview", "Can rebuild and remove previews")]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="preview_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def keep(self, **values: Any) -> None:
+        """Writes these fields, unless another worker has taken the job over."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        Preview.objects.filter(pk=self.pk, fence=self.fence).update(**values)
+
+    @property
+    def name(self) -> str:
+        """The environment's name on Railway."""
+        return f"pr-{self.number}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class PreviewVariable(models.Model):
+    """A value that every preview gets instead of staging's: for what is sealed there, or must not be shared."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="preview_variables")
+    service = models.CharField(max_length=200)
+    name = models.CharField(max_length=200)
+    value = EncryptedTextField(help_text="Write-only. References, ${{backend.PORT}}, are resolved in the preview.")
+
+    class Meta:
+        ordering = ["service", "name"]
+        constraints = [models.UniqueConstraint(fields=["project", "service", "name"], name="preview_variable_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.name}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug

@@ -1,0 +1,419 @@
+"""Preview environments, brought about step by step: each step looks at Railway, does one thing, and writes it down.
+
+`wish` says which pull requests are to have one; `step` makes the world so. An environment that the portal did not
+make is never written to: ours is the one whose id we were given, or the one that appeared under our name after we
+asked for it and saw that there was none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from environments import preview_notes, preview_variables
+from environments.database import NoDatabase, url_of
+from environments.models import Environment as EnvironmentRow
+from environments.models import MigrationRun, Preview, PreviewState, PreviewVariable, Project
+from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
+from environments.railway import Environment as Place
+from environments.schema.database import DatabaseError, same_database
+from environments.smoke import address_of
+from portal import audit
+from portal.http import ApiError
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.secrets import HiddenText, redact
+
+PATIENCE = timedelta(minutes=5)  # for an environment, a service or a deployment that was asked for and is not shown
+ASK_AGAIN = timedelta(minutes=1)
+MOST_ASKED = 3
+NOTHING_HAPPENED = (
+    "too_quickly",
+    "unavailable",
+    "refused",
+    "forbidden",
+    "unauthorized",
+    "wrong_header",
+    "rate_limited",
+)
+LOG_CHARS = 20_000
+BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
+ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
+# What is done for an environment; forgotten when it has to be made anew.
+FRESH: dict[str, Any] = {
+    "asked_at": None, "environment_id": "", "made_at": None, "quiet": [], "variables_at": None, "missing": [],
+    "shared": [], "deployed": {}, "deleted_at": None, "services": [], "address": "", "live_at": None, "log": "",
+    "state": PreviewState.CREATING,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A pull request that is open into staging; `why_not` is empty when it is to have a preview."""
+
+    title: str
+    branch: str
+    head: str
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Railway as this step sees it. `place`: the preview's own environment; `other`: one of its name, not ours."""
+
+    railway: Railway
+    tree: ProjectTree
+    staging: Place | None
+    place: Place | None
+    other: Place | None
+
+
+def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None:
+    """Writes down which previews are to exist, by pull-request number; the rest is to go. Wakes what changed."""
+    rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
+    for number, one in wishes.items():
+        row = rows.get(number)
+        if row is None and not one.why_not:
+            row = Preview.objects.create(
+                project=project, number=number, title=one.title, branch=one.branch, head=one.head, head_at=now,
+                created_at=now, wake_at=now,
+            )  # fmt: skip
+            said = f"{row} is to be made for “{one.title}” at {one.head[:7]}."
+            wake_now(row, now=now)
+            audit.record("preview.wanted", actor=None, subject=row, sentence=said, now=now)
+        elif row is not None:
+            _change(row, one, now)
+    for number, row in rows.items():
+        if number not in wishes:
+            _change(row, Wish(row.title, row.branch, row.head, "the pull request is closed"), now)
+
+
+def _change(row: Preview, one: Wish, now: datetime) -> None:
+    """Brings a row in line with what is wished for it now."""
+    stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
+    if stays_away:  # until the next push, or until it is rebuilt
+        return
+    values: dict[str, Any] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
+    values["wanted"] = not one.why_not
+    if one.head != row.head:
+        values |= {"head": one.head, "head_at": now, "live_at": None, "log": ""}
+        if row.state in (PreviewState.LIVE, PreviewState.FAILED):
+            values["state"] = PreviewState.DEPLOYING
+    changed = any(getattr(row, name) != value for name, value in values.items())
+    if not changed or (row.state == PreviewState.GONE and one.why_not):
+        return
+    if row.status not in OPEN:
+        values |= FRESH | {"status": JobStatus.QUEUED, "finished_at": None, "sentence": ""}
+    Preview.objects.filter(pk=row.pk).update(**values)
+    wake_now(row, now=now)
+    if values["wanted"] != row.wanted:
+        said = f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
+        audit.record(
+            "preview.wanted" if values["wanted"] else "preview.unwanted",
+            actor=None, subject=row, sentence=said, now=now,
+        )  # fmt: skip
+
+
+def step(job: Preview, *, now: datetime) -> Outcome:
+    """One look, and at most one thing done: on GitHub what is to be told, else on Railway what is to be done."""
+    if (told := preview_notes.tell(job, now=now)) is not None:
+        return told
+    if job.state == PreviewState.GONE:
+        return Ended(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
+    try:
+        seen = _look(job)
+        if seen.place is not None and job.environment_id != seen.place.id:
+            job.keep(environment_id=seen.place.id, made_at=job.made_at or now)
+        outcome = _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now)
+    except ApiError as error:
+        outcome = Again(max(error.retry_after or 0, 5), str(error))
+    if preview_notes.is_due(job, now=now):
+        return Again(0, outcome.sentence)
+    return outcome
+
+
+def _look(job: Preview) -> Seen:
+    railway = Railway()
+    tree = railway.project(job.project.railway_project_id)
+    staging = next((one for one in tree.environments if one.name == "staging" and not one.is_ephemeral), None)
+    ours = next((one for one in tree.environments if one.id == job.environment_id), None)
+    others = [one for one in tree.environments if one.name.lower() == job.name and one.id != job.environment_id]
+    if ours is None and not job.environment_id and job.asked_at is not None:
+        # There was none of that name when we asked: what has appeared since is what we asked for.
+        ours = next((one for one in others if one.is_ephemeral and one.pr_number is None), None)
+        others = [one for one in others if one is not ours]
+    return Seen(railway, tree, staging, ours, others[0] if others else None)
+
+
+# What is wanted
+
+
+def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
+    if seen.place is None:
+        return _make(job, seen, now)
+    for need in (_wait_for_services, _quiet, preview_variables.settle, _deploy, _watch, _migrate):
+        if (outcome := need(job, seen, seen.place, now)) is not None:
+            return outcome
+    if job.state != PreviewState.LIVE:
+        with transaction.atomic():
+            mine = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
+            if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
+                return Again(0)  # another commit was pushed while we looked
+            said = f"{job} is live at {job.head[:7]}."
+            audit.record("preview.live", actor=None, subject=job, sentence=said, data={"sha": job.head}, now=now)
+        job.state, job.live_at = PreviewState.LIVE, now
+    return Again(60, f"Live at {job.head[:7]}.")
+
+
+def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
+    """Asks Railway for the environment, once, when there is none of that name and none was made just now."""
+    if not seen.tree.complete:
+        return Again(5, "Railway does not show every environment, so none is made.")
+    if seen.other is not None:
+        job.keep(state=PreviewState.BLOCKED)
+        said = f"An environment {job} is there that the portal did not make; rename it, or have it deleted here."
+        return Again(30, said)
+    if seen.staging is None:
+        return Again(30, "There is no environment “staging” on Railway to copy.")
+    if job.environment_id:  # it was there and somebody deleted it
+        with transaction.atomic():
+            job.keep(**FRESH)
+            said = f"{job} was deleted by somebody else; it is made anew."
+            audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=said, now=now)
+    if job.asked_at is not None and now - job.asked_at < PATIENCE:
+        return Again(3, "Railway was asked for the environment and does not show it yet.")
+    wait = _pause(job, now)
+    if wait > 0:
+        return Again(wait, "Waiting: Railway allows one new environment per 30 seconds.")
+    if not holds(job):
+        return Again(0)
+    job.keep(asked_at=now, state=PreviewState.CREATING)
+    try:
+        made = seen.railway.create_environment(job.project.railway_project_id, job.name, source=seen.staging.id)
+    except ApiError as error:
+        if error.kind in NOTHING_HAPPENED:
+            job.keep(asked_at=None)
+        raise
+    with transaction.atomic():
+        job.keep(environment_id=made, made_at=now)
+        said = f"Environment {job} was made as a copy of staging."
+        audit.record("preview.made", actor=None, subject=job, sentence=said, data={"environment": made}, now=now)
+    return Again(0, "The environment was made.")
+
+
+def _pause(job: Preview, now: datetime) -> float:
+    """Seconds until Railway will make another environment, as far as we know who asked last."""
+    pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
+    asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
+    latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()
+    return 0.0 if latest is None else max(0.0, (latest + pause - now).total_seconds()) + 1
+
+
+def _wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
+    here = {one.service_id for one in place.instances}
+    expected = {one.service_id: one.service_name for one in (seen.staging.instances if seen.staging else ())}
+    missing = sorted(name for service, name in expected.items() if service not in here)
+    if not missing and place.readable:
+        applying = job.variables_at is None and seen.railway.being_changed(place.id)
+        return Again(2, "Railway is still copying staging.") if applying else None
+    said = f"Railway does not show {', '.join(missing) or 'every service'} in {job} yet."
+    return _patiently(job, said, job.made_at or now, now)
+
+
+def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
+    """A push to staging must not deploy staging's code here: the copies follow staging's branch."""
+    for service in sorted({one.service_id for one in place.triggers if one.service_id} - set(job.quiet)):
+        seen.railway.set_autodeploy(job.project.railway_project_id, place.id, service, enabled=False)
+        job.keep(quiet=[*job.quiet, service])
+        return Again(0, "Settings are being made.")
+    return None
+
+
+def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
+    """Has each service deployed at the pull request's head, one call per step."""
+    for one in place.instances:
+        latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
+        if _is_at_head(job, one, latest):
+            continue
+        again = asked.get("head") == job.head
+        if again and latest is not None and latest.id not in asked.get("before", []) and _is_from(job, one, latest):
+            continue  # it ended badly, which `_watch` says
+        at = parse_datetime(asked["at"]) if again else None
+        if at is not None and now - at < ASK_AGAIN:
+            return Again(2, f"Railway does not show the deployment of {one.service_name} yet.")
+        if again and asked["times"] >= MOST_ASKED:
+            return _fail(job, f"Railway was asked {MOST_ASKED} times to deploy {one.service_name} and did not.", now)
+        if not holds(job):
+            return Again(0)
+        times = asked["times"] + 1 if again else 1
+        before = [latest.id] if latest else []
+        note = {"head": job.head, "at": now.isoformat(), "times": times, "before": before}
+        job.keep(deployed={**job.deployed, one.service_id: note}, state=PreviewState.DEPLOYING)
+        if _is_ours(job, one):
+            seen.railway.deploy_commit(place.id, one.service_id, job.head)
+        else:
+            seen.railway.deploy_as_is(place.id, one.service_id)
+        return Again(0, f"Deploying {one.service_name}.")
+    return None
+
+
+def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
+    """Whether the service is built from the project's repository."""
+    return (instance.repo or "").lower() == job.project.repository.lower()
+
+
+def _is_from(job: Preview, instance: ServiceInstance, latest: Deployment) -> bool:
+    return latest.commit == job.head if _is_ours(job, instance) else True
+
+
+def _is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | None) -> bool:
+    return latest is not None and latest.status not in ENDED_BADLY and _is_from(job, instance, latest)
+
+
+def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
+    """Waits until every service serves; says which does not."""
+    rows = [_service(one) for one in place.instances]
+    address = next((row["address"] for row in rows if row["address"] and row["name"] != job.project.database_service),
+                   next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
+    job.keep(services=rows, address=address)
+    for one in place.instances:
+        latest = one.latest_deployment
+        if latest is not None and latest.status in ENDED_BADLY:
+            if not job.log:
+                job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
+            said = f"{one.service_name} did not come up: {latest.status.lower()} at {job.head[:7]}."
+            return _fail(job, said, now)
+    waiting = [one.service_name for one in place.instances if not _serves(one.latest_deployment)]
+    if waiting:
+        job.keep(state=PreviewState.DEPLOYING)
+        return Again(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
+    return None
+
+
+def _service(one: ServiceInstance) -> dict[str, str]:
+    latest = one.latest_deployment
+    domain = one.domains[0].domain if one.domains else ""
+    return {
+        "name": one.service_name,
+        "status": latest.status.lower() if latest else "not deployed",
+        "commit": (latest.commit if latest else "") or "",
+        "address": (address_of(domain, "/") or "") if domain else "",
+        "log": latest.url if latest else "",
+    }
+
+
+def _serves(latest: Deployment | None) -> bool:
+    """A stopped deployment keeps SUCCESS; one that sleeps wakes on a request."""
+    return latest is not None and (latest.status == "SLEEPING" or (latest.status == "SUCCESS" and not latest.stopped))
+
+
+def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
+    """The end of its build's and its own log; trouble with reading it is no trouble of the preview."""
+    lines: list[str] = []
+    reads: Sequence[Callable[..., Any]] = (railway.build_log, railway.deployment_log)
+    for read in reads:
+        try:
+            lines += [line.message for line in read(deployment.id, limit=100)]
+        except ApiError as error:
+            lines.append(str(error))
+    secrets = [cast(HiddenText, row.value).reveal() for row in PreviewVariable.objects.filter(project=project)]
+    return redact("\n".join(lines), secrets)[-LOG_CHARS:]
+
+
+def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
+    """Brings the preview's own database to the head of the pull request, where the project wants that."""
+    project = job.project
+    if not (project.preview_migrates and project.alembic):
+        return None
+    row = EnvironmentRow.objects.filter(project=project, railway_id=job.environment_id, gone_at=None).first()
+    if row is None:
+        return Again(3, "The new environment is being read.")
+    run = MigrationRun.objects.filter(environment=row, commit=job.head).order_by("-pk").first()
+    if run is None:
+        if problem := _not_its_own(row):
+            return _fail(job, problem, now)
+        with transaction.atomic():
+            run = MigrationRun.objects.create(environment=row, commit=job.head, created_at=now, wake_at=now)
+            wake_now(run, now=now)
+            said = f"Migrate {job}'s database to {job.head[:7]}."
+            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
+    if run.is_open:
+        return Again(2, f"{job}'s database is being migrated.")
+    if run.status != JobStatus.SUCCEEDED:
+        return _fail(job, f"{job}'s database was not migrated: {run.sentence}", now)
+    return None
+
+
+def _not_its_own(preview: EnvironmentRow) -> str:
+    """Why the preview's database must not be touched: it is another environment's, or cannot be told."""
+    try:
+        url = url_of(preview)
+        long_lived = EnvironmentRow.objects.filter(
+            project=preview.project, kind__in=["staging", "production"], gone_at=None
+        )
+        for one in long_lived:
+            if same_database(url, url_of(one)):
+                return f"{preview} uses {one}'s database, which is not migrated for it: give previews one of their own."
+    except (NoDatabase, DatabaseError) as error:
+        return f"{preview}'s database was not migrated: {error}"
+    return ""
+
+
+def _patiently(job: Preview, said: str, since: datetime, now: datetime) -> Outcome:
+    return Again(2, said) if now - since < PATIENCE else _fail(job, said, now)
+
+
+def _fail(job: Preview, said: str, now: datetime) -> Outcome:
+    """Says what is wrong and goes on looking, slowly: a push, a person or Railway may mend it."""
+    if job.state != PreviewState.FAILED:
+        with transaction.atomic():
+            job.keep(state=PreviewState.FAILED)
+            audit.record("preview.failed", actor=None, subject=job, outcome="failed", sentence=said, now=now)
+    return Again(30, said)
+
+
+# What is not wanted
+
+
+def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
+    if seen.place is None:
+        if not seen.tree.complete:
+            return Again(5, "Railway does not show every environment.")
+        if not job.environment_id and job.asked_at is not None and now - job.asked_at < PATIENCE:
+            return Again(5, "Railway was asked for the environment; if it appears it is removed.")
+        with transaction.atomic():
+            job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
+            said = f"{job} is gone from Railway."
+            audit.record("preview.gone", actor=None, subject=job, sentence=said, now=now)
+        return Again(0, said)
+    if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
+        return Again(2, "Railway was asked to delete the environment; looking whether it is gone.")
+    if not holds(job):
+        return Again(0)
+    job.keep(deleted_at=now, state=PreviewState.REMOVING)
+    try:
+        seen.railway.delete_environment(seen.place.id)
+    except ApiError as error:
+        if error.kind not in ("forbidden", "not_found", "unknown_outcome"):
+            job.keep(deleted_at=None)
+            raise
+    return Again(1, "The environment is being deleted.")
+
+
+def outsiders(project: Project) -> list[EnvironmentRow]:
+    """Environments that look like previews and that the portal did not make, or no longer wants and cannot see."""
+    mine = Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
+    found = EnvironmentRow.objects.filter(project=project, kind="preview", gone_at=None)
+    return list(found.exclude(railway_id__in=mine))
+
+
+def requeue(job: Preview, *, now: datetime | None = None, **values: Any) -> None:
+    """Has a preview looked at anew with other values, also one that had ended."""
+    now = now or timezone.now()
+    fresh = FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}
+    Preview.objects.filter(pk=job.pk).update(**(fresh | values))
+    wake_now(job, now=now)
