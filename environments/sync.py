@@ -92,8 +92,8 @@ def _instances(
     tree: ProjectTree, services: dict[str, Service], environments: dict[str, Environment], now: datetime
 ) -> dict[str, ServiceInstance]:
     """The instances by Railway's id. What could not be read keeps the time it was last seen."""
-    known: list[ServiceInstance] = []
-    unknown: list[ServiceInstance] = []
+    known: dict[tuple[str, str], ServiceInstance] = {}  # by environment and service: a broken answer may repeat one
+    unknown: dict[tuple[str, str], ServiceInstance] = {}
     for environment in tree.environments:
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
         for state in environment.instances:
@@ -104,18 +104,24 @@ def _instances(
                 service=services[state.service_id],
                 environment=environments[environment.id],
                 railway_id=state.id,
-                repository=((trigger.repository if trigger else None) or state.repo or "")[:201],
+                repository=_repository(state, trigger)[:201],
                 branch=((trigger.branch if trigger else None) or "")[:200],
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
             )
-            (known if state.readable and environment.readable else unknown).append(row)
+            (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
     kept = ["railway_id", "repository", "branch", "domains"]
-    rows = [*_upsert_instances(known, [*kept, "seen_at"]), *_upsert_instances(unknown, ["railway_id"])]
+    rows = [*_upsert_instances(known.values(), [*kept, "seen_at"]), *_upsert_instances(unknown.values(), ["railway_id"])]
     return {row.railway_id: row for row in rows}
 
 
-def _upsert_instances(rows: list[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
+def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None) -> str:
+    """Where it is built from; what was deployed from a repository last is no image, whatever its source says."""
+    latest = state.latest_deployment
+    return (trigger.repository if trigger else None) or state.repo or (latest.repo if latest else None) or ""
+
+
+def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
     return ServiceInstance.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["service", "environment"], update_fields=fields
     )

@@ -85,6 +85,13 @@ def optional[T](data: object, name: str, kind: type[T]) -> T | None:
     return field(data, name, kind)
 
 
+def nullable[T](data: object, name: str, kind: type[T]) -> T | None:
+    """Like `field`, but null is None; what was asked for and is missing raises `Malformed`."""
+    if isinstance(data, dict) and name in data and data[name] is None:
+        return None
+    return field(data, name, kind)
+
+
 def commit_field(data: object, name: str) -> str:
     """A full commit id under `name`; else raises `Malformed`."""
     if found := commit(field(data, name, str)):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.outside import Malformed, commit, dig, field, link, moment, optional, text, word
+from portal.outside import Malformed, commit, dig, field, link, moment, nullable, optional, text, word
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,14 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
         if "latestDeployment" not in field({"node": node}, "node", dict):
             raise Malformed("latestDeployment is missing")  # which is not: there is none
         latest = optional(node, "latestDeployment", dict)
+        source = nullable(node, "source", dict) or {"repo": None, "image": None}
         return ServiceInstance(
             id=bare.id,
             service_id=bare.service_id,
             service_name=bare.service_name,
             environment_id=bare.environment_id,
-            repo=text(dig(node, "source", "repo")) or None,
-            image=text(dig(node, "source", "image")) or None,
+            repo=text(nullable(source, "repo", str)) or None,
+            image=text(nullable(source, "image", str)) or None,
             root_directory=text(optional(node, "rootDirectory", str)) or None,
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
             domains=tuple(_read_domains(field(node, "domains", dict))),
@@ -235,7 +236,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 def read_trigger(node: object) -> Trigger:
     return Trigger(
         id=field(node, "id", str),
-        service_id=optional(node, "serviceId", str),
+        service_id=nullable(node, "serviceId", str),
         provider=text(field(node, "provider", str), 40),
         repository=text(field(node, "repository", str)),
         branch=text(field(node, "branch", str)),

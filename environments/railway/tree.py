@@ -7,7 +7,7 @@ from environments.railway import answers
 from environments.railway.answers import Environment, ProjectTree, Service
 from environments.railway.transport import SERVICE, Transport
 from portal.http import malformed
-from portal.outside import Malformed, dig, optional, text
+from portal.outside import Malformed, dig, moment, nullable, optional, text
 from portal.outside import field as need
 
 MAX_PAGES = 20
@@ -87,7 +87,10 @@ def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
 
 def _add_node(seen: _Gathering, name: str, node: object) -> None:
     try:
-        if optional(node, "deletedAt", str) is not None:
+        deleted = nullable(node, "deletedAt", str)
+        if deleted is not None:
+            if moment(deleted) is None:
+                raise Malformed("deletedAt is no time")
             return
         if name == "services":
             service = answers.read_service(node)
@@ -117,6 +120,8 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
                 triggers += [answers.read_trigger(item) for item in answers.nodes(dig(node, "deploymentTriggers"))]
         else:
             raise Malformed("it has too many pages")
+        if len({one.service_id for one in instances}) < len(instances):
+            raise Malformed("it has a service twice")
     except Malformed as error:
         seen.lacks(f"Environment {environment.name} cannot be read in full ({error}).")
         readable = False
