@@ -111,7 +111,8 @@ def _instances(
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
     kept = ["railway_id", "repository", "branch", "domains"]
-    rows = [*_upsert_instances(known.values(), [*kept, "seen_at"]), *_upsert_instances(unknown.values(), ["railway_id"])]
+    rows = _upsert_instances(known.values(), [*kept, "seen_at"])
+    rows += _upsert_instances(unknown.values(), ["railway_id"])
     return {row.railway_id: row for row in rows}
 
 

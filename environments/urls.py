@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from environments import variable_views, views
+from environments import preview_views, variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
@@ -10,6 +10,12 @@ urlpatterns = [
     path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
     path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
     path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
+    path("previews/", preview_views.index, name="previews"),
+    path("previews/<int:pk>/rebuild/", preview_views.rebuild, name="preview-rebuild"),
+    path("previews/<int:pk>/remove/", preview_views.remove, name="preview-remove"),
+    path("previews/<slug:slug>/variable/", preview_views.set_variable, name="preview-variable"),
+    path("preview-variables/<int:pk>/remove/", preview_views.remove_variable, name="preview-variable-remove"),
+    path("environments/<int:pk>/delete/", preview_views.delete_outsider, name="environment-delete"),
     path("variables/", variable_views.variables, name="variables"),
     path("connections/", views.connections, name="connections"),
     path("connections/check/", views.check_connections, name="connections-check"),

@@ -45,6 +45,10 @@ STATES = {
     "cancelled": "skipped",
     "abandoned": "skipped",
     "skipped": "skipped",
+    "live": "pass",
+    "asking": "attest",
+    "blocked": "fail",
+    "gone": "skipped",
 }
 
 
@@ -165,3 +169,17 @@ def pretty(data: Any, limit: int = 4000) -> str:
     """JSON for people, cut at `limit` characters with a word that it was cut."""
     text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)
     return text if len(text) <= limit else f"{text[:limit]}\n… cut here; {len(text)} characters in all"
+
+
+@register.filter
+def preview_mark(status: str) -> str:
+    """The state of a service by Railway's word for its deployment, in lower case."""
+    if status in ("success", "sleeping"):
+        return "pass"
+    return "fail" if status in ("failed", "crashed", "removed", "skipped") else "wait"
+
+
+@register.filter
+def address(url: str) -> str:
+    """The host of an address, as people read it."""
+    return urlsplit(url).netloc

@@ -33,7 +33,15 @@ class Kept(Exception):
 def tries() -> list[Try]:
     """Every action of releases and environments, by the name of its function."""
     from environments import actions as on_environments
-    from environments.models import ConnectionCheck, Finding, MigrationRun, ServiceInstance
+    from environments.models import (
+        ConnectionCheck,
+        Environment,
+        Finding,
+        MigrationRun,
+        Preview,
+        PreviewVariable,
+        ServiceInstance,
+    )
     from environments.schema.risk import Risk
     from releases import actions as on_releases
     from releases.models import ChecklistItem, Freeze, Release
@@ -99,6 +107,24 @@ def tries() -> list[Try]:
         make_plan_row(scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))])
         return lambda: on_releases.accept_risk(scene.release, actor=scene.dave, **file, reason="known")
 
+    def preview(scene: Any) -> Any:
+        return Preview.objects.create(project=scene.project, number=9, head="a" * 40, head_at=scene.now)
+
+    def outsider(scene: Any) -> Callable[[], Any]:
+        place = Environment.objects.create(project=scene.project, name="pr-8", kind="preview", railway_id="e-8")
+        return lambda: on_environments.delete_environment(place, actor=scene.dave, typed="pr-8")
+
+    def valued(scene: Any) -> Callable[[], Any]:
+        row = PreviewVariable.objects.create(project=scene.project, service="backend", name="KEY", value="x")
+        return lambda: on_environments.remove_preview_variable(row, actor=scene.dave)
+
+    def on_preview(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            row = preview(scene)
+            return lambda: act(row, actor=scene.dave)
+
+        return arrange
+
     def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
 
@@ -127,6 +153,12 @@ def tries() -> list[Try]:
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
+        Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
+        Try("remove_preview", on_preview(on_environments.remove_preview)),
+        Try("set_preview_variable", lambda scene: lambda: on_environments.set_preview_variable(
+            scene.project, actor=scene.dave, service="backend", name="KEY", value="x")),
+        Try("remove_preview_variable", valued),
+        Try("delete_environment", outsider),
         Try("a refused action", lambda scene: lambda: on_releases.promote(scene.release, actor=scene.carol)),
     ]  # fmt: skip
 
