@@ -3,8 +3,18 @@
 import os
 
 import pytest
+from django.utils import timezone
 
-from environments.models import ConnectionCheck, Environment, Finding, Repair, Service, ServiceInstance
+from environments.models import (
+    ConnectionCheck,
+    Environment,
+    Finding,
+    Preview,
+    PreviewVariable,
+    Repair,
+    Service,
+    ServiceInstance,
+)
 from environments.variables import Place, _row, start
 from portal.credentials import Secret
 from tests.browser.test_pages import CONTRAST, WIDE
@@ -12,7 +22,8 @@ from tests.factory import make_people, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
-PATHS = ("/environments/", "/connections/", "/variables/?all=1")
+NOW = timezone.now()
+PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/")
 
 
 @pytest.fixture
@@ -40,6 +51,24 @@ def alice():
         for name, value in values.items():
             _row(Place(environment, backend), name, None if value is None else Secret(value)).save()
     _row(Place(environment, None), "ONLY_HERE", Secret("1")).save()
+    made = {"project": project, "head": "c" * 40, "head_at": NOW, "made_at": NOW}
+    service = {"name": "backend", "status": "success", "commit": "c" * 40, "address": "https://backend-pr-7.example/"}
+    Preview.objects.create(
+        number=7, state="live", title="Search in signals", branch="feature/search", sentence="Live at ccccccc.",
+        services=[service, service | {"name": "frontend", "status": "sleeping"}], live_at=NOW,
+        address="https://frontend-pr-7.example/", shared=["backend: DATABASE_URL"], **made,
+    )  # fmt: skip
+    Preview.objects.create(
+        number=8, state="failed", title=LONG, branch=LONG, sentence="frontend did not come up: failed at ccccccc.",
+        services=[service | {"name": LONG, "status": "failed"}], log=f"npm run build\n{LONG}", **made,
+    )  # fmt: skip
+    Preview.objects.create(
+        number=9, state="asking", title="Payments", branch="payments", missing=["backend: PAYMENT_SECRET"],
+        sentence="Sealed variables are not copied: give backend: PAYMENT_SECRET a value for previews.", **made,
+    )  # fmt: skip
+    Preview.objects.create(number=5, state="gone", title="Old", why_not="a person removed it", **made)
+    Environment.objects.create(project=project, name="pr-900", kind="preview", railway_id="e-900")
+    PreviewVariable.objects.create(project=project, service="backend", name="SMTP_PASSWORD", value="x")
     return people["alice"]
 
 
