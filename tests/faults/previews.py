@@ -102,7 +102,7 @@ def disturbed(world: Any, count: int, seed: int) -> tuple[Killer, Authors]:
     thread = threading.Thread(target=killer.run)
     thread.start()
     try:
-        while authors.did["opened"] < count:
+        while authors.did["opened"] < count or not killer.kills:
             authors.act()
             if dice.random() < 0.05:
                 world.railway.set_knobs(lose_answers=1)

@@ -13,5 +13,5 @@ def test_the_environments_left_are_those_of_the_open_pull_requests(settings):
         killer, authors = disturbed(world, count=4, seed=3)
         found = findings(world, authors)
 
-    assert authors.did["opened"] == 4 and killer.kills
+    assert authors.did["opened"] >= 4 and killer.kills
     assert not any(found.values()), found
