@@ -17,13 +17,14 @@ from environments.models import (
 )
 from environments.variables import Place, _row, start
 from portal.credentials import Secret
+from releases.models import PullRequest
 from tests.browser.test_pages import CONTRAST, WIDE
 from tests.factory import make_people, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
 NOW = timezone.now()
-PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/")
+PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/", "/pulls/")
 
 
 @pytest.fixture
@@ -67,6 +68,16 @@ def alice():
         sentence="Sealed variables are not copied: give backend: PAYMENT_SECRET a value for previews.", **made,
     )  # fmt: skip
     Preview.objects.create(number=5, state="gone", title="Old", why_not="a person removed it", **made)
+    pull = {"project": project, "base": "staging", "head_sha": "c" * 40, "seen_at": NOW, "author": "maria"}
+    PullRequest.objects.create(
+        number=7, title="Search in signals", head="feature/search", review_decision="approved",
+        mergeable="mergeable", checks=[{"name": "python-ci", "state": "success", "url": ""}], **pull,
+    )  # fmt: skip
+    PullRequest.objects.create(
+        number=8, title=LONG, head=LONG, review_decision="changes_requested", mergeable="conflicting", draft=True,
+        checks=[{"name": "python-ci", "state": "failure", "url": ""}], cut_wrong=f"It was cut from main. {LONG}",
+        migrations=[{"id": "a1", "path": f"backend/{LONG}.py", "what": "new"}], read_for="x..y", **pull,
+    )  # fmt: skip
     Environment.objects.create(project=project, name="pr-900", kind="preview", railway_id="e-900")
     PreviewVariable.objects.create(project=project, service="backend", name="SMTP_PASSWORD", value="x")
     return people["alice"]
