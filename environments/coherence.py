@@ -19,6 +19,8 @@ KINDS = (
     FindingKind.STRAY,
     FindingKind.UNREADABLE,
 )
+# What is shown beside a release and does not stop it.
+BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS)
 SERVING = ("SUCCESS", "SLEEPING")
 ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 

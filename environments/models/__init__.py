@@ -6,6 +6,7 @@ from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
     REPOSITORY_NAME,
     Branch,
+    BranchProtection,
     Deployment,
     DeployOrder,
     Environment,
@@ -15,12 +16,13 @@ from .project import (
     ServiceInstance,
     SmokeTest,
 )
-from .syncs import ConnectionCheck, DatabaseSync, RailwaySync, VariableSync
+from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
     "Branch",
+    "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
     "DeployOrder",
@@ -35,6 +37,7 @@ __all__ = [
     "PreviewState",
     "PreviewVariable",
     "Project",
+    "ProtectionSync",
     "RailwaySync",
     "Repair",
     "RepairKind",

@@ -24,6 +24,7 @@ class FindingKind(models.TextChoices):
     BEHIND = "behind", "the branch's head is not live"
     SAME = "same", "one value in two environments"
     STRAY = "stray", "present where it should not be"
+    PROTECTION = "protection", "not protected as it should be"
 
 
 class Finding(models.Model):
@@ -65,6 +66,7 @@ class RepairKind(models.TextChoices):
     BRANCH = "branch", "follow the right branch"
     DEPLOY = "deploy", "deploy the branch's head"
     DELETE = "delete", "delete the environment"
+    PROTECT = "protect", "protect the branch"
 
 
 class Repair(Job):
