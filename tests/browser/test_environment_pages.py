@@ -1,11 +1,15 @@
 """Environments with something to repair, connections and variables, in Chromium."""
 
 import os
+from dataclasses import asdict
 
 import pytest
 from django.utils import timezone
 
+from environments import protections
+from environments.github import Rules
 from environments.models import (
+    BranchProtection,
     ConnectionCheck,
     Environment,
     Finding,
@@ -24,7 +28,7 @@ from tests.factory import make_people, make_project
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
 NOW = timezone.now()
-PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/", "/pulls/")
+PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/", "/pulls/", "/protections/")
 
 
 @pytest.fixture
@@ -68,6 +72,9 @@ def alice():
         sentence="Sealed variables are not copied: give backend: PAYMENT_SECRET a value for previews.", **made,
     )  # fmt: skip
     Preview.objects.create(number=5, state="gone", title="Old", why_not="a person removed it", **made)
+    rules = Rules(True, 0, frozenset({"python-ci", LONG}), True, None, False, None, frozenset({"administrators"}))
+    lines = [asdict(one) for one in protections.compared(project, "main", rules)]
+    BranchProtection.objects.create(project=project, branch="main", lines=lines, problems=[LONG], read_at=NOW)
     pull = {"project": project, "base": "staging", "head_sha": "c" * 40, "seen_at": NOW, "author": "maria"}
     PullRequest.objects.create(
         number=7, title="Search in signals", head="feature/search", review_decision="approved",
