@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -85,11 +86,12 @@ class Killer:
 
         kind = self.dice.random()
         if kind < 0.15:
-            children = psutil.Process(pid).children(recursive=True)
-            running = [one for one in children if "alembic_env/child" in " ".join(one.cmdline())]
-            if running:
-                running[0].kill()
-                return f"migration child: {self._doing(pid)}"
+            with suppress(psutil.Error):  # it may have ended by itself between two looks
+                children = psutil.Process(pid).children(recursive=True)
+                running = [one for one in children if "alembic_env/child" in " ".join(one.cmdline())]
+                if running:
+                    running[0].kill()
+                    return f"migration child: {self._doing(pid)}"
         elif kind < 0.25 and (cut := self._cut_connection()):
             return f"backend: {cut}"
         os.kill(pid, signal.SIGKILL)
@@ -249,6 +251,8 @@ def main(kills: int = 200, seed: int = 20260) -> int:
         print(f"  {len(broken):5}  {promise}")
         for line in broken[:10]:
             print(f"         {line}")
+    for error in killer.errors:
+        print(f"  The killer itself broke: {error}")
     return 1 if any(found.values()) or killer.errors else 0
 
 
