@@ -18,6 +18,7 @@ KINDS = (
     FindingKind.SAME,
     FindingKind.STRAY,
     FindingKind.UNREADABLE,
+    FindingKind.SCHEMA,
 )
 SERVING = ("SUCCESS", "SLEEPING")
 ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")

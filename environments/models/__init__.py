@@ -15,16 +15,19 @@ from .project import (
     ServiceInstance,
     SmokeTest,
 )
+from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from .syncs import ConnectionCheck, DatabaseSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
+    "VALID",
     "Branch",
     "ConnectionCheck",
     "DatabaseSync",
     "DeployOrder",
     "Deployment",
+    "Direction",
     "Environment",
     "EnvironmentKind",
     "Finding",
@@ -36,6 +39,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "RailwaySync",
+    "Rehearsal",
     "Repair",
     "RepairKind",
     "RuleKind",
@@ -46,4 +50,5 @@ __all__ = [
     "Variable",
     "VariableRule",
     "VariableSync",
+    "passed_rehearsal",
 ]
