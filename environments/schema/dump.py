@@ -105,7 +105,7 @@ def _problem(program: str, text: str, where: str) -> DumpError:
     reason = (found[1] if found else text.strip()[:300] or "no word").strip().rstrip(".")
     if program == "psql":
         return DumpError(f"The scratch server could not take over the schema: {reason}.")
-    if "lock timeout" in text:
+    if "statement timeout" in text or "lock timeout" in text:  # pg_dump limits its waiting by the former
         return DumpError(f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read.", busy=True)
     if "permission denied" in text:
         return DumpError(f"{where}: its role may not read the schema ({reason}); use a role that may.")
