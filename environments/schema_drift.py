@@ -18,7 +18,7 @@ def problems(project: Project) -> Iterator[Problem]:
         direction=Direction.UPGRADE,
         drift__isnull=False,
     )
-    newest = compared.order_by("environment", "-pk").distinct("environment").select_related("environment")
+    newest = compared.order_by("environment_id", "-pk").distinct("environment_id").select_related("environment")
     for row in newest.only("drift", "environment__name", "environment__kind"):
         found = [Difference(**one | {"lines": tuple(one["lines"])}) for one in row.drift or ()]
         for one in found[:SHOWN]:

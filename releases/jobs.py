@@ -129,7 +129,7 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     )
     rows = Rehearsal.objects.filter(
         environment__in=environments, commit=release.candidate, direction=Direction.UPGRADE
-    ).order_by("environment", "-pk").distinct("environment")  # fmt: skip
+    ).order_by("environment_id", "-pk").distinct("environment_id")  # fmt: skip
     newest = {row.environment_id: row for row in rows.only("environment", "status", "start", "finished_at")}
     for environment in environments:
         behind = sorted(environment.revisions or ()) != sorted(release.heads)

@@ -38,7 +38,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
         commit=OuterRef(candidate),
         direction=Direction.UPGRADE,
     )
-    newest = mine.order_by("environment", "-pk").distinct("environment")
+    newest = mine.order_by("environment_id", "-pk").distinct("environment_id")
     row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
     return ArraySubquery(newest.values(row=row))
 

@@ -71,8 +71,9 @@ def _furnish(url: str, tables: int) -> None:
         for number in range(tables):
             parent = f"references table_{number // 2}" if number else ""
             connection.execute(
-                f"create table table_{number} (id bigint generated always as identity primary key, parent bigint {parent},"
-                " name text not null default '', kind varchar(20) check (kind <> ''), at timestamptz default now(),"
+                f"create table table_{number} (id bigint generated always as identity primary key,"
+                f" parent bigint {parent}, name text not null default '',"
+                " kind varchar(20) check (kind <> ''), at timestamptz default now(),"
                 " amount numeric(12, 2), data jsonb)"
             )
             connection.execute(f"create index ix_{number}_name on table_{number} (name, at)")
