@@ -28,7 +28,6 @@ from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
 from portal.secrets import HiddenText, redact
 
-PATIENCE = timedelta(minutes=5)  # for an environment, a service or a deployment that was asked for and is not shown
 ASK_AGAIN = timedelta(minutes=1)
 MOST_ASKED = 3
 NOTHING_HAPPENED = (
@@ -184,7 +183,7 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
             job.keep(**FRESH)
             said = f"{job} was deleted by somebody else; it is made anew."
             audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=said, now=now)
-    if job.asked_at is not None and now - job.asked_at < PATIENCE:
+    if job.asked_at is not None and now - job.asked_at < _patience():
         return Again(3, "Railway was asked for the environment and does not show it yet.")
     wait = _pause(job, now)
     if wait > 0:
@@ -363,8 +362,13 @@ def _not_its_own(preview: EnvironmentRow) -> str:
     return ""
 
 
+def _patience() -> timedelta:
+    """How long what was asked for, and is not shown, is waited for before it counts as never done."""
+    return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
+
+
 def _patiently(job: Preview, said: str, since: datetime, now: datetime) -> Outcome:
-    return Again(2, said) if now - since < PATIENCE else _fail(job, said, now)
+    return Again(2, said) if now - since < _patience() else _fail(job, said, now)
 
 
 def _fail(job: Preview, said: str, now: datetime) -> Outcome:
@@ -383,7 +387,7 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
     if seen.place is None:
         if not seen.tree.complete:
             return Again(5, "Railway does not show every environment.")
-        if not job.environment_id and job.asked_at is not None and now - job.asked_at < PATIENCE:
+        if not job.environment_id and job.asked_at is not None and now - job.asked_at < _patience():
             return Again(5, "Railway was asked for the environment; if it appears it is removed.")
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)

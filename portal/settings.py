@@ -85,7 +85,9 @@ SANDBOX = _flag("SANDBOX", False)
 JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.
 DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
-PREVIEW_PAUSE_SECONDS = 30.0  # between two new environments; Railway refuses what comes quicker
+# Between two new environments; Railway refuses what comes quicker. And how long one that was asked for is waited for.
+PREVIEW_PAUSE_SECONDS = float(os.environ.get("PREVIEW_PAUSE_SECONDS", "30"))
+PREVIEW_PATIENCE_SECONDS = float(os.environ.get("PREVIEW_PATIENCE_SECONDS", "300"))
 WEBHOOK_HANDLERS = {
     "github": "releases.webhooks.on_github",
     "railway": "environments.webhooks.on_railway",

@@ -148,10 +148,11 @@ def ci_green(facts: Facts) -> Result:
         return Result(PENDING, "The checks cannot be read with this token; see Connections.")
     if facts.required_contexts is None:
         return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
-    return _judge_checks(pull.checks, facts.required_contexts, pull.seen_at)
+    return judge_checks(pull.checks, facts.required_contexts, pull.seen_at)
 
 
-def _judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetime) -> Result:
+def judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetime) -> Result:
+    """Whether these checks of a commit are green: every required one succeeded, and none of the others failed."""
     states: dict[str, str] = {}
     for check in checks:
         name, word = str(check.get("name", "")), str(check.get("state", "")).lower()

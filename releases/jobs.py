@@ -14,7 +14,7 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import gates, promotion, sync, wishes
+from releases import gates, promotion, pulls, sync, wishes
 from releases.facts import facts_of
 from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
 
@@ -43,6 +43,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     sync.apply(project, overview, now=now)
     wishes.make(project, now=now)
+    pulls.wake(project, now=now)
     return Again(settings.SYNC_SECONDS, "In step with GitHub.")
 
 

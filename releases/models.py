@@ -32,6 +32,11 @@ class PullRequest(models.Model):
     checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
     updated_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
+    # What git says of it, worked out by `PullReading` for one pair of base and head.
+    read_for = models.CharField(max_length=140, blank=True, default="", help_text="base..head; empty: not read yet.")
+    migrations = models.JSONField(default=list, blank=True, help_text="Revision files: id, path, what happened.")
+    migrations_problem = models.TextField(blank=True, default="", help_text="What would be wrong once it is merged.")
+    cut_wrong = models.TextField(blank=True, default="", help_text="Why its branch was not cut from staging.")
 
     class Meta:
         ordering = ["-number"]
@@ -54,6 +59,22 @@ class GitHubSync(Job):
 
     def __str__(self) -> str:
         return f"GitHub of {self.project}"
+
+
+class PullReading(Job):
+    """Reads from git what the open pull requests bring; woken when one of them or their base moved; never ends."""
+
+    step_function = "releases.pulls.read"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="pull_reading")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"pull requests of {self.project}"
 
 
 class Phase(models.TextChoices):

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from releases import views
+from releases import pull_views, views
 
 urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),
+    path("pulls/", pull_views.index, name="pulls"),
     path("releases/", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),

@@ -58,6 +58,12 @@ class Project(models.Model):
         default=900, help_text="Longest time one migration statement may take."
     )
     lock_seconds = models.PositiveIntegerField(default=5, help_text="Longest wait for a table lock in a migration.")
+    pre_push = models.TextField(
+        "Before pushing",
+        blank=True,
+        default="npm run build\nnpm test",
+        help_text="Commands that an author runs before pushing, one a line; shown with the pull requests.",
+    )
     previews = models.BooleanField(
         default=False, help_text="An environment pr-N on Railway for each pull request into staging. It costs money."
     )

@@ -3,16 +3,28 @@
 import os
 
 import pytest
+from django.utils import timezone
 
-from environments.models import ConnectionCheck, Environment, Finding, Repair, Service, ServiceInstance
+from environments.models import (
+    ConnectionCheck,
+    Environment,
+    Finding,
+    Preview,
+    PreviewVariable,
+    Repair,
+    Service,
+    ServiceInstance,
+)
 from environments.variables import Place, _row, start
 from portal.credentials import Secret
+from releases.models import PullRequest
 from tests.browser.test_pages import CONTRAST, WIDE
 from tests.factory import make_people, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
-PATHS = ("/environments/", "/connections/", "/variables/?all=1")
+NOW = timezone.now()
+PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/", "/pulls/")
 
 
 @pytest.fixture
@@ -40,6 +52,34 @@ def alice():
         for name, value in values.items():
             _row(Place(environment, backend), name, None if value is None else Secret(value)).save()
     _row(Place(environment, None), "ONLY_HERE", Secret("1")).save()
+    made = {"project": project, "head": "c" * 40, "head_at": NOW, "made_at": NOW}
+    service = {"name": "backend", "status": "success", "commit": "c" * 40, "address": "https://backend-pr-7.example/"}
+    Preview.objects.create(
+        number=7, state="live", title="Search in signals", branch="feature/search", sentence="Live at ccccccc.",
+        services=[service, service | {"name": "frontend", "status": "sleeping"}], live_at=NOW,
+        address="https://frontend-pr-7.example/", shared=["backend: DATABASE_URL"], **made,
+    )  # fmt: skip
+    Preview.objects.create(
+        number=8, state="failed", title=LONG, branch=LONG, sentence="frontend did not come up: failed at ccccccc.",
+        services=[service | {"name": LONG, "status": "failed"}], log=f"npm run build\n{LONG}", **made,
+    )  # fmt: skip
+    Preview.objects.create(
+        number=9, state="asking", title="Payments", branch="payments", missing=["backend: PAYMENT_SECRET"],
+        sentence="Sealed variables are not copied: give backend: PAYMENT_SECRET a value for previews.", **made,
+    )  # fmt: skip
+    Preview.objects.create(number=5, state="gone", title="Old", why_not="a person removed it", **made)
+    pull = {"project": project, "base": "staging", "head_sha": "c" * 40, "seen_at": NOW, "author": "maria"}
+    PullRequest.objects.create(
+        number=7, title="Search in signals", head="feature/search", review_decision="approved",
+        mergeable="mergeable", checks=[{"name": "python-ci", "state": "success", "url": ""}], **pull,
+    )  # fmt: skip
+    PullRequest.objects.create(
+        number=8, title=LONG, head=LONG, review_decision="changes_requested", mergeable="conflicting", draft=True,
+        checks=[{"name": "python-ci", "state": "failure", "url": ""}], cut_wrong=f"It was cut from main. {LONG}",
+        migrations=[{"id": "a1", "path": f"backend/{LONG}.py", "what": "new"}], read_for="x..y", **pull,
+    )  # fmt: skip
+    Environment.objects.create(project=project, name="pr-900", kind="preview", railway_id="e-900")
+    PreviewVariable.objects.create(project=project, service="backend", name="SMTP_PASSWORD", value="x")
     return people["alice"]
 
 

@@ -48,6 +48,7 @@ class Command(BaseCommand):
             staging_branch=ready["staging"],
             production_branch=ready["production"],
             soak_minutes=options["soak_minutes"],
+            previews=True,
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
         )
         for one in [] if options["no_webhooks"] else setup.connect_webhooks(project):

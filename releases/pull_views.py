@@ -1,0 +1,97 @@
+"""The list of open pull requests: what an author must mend before theirs can be merged."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from environments.models import Branch, Preview, Project
+from portal.site import by_htmx, page
+from releases import gates
+from releases.models import PullRequest
+
+REVIEWS = {
+    "approved": ("pass", "approved"),
+    "changes_requested": ("fail", "changes requested"),
+    "review_required": ("wait", "review required"),
+    "": ("skipped", "none required"),
+}
+CONFLICTS = {"mergeable": ("pass", "none"), "conflicting": ("fail", "conflicts with its base")}
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pull request as the list shows it; each pair is a state (pass, wait, fail, skipped) and words."""
+
+    pull: PullRequest
+    checks: gates.Result
+    reviews: tuple[str, str]
+    conflicts: tuple[str, str]
+    migrations: tuple[str, str]
+    preview: Preview | None
+    promotion: bool
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its author has to mend besides the checks."""
+        return [said for said in (self.pull.cut_wrong, self.pull.migrations_problem) if said]
+
+
+@page
+def index(request: HttpRequest) -> HttpResponse:
+    """Open pull requests of one project, newest first. Five queries whatever the counts."""
+    projects = list(Project.objects.select_related("github_sync"))
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    context: dict[str, Any] = {"projects": projects, "project": project, "pulse": 5}
+    if project is not None:
+        context |= {"rows": _rows(project), "sync": getattr(project, "github_sync", None)}
+        context["commands"] = [line.strip() for line in project.pre_push.splitlines() if line.strip()]
+    return render(request, "releases/pull_panels.html" if by_htmx(request) else "releases/pulls.html", context)
+
+
+def _rows(project: Project) -> list[Row]:
+    branches = {row.name: row for row in Branch.objects.filter(project=project)}
+    previews = {row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")}
+    pulls = PullRequest.objects.filter(
+        project=project, state="open", base__in=[project.staging_branch, project.production_branch]
+    ).order_by("-number")[:SHOWN]
+    return [
+        Row(
+            pull=one,
+            checks=_checks(project, one, branches.get(one.base)),
+            reviews=REVIEWS.get(one.review_decision, ("wait", one.review_decision.replace("_", " "))),
+            conflicts=CONFLICTS.get(one.mergeable, ("wait", "not known yet")),
+            migrations=_migrations(project, one, branches.get(project.staging_branch)),
+            preview=previews.get(one.number),
+            promotion=one.base == project.production_branch,
+        )
+        for one in pulls
+    ]
+
+
+def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:
+    if pull.checks is None:
+        return gates.Result(gates.PENDING, "The checks cannot be read with this token; see Connections.")
+    if branch is None or branch.required_contexts is None:
+        return gates.Result(gates.PENDING, f"The rules of {pull.base} could not be read: what is required is unknown.")
+    required = tuple(dict.fromkeys([*branch.required_contexts, *project.required_checks]))
+    return gates.judge_checks(pull.checks, required, pull.seen_at)
+
+
+def _migrations(project: Project, pull: PullRequest, staging: Branch | None) -> tuple[str, str]:
+    if pull.base != project.staging_branch:
+        return "skipped", "see its release"
+    if not project.alembic:
+        return "skipped", "the project has none"
+    if staging is None or pull.read_for != f"{staging.head}..{pull.head_sha}":
+        return "wait", "being read"
+    if pull.migrations_problem:
+        return "fail", _count(pull.migrations)
+    return ("pass", _count(pull.migrations)) if pull.migrations else ("skipped", "none")
+
+
+def _count(rows: list[Any]) -> str:
+    return f"{len(rows)} revision{'s' if len(rows) != 1 else ''}"
