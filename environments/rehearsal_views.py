@@ -14,7 +14,6 @@ from environments.schema.rehearsal import MODES, PHASES
 from environments.schema_drift import SHOWN, sentence
 from portal.site import page, perform
 
-STATEMENTS_SHOWN = 500
 RUNS = {
     Direction.UPGRADE: (("first", "Upgrade"), ("back", "Downgrade"), ("again", "Upgrade again")),
     Direction.DOWNGRADE: (("first", "One revision back"), ("back", "Upgrade"), ("again", "Back again")),
@@ -102,7 +101,7 @@ def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
 
 
 def _statements(row: Rehearsal, run: str) -> list[dict[str, Any]]:
-    found = [one for one in row.statements if one["run"] == run][:STATEMENTS_SHOWN]
+    found = [one for one in row.statements if one["run"] == run]
     return [
         one
         | {

@@ -13,6 +13,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from environments.schema.database import normalise
+from environments.schema.plan import without_passwords
 from environments.schema.process import Redactor
 from portal.embedded_postgres import binaries
 from portal.processes import spawn, stop_group
@@ -151,7 +152,7 @@ def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
 
 
 def _lines(old: str, new: str) -> Iterable[str]:
-    was, now = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (old, new))
+    was, now = ([line.strip().rstrip(",") for line in without_passwords(text).splitlines()] for text in (old, new))
     told = [f"- {line}"[:300] for line in was if line not in now] + [
         f"+ {line}"[:300] for line in now if line not in was
     ]

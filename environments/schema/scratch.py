@@ -65,7 +65,8 @@ def scratch_server(root: Path) -> Iterator[Scratch]:
     try:
         (directory / "work").mkdir(mode=0o700)
         with psycopg.connect(server.url) as opened:
-            yield Scratch(server, directory / "work", opened.info.server_version)
+            version = opened.info.server_version
+        yield Scratch(server, directory / "work", version)
     finally:
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)

@@ -38,7 +38,8 @@ def carried():
     )  # fmt: skip
     failed = make_rehearsal(
         release, kind="staging", status="failed", sentence=f"Revision 3c9d56f82e10 failed: {LONG}.",
-        left=None, drift=None, failed_statement=LONG, statements=STATEMENTS[:3], phases=[["server", 0.5], ["read", 0.1], ["load", 0.1]],
+        left=None, drift=None, failed_statement=LONG, statements=STATEMENTS[:3],
+        phases=[["server", 0.5], ["read", 0.1], ["load", 0.1]],
     )  # fmt: skip
     running = make_rehearsal(
         make_release(make_project("second"), by=people["alice"]), status="running", sentence="", phase="first",

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-MAX_STATEMENTS = 2000
+MAX_STATEMENTS = 500  # of one run
 MAX_CHARACTERS = 2000
 _OURS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'"
 _TABLES = (

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("environments", "0005_previews"),
+        ("environments", "0006_pulls"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
