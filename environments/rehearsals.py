@@ -41,6 +41,10 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
 
     if not alive():
         return Ended(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
+    # One after the other, so that a worker stays free for everything else.
+    earlier = Rehearsal.objects.filter(status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk).first()
+    if earlier:
+        return Again(1, f"Waits for rehearsal {earlier.pk} to end.")
     try:
         mirror = mirror_of(project)
         if not mirror.has(job.commit):

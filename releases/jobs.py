@@ -127,7 +127,7 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     environments = Environment.objects.filter(
         project=release.project, kind__in=["staging", "production"], gone_at=None, revisions__isnull=False
-    )
+    ).order_by("kind")  # production first, for which the gate waits
     rows = Rehearsal.objects.filter(
         environment__in=environments, commit=release.candidate, direction=Direction.UPGRADE
     ).order_by("environment_id", "-pk").distinct("environment_id")  # fmt: skip
