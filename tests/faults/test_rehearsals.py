@@ -4,4 +4,4 @@ from tests.faults.rehearsals import main
 
 
 def test_nothing_is_left_of_killed_rehearsals(capsys):
-    assert main(3) == 0, capsys.readouterr().out
+    assert main(2) == 0, capsys.readouterr().out
