@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import previews
+from environments import previews, protections
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
@@ -280,3 +280,15 @@ def delete_environment(environment: Environment, *, actor: Any, typed: str, now:
     said = f"Delete the environment {environment} with everything in it."
     return _repair(environment.project, RepairKind.DELETE, "environment.delete_requested", said, actor=actor, now=now,
                    subject=environment.name, wanted=environment.railway_id)  # fmt: skip
+
+
+@action("protection.requested", "environments.protect_branch")
+def protect_branch(project: Project, *, actor: Any, branch: str, now: datetime | None = None) -> Repair:
+    """Asks for a long-lived branch to be protected exactly as it should be; its rulesets stay as they are."""
+    if branch not in protections.branches(project):
+        raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
+    said = (
+        f"Protect {branch}: changes only by pull request, with {', '.join(protections.wanted_checks(project, branch))}."
+    )
+    return _repair(project, RepairKind.PROTECT, "protection.requested", said, actor=actor, now=now,
+                   subject=branch, wanted=branch)  # fmt: skip

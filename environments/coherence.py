@@ -20,6 +20,8 @@ KINDS = (
     FindingKind.UNREADABLE,
     FindingKind.SCHEMA,
 )
+# What is shown beside a release and does not stop it.
+BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS)
 SERVING = ("SUCCESS", "SLEEPING")
 ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 

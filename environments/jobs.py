@@ -134,13 +134,13 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         if history.problems:
             return Ended(JobStatus.FAILED, history.problems[0].sentence)
         change = revisions.compare(mirror, job.base, job.commit, project.alembic)
-        made = plan.make_plan(mirror, job.commit, history, change.new)
+        made = plan.make_plan(mirror, job.commit, history, change.new, patient=now - (job.started_at or now) < MOMENT)
         met = _production(job, risk.tables_in(made.steps), now)
         if isinstance(met, Again):
             return met
         read, problem = met
         risks = risk.assess(made.steps, order=project.deploy_order, target=read)
-    except (ApiError, GitError, risk.RiskError) as error:
+    except (ApiError, GitError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
     job.digest = made.digest
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(

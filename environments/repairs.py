@@ -6,9 +6,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments import staging, sync
+from environments import protections, staging, sync
 from environments.github import GitHub
-from environments.models import Repair, RepairKind
+from environments.models import BranchProtection, Repair, RepairKind
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance, Trigger
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -129,6 +129,24 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     return Again(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 
+def _protect(job: Repair, now: datetime) -> Outcome:
+    """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets stay as they are."""
+    project, branch = job.project, job.wanted
+    protections.read(project, now=now)
+    row = BranchProtection.objects.get(project=project, branch=branch)
+    wrong = [line for line in row.lines if line["state"] != protections.PASS]
+    if not wrong:
+        return Ended(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
+    if job.wrote_at is not None:
+        said = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
+        return Ended(JobStatus.FAILED, f"The protection was sent, and still differs ({said}): look at the rulesets.")
+    if not holds(job):
+        return Again(0)
+    _keep(job, wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200])
+    GitHub(project.repository).protect(branch, protections.body_for(project, branch))
+    return Again(0, f"{branch} was protected; reading it again.")
+
+
 def _delete(job: Repair, now: datetime) -> Outcome:
     """Deletes an environment that looks like a preview; `wanted` is its id, which a person confirmed by its name."""
     railway = Railway()
@@ -175,4 +193,5 @@ STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.BRANCH: _branch,
     RepairKind.DEPLOY: _deploy,
     RepairKind.DELETE: _delete,
+    RepairKind.PROTECT: _protect,
 }

@@ -1,6 +1,6 @@
 """Railway's truth into our rows: known rows updated, new ones added, vanished ones marked gone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -197,11 +197,20 @@ def compare(project: Project, *, now: datetime) -> None:
     update_findings(project, found, now=now)
 
 
-def update_findings(project: Project, problems: Iterable[coherence.Problem], *, now: datetime) -> None:
-    """Opens a finding for each new problem, keeps the known ones, closes those that are gone. One event each."""
+def update_findings(
+    project: Project,
+    problems: Iterable[coherence.Problem],
+    *,
+    now: datetime,
+    kinds: Collection[str] = coherence.KINDS,
+) -> None:
+    """Opens a finding for each new problem, keeps the known ones, closes those of `kinds` that are gone.
+
+    One event each.
+    """
     wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
     open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
-    closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in coherence.KINDS]
+    closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in kinds]
     Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
     kept = [row for key, row in open_rows.items() if key in wanted]
     for row in kept:

@@ -1,5 +1,6 @@
 """The environment matrix and the pages of migration runs."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from environments import actions, staging
+from environments import actions, protections, staging
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
+    BranchProtection,
     ConnectionCheck,
     Deployment,
     Environment,
@@ -284,3 +286,36 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(then)
     said = "The run is being stopped; the database is read afterwards."
     return perform(request, then, lambda: actions.cancel_migration(run, actor=request.user), said)
+
+
+@page
+def protections_(request: HttpRequest) -> HttpResponse:
+    """What is to bind each long-lived branch beside what does. Five queries whatever the counts."""
+    projects = list(Project.objects.select_related("protection_sync"))
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    context: dict[str, Any] = {"projects": projects, "project": project}
+    if project is not None:
+        rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
+        repairs = Repair.objects.filter(project=project, kind=RepairKind.PROTECT).select_related("requested_by")
+        latest: dict[str, Repair] = {}
+        for repair in repairs[:REPAIRS_SHOWN]:
+            latest.setdefault(repair.subject, repair)
+        context["branches"] = [
+            (branch, rows.get(branch), latest.get(branch), json.dumps(protections.body_for(project, branch), indent=2))
+            for branch in protections.branches(project)
+        ]
+        context["sync"] = getattr(project, "protection_sync", None)
+    return render(request, "environments/protections.html", context)
+
+
+@page
+def protect(request: HttpRequest, slug: str) -> HttpResponse:
+    """Has a branch protected as it should be."""
+    project = get_object_or_404(Project, slug=slug)
+    then = f"{reverse('protections')}?project={project.slug}"
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    branch = request.POST.get("value", "").replace("\x00", "")
+    said = f"{branch} is being protected, and read again."
+    return perform(request, then, lambda: actions.protect_branch(project, actor=request.user, branch=branch), said)

@@ -28,6 +28,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "environments.repair_environment",
         "environments.manage_preview",
         "environments.resolve_finding",
+        "environments.protect_branch",
         "environments.check_connections",
     ),
     "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem"),

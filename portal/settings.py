@@ -85,6 +85,7 @@ SANDBOX = _flag("SANDBOX", False)
 JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.
 DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
+PROTECTIONS_SECONDS = 300.0  # how often the rules of the long-lived branches are read
 # Between two new environments; Railway refuses what comes quicker. And how long one that was asked for is waited for.
 PREVIEW_PAUSE_SECONDS = float(os.environ.get("PREVIEW_PAUSE_SECONDS", "30"))
 PREVIEW_PATIENCE_SECONDS = float(os.environ.get("PREVIEW_PATIENCE_SECONDS", "300"))

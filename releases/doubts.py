@@ -15,6 +15,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
+from environments.coherence import BESIDE
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from releases.facts import LONG_LIVED, Facts, Live
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
@@ -43,7 +44,7 @@ class Doubts:
 def items_to_attest() -> QuerySet[Any]:
     """Checklist items with what `doubts` needs of the world around them, in one query."""
     project = OuterRef("release__project")
-    findings = Finding.objects.filter(project=project, closed_at=None)
+    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=BESIDE)
     steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
     instance = JSONObject(
         service="service__name",

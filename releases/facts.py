@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from environments.coherence import BESIDE
 from environments.models import (
     Branch,
     Deployment,
@@ -55,6 +56,7 @@ class Facts:
     environments: Mapping[str, Environment] = field(default_factory=dict)
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    beside: tuple[Finding, ...] = ()  # what is open and does not stop a release
     runs: tuple[MigrationRun, ...] = ()
     staged: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     pulls: tuple[PullRequest, ...] = ()
@@ -132,6 +134,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     pulls = _pulls(release)
     steps = tuple(_STEPS.filter(promotion__release=release)[:10])
     promotion = steps[0].promotion if steps else None
+    findings = list(Finding.objects.filter(project=project, closed_at=None))
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -149,7 +152,8 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         required_contexts=_required(project, release.production_contexts),
         environments=environments,
         live=live,
-        findings=tuple(Finding.objects.filter(project=project, closed_at=None)),
+        findings=tuple(one for one in findings if one.kind not in BESIDE),
+        beside=tuple(one for one in findings if one.kind in BESIDE),
         runs=tuple(_RUNS.filter(environment__project=project)[:10]),
         staged=_staged(release),
         approvals=tuple(release.approvals.select_related("user")),

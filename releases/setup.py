@@ -10,7 +10,7 @@ from django.conf import settings as configured
 from django.db import transaction
 
 from environments.github import GitHub
-from environments.models import ConnectionCheck, DatabaseSync, Project, RailwaySync, SmokeTest
+from environments.models import ConnectionCheck, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
@@ -49,7 +49,7 @@ def connect(
 
 def start_syncs(project: Project) -> None:
     """Sees that every source of the project is read by the worker from now on."""
-    for sync in (RailwaySync, GitHubSync, DatabaseSync):
+    for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync):
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
     ConnectionCheck.objects.get_or_create(single=True)

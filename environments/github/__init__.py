@@ -14,6 +14,7 @@ from environments.github.answers import (
 )
 from environments.github.client import GitHub
 from environments.github.overview import Overview
+from environments.github.protection import Rules
 from environments.github.transport import Recent
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Recent",
     "Required",
     "Review",
+    "Rules",
 ]

@@ -4,16 +4,17 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 """
 
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, overview
+from environments.github import answers, overview, protection
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, PullState
 from environments.github.overview import Overview
+from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.http import ApiError, Reply, unknown_outcome
 from portal.outside import Malformed, commit, commit_field, dig, field, text
@@ -155,6 +156,18 @@ class GitHub:
         with _shaped(write=True):
             if commit_field(field(item, "object", dict), "sha") != sha.lower():
                 raise Malformed("the branch is at another commit")
+
+    def rules(self, branch: str) -> Rules:
+        """What binds a branch: classic protection and rulesets together; what the token may not see is None."""
+        with _shaped():
+            return protection.read(self.transport, self.path, _branch(branch))
+
+    def protect(self, branch: str, body: Mapping[str, object]) -> None:
+        """Replaces the classic protection of a branch by exactly `body`."""
+        path = f"{self.path}/branches/{_branch(branch)}/protection"
+        item = self.transport.write(f"protect branch {branch}", "PUT", path, dict(body))
+        with _shaped(write=True):
+            field(field(item, "enforce_admins", dict), "enabled", bool)
 
     # Checks and statuses
 

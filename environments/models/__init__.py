@@ -6,6 +6,7 @@ from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
     REPOSITORY_NAME,
     Branch,
+    BranchProtection,
     Deployment,
     DeployOrder,
     Environment,
@@ -16,13 +17,14 @@ from .project import (
     SmokeTest,
 )
 from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
-from .syncs import ConnectionCheck, DatabaseSync, RailwaySync, VariableSync
+from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
     "VALID",
     "Branch",
+    "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
     "DeployOrder",
@@ -38,6 +40,7 @@ __all__ = [
     "PreviewState",
     "PreviewVariable",
     "Project",
+    "ProtectionSync",
     "RailwaySync",
     "Rehearsal",
     "Repair",

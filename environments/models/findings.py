@@ -25,6 +25,7 @@ class FindingKind(models.TextChoices):
     SAME = "same", "one value in two environments"
     STRAY = "stray", "present where it should not be"
     SCHEMA = "schema", "schema changed by hand"
+    PROTECTION = "protection", "not protected as it should be"
 
 
 class Finding(models.Model):
@@ -66,6 +67,7 @@ class RepairKind(models.TextChoices):
     BRANCH = "branch", "follow the right branch"
     DEPLOY = "deploy", "deploy the branch's head"
     DELETE = "delete", "delete the environment"
+    PROTECT = "protect", "protect the branch"
 
 
 class Repair(Job):

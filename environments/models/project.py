@@ -17,6 +17,11 @@ class DeployOrder(models.TextChoices):
     MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
 
 
+def default_checks() -> list[str]:
+    """The check that the runbook names."""
+    return ["python-ci"]
+
+
 class Project(models.Model):
     """One product: a GitHub repository and a Railway project."""
 
@@ -53,6 +58,19 @@ class Project(models.Model):
     required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
     required_checks = models.JSONField(
         default=list, blank=True, help_text="Names required besides those that branch protection requires."
+    )
+    protected_checks = models.JSONField(
+        default=default_checks, blank=True, help_text="Checks that both long-lived branches are to require."
+    )
+    protected_approvals = models.PositiveSmallIntegerField(
+        default=1, validators=[MaxValueValidator(6)], help_text="Approvals that a pull request is to need."
+    )
+    portal_app = models.CharField(
+        "The portal's App",
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="Slug of the GitHub App with which the portal fast-forwards staging past its pull-request rule.",
     )
     statement_seconds = models.PositiveIntegerField(
         default=900, help_text="Longest time one migration statement may take."
@@ -159,6 +177,28 @@ class Branch(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class BranchProtection(models.Model):
+    """What binds a long-lived branch beside what is to bind it, as last read."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
+    branch = models.CharField(max_length=200)
+    lines = models.JSONField(default=list, help_text="environments.protections.Line, in order.")
+    problems = models.JSONField(default=list, blank=True, help_text="What could not be read, and why.")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("protect_branch", "Can have a branch protected")]
+        constraints = [models.UniqueConstraint(fields=["project", "branch"], name="branch_protection_once")]
+
+    def __str__(self) -> str:
+        return f"protection of {self.branch}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
 
 
 class Service(models.Model):

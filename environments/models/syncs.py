@@ -68,3 +68,19 @@ class ConnectionCheck(Job):
 
     def __str__(self) -> str:
         return "connections"
+
+
+class ProtectionSync(Job):
+    """Reads what binds the long-lived branches; never ends."""
+
+    step_function = "environments.protections.sync"
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="protection_sync")
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"protections of {self.project}"

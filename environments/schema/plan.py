@@ -7,6 +7,7 @@ the line and the reason.
 import hashlib
 import json
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from environments.git import Mirror
-from environments.schema.process import Log, Redactor, follow
+from environments.schema.process import Ended, Log, Redactor, follow
 from environments.schema.revisions import History, Revision
 
 TIME_LIMIT_S = 30.0
@@ -88,10 +89,12 @@ def make_plan(
     revisions: Sequence[Revision],
     *,
     time_limit_s: float = TIME_LIMIT_S,
+    patient: bool = False,
 ) -> Plan:
     """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
 
-    The files are checked out as for a run, and executed by a child that has no variables and no address.
+    The files are checked out as for a run, and executed by a child that has no variables and no address. Raises
+    `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
     """
     steps = [Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions]
     if not steps:
@@ -99,9 +102,11 @@ def make_plan(
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
         root = Path(directory)
         mirror.checkout(commit, history.directories, root)
-        events, stopped = _render(steps, root, time_limit_s)
-    told = {(event.get("rendered"), event.get("direction")): event for event in events}
-    silent = Rendered((), "time", f"It was not rendered within {time_limit_s:.0f} s." if stopped else _NO_END)
+        ended = _render(steps, root, time_limit_s)
+    if patient and not ended.stopped and ended.returncode in _KILLED:
+        raise BrokenOff("Rendering the migrations was killed.")
+    told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
+    silent = Rendered((), "time", f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END)
 
     def way(step: Step, direction: str) -> Rendered:
         event = told.get((step.revision, direction))
@@ -110,12 +115,18 @@ def make_plan(
     return Plan(tuple(replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps))
 
 
+# The child itself, or its worker, of which it tells as a shell does.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _NO_END = "It ended the process in which it was rendered; only a run can show what it does."
 
 
-def _render(steps: Sequence[Step], root: Path, time_limit_s: float) -> tuple[list[dict[str, Any]], str]:
+class BrokenOff(Exception):
+    """The child that renders was killed before it had said everything."""
+
+
+def _render(steps: Sequence[Step], root: Path, time_limit_s: float) -> Ended:
     deadline = time.monotonic() + time_limit_s
-    ended = follow(
+    return follow(
         {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps]},
         directory=root,
         variables={},
@@ -123,7 +134,6 @@ def _render(steps: Sequence[Step], root: Path, time_limit_s: float) -> tuple[lis
         on_event=lambda event: None,
         stop=lambda: "time limit" if time.monotonic() >= deadline else "",
     )
-    return ended.events, ended.stopped
 
 
 def _rendered(event: dict[str, Any]) -> Rendered:

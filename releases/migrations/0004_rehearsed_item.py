@@ -21,6 +21,6 @@ def add(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("releases", "0003_pulls"), ("environments", "0007_rehearsals")]
+    dependencies = [("releases", "0003_pulls"), ("environments", "0008_rehearsals")]
 
     operations = [migrations.RunPython(add, migrations.RunPython.noop)]

@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import jsonschema
@@ -118,7 +119,30 @@ HOOK = {
     "events": ["push"],
     "config": {"url": "https://p/hook", "content_type": "json", "secret": "********"},
 }
+PROTECTION = {
+    # The published description wrongly demands `contexts`, which GitHub refuses beside `checks`.
+    "required_status_checks": None,
+    "enforce_admins": True,
+    "required_pull_request_reviews": {
+        "required_approving_review_count": 1,
+        "bypass_pull_request_allowances": {"users": [], "teams": [], "apps": ["release-portal"]},
+    },
+    "restrictions": None,
+    "required_linear_history": False,
+    "allow_force_pushes": False,
+    "allow_deletions": False,
+    "block_creations": False,
+    "required_conversation_resolution": True,
+    "lock_branch": False,
+    "allow_fork_syncing": False,
+}
+RULE = {"type": "deletion", "ruleset_id": 5, "ruleset_source": "acme/x", "ruleset_source_type": "Repository"}
 GOOD = {
+    "GET /repos/acme/x/deployments": [{"id": 7, "sha": MERGE, "environment": "pr-9"}],
+    "GET /repos/acme/x/branches/staging/protection": {"enforce_admins": {"enabled": True}},
+    "PUT /repos/acme/x/branches/staging/protection": {"enforce_admins": {"enabled": True}},
+    "GET /repos/acme/x/rules/branches/staging": [RULE],
+    "GET /repos/acme/x/rulesets/5": {"id": 5, "name": "strict", "bypass_actors": []},
     "POST /graphql": {"data": {"rateLimit": {"remaining": 4998}, "repository": repository()}},
     "GET /repos/acme/x/pulls/9": PULL,
     "GET /repos/acme/x/pulls": [{k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}],
@@ -156,6 +180,8 @@ READS = {
     "status": lambda github: github.status(HEAD, "release-portal"),
     "find_comment": lambda github: github.find_comment(9, "<!-- portal -->"),
     "hooks": lambda github: github.hooks(),
+    "find_deployment": lambda github: github.find_deployment(MERGE, "pr-9"),
+    "rules": lambda github: github.rules("staging"),
 }
 WRITES = {
     "add_hook": lambda github: github.add_hook("https://p/hook", secret="s", events=["push"]),
@@ -174,6 +200,7 @@ WRITES = {
     "deployment_status": lambda github: github.deployment_status(
         7, state="success", description="live", environment_url="https://x", log_url="https://p/1"
     ),
+    "protect": lambda github: github.protect("staging", PROTECTION),
 }
 
 
@@ -302,7 +329,19 @@ def _check_body(described: dict, operation: dict, request: Request) -> None:
         assert request.body == b""
         return
     schema = content["schema"] | {"additionalProperties": False, "components": described["components"]}
-    jsonschema.validate(request.json(), schema)
+    jsonschema.validate(request.json(), _with_nulls(schema))
+
+
+def _with_nulls(schema: Any) -> Any:
+    """OpenAPI 3.0 says `nullable`, which JSON Schema does not know."""
+    if isinstance(schema, list):
+        return [_with_nulls(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _with_nulls(one) for name, one in schema.items()}
+    if found.get("nullable") is True and isinstance(found.get("type"), str):
+        found["type"] = [found["type"], "null"]
+    return found
 
 
 # The overview

@@ -115,6 +115,11 @@ GOOD = {
     "RollBack": {"deploymentRollback": True},
     "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
     "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
+    "CreateEnvironment": {"environmentCreate": {"id": "e9", "name": "pr-9"}},
+    "DeleteEnvironment": {"environmentDelete": True},
+    "SetVariables": {"variableCollectionUpsert": True},
+    "DeployAsIs": {"serviceInstanceDeployV2": "d3"},
+    "ChangesInProgress": {"environmentStagedChanges": {"id": "x", "status": "COMMITTED", "lastAppliedError": None}},
 }
 READS = {
     "ProjectTree": lambda railway: railway.project("p"),
@@ -124,8 +129,13 @@ READS = {
     "DeployLog": lambda railway: railway.deployment_log("d1"),
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
     "NotificationRules": lambda railway: railway.rules("w", "p"),
+    "ChangesInProgress": lambda railway: railway.being_changed("e1"),
 }
 WRITES = {
+    "CreateEnvironment": lambda railway: railway.create_environment("p", "pr-9", source="e1"),
+    "DeleteEnvironment": lambda railway: railway.delete_environment("e1"),
+    "SetVariables": lambda railway: railway.set_variables("p", "e1", "s1", {"A": "1"}),
+    "DeployAsIs": lambda railway: railway.deploy_as_is("e1", "s1"),
     "DeployCommit": lambda railway: railway.deploy_commit("e1", "s1", COMMIT),
     "Redeploy": lambda railway: railway.redeploy("d1"),
     "RollBack": lambda railway: railway.rollback("d1"),

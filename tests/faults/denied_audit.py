@@ -162,6 +162,8 @@ def tries() -> list[Try]:
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
+        Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(
+            scene.project, actor=scene.dave, branch="main")),
         Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
         Try("remove_preview", on_preview(on_environments.remove_preview)),
         Try("set_preview_variable", lambda scene: lambda: on_environments.set_preview_variable(

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.server import Response
 
-from . import rules
+from . import rules, shapes
 from .rest_repository import get_branch
 from .routes import Ask, paged, repo
-from .state import Refused, find, node_id, stamp
+from .state import APPS, Refused, find, node_id, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -42,8 +42,23 @@ def normal(body: Body) -> Body:
             "require_code_owner_reviews": bool(reviews.get("require_code_owner_reviews")),
             "require_last_push_approval": bool(reviews.get("require_last_push_approval")),
             "required_approving_review_count": int(reviews.get("required_approving_review_count") or 0),
+            "bypass_pull_request_allowances": _actors(reviews.get("bypass_pull_request_allowances")),
         },
+        "restrictions": body["restrictions"] and _actors(body["restrictions"]),
         **{name: bool(body.get(name)) for name in SWITCHES},
+    }
+
+
+def _actors(body: Body | None) -> Body:
+    """Logins and slugs, as PUT takes them; GET shows objects."""
+    return {kind: list((body or {}).get(kind) or []) for kind in ("users", "teams", "apps")}
+
+
+def _shown(hub: "GitHubStandIn", actors: Body) -> Body:
+    return {
+        "users": [shapes.user(hub, login) for login in actors["users"]],
+        "teams": [],
+        "apps": [shapes.app(hub, one) for one in APPS.values() if one.slug in actors["apps"]],
     }
 
 
@@ -91,7 +106,14 @@ def protection(hub: "GitHubStandIn", branch: str, kept: Body) -> Body:
         shape["required_status_checks"] = policy(hub, branch, kept["required_status_checks"])
     if kept["required_pull_request_reviews"] is not None:
         reviews = kept["required_pull_request_reviews"]
-        shape["required_pull_request_reviews"] = {"url": f"{url}/required_pull_request_reviews", **reviews}
+        passing = _shown(hub, reviews.get("bypass_pull_request_allowances") or _actors(None))
+        rest = {name: value for name, value in reviews.items() if name != "bypass_pull_request_allowances"}
+        shape["required_pull_request_reviews"] = {"url": f"{url}/required_pull_request_reviews", **rest}
+        if any(passing.values()):
+            shape["required_pull_request_reviews"]["bypass_pull_request_allowances"] = passing
+    if kept.get("restrictions"):
+        listed = {f"{kind}_url": f"{url}/restrictions/{kind}" for kind in ("users", "teams", "apps")}
+        shape["restrictions"] = {"url": f"{url}/restrictions"} | listed | _shown(hub, kept["restrictions"])
     shape["required_signatures"] = {"url": f"{url}/required_signatures", "enabled": False}
     shape["enforce_admins"] = {"url": f"{url}/enforce_admins", "enabled": kept["enforce_admins"]}
     return shape | {name: {"enabled": kept[name]} for name in SWITCHES}

@@ -3,7 +3,7 @@
 A protection is kept as the body of its PUT, a ruleset as the body of its POST.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -108,7 +108,12 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
     found = []
     protection = state["protections"].get(branch)
     if protection and (protection["enforce_admins"] or not viewer.admin):
-        found.append(classic(protection))
+        bound = classic(protection)
+        passing = (protection["required_pull_request_reviews"] or {}).get("bypass_pull_request_allowances") or {}
+        by_app = viewer.app_id == PORTAL_APP.id and PORTAL_APP.slug in passing.get("apps", [])
+        if by_app or viewer.login in passing.get("users", []):
+            bound = replace(bound, pull_required=False)
+        found.append(bound)
     for ruleset in active_rulesets(state, branch):
         if not may_bypass(ruleset, viewer, by_pull=by_pull):
             found.append(from_ruleset(ruleset))

@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 from django.core.management import call_command
 
-from environments.schema.plan import Plan, Rendered, Statement, Step, make_plan, split, steps_as_json, steps_from_json
+from environments.schema.plan import (
+    BrokenOff,
+    Plan,
+    Rendered,
+    Statement,
+    Step,
+    make_plan,
+    split,
+    steps_as_json,
+    steps_from_json,
+)
 from environments.schema.revisions import compare, read
 from tests.environments.schema.histories import repository, source
 
@@ -18,12 +28,13 @@ FIRST = source("a1", body='op.create_table("events", sa.Column("id", sa.Integer,
 BASE = {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/env.py": "", "db/versions/a1.py": FIRST}
 
 
-def planned(tmp_path, *later: str, time_limit_s: float = 30) -> Plan:
+def planned(tmp_path, *later: str, time_limit_s: float = 30, patient: bool = False) -> Plan:
     """The plan of `later`, which come after a revision that makes the table “events”."""
     new = {f"db/versions/n{number}.py": text for number, text in enumerate(later)}
     mirror = repository(tmp_path / "git", BASE, new)
     history, change = read(mirror, "c1", "alembic.ini"), compare(mirror, "c0", "c1", "alembic.ini")
-    return make_plan(mirror, mirror.commit("c1"), history, change.new, time_limit_s=time_limit_s)
+    limits = {"time_limit_s": time_limit_s, "patient": patient}
+    return make_plan(mirror, mirror.commit("c1"), history, change.new, **limits)
 
 
 CODE = {
@@ -155,6 +166,16 @@ def test_a_revision_that_ends_the_process_leaves_the_rest_unknown(tmp_path):
 
     assert steps[0].downgrade.kind == steps[1].upgrade.kind == "time"
     assert "ended the process" in steps[0].downgrade.problem
+
+
+def test_a_child_that_was_killed_says_nothing_of_the_files_at_first(tmp_path):
+    kill = source("b2", "a1", body="import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)")
+
+    with pytest.raises(BrokenOff):
+        planned(tmp_path / "patient", kill, patient=True)
+    steps = planned(tmp_path / "settled", kill).steps
+
+    assert "ended the process" in steps[-1].upgrade.problem
 
 
 def test_a_revision_that_never_ends_is_given_up_and_what_came_before_is_kept(tmp_path):

@@ -1,0 +1,166 @@
+"""What binds a branch: classic protection and rulesets in one form, each part a value or not known."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from environments.github.transport import Transport
+from portal.http import ApiError
+from portal.outside import Malformed, dig, field, nullable, optional, text, word
+
+METHODS = ("merge", "squash", "rebase")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one source, or all together, ask of a branch. None: not known. `checks` are required contexts.
+
+    `passing`: who may go round it, in words. `pushers`: who alone may push; None with `pushers_known`: anyone.
+    """
+
+    pull_request: bool | None = False
+    approvals: int | None = 0
+    checks: frozenset[str] | None = frozenset()
+    conversations: bool | None = False
+    linear: bool | None = False
+    force_pushes: bool | None = True
+    deletions: bool | None = True
+    passing: frozenset[str] | None = frozenset()
+    problems: tuple[str, ...] = ()
+
+
+UNKNOWN = Rules(None, None, None, None, None, None, None, None)
+
+
+def read(transport: Transport, path: str, branch: str) -> Rules:
+    """The rules in force on `branch` (quoted, for the path). Raises `ApiError` where there is no answer at all."""
+    classic = _tried(lambda: _classic(transport, path, branch), "The branch protection")
+    rulesets = _tried(lambda: _rulesets(transport, path, branch), "The rulesets")
+    return together((classic, rulesets))
+
+
+def _tried(ask: Callable[[], Rules], what: str) -> Rules:
+    """What `ask` gives; what this token may not see is not known."""
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status not in (403, 404) or error.kind == "rate_limited":
+            raise
+        return replace(UNKNOWN, problems=(f"{what} cannot be read: {error}",))
+
+
+def together(parts: Iterable[Rules]) -> Rules:
+    """All sources at once: what one asks is asked; what one leaves open is known only when all are known."""
+    found = tuple(parts)
+    return Rules(
+        pull_request=_any([one.pull_request for one in found]),
+        approvals=_most([one.approvals for one in found]),
+        checks=_union([one.checks for one in found]),
+        conversations=_any([one.conversations for one in found]),
+        linear=_any([one.linear for one in found]),
+        force_pushes=_all([one.force_pushes for one in found]),
+        deletions=_all([one.deletions for one in found]),
+        passing=_union([one.passing for one in found]),
+        problems=tuple(said for one in found for said in one.problems),
+    )
+
+
+def _any(values: list[bool | None]) -> bool | None:
+    return True if True in values else None if None in values else False
+
+
+def _all(values: list[bool | None]) -> bool | None:
+    return False if False in values else None if None in values else True
+
+
+def _most(values: list[int | None]) -> int | None:
+    return None if None in values else max((one or 0 for one in values), default=0)
+
+
+def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
+    if None in values:
+        return None
+    return frozenset[str]().union(*(one or frozenset() for one in values))
+
+
+def _classic(transport: Transport, path: str, branch: str) -> Rules:
+    try:
+        item = transport.get("read branch protection", f"{path}/branches/{branch}/protection")
+    except ApiError as error:
+        if error.status == 404 and "not protected" in error.detail.lower():
+            return Rules()
+        raise
+    reviews = optional(item, "required_pull_request_reviews", dict)
+    allowed = dig(reviews, "bypass_pull_request_allowances") or {}
+    passing = {name for kind in ("users", "teams", "apps") for name in _names(allowed, kind)}
+    if not _enabled(item, "enforce_admins"):
+        passing.add("administrators")
+    return Rules(
+        pull_request=reviews is not None,
+        approvals=(optional(reviews, "required_approving_review_count", int) or 0) if reviews else 0,
+        checks=frozenset(_contexts(dig(item, "required_status_checks"))),
+        conversations=_enabled(item, "required_conversation_resolution"),
+        linear=_enabled(item, "required_linear_history"),
+        force_pushes=_enabled(item, "allow_force_pushes"),
+        deletions=_enabled(item, "allow_deletions"),
+        passing=frozenset(passing),
+    )
+
+
+def _enabled(item: object, name: str) -> bool:
+    """GET nests a switch as `{enabled}`; one that is missing is off."""
+    part = optional(item, name, dict)
+    return False if part is None else field(part, "enabled", bool)
+
+
+def _names(allowed: object, kind: str) -> list[str]:
+    rows = dig(allowed, kind) or []
+    return [text(dig(row, "login") or dig(row, "slug"), 100) for row in rows] if isinstance(rows, list) else []
+
+
+def _contexts(item: object) -> list[str]:
+    if item is None:
+        return []
+    if isinstance(checks := dig(item, "checks"), list):
+        return [field(one, "context", str) for one in checks]
+    return [one for one in field(item, "contexts", list) if isinstance(one, str)]
+
+
+def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
+    rows = transport.pages("read the rules of a branch", f"{path}/rules/branches/{branch}")
+    by_set: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_set.setdefault(field(row, "ruleset_id", int), []).append(row)
+    parts = []
+    for number, rules in by_set.items():
+        ruleset = transport.get("read a ruleset", f"{path}/rulesets/{number}")
+        parts.append(_of_ruleset(rules, _actors(ruleset)))
+    return together(parts)
+
+
+def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None) -> Rules:
+    rules = {field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {} for row in rows}
+    pull = rules.get("pull_request", {})
+    methods = tuple(word(one) for one in (pull.get("allowed_merge_methods") or METHODS))
+    checks = rules.get("required_status_checks", {}).get("required_status_checks") or []
+    return Rules(
+        pull_request="pull_request" in rules,
+        approvals=optional(pull, "required_approving_review_count", int) or 0,
+        checks=frozenset(field(one, "context", str) for one in checks),
+        conversations=bool(pull.get("required_review_thread_resolution")),
+        linear="required_linear_history" in rules or "merge" not in methods,
+        force_pushes="non_fast_forward" not in rules,
+        deletions="deletion" not in rules,
+        passing=passing,
+    )
+
+
+def _actors(ruleset: object) -> frozenset[str] | None:
+    """Who may bypass, in words; None: GitHub shows it only to those who may edit."""
+    rows = dig(ruleset, "bypass_actors")
+    if rows is None:
+        return None
+    if not isinstance(rows, list):
+        raise Malformed("bypass_actors is no list")
+    name = text(dig(ruleset, "name"), 100)
+    return frozenset(f"{text(dig(one, 'actor_type'), 40)} {dig(one, 'actor_id')} (ruleset {name})" for one in rows)

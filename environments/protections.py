@@ -1,0 +1,154 @@
+"""Branch protections: what is to bind the two long-lived branches, beside what does."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from environments import sync as findings
+from environments.coherence import Problem
+from environments.github import GitHub, Rules
+from environments.models import BranchProtection, FindingKind, Project, ProtectionSync, RailwaySync
+from portal.http import ApiError
+from portal.jobs import Again, Outcome
+
+PASS, FAIL, WAIT = "pass", "fail", "wait"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule: what is wanted and what is, in words. `state` is wait when it could not be read."""
+
+    key: str
+    rule: str
+    wanted: str
+    actual: str
+    state: str
+
+
+def body_for(project: Project, branch: str) -> dict[str, Any]:
+    """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
+    reviews: dict[str, Any] = {"required_approving_review_count": project.protected_approvals}
+    if allowed := _may_pass(project, branch):
+        reviews["bypass_pull_request_allowances"] = {"users": [], "teams": [], "apps": sorted(allowed)}
+    return {
+        "required_status_checks": {
+            "strict": False,
+            "checks": [{"context": context} for context in sorted(wanted_checks(project, branch))],
+        },
+        "enforce_admins": True,
+        "required_pull_request_reviews": reviews,
+        "restrictions": None,  # pull requests for everyone restrict pushes; lists exist for organisations only
+        "required_linear_history": False,
+        "allow_force_pushes": False,
+        "allow_deletions": False,
+        "block_creations": False,
+        "required_conversation_resolution": True,
+        "lock_branch": False,
+        "allow_fork_syncing": False,
+    }
+
+
+def wanted_checks(project: Project, branch: str) -> frozenset[str]:
+    """The contexts that `branch` is to require: our own verdict on production's."""
+    own = [settings.STATUS_CONTEXT] if branch == project.production_branch else []
+    return frozenset([*project.protected_checks, *own])
+
+
+def _may_pass(project: Project, branch: str) -> frozenset[str]:
+    """Only the portal itself, and only where it fast-forwards."""
+    return frozenset([project.portal_app] if project.portal_app and branch == project.staging_branch else [])
+
+
+def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
+    """Each rule of `branch` as it is to be beside what it is; what is not known is never fine."""
+    approvals, checks, allowed = project.protected_approvals, wanted_checks(project, branch), _may_pass(project, branch)
+    enough = None if rules.approvals is None else rules.approvals >= approvals
+    there = None if rules.checks is None else checks <= rules.checks
+    nobody = None if rules.passing is None else rules.passing <= allowed
+    return [
+        _switch("pull_request", "Changes only by pull request", rules.pull_request, True),
+        _line("approvals", "Approvals", f"at least {approvals}", rules.approvals, enough),
+        _line("checks", "Required checks", _list(checks), rules.checks, there),
+        _switch("conversations", "Conversations resolved", rules.conversations, True),
+        _line("passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody),
+        _pushes(rules),
+        _switch("linear", "Linear history", rules.linear, False, ("demanded", "not demanded: it breaks the merge")),
+        _switch("force_pushes", "Force pushes", rules.force_pushes, False, ("allowed", "not allowed")),
+        _switch("deletions", "Deletion", rules.deletions, False, ("allowed", "not allowed")),
+    ]
+
+
+def _pushes(rules: Rules) -> Line:
+    """Nobody pushes directly where pull requests are demanded of everyone, administrators included."""
+    values = (rules.pull_request, None if rules.passing is None else "administrators" not in rules.passing)
+    closed = False if False in values else None if None in values else True
+    return _switch("pushes", "Direct pushes", closed, True, ("closed", "open to some"))
+
+
+def _switch(key: str, rule: str, is_: bool | None, wanted: bool, words: tuple[str, str] = ("yes", "no")) -> Line:
+    said = words[0] if wanted else words[1]
+    actual = "not known" if is_ is None else words[0] if is_ else words[1]
+    return Line(key, rule, said, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL)
+
+
+def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
+    if value is None:
+        return Line(key, rule, wanted, "not known", WAIT)
+    actual = (_list(value) or "none") if isinstance(value, frozenset) else str(value)
+    return Line(key, rule, wanted, actual, PASS if good else FAIL)
+
+
+def _list(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def branches(project: Project) -> tuple[str, str]:
+    """The branches that are to be protected."""
+    return project.production_branch, project.staging_branch
+
+
+def read(project: Project, *, now: datetime) -> None:
+    """Reads both branches and brings the findings up to date. Raises `ApiError` when GitHub does not answer."""
+    github = GitHub(project.repository)
+    found = {branch: github.rules(branch) for branch in branches(project)}
+    with transaction.atomic():
+        for branch, rules in found.items():
+            lines = [asdict(one) for one in compared(project, branch, rules)]
+            BranchProtection.objects.update_or_create(
+                project=project,
+                branch=branch,
+                defaults={"lines": lines, "problems": list(rules.problems), "read_at": now},
+            )
+        # The lock of the other readings, so that one finding is not opened by both.
+        RailwaySync.objects.select_for_update().filter(project=project).first()
+        findings.update_findings(project, problems(project), now=now, kinds=(FindingKind.PROTECTION,))
+
+
+def problems(project: Project) -> Iterator[Problem]:
+    """A finding for each branch that is not, or not known to be, protected as it should be. One query."""
+    for row in BranchProtection.objects.filter(project=project, branch__in=branches(project)):
+        wrong = [line for line in row.lines if line["state"] == FAIL]
+        unknown = [line for line in row.lines if line["state"] == WAIT]
+        if wrong:
+            said = "; ".join(f"{line['rule'].lower()}: {line['actual']}, not {line['wanted']}" for line in wrong)
+            yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
+        elif unknown:
+            said = ", ".join(line["rule"].lower() for line in unknown)
+            why = f" {row.problems[0]}" if row.problems else ""
+            sentence = f"It is not known whether {row.branch} is protected ({said}).{why}"
+            yield Problem(FindingKind.PROTECTION, row.branch, sentence, True)
+
+
+def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
+    """One reading of the rules; trouble is noted once, and what was read before it grows old."""
+    try:
+        read(job.project, now=now)
+    except ApiError as error:
+        findings.note_problem(job, str(error), "GitHub's branch protection", now=now)
+        return Again(max(settings.PROTECTIONS_SECONDS, error.retry_after or 0), str(error))
+    findings.note_problem(job, "", "GitHub's branch protection", now=now)
+    return Again(settings.PROTECTIONS_SECONDS, "Branch protections read.")

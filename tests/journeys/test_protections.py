@@ -1,0 +1,131 @@
+"""Branch protections: read from every source, held against what should be, and put right on request."""
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from environments import actions, protections
+from environments.github import Rules
+from environments.models import BranchProtection, Finding, ProtectionSync
+from portal.actions import Refused
+from releases import gates
+from releases.facts import facts_of
+from tests.journeys.test_release import cut, reread
+
+pytestmark = pytest.mark.slow
+RULE = {"type": "pull_request", "parameters": {"required_approving_review_count": 2,
+        "required_review_thread_resolution": True, "allowed_merge_methods": ["squash"]}}  # fmt: skip
+
+
+def lines(world, branch: str) -> dict[str, str]:
+    """What a fresh reading says, rule by rule."""
+    ProtectionSync.objects.update(wake_at=timezone.now())
+    before = timezone.now()
+    world.work(lambda: BranchProtection.objects.filter(branch=branch, read_at__gte=before).exists())
+    return {line["key"]: line["state"] for line in BranchProtection.objects.get(branch=branch).lines}
+
+
+def protected(world, branch: str = "main"):
+    repair = actions.protect_branch(world.project, actor=world.person("alice"), branch=branch)
+    world.work(lambda: not reread(repair).is_open)
+    return repair
+
+
+def test_an_unprotected_branch_is_a_finding_until_it_is_protected_by_a_click(world, client):
+    world.github.state["protections"].pop("main")
+    found = lines(world, "main")
+    finding = Finding.objects.get(kind="protection", subject="main", closed_at=None)
+    client.force_login(world.person("alice"))
+    client.post(f"/protections/{world.project.slug}/protect/", {"value": "main"})
+    world.work(lambda: reread(finding).closed_at is not None)
+
+    page = client.get("/protections/").text
+
+    assert found["pull_request"] == "fail" and "changes only by pull request: no" in finding.sentence
+    assert set(lines(world, "main").values()) == {"pass"}
+    kept = world.github.state["protections"]["main"]
+    contexts = {one["context"] for one in kept["required_status_checks"]["checks"]}
+    assert contexts == {"python-ci", "release-portal"} and kept["enforce_admins"]
+    assert "main is protected as it should be" in page
+
+
+def test_exactly_what_was_shown_is_sent_once(world):
+    protected(world)
+
+    [body] = world.sent("PUT", "/branches/main/protection")
+
+    assert json.loads(body) == protections.body_for(world.project, "main")
+
+
+def test_protecting_again_sends_nothing(world):
+    protected(world)
+    protected(world)
+
+    assert len(world.sent("PUT", "/branches/main/protection")) == 1
+
+
+def test_a_drift_is_found_and_does_not_stop_a_release(world):
+    protected(world)
+    world.github.protect("main", checks=("python-ci",), pull_request=True, approvals=1, enforce_admins=False)
+    release = cut(world)
+
+    found = lines(world, "main")
+
+    assert (found["checks"], found["passing"], found["pushes"]) == ("fail", "fail", "fail")
+    finding = Finding.objects.get(kind="protection", subject="main", closed_at=None)
+    assert "administrators" in finding.sentence
+    facts = facts_of(release.pk)
+    assert finding not in facts.findings and finding in facts.beside
+    assert gates.environments_coherent(facts).state != gates.FAIL
+
+
+def test_rulesets_count_and_those_who_may_bypass_them_are_named(world):
+    world.github.state["protections"].pop("main")
+    at = "2026-01-01T00:00:00Z"
+    world.github.state["rulesets"].append(
+        {"id": 5, "name": "strict", "target": "branch", "enforcement": "active", "created_at": at, "updated_at": at,
+         "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+         "bypass_actors": [{"actor_type": "RepositoryRole", "actor_id": 5, "bypass_mode": "always"}], "rules": [RULE]}
+    )  # fmt: skip
+
+    found = lines(world, "main")
+
+    assert (found["pull_request"], found["approvals"], found["conversations"]) == ("pass", "pass", "pass")
+    assert (found["linear"], found["passing"]) == ("fail", "fail")
+    rows = {line["key"]: line["actual"] for line in BranchProtection.objects.get(branch="main").lines}
+    assert rows["passing"] == "RepositoryRole 5 (ruleset strict)"
+
+
+def test_the_portal_still_fast_forwards_a_protected_staging_as_its_own_app(world):
+    type(world.project).objects.update(portal_app="release-portal")
+    world.project.refresh_from_db()
+    protected(world, "staging")
+
+    found = lines(world, "staging")
+
+    assert set(found.values()) == {"pass"}
+    kept = world.github.state["protections"]["staging"]["required_pull_request_reviews"]
+    assert kept["bypass_pull_request_allowances"]["apps"] == ["release-portal"]
+
+
+def test_a_branch_that_is_not_long_lived_is_refused(world):
+    with pytest.raises(Refused, match="none of the long-lived"):
+        actions.protect_branch(world.project, actor=world.person("alice"), branch="feature/ünïcode")
+
+
+def test_what_cannot_be_read_is_not_known_and_never_fine(world):
+    rules = Rules(None, None, None, None, None, None, None, None, ("The branch protection cannot be read: 403.",))
+
+    found = protections.compared(world.project, "main", rules)
+
+    assert {line.state for line in found} == {"wait"}
+
+
+def test_one_unknown_source_leaves_open_what_the_other_does_not_demand():
+    from environments.github.protection import UNKNOWN, together
+
+    one = together([UNKNOWN, Rules(pull_request=True, force_pushes=False)])
+
+    assert (one.pull_request, one.force_pushes) == (True, False)
+    assert (one.approvals, one.checks, one.conversations, one.linear, one.passing) == (None,) * 5
