@@ -12,6 +12,7 @@ from environments.coherence import expected_branches
 from environments.models import (
     Branch,
     ConnectionCheck,
+    Direction,
     Environment,
     EnvironmentKind,
     Finding,
@@ -20,6 +21,7 @@ from environments.models import (
     PreviewState,
     PreviewVariable,
     Project,
+    Rehearsal,
     Repair,
     RepairKind,
     Service,
@@ -63,6 +65,59 @@ def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = No
     ):
         raise Refused("This run has ended, or is being stopped already.")
     audit.record("migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now)
+
+
+@action("rehearsal.requested", "environments.migrate_environment")
+def start_rehearsal(
+    environment: Environment,
+    *,
+    actor: Any,
+    commit: str,
+    direction: str = Direction.UPGRADE,
+    now: datetime | None = None,
+) -> Rehearsal:
+    """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the database's schema."""
+    now = now or timezone.now()
+    if not environment.project.alembic:
+        raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to rehearse.")
+    rehearsal = queue_rehearsal(environment, commit=commit, direction=direction, by=actor, now=now)
+    if rehearsal is None:
+        raise Refused("The same rehearsal is under way already; wait for it to end.")
+    said = f"Rehearse {Direction(direction).label} at {commit[:7]} for {environment}."
+    audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=said, data={"commit": commit}, now=now)
+    return rehearsal
+
+
+def queue_rehearsal(
+    environment: Environment, *, commit: str, direction: str = Direction.UPGRADE, by: Any = None, now: datetime
+) -> Rehearsal | None:
+    """A new rehearsal, woken; None while the same is under way."""
+    try:
+        with transaction.atomic():
+            rehearsal = Rehearsal.objects.create(
+                environment=environment,
+                commit=commit,
+                direction=direction,
+                requested_by=by,
+                created_at=now,
+                wake_at=now,
+            )
+    except IntegrityError:
+        return None
+    wake_now(rehearsal, now=now)
+    return rehearsal
+
+
+@action("rehearsal.cancelled", "environments.migrate_environment")
+def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Any, now: datetime | None = None) -> None:
+    """Asks the worker to stop the rehearsal; nothing of it is left."""
+    now = now or timezone.now()
+    if not Rehearsal.objects.filter(pk=rehearsal.pk, cancel_requested_at=None, finished_at=None).update(
+        cancel_requested_at=now
+    ):
+        raise Refused("This rehearsal has ended, or is being stopped already.")
+    wake_now(rehearsal, now=now)
+    audit.record("rehearsal.cancelled", actor=actor, subject=rehearsal, sentence=f"Stop the {rehearsal}.", now=now)
 
 
 @action("finding.resolved", "environments.resolve_finding")

@@ -18,6 +18,7 @@ KINDS = (
     FindingKind.SAME,
     FindingKind.STRAY,
     FindingKind.UNREADABLE,
+    FindingKind.SCHEMA,
 )
 # What is shown beside a release and does not stop it.
 BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from environments import preview_views, variable_views, views
+from environments import preview_views, rehearsal_views, variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
@@ -27,4 +27,8 @@ urlpatterns = [
     path("migrations/<int:pk>/panels/", views.migration_panels, name="migration-panels"),
     path("migrations/<int:pk>/log/", views.migration_log, name="migration-log"),
     path("migrations/<int:pk>/cancel/", views.cancel, name="migration-cancel"),
+    path("rehearsals/<int:pk>/", rehearsal_views.rehearsal, name="rehearsal"),
+    path("rehearsals/<int:pk>/panels/", rehearsal_views.panels, name="rehearsal-panels"),
+    path("rehearsals/<int:pk>/cancel/", rehearsal_views.cancel, name="rehearsal-cancel"),
+    path("rehearsals/<int:pk>/again/", rehearsal_views.again, name="rehearsal-again"),
 ]

@@ -24,6 +24,7 @@ from environments.models import (
     FindingKind,
     MigrationRun,
     Project,
+    Rehearsal,
     Repair,
     RepairKind,
     ServiceInstance,
@@ -34,6 +35,7 @@ from portal.site import page, perform
 LOG_CHARS = 20_000
 RUNS_SHOWN = 50
 REPAIRS_SHOWN = 10
+REHEARSALS_SHOWN = 20
 BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
@@ -225,7 +227,10 @@ def migrations(request: HttpRequest) -> HttpResponse:
         runs = runs.filter(pk__lt=int(before))
     found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
     older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
-    context = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    if not before:
+        rehearsals = Rehearsal.objects.select_related("environment__project", "requested_by")
+        context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
     return render(request, "environments/migrations.html", context)
 
 

@@ -7,6 +7,7 @@ _SEE = (
     "environments.view_environment",
     "environments.view_finding",
     "environments.view_migrationrun",
+    "environments.view_rehearsal",
     "releases.view_release",
     "releases.view_promotion",
     "releases.view_pullrequest",

@@ -11,6 +11,7 @@ DEFAULT_ITEMS = (
     ("The promotion pull request is open", "promotion_open", BEFORE, ALWAYS, ""),
     ("CI is green", "ci_green", BEFORE, ALWAYS, ""),
     ("Migrations: none, or applied in staging and soaked", "migrations_ready", BEFORE, ALWAYS, ""),
+    ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Release notes read", "", BEFORE, ALWAYS, ""),
     ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),

@@ -19,6 +19,7 @@ from environments.coherence import BESIDE
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from releases.facts import LONG_LIVED, Facts, Live
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
+from releases.rehearsed import Rehearsed, rehearsed_of, rows
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Doubts:
     live: Mapping[str, tuple[Live, ...]]
     findings: tuple[Finding, ...]
     steps: tuple[PromotionStep, ...]
+    rehearsals: tuple[Rehearsed, ...]
 
     fresh_since = Facts.fresh_since
 
@@ -48,6 +50,8 @@ def items_to_attest() -> QuerySet[Any]:
         service="service__name",
         kind="environment__kind",
         environment="environment__name",
+        revisions="environment__revisions",
+        revisions_at="environment__revisions_at",
         seen_at="seen_at",
         variables_at="environment__variables_at",
     )
@@ -56,6 +60,7 @@ def items_to_attest() -> QuerySet[Any]:
         railway_problem=F("release__project__railway_sync__problem"),
         instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
         findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
+        rehearsal_rows=rows("release__project", "release__candidate"),
         smoke=Subquery(steps.order_by("-promotion__created_at").values("status")[:1]),
     )
 
@@ -66,7 +71,14 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
     live: dict[str, tuple[Live, ...]] = {}
     for row in item.instances:
         kind, read_at = row["kind"], row["variables_at"]
-        environment = Environment(name=row["environment"], kind=kind, variables_at=read_at and parse_datetime(read_at))
+        looked_at = row["revisions_at"] and parse_datetime(row["revisions_at"])
+        environment = Environment(
+            name=row["environment"],
+            kind=kind,
+            variables_at=read_at and parse_datetime(read_at),
+            revisions=row["revisions"],
+            revisions_at=looked_at,
+        )
         environments[kind] = environment
         seen_at = row["seen_at"] and parse_datetime(row["seen_at"])
         instance = ServiceInstance(service=Service(name=row["service"]), environment=environment, seen_at=seen_at)
@@ -80,5 +92,6 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
         environments=environments,
         live=live,
         findings=tuple(Finding(**row) for row in item.findings),
+        rehearsals=rehearsed_of(item.rehearsal_rows),
         steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
     )

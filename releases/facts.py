@@ -23,6 +23,7 @@ from environments.models import (
 )
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
+from releases.rehearsed import Rehearsed, rehearsed_of, rows
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Facts:
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
     planned: Planned | None = None
+    rehearsals: tuple[Rehearsed, ...] = ()
 
     @property
     def fresh_since(self) -> datetime:
@@ -101,7 +103,7 @@ _RUNS = (
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
     """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
-    the plan of the migrations.
+    plan and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
@@ -120,6 +122,7 @@ def release_queryset() -> QuerySet[Any]:
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
+        rehearsal_rows=rows("project", "candidate"),
         **annotations(),
     )
 
@@ -158,6 +161,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
         planned=planned_of(release),
+        rehearsals=rehearsed_of(release.rehearsal_rows),
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
+from environments.models import VALID
+from environments.schema.rehearsal import PHASES
 from portal.jobs import OPEN, JobStatus
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Release, ReleaseStatus, StepName, StepStatus
@@ -250,6 +252,39 @@ def migration_risks(facts: Facts) -> Result:
     return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
 
 
+def rehearsed(facts: Facts) -> Result:
+    """Exactly these files ran up, down and up again over a copy of production's schema, from where it is now."""
+    release = facts.release
+    if not facts.project.alembic or not release.migrations or release.migrations_problem:
+        return Result(PASS, "There are no migrations to rehearse.")
+    production = facts.environments.get("production")
+    if production is None or production.revisions is None or production.revisions_at is None:
+        return Result(PENDING, "Production's database has not been read yet.")
+    if production.revisions_at < facts.fresh_since:
+        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
+    if sorted(production.revisions) == sorted(release.heads):
+        return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
+    row = next((one for one in facts.rehearsals if one.kind == "production"), None)
+    if row is None or row.status in OPEN:
+        said = PHASES.get(row.phase, "") if row else ""
+        return Result(PENDING, f"It is being rehearsed{f': {said.lower()}' if said else ''}.")
+    evidence = (*(("warning", one) for one in row.warnings), ("rehearsal", str(row.pk)))
+    if row.status == JobStatus.CANCELLED:
+        return Result(PENDING, "The rehearsal was cancelled; start it again from its page.", evidence, row.finished_at)
+    if sorted(row.start or ()) != sorted(production.revisions) and row.status != JobStatus.NEEDS_PERSON:
+        return Result(PENDING, "Production's database has moved since; it is rehearsed anew.", evidence)
+    if row.finished_at is None or facts.now - row.finished_at > VALID:
+        return Result(PENDING, "The rehearsal is older than a day; it is being done anew.", evidence, row.finished_at)
+    if row.status == JobStatus.FAILED:
+        return Result(FAIL, f"The rehearsal failed: {row.sentence}", evidence, row.finished_at)
+    if row.status != JobStatus.SUCCEEDED:
+        return Result(ATTEST, f"{row.sentence} A person must say that it was rehearsed.", evidence, row.finished_at)
+    ran = dict(row.files)
+    if any(ran.get(one["id"], one["sha256"]) != one["sha256"] for one in release.migrations):
+        return Result(PENDING, "What was rehearsed are not these migration files.", evidence, row.finished_at)
+    return Result(PASS, row.sentence, evidence, row.finished_at)
+
+
 def environments_coherent(facts: Facts) -> Result:
     """Nothing is open among the findings about staging and production; what cannot be seen needs a signature."""
     stale = _stale(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
@@ -349,6 +384,7 @@ GATES: dict[str, Gate] = {
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "migrations_ready": migrations_ready,
+    "rehearsed": rehearsed,
     "environments_coherent": environments_coherent,
     "production_live": production_live,
     "production_at_head": production_at_head,
@@ -358,6 +394,7 @@ GATES: dict[str, Gate] = {
 # Those among them that may ask for a person's word: they look at no more than `releases.doubts` reads.
 ATTESTED: dict[str, Callable[[Any], Result]] = {
     "environments_coherent": environments_coherent,
+    "rehearsed": rehearsed,
     "smoke_green": smoke_green,
 }
 # Asked before every promotion, also when the checklist does not name them.

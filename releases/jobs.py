@@ -6,10 +6,11 @@ from django.conf import settings
 from django.db import transaction
 
 from environments import sync as environment_sync
+from environments.actions import queue_rehearsal
 from environments.git import GitError
 from environments.github import GitHub
 from environments.mirrors import mirror_of
-from environments.models import Branch, MigrationPlan
+from environments.models import VALID, Branch, Direction, Environment, MigrationPlan, Rehearsal
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
@@ -50,7 +51,7 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     try:
-        for need in (_follow_candidate, _collect, _plan, _open_pull, _watch_pull, _publish, _close):
+        for need in (_follow_candidate, _collect, _plan, _rehearse, _open_pull, _watch_pull, _publish, _close):
             outcome = need(job, release, now)
             if outcome is not None:
                 return outcome
@@ -114,6 +115,38 @@ def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         if created or stale:
             wake_now(plan, now=now)
     return None
+
+
+def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Has the collected migrations rehearsed for each database that they are still to run in: once for every
+    revision it is at, and again after a day. A rehearsal that somebody cancelled is left to people.
+    """
+    if not settings.REHEARSE or release.status != ReleaseStatus.OPEN or release.collected != release.candidate:
+        return None
+    if not release.migrations or release.migrations_problem:
+        return None
+    environments = Environment.objects.filter(
+        project=release.project, kind__in=["staging", "production"], gone_at=None, revisions__isnull=False
+    ).order_by("kind")  # production first, for which the gate waits
+    rows = Rehearsal.objects.filter(
+        environment__in=environments, commit=release.candidate, direction=Direction.UPGRADE
+    ).order_by("environment_id", "-pk").distinct("environment_id")  # fmt: skip
+    newest = {row.environment_id: row for row in rows.only("environment", "status", "start", "finished_at")}
+    for environment in environments:
+        behind = sorted(environment.revisions or ()) != sorted(release.heads)
+        if behind and _is_outdated(newest.get(environment.pk), environment, now):
+            queue_rehearsal(environment, commit=release.candidate, now=now)
+    return None
+
+
+def _is_outdated(row: Rehearsal | None, environment: Environment, now: datetime) -> bool:
+    if row is None:
+        return True
+    if row.is_open or row.status == JobStatus.CANCELLED or row.finished_at is None:
+        return False
+    moved = row.start is not None and sorted(row.start) != sorted(environment.revisions or ())
+    read_since = environment.revisions_at is not None and environment.revisions_at > row.finished_at
+    return (moved and read_since) or now - row.finished_at > VALID
 
 
 def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

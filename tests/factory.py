@@ -17,6 +17,7 @@ from environments.models import (
     MigrationRun,
     Project,
     RailwaySync,
+    Rehearsal,
     Service,
     ServiceInstance,
     StagedRevision,
@@ -127,6 +128,7 @@ def make_release(
     release = Release.objects.create(project=project, **(known | values))
     items = checklist.copy_to(release)
     make_plan_row(release, now=now)
+    make_rehearsal(release, now=now)
     Upkeep.objects.create(release=release, wake_at=now + timedelta(days=365))
     pulls = []
     for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
@@ -154,6 +156,22 @@ def make_plan_row(release: Release, *, now: datetime | None = None, **values: An
     return MigrationPlan.objects.update_or_create(
         project=release.project, commit=release.candidate, base=release.base, defaults=known | values
     )[0]
+
+
+def make_rehearsal(
+    release: Release, *, now: datetime | None = None, kind: str = "production", **values: Any
+) -> Rehearsal:
+    """A rehearsal of the release's migrations that passed a moment ago."""
+    now = now or timezone.now()
+    known = {
+        "status": "succeeded", "start": ["2a8f45e9b1c0"], "target": release.heads, "files": release.migrations,
+        "sentence": f"{len(release.migrations)} migrations rehearsed from 2a8f45e9b1c0 on PostgreSQL 18.6.",
+        "server": "18.6", "scratch": "18.6", "left": [], "drift": [], "created_at": now, "finished_at": now,
+        "phases": [["server", 0.6], ["read", 0.2], ["load", 0.1], ["first", 0.9], ["back", 0.8], ["again", 0.9],
+                   ["compare", 1.1]],
+    }  # fmt: skip
+    environment = Environment.objects.get(project=release.project, kind=kind)
+    return Rehearsal.objects.create(environment=environment, commit=release.candidate, **(known | values))
 
 
 def make_run(project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any) -> MigrationRun:

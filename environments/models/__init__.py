@@ -16,17 +16,20 @@ from .project import (
     ServiceInstance,
     SmokeTest,
 )
+from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
+    "VALID",
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
     "DeployOrder",
     "Deployment",
+    "Direction",
     "Environment",
     "EnvironmentKind",
     "Finding",
@@ -39,6 +42,7 @@ __all__ = [
     "Project",
     "ProtectionSync",
     "RailwaySync",
+    "Rehearsal",
     "Repair",
     "RepairKind",
     "RuleKind",
@@ -49,4 +53,5 @@ __all__ = [
     "Variable",
     "VariableRule",
     "VariableSync",
+    "passed_rehearsal",
 ]

@@ -24,6 +24,7 @@ class FindingKind(models.TextChoices):
     BEHIND = "behind", "the branch's head is not live"
     SAME = "same", "one value in two environments"
     STRAY = "stray", "present where it should not be"
+    SCHEMA = "schema", "schema changed by hand"
     PROTECTION = "protection", "not protected as it should be"
 
 

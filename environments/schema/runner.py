@@ -56,6 +56,8 @@ class Run:
     version_table_schema: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    record: bool = False  # what each statement took and locked: for a rehearsal
+    workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Outcome:
     failed_statement: str = ""
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
+    recorded: tuple[dict[str, Any], ...] = ()
 
 
 class _EarlyError(Exception):
@@ -114,7 +117,7 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
                 return Outcome("succeeded", "The database was there already; nothing was run.", before, before)
             if refused := refusal(opened, address, request.version_table, request.version_table_schema):
                 raise _EarlyError("failed", refused)
-            with tempfile.TemporaryDirectory(prefix="portal-migration-") as directory:
+            with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as directory:
                 _checkout(mirror, request, plan, Path(directory))
                 log = Log(on_lines, redact)
                 ended = _follow(opened, address, request, plan, Path(directory), log, alive)
@@ -229,6 +232,7 @@ def _follow(
                 "lock_timeout_ms": request.lock_timeout_ms,
                 "statement_timeout_ms": request.statement_timeout_ms,
                 "application_name": APPLICATION_NAME,
+                "record": request.record,
             },
             directory=directory,
             variables=request.variables,
@@ -271,6 +275,7 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
         failed_statement=redact(str(error.get("statement", "")))[:2000] if not reached else "",
         invalid_indexes=invalid,
         output_bytes=log.output_bytes,
+        recorded=tuple(ended.events) if request.record else (),
     )
 
 

@@ -40,6 +40,7 @@ def tries() -> list[Try]:
         MigrationRun,
         Preview,
         PreviewVariable,
+        Rehearsal,
         ServiceInstance,
     )
     from environments.schema.risk import Risk
@@ -77,6 +78,11 @@ def tries() -> list[Try]:
         environment = scene.project.environments.get(kind="staging")
         run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate)
         return lambda: on_environments.cancel_migration(run, actor=scene.dave)
+
+    def rehearsing(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        rehearsal = Rehearsal.objects.create(environment=environment, commit=scene.release.candidate)
+        return lambda: on_environments.cancel_rehearsal(rehearsal, actor=scene.dave)
 
     def found(scene: Any) -> Callable[[], Any]:
         finding = Finding.objects.create(project=scene.project, kind="branch", subject="x", sentence="x")
@@ -147,6 +153,9 @@ def tries() -> list[Try]:
         Try("start_migration", lambda scene: lambda: on_environments.start_migration(
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
         Try("cancel_migration", running),
+        Try("start_rehearsal", lambda scene: lambda: on_environments.start_rehearsal(
+            scene.project.environments.get(kind="staging"), actor=scene.dave, commit="9" * 40)),
+        Try("cancel_rehearsal", rehearsing),
         Try("resolve_finding", found),
         Try("check_connections", checked),
         Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),

@@ -23,6 +23,7 @@ from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
 from releases import setup
+from releases.models import ChecklistTemplateItem
 
 PEOPLE = {"alice": "Release managers", "bob": "Approvers", "carol": "Auditors", "dave": "Administrators"}
 
@@ -75,8 +76,11 @@ def run_due() -> None:
 
 
 @contextmanager
-def running_world(directory: Path, override) -> Iterator[World]:
-    """Starts the stand-ins over the sample and connects a project to them; stops all of it again."""
+def running_world(directory: Path, override, *, rehearse: bool = False) -> Iterator[World]:
+    """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
+
+    Rehearsals start servers of their own: most journeys do without them, and without their checklist item.
+    """
     built = sample.build(directory / "sample")
     github = GitHubStandIn(directory / "github", owner="acme", name="inspector")
     github_server = Server(github).start()
@@ -95,6 +99,7 @@ def running_world(directory: Path, override) -> Iterator[World]:
     override.RAILWAY_API_URL = f"{railway_server.url}/graphql/v2"
     override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = "sandbox-github-token", "sandbox-railway-token"
     override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 0.2, 3.0
+    override.REHEARSE = rehearse
     override.VAR_DIR = directory / "var"
     override.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     roles.ensure()
@@ -109,6 +114,8 @@ def running_world(directory: Path, override) -> Iterator[World]:
         soak_minutes=0,
         smoke=[("backend", "/health"), ("frontend", "/")],
     )
+    if not rehearse:
+        ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
     try:
         repository = directory / "github" / "repository.git"
         yield World(github, railway, github_server, railway_server, targets, project, repository)

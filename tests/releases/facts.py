@@ -10,6 +10,7 @@ from environments.schema.risk import Risk
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, PullRequest, Release
 from releases.planned import Planned
+from releases.rehearsed import Rehearsed
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CANDIDATE, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
@@ -29,6 +30,13 @@ def a_plan(*risks: Risk, **values: Any) -> Planned:
     """The plan of the one migration, with `risks`."""
     step = Step(REVISION["id"], REVISION["path"], REVISION["sha256"], REVISION["message"])
     return Planned(**({"status": "succeeded", "steps": (step,), "risks": risks} | values))
+
+
+def a_rehearsal(**values: Any) -> Rehearsed:
+    """The rehearsal of the one migration for production, which passed an hour ago."""
+    known = {"pk": 1, "kind": "production", "status": "succeeded", "start": ("2a8f45e9",), "sentence": "Rehearsed.",
+             "files": ((REVISION["id"], REVISION["sha256"]),), "finished_at": NOW - timedelta(hours=1)}  # fmt: skip
+    return Rehearsed(**(known | values))
 
 
 def a_run(**values: Any) -> MigrationRun:
@@ -78,6 +86,7 @@ def good_facts(
         live=live,
         runs=(a_run(),),
         planned=a_plan(),
+        rehearsals=(a_rehearsal(),),
         staged={(REVISION["id"], REVISION["sha256"]): NOW - timedelta(hours=1)},
     )
     return replace(facts, **changes)

@@ -7,14 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.models import Finding
+from environments.models import Environment, Finding
 from environments.schema.risk import Risk
 from portal.jobs import JobStatus
 from releases import gates
 from releases.gates import ATTEST, FAIL, PASS, PENDING
 from releases.models import Approval, ChecklistItem, Promotion, PromotionStep
 from releases.planned import Acceptance
-from tests.releases.facts import BASE, CANDIDATE, MERGE, NOW, REVISION, a_live, a_plan, a_pull, a_run, good_facts
+from tests.releases.facts import (
+    BASE,
+    CANDIDATE,
+    MERGE,
+    NOW,
+    REVISION,
+    a_live,
+    a_plan,
+    a_pull,
+    a_rehearsal,
+    a_run,
+    good_facts,
+)
 
 LONG_AGO = NOW - timedelta(hours=3)
 
@@ -332,3 +344,42 @@ def test_it_waits_while_the_variables_were_not_read_lately(read_at):
     result = gates.environments_coherent(known)
 
     assert result.state == gates.PENDING and "variables of production" in result.sentence
+
+
+def production_at(*revisions: str, **values):
+    """The environments of the facts, with production's database there."""
+    environments = dict(good_facts().environments)
+    known = {"name": "production", "kind": "production", "revisions": list(revisions), "revisions_at": NOW}
+    return environments | {"production": Environment(**(known | values))}
+
+
+@pytest.mark.parametrize(
+    ("state", "row", "environments"),
+    [
+        (PASS, a_rehearsal(), production_at("2a8f45e9")),
+        (PASS, a_rehearsal(warnings=("The way back is not there.",)), production_at("2a8f45e9")),
+        (PASS, None, production_at(REVISION["id"])),
+        (FAIL, a_rehearsal(status="failed"), production_at("2a8f45e9")),
+        (ATTEST, a_rehearsal(status="needs_person"), production_at("2a8f45e9")),
+        (PENDING, None, production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(kind="staging"), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(status="running"), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(status="cancelled"), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(status="a new word", finished_at=None), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(), production_at("another")),
+        (PENDING, a_rehearsal(status="failed"), production_at("another")),
+        (PENDING, a_rehearsal(start=None), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(finished_at=NOW - timedelta(hours=25)), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(files=((REVISION["id"], "e" * 64),)), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=LONG_AGO)),
+        (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=None)),
+    ],
+)
+def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is_passes(state, row, environments):
+    facts = good_facts(environments=environments, rehearsals=(row,) if row else ())
+
+    assert gates.rehearsed(facts).state == state
+
+
+def test_without_migrations_nothing_is_to_be_rehearsed():
+    assert gates.rehearsed(good_facts(release={"migrations": []}, rehearsals=())).passed

@@ -3,6 +3,8 @@
 Run by Alembic inside `child.py`, which leaves what to do in `config.attributes["run"]`.
 """
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 from alembic import context
@@ -29,6 +31,10 @@ def limit(connection: Any, _record: object) -> None:
     connection.autocommit = False
     run["emit"]({"backend": connection.info.backend_pid})
 
+
+if run.get("record"):  # a rehearsal
+    record = runpy.run_path(str(Path(run["environment"]) / "record.py"))
+    record["listen"](engine, run["emit"], run["version_table"])
 
 with engine.connect() as connection:
     context.configure(

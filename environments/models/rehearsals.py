@@ -1,0 +1,104 @@
+"""Rehearsals: what happened when migrations ran over a copy of a database's schema."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from portal import audit
+from portal.jobs import OPEN, Ended, Job, JobStatus
+
+from .project import Environment
+
+# A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
+VALID = timedelta(hours=24)
+
+
+class Direction(models.TextChoices):
+    """What is rehearsed: the way to a commit's heads, or one revision back."""
+
+    UPGRADE = "upgrade", "upgrade"
+    DOWNGRADE = "downgrade", "one revision back"
+
+
+class Rehearsal(Job):
+    """One rehearsal for one environment. `succeeded`: passed; `failed`: a statement did; `needs_person`: not known."""
+
+    step_function = "environments.rehearsals.step"
+    step_seconds = 3600.0
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="rehearsals")
+    commit = models.CharField(max_length=64)
+    direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
+    start = models.JSONField(null=True, blank=True, help_text="The revisions the database was at.")
+    target = models.JSONField(default=list, help_text="The revisions it was brought to.")
+    files = models.JSONField(default=list, help_text="What ran, in order: id, path, sha256.")
+    phase = models.CharField(max_length=20, blank=True, default="", help_text="environments.schema.rehearsal.PHASES")
+    phases = models.JSONField(default=list, help_text="Phases that ended, with seconds.")
+    statements = models.JSONField(default=list, help_text="environments.schema.rehearsal.Ran, in order.")
+    warnings = models.JSONField(default=list)
+    changes = models.JSONField(default=list, help_text="environments.schema.dump.Difference: what the run does.")
+    left = models.JSONField(null=True, blank=True, help_text="What going back leaves different; null: not known.")
+    drift = models.JSONField(null=True, blank=True, help_text="How the real schema differs from the migrations'.")
+    drift_problem = models.TextField(blank=True, default="")
+    failed_statement = models.TextField(blank=True, default="")
+    server = models.CharField(max_length=20, blank=True, default="")
+    scratch = models.CharField(max_length=20, blank=True, default="")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "commit", "direction"], condition=Q(status__in=OPEN), name="rehearsal_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"rehearsal of {self.commit[:7]} for {self.environment}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.environment.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        row = Rehearsal.objects.only("start", "target").get(pk=self.pk)
+        audit.record(
+            "rehearsal.ended",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
+            sentence=outcome.sentence,
+            data={"status": outcome.status, "commit": self.commit, "direction": self.direction,
+                  "start": row.start, "target": row.target},
+            now=now,
+        )  # fmt: skip
+
+
+def passed_rehearsal(
+    environment: Environment,
+    *,
+    commit: str,
+    start: list[str],
+    files: list[dict[str, Any]],
+    direction: str = Direction.UPGRADE,
+    now: datetime,
+) -> Rehearsal | None:
+    """The newest finished rehearsal of exactly this, if it passed and is not stale.
+
+    `start`: the revisions the database is at; `files`: what will run, with `id` and `sha256`.
+    """
+    rows = Rehearsal.objects.filter(environment=environment, commit=commit, direction=direction)
+    newest = rows.exclude(status__in=[*OPEN, JobStatus.CANCELLED]).order_by("-pk").first()
+    if newest is None or newest.status != JobStatus.SUCCEEDED or newest.finished_at is None:
+        return None
+    same = sorted(newest.start or ()) == sorted(start) and hashes(newest.files) == hashes(files)
+    return newest if same and now - newest.finished_at < VALID else None
+
+
+def hashes(files: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Revision and hash of each file."""
+    return {(one["id"], one["sha256"]) for one in files}

@@ -1,0 +1,59 @@
+"""The rehearsals of a release's migrations as the gates see them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef, Q, QuerySet
+from django.db.models.functions import JSONObject
+from django.utils.dateparse import parse_datetime
+
+from environments.models import Direction, Rehearsal
+
+FIELDS = ("pk", "status", "sentence", "phase", "start", "files", "warnings", "finished_at")
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """The newest rehearsal of the candidate for one environment (`kind`). `start` None: not read yet."""
+
+    pk: int
+    kind: str
+    status: str
+    sentence: str = ""
+    phase: str = ""
+    start: tuple[str, ...] | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    finished_at: datetime | None = None
+
+
+def rows(project: str, candidate: str) -> ArraySubquery:
+    """The newest rehearsal for each environment, for a query of rows in which these are project and candidate."""
+    mine: QuerySet[Any] = Rehearsal.objects.filter(
+        Q(environment__kind="staging") | Q(environment__kind="production"),
+        environment__project=OuterRef(project),
+        environment__gone_at=None,
+        commit=OuterRef(candidate),
+        direction=Direction.UPGRADE,
+    )
+    newest = mine.order_by("environment_id", "-pk").distinct("environment_id")
+    row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
+    return ArraySubquery(newest.values(row=row))
+
+
+def rehearsed_of(found: list[dict[str, Any]]) -> tuple[Rehearsed, ...]:
+    """What `rows` brought along."""
+    return tuple(
+        Rehearsed(
+            **one
+            | {
+                "start": None if one["start"] is None else tuple(one["start"]),
+                "files": tuple((file["id"], file["sha256"]) for file in one["files"]),
+                "warnings": tuple(one["warnings"]),
+                "finished_at": one["finished_at"] and parse_datetime(one["finished_at"]),
+            }
+        )
+        for one in found
+    )
