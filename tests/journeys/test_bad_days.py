@@ -117,7 +117,8 @@ def test_a_token_with_a_line_break_is_named_without_being_shown(world, settings)
     sync = GitHubSync.objects.get()
     assert "line break" in sync.problem
     assert "sandbox-github-token" not in sync.problem
-    assert AuditEvent.objects.filter(action="sync.failed", outcome="failed").count() == 1
+    failed = AuditEvent.objects.filter(action="sync.failed", outcome="failed")
+    assert [one.data["source"] for one in failed].count("GitHub") == 1
 
 
 def test_a_token_that_is_refused_is_said_so_and_recovery_too(world, settings):
