@@ -1,17 +1,20 @@
 """What people and other jobs can do to an environment."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import previews, protections
+from environments import previews, protections, ssh
 from environments.coherence import expected_branches
+from environments.mirrors import git_address
 from environments.models import (
     Branch,
     ConnectionCheck,
+    DeployKey,
     Direction,
     Environment,
     EnvironmentKind,
@@ -140,6 +143,34 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     wake_now(check, now=now)
     said = "Check the connections."
     audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
+
+
+@action("host_keys.pinned", "environments.change_deploykey")
+def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None) -> None:
+    """Pins the host keys whose fingerprints the person compared; the server is asked once more for the keys themselves.
+
+    It takes the place of what was pinned before.
+    """
+    address = ssh.address_of(git_address(key.project, over_ssh=True))
+    if address is None:
+        raise Refused(f"{key.project} is not read over SSH, so there is no host key to pin.")
+    if not fingerprints:
+        raise Refused("Choose at least one host key; nothing was pinned.")
+    try:
+        shown = {one.fingerprint: one for one in ssh.scan(address)}
+    except ssh.BadKey as error:
+        raise Refused(f"{error} Nothing was pinned.") from None
+    if missing := sorted(set(fingerprints) - set(shown)):
+        said = (
+            f"{address.label} does not show the host key {missing[0][:60]} (any more); look again, nothing was pinned."
+        )
+        raise Refused(said)
+    lines = "".join(f"{shown[one].kind} {shown[one].blob}\n" for one in dict.fromkeys(fingerprints))
+    DeployKey.objects.filter(pk=key.pk).update(host_keys=lines, changed_at=now or timezone.now())
+    for check in ConnectionCheck.objects.all():
+        wake_now(check, now=now)
+    said = f"{address.label} may show {', '.join(dict.fromkeys(fingerprints))}."
+    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=said, now=now)
 
 
 @action("staging.sync_requested", "environments.repair_environment")

@@ -21,6 +21,7 @@ urlpatterns = [
     path("variables/", variable_views.variables, name="variables"),
     path("connections/", views.connections, name="connections"),
     path("connections/check/", views.check_connections, name="connections-check"),
+    path("connections/<slug:slug>/host-keys/", views.pin_host_keys, name="host-keys"),
     path("findings/<int:pk>/resolve/", views.resolve, name="finding-resolve"),
     path("migrations/", views.migrations, name="migrations"),
     path("migrations/<int:pk>/", views.migration, name="migration"),

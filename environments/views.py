@@ -18,6 +18,7 @@ from environments.models import (
     Branch,
     BranchProtection,
     ConnectionCheck,
+    DeployKey,
     Deployment,
     Environment,
     Finding,
@@ -170,6 +171,18 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     check, _ = ConnectionCheck.objects.get_or_create(single=True)
     said = "The connections are being checked."
     return perform(request, then, lambda: actions.check_connections(check, actor=request.user), said)
+
+
+@page
+def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pins the host keys that the person compared."""
+    then = reverse("connections")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
+    chosen = [one[:100].replace("\x00", "") for one in request.POST.getlist("fingerprint")[:20]]
+    said = "The host keys are pinned; the connection is being tried again."
+    return perform(request, then, lambda: actions.pin_host_keys(key, actor=request.user, fingerprints=chosen), said)
 
 
 @page

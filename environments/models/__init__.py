@@ -1,5 +1,6 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from .access import DeployKey
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision
 from .previews import Preview, PreviewState, PreviewVariable
@@ -27,6 +28,7 @@ __all__ = [
     "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
+    "DeployKey",
     "DeployOrder",
     "Deployment",
     "Direction",
