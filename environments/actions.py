@@ -8,9 +8,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import previews, protections, ssh
+from environments import previews, protections
 from environments.coherence import expected_branches
-from environments.mirrors import git_address
 from environments.models import (
     Branch,
     ConnectionCheck,
@@ -147,29 +146,25 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
 
 @action("host_keys.pinned", "environments.change_deploykey")
 def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None) -> None:
-    """Pins the host keys whose fingerprints the person compared; the server is asked once more for the keys themselves.
+    """Pins the host keys whose fingerprints the person compared, out of those that the last check saw.
 
-    It takes the place of what was pinned before.
+    They take the place of what was pinned before.
     """
-    address = ssh.address_of(git_address(key.project, over_ssh=True))
-    if address is None:
-        raise Refused(f"{key.project} is not read over SSH, so there is no host key to pin.")
     if not fingerprints:
         raise Refused("Choose at least one host key; nothing was pinned.")
-    try:
-        shown = {one.fingerprint: one for one in ssh.scan(address)}
-    except ssh.BadKey as error:
-        raise Refused(f"{error} Nothing was pinned.") from None
-    if missing := sorted(set(fingerprints) - set(shown)):
-        said = (
-            f"{address.label} does not show the host key {missing[0][:60]} (any more); look again, nothing was pinned."
-        )
-        raise Refused(said)
-    lines = "".join(f"{shown[one].kind} {shown[one].blob}\n" for one in dict.fromkeys(fingerprints))
-    DeployKey.objects.filter(pk=key.pk).update(host_keys=lines, changed_at=now or timezone.now())
-    for check in ConnectionCheck.objects.all():
+    DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
+    check = ConnectionCheck.objects.first()
+    offers = [one for found in (check.found if check else []) if found.get("project") == key.project.slug
+              for one in found.get("offers", ())]  # fmt: skip
+    shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
+    chosen = list(dict.fromkeys(fingerprints))
+    if missing := [one for one in chosen if one not in shown]:
+        raise Refused(f"The last check did not see the host key {missing[0][:60]}; check again, nothing was pinned.")
+    pinned = "".join(shown[one] for one in chosen)
+    DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
+    if check:
         wake_now(check, now=now)
-    said = f"{address.label} may show {', '.join(dict.fromkeys(fingerprints))}."
+    said = f"The git server may show {', '.join(chosen)}."
     audit.record("host_keys.pinned", actor=actor, subject=key, sentence=said, now=now)
 
 

@@ -36,7 +36,7 @@ class Connection:
     mend: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
-    offers: tuple[tuple[str, str, str], ...] = ()  # (kind, fingerprint, whether GitHub publishes it: "yes" or "")
+    offers: tuple[tuple[str, str, str, str], ...] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
 
 
 def diagnose() -> list[Connection]:
@@ -171,7 +171,7 @@ def _mend_key(error: GitError, project: Project, address: ssh.Address, offered: 
     return ""
 
 
-def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str], ...]:
+def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
     """The host keys that the server shows and that are not pinned."""
     try:
         known = {one.blob for one in ssh.read_host_keys(pinned)}
@@ -180,7 +180,7 @@ def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str], .
         return ()
     good = {one.blob for one in ssh.read_host_keys(ssh.published(address.host))}
     return tuple(
-        (one.kind, one.fingerprint, "yes" if one.blob in good else "") for one in shown if one.blob not in known
+        (one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in shown if one.blob not in known
     )
 
 

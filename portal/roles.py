@@ -11,6 +11,7 @@ _SEE = (
     "releases.view_release",
     "releases.view_promotion",
     "releases.view_pullrequest",
+    "releases.view_tasklog",
     "portal.view_auditevent",
 )
 
@@ -24,6 +25,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "releases.abandon_release",
         "releases.repair_release",
         "releases.freeze_project",
+        "releases.write_tasklog",
         "environments.migrate_environment",
         "environments.repair_environment",
         "environments.manage_preview",
@@ -31,7 +33,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "environments.protect_branch",
         "environments.check_connections",
     ),
-    "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem"),
+    "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem", "releases.write_tasklog"),
     "Auditors": (*_SEE, "portal.view_webhookdelivery"),
     "Administrators": (
         *_SEE,

@@ -300,7 +300,7 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
     row = key_for(project, server)
     found = of_key()
     ConnectionCheck.objects.create(found=[vars(found)], wake_at="2999-01-01T00:00Z")
-    (_, fingerprint, known) = found.offers[0]
+    (_, _, fingerprint, known) = found.offers[0]
     page = dave.get("/connections/").content.decode()
 
     dave.post("/connections/inspector/host-keys/", {"fingerprint": [fingerprint]})
@@ -317,7 +317,7 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
 def test_only_a_key_that_the_server_shows_is_pinned_and_only_by_those_who_may(project, server, people):
     row = key_for(project, server, hosts=server.host)
 
-    with pytest.raises(Refused, match="does not show the host key SHA256:other"):
+    with pytest.raises(Refused, match="did not see the host key SHA256:other"):
         actions.pin_host_keys(row, actor=people["dave"], fingerprints=["SHA256:other"])
     with pytest.raises(Refused, match="at least one"):
         actions.pin_host_keys(row, actor=people["dave"], fingerprints=[])
