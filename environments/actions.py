@@ -185,6 +185,7 @@ def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None
 @action("branch.repair_requested", "environments.repair_environment")
 def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None) -> Repair:
     """Asks for `instance` to follow the branch it should; `wanted` is the one that the person confirmed."""
+    _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
@@ -200,9 +201,23 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
                    instance=instance, wanted=expected)  # fmt: skip
 
 
+@action("push.repair_requested", "environments.repair_environment")
+def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for a push to deploy `instance` again."""
+    _is_there(instance)
+    if instance.environment.kind not in expected_branches(instance.service.project):
+        raise Refused(f"{instance.environment} is neither staging nor production; it is left as it is.")
+    if instance.deploys_on_push:
+        raise Refused(f"{instance} is deployed on push already.")
+    said = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
+    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", said, actor=actor, now=now,
+                   instance=instance, wanted="on")  # fmt: skip
+
+
 @action("deploy.requested", "environments.repair_environment")
 def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None) -> Repair:
     """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was confirmed."""
+    _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
         raise Refused(f"{instance} does not follow the branch it should; put that right first.")
@@ -212,6 +227,14 @@ def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: date
     said = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
     return _repair(project, RepairKind.DEPLOY, "deploy.requested", said, actor=actor, now=now,
                    instance=instance, wanted=head)  # fmt: skip
+
+
+def _is_there(instance: ServiceInstance) -> None:
+    """Refuses for what Railway no longer has."""
+    if instance.service.gone_at:
+        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to put right.")
+    if instance.environment.gone_at:
+        raise Refused(f"{instance.environment} was deleted on Railway, so there is nothing to put right.")
 
 
 def _repair(

@@ -179,9 +179,8 @@ def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str, st
     except ssh.BadKey:
         return ()
     good = {one.blob for one in ssh.read_host_keys(ssh.published(address.host))}
-    return tuple(
-        (one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in shown if one.blob not in known
-    )
+    new = [one for one in shown if one.blob not in known]
+    return tuple((one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new)
 
 
 # GitHub

@@ -11,7 +11,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from environments import connections, sync, variables
+from environments import connections, push_deploys, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
@@ -22,6 +22,7 @@ from environments.models import (
     EnvironmentKind,
     MigrationPlan,
     MigrationRun,
+    Project,
     RailwaySync,
     StagedRevision,
     VariableSync,
@@ -43,18 +44,28 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     try:
         tree = Railway().project(job.project.railway_project_id)
     except ApiError as error:
-        sync.note_problem(job, str(error), "Railway", now=now)
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+        said = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
+        sync.note_problem(job, said, "Railway", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), said)
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
     variables.start(job.project)
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
 
 
+def _unseen(project: Project) -> str:
+    """Why a project is not shown to a token that Railway knows."""
+    if not project.railway_project_id:
+        return f"{project.name} has no Railway project id: set it under Projects."
+    said = f"The token may not see Railway's project {project.railway_project_id}, or there is none"
+    return f"{said}: check the id, and look under Connections what the token reaches."
+
+
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
     """One reading of the variables; trouble is noted once, and what was read before it is kept."""
     try:
         complete = variables.read(job.project, Railway(), now=now)
+        push_deploys.read(job.project, Railway())
     except ApiError as error:
         sync.note_problem(job, str(error), "Railway's variables", now=now)
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))

@@ -9,6 +9,7 @@ urlpatterns = [
     path("environments/<slug:slug>/sync-staging/", views.sync_staging, name="staging-sync"),
     path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
     path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
+    path("instances/<int:pk>/push/", views.repair_push, name="push-repair"),
     path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
     path("previews/", preview_views.index, name="previews"),
     path("previews/<int:pk>/rebuild/", preview_views.rebuild, name="preview-rebuild"),

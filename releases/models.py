@@ -445,3 +445,19 @@ class TaskLog(models.Model):
 
     def __str__(self) -> str:
         return f"task log {self.pk}"
+
+
+class KeptVariables(models.Model):
+    """Names and keyed fingerprints of production's and staging's variables when a release was promoted."""
+
+    release = models.OneToOneField(Release, models.CASCADE, related_name="kept_variables")
+    at = models.DateTimeField()
+    key = models.CharField(max_length=16, help_text="Names the key of the fingerprints.")
+    read = models.JSONField(help_text="Kinds of the environments whose variables were known.")
+    rows = models.JSONField(help_text="kind, service, name, mark: “sealed” or the fingerprint.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"variables of {self.release}"

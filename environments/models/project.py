@@ -32,6 +32,12 @@ class Project(models.Model):
     railway_project_id = models.CharField(max_length=64, blank=True)
     staging_branch = models.CharField(max_length=200, default="staging")
     production_branch = models.CharField(max_length=200, default="main")
+    staging_environment = models.CharField(
+        max_length=200, default="staging", help_text="What the environment is called on Railway."
+    )
+    production_environment = models.CharField(
+        max_length=200, default="production", help_text="What the environment is called on Railway."
+    )
     alembic = models.CharField(
         "Alembic",
         max_length=300,
@@ -101,6 +107,13 @@ class Project(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(staging_environment=models.F("production_environment")),
+                name="project_two_environments",
+                violation_error_message="Staging and production must be two environments; their names are the same.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -225,6 +238,7 @@ class ServiceInstance(models.Model):
     railway_id = models.CharField(max_length=64)
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
+    deploys_on_push = models.BooleanField(null=True, blank=True, help_text="Null: not known.")
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
 

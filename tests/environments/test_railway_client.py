@@ -114,6 +114,7 @@ GOOD = {
     "Redeploy": {"deploymentRedeploy": {"id": "d2"}},
     "RollBack": {"deploymentRollback": True},
     "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
+    "PushDeploys": {"serviceInstanceAutoDeployStatus": {"enabled": True, "canEnable": True, "reason": None}},
     "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
     "CreateEnvironment": {"environmentCreate": {"id": "e9", "name": "pr-9"}},
     "DeleteEnvironment": {"environmentDelete": True},
@@ -129,6 +130,7 @@ READS = {
     "DeployLog": lambda railway: railway.deployment_log("d1"),
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
     "NotificationRules": lambda railway: railway.rules("w", "p"),
+    "PushDeploys": lambda railway: railway.push_deploys("p", "e1", "s1"),
     "ChangesInProgress": lambda railway: railway.being_changed("e1"),
 }
 WRITES = {

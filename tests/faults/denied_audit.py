@@ -173,6 +173,8 @@ def tries() -> list[Try]:
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
+        Try("switch_push_on", lambda scene: lambda: on_environments.switch_push_on(
+            ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
         Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(
             scene.project, actor=scene.dave, branch="main")),
         Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
