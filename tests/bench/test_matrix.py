@@ -3,6 +3,7 @@
 import pytest
 
 from tests.bench.matrix import measure, missed
+from tests.bench.test_pages import requests_keep_the_connection_of_the_test  # noqa: F401  (a fixture)
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ import stamina
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from environments import actions, jobs, railway, sync, variable_rules, variables
 from environments.models import Environment, Finding, Project, RailwaySync, Repair, Service, ServiceInstance, Variable
@@ -39,7 +40,7 @@ def alice(people):
 
 def tree(*environments, services=("backend",), complete=True):
     """A reading of Railway: `environments` are (id, name) or (id, name, created), each with every service."""
-    ids = {f"s-{name}": name for name in services}
+    ids = {f"s-{number}": name for number, name in enumerate(services)}
     return railway.ProjectTree(
         "p", "inspector", None, tuple(railway.Service(id, name, "") for id, name in ids.items()),
         tuple(_environment(one, ids) for one in environments), complete, (),
@@ -149,7 +150,7 @@ def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing
 
     html = alice.get("/environments/").content.decode()
     problem = RailwaySync.objects.get(project=project).problem
-    assert f"The token may not see Railway's project {project.railway_project_id}" in problem and problem in html
+    assert f"The token may not see Railway's project {project.railway_project_id}" in problem and escape(problem) in html
     assert ServiceInstance.objects.count() == before and not Environment.objects.exclude(gone_at=None).exists()
 
 
