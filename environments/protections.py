@@ -152,7 +152,7 @@ def problems(project: Project) -> Iterator[Problem]:
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            said = "; ".join(f"{line['rule'].lower()} {line['actual']} (to be: {line['wanted']})" for line in wrong)
+            said = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
             yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
         elif unknown:
             said = ", ".join(line["rule"].lower() for line in unknown)
