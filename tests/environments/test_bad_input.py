@@ -150,7 +150,8 @@ def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing
 
     html = alice.get("/environments/").content.decode()
     problem = RailwaySync.objects.get(project=project).problem
-    assert f"The token may not see Railway's project {project.railway_project_id}" in problem and escape(problem) in html
+    assert f"The token may not see Railway's project {project.railway_project_id}" in problem
+    assert escape(problem) in html
     assert ServiceInstance.objects.count() == before and not Environment.objects.exclude(gone_at=None).exists()
 
 
