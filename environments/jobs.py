@@ -107,14 +107,14 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         if isinstance(met, Again):
             return met
         read, problem = met
-        risks = risk.assess(made.steps, order=project.deploy_order, target=read)
+        risks = risk.assess(made.steps, order=project.schema_order, target=read)
     except (ApiError, GitError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
     job.digest = made.digest
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan.steps_as_json(made.steps),
         risks=[asdict(one) for one in risks],
-        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.schema_order},
         digest=made.digest,
     )
     asked = sum(one.asks for one in risks)
