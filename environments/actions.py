@@ -46,8 +46,9 @@ def start_migration(
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, commit=commit, requested_by=actor, created_at=now, wake_at=now
-            )
+                environment=environment, runner=environment.project.runner, commit=commit, requested_by=actor,
+                created_at=now, wake_at=now,
+            )  # fmt: skip
     except IntegrityError:
         raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from environments import connections, sync, variables
+from environments import connections, railway_runs, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
@@ -39,6 +39,7 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    railway_runs.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
     variables.start(job.project)
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _STEP = re.compile(r"Running (upgrade|downgrade) (.*?) ?-> ([^\s,]*)")
+_FRAME = re.compile(r'^ *File "([^"]+)", line \d+, in (?:up|down)grade$')
 _SQL = re.compile(r"^\[SQL: (.*)$")
 _ERROR = re.compile(r"^(?:FAILED: |ERROR \[.*?\] |[\w.]*(?:Error|Exception): |[a-z]\w*(?:\.\w+)+: )(.*\S)")
 _LEADING = re.compile(r"^\([\w.]+\) ")
@@ -16,9 +17,12 @@ MAX_STATEMENT = 2000
 
 @dataclass
 class Output:
-    """What was read so far. `revision`: the last that Alembic began; `statement` and `error`: of the last error."""
+    """What was read so far. `revision`: the last that Alembic began; `file`: the script in the last traceback;
+    `statement` and `error`: of the last error.
+    """
 
     revision: str = ""
+    file: str = ""
     statement: str = ""
     error: str = ""
     _open: bool = False
@@ -34,6 +38,8 @@ class Output:
         elif found := _STEP.search(line):
             self.revision = found[3] if found[1] == "upgrade" else found[2].split(",")[0].strip()
             self.statement = self.error = ""
+        elif found := _FRAME.match(line):
+            self.file = found[1]
         elif found := _SQL.match(line):
             self.statement, self._open = "", True
             self._continue(found[1])

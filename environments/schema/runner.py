@@ -137,7 +137,7 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
                     _checkout(mirror, request, plan, Path(directory))
                 ended = _follow(opened, address, request, plan, Path(directory), log, alive)
                 if request.command or request.elsewhere:
-                    _hear(output, ended)
+                    _hear(output, ended, plan)
             return _outcome(address, request, plan, ended, log, redact)  # still under the lock
     except _EarlyError as early:
         return Outcome(early.status, str(early), before, before)
@@ -218,12 +218,14 @@ def _same(into: Path, one: Revision) -> None:
         raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
 
 
-def _hear(output: Output, ended: Ended) -> None:
+def _hear(output: Output, ended: Ended, plan: _Plan) -> None:
     """What a command printed, in the words of our own child: which revision it began, and what went wrong."""
-    if output.revision:
-        ended.events.insert(0, {"start": output.revision})
+    named = (one.id for one in plan.steps if output.file.endswith(f"/{one.path}"))
+    if started := next(named, output.revision):
+        ended.events.insert(0, {"start": started})
     if (ended.returncode or output.statement) and not ended.last("error"):
-        said = output.error or f"the command ended with code {ended.returncode}; its log says why"
+        code = f"the command ended with code {ended.returncode}; its log says why"
+        said = output.error or ended.last("ended") or code
         ended.events.append({"error": {"message": said, "statement": output.statement}})
 
 
@@ -397,7 +399,8 @@ def _sentence(
     broken = f" Invalid index: {', '.join(invalid)}; drop and build it anew." if invalid else ""
     if reached:
         how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
-        return f"The database is at {where}{how}.{broken}"
+        but = f" But {ended.last('ended')}." if ended.last("ended") else ""
+        return f"The database is at {where}{how}.{but}{broken}"
     path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
     what = f"Revision {failed} ({path})" if path else "The run"
     if ended.stopped == "cancelled":
