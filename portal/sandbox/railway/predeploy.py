@@ -31,7 +31,8 @@ def wanted(instance: Row) -> Row | None:
 def holds(deployment: Row) -> bool:
     """Whether the deployment waits for its command."""
     noted = deployment.get("preDeploy")
-    return bool(noted) and deployment["status"] == "DEPLOYING" and noted["state"] in ("waiting", "running")
+    waits = noted is not None and noted["state"] in ("waiting", "running")
+    return waits and deployment["status"] == "DEPLOYING"
 
 
 def begin(world: World, deployment: Row) -> None:

@@ -77,10 +77,16 @@ def test_it_sees_its_variables_and_nothing_of_the_portals(tmp_path, database, mo
 
 def test_the_limits_reach_the_server_behind_options_of_the_projects_own(tmp_path, database):
     body = "print('SEES', *[op.get_bind().exec_driver_sql(f'show {one}').scalar() for one in ('lock_timeout', 'statement_timeout', 'work_mem', 'application_name')])"
-    mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)), tree(source("aaaa00000001", body=body), source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git",
+        tree(source("aaaa00000001", body=body)),
+        tree(source("aaaa00000001", body=body), source("aaaa00000002", "aaaa00000001", body=body)),
+    )
     limits = {"lock_timeout_ms": 700, "statement_timeout_ms": 60_000}
 
-    given, lines = go(mirror, database, variables={"PGOPTIONS": "-c work_mem=2MB"}, commit=mirror.commit("c0"), **limits)
+    given, lines = go(
+        mirror, database, variables={"PGOPTIONS": "-c work_mem=2MB"}, commit=mirror.commit("c0"), **limits
+    )
     address, more = go(mirror, database + "?options=-c%20work_mem%3D3MB", **limits)
 
     assert (given.status, address.status) == ("succeeded", "succeeded"), (lines, more)
@@ -135,9 +141,12 @@ def test_a_command_that_never_ends_ignores_sigterm_and_forks_is_ended_with_all_i
 def test_a_cancelled_command_is_ended_with_its_statement_and_the_database_is_read(tmp_path, database):
     slow = source("aaaa00000002", "aaaa00000001", body='op.execute("select pg_sleep(1000)")')
     mirror = repository(tmp_path / "git", tree(FIRST, slow))
-    request_alive = lambda: at_work(database) == 0 or not query(  # noqa: E731
-        database, "select 1 from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid()"
-    )
+
+    def request_alive() -> bool:
+        return not query(
+            database,
+            "select 1 from pg_stat_activity where query like '%pg_sleep(1000)' and state = 'active' and pid <> pg_backend_pid()",
+        )
 
     outcome, _ = go(mirror, database, alive=request_alive)
 
@@ -148,7 +157,9 @@ def test_a_cancelled_command_is_ended_with_its_statement_and_the_database_is_rea
 def test_output_without_end_is_counted_bounded_and_its_last_lines_are_kept(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))
 
-    outcome, lines = go(mirror, database, "yes abcdefghijklmnopqrstuvwxyz | head -c 6000000; echo; echo the end; exit 5")
+    outcome, lines = go(
+        mirror, database, "yes abcdefghijklmnopqrstuvwxyz | head -c 6000000; echo; echo the end; exit 5"
+    )
 
     assert outcome.status == "failed" and outcome.output_bytes > 6_000_000
     assert sum(map(len, lines)) < 1_200_000
@@ -187,7 +198,13 @@ def test_a_server_that_vanishes_in_mid_statement_leaves_a_known_state(tmp_path, 
     mirror = repository(tmp_path / "git", tree(slow))
 
     def cut() -> None:
-        wait_for(lambda: query(database, "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid()"), 30)
+        wait_for(
+            lambda: query(
+                database,
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid()",
+            ),
+            30,
+        )
 
     thread = threading.Thread(target=cut)
     thread.start()
