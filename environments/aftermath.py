@@ -48,7 +48,7 @@ def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) ->
     if kept:
         said.append(f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay done.")
     if run.runner != Runner.PORTAL:
-        said.append("What else it did outside a transaction cannot be seen from here: read the failed file.")
+        said.append("What a failed revision did outside its transaction cannot be seen from here: read its file.")
     elif run.after is None:
         said.append("What the last revision did is not known.")
     return " ".join(said) or "Nothing is half applied: what the failed revision did was rolled back."

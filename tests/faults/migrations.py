@@ -120,13 +120,17 @@ def kills(count: int, mirror, seed: int) -> Kills:
     """Kills one thing of a run at a random moment, `count` times, and then goes on from there as the page says."""
     dice, result = random.Random(seed), Kills()
     for number in range(count):
-        command = COMMAND if number % 4 == 3 else None
+        command = COMMAND if number % 8 == 7 else None
         with empty_database() as url:
             outcomes: list[Outcome] = []
-            thread = _beside(outcomes, mirror, url, command)
-            time.sleep(dice.uniform(*LIFE_SECONDS))
-            result.hits[_strike(dice.choice(AIMS), url)] += 1
-            thread.join(PATIENCE_SECONDS)
+            with psycopg.connect(url) as old:
+                if number % 2:  # a concurrent build waits for older snapshots, and is killed while it does
+                    old.execute("set transaction isolation level repeatable read")
+                    old.execute("select 1")
+                thread = _beside(outcomes, mirror, url, command)
+                time.sleep(dice.uniform(*LIFE_SECONDS))
+                result.hits[_strike(dice.choice(AIMS), url)] += 1
+                thread.join(PATIENCE_SECONDS)
             if not outcomes:
                 result.wrong.append("a run hung")
                 continue
