@@ -7,6 +7,9 @@ from django.utils import timezone
 
 from portal.secrets import EncryptedTextField
 
+NO_PASSWORD = RegexValidator(
+    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
+)
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
 
 
@@ -59,12 +62,14 @@ class Project(models.Model):
     )
     migration_command = models.CharField(
         max_length=500,
+        validators=[NO_PASSWORD],
         blank=True,
         default="",
         help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
     )
     install_command = models.CharField(
         max_length=500,
+        validators=[NO_PASSWORD],
         blank=True,
         default="",
         help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
