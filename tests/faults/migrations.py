@@ -129,7 +129,7 @@ def kills(count: int, mirror, seed: int) -> Kills:
                     old.execute("select 1")
                 thread = _beside(outcomes, mirror, url, command)
                 time.sleep(dice.uniform(*LIFE_SECONDS))
-                result.hits[_strike(dice.choice(AIMS), url)] += 1
+                result.hits[_hit(thread, dice.choice(AIMS), url)] += 1
                 thread.join(PATIENCE_SECONDS)
             if not outcomes:
                 result.wrong.append("a run hung")
@@ -139,8 +139,17 @@ def kills(count: int, mirror, seed: int) -> Kills:
     return result
 
 
+def _hit(thread: threading.Thread, aim: str, url: str) -> str:
+    """Strikes as soon as there is what is aimed at."""
+    while thread.is_alive():
+        if hit := _strike(aim, url):
+            return hit
+        time.sleep(0.02)
+    return "it had ended"
+
+
 def _strike(aim: str, url: str) -> str:
-    """Kills one part of the run at `url`; says which, or that nothing was there."""
+    """Kills one part of the run at `url`; says which, or "" when there is none."""
     if aim in ("backend", "lock"):
         name = APPLICATION_NAME if aim == "backend" else "release-portal"
         with psycopg.connect(url, autocommit=True) as connection:
@@ -149,7 +158,7 @@ def _strike(aim: str, url: str) -> str:
                 " and application_name = %s",
                 [name],
             ).fetchall()
-        return aim if ended else "nothing yet"
+        return aim if ended else ""
     for guard in psutil.Process().children():
         with suppress(psutil.Error):
             if "alembic_env/child" not in " ".join(guard.cmdline()):
@@ -157,7 +166,7 @@ def _strike(aim: str, url: str) -> str:
             target = guard if aim == "guard" else next(iter(guard.children()), guard)
             target.kill()
             return aim
-    return "nothing yet"
+    return ""
 
 
 def _judge(outcome: Outcome, url: str, result: Kills) -> None:
