@@ -105,7 +105,9 @@ def _follow_candidate(job: Upkeep, release: Release, now: datetime) -> Outcome |
 
 def _head_of_pull(release: Release) -> str | None:
     """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what it was."""
-    pulls = PullRequest.objects.filter(project=release.project, number=release.pull_number or 0, state="open", fork=False)
+    pulls = PullRequest.objects.filter(
+        project=release.project, number=release.pull_number or 0, state="open", fork=False
+    )
     return pulls.filter(base=release.project.production_branch).values_list("head_sha", flat=True).first()
 
 
