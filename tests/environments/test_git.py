@@ -330,7 +330,7 @@ def test_a_push_with_a_lease_leaves_a_branch_that_moved(origin, mirror, apart):
     old, new = apart
     git(origin, "branch", "-f", "staging", "main~1")
 
-    with pytest.raises(GitError, match="not at .* any more, so nothing was done") as told:
+    with pytest.raises(GitError, match=r"not at .* any more, so nothing was done") as told:
         mirror.push_with_lease("staging", new, expected=old)
 
     assert told.value.kind == "lease" and git(origin, "rev-parse", "staging") == git(origin, "rev-parse", "main~1")
