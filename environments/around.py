@@ -58,8 +58,8 @@ def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetim
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
     """Notes that `instance` follows something else than it did `before`, unless a repair of ours moved it."""
     was, follows = (_followed(one, instance) for one in (before, instance))
-    if was == follows or before.seen_at is None:
-        return
+    if was == follows or before.seen_at is None or before.seen_at > now:
+        return  # nothing changed, nothing was known, or this reading is older than the one before
     ours = _since(RepairKind.BRANCH, before.seen_at).filter(instance_id=before.pk, wanted=instance.branch)
     if ours.exists():
         return

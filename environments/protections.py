@@ -139,6 +139,8 @@ def read(project: Project, *, now: datetime) -> None:
         for branch, rules in found.items():
             lines = [asdict(one) for one in compared(project, branch, rules)]
             if was := before.get(branch):
+                if was.read_at > now:
+                    continue  # another reading began later and is written already
                 around.protection_changed(project, branch, _changes(was.lines, lines), was.read_at, now)
             BranchProtection.objects.update_or_create(
                 project=project,

@@ -40,7 +40,8 @@ def scene():
     hotfix.pull_requests.clear()
     shipped = make_release(
         project, by=alice, kind="hotfix", name="2026.11.21-hotfix-1", status="verifying", candidate="6" * 40,
-        collected="6" * 40, pull_number=120, cut_at=timezone.now() - timedelta(days=1), migrations=[], heads=[], merge_commit=MERGE,
+        collected="6" * 40, pull_number=120, cut_at=timezone.now() - timedelta(days=1), migrations=[],
+        heads=[], merge_commit=MERGE,
         back_merge={"number": 139, "state": "open", "contained": False},
     )  # fmt: skip
     told = {"verdict_sha": HEAD, "verdict_state": "pending", "verdict_sentence": "2 things stand in between."}
