@@ -97,7 +97,7 @@ def variables_edited(
     told = [f"{_names(names)} {word}" for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
             if names]  # fmt: skip
     if told:
-        said = f"Variables of {where} were edited: {'; '.join(told)}. On Railway's side {NOT_KNOWN}."
+        said = f"Variables of {where} were edited on Railway: {'; '.join(told)}. {NOT_KNOWN.capitalize()}."
         note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", said, now=now)
 
 

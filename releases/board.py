@@ -207,7 +207,8 @@ def _standing(card: Card) -> None:
     """The card's pill and sentence, and those of the hotfix on it."""
     if card.hotfix:
         hotfix = card.hotfix
-        hotfix.state, hotfix.words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.words = words.removeprefix(f"{hotfix.release.name} ")  # its name stands beside the pill
     if card.release is None:
         if card.problems and card.synced_at:
             card.state, card.words = "fail", "cannot be read"

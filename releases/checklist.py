@@ -39,7 +39,7 @@ HOTFIX_ITEMS = (
     ("Migrations: none, or run in staging first", "migrations_ready", BEFORE, ALWAYS, ""),
     ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
-    ("What is broken, and why it cannot wait for the next release, is noted here", "", BEFORE, ALWAYS, ""),
+    ("Note on what is broken and why it cannot wait", "", BEFORE, ALWAYS, ""),
     ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),
     ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
     ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),

@@ -18,8 +18,7 @@ DONE = (
     "Pull request #133 “Stop the crash” was merged into main by maria, without the status release-portal.",
     "On backend in production, c51e0d7 was brought back by a rollback on 2026-11-22 at 10:03 UTC by Mallory Jones, "
     "around the portal.",
-    f"Variables of backend in production were edited: {LONG} changed; NEW added. On Railway's side who did it is not "
-    "known.",
+    f"Variables of backend in production were edited on Railway: {LONG} changed; NEW added. Who did it is not known.",
 )
 
 
@@ -98,7 +97,7 @@ def test_a_finding_is_resolved_with_a_reason_from_a_release(open_as, scene):
     page.get_by_role("link", name="resolve it with a reason").first.click()
     page.wait_for_url("**/environments/**")
     row = page.locator(page.url[page.url.index("#") :])
-    row.get_by_text("Resolve", exact=True).click()
+    row.locator("summary").click()
     row.get_by_label("Why can it be closed?").fill("Agreed")
     row.get_by_role("button", name="Resolve").click()
     page.get_by_text("Resolved by people").click()

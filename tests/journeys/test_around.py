@@ -168,7 +168,7 @@ def test_variable_edits_are_named_without_values_and_the_first_reading_is_none(w
 
     [row] = found(world)
 
-    assert "Variables of backend in production were edited: LEVEL changed; NEW added" in row.sentence
+    assert "Variables of backend in production were edited on Railway: LEVEL changed; NEW added" in row.sentence
     assert "SEALED" not in row.sentence and "canary" not in row.sentence
     resolve(world, row)
 
