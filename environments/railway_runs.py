@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
+from environments import around
 from environments.database import instance_of
 from environments.models import Environment, MigrationRun
 from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
@@ -112,11 +115,13 @@ def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> st
         begun = _new(job, place, railway)
         if not begun:
             log.say(f"Deploying {job.commit[:7]} on {place.name}")
+            ask = around.ask(instance_of(job.environment), job.commit, now=timezone.now())
             try:
                 begun = railway.deploy_commit(place.environment, place.service, job.commit)
             except ApiError as error:
                 if error.kind != "unknown_outcome" or not (begun := _new(job, place, railway)):
                     raise
+            around.asked(ask, begun)
         _remember(job, deployment=begun)
     log.say(f"Deployment {job.railway['deployment']} of {place.name}")
     return str(job.railway["deployment"])

@@ -196,6 +196,9 @@ class Environment(models.Model):
     revisions_problem = models.TextField(blank=True, default="")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
     variables_problem = models.TextField(blank=True, default="")
+    variables_known = models.JSONField(
+        default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+    )
 
     class Meta:
         ordering = ["project", "name"]
@@ -229,6 +232,9 @@ class Branch(models.Model):
     head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
     seen_at = models.DateTimeField()
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to here it is known how each commit came about."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="branch_once")]
@@ -285,6 +291,10 @@ class ServiceInstance(models.Model):
     branch = models.CharField(max_length=200, blank=True, default="")
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+    autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
+    )
 
     class Meta:
         ordering = ["service__name"]

@@ -9,7 +9,7 @@ from django.db import connections
 
 from environments import actions as environment_actions
 from environments import railway_runs
-from environments.models import MigrationRun, Project, RailwaySync, ServiceInstance
+from environments.models import Finding, MigrationRun, Project, RailwaySync, ServiceInstance
 from environments.railway import Railway
 from portal.jobs import wake_now
 from portal.sandbox.server import Fault
@@ -105,6 +105,7 @@ def test_a_pre_deploy_command_on_railway_takes_a_release_to_production_and_is_pu
     assert (is_set("staging"), is_set("production")) == (("echo as it was",), ())
     wishes = [one.body for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
     assert len(wishes) == 2 and release.merge_commit in wishes[1], "exactly the commit is deployed, once for each run"
+    assert not Finding.objects.filter(kind="bypass").exists(), "nobody is accused of what the portal did"
 
 
 def test_where_railway_migrates_by_itself_the_portal_verifies_and_keeps_the_evidence(world):
