@@ -98,7 +98,7 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
 def _pushes(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         ours = instance.repository.lower() == project.repository.lower()
-        if ours and instance.deploys_on_push is False:
+        if ours and instance.autodeploy is False:
             said = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
             yield Problem(FindingKind.PUSH, str(instance), said)
 

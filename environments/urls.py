@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from environments import preview_views, rehearsal_views, variable_views, views
+from environments import preview_views, rehearsal_views, reset_views, variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
     path("environments/<slug:slug>/sync-staging/", views.sync_staging, name="staging-sync"),
     path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
+    path("environments/<slug:slug>/reset/", reset_views.ask, name="reset-ask"),
+    path("resets/<int:pk>/sign/", reset_views.sign, name="reset-sign"),
+    path("resets/<int:pk>/take-back/", reset_views.take_back, name="reset-take-back"),
     path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
     path("instances/<int:pk>/push/", views.repair_push, name="push-repair"),
     path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
@@ -29,6 +32,7 @@ urlpatterns = [
     path("migrations/<int:pk>/panels/", views.migration_panels, name="migration-panels"),
     path("migrations/<int:pk>/log/", views.migration_log, name="migration-log"),
     path("migrations/<int:pk>/cancel/", views.cancel, name="migration-cancel"),
+    path("migrations/<int:pk>/retry/", views.retry, name="migration-retry"),
     path("rehearsals/<int:pk>/", rehearsal_views.rehearsal, name="rehearsal"),
     path("rehearsals/<int:pk>/panels/", rehearsal_views.panels, name="rehearsal-panels"),
     path("rehearsals/<int:pk>/cancel/", rehearsal_views.cancel, name="rehearsal-cancel"),

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments import actions, protections, staging
+from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
@@ -30,6 +31,7 @@ from environments.models import (
     Repair,
     RepairKind,
     ServiceInstance,
+    StagingReset,
 )
 from environments.smoke import address_of
 from portal.site import page, perform
@@ -38,13 +40,14 @@ LOG_CHARS = 20_000
 RUNS_SHOWN = 50
 REPAIRS_SHOWN = 10
 REHEARSALS_SHOWN = 20
+RESOLVED_SHOWN = 20
 BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Nine queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
     projects = list(Project.objects.select_related("railway_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -55,9 +58,13 @@ def environments(request: HttpRequest) -> HttpResponse:
         instances = context.pop("instances")
         findings = Finding.objects.filter(project=project, closed_at=None)
         context["findings"] = [(one, _remedy(one, instances.get(one.subject), project, heads)) for one in findings]
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
+        context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
         context["staging_head"] = heads.get(project.staging_branch, "")
         context["production_head"] = heads.get(project.production_branch, "")
         context |= _repairs(project)
+        reset = StagingReset.objects.filter(project=project, closed_at=None).select_related("requested_by").first()
+        context["reset"] = reset
         context["sync"] = getattr(project, "railway_sync", None)
     return render(request, "environments/environments.html", context)
 
@@ -143,7 +150,7 @@ def _cell(project: Project, instance: ServiceInstance, expected: str, current: d
         "follows": follows,
         "foreign": foreign,
         "expected": expected,
-        "on_push": instance.deploys_on_push if expected and follows and not foreign else None,
+        "on_push": instance.autodeploy if expected and follows and not foreign else None,
         "wrong": wrong,
         "latest": latest,
         "commit": active.commit if active else "",
@@ -166,7 +173,8 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(then)
     reason = request.POST.get("reason", "").replace("\x00", "")
-    said = "The finding is closed; it opens again if the next reading still sees it."
+    again = finding.kind != FindingKind.BYPASS
+    said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     return perform(request, then, lambda: actions.resolve_finding(finding, actor=request.user, reason=reason), said)
 
 
@@ -307,6 +315,7 @@ def _run_context(pk: int) -> dict[str, Any]:
         "environment": run.environment,
         "project": run.environment.project,
         "rows": rows,
+        "aftermath": aftermath_of(run),
         "pulse": 1 if run.is_open else 0,
     }
 
@@ -320,6 +329,19 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(then)
     said = "The run is being stopped; the database is read afterwards."
     return perform(request, then, lambda: actions.cancel_migration(run, actor=request.user), said)
+
+
+@page
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts a new run of the same commit, which goes on from where the database is."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    fresh: list[MigrationRun] = []
+    said = "A new run is queued."
+    answer = perform(request, then, lambda: fresh.append(actions.retry_migration(run, actor=request.user)), said)
+    return HttpResponseRedirect(reverse("migration", args=[fresh[0].pk])) if fresh else answer
 
 
 @page

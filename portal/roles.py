@@ -32,8 +32,15 @@ ROLES: dict[str, tuple[str, ...]] = {
         "environments.resolve_finding",
         "environments.protect_branch",
         "environments.check_connections",
+        "environments.sign_reset",
     ),
-    "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem", "releases.write_tasklog"),
+    "Approvers": (
+        *_SEE,
+        "releases.approve_release",
+        "releases.tick_checklistitem",
+        "releases.write_tasklog",
+        "environments.sign_reset",
+    ),
     "Auditors": (*_SEE, "portal.view_webhookdelivery"),
     "Administrators": (
         *_SEE,

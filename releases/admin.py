@@ -53,7 +53,7 @@ class ProjectAdmin(Recorded):
             {
                 "fields": (
                     "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
-                    "lock_seconds",
+                    "lock_seconds", "runner", "migration_command", "install_command", "migration_variables",
                 )
             },
         ),
@@ -101,7 +101,7 @@ class TemplateItemInline(admin.TabularInline):
 
 @admin.register(ChecklistTemplate)
 class ChecklistTemplateAdmin(Recorded):
-    list_display = ("name", "project", "count")
+    list_display = ("name", "kind", "project", "count")
     list_select_related = ("project",)
     inlines = (TemplateItemInline,)
 
@@ -153,8 +153,8 @@ class StepInline(admin.TabularInline):
 
 @admin.register(Release)
 class ReleaseAdmin(ReadOnly):
-    list_display = ("name", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
-    list_filter = ("project", "status")
+    list_display = ("name", "kind", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
+    list_filter = ("project", "kind", "status")
     list_select_related = ("project", "cut_by")
     exclude = ("commits",)
 

@@ -1,6 +1,7 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
 from .access import DeployKey
+from .around import DeploymentAsk, StagingReset
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision
 from .previews import Preview, PreviewState, PreviewVariable
@@ -13,6 +14,7 @@ from .project import (
     Environment,
     EnvironmentKind,
     Project,
+    Runner,
     Service,
     ServiceInstance,
     SmokeTest,
@@ -31,6 +33,7 @@ __all__ = [
     "DeployKey",
     "DeployOrder",
     "Deployment",
+    "DeploymentAsk",
     "Direction",
     "Environment",
     "EnvironmentKind",
@@ -48,10 +51,12 @@ __all__ = [
     "Repair",
     "RepairKind",
     "RuleKind",
+    "Runner",
     "Service",
     "ServiceInstance",
     "SmokeTest",
     "StagedRevision",
+    "StagingReset",
     "Variable",
     "VariableRule",
     "VariableSync",

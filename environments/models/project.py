@@ -7,6 +7,9 @@ from django.utils import timezone
 
 from portal.secrets import EncryptedTextField
 
+NO_PASSWORD = RegexValidator(
+    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
+)
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
 
 
@@ -15,6 +18,15 @@ class DeployOrder(models.TextChoices):
 
     DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
     MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
+
+
+class Runner(models.TextChoices):
+    """Who runs the migrations."""
+
+    PORTAL = "portal", "the portal's own Alembic"
+    COMMAND = "command", "the project's command, here"
+    RAILWAY = "railway", "the project's command, as pre-deploy command on Railway"
+    VERIFY = "verify", "Railway itself, while it deploys; the portal verifies"
 
 
 def default_checks() -> list[str]:
@@ -44,7 +56,36 @@ class Project(models.Model):
         blank=True,
         help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
     )
-    version_table = models.CharField(max_length=63, default="alembic_version")
+    version_table = models.CharField(
+        max_length=127, default="alembic_version", help_text="With its schema before it, where that is not the usual."
+    )
+    runner = models.CharField(
+        "Migrations are run by",
+        max_length=20,
+        choices=Runner,
+        default=Runner.PORTAL,
+        help_text="On Railway the code must come first: a deployment is what migrates there.",
+    )
+    migration_command = models.CharField(
+        max_length=500,
+        validators=[NO_PASSWORD],
+        blank=True,
+        default="",
+        help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
+    )
+    install_command = models.CharField(
+        max_length=500,
+        validators=[NO_PASSWORD],
+        blank=True,
+        default="",
+        help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
+    )
+    migration_variables = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        help_text="Names of the service's variables that the command needs besides the database's, with spaces.",
+    )
     database_service = models.CharField(
         max_length=100,
         default="backend",
@@ -112,7 +153,17 @@ class Project(models.Model):
                 condition=~Q(staging_environment=models.F("production_environment")),
                 name="project_two_environments",
                 violation_error_message="Staging and production must be two environments; their names are the same.",
-            )
+            ),
+            models.CheckConstraint(
+                condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
+                name="project_runner_has_command",
+                violation_error_message="Give the migration command that is to be run.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(runner__in=["railway", "verify"]) | Q(deploy_order="deploy_first"),
+                name="project_railway_deploys_first",
+                violation_error_message="Railway migrates while it deploys, so let deploying come first.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -121,6 +172,11 @@ class Project(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.slug
+
+    @property
+    def schema_order(self) -> str:
+        """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
+        return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.deploy_order
 
 
 class EnvironmentKind(models.TextChoices):
@@ -151,6 +207,9 @@ class Environment(models.Model):
     revisions_problem = models.TextField(blank=True, default="")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
     variables_problem = models.TextField(blank=True, default="")
+    variables_known = models.JSONField(
+        default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+    )
 
     class Meta:
         ordering = ["project", "name"]
@@ -184,6 +243,9 @@ class Branch(models.Model):
     head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
     seen_at = models.DateTimeField()
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to here it is known how each commit came about."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="branch_once")]
@@ -238,9 +300,12 @@ class ServiceInstance(models.Model):
     railway_id = models.CharField(max_length=64)
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
-    deploys_on_push = models.BooleanField(null=True, blank=True, help_text="Null: not known.")
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+    autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
+    )
 
     class Meta:
         ordering = ["service__name"]

@@ -153,7 +153,7 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     row.refresh_from_db()
 
     assert "backend in production is not deployed when main is pushed to" in finding.sentence
-    assert (repair.status, row.deploys_on_push, switch["autoDeploy"]) == ("succeeded", True, True)
+    assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
     assert not Finding.objects.filter(kind="push", closed_at=None).exists()
     writes = [one for one in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in one.body]
     assert len(writes) == 1
