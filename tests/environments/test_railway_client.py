@@ -130,7 +130,6 @@ READS = {
     "BuildLog": lambda railway: railway.build_log("d1"),
     "DeployLog": lambda railway: railway.deployment_log("d1"),
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
-    "AutoDeploy": lambda railway: railway.autodeploy("p", "e1", "s1"),
     "NotificationRules": lambda railway: railway.rules("w", "p"),
     "PushDeploys": lambda railway: railway.push_deploys("p", "e1", "s1"),
     "ChangesInProgress": lambda railway: railway.being_changed("e1"),
