@@ -17,6 +17,7 @@ from .project import (
     SmokeTest,
 )
 from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
+from .standings import SchemaStanding, StandingState
 from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
@@ -46,10 +47,12 @@ __all__ = [
     "Repair",
     "RepairKind",
     "RuleKind",
+    "SchemaStanding",
     "Service",
     "ServiceInstance",
     "SmokeTest",
     "StagedRevision",
+    "StandingState",
     "Variable",
     "VariableRule",
     "VariableSync",
