@@ -156,17 +156,17 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         risks = risk.assess(steps, order=project.deploy_order, target=read)
     except (ApiError, GitError, HistoryError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
-    job.digest = made.digest
+    job.digest = plan.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
-        steps=plan.steps_as_json(made.steps),
+        steps=plan.steps_as_json(steps),
         risks=[asdict(one) for one in risks],
         met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
-        digest=made.digest,
-        starts=starting_points.hashed(starts, made.steps),
+        digest=job.digest,
+        starts=starting_points.hashed(starts, made.steps, shown={step.revision for step in steps}),
         renderer=plan.renderer(),
     )
     asked = sum(one.asks for one in risks)
-    return Ended(JobStatus.SUCCEEDED, f"{len(made.steps)} migrations planned; {asked} risks above information.")
+    return Ended(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
 
 
 def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[target.Target, str] | Again:

@@ -6,7 +6,7 @@ from typing import Any
 
 from environments.models import Environment, MigrationPlan, Project, StagedRevision
 from environments.schema.history import History, HistoryError
-from environments.schema.plan import Step, digest_of, steps_from_json
+from environments.schema.plan import Step, digest_of, steps_as_json, steps_from_json
 
 KINDS = ("staging", "production")
 
@@ -32,20 +32,24 @@ def read(project: Project, history: History) -> dict[str, dict[str, Any]]:
     return found
 
 
-def hashed(starts: Mapping[str, dict[str, Any]], steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
-    """`starts` with the digest of what each is to run: files and SQL."""
+def hashed(
+    starts: Mapping[str, dict[str, Any]], steps: Sequence[Step], *, shown: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """`starts` with the digest of what each is to run (files and SQL), and the steps that are not `shown` elsewhere."""
     by_id = {step.revision: step for step in steps}
-    return {
-        kind: one | {"digest": digest_of([by_id[id] for id in one["revisions"] if id in by_id])}
-        for kind, one in starts.items()
-    }
+    found = {}
+    for kind, one in starts.items():
+        mine = [by_id[id] for id in one["revisions"] if id in by_id]
+        also = steps_as_json([step for step in mine if step.revision not in shown])
+        found[kind] = one | {"digest": digest_of(mine), "also": also}
+    return found
 
 
 def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
     """Whether a database is elsewhere than the plan says, and not at the commit's heads. One query."""
     environments = Environment.objects.filter(project=plan.project_id, kind__in=KINDS, gone_at=None)
-    rows = environments.exclude(revisions=None).values_list("kind", "revisions")
-    return any(is_elsewhere(plan.starts, kind, at, heads) for kind, at in rows)
+    rows = environments.filter(revisions__isnull=False).values_list("kind", "revisions")
+    return any(is_elsewhere(plan.starts, kind, at or (), heads) for kind, at in rows)
 
 
 def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]) -> bool:
@@ -56,12 +60,14 @@ def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], head
 
 def keep_rendered(plan: MigrationPlan) -> None:
     """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
-    bare = StagedRevision.objects.filter(project=plan.project_id, run__commit=plan.commit, rendered=None)
-    waiting = list(bare)
+    stored = [*plan.steps, *plan.starts.get("staging", {}).get("also", ())]
+    planned = [one["revision"] for one in stored]
+    bare = StagedRevision.objects.filter(project=plan.project_id, run__commit=plan.commit, rendered__isnull=True)
+    waiting = list(bare.filter(revision__in=planned))
     if not waiting:
         return
-    steps = {(step.revision, step.sha256): step for step in steps_from_json(plan.steps)}
+    steps = {(step.revision, step.sha256): step for step in steps_from_json(stored)}
     for row in waiting:
         if step := steps.get((row.revision, row.sha256)):
-            kept = StagedRevision.objects.filter(pk=row.pk, rendered=None)
+            kept = StagedRevision.objects.filter(pk=row.pk, rendered__isnull=True)
             kept.update(rendered=asdict(step.upgrade), renderer=plan.renderer)

@@ -221,7 +221,7 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
     return {
         "migrations": [revisions.described(one) for one in ordered],
-        "heads": list(history.heads),
+        "heads": list(history.effective_heads),  # what the version table holds when all has run
         "problem": _migrations_problem(release, change),
         "uncovered": uncovered,
     }
