@@ -48,7 +48,10 @@ def put(
 
 def plain(said: str, limit: int = 1000) -> str:
     """Words from outside as they are, in one line: no Markdown, no mention, no link, no table cell that ends early."""
-    line = _cut(said, limit)
+    return _escaped(_cut(said, limit))
+
+
+def _escaped(line: str) -> str:
     kept = _LINKED.sub(lambda found: f"{found[0][:1]}{_BREAK}{found[0][1:]}", line)
     return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in kept)
 
@@ -64,7 +67,7 @@ def code(said: str, limit: int = 200) -> str:
 def prose(said: str, limit: int = 1000) -> str:
     """A sentence of ours that may hold words from outside; what stands between backticks becomes code."""
     parts = _cut(said, limit).split("`")
-    return "".join(code(part) if at % 2 and part else plain(part) for at, part in enumerate(parts))
+    return "".join(code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts))
 
 
 def _cut(said: str, limit: int) -> str:
