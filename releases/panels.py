@@ -348,15 +348,15 @@ def migration_rows(facts: Facts) -> tuple[MigrationRow, ...]:
         _migration_row(one, plan, steps.get((one["id"], one["sha256"])), found.get(one["id"]))
         for one in facts.release.migrations
     ]
-    own = {one["id"] for one in facts.release.migrations}
+    own, before = {one["id"] for one in facts.release.migrations}, list[MigrationRow]()
     for kind in ("production", "staging") if plan else ():
         for step in plan.steps_for(kind) if plan else ():
             if step.revision not in own:
                 own.add(step.revision)
                 file = {"id": step.revision, "path": step.path, "sha256": step.sha256, "message": step.message}
                 row = _migration_row(file, plan, step, found.get(step.revision))
-                rows.append(replace(row, beside=f"not new in this release; {kind}'s database still lacks it"))
-    return tuple(rows)
+                before.append(replace(row, beside=f"not new in this release; {kind}'s database still lacks it"))
+    return (*before, *rows)
 
 
 def _migration_row(
@@ -394,7 +394,8 @@ def routes(facts: Facts) -> tuple[Route, ...]:
     found = []
     for kind in ("staging", "production"):
         if start := plan.starts.get(kind):
-            found.append(Route(*route(kind, start, facts.release.heads), start.get("digest", "")))
+            digest = start.get("digest", "") if start.get("revisions") else ""
+            found.append(Route(*route(kind, start, facts.release.heads), digest))
     return tuple(found)
 
 
