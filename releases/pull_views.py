@@ -7,9 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from environments.models import Branch, Preview, Project
+from environments.schema.risk import Risk
 from portal.site import by_htmx, page
 from releases import gates
-from releases.models import PullRequest
+from releases.models import PullNote, PullRequest
+from releases.panels import RISK_STATE
 
 REVIEWS = {
     "approved": ("pass", "approved"),
@@ -32,6 +34,8 @@ class Row:
     migrations: tuple[str, str]
     preview: Preview | None
     promotion: bool
+    risks: tuple[tuple[str, Risk], ...] = ()  # of its migrations that somebody would have to accept, with their state
+    unread: str = ""  # why their SQL was not looked at
 
     @property
     def warnings(self) -> list[str]:
@@ -41,7 +45,7 @@ class Row:
 
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """Open pull requests of one project, newest first. Five queries whatever the counts."""
+    """Open pull requests of one project, newest first. Six queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -55,6 +59,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def _rows(project: Project) -> list[Row]:
     branches = {row.name: row for row in Branch.objects.filter(project=project)}
     previews = {row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")}
+    notes = {row.number: row for row in PullNote.objects.filter(project=project)}
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
     ).order_by("-number")[:SHOWN]
@@ -67,9 +72,18 @@ def _rows(project: Project) -> list[Row]:
             migrations=_migrations(project, one, branches.get(project.staging_branch)),
             preview=previews.get(one.number),
             promotion=one.base == project.production_branch,
+            risks=_risks(notes.get(one.number), one),
+            unread=notes[one.number].unread if one.number in notes and one.migrations else "",
         )
         for one in pulls
     ]
+
+
+def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
+    """What can go wrong with the files that it brings now, as far as they were looked at."""
+    files = {(one["id"], one.get("sha256", "")) for one in pull.migrations}
+    risks = (Risk(**one) for one in note.risks) if note else ()
+    return tuple((RISK_STATE[one.severity], one) for one in risks if one.asks and (one.revision, one.sha256) in files)
 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:

@@ -10,7 +10,7 @@ from portal.sandbox.server import Fault
 from releases import pull_notes
 from releases.models import PullNote
 from tests.journeys.test_previews import comments_on, opened
-from tests.journeys.test_pulls import read
+from tests.journeys.test_pulls import page_of, read
 
 pytestmark = pytest.mark.slow
 RENAME = 'op.alter_column("events", "workspace_id", new_column_name="space")'
@@ -35,7 +35,7 @@ def push(world, branch: str, files: dict) -> None:
     world.github.push_commit(branch, files, "Work")
 
 
-def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_it_is_mended(world):
+def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_it_is_mended(world, client):
     number = opened(world, "feature-rename")
     name = "a@everyone [x](http://evil) #1"
     rename = migration("aaaaaaaaaaaa", HEAD, name, RENAME, BACK)
@@ -45,6 +45,8 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
 
     assert said.count(pull_notes.MARKER) == 1 and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
     assert "*Instead:* Add the new name" in said and next(iter(rename)) in said
+    page = page_of(world, client)
+    assert "Renames something in events" in page and "Instead: Add the new name" in page
     assert "@everyone" not in said and "](http" not in said.replace("](http://127", "").replace(
         "](http://localhost", ""
     )
