@@ -15,7 +15,7 @@ from .project import Environment, Project
 class MigrationRun(Job):
     """One run of Alembic in one environment, at one commit."""
 
-    step_function = "environments.jobs.migrate"
+    step_function = "environments.migrating.migrate"
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
