@@ -78,7 +78,7 @@ class PullReading(Job):
 
 
 class PullNote(Job):
-    """What a pull request is told of its migrations: one comment, edited ever after. Ends, and begins anew."""
+    """What a pull request is told of its migrations: one comment, edited ever after. Ends with the pull request."""
 
     step_function = "releases.pull_notes.step"
     tireless = True

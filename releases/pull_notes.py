@@ -22,12 +22,13 @@ from environments.models import Project
 from environments.schema import plan, revisions, risk
 from environments.sticky import code, plain, prose
 from portal.http import ApiError
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
 from releases.models import PullNote, PullRequest
 
 MARKER = "<!-- release-portal: migrations -->"
 NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
 SHOWN = 20
+DAY = 86_400.0
 DRAFT = "It is a draft: its SQL is looked at when it is ready for review."
 FORK = "It comes from a fork: its files were read and not executed, so what their SQL brings is not known."
 MEND_FIRST = "What its SQL brings is looked at when the files are mended."
@@ -51,9 +52,9 @@ def wake(project: Project, *, now: datetime) -> None:
         if note is None:
             note, _ = PullNote.objects.get_or_create(project=project, number=pull.number, defaults={"wake_at": now})
         if note.about != about:
-            PullNote.objects.filter(pk=note.pk).update(
-                about=about, status=JobStatus.QUEUED, started_at=None, finished_at=None
-            )
+            PullNote.objects.filter(pk=note.pk).update(about=about)
+            ended = PullNote.objects.filter(pk=note.pk).exclude(status__in=OPEN)
+            ended.update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
             wake_now(note, now=now)
 
 
@@ -62,6 +63,7 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
+        _keep(job, about="")  # looked at again when it is reopened
         return Ended(JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so.")
     try:
         content = _content(project, pull)
@@ -80,7 +82,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     speaks, said = _speaks(pull), text_of(job, pull)
     digest = sha256(said.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
-        return Ended(JobStatus.SUCCEEDED, "The pull request has been told." if speaks else "There is nothing to tell.")
+        return Again(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
     github, known = GitHub(job.project.repository), job.told.get("comment")

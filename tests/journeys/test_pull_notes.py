@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from environments import sticky
 from environments.models import Project
+from portal import jobs
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
 from releases import pull_notes
@@ -23,9 +24,9 @@ def told(world, number: int, until=lambda said: True) -> str:
     read(world, number)
 
     def done() -> bool:
-        PullNote.objects.filter(status__in=["queued", "waiting"]).update(wake_at=timezone.now())
-        ended = PullNote.objects.filter(number=number, status="succeeded").exists()
-        return ended and until("".join(comments_on(world, number)))
+        PullNote.objects.update(wake_at=timezone.now())
+        said = "".join(comments_on(world, number))
+        return bool(said) and until(said)
 
     world.work(done)
     return "".join(comments_on(world, number))
@@ -80,7 +81,7 @@ def test_a_lost_answer_leaves_one_comment(world):
     push(world, "feature-lost", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
 
     def asked_again() -> bool:
-        PullNote.objects.filter(status__in=["queued", "waiting"]).update(wake_at=timezone.now())
+        PullNote.objects.update(wake_at=timezone.now())
         return PullNote.objects.filter(number=number, told__has_key="comment").exists()
 
     read(world, number)
@@ -107,12 +108,26 @@ def test_of_drafts_and_forks_no_file_is_executed(world, tmp_path, kind, why):
     assert [one.code for one in pull_notes._look(world.project, row)[0]] == ["rename"] and mark.exists()
 
 
+def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world):
+    number = opened(world, "feature-race")
+    push(world, "feature-race", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
+    told(world, number)
+    PullNote.objects.update(wake_at=timezone.now())
+    note = jobs.claim(PullNote, PullNote.objects.get().pk)
+
+    PullNote.objects.update(about="of before")
+    pull_notes.wake(world.project, now=timezone.now())
+    jobs.record(note, pull_notes.step(note, now=timezone.now()))
+
+    row = PullNote.objects.get()
+    assert row.is_open and row.wake_at <= timezone.now()
+
+
 def test_the_project_can_switch_it_off(world):
     Project.objects.update(pull_comments=False)
     number = opened(world, "feature-off")
     push(world, "feature-off", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
 
     read(world, number)
-    world.work(lambda: not PullNote.objects.filter(status__in=["queued", "running"]).exists())
 
-    assert comments_on(world, number) == []
+    assert comments_on(world, number) == [] and not PullNote.objects.exists()
