@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from environments import connections, railway_runs, redeploys, sync, variables
+from environments import connections, railway_runs, redeploys, standings, starting_points, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
@@ -23,6 +23,7 @@ from environments.models import (
 )
 from environments.railway import Railway
 from environments.schema import database, plan, revisions, risk, target
+from environments.schema.history import HistoryError
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -76,13 +77,20 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
-    """Reads the revision that staging's and production's databases report."""
+    """Reads the revision that every database reports, and where it stands beside the head of its branch."""
     known = Environment.objects.filter(project=job.project, kind__in=["staging", "production"], gone_at=None)
     environments = list(known.select_related("project"))
     if not environments:
         return Again(2, "Railway has not been read yet.")
-    for environment in environments if job.project.alembic else ():
+    if not job.project.alembic:
+        return Again(2 * settings.SYNC_SECONDS, "The project has no migrations.")
+    for environment in environments:
         read_revisions(environment, now=now)
+    standings.read_previews(job.project, now=now)
+    try:
+        standings.read(job.project, now=now)
+    except (ApiError, GitError) as error:
+        return Again(2 * settings.SYNC_SECONDS, f"Databases read, but not the branches: {error}")
     return Again(2 * settings.SYNC_SECONDS, "Databases read.")
 
 
@@ -109,7 +117,7 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
-    """Renders the new revisions and looks for risks, beside what production's tables are like now. Runs nothing."""
+    """Works out what the commit will run in staging and in production, as SQL, and looks for risks. Runs nothing."""
     project = job.project
     try:
         mirror = mirror_of(project)
@@ -118,24 +126,32 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         history = revisions.read(mirror, job.commit, project.alembic)
         if history.problems:
             return Ended(JobStatus.FAILED, history.problems[0].sentence)
-        change = revisions.compare(mirror, job.base, job.commit, project.alembic)
-        made = plan.make_plan(mirror, job.commit, history, change.new, patient=now - (job.started_at or now) < MOMENT)
-        met = _production(job, risk.tables_in(made.steps), now)
+        starts = starting_points.read(project, history)
+        new = {one.id for one in revisions.compare(mirror, job.base, job.commit, project.alembic).new}
+        wanted = new.union(*(one["revisions"] for one in starts.values()))
+        files = [one for one in history.linear if one.id in wanted]
+        made = plan.make_plan(mirror, job.commit, history, files, patient=now - (job.started_at or now) < MOMENT)
+        # What only staging has still to run ran in production: it cannot hurt there any more.
+        judged = new.union(starts.get("production", {}).get("revisions", ()))
+        steps = [step for step in made.steps if step.revision in judged]
+        met = _production(job, risk.tables_in(steps), now)
         if isinstance(met, Again):
             return met
         read, problem = met
-        risks = risk.assess(made.steps, order=project.schema_order, target=read)
-    except (ApiError, GitError, plan.BrokenOff, risk.RiskError) as error:
+        risks = risk.assess(steps, order=project.schema_order, target=read)
+    except (ApiError, GitError, HistoryError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
-    job.digest = made.digest
+    job.digest = plan.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
-        steps=plan.steps_as_json(made.steps),
+        steps=plan.steps_as_json(steps),
         risks=[asdict(one) for one in risks],
         met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.schema_order},
-        digest=made.digest,
+        digest=job.digest,
+        starts=starting_points.hashed(starts, made.steps, shown={step.revision for step in steps}),
+        renderer=plan.renderer(),
     )
     asked = sum(one.asks for one in risks)
-    return Ended(JobStatus.SUCCEEDED, f"{len(made.steps)} migrations planned; {asked} risks above information.")
+    return Ended(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
 
 
 def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[target.Target, str] | Again:

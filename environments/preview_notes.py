@@ -6,8 +6,10 @@ from hashlib import sha256
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
+from environments import sticky
 from environments.github import GitHub
 from environments.models import Preview, PreviewState
+from environments.sticky import plain
 from portal.http import ApiError
 from portal.jobs import Again, Outcome, holds
 
@@ -47,18 +49,18 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
 def text_of(job: Preview) -> str:
     """The comment: what the preview is like, without anything that changes by itself."""
     rows = "".join(
-        f"| {_plain(one['name'])} | {_plain(one['status'])} | {one['address'] or '–'} |\n" for one in job.services
+        f"| {plain(one['name'])} | {plain(one['status'])} | {one['address'] or '–'} |\n" for one in job.services
     )
     lines = [MARKER, f"**Preview {job.name}** {SAID[PreviewState(job.state)]} at {job.head[:7]}."]
     if job.state == PreviewState.LIVE:
         lines.append(f"{job.address or 'No service has a public address.'}")
         lines.append(f"Live since {job.live_at:%Y-%m-%d %H:%M} UTC." if job.live_at else "")
     if job.state in (PreviewState.FAILED, PreviewState.BLOCKED):
-        lines.append(_plain(job.sentence))
+        lines.append(plain(job.sentence))
     if job.state == PreviewState.ASKING:
-        lines.append(f"Sealed variables are not copied: {_plain(', '.join(job.missing))}.")
+        lines.append(f"Sealed variables are not copied: {plain(', '.join(job.missing))}.")
     if job.state in (PreviewState.REMOVING, PreviewState.GONE):
-        lines.append(f"Why: {_plain(job.why_not) or 'it was removed by a person'}.")
+        lines.append(f"Why: {plain(job.why_not) or 'it was removed by a person'}.")
     elif rows and job.state in (PreviewState.LIVE, PreviewState.FAILED):
         lines.append(f"| Service | State | Address |\n|---|---|---|\n{rows}")
     lines.append(f"[All previews]({settings.PORTAL_URL}/previews/?project={job.project.slug})")
@@ -77,11 +79,6 @@ SAID = {
 }
 
 
-def _plain(said: str) -> str:
-    """Words from outside as they are: no Markdown, no mention, no table cell that ends early."""
-    return "".join(f"\\{letter}" if letter in r"\`*_[]()<>|#!~" else letter for letter in said).replace("@", "@\u200b")
-
-
 def _digest(job: Preview) -> str:
     return sha256(text_of(job).encode()).hexdigest()
 
@@ -96,23 +93,12 @@ def _comment_due(job: Preview) -> bool:
 
 def _comment(job: Preview) -> None:
     """Edits our comment; looks for it before one is written, as one may be there that we do not remember."""
-    github, said, digest = GitHub(job.project.repository), text_of(job), _digest(job)
-    number = job.told.get("comment")
+    said, digest = text_of(job), _digest(job)
+    known = job.told.get("comment")
+    number = sticky.put(GitHub(job.project.repository), job.number, MARKER, said, known, lambda: holds(job))
     if number is None:
-        found = github.find_comment(job.number, MARKER)
-        number = found.id if found else None
-    if not holds(job):
+        job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
         return
-    if number is None:
-        number = github.comment(job.number, said)
-    else:
-        try:
-            github.edit_comment(number, said)
-        except ApiError as error:
-            if error.kind != "not_found":
-                raise
-            job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
-            return  # somebody deleted it: the next look writes another
     job.keep(told={**job.told, "comment": number, "digest": digest, "problem": ""})
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.db.models import Q
 
-from environments import around, coherence, railway, schema_drift, variable_rules
+from environments import around, coherence, railway, schema_drift, standings, variable_rules
 from environments.models import (
     Deployment,
     Environment,
@@ -205,6 +205,7 @@ class SyncJob(Protocol):
 def compare(project: Project, *, now: datetime) -> None:
     """Holds our rows against every rule, and brings the findings up to date."""
     found = [*coherence.problems(project), *variable_rules.problems(project), *schema_drift.problems(project)]
+    found += standings.problems(project, now=now)
     update_findings(project, found, now=now)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from environments import preview_views, rehearsal_views, reset_views, variable_views, views
+from environments import preview_views, rehearsal_views, reset_views, standing_views, variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
@@ -28,6 +28,7 @@ urlpatterns = [
     path("connections/<slug:slug>/host-keys/", views.pin_host_keys, name="host-keys"),
     path("findings/<int:pk>/resolve/", views.resolve, name="finding-resolve"),
     path("migrations/", views.migrations, name="migrations"),
+    path("environments/<int:pk>/compare/", standing_views.compare, name="schema-compare"),
     path("migrations/<int:pk>/", views.migration, name="migration"),
     path("migrations/<int:pk>/panels/", views.migration_panels, name="migration-panels"),
     path("migrations/<int:pk>/log/", views.migration_log, name="migration-log"),

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from environments import actions, protections, staging
+from environments import actions, protections, staging, standing_views
 from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
 from environments.models import (
@@ -262,7 +262,7 @@ def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: s
 
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
-    """Every migration run, newest first."""
+    """Where every database stands, every migration run, newest first, and rehearsals. Seven queries."""
     runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
@@ -273,6 +273,7 @@ def migrations(request: HttpRequest) -> HttpResponse:
     if not before:
         rehearsals = Rehearsal.objects.select_related("environment__project", "requested_by")
         context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
+        context |= standing_views.context(request)
     return render(request, "environments/migrations.html", context)
 
 

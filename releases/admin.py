@@ -57,6 +57,15 @@ class ProjectAdmin(Recorded):
                 )
             },
         ),
+        ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
+        (
+            "Previews",
+            {
+                "fields": (
+                    "previews", "preview_drafts", "preview_forks", "preview_limit", "preview_days", "preview_migrates",
+                )
+            },
+        ),
     )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from environments.models import (
     ServiceInstance,
     StagedRevision,
 )
+from environments.schema.plan import rendered_from_json
+from releases.compared import Staged
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
 from releases.rehearsed import Rehearsed, rehearsed_of, rows
@@ -59,6 +61,8 @@ class Facts:
     beside: tuple[Finding, ...] = ()  # what is open and does not stop a release
     runs: tuple[MigrationRun, ...] = ()
     staged: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    staged_sql: Mapping[tuple[str, str], Staged] = field(default_factory=dict)
+    ran_at: Mapping[str, str] = field(default_factory=dict)  # revision → the commit at which staging ran it last
     pulls: tuple[PullRequest, ...] = ()
     approvals: tuple[Approval, ...] = ()
     freeze: str = ""
@@ -135,6 +139,8 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     steps = tuple(_STEPS.filter(promotion__release=release)[:10])
     promotion = steps[0].promotion if steps else None
     findings = list(Finding.objects.filter(project=project, closed_at=None))
+    planned = planned_of(release)
+    staged = _staged(release, planned)
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -155,12 +161,14 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         findings=tuple(one for one in findings if one.kind not in BESIDE),
         beside=tuple(one for one in findings if one.kind in BESIDE),
         runs=tuple(_RUNS.filter(environment__project=project)[:10]),
-        staged=_staged(release),
+        staged={key: one.at for key, one in staged.items()},
+        staged_sql=staged,
+        ran_at={revision: one.commit for (revision, _), one in staged.items()},
         approvals=tuple(release.approvals.select_related("user")),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
-        planned=planned_of(release),
+        planned=planned,
         rehearsals=rehearsed_of(release.rehearsal_rows),
     )
 
@@ -185,10 +193,15 @@ def _pulls(release: Release) -> list[PullRequest]:
     return list(PullRequest.objects.filter(mine, project=release.project_id))
 
 
-def _staged(release: Release) -> dict[tuple[str, str], datetime]:
-    wanted = [one["id"] for one in release.migrations]
-    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted)
-    return {(row.revision, row.sha256): row.at for row in rows}
+def _staged(release: Release, planned: Planned | None) -> dict[tuple[str, str], Staged]:
+    """What staging ran of the release's revisions and of what production has still to run, oldest first."""
+    wanted = {one["id"] for one in release.migrations} | {step.revision for step in (planned.steps if planned else ())}
+    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
+    fields = ("revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit")
+    return {
+        (revision, sha256): Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer)
+        for revision, sha256, at, kept, renderer, run, commit in rows.values_list(*fields)
+    }
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:

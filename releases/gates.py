@@ -14,6 +14,8 @@ from django.conf import settings
 
 from environments.models import VALID
 from environments.schema.rehearsal import PHASES
+from environments.schema.revisions import put_back
+from environments.starting_points import is_elsewhere
 from portal.jobs import OPEN, JobStatus
 from releases.facts import Facts, Live
 from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Release, ReleaseStatus, StepName, StepStatus
@@ -201,8 +203,7 @@ def migrations_ready(facts: Facts) -> Result:
     staged_at = facts.staged_at()
     edited = facts.edited_since_staged()
     if edited:
-        said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
-        return Result(FAIL, said, files)
+        return Result(FAIL, _edited(facts, edited), files)
     if release.is_hotfix:
         return _hotfix_staged(facts, staged_at, files) or Result(PASS, f"{count} run in staging, same files.", files)
     if staged_at is None:
@@ -260,6 +261,14 @@ def same_databases(facts: Facts) -> bool:
     return len(found) == 2 and found[0] == found[1]
 
 
+def _edited(facts: Facts, paths: list[str]) -> str:
+    """Which files were edited after staging ran them, and the command that puts them back as they ran."""
+    commits = {one["path"]: facts.ran_at.get(one["id"], "") for one in facts.release.migrations}
+    backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
+    back = f" with `{' && '.join(backs)}`" if backs else ""
+    return f"Edited after staging ran it: {', '.join(paths)}. Put it back{back}, or run it anew from below in staging."
+
+
 def migration_risks(facts: Facts) -> Result:
     """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
     release, plan = facts.release, facts.planned
@@ -272,8 +281,12 @@ def migration_risks(facts: Facts) -> Result:
         return Result(FAIL, plan.sentence)
     if plan.met.get("order", facts.project.schema_order) != facts.project.schema_order:
         return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
-    if plan.files != {(one["id"], one["sha256"]) for one in release.migrations}:
+    if not {(one["id"], one["sha256"]) for one in release.migrations} <= plan.files:
         return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
+    production = facts.environments.get("production")
+    at = production.revisions if production else None
+    if at is not None and is_elsewhere(plan.starts, "production", at, release.heads):
+        return Result(PENDING, "Production's database is elsewhere than the plan says; it is being made anew.")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     waiting = plan.unaccepted
     if waiting:

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from environments import staging
+from environments import staging, starting_points
 from environments import sync as environment_sync
 from environments.actions import queue_rehearsal
 from environments.git import GitError
@@ -15,7 +15,7 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import gates, lines, promotion, pulls, sync, wishes
+from releases import gates, lines, promotion, pull_notes, pulls, sync, wishes
 from releases.facts import facts_of
 from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
 
@@ -46,6 +46,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     wishes.make(project, now=now)
     pulls.wake(project, now=now)
     lines.wake(project, now=now)
+    pull_notes.wake(project, now=now)
     return Again(settings.SYNC_SECONDS, "In step with GitHub.")
 
 
@@ -119,7 +120,9 @@ def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
 
 
 def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying."""
+    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying or
+    when a database is elsewhere than the plan says. What staging ran keeps the SQL that was planned for it.
+    """
     if not release.is_in_preparation or not release.migrations or release.migrations_problem:
         return None
     order = release.project.schema_order
@@ -131,8 +134,11 @@ def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
             defaults={"created_at": now, "wake_at": now},
         )
         stale = not created and not plan.is_open and plan.met.get("order", order) != order
+        stale = stale or (plan.status == JobStatus.SUCCEEDED and starting_points.moved(plan, release.heads))
         if stale:
             MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
+        elif plan.status == JobStatus.SUCCEEDED:
+            starting_points.keep_rendered(plan)
         if created or stale:
             wake_now(plan, now=now)
     return None

@@ -93,6 +93,28 @@ class LineReading(Job):
         return f"branches of {self.project}"
 
 
+class PullNote(Job):
+    """What a pull request is told of its migrations: one comment, edited ever after. Ends with the pull request."""
+
+    step_function = "releases.pull_notes.step"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_notes")
+    number = models.PositiveIntegerField()
+    about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what it was last woken for.")
+    content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the files looked at.")
+    risks = models.JSONField(default=list, blank=True, help_text="environments.schema.risk.Risk, in order.")
+    unread = models.CharField(max_length=300, blank=True, default="", help_text="Why the SQL was not looked at.")
+    told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pull_note_once")]
+
+    def __str__(self) -> str:
+        return f"migrations of #{self.number}"
+
+
 class Phase(models.TextChoices):
     """When a checklist item is due."""
 
@@ -201,6 +223,7 @@ class Release(models.Model):
     migrations = models.JSONField(default=list, help_text="New revisions in order: id, path, sha256, message.")
     heads = models.JSONField(default=list, help_text="Alembic heads at the candidate.")
     migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
+    uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
     notes = models.TextField(blank=True, default="")
     merge_commit = models.CharField(max_length=64, blank=True, default="")
     moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")

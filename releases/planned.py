@@ -16,7 +16,7 @@ from environments.schema.risk import Risk
 from environments.schema.target import Table, many
 from releases.models import RiskAcceptance
 
-PLANNED = ("status", "sentence", "steps", "risks", "met")
+PLANNED = ("status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
 ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
 KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
 
@@ -44,11 +44,20 @@ class Planned:
     risks: tuple[Risk, ...] = ()
     met: Mapping[str, Any] = field(default_factory=dict)
     accepted: tuple[Acceptance, ...] = ()
+    digest: str = ""
+    starts: Mapping[str, Any] = field(default_factory=dict)  # environments.starting_points, by kind of environment
+    renderer: str = ""
 
     @property
     def files(self) -> set[tuple[str, str]]:
         """Revision and hash of every file that was planned."""
         return {(step.revision, step.sha256) for step in self.steps}
+
+    def steps_for(self, kind: str) -> tuple[Step, ...]:
+        """What is to run in the environment of this kind, in order."""
+        start = self.starts.get(kind, {})
+        by_id = {step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))}
+        return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
 
     def of(self, step: Step) -> tuple[Risk, ...]:
         """The risks of one step."""
@@ -110,6 +119,9 @@ def planned_of(release: Any) -> Planned | None:
         steps=steps_from_json(row["steps"]),
         risks=tuple(Risk(**one) for one in row["risks"]),
         met=row["met"],
+        digest=row["digest"],
+        starts=row["starts"],
+        renderer=row["renderer"],
         accepted=tuple(
             Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
             for one in release.accepted_rows

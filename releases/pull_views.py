@@ -7,9 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from environments.models import Branch, Preview, Project
+from environments.schema.risk import Risk
 from portal.site import by_htmx, page
 from releases import gates
-from releases.models import PullRequest, Release
+from releases.models import PullNote, PullRequest, Release
+from releases.panels import RISK_STATE
 
 REVIEWS = {
     "approved": ("pass", "approved"),
@@ -34,6 +36,8 @@ class Row:
     promotion: bool  # goes into production
     hotfix: bool  # and not out of staging
     release: Release | None = None  # that it promotes, while that is prepared or promoted
+    risks: tuple[tuple[str, Risk], ...] = ()  # of its migrations that somebody would have to accept, with their state
+    unread: str = ""  # why their SQL was not looked at
 
     @property
     def warnings(self) -> list[str]:
@@ -62,6 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def _rows(project: Project) -> list[Row]:
     branches = {row.name: row for row in Branch.objects.filter(project=project)}
     previews = {row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")}
+    notes = {row.number: row for row in PullNote.objects.filter(project=project)}
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
     ).order_by("-number")[:SHOWN]
@@ -78,9 +83,18 @@ def _rows(project: Project) -> list[Row]:
             promotion=one.base == project.production_branch,
             hotfix=one.base == project.production_branch and (one.fork or one.head != project.staging_branch),
             release=releases.get(one.number),
+            risks=_risks(notes.get(one.number), one),
+            unread=notes[one.number].unread if one.number in notes and one.migrations else "",
         )
         for one in pulls
     ]
+
+
+def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
+    """What can go wrong with the files that it brings now, as far as they were looked at."""
+    files = {(one["id"], one.get("sha256", "")) for one in pull.migrations}
+    risks = (Risk(**one) for one in note.risks) if note else ()
+    return tuple((RISK_STATE[one.severity], one) for one in risks if one.asks and (one.revision, one.sha256) in files)
 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:

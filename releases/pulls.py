@@ -1,5 +1,6 @@
 """What a pull request into staging brings, read from git: migrations, and whether its branch was cut from staging."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,9 +8,10 @@ from django.conf import settings
 
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import Branch, Project
+from environments.models import Branch, Project, StagedRevision
 from environments.schema import history, revisions
 from portal.jobs import Again, Outcome, holds, wake_now
+from releases import pull_notes
 from releases.models import PullReading, PullRequest
 
 AT_ONCE = 20
@@ -53,6 +55,7 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         # Only while it is still the head that was read.
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
+    pull_notes.wake(project, now=now)
     return Again(0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS, f"{len(some)} pull requests were read.")
 
 
@@ -69,25 +72,33 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any
         migrations, problem = _migrations(mirror, project, base, fork, head)
         return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": _cut(mirror, project, base, head)}
     except (GitError, history.HistoryError) as error:
-        return {"migrations": [], "migrations_problem": f"Git cannot tell: {error}", "cut_wrong": ""}
+        return {"migrations": [], "migrations_problem": f"{pull_notes.NOT_TOLD}: {error}", "cut_wrong": ""}
 
 
-def _migrations(mirror: Mirror, project: Project, base: str, fork: str, head: str) -> tuple[list[dict[str, str]], str]:
+def _migrations(mirror: Mirror, project: Project, base: str, fork: str, head: str) -> tuple[list[dict[str, Any]], str]:
     """The revision files that the pull request itself touches, and what would be wrong once it is merged."""
     if not project.alembic:
         return [], ""
     change = revisions.compare(mirror, fork, head, project.alembic)
     touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
-    rows = [{"id": one.id, "path": one.path, "what": what} for what, files in touched for one in files]
+    rows = [revisions.described(one) | {"what": what} for what, files in touched for one in files]
     if change.problems:
         return rows, change.problems[0].sentence
     for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
         if files:
-            names = ", ".join(one.path for one in files)
-            return rows, f"{deed} what {project.staging_branch} has: {names}. Put it back and write a new revision."
+            return rows, _rewritten(project, deed, files, fork)
     if not rows:
         return rows, ""
     return rows, _once_merged(mirror, project, base, head, {one.id for one in change.new})
+
+
+def _rewritten(project: Project, deed: str, files: Sequence[revisions.Revision], fork: str) -> str:
+    """What is wrong with editing or deleting what staging has, and how it is put back."""
+    ran = StagedRevision.objects.filter(project=project, revision__in=[one.id for one in files])
+    has = "has run" if ran.exists() else "has"
+    paths = [one.path for one in files]
+    names, back = ", ".join(paths), revisions.put_back(fork, paths)
+    return f"{deed} what {project.staging_branch} {has}: {names}. Put it back with `{back}` and write a new revision."
 
 
 def _once_merged(mirror: Mirror, project: Project, base: str, head: str, new: set[str]) -> str:

@@ -193,6 +193,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh.migrations = change["migrations"]
         fresh.heads = change["heads"]
         fresh.migrations_problem = change["problem"]
+        fresh.uncovered = change["uncovered"]
         fresh.collected = release.candidate
         fresh.save(
             update_fields=[
@@ -201,6 +202,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "migrations",
                 "heads",
                 "migrations_problem",
+                "uncovered",
                 "collected",
             ]
         )
@@ -228,29 +230,37 @@ def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
 
 def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
-    alembic = release.project.alembic
+    alembic, since, until = release.project.alembic, release.base, release.candidate
+    uncovered = list(revisions.outside(mirror, since, until, alembic))
     if not alembic:
-        return {"migrations": [], "heads": [], "problem": ""}
-    history = revisions.read(mirror, release.candidate, alembic)
-    change = revisions.compare(mirror, release.base, release.candidate, alembic)
+        return {"migrations": [], "heads": [], "problem": "", "uncovered": uncovered}
+    history = revisions.read(mirror, until, alembic)
+    change = revisions.compare(mirror, since, until, alembic)
     new = {one.id for one in change.new}
     ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
-    problem = next((one.sentence for one in history.problems), "")
-    if not problem and change.changed:
-        names = ", ".join(one.path for one in change.changed)
-        problem = f"Edited after it was shipped: {names}. Put it back, and write a new revision instead."
-    if not problem and change.deleted:
-        names = ", ".join(one.path for one in change.deleted)
-        main, staging = release.project.production_branch, release.project.staging_branch
-        lacking = "the hotfix's branch" if release.is_hotfix else staging
-        problem = f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
     return {
-        "migrations": [
-            {"id": one.id, "path": one.path, "sha256": one.sha256, "message": one.message[:200]} for one in ordered
-        ],
-        "heads": list(history.heads),
-        "problem": problem,
+        "migrations": [revisions.described(one) for one in ordered],
+        "heads": list(history.effective_heads),  # what the version table holds when all has run
+        "problem": _migrations_problem(release, change),
+        "uncovered": uncovered,
     }
+
+
+def _migrations_problem(release: Release, change: revisions.Change) -> str:
+    """What must be mended before these revisions may run, with the command that does; "" when there is nothing."""
+    if change.problems:
+        return change.problems[0].sentence
+    main, staging = release.project.production_branch, release.project.staging_branch
+    if change.changed:
+        paths = [one.path for one in change.changed]
+        back = revisions.put_back(release.base, paths)
+        said = f"Edited after it was shipped: {', '.join(paths)}. Put it back with `{back}`"
+        return f"{said}, and write a new revision instead."
+    if change.deleted:
+        names = ", ".join(one.path for one in change.deleted)
+        lacking = "the hotfix's branch" if release.is_hotfix else staging
+        return f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
+    return ""
 
 
 @transaction.atomic

@@ -123,6 +123,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "aftermath": panels.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
         "migrations": panels.migration_rows(facts),
+        "routes": panels.routes(facts),
+        "same_sql": panels.same_sql(facts),
         "way_back": panels.way_back(facts),
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),

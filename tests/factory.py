@@ -152,7 +152,14 @@ def make_plan_row(release: Release, *, now: datetime | None = None, **values: An
     done = Rendered((Statement("select 1"),))
     steps = [Step(one["id"], one["path"], one["sha256"], one["message"], False, done, done)
              for one in release.migrations]  # fmt: skip
-    known = {"status": "succeeded", "steps": steps_as_json(steps), "wake_at": now or timezone.now()}
+    environments = Environment.objects.filter(project=release.project, kind__in=["staging", "production"])
+    starts = {
+        kind: {"start": at, "revisions": [one["id"] for one in release.migrations if at != release.heads],
+               "problem": "", "digest": "9a" * 32, "also": []}
+        for kind, at in environments.values_list("kind", "revisions")
+    }  # fmt: skip
+    known = {"status": "succeeded", "steps": steps_as_json(steps), "starts": starts, "digest": "8b" * 32,
+             "renderer": "Alembic 1.20.1, SQLAlchemy 2.0.50", "wake_at": now or timezone.now()}  # fmt: skip
     return MigrationPlan.objects.update_or_create(
         project=release.project, commit=release.candidate, base=release.base, defaults=known | values
     )[0]

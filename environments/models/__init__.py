@@ -20,6 +20,7 @@ from .project import (
     SmokeTest,
 )
 from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
+from .standings import SchemaStanding, StandingState
 from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from .variables import RuleKind, Variable, VariableRule
 
@@ -52,11 +53,13 @@ __all__ = [
     "RepairKind",
     "RuleKind",
     "Runner",
+    "SchemaStanding",
     "Service",
     "ServiceInstance",
     "SmokeTest",
     "StagedRevision",
     "StagingReset",
+    "StandingState",
     "Variable",
     "VariableRule",
     "VariableSync",

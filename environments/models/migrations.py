@@ -79,6 +79,10 @@ class MigrationPlan(Job):
     risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
     met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
     digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
+    starts = models.JSONField(
+        default=dict, blank=True, help_text="For staging and production: start, revisions in order, digest, problem."
+    )
+    renderer = models.CharField(max_length=80, blank=True, default="", help_text="What made the SQL, with versions.")
 
     class Meta:
         ordering = ["-pk"]
@@ -111,6 +115,10 @@ class StagedRevision(models.Model):
     sha256 = models.CharField(max_length=64)
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
     at = models.DateTimeField()
+    rendered = models.JSONField(
+        null=True, blank=True, help_text="environments.schema.plan.Rendered as it was planned then; null: not kept."
+    )
+    renderer = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "revision", "sha256"], name="staged_revision_once")]

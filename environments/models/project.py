@@ -144,6 +144,16 @@ class Project(models.Model):
     preview_migrates = models.BooleanField(
         default=False, help_text="Bring the preview's own database to the head of the pull request."
     )
+    pull_comments = models.BooleanField(
+        "Comments on migrations",
+        default=True,
+        help_text="One comment on a pull request into staging that brings migrations, edited ever after.",
+    )
+    pull_comment_forks = models.BooleanField(
+        "Also render those of forks",
+        default=False,
+        help_text="Strangers' revision files would be executed here to show their SQL, by a process without variables.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -23,12 +23,13 @@ class RailwaySync(Job):
 
 
 class DatabaseSync(Job):
-    """Reads which revision the databases of staging and production report; never ends."""
+    """Reads which revision every database reports, and what lies between it and its branch; never ends."""
 
     step_function = "environments.jobs.sync_databases"
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
+    timeline = models.JSONField(default=dict, blank=True, help_text="environments.schema.standing.Entry, newest first.")
 
     def __str__(self) -> str:
         return f"databases of {self.project}"

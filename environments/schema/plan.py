@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,17 @@ class Plan:
     @property
     def digest(self) -> str:
         """Hex SHA-256 over files and SQL: two plans with one digest do the same."""
-        return hashlib.sha256(json.dumps(steps_as_json(self.steps), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.steps)
+
+
+def digest_of(steps: Sequence[Step]) -> str:
+    """Hex SHA-256 over the files and the SQL of these steps, in their order."""
+    return hashlib.sha256(json.dumps(steps_as_json(steps), sort_keys=True).encode()).hexdigest()
+
+
+def renderer() -> str:
+    """What makes the SQL: another version may write the same revision in other words."""
+    return f"Alembic {version('alembic')}, SQLAlchemy {version('sqlalchemy')}"
 
 
 def make_plan(
@@ -186,6 +197,11 @@ def steps_as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
 def steps_from_json(stored: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
     """The steps that `steps_as_json` wrote."""
     return tuple(Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored)
+
+
+def rendered_from_json(one: dict[str, Any]) -> Rendered:
+    """One direction of a step, as it was stored."""
+    return _stored(one)
 
 
 def _stored(one: dict[str, Any]) -> Rendered:

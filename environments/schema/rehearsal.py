@@ -325,6 +325,8 @@ class _Rehearsal:
 
     def _said(self) -> str:
         report = self.report
+        if not report.files:
+            return f"Nothing was to run: the database is at {', '.join(report.start) or 'nothing'}, the head."
         count = f"{len(report.files)} migration{'' if len(report.files) == 1 else 's'}"
         if self.request.direction == DOWNGRADE:
             count = f"The way back to {', '.join(report.target) or 'an empty database'}"

@@ -5,9 +5,12 @@ the new revisions between two commits cost about what `git diff` costs. Nothing 
 """
 
 import hashlib
+import re
+import shlex
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from environments.git import Entry, Mirror, Objects
 from environments.schema.headers import (
@@ -23,7 +26,8 @@ from environments.schema.history import History, HistoryError, Problem, Revision
 from environments.schema.location import Location, locate, locate_in
 
 __all__ = [
-    "Change", "History", "HistoryError", "Location", "Problem", "Revision", "compare", "locate", "read",
+    "Change", "History", "HistoryError", "Location", "Problem", "Revision", "compare", "described", "in_order",
+    "locate", "outside", "put_back", "read",
 ]  # fmt: skip
 
 
@@ -94,7 +98,59 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         if not whole:
             return _change(was, now, None, None, problems)
         first = _read(objects, before, alembic) if before else None
-        return _change(was, now, first, _read(objects, after, alembic), problems)
+        last = _read(objects, after, alembic)
+        if first is not None:
+            last = replace(last, problems=tuple(_mended(one, first, last, before) for one in last.problems))
+        return _change(was, now, first, last, problems)
+
+
+def described(one: Revision) -> dict[str, Any]:
+    """What people are told of a revision file; plain values, fit to be stored."""
+    return {
+        "id": one.id, "path": one.path, "sha256": one.sha256, "message": one.message[:200],
+        "joins": list(one.down) if len(one.down) > 1 else [], "depends_on": list(one.depends_on),
+        "labels": list(one.labels),
+    }  # fmt: skip
+
+
+def put_back(commit: str, paths: Iterable[str]) -> str:
+    """The command that brings these files back as they were at `commit`."""
+    return f"git checkout {commit[:10]} -- {' '.join(shlex.quote(path) for path in paths)}"
+
+
+def outside(mirror: Mirror, since: str, until: str, alembic: str) -> tuple[str, ...]:
+    """Files that look like revisions, new or edited between two commits, in no directory that `alembic` leads to.
+
+    Another Alembic directory in the same repository, of which nothing is run: not to be mistaken for none.
+    """
+    known = {*locate(mirror, until, alembic).directories, *locate(mirror, since, alembic).directories}
+    changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
+    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][:OUTSIDE_MOST]
+    blobs = dict(mirror.tree(until, likely)) if likely else {}
+    texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
+    return tuple(path for path in likely if _DECLARES.search(texts.get(blobs.get(path, ""), b"")))
+
+
+OUTSIDE_MOST = 50
+_LIKELY = re.compile(r"(?:^|/)versions/(?:[^/]+/)*[^/]+\.py$")
+_DECLARES = re.compile(rb"^down_revision\b", re.M)
+
+
+def _within(path: str, directories: Iterable[str]) -> bool:
+    return any(path.startswith(f"{one}/") or not one for one in directories)
+
+
+def _mended(problem: Problem, before: History, after: History, since: str) -> Problem:
+    """A parent that is missing now and was there before: its file is named, and how it comes back."""
+    if problem.kind != "missing" or not problem.paths:
+        return problem
+    child = next((one for one in after.revisions.values() if one.path == problem.paths[0]), None)
+    gone = [before.revisions[id].path for id in (*child.down, *child.depends_on) if id in before.revisions
+            and id not in after.revisions] if child else []  # fmt: skip
+    if not gone:
+        return problem
+    said = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
+    return replace(problem, sentence=said, paths=(*problem.paths, *gone))
 
 
 def _change(
@@ -128,6 +184,11 @@ def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ..
             return tuple(sorted(added, key=lambda one: place.get(one.id, len(place))))
         except HistoryError:
             pass
+    return in_order(added)
+
+
+def in_order(added: Iterable[Revision]) -> tuple[Revision, ...]:
+    """Parents first, by what the files themselves say."""
     waiting, placed = {one.id: one for one in added}, list[Revision]()
     while waiting:
         free = [one for one in waiting.values() if not {*one.down, *one.depends_on} & set(waiting)]

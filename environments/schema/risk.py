@@ -234,4 +234,4 @@ def worst(risks: Iterable[Risk]) -> str:
     return max((risk.severity for risk in risks), key=RANK.__getitem__, default=INFO)
 
 
-__all__ = ["CAUTION", "DANGER", "INFO", "Risk", "RiskError", "assess", "tables_in", "worst"]
+__all__ = ["CAUTION", "DANGER", "INFO", "RANK", "Risk", "RiskError", "assess", "tables_in", "worst"]

@@ -1,11 +1,14 @@
 """Moves the candidate between any two things people do, and looks at what was merged and migrated.
 
 Run by `make faults`, or with a count: `python -m tests.faults.moving_candidate 500`. Each interleaving mixes views,
-ticks, an approval, promotions, pushes to staging and edits of the release's own revision file in a random order.
-Ends with 1 when a commit was merged, or a revision file run in production, that was not what people had signed.
+ticks, an approval, accepted risks, promotions, pushes to staging and edits of the release's own revision file in a
+random order; every revision file brings a risk that an approver has to accept. Ends with 1 when a commit was merged,
+or a revision file run in production, that was not what people had signed, with another content than was accepted.
 """
 
+import hashlib
 import random
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,7 +19,7 @@ from portal.sandbox import sample
 from tests.faults.scene import world_of_its_own
 from tests.scratch import scratch_database
 
-MOVES = ("view", "view", "tick", "approve", "promote", "push", "edit", "sync", "migrate", "work")
+MOVES = ("view", "view", "tick", "approve", "accept", "promote", "push", "edit", "sync", "migrate", "work")
 
 
 @dataclass
@@ -29,6 +32,8 @@ class Play:
     down: str = "6f8b0d2e4a56"
     seen: dict[str, str] = field(default_factory=dict)
     signed: dict[str, str] = field(default_factory=dict)
+    files: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # as the page of each person named them
+    accepted: set[tuple[str, str]] = field(default_factory=set)  # revision and hash, by what people sent
     did: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     why: Counter[str] = field(default_factory=Counter)
@@ -46,7 +51,7 @@ class Play:
             if self.dice.random() < 0.6:
                 self._do(move)
         look = self.dice.choice(("read", "view"))  # half the time one of them still has the old page
-        for move in ("mend", "sync", look, "tick", "approve", "migrate", "look", "promote", "work"):
+        for move in ("mend", "sync", look, "tick", "approve", "accept", "migrate", "look", "promote", "work"):
             if self.dice.random() < 0.95:
                 self._do(move)
             if self.dice.random() < 0.02:
@@ -59,7 +64,7 @@ class Play:
         self._write(f"fa{self.number:010d}")
         self._look()
         self.release = actions.cut(self.world.project, actor=self.world.person("alice"))
-        self.seen, self.signed = {}, {}
+        self.seen, self.signed, self.files = {}, {}, {}
         self._sync()
         self._sync()  # the first opened the pull request, this one sees it
 
@@ -78,14 +83,20 @@ class Play:
 
     def _view(self) -> None:
         self.release.refresh_from_db()
-        self.seen[self.dice.choice(("alice", "bob"))] = self.release.candidate
-        self.seen.setdefault("alice", self.release.candidate)
-        self.seen.setdefault("bob", self.release.candidate)
+        opened = self.dice.choice(("alice", "bob"))
+        for name in ("alice", "bob"):
+            if name == opened or name not in self.seen:
+                self._open(name)
+
+    def _open(self, name: str) -> None:
+        self.seen[name] = self.release.candidate
+        self.files[name] = [(one["id"], one["sha256"]) for one in self.release.migrations]
 
     def _read(self) -> None:
         """Both open the page anew."""
         self.release.refresh_from_db()
-        self.seen = dict.fromkeys(("alice", "bob"), self.release.candidate)
+        for name in ("alice", "bob"):
+            self._open(name)
 
     def _tick(self) -> None:
         from releases import actions
@@ -99,6 +110,23 @@ class Play:
 
         actions.approve(self.release, actor=self.world.person("bob"), candidate=self._page_of("bob"))
         self.signed["approve"] = self.seen["bob"]
+
+    def _accept(self) -> None:
+        """Bob accepts the risks of each file as his page shows it, also where the file has changed since."""
+        from portal.actions import Refused
+        from releases import actions
+
+        self._page_of("bob")
+        for revision, sha256 in self.files["bob"]:
+            said = {"revision": revision, "sha256": sha256, "reason": "looked at it"}
+            try:
+                actions.accept_risk(self.release, actor=self.world.person("bob"), **said)
+            except Refused as refusal:
+                self.did["risk refused"] += 1
+                self.why[str(refusal).split(":")[0][:60]] += 1
+            else:
+                self.accepted.add((revision, sha256))
+                self.did["risk accepted"] += 1
 
     def _promote(self) -> None:
         from releases import actions
@@ -151,7 +179,8 @@ class Play:
         if hasattr(self, "release"):
             self._run(Upkeep.objects.get(release=self.release))
             self.release.refresh_from_db()
-            make_plan_row(self.release)  # what it will do is not what this is about
+            # What the files do is not what this is about, but each of them has to be accepted.
+            make_plan_row(self.release, risks=[_risk(one) for one in self.release.migrations])
 
     def _look(self) -> None:
         """A reading of every source that a project has."""
@@ -193,8 +222,23 @@ class Play:
         wanted = {"tick", "approve", "promote"}
         if self.signed.keys() < wanted or {self.signed[one] for one in wanted} != {head}:
             self.wrong.append(f"{self.release}: {head[:7]} was merged, signed were {self.signed}")
+        if head not in self.merged:
+            self.wrong += self._not_accepted(head)
         self.merged.add(head)
         self.did["merged"] = len(self.merged)
+
+    def _not_accepted(self, head: str) -> list[str]:
+        """The revision files that git has at `head`, and not at main before it, whose content nobody accepted."""
+        git = self.world.github.git
+        added = git.text("diff", "--name-only", f"{self.release.base}..{head}").split()
+        found = []
+        for path in (one for one in added if "/versions/" in one):
+            content = subprocess.run(
+                ["git", "-C", str(self.world.repository), "show", f"{head}:{path}"], capture_output=True, check=True
+            ).stdout
+            if hashlib.sha256(content).hexdigest() not in {sha256 for _, sha256 in self.accepted}:
+                found.append(f"{self.release}: {path} was merged with a content whose risks nobody accepted")
+        return found
 
     def _end(self) -> None:
         """Sees a merged release into production's database; a promotion that did not merge is given up."""
@@ -230,6 +274,9 @@ class Play:
         foreign = [one["id"] for one in run.planned if signed.get(one["id"], one["sha256"]) != one["sha256"]]
         if run.status == "succeeded" and foreign:
             self.wrong.append(f"{self.release}: production ran {foreign} with another content than signed")
+        done = {one[0] for one in run.applied}
+        loose = [one["id"] for one in run.planned if (one["id"], one["sha256"]) not in self.accepted]
+        self.wrong += [f"{self.release}: production ran {one} unaccepted" for one in loose if one in done]
         self.wrong += [f"{self.release}: {one}" for one in self._unproven(run)]
         self.did[f"production migration {run.status}"] += 1
 
@@ -246,6 +293,14 @@ class Play:
             for one in run.planned
             if one["id"] in done - before and (one["id"], one["sha256"]) not in ran
         ]
+
+
+def _risk(file: dict[str, str]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from environments.schema.risk import Risk
+
+    return asdict(Risk("rename", "danger", file["id"], file["sha256"], "Renames something in events."))
 
 
 def play(world: Any, times: int, seed: int) -> Play:

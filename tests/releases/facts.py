@@ -29,7 +29,8 @@ def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -
 def a_plan(*risks: Risk, **values: Any) -> Planned:
     """The plan of the one migration, with `risks`."""
     step = Step(REVISION["id"], REVISION["path"], REVISION["sha256"], REVISION["message"])
-    return Planned(**({"status": "succeeded", "steps": (step,), "risks": risks} | values))
+    starts = {"production": {"start": [REVISION["id"]], "revisions": [], "problem": ""}}
+    return Planned(**({"status": "succeeded", "steps": (step,), "risks": risks, "starts": starts} | values))
 
 
 def a_rehearsal(**values: Any) -> Rehearsed:

@@ -1,13 +1,11 @@
 """Histories made up for tests: random ones to agree upon with Alembic, long ones to measure.
 
-`python -m tests.environments.schema.histories 300` holds that many against Alembic's own ScriptDirectory.
+`tests.faults.reading` holds many of them against Alembic's own ScriptDirectory.
 """
 
 import os
 import random
 import subprocess
-import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +59,7 @@ class Made:
 
     files: dict[str, str]
     ids: list[str] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)  # what it has: merges, branches and so on
 
 
 def made(seed: int) -> Made:
@@ -102,6 +101,9 @@ def made(seed: int) -> Made:
             label, owner = choose.choice(labels).split("=")
             if owner not in lineage[id]:
                 shown, deps = (label,), (owner,)
+        has = {"several bases": not down and bool(result.ids), "merges": len(down) > 1, "labels": bool(named),
+               "dependencies": bool(deps), "branches": bool(down) and down[0] not in heads}  # fmt: skip
+        result.kinds |= {name for name, is_so in has.items() if is_so}
         labels += [f"{name}={id}" for name in named]
         below[id] = {id}.union(*(below[one] for one in down + deps))
         heads = [one for one in heads if one not in down] + [id]
@@ -115,6 +117,8 @@ def made(seed: int) -> Made:
             deps=_scalar(choose, shown),
             form=choose.randrange(3),
         )
+    if len(directories) > 1:
+        result.kinds.add("several directories")
     result.files[f"{directories[0]}/__init__.py"] = "raise SystemExit"
     result.files[f"{directories[0]}/README"] = "not a revision"
     return result
@@ -132,19 +136,28 @@ def disagreement(seed: int, where: Path) -> str:
     for path, text in history.files.items():
         (where / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
         (where / "tree" / path).write_text(text)
-    ours = read(repository(where / "git", history.files), "main", "alembic.ini")
+    mirror = repository(where / "git", history.files)
+    return agrees(mirror, "main", "alembic.ini", where / "tree", seed=seed)
+
+
+def agrees(mirror: Mirror, commit: str, alembic: str, tree: Path, *, seed: int = 0) -> str:
+    """ "" when we, reading `commit`, and Alembic, reading the same files in `tree`, agree, else what about."""
+    ours = read(mirror, commit, alembic)
+    config = tree / alembic
     here = os.getcwd()
-    os.chdir(where / "tree")
+    os.chdir(config if config.is_dir() else config.parent)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            theirs = ScriptDirectory.from_config(Config("alembic.ini"))
-            return _differ(history, ours, theirs, random.Random(seed))  # noqa: S311
+            theirs = (
+                ScriptDirectory(str(config)) if config.is_dir() else ScriptDirectory.from_config(Config(str(config)))
+            )
+            return _differ(list(ours.revisions), ours, theirs, random.Random(seed))  # noqa: S311
     finally:
         os.chdir(here)
 
 
-def _differ(history: Made, ours, theirs: ScriptDirectory, choose: random.Random) -> str:
+def _differ(ids: list[str], ours, theirs: ScriptDirectory, choose: random.Random) -> str:
     wrong = [problem for problem in ours.problems if problem.kind != "heads"]
     if wrong:
         return f"we see {wrong}"
@@ -167,9 +180,9 @@ def _differ(history: Made, ours, theirs: ScriptDirectory, choose: random.Random)
     whole = [step.revision.revision for step in theirs._upgrade_revs("heads", ())]
     if [one.id for one in ours.linear] != whole:
         return f"order {[one.id for one in ours.linear]} {whole}"
-    for _ in range(3 if history.ids else 0):
-        current = ours.tips(ours.ancestors(choose.sample(history.ids, min(len(history.ids), choose.randint(1, 2)))))
-        target = choose.choice(history.ids)
+    for _ in range(3 if ids else 0):
+        current = ours.tips(ours.ancestors(choose.sample(ids, min(len(ids), choose.randint(1, 2)))))
+        target = choose.choice(ids)
         mine = [one.id for one in ours.between(current, [target])]
         try:
             their = [step.revision.revision for step in theirs._upgrade_revs(target, current)]
@@ -178,19 +191,3 @@ def _differ(history: Made, ours, theirs: ScriptDirectory, choose: random.Random)
         if mine != their:
             return f"from {current} to {target}: {mine} {their}"
     return ""
-
-
-def main(count: int = 300) -> int:
-    """Prints how many of `count` random histories we and Alembic agree upon; non-zero when not all."""
-    wrong = 0
-    for seed in range(count):
-        with tempfile.TemporaryDirectory() as where:
-            if difference := disagreement(seed, Path(where)):
-                wrong += 1
-                print(f"history {seed}: {difference}")  # noqa: T201
-    print(f"{count - wrong} of {count} histories read as Alembic reads them")  # noqa: T201
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 300))

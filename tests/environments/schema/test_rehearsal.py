@@ -207,3 +207,14 @@ def test_a_mere_change_of_the_order_of_columns_is_called_that():
         _loadable(f"a\n{head}b\n" + head.replace("TABLE", "USER MAPPING") + "secret\n" + head + "c\n").count("secret")
         == 0
     )
+
+
+def test_with_nothing_to_run_it_still_compares_the_schema(tmp_path, database):
+    stage = Stage(tmp_path, database, FIRST)
+    on(database, "create index ix_hand on one (n)")
+
+    report = stage.rehearse(compare=True)
+
+    assert (report.status, report.files, report.left) == ("passed", (), ())
+    assert report.sentence.startswith("Nothing was to run: the database is at aaaa00000001, the head.")
+    assert [one.sentence for one in report.drift] == ["index ix_hand added"]

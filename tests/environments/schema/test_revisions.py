@@ -254,3 +254,16 @@ def test_the_command_fails_where_a_gate_would(tmp_path, capsys):
     assert "alembic merge" in capsys.readouterr().out
     with pytest.raises(CommandError, match="not a branch"):
         call_command("revisions", "nowhere", repository=mirror.path, alembic="alembic.ini")
+
+
+def test_the_command_reads_several_version_locations(tmp_path, capsys):
+    ini = INI + "version_locations = %(here)s/db/versions:%(here)s/shop/versions\npath_separator = :\n"
+    shop = {"shop/versions/s1.py": source("s1", labels="shop", deps="core")}
+    mirror = repository(tmp_path / "git", tree(a=source("a", labels="core")) | {"alembic.ini": ini} | shop)
+
+    call_command("revisions", "main", repository=mirror.path, alembic="alembic.ini", json=True)
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["directories"] == ["db/versions", "shop/versions"] and found["problems"] == []
+    assert (found["heads"], found["bases"]) == (["a", "s1"], ["a", "s1"])
+    assert {one["id"]: one["depends_on"] for one in found["revisions"]} == {"a": [], "s1": ["core"]}

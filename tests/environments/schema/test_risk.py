@@ -1,15 +1,20 @@
 """One small revision per rule: what is said about it, and that harmless ones are left alone."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from environments.schema import risk
-from environments.schema.plan import Rendered, Statement, Step
+from environments.schema.plan import Rendered, Statement, Step, make_plan
+from environments.schema.revisions import read
 from environments.schema.risk import Risk, RiskError, assess, tables_in
+from environments.schema.rules import RULES, SQUAWK
 from environments.schema.target import Table, Target, many, read_target
 from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE, advise
+from tests.environments.schema.histories import repository, source
 
 LARGE = Target(18, {"events": Table(41_000_000, 9_200_000_000)})
 
@@ -216,3 +221,40 @@ def test_risks_are_the_same_for_the_same_steps():
     steps = [step("ALTER TABLE events DROP COLUMN a")]
 
     assert assess(steps) == assess([replace(steps[0])])
+
+
+def sections() -> dict[str, str]:
+    """The document's section on each rule, by the rule's code."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "migration-rules.md").read_text()
+    return dict(re.findall(r"^### `([a-z-]+)`\n\n(.*?)(?=^##)", text, re.M | re.S))
+
+
+def test_every_rule_is_in_the_document_and_the_document_knows_no_other():
+    found = sections()
+
+    assert found.keys() == RULES.keys()
+    for code, said in found.items():
+        first = said.split("\n")[0]
+        assert f"*{RULES[code].severity}{', time' if RULES[code].about_time else ''}*" in first, code
+        assert {one for one, ours in SQUAWK.items() if ours == code} == set(re.findall(r"`([a-z-]+)`", first)), code
+        assert "# not\n" in said and "# but\n" in said, code
+
+
+def test_the_bad_examples_of_the_document_are_what_the_rules_are_about(tmp_path):
+    bad = {code: re.search(r"# not\n(.*?)\n# but", said, re.S)[1] for code, said in sections().items()}
+    whole = {
+        code: body for code, body in bad.items() if "…" not in body and "def " not in body and code != "unreadable"
+    }
+    ids = {code: f"r{number:03}" for number, code in enumerate(whole)}
+    files = {
+        f"versions/{ids[code]}.py": source(ids[code], body=body.replace("\n", "\n    ")) for code, body in whole.items()
+    }
+    mirror = repository(tmp_path / "git", {"env.py": ""} | files)
+    history = read(mirror, "main", ".")
+    made = make_plan(mirror, mirror.commit("main"), history, tuple(history.revisions.values()))
+
+    found: dict[str, set[str]] = {}
+    for one in assess(made.steps, target=LARGE):
+        found.setdefault(one.revision, set()).add(one.code)
+
+    assert len(whole) > 15 and {code for code in whole if code not in found.get(ids[code], ())} == set()

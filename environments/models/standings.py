@@ -1,0 +1,44 @@
+"""Where each environment's database is beside the head of its branch, as last worked out."""
+
+from django.db import models
+
+from .project import Environment
+
+
+class StandingState(models.TextChoices):
+    """How a database stands to its branch; the values are those of environments.schema.standing."""
+
+    LEVEL = "level", "at the head"
+    BEHIND = "behind", "behind"
+    HEADS = "heads", "behind, two heads"
+    AHEAD = "ahead", "ahead of its branch"
+    UNKNOWN = "unknown", "unknown revision"
+    OVERLAP = "overlap", "rows that overlap"
+    BROKEN = "broken", "files cannot be read"
+    UNREAD = "unread", "not read"
+
+
+class SchemaStanding(models.Model):
+    """What lies between the revision that an environment's database reports and the head of its branch."""
+
+    environment = models.OneToOneField(Environment, models.CASCADE, related_name="standing")
+    branch = models.CharField(max_length=250)
+    commit = models.CharField(max_length=64, help_text="The branch's head that was read.")
+    heads = models.JSONField(default=list, help_text="Alembic's heads there.")
+    revisions = models.JSONField(null=True, help_text="What the database reported then.")
+    state = models.CharField(max_length=10, choices=StandingState)
+    sentence = models.TextField(blank=True, default="")
+    between = models.JSONField(default=list, help_text="What an upgrade would run, in order: id, path, message.")
+    beyond = models.JSONField(default=list, help_text="What only the database has.")
+    since = models.DateTimeField(help_text="When it first stood like that.")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    @property
+    def audit_scope(self) -> str:
+        return self.environment.project.slug

@@ -1,0 +1,73 @@
+"""From where to where a commit's migrations run in staging and in production, and what of it staging has run."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from environments.models import Environment, MigrationPlan, Project, StagedRevision
+from environments.schema.history import History, HistoryError
+from environments.schema.plan import Step, digest_of, steps_as_json, steps_from_json
+
+KINDS = ("staging", "production")
+
+
+def read(project: Project, history: History) -> dict[str, dict[str, Any]]:
+    """For each of both: where its database is (`start`, None: not read) and the `revisions` to run, in order.
+
+    One query. A database from which no way leads to the heads has a `problem` and no revisions.
+    """
+    environments = Environment.objects.filter(project=project, kind__in=KINDS, gone_at=None)
+    found: dict[str, dict[str, Any]] = {}
+    for one in environments:
+        made: dict[str, Any] = {"start": one.revisions, "revisions": [], "problem": ""}
+        if one.revisions is None:
+            made["problem"] = one.revisions_problem or f"{one}'s database has not been read yet."
+        else:
+            try:
+                steps = history.between(one.revisions, history.effective_heads)
+                made["revisions"] = [step.id for step in steps]
+            except HistoryError as error:
+                made["problem"] = f"{one}: {error}"
+        found[str(one.kind)] = made
+    return found
+
+
+def hashed(
+    starts: Mapping[str, dict[str, Any]], steps: Sequence[Step], *, shown: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """`starts` with the digest of what each is to run (files and SQL), and the steps that are not `shown` elsewhere."""
+    by_id = {step.revision: step for step in steps}
+    found = {}
+    for kind, one in starts.items():
+        mine = [by_id[id] for id in one["revisions"] if id in by_id]
+        also = steps_as_json([step for step in mine if step.revision not in shown])
+        found[kind] = one | {"digest": digest_of(mine), "also": also}
+    return found
+
+
+def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
+    """Whether a database is elsewhere than the plan says, and not at the commit's heads. One query."""
+    environments = Environment.objects.filter(project=plan.project_id, kind__in=KINDS, gone_at=None)
+    rows = environments.filter(revisions__isnull=False).values_list("kind", "revisions")
+    return any(is_elsewhere(plan.starts, kind, at or (), heads) for kind, at in rows)
+
+
+def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]) -> bool:
+    """Whether the plan's `starts` say another revision than `at`, which is not where it leads to anyway."""
+    known = starts.get(kind, {}).get("start")
+    return sorted(at) != sorted(heads) and (known is None or sorted(known) != sorted(at))
+
+
+def keep_rendered(plan: MigrationPlan) -> None:
+    """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
+    stored = [*plan.steps, *plan.starts.get("staging", {}).get("also", ())]
+    planned = [one["revision"] for one in stored]
+    bare = StagedRevision.objects.filter(project=plan.project_id, run__commit=plan.commit, rendered__isnull=True)
+    waiting = list(bare.filter(revision__in=planned))
+    if not waiting:
+        return
+    steps = {(step.revision, step.sha256): step for step in steps_from_json(stored)}
+    for row in waiting:
+        if step := steps.get((row.revision, row.sha256)):
+            kept = StagedRevision.objects.filter(pk=row.pk, rendered__isnull=True)
+            kept.update(rendered=asdict(step.upgrade), renderer=plan.renderer)

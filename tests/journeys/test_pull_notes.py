@@ -1,0 +1,133 @@
+"""What an author is told of the migrations in their pull request: one comment, edited ever after."""
+
+import pytest
+from django.utils import timezone
+
+from environments import sticky
+from environments.models import Project
+from portal import jobs
+from portal.sandbox.sample import migration
+from portal.sandbox.server import Fault
+from releases import pull_notes
+from releases.models import PullNote
+from tests.journeys.test_previews import comments_on, opened
+from tests.journeys.test_pulls import page_of, read
+
+pytestmark = pytest.mark.slow
+RENAME = 'op.alter_column("events", "workspace_id", new_column_name="space")'
+BACK = 'op.alter_column("events", "space", new_column_name="workspace_id")'
+HEAD = "6f8b0d2e4a56"
+
+
+def told(world, number: int, until=lambda said: True) -> str:
+    """Works until the pull request was read, and its comment says what is waited for."""
+    read(world, number)
+
+    def done() -> bool:
+        PullNote.objects.update(wake_at=timezone.now())
+        said = "".join(comments_on(world, number))
+        return bool(said) and until(said)
+
+    world.work(done)
+    return "".join(comments_on(world, number))
+
+
+def push(world, branch: str, files: dict) -> None:
+    world.github.push_commit(branch, files, "Work")
+
+
+def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_it_is_mended(world, client):
+    number = opened(world, "feature-rename")
+    name = "a@everyone [x](http://evil) #1"
+    rename = migration("aaaaaaaaaaaa", HEAD, name, RENAME, BACK)
+    push(world, "feature-rename", rename)
+
+    said = told(world, number)
+
+    assert said.count(pull_notes.MARKER) == 1 and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
+    assert "*Instead:* Add the new name" in said and next(iter(rename)) in said
+    page = page_of(world, client)
+    assert "Renames something in events" in page and "Instead: Add the new name" in page
+    assert "@everyone" not in said and "](http" not in said.replace("](http://127", "").replace(
+        "](http://localhost", ""
+    )
+
+    gentle = migration("aaaaaaaaaaaa", HEAD, "add", 'op.add_column("events", sa.Column("n", sa.Text))', "pass")
+    push(world, "feature-rename", dict.fromkeys(rename) | gentle)
+    mended = told(world, number, until=lambda said: "danger" not in said)
+    push(world, "feature-rename", dict.fromkeys(gentle))
+    gone = told(world, number, until=lambda said: "brings none any more" in said)
+
+    assert "1 new" in mended and "brings none any more" in gone
+    assert len(comments_on(world, number)) == 1
+
+
+def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migrations_is_left_alone(world):
+    number, quiet = opened(world, "feature-two"), opened(world, "feature-quiet")
+    push(world, "feature-two", migration("aaaaaaaaaaaa", HEAD, "one", "pass", "pass"))
+    other = migration("bbbbbbbbbbbb", HEAD, "other", "pass", "pass")
+    world.github.push_commit("staging", other, "Another meanwhile")
+    read(world, quiet)
+
+    said = told(world, number, until=lambda said: "2 heads" in said)
+
+    assert "To mend before it is merged" in said and '`alembic merge -m "merge heads"' in said
+    assert comments_on(world, quiet) == [] and not PullNote.objects.filter(number=quiet).exists()
+
+
+def test_a_lost_answer_leaves_one_comment(world):
+    number = opened(world, "feature-lost")
+    world.github_server.faults.append(Fault("drop", method="POST", path=f"/issues/{number}/comments"))
+    push(world, "feature-lost", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
+
+    def asked_again() -> bool:
+        PullNote.objects.update(wake_at=timezone.now())
+        return PullNote.objects.filter(number=number, told__has_key="comment").exists()
+
+    read(world, number)
+    world.work(asked_again)
+
+    assert len(comments_on(world, number)) == 1
+
+
+@pytest.mark.parametrize(("kind", "why"), [("draft", pull_notes.DRAFT), ("fork", pull_notes.FORK)])
+def test_of_drafts_and_forks_no_file_is_executed(world, tmp_path, kind, why):
+    Project.objects.update(pull_comments=False)  # it is looked at here, and not by the worker
+    mark, number = tmp_path / "mark", opened(world, f"feature-{kind}")
+    files = migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK)
+    path = next(iter(files))
+    push(world, f"feature-{kind}", {path: f"{files[path]}\nopen({str(mark)!r}, 'w').close()\n"})
+    row, note = read(world, number), PullNote(project=world.project, number=number)
+    setattr(row, kind, True)
+
+    risks, note.unread = pull_notes._look(world.project, row)
+
+    assert risks == () and note.unread == why and not mark.exists()
+    assert sticky.plain(why) in pull_notes.text_of(note, row) and path in pull_notes.text_of(note, row)
+    setattr(row, kind, False)
+    assert [one.code for one in pull_notes._look(world.project, row)[0]] == ["rename"] and mark.exists()
+
+
+def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world):
+    number = opened(world, "feature-race")
+    push(world, "feature-race", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
+    told(world, number)
+    PullNote.objects.update(wake_at=timezone.now())
+    note = jobs.claim(PullNote, PullNote.objects.get().pk)
+
+    PullNote.objects.update(about="of before")
+    pull_notes.wake(world.project, now=timezone.now())
+    jobs.record(note, pull_notes.step(note, now=timezone.now()))
+
+    row = PullNote.objects.get()
+    assert row.is_open and row.wake_at <= timezone.now()
+
+
+def test_the_project_can_switch_it_off(world):
+    Project.objects.update(pull_comments=False)
+    number = opened(world, "feature-off")
+    push(world, "feature-off", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
+
+    read(world, number)
+
+    assert comments_on(world, number) == [] and not PullNote.objects.exists()
