@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments import previews, protections
+from environments.aftermath import can_be_retried
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
@@ -30,7 +31,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.actions import Refused, action
-from portal.jobs import wake_now
+from portal.jobs import JobStatus, wake_now
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 FORGIVEN = (previews.BY_A_PERSON, previews.TOO_OLD)  # what a person may overrule
@@ -47,8 +48,9 @@ def start_migration(
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, commit=commit, requested_by=actor, created_at=now, wake_at=now
-            )
+                environment=environment, runner=environment.project.runner, commit=commit, requested_by=actor,
+                created_at=now, wake_at=now,
+            )  # fmt: skip
     except IntegrityError:
         raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)
@@ -66,6 +68,24 @@ def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = No
     ):
         raise Refused("This run has ended, or is being stopped already.")
     audit.record("migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now)
+
+
+@action("migration.retried", "environments.migrate_environment")
+def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> MigrationRun:
+    """Queues a new run of the same commit after one that did not succeed; it goes on from where the database is."""
+    now = now or timezone.now()
+    newest = MigrationRun.objects.filter(environment=run.environment).order_by("-pk").values_list("pk", flat=True)
+    if run.is_open or run.status == JobStatus.SUCCEEDED:
+        raise Refused("This run has not failed, so there is nothing to retry.")
+    if newest.first() != run.pk:
+        raise Refused(f"{run.environment}'s database was migrated again since; look at the newest run.")
+    if not can_be_retried(run):
+        raise Refused("This run belongs to a promotion: retry its step on the release's page.")
+    why = f"again, after run {run.pk}"
+    fresh = start_migration(run.environment, actor=actor, commit=run.commit, reason=why, now=now)
+    said = f"Migration {run.pk} is tried again from where the database is."
+    audit.record("migration.retried", actor=actor, subject=run, sentence=said, data={"run": fresh.pk}, now=now)
+    return fresh
 
 
 @action("rehearsal.requested", "environments.migrate_environment")

@@ -413,6 +413,30 @@ class Mirror:
             parts = PurePosixPath(path).parts
             if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
                 raise GitError(f"“{path}” is a link or leads out of its directory; the portal does not follow.")
+        self._write(files, into)
+
+    def checkout_all(self, commit: str, into: Path) -> None:
+        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links, without submodules.
+
+        Raises `GitError` for a link that leads out of the tree.
+        """
+        files = [one for one in self._files(commit, ()) if one[1] != "160000"]
+        for path, *_ in files:
+            if path.startswith("/") or {"..", ".git"} & set(PurePosixPath(path).parts):
+                raise GitError(f"“{path}” leads out of its directory; the portal does not follow.")
+        # Links last, so that no file is ever written through one.
+        self._write([one for one in files if one[1] != "120000"], into)
+        links = [one for one in files if one[1] == "120000"]
+        with self.objects() as objects:
+            for (path, *_), found in zip(links, objects.each(sha for *_, sha in links), strict=True):
+                leads = os.fsdecode(found.content) if found and found.content else ""
+                end = os.path.normpath(os.path.join(os.path.dirname(path), leads))
+                if not leads or os.path.isabs(leads) or end.split("/")[0] == "..":
+                    raise GitError(f"“{path}” is a link that leads out of the repository; the portal does not follow.")
+                (into / path).parent.mkdir(parents=True, exist_ok=True)
+                (into / path).symlink_to(leads)
+
+    def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
         with self.objects() as objects:
             for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
@@ -423,6 +447,10 @@ class Mirror:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(found.content)
                 target.chmod(0o755 if mode == "100755" else 0o644)
+
+    def files(self, commit: str) -> list[tuple[str, str]]:
+        """Path and blob of every file at `commit`."""
+        return [(path, sha) for path, _, sha in self._files(commit, ())]
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
         paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]

@@ -336,7 +336,9 @@ def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome |
         if problem := _not_its_own(row):
             return _fail(job, problem, now)
         with transaction.atomic():
-            run = MigrationRun.objects.create(environment=row, commit=job.head, created_at=now, wake_at=now)
+            run = MigrationRun.objects.create(
+                environment=row, runner=row.project.runner, commit=job.head, created_at=now, wake_at=now
+            )
             wake_now(run, now=now)
             said = f"Migrate {job}'s database to {job.head[:7]}."
             audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)

@@ -30,6 +30,7 @@ urlpatterns = [
     path("migrations/<int:pk>/panels/", views.migration_panels, name="migration-panels"),
     path("migrations/<int:pk>/log/", views.migration_log, name="migration-log"),
     path("migrations/<int:pk>/cancel/", views.cancel, name="migration-cancel"),
+    path("migrations/<int:pk>/retry/", views.retry, name="migration-retry"),
     path("rehearsals/<int:pk>/", rehearsal_views.rehearsal, name="rehearsal"),
     path("rehearsals/<int:pk>/panels/", rehearsal_views.panels, name="rehearsal-panels"),
     path("rehearsals/<int:pk>/cancel/", rehearsal_views.cancel, name="rehearsal-cancel"),

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments import actions, protections, staging
+from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
@@ -280,6 +281,7 @@ def _run_context(pk: int) -> dict[str, Any]:
         "environment": run.environment,
         "project": run.environment.project,
         "rows": rows,
+        "aftermath": aftermath_of(run),
         "pulse": 1 if run.is_open else 0,
     }
 
@@ -293,6 +295,19 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(then)
     said = "The run is being stopped; the database is read afterwards."
     return perform(request, then, lambda: actions.cancel_migration(run, actor=request.user), said)
+
+
+@page
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts a new run of the same commit, which goes on from where the database is."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    fresh: list[MigrationRun] = []
+    said = "A new run is queued."
+    answer = perform(request, then, lambda: fresh.append(actions.retry_migration(run, actor=request.user)), said)
+    return HttpResponseRedirect(reverse("migration", args=[fresh[0].pk])) if fresh else answer
 
 
 @page

@@ -48,7 +48,7 @@ class ProjectAdmin(Recorded):
             {
                 "fields": (
                     "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
-                    "lock_seconds",
+                    "lock_seconds", "runner", "migration_command", "install_command", "migration_variables",
                 )
             },
         ),

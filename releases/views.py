@@ -118,6 +118,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "can_migrate": panels.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
+        "aftermath": panels.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
         "migrations": panels.migration_rows(facts),
         "way_back": panels.way_back(facts),

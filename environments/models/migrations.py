@@ -9,7 +9,7 @@ from django.db.models import Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job
 
-from .project import Environment, Project
+from .project import Environment, Project, Runner
 
 
 class MigrationRun(Job):
@@ -19,6 +19,7 @@ class MigrationRun(Job):
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
+    runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
     commit = models.CharField(max_length=64)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")
     planned = models.JSONField(default=list, help_text="What was to be applied, in order: id, path, sha256.")
@@ -30,6 +31,8 @@ class MigrationRun(Job):
     failed_revision = models.CharField(max_length=200, blank=True, default="")
     failed_statement = models.TextField(blank=True, default="")
     invalid_indexes = models.JSONField(default=list)
+    kept = models.JSONField(default=list, help_text="What the failed revision did that was not rolled back.")
+    railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
 

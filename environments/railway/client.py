@@ -102,6 +102,24 @@ class Railway:
             found = field(data, "variables", dict)
             return {name: _secret(found, name) for name in found}
 
+    def pre_deploy(self, environment: str, service: str) -> tuple[str, ...]:
+        """The pre-deploy command that is set there: none, or one."""
+        data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
+        with _shaped():
+            found = field({"set": dig(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object)
+            if found is None or isinstance(found, str):
+                return (found,) if found else ()
+            if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+                raise Malformed("preDeployCommand is no list of texts")
+            return tuple(found)
+
+    def staged(self, environment: str) -> dict[str, Any]:
+        """What is staged in an environment and waits to be committed; {} when nothing is."""
+        data = self.transport.ask("staged_changes", environmentId=environment)
+        with _shaped():
+            changes = field(data, "environmentStagedChanges", dict)
+            return field(changes, "patch", dict) if word(field(changes, "status", str)) == "staged" else {}
+
     def autodeploy(self, project: str, environment: str, service: str) -> bool:
         """Whether a push deploys the service in that environment."""
         data = self.transport.ask("autodeploy", projectId=project, environmentId=environment, serviceId=service)
@@ -168,6 +186,26 @@ class Railway:
             if field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool) != enabled:
                 raise Malformed("the setting did not change")
 
+    def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
+        """Stages `command` (none, or one) as that service's pre-deploy command, in this environment alone."""
+        patch = pre_deploy_patch(service, command)
+        data = self.transport.write("stage_changes", environmentId=environment, patch=patch)
+        with _shaped(write=True):
+            field(field(data, "environmentStageChanges", dict), "id", str)
+
+    def commit_staged(self, environment: str, message: str) -> None:
+        """Applies what is staged in an environment, and deploys nothing."""
+        data = self.transport.write("commit_staged", environmentId=environment, message=message)
+        with _shaped(write=True):
+            field(data, "environmentPatchCommitStaged", str)
+
+    def cancel(self, deployment_id: str) -> None:
+        """Stops a deployment that is under way."""
+        data = self.transport.write("cancel_deployment", id=deployment_id)
+        with _shaped(write=True):
+            if not field(data, "deploymentCancel", bool):
+                raise Malformed("deploymentCancel is false")
+
     # Environments
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
@@ -229,6 +267,11 @@ class Railway:
             return _project_report(scope)
         sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
         return TokenReport("unknown", sentence)
+
+
+def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, Any]:
+    """The change of an environment's configuration that sets the command, as a list of one, or takes it away."""
+    return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 
 def _posting(url: str, events: Sequence[str]) -> dict[str, Any]:

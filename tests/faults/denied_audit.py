@@ -109,6 +109,11 @@ def tries() -> list[Try]:
         run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate)
         return lambda: on_environments.cancel_migration(run, actor=scene.dave)
 
+    def failed(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate, status="failed")
+        return lambda: on_environments.retry_migration(run, actor=scene.dave)
+
     def rehearsing(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
         rehearsal = Rehearsal.objects.create(environment=environment, commit=scene.release.candidate)
@@ -184,6 +189,7 @@ def tries() -> list[Try]:
         Try("start_migration", lambda scene: lambda: on_environments.start_migration(
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
         Try("cancel_migration", running),
+        Try("retry_migration", failed),
         Try("start_rehearsal", lambda scene: lambda: on_environments.start_rehearsal(
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit="9" * 40)),
         Try("cancel_rehearsal", rehearsing),
