@@ -100,4 +100,6 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
     ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
     for instance in instances:
         place, service = instance.environment.railway_id, instance.service.railway_id
-        around.autodeploy_switched(instance, railway.autodeploy(project.railway_project_id, place, service), now=now)
+        around.autodeploy_switched(
+            instance, railway.push_deploys(project.railway_project_id, place, service).enabled, now=now
+        )
