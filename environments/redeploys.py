@@ -26,12 +26,15 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
         is_latest=True, instance__environment__project=project, instance__environment__kind__in=LONG_LIVED,
         instance__environment__gone_at=None, instance__service__gone_at=None,
     ).exclude(instance__repository="")  # fmt: skip
+    fresh = []
     for row in rows.select_related("instance__service__project", "instance__environment"):
         instance = row.instance
         if not instance.judged:
-            _judged(instance, row.railway_id)
+            instance.judged = row.railway_id
+            fresh.append(instance)
         elif instance.judged != row.railway_id:
             _judge(project, railway, instance, now)
+    ServiceInstance.objects.bulk_update(fresh, ["judged"])
 
 
 def _judge(project: Project, railway: Railway, instance: ServiceInstance, now: datetime) -> None:

@@ -51,6 +51,8 @@ class Command(BaseCommand):
             previews=True,
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
         )
+        # The sandbox's databases move to another port with the server: that is no edit of a variable by somebody.
+        project.environments.update(variables_known={})
         for one in [] if options["no_webhooks"] else setup.connect_webhooks(project):
             if not one.ok:
                 self.stderr.write(one.sentence)
