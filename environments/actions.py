@@ -1,6 +1,7 @@
 """What people and other jobs can do to an environment."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from environments.coherence import expected_branches
 from environments.models import (
     Branch,
     ConnectionCheck,
+    DeployKey,
     Direction,
     Environment,
     EnvironmentKind,
@@ -165,6 +167,30 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
 
 
+@action("host_keys.pinned", "environments.change_deploykey")
+def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None) -> None:
+    """Pins the host keys whose fingerprints the person compared, out of those that the last check saw.
+
+    They take the place of what was pinned before.
+    """
+    if not fingerprints:
+        raise Refused("Choose at least one host key; nothing was pinned.")
+    DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
+    check = ConnectionCheck.objects.first()
+    offers = [one for found in (check.found if check else []) if found.get("project") == key.project.slug
+              for one in found.get("offers", ())]  # fmt: skip
+    shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
+    chosen = list(dict.fromkeys(fingerprints))
+    if missing := [one for one in chosen if one not in shown]:
+        raise Refused(f"The last check did not see the host key {missing[0][:60]}; check again, nothing was pinned.")
+    pinned = "".join(shown[one] for one in chosen)
+    DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
+    if check:
+        wake_now(check, now=now)
+    said = f"The git server may show {', '.join(chosen)}."
+    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=said, now=now)
+
+
 @action("staging.sync_requested", "environments.repair_environment")
 def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
     """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
@@ -259,6 +285,7 @@ def _heads(row: StagingReset) -> dict[str, str]:
 @action("branch.repair_requested", "environments.repair_environment")
 def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None) -> Repair:
     """Asks for `instance` to follow the branch it should; `wanted` is the one that the person confirmed."""
+    _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
@@ -274,9 +301,23 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
                    instance=instance, wanted=expected)  # fmt: skip
 
 
+@action("push.repair_requested", "environments.repair_environment")
+def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for a push to deploy `instance` again."""
+    _is_there(instance)
+    if instance.environment.kind not in expected_branches(instance.service.project):
+        raise Refused(f"{instance.environment} is neither staging nor production; it is left as it is.")
+    if instance.autodeploy:
+        raise Refused(f"{instance} is deployed on push already.")
+    said = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
+    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", said, actor=actor, now=now,
+                   instance=instance, wanted="on")  # fmt: skip
+
+
 @action("deploy.requested", "environments.repair_environment")
 def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None) -> Repair:
     """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was confirmed."""
+    _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
         raise Refused(f"{instance} does not follow the branch it should; put that right first.")
@@ -286,6 +327,14 @@ def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: date
     said = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
     return _repair(project, RepairKind.DEPLOY, "deploy.requested", said, actor=actor, now=now,
                    instance=instance, wanted=head)  # fmt: skip
+
+
+def _is_there(instance: ServiceInstance) -> None:
+    """Refuses for what Railway no longer has."""
+    if instance.service.gone_at:
+        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to put right.")
+    if instance.environment.gone_at:
+        raise Refused(f"{instance.environment} was deleted on Railway, so there is nothing to put right.")
 
 
 def _repair(

@@ -138,7 +138,8 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 def _look(job: Preview) -> Seen:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
-    staging = next((one for one in tree.environments if one.name == "staging" and not one.is_ephemeral), None)
+    wanted = job.project.staging_environment
+    staging = next((one for one in tree.environments if one.name == wanted and not one.is_ephemeral), None)
     ours = next((one for one in tree.environments if one.id == job.environment_id), None)
     others = [one for one in tree.environments if one.name.lower() == job.name and one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:

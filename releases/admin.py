@@ -38,7 +38,12 @@ class ProjectAdmin(Recorded):
     inlines = (SmokeTestInline,)
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
-        ("Branches", {"fields": ("staging_branch", "production_branch", "git_url")}),
+        ("Branches and environments", {
+                "fields": (
+                    ("staging_branch", "staging_environment"), ("production_branch", "production_environment"),
+                    "git_url",
+                )
+            }),
         (
             "Rules",
             {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},

@@ -16,7 +16,7 @@ from environments.models import Project
 from portal import audit
 from portal.actions import Refused
 from portal.site import by_htmx, page, perform
-from releases import actions, gates, panels
+from releases import actions, gates, log_views, panels, variable_drift
 from releases.board import board_context
 from releases.facts import gather, release_queryset
 from releases.models import ChecklistItem, IllegalMove, Phase, Release
@@ -72,6 +72,7 @@ MAY = {
     "abandon": "releases.abandon_release",
     "repair": "releases.repair_release",
     "write": "releases.cut_release",
+    "log": "releases.write_tasklog",
     "migrate": "environments.migrate_environment",
     "audit": "portal.view_auditevent",
 }
@@ -82,7 +83,8 @@ def _page_queryset() -> Any:
     """Releases for their page: with the newest of their commits, cut off by the database."""
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
-    return release_queryset().annotate(newest_commits=newest)
+    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by")
+    return rows.annotate(newest_commits=newest, variable_drift=variable_drift.column())
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
@@ -130,6 +132,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": [(one, one.content == content) for one in facts.approvals],
         "lapsed": [row.text for row in before if row.lapsed],
+        "drift": variable_drift.drift(shown),
+        "task_log": log_views.panel(shown),
         "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
         "pulse": panels.pulse_seconds(facts),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it

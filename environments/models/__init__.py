@@ -1,5 +1,6 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision
@@ -29,6 +30,7 @@ __all__ = [
     "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
+    "DeployKey",
     "DeployOrder",
     "Deployment",
     "DeploymentAsk",

@@ -24,6 +24,8 @@ class FindingKind(models.TextChoices):
     BEHIND = "behind", "the branch's head is not live"
     SAME = "same", "one value in two environments"
     STRAY = "stray", "present where it should not be"
+    PUSH = "push", "does not deploy on push"
+    TWICE = "twice", "one name for two environments"
     SCHEMA = "schema", "schema changed by hand"
     PROTECTION = "protection", "not protected as it should be"
 
@@ -69,6 +71,7 @@ class RepairKind(models.TextChoices):
     SYNC_STAGING = "sync_staging", "sync staging"
     BACK_MERGE = "back_merge", "open the back-merge"
     BRANCH = "branch", "follow the right branch"
+    PUSH = "push", "deploy on push"
     DEPLOY = "deploy", "deploy the branch's head"
     DELETE = "delete", "delete the environment"
     PROTECT = "protect", "protect the branch"

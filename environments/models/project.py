@@ -44,6 +44,12 @@ class Project(models.Model):
     railway_project_id = models.CharField(max_length=64, blank=True)
     staging_branch = models.CharField(max_length=200, default="staging")
     production_branch = models.CharField(max_length=200, default="main")
+    staging_environment = models.CharField(
+        max_length=200, default="staging", help_text="What the environment is called on Railway."
+    )
+    production_environment = models.CharField(
+        max_length=200, default="production", help_text="What the environment is called on Railway."
+    )
     alembic = models.CharField(
         "Alembic",
         max_length=300,
@@ -143,6 +149,11 @@ class Project(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
+            models.CheckConstraint(
+                condition=~Q(staging_environment=models.F("production_environment")),
+                name="project_two_environments",
+                violation_error_message="Staging and production must be two environments; their names are the same.",
+            ),
             models.CheckConstraint(
                 condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
                 name="project_runner_has_command",

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from environments.railway import answers
-from environments.railway.answers import Deployment, LogLine, ProjectTree, Rule
+from environments.railway.answers import Deployment, LogLine, ProjectTree, PushDeploys, Rule
 from environments.railway.transport import SERVICE, Transport
 from environments.railway.tree import read_tree
 from portal.credentials import Secret
@@ -69,6 +69,15 @@ class Railway:
         data = self.transport.ask("deployments", input=scope, first=first)
         with _shaped():
             return tuple(answers.read_deployment(node) for node in answers.nodes(_part(data, "deployments")))
+
+    def push_deploys(self, project: str, environment: str, service: str) -> PushDeploys:
+        """Whether a push to its branch deploys the service in that environment."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        data = self.transport.ask("push_deploys", **scope)
+        with _shaped():
+            seen = field(data, "serviceInstanceAutoDeployStatus", dict)
+            reason = text(optional(seen, "reason", str))
+            return PushDeploys(field(seen, "enabled", bool), field(seen, "canEnable", bool), reason)
 
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
         """At most `limit` (5000) lines of the build's log."""

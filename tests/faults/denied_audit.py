@@ -35,6 +35,7 @@ def tries() -> list[Try]:
     from environments import actions as on_environments
     from environments.models import (
         ConnectionCheck,
+        DeployKey,
         Environment,
         Finding,
         MigrationRun,
@@ -47,6 +48,7 @@ def tries() -> list[Try]:
     )
     from environments.schema.risk import Risk
     from releases import actions as on_releases
+    from releases import task_logs
     from releases.models import ChecklistItem, Freeze, PullRequest, Release
     from tests.factory import make_plan_row
 
@@ -138,6 +140,12 @@ def tries() -> list[Try]:
         check = ConnectionCheck.objects.first() or ConnectionCheck.objects.create()
         return lambda: on_environments.check_connections(check, actor=scene.dave)
 
+    def pinned(scene: Any) -> Callable[[], Any]:
+        key = DeployKey.objects.create(project=scene.project, private_key="x", kind="ed25519", host_keys="old")
+        found = [{"project": scene.project.slug, "offers": [["ssh-ed25519", "AAAA", "SHA256:x", ""]]}]
+        ConnectionCheck.objects.update_or_create(single=True, defaults={"found": found})
+        return lambda: on_environments.pin_host_keys(key, actor=scene.dave, fingerprints=["SHA256:x"])
+
     def frozen(scene: Any) -> Callable[[], Any]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
         return lambda: on_releases.lift_freeze(scene.project, actor=scene.dave)
@@ -184,6 +192,8 @@ def tries() -> list[Try]:
         Try("abandon_promotion", stopped("merge", on_releases.abandon_promotion, reason="known")),
         Try("abandon", on_release(on_releases.abandon, reason="known")),
         Try("write_notes", on_release(on_releases.write_notes, notes="new")),
+        Try("write", lambda scene: lambda: task_logs.write(
+            scene.release, actor=scene.dave, typed={"goal": "new"}, version=0)),
         Try("freeze", lambda scene: lambda: on_releases.freeze(scene.project, actor=scene.dave, reason="fair")),
         Try("lift_freeze", frozen),
         Try("start_migration", lambda scene: lambda: on_environments.start_migration(
@@ -195,6 +205,7 @@ def tries() -> list[Try]:
         Try("cancel_rehearsal", rehearsing),
         Try("resolve_finding", found),
         Try("check_connections", checked),
+        Try("pin_host_keys", pinned),
         Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
         Try("request_reset", to_reset),
@@ -202,6 +213,8 @@ def tries() -> list[Try]:
         Try("take_reset_back", to_take_back),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
+        Try("switch_push_on", lambda scene: lambda: on_environments.switch_push_on(
+            ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
         Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(
             scene.project, actor=scene.dave, branch="main")),
         Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
@@ -218,10 +231,11 @@ def every_action() -> set[str]:
     """The names of all functions that are actions, so that a new one cannot be forgotten here."""
     from environments import actions as on_environments
     from releases import actions as on_releases
+    from releases import task_logs
 
     return {
         name
-        for module in (on_environments, on_releases)
+        for module in (on_environments, on_releases, task_logs)
         for name, value in vars(module).items()
         if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
     }
