@@ -183,6 +183,7 @@ def test_connecting_a_project_starts_reading_it(people):
         "name": "inspector", "slug": "inspector", "repository": "acme/inspector", "railway_project_id": "p",
         "staging_branch": "staging", "production_branch": "main", "required_approvals": 0, "required_checks": "[]",
         "soak_minutes": 30, "deploy_order": "deploy_first", "deploy_minutes": 20, "version_table": "alembic_version",
+        "runner": "portal",
         "database_variable": "DATABASE_URL", "statement_seconds": 900, "lock_seconds": 5,
         "smoke_tests-TOTAL_FORMS": 0, "smoke_tests-INITIAL_FORMS": 0,
     }  # fmt: skip
