@@ -18,6 +18,7 @@ from environments.mirrors import mirror_of
 from environments.models import (
     ConnectionCheck,
     DatabaseSync,
+    Direction,
     Environment,
     EnvironmentKind,
     MigrationPlan,
@@ -25,6 +26,7 @@ from environments.models import (
     RailwaySync,
     StagedRevision,
     VariableSync,
+    unknown_staging,
 )
 from environments.railway import Railway
 from environments.schema import database, plan, revisions, risk, runner, target
@@ -118,9 +120,16 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     refusal = _refusal(job, history, current, invalid)
     if refusal:
         return refusal
-    pending = history.between(set(current), history.heads)
+    pending = _pending(job, history, current)
     _plan(job, history, current, pending)
     return _execute(job, mirror, history, url)
+
+
+def _pending(job: MigrationRun, history: revisions.History, current: Sequence[str]) -> tuple[revisions.Revision, ...]:
+    """What the run is to do from `current`, in its order."""
+    if job.direction == Direction.DOWNGRADE:
+        return history.back(current, job.target[0])
+    return history.between(set(current), history.heads)
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
@@ -195,8 +204,27 @@ def _refusal(
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
         return Ended(JobStatus.NEEDS_PERSON, said)
+    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, history, current)):
+        return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
-        return _not_proven(job, history.between(set(current), history.heads))
+        return _not_proven(job, _pending(job, history, current))
+    return None
+
+
+def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> Ended | None:
+    """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
+    agreed = [(one["id"], one["sha256"]) for one in job.planned]
+    try:
+        pending = [(one.id, one.sha256) for one in _pending(job, history, current)]
+    except revisions.HistoryError as error:
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {error}")
+    done = job.before is not None and not pending  # a look that was killed had finished it
+    if len(agreed) != 1 or (pending != agreed and not done):
+        would = ", ".join(one for one, _ in pending) or "nothing"
+        said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.environment.project)):
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
     return None
 
 
@@ -244,7 +272,11 @@ def _plan(
     """Writes down what is about to happen before it does. The first look's `before` and plan stay."""
     if job.before is not None:
         return
-    job.target, job.before = list(history.heads), list(current)
+    job.before = list(current)
+    if job.direction == Direction.DOWNGRADE:  # its target and its file are what people agreed on
+        job.save(update_fields=["before"])
+        return
+    job.target = list(history.heads)
     job.planned = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
     job.save(update_fields=["target", "planned", "before"])
 
@@ -264,7 +296,8 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
 
     request = runner.Run(
         commit=job.commit,
-        target=tuple(history.heads),
+        target=tuple(job.target),
+        direction=job.direction,
         alembic=project.alembic,
         url=url,
         lock_timeout_ms=project.lock_seconds * 1000,
@@ -279,10 +312,11 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
 
 
 def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> list[list[Any]]:
-    """What was planned and is now in effect, with seconds: also what a look that was killed has brought."""
+    """What was planned and has come true, with seconds: also what a look that was killed has brought."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
-    return [[one["id"], seconds.get(one["id"])] for one in job.planned if one["id"] in behind]
+    forward = job.direction == Direction.UPGRADE
+    return [[one["id"], seconds.get(one["id"])] for one in job.planned if (one["id"] in behind) == forward]
 
 
 def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:

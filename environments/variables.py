@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
 
 from environments.models import (
@@ -17,6 +17,7 @@ from environments.models import (
     Service,
     ServiceInstance,
     Variable,
+    VariableChange,
     VariableRule,
     VariableSync,
 )
@@ -127,6 +128,7 @@ def _read_environment(
         rows += [_row(place, name, value) for name, value in values.items() if not name.startswith("RAILWAY_")]
         read_places.append(place)
     with transaction.atomic():
+        _note_changes(environment, read_places, rows, now)
         for place in read_places:
             names = [row.name for row in rows if row.service == place.service]
             Variable.objects.filter(environment=environment, service=place.service).exclude(name__in=names).delete()
@@ -136,7 +138,62 @@ def _read_environment(
             unique_fields=["environment", "service", "name"],
             update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
         )
-        Environment.objects.filter(pk=environment.pk).update(variables_at=now, variables_problem=problem)
+        since = environment.variables_since or (None if problem else now)
+        Environment.objects.filter(pk=environment.pk).update(
+            variables_at=now, variables_problem=problem, variables_since=since
+        )
+
+
+def _note_changes(environment: Environment, places: Sequence[Place], rows: Sequence[Variable], now: datetime) -> None:
+    """Keeps which variables differ from the last reading, for who wants to go back. The first reading is no change."""
+    if environment.variables_since is None:
+        return
+    ids = {place.service.pk if place.service else None for place in places}
+    known = {
+        (one.service_id, one.name): one
+        for one in Variable.objects.filter(environment=environment)
+        if one.service_id in ids
+    }
+    found = {(row.service_id, row.name): row for row in rows}
+    changes = []
+    for key in known.keys() | found.keys():
+        old, new = known.get(key), found.get(key)
+        what = "added" if old is None else "removed" if new is None else ""
+        if old and new and (old.fingerprint, old.sealed) != (new.fingerprint, new.sealed):
+            what = "changed"
+        if what:
+            changes.append(VariableChange(environment=environment, service_id=key[0], name=key[1], what=what, at=now))
+    VariableChange.objects.bulk_create(changes)
+
+
+@dataclass(frozen=True)
+class GoingBack:
+    """What is known of a service's variables since a moment: names that changed, and what cannot be known."""
+
+    changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
+    unknown: tuple[str, ...] = ()
+
+
+def going_back(environment: Environment, service: Service | None, since: datetime | None) -> GoingBack:
+    """The variables (its own and the shared ones) that a deployment made at `since` would have otherwise."""
+    unknown = []
+    watched = environment.variables_since
+    if since is None:
+        return GoingBack((), ("When that deployment was made is not known, so neither is what changed since.",))
+    if watched is None or watched > since:
+        told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
+        unknown.append(f"Variables were watched {told}: what changed before is not known.")
+    mine = Q(service=service) | Q(service=None)
+    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by("at")
+    newest = {one.name: one.what for one in changes}
+    rows = list(Variable.objects.filter(mine, environment=environment))
+    sealed = sorted({one.name for one in rows if one.sealed})
+    led = sorted({one.name for one in rows if one.references})
+    if sealed:
+        unknown.append(f"Sealed, so that a change cannot be seen: {', '.join(sealed)}.")
+    if led:
+        unknown.append(f"References, whose target may have changed: {', '.join(led)}.")
+    return GoingBack(tuple(sorted(newest.items())), tuple(unknown))
 
 
 def _row(place: Place, name: str, secret: Secret | None) -> Variable:

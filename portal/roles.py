@@ -10,6 +10,7 @@ _SEE = (
     "environments.view_rehearsal",
     "releases.view_release",
     "releases.view_promotion",
+    "releases.view_rollback",
     "releases.view_pullrequest",
     "portal.view_auditevent",
 )
@@ -24,6 +25,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "releases.abandon_release",
         "releases.repair_release",
         "releases.freeze_project",
+        "releases.roll_back_release",
         "environments.migrate_environment",
         "environments.repair_environment",
         "environments.manage_preview",

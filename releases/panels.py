@@ -31,7 +31,7 @@ from releases.models import (
 from releases.planned import Acceptance, Planned
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
-ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
 @dataclass(frozen=True)

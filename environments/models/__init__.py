@@ -1,10 +1,11 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
 from .findings import Finding, FindingKind, Repair, RepairKind
-from .migrations import MigrationPlan, MigrationRun, StagedRevision
+from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
     REPOSITORY_NAME,
+    AtStart,
     Branch,
     BranchProtection,
     Deployment,
@@ -18,11 +19,12 @@ from .project import (
 )
 from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
-from .variables import RuleKind, Variable, VariableRule
+from .variables import RuleKind, Variable, VariableChange, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
     "VALID",
+    "AtStart",
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
@@ -51,7 +53,9 @@ __all__ = [
     "SmokeTest",
     "StagedRevision",
     "Variable",
+    "VariableChange",
     "VariableRule",
     "VariableSync",
     "passed_rehearsal",
+    "unknown_staging",
 ]

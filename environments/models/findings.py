@@ -26,6 +26,7 @@ class FindingKind(models.TextChoices):
     STRAY = "stray", "present where it should not be"
     SCHEMA = "schema", "schema changed by hand"
     PROTECTION = "protection", "not protected as it should be"
+    ROLLED_BACK = "rolled_back", "rolled back by people"
 
 
 class Finding(models.Model):
