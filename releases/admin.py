@@ -19,6 +19,8 @@ from releases.models import (
     PromotionStep,
     PullRequest,
     Release,
+    Rollback,
+    RollbackStep,
 )
 from releases.setup import start_syncs
 
@@ -43,6 +45,7 @@ class ProjectAdmin(Recorded):
             "Rules",
             {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
         ),
+        ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
         (
             "Migrations",
             {
@@ -160,6 +163,19 @@ class PromotionAdmin(ReadOnly):
     list_filter = ("status",)
     list_select_related = ("release", "started_by")
     inlines = (StepInline,)
+
+
+class RollbackStepInline(StepInline):
+    model = RollbackStep
+    fields = readonly_fields = ("name", "service", *StepInline.fields[1:])
+
+
+@admin.register(Rollback)
+class RollbackAdmin(ReadOnly):
+    list_display = ("release", "status", "sentence", "requested_by", "created_at", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("release", "requested_by")
+    inlines = (RollbackStepInline,)
 
 
 @admin.register(PullRequest)

@@ -23,10 +23,10 @@ from environments.schema.risk import Risk
 from environments.schema.way_back import WayBack, advise
 from environments.variables import going_back
 from portal.http import ApiError
-from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from releases.facts import LONG_LIVED, Facts
 from releases.gates import SERVING
-from releases.models import Advice, Release, ReleaseStatus
+from releases.models import Advice, Downgrade, Release, ReleaseStatus
 from releases.models.rollback import rollback_content
 
 IN_PRODUCTION = (ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING, ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
@@ -72,11 +72,15 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if said := over(release):
         return Ended(JobStatus.SUCCEEDED, said)
+    # Seen before the database is read, so that the look after the run's end is not missed.
+    going_back = Downgrade.objects.filter(release=release, run__status__in=OPEN).exists()
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
         Advice.objects.filter(pk=job.pk).update(problem=str(error))
         return Again(max(30, getattr(error, "retry_after", None) or 0), str(error))
+    if going_back:
+        return Again(3, job.verdict)
     moving = release.status == ReleaseStatus.PROMOTING
     return Again(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
 

@@ -16,7 +16,7 @@ from environments.railway import Railway
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import OPEN, Ended, JobStatus, Outcome
-from releases import gates, steps, sync
+from releases import advice, gates, steps, sync
 from releases.facts import Facts, Live, facts_of
 from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
 from releases.steps import PATIENCE, Done, Look, Stop, Wait
@@ -40,6 +40,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
         release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
         if release.status == ReleaseStatus.PROMOTING:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
+            advice.hurry(release, now=now)
             said = f"{release.name} is in production; the items after promotion are open."
             audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
     return Ended(JobStatus.SUCCEEDED, "All steps are done.")

@@ -64,9 +64,9 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
 
 def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
     """What would be restored is not what people signed: their words lapse, and the new content waits for others."""
-    if not row.targets or row.verdict.startswith("downgrade"):
-        said = "nothing can be restored" if not row.targets else f"the verdict is now “{row.verdict}”"
-        return Stop(f"The world moved: {said}. Abandon this rollback.", "Nothing was restored.")
+    if not row.targets or row.verdict != job.verdict:
+        news = "nothing can be restored any more" if not row.targets else f"the verdict is now “{row.verdict}”"
+        return Stop(f"The world moved: {news}. Abandon this rollback, and decide anew.", "Nothing was restored.")
     with transaction.atomic():
         if not holds(job):
             return Wait(0, "")

@@ -269,6 +269,7 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
         approved_by=actor, now=now,
     )  # fmt: skip
     Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
+    advice.hurry(release, now=now)
     said = f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
     data = {"content": wish.content, "run": run.pk, "losses": wish.losses, "requested_by": wish.requested_by_id}
     audit.record("downgrade.approved", actor=actor, subject=release, sentence=said, data=data, now=now)

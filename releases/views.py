@@ -16,7 +16,7 @@ from environments.models import Project
 from portal import audit
 from portal.actions import Refused
 from portal.site import by_htmx, page, perform
-from releases import actions, gates, panels
+from releases import actions, gates, panels, rollback_actions, rollback_panels
 from releases.board import board_context
 from releases.facts import gather, release_queryset
 from releases.models import ChecklistItem, IllegalMove, Phase, Release
@@ -71,6 +71,7 @@ MAY = {
     "approve": "releases.approve_release",
     "abandon": "releases.abandon_release",
     "repair": "releases.repair_release",
+    "roll_back": "releases.roll_back_release",
     "write": "releases.cut_release",
     "migrate": "environments.migrate_environment",
     "audit": "portal.view_auditevent",
@@ -86,7 +87,7 @@ def _page_queryset() -> Any:
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
-    """Everything the page shows: the ten queries of the facts, and the timeline."""
+    """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
     try:
         shown = _page_queryset().get(pk=pk)
     except Release.DoesNotExist:
@@ -99,14 +100,17 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     after = panels.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
     stopped, repairs = panels.repairs(facts)
     content, logged = gates.content_digest(shown), panels.log_run(facts)
+    back = rollback_panels.way_back(facts, now=facts.now)
+    if run := rollback_panels.log_run(back):
+        logged = "production", run
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
         "standing": standing,
         "may": may,
-        "now": panels.now(facts, standing),
-        "stages": panels.stages(facts, before),
+        "now": rollback_panels.now(facts, back) or panels.now(facts, standing),
+        "stages": (*panels.stages(facts, before), *rollback_panels.last_stage(facts, back)),
         "before": before,
         "after": after,
         "before_done": sum(row.state == "pass" for row in before),
@@ -120,7 +124,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "run_kind": logged[0] if logged else "",
         "staged_at": facts.staged_at(),
         "migrations": panels.migration_rows(facts),
-        "way_back": panels.way_back(facts),
+        "way_back": panels.way_back(facts) if back.advice is None else None,
+        "back": back,
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
@@ -130,7 +135,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "approvals": [(one, one.content == content) for one in facts.approvals],
         "lapsed": [row.text for row in before if row.lapsed],
         "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
-        "pulse": panels.pulse_seconds(facts),
+        "pulse": 2 if back.is_busy else panels.pulse_seconds(facts),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
 
@@ -192,6 +197,30 @@ VERBS: dict[str, Verb] = {
     "deploy-commit": (actions.deploy_commit, "promotion", "The commit is being deployed.", ""),
     "skip-step": (actions.skip_step, "promotion", "The step is skipped.", "reason"),
     "abandon-promotion": (actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
+    "request-rollback": (
+        rollback_actions.request_rollback,
+        "rollback",
+        "The rollback waits for a second person.",
+        "reason content",
+    ),
+    "approve-rollback": (
+        rollback_actions.approve_rollback,
+        "rollback",
+        "Your approval is recorded.",
+        "content comment",
+    ),
+    "retry-rollback": (rollback_actions.retry_rollback, "rollback", "The step is tried again.", ""),
+    "skip-rollback": (rollback_actions.skip_rollback, "rollback", "The step is skipped.", "reason"),
+    "abandon-rollback": (rollback_actions.abandon_rollback, "", "The rollback is abandoned.", "reason"),
+    "rehearse-downgrade": (rollback_actions.rehearse_downgrade, "downgrade", "The downgrade is being rehearsed.", ""),
+    "request-downgrade": (
+        rollback_actions.request_downgrade,
+        "way-back",
+        "The downgrade waits for a second person.",
+        "typed reason content",
+    ),
+    "approve-downgrade": (rollback_actions.approve_downgrade, "downgrade", "The downgrade is queued.", "content"),
+    "withdraw-downgrade": (rollback_actions.withdraw_downgrade, "downgrade", "The downgrade is withdrawn.", ""),
 }
 PROJECT_VERBS: dict[str, Verb] = {
     "cut": (actions.cut, "", "The release is cut; its contents are being read.", ""),

@@ -2,9 +2,11 @@
 
 import psycopg
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import Finding, MigrationPlan, MigrationRun
+from environments.actions import queue_downgrade
+from environments.models import Finding, MigrationRun, Rehearsal, VariableChange
 from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE
 from portal.actions import NotPermitted, Refused
 from portal.models import AuditEvent
@@ -14,7 +16,6 @@ from releases import actions, gates
 from releases import rollback_actions as back
 from releases.facts import facts_of
 from releases.models import Advice, Release, ReleaseStatus, Rollback, RollbackStep
-from releases.models.rollback import downgrade_content
 from tests.journeys.test_bad_days import look_now
 from tests.journeys.test_release import head, prepare, reread, standing
 from tests.journeys.test_risk import planned
@@ -25,7 +26,8 @@ DROP = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_colum
 RENAME = 'op.alter_column("events", "{}", new_column_name="{}")'
 RENAMED = migration(
     "7a9c1e3f5b67", "6f8b0d2e4a56", "rename severity",
-    RENAME.format("severity", "level"), RENAME.format("level", "severity"),
+    f'{RENAME.format("severity", "level")}\n    op.create_table("levels", sa.Column("id", sa.Integer))',
+    f'op.drop_table("levels")\n    {RENAME.format("level", "severity")}',
 )  # fmt: skip
 
 
@@ -79,12 +81,18 @@ def served(world, kind: str = "production") -> set[str]:
     return set(found)
 
 
-def test_both_services_go_back_together_and_the_branch_stays(world):
+def test_both_services_go_back_once_though_an_answer_is_lost_and_the_branch_stays(world):
     before = head(world, "main")
     release = ship(world)
+    world.railway.set_variable("production", "backend", "LIMIT", "5")
+    look_now(world.project.variable_sync)
+    world.work(lambda: VariableChange.objects.filter(name="LIMIT").exists())
+    advised(world, release)
+    world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
     advice, merged = release.advice, head(world, "main")
     assert (advice.verdict, [one["state"] for one in advice.services]) == (SAFE, ["ready", "ready"])
     assert {one["commit"] for one in advice.targets} == {before}
+    assert advice.services[0]["variables"] == [["LIMIT", "added"]]
 
     job = ask(world, release)
     world.work(lambda: "approval" in reread(job).sentence)
@@ -112,29 +120,23 @@ def test_both_services_go_back_together_and_the_branch_stays(world):
     world.work(lambda: not reread(advice).is_open)
 
 
-def test_a_restore_whose_answer_is_lost_is_not_asked_for_twice(world):
-    release = ship(world)
-    world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
-
-    job = ask(world, release)
-    sign(world, job)
-    world.work(lambda: not reread(job).is_open)
-
-    assert job.status == "succeeded", job.sentence
-    assert len(asked_of_railway(world)) == 2
-
-
-def test_a_service_that_cannot_be_restored_stops_and_is_skipped_only_with_a_reason(world):
+def test_a_restore_of_which_nothing_is_seen_asks_a_person_and_is_skipped_only_with_a_reason(world):
     release = ship(world)
     alice = world.person("alice")
     job = ask(world, release)
-    world.railway_server.faults.append(Fault("graphql", body="deploymentRollback", message="Not Authorized"))
+    world.railway_server.faults.append(Fault("refuse", body="deploymentRollback"))
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
 
     step = RollbackStep.objects.get(rollback=job, status="failed")
-    assert (step.service, job.status) == ("backend", "failed")
-    assert "Not Authorized" in step.sentence
+    assert (step.service, job.status) == ("backend", "needs_person")
+    assert "shows no deployment" in step.sentence and "a retry asks once more" in step.world
+    assert AuditEvent.objects.filter(action="step.restoring").count() == 1
+
+    world.railway_server.faults.append(Fault("graphql", body="deploymentRollback", message="Not Authorized"))
+    back.retry_rollback(release, actor=alice)
+    world.work(lambda: not reread(job).is_open)
+    assert (job.status, "Not Authorized" in job.sentence) == ("failed", True)
     with pytest.raises(Refused, match="Say why"):
         back.skip_rollback(release, actor=alice, reason=" ")
     back.skip_rollback(release, actor=alice, reason="its new code is fine")
@@ -142,36 +144,121 @@ def test_a_service_that_cannot_be_restored_stops_and_is_skipped_only_with_a_reas
 
     assert job.status == "succeeded" and "Not restored: backend" in job.sentence
     assert len(served(world)) == 2
-    assert len(asked_of_railway(world)) == 2
+    assert AuditEvent.objects.filter(action="step.restoring").count() == 3
 
 
-def test_an_image_that_goes_while_people_decide_is_never_replaced_by_another(world):
-    release = ship(world)
-    job = ask(world, release)
-    sign(world, job)
-    world.railway.forget_images("frontend", "production")
-    world.work(lambda: not reread(job).is_open)
-
-    assert job.status == "failed"
-    assert "moved" in job.sentence or "no longer restore" in job.sentence
-    assert asked_of_railway(world) == []
-    back.abandon_rollback(release, actor=world.person("alice"), reason="fix forward")
-    assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
-
-
-def test_nobody_signs_a_rollback_alone_or_for_other_deployments(world):
+def test_signatures_are_other_peoples_and_lapse_with_the_deployments(world):
+    before = head(world, "main")
     release = ship(world)
     alice, bob = world.person("alice"), world.person("bob")
     with pytest.raises(NotPermitted):
         back.request_rollback(release, actor=bob, reason="x")
     job = ask(world, release)
-    alice.user_permissions.add(*bob.groups.get().permissions.all())
-
+    with pytest.raises(Refused, match="under way already"):
+        ask(world, release)
+    alice.groups.add(*bob.groups.all())
     with pytest.raises(Refused, match="second person"):
         back.approve_rollback(release, actor=world.person("alice"), content=job.content)
     with pytest.raises(Refused, match="changed since"):
         back.approve_rollback(release, actor=bob, content="0" * 64)
+    first = job.target("frontend")["deployment"]
+    world.railway.deploy("frontend", "production", before, live=True)
+    world.railway.deploy("frontend", "production", head(world, "main"), live=True)
+    world.railway.forget_images("frontend", "production", only=first)
 
-    with pytest.raises(Refused, match="under way already"):
+    sign(world, job)
+    world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
+
+    assert reread(job).target("frontend")["deployment"] != first
+    assert job.is_open and asked_of_railway(world) == []
+    assert [one.content == job.content for one in job.approvals.all()] == [False]
+
+    world.railway.forget_images("frontend", "production")
+    sign(world, job)
+    world.work(lambda: not reread(job).is_open)
+
+    assert job.status == "failed" and "fix forward" in job.sentence
+    assert asked_of_railway(world) == []
+    with pytest.raises(Refused, match="Without approval"):
+        back.skip_rollback(release, actor=world.person("alice"), reason="now")
+    back.abandon_rollback(release, actor=world.person("alice"), reason="corrected by a new release")
+    assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
+
+
+def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may(world):
+    release = ship(world, RENAMED)
+    alice, bob = world.person("alice"), world.person("bob")
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("insert into levels values (1), (2), (3)")
+    advice = advised(world, release)
+    assert advice.verdict == DOWNGRADE_FIRST
+    assert [(one["table"], one["rows"]) for one in advice.downgrade["losses"]] == [("levels", 3)]
+    with pytest.raises(Refused, match="downgrade first"):
         ask(world, release)
-    assert job.approvals.count() == 0 and asked_of_railway(world) == []
+    name = world.databases["production"].rsplit("/", 1)[1]
+    wish = {"actor": alice, "typed": name, "reason": "the rename breaks the old code"}
+
+    with pytest.raises(Refused, match="not passed a rehearsal"):
+        back.request_downgrade(release, **wish)
+    rehearsal = back.rehearse_downgrade(release, actor=alice)
+    world.work(lambda: not reread(rehearsal).is_open, seconds=90)
+    Rehearsal.objects.filter(pk=rehearsal.pk).update(files=[rehearsal.files[0] | {"sha256": "0" * 64}])
+    with pytest.raises(Refused, match="not passed a rehearsal"):
+        back.request_downgrade(release, **wish)
+    Rehearsal.objects.filter(pk=rehearsal.pk).update(files=rehearsal.files)
+    with pytest.raises(Refused, match="Type the name"):
+        back.request_downgrade(release, **wish | {"typed": "production"})
+    staged = MigrationRun.objects.filter(environment__kind="staging")
+    newest = staged.order_by("-created_at")[:1].get()
+    staged.filter(pk=newest.pk).update(status="needs_person")
+    with pytest.raises(Refused, match="unknown staging"):
+        back.request_downgrade(release, **wish)
+    staged.filter(pk=newest.pk).update(status="succeeded")
+    asked = back.request_downgrade(release, **wish)
+    alice.groups.add(*bob.groups.all())
+    with pytest.raises(Refused, match="second person"):
+        back.approve_downgrade(release, actor=world.person("alice"), content=asked.content)
+    with pytest.raises(Refused, match="another downgrade"):
+        back.approve_downgrade(release, actor=bob, content="0" * 64)
+    assert world.revisions("production") == ["7a9c1e3f5b67"]
+
+    run = back.approve_downgrade(release, actor=bob, content=asked.content)
+    world.work(lambda: not reread(run).is_open)
+
+    assert (run.status, run.direction, run.before, run.after) == (
+        "succeeded", "downgrade", ["7a9c1e3f5b67"], ["6f8b0d2e4a56"],
+    ), run.sentence  # fmt: skip
+    assert (run.requested_by, run.approved_by) == (alice, bob)
+    assert [one[0] for one in run.applied] == ["7a9c1e3f5b67"] and "Finished 7a9c1e3f5b67" in run.log
+    assert world.revisions("production") == ["6f8b0d2e4a56"]
+    assert gates.production_at_head(facts_of(release.pk)).state == gates.FAIL
+    world.work(lambda: reread(release.advice).verdict == SAFE)  # without being asked: the run has ended
+    assert ask(world, release).is_open
+    production = run.environment
+    both = {"requested_by": alice, "approved_by": bob, "now": timezone.now()}
+    far = queue_downgrade(production, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)
+    world.work(lambda: not reread(far).is_open)
+    assert far.status == "failed" and "not what was agreed on" in far.sentence
+    assert world.revisions("production") == ["6f8b0d2e4a56"]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        MigrationRun.objects.create(
+            environment=production, commit=run.commit, direction="downgrade", requested_by=alice, approved_by=alice
+        )
+
+
+def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):
+    release = ship(world, DROP)
+    advice = release.advice
+    assert advice.verdict == FORWARD
+    assert any("does not come back" in reason for reason in advice.reasons)
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '6f8b0d2e4a56'")
+
+    world.railway.set_command("backend", "production", start="gunicorn app:app", pre_deploy="alembic upgrade head")
+    look_now(world.project.railway_sync)
+    world.work(lambda: world.project.services.filter(instances__at_start="pre_deploy").exists())
+
+    advice = advised(world, release)
+    assert advice.verdict == DOWNGRADE_FIRST
+    assert "Can't locate revision" in " ".join(advice.reasons)
+    assert advice.services[0]["at_start"] == "its pre-deploy command runs Alembic"

@@ -136,12 +136,12 @@ class Story:
             instance["startCommand"] = start
             instance["preDeployCommand"] = [pre_deploy] if pre_deploy else None
 
-    def forget_images(self, service: str, environment: str) -> None:
-        """Railway no longer keeps the images of what was deployed there before."""
+    def forget_images(self, service: str, environment: str, only: str = "") -> None:
+        """Railway no longer keeps the images of what was deployed there before, or that of the deployment `only`."""
         with self.world.changing():
             instance = self._instance(service, environment)
             for row in movement.history(self.world, instance):
-                if row["id"] != instance["activeDeploymentId"]:
+                if row["id"] != instance["activeDeploymentId"] and only in ("", row["id"]):
                     row["imageAt"] = None
 
     def finish(self, deployment_id: str, status: str) -> None:
