@@ -141,12 +141,20 @@ class FreezeAdmin(ReadOnly):
 
 
 class StepInline(admin.TabularInline):
-    model = PromotionStep
-    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
     extra, can_delete = 0, False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class PromotionStepInline(StepInline):
+    model = PromotionStep
+    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
+
+
+class RollbackStepInline(StepInline):
+    model = RollbackStep
+    fields = readonly_fields = ("name", "service", "status", "looks", "started_at", "finished_at", "sentence", "world")
 
 
 @admin.register(Release)
@@ -162,12 +170,7 @@ class PromotionAdmin(ReadOnly):
     list_display = ("release", "status", "sentence", "started_by", "created_at", "finished_at")
     list_filter = ("status",)
     list_select_related = ("release", "started_by")
-    inlines = (StepInline,)
-
-
-class RollbackStepInline(StepInline):
-    model = RollbackStep
-    fields = readonly_fields = ("name", "service", *StepInline.fields[1:])
+    inlines = (PromotionStepInline,)
 
 
 @admin.register(Rollback)

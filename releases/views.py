@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Func, JSONField, Value
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.backends.utils import csrf_input
@@ -19,7 +19,7 @@ from portal.site import by_htmx, page, perform
 from releases import actions, gates, panels, rollback_actions, rollback_panels
 from releases.board import board_context
 from releases.facts import gather, release_queryset
-from releases.models import ChecklistItem, IllegalMove, Phase, Release
+from releases.models import ChecklistItem, Downgrade, IllegalMove, Phase, Release, Rollback
 
 COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
 
@@ -80,10 +80,14 @@ MAY = {
 
 @functools.cache
 def _page_queryset() -> Any:
-    """Releases for their page: with the newest of their commits, cut off by the database."""
+    """Releases for their page: with the newest of their commits, cut off by the database, and the way back."""
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
-    return release_queryset().annotate(newest_commits=newest)
+    going_back = {
+        "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
+        "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
+    }
+    return release_queryset().select_related("advice").annotate(newest_commits=newest, **going_back)
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
