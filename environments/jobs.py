@@ -1,41 +1,31 @@
-"""The background work of environments: keeping the mirror fresh, planning migrations and running them."""
+"""The background work of environments: keeping the mirror fresh and planning migrations."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, TextField, Value
-from django.db.models.functions import Concat
 from django.utils import timezone
 
 from environments import connections, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
-from environments.git import GitError, Mirror
+from environments.git import GitError
 from environments.mirrors import mirror_of
 from environments.models import (
     ConnectionCheck,
     DatabaseSync,
-    Direction,
     Environment,
-    EnvironmentKind,
     MigrationPlan,
-    MigrationRun,
     RailwaySync,
-    StagedRevision,
     VariableSync,
-    unknown_staging,
 )
 from environments.railway import Railway
-from environments.schema import database, plan, revisions, risk, runner, target
+from environments.schema import database, plan, revisions, risk, target
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
-# How long an interrupted run waits for its database before a person is asked.
-PATIENCE_SECONDS = 3600.0
 CONNECTIONS_SECONDS = 3600.0
 MOMENT = timedelta(minutes=1)
 
@@ -101,37 +91,6 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
     return Again(CONNECTIONS_SECONDS, "Connections checked.")
 
 
-def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
-    """One look at the database, then at most one run of Alembic towards the commit's heads.
-
-    A run that was cut off is looked at before anything is repeated: what the database reports decides.
-    """
-    environment = job.environment
-    try:
-        mirror = mirror_of(environment.project)
-        if not mirror.has(job.commit):
-            mirror.fetch()
-        history = revisions.read(mirror, job.commit, environment.project.alembic)
-        url = url_of(environment)
-        current = database.current(url, table=environment.project.version_table)
-        invalid = database.invalid_indexes(url)
-    except (ApiError, GitError, NoDatabase, database.DatabaseError) as error:
-        return _not_started(job, str(error), now)
-    refusal = _refusal(job, history, current, invalid)
-    if refusal:
-        return refusal
-    pending = _pending(job, history, current)
-    _plan(job, history, current, pending)
-    return _execute(job, mirror, history, url)
-
-
-def _pending(job: MigrationRun, history: revisions.History, current: Sequence[str]) -> tuple[revisions.Revision, ...]:
-    """What the run is to do from `current`, in its order."""
-    if job.direction == Direction.DOWNGRADE:
-        return history.back(current, job.target[0])
-    return history.between(set(current), history.heads)
-
-
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     """Renders the new revisions and looks for risks, beside what production's tables are like now. Runs nothing."""
     project = job.project
@@ -178,169 +137,3 @@ def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> t
         if now - (job.started_at or now) < MOMENT:
             return Again(5, f"The migrations are planned as soon as production's database answers: {error}")
         return target.Target(), str(error)
-
-
-def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
-    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a person must look."""
-    if job.before is None:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {why}")
-    if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
-        return Again(10, f"The run was interrupted and the database cannot be read yet: {why}")
-    return Ended(JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}")
-
-
-def _refusal(
-    job: MigrationRun, history: revisions.History, current: tuple[str, ...], invalid: tuple[str, ...]
-) -> Ended | None:
-    """Why this run may not start, if it may not."""
-    environment, problem = job.environment, next(iter(history.problems), None)
-    if problem:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
-    unknown = [one for one in current if one not in history.revisions]
-    if unknown:
-        said = f"{environment}'s database is at {', '.join(unknown)}, which commit {job.commit[:7]} does not know."
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-    if job.before is not None and invalid:
-        said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
-        MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
-        return Ended(JobStatus.NEEDS_PERSON, said)
-    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, history, current)):
-        return ended
-    if environment.kind == EnvironmentKind.PRODUCTION:
-        return _not_proven(job, _pending(job, history, current))
-    return None
-
-
-def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> Ended | None:
-    """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
-    agreed = [(one["id"], one["sha256"]) for one in job.planned]
-    try:
-        pending = [(one.id, one.sha256) for one in _pending(job, history, current)]
-    except revisions.HistoryError as error:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {error}")
-    done = job.before is not None and not pending  # a look that was killed had finished it
-    if len(agreed) != 1 or (pending != agreed and not done):
-        would = ", ".join(one for one, _ in pending) or "nothing"
-        said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.environment.project)):
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-    return None
-
-
-def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> Ended | None:
-    """Production runs only what staging ran: the same revisions with the same file hashes."""
-    proven = set(
-        StagedRevision.objects.filter(
-            project=job.environment.project, revision__in=[one.id for one in pending]
-        ).values_list("revision", "sha256")
-    )
-    missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
-    if not missing:
-        return None
-    said = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
-    return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-
-
-def _remember_staged(job: MigrationRun, history: revisions.History, after: Sequence[str]) -> None:
-    """What is in effect in staging's database counts as run there: what this run brought, with this content.
-
-    What was there before counts only when it is met for the first time: a file that was edited after staging ran
-    it has never run.
-    """
-    now, project = timezone.now(), job.environment.project
-    behind = history.ancestors(one for one in after if one in history.revisions)
-    ran = {one["id"] for one in job.planned}
-    known = set(StagedRevision.objects.filter(project=project).values_list("revision", flat=True))
-    StagedRevision.objects.bulk_create(
-        [
-            StagedRevision(project=project, revision=one.id, sha256=one.sha256, run=job, at=now)
-            for one in history.revisions.values()
-            if one.id in behind and (one.id in ran or one.id not in known)
-        ],
-        ignore_conflicts=True,
-        batch_size=1000,
-    )
-
-
-def _plan(
-    job: MigrationRun,
-    history: revisions.History,
-    current: tuple[str, ...],
-    pending: Sequence[revisions.Revision],
-) -> None:
-    """Writes down what is about to happen before it does. The first look's `before` and plan stay."""
-    if job.before is not None:
-        return
-    job.before = list(current)
-    if job.direction == Direction.DOWNGRADE:  # its target and its file are what people agreed on
-        job.save(update_fields=["before"])
-        return
-    job.target = list(history.heads)
-    job.planned = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
-    job.save(update_fields=["target", "planned", "before"])
-
-
-def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url: str) -> Outcome:
-    project = job.environment.project
-
-    def on_lines(lines: list[str]) -> None:
-        text = "".join(f"{line}\n" for line in lines)
-        MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(
-            log=Concat(F("log"), Value(text), output_field=TextField()), log_bytes=F("log_bytes") + len(text)
-        )
-
-    def alive() -> bool:
-        wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
-        return wanted and holds(job)
-
-    request = runner.Run(
-        commit=job.commit,
-        target=tuple(job.target),
-        direction=job.direction,
-        alembic=project.alembic,
-        url=url,
-        lock_timeout_ms=project.lock_seconds * 1000,
-        statement_timeout_ms=project.statement_seconds * 1000,
-        version_table=project.version_table,
-        lock_wait_s=5,
-    )
-    outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
-    if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
-        _remember_staged(job, history, outcome.after)
-    return _ended(job, history, outcome)
-
-
-def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> list[list[Any]]:
-    """What was planned and has come true, with seconds: also what a look that was killed has brought."""
-    seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
-    behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
-    forward = job.direction == Direction.UPGRADE
-    return [[one["id"], seconds.get(one["id"])] for one in job.planned if (one["id"] in behind) == forward]
-
-
-def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
-    """Writes what the database says after the run, and how the job goes on from there."""
-    changes: dict[str, Any] = {
-        "after": None if outcome.after is None else list(outcome.after),
-        "failed_revision": outcome.failed_revision or "",
-        "failed_statement": (outcome.failed_statement or "")[:10_000],
-        "invalid_indexes": list(outcome.invalid_indexes),
-    }
-    if outcome.after is not None:
-        changes["applied"] = _applied(job, history, outcome)
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
-    for name, value in changes.items():
-        setattr(job, name, value)
-    if outcome.after is not None:
-        Environment.objects.filter(pk=job.environment_id).update(
-            revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem=""
-        )
-    if outcome.status == "busy":
-        return Again(3, "Another migration holds this database; waiting for it.")
-    statuses = {
-        "succeeded": JobStatus.SUCCEEDED,
-        "failed": JobStatus.FAILED,
-        "cancelled": JobStatus.CANCELLED,
-    }
-    return Ended(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)

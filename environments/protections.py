@@ -106,6 +106,24 @@ def _list(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
 
 
+def clicks(project: Project, branch: str) -> list[str]:
+    """What an administrator of the repository clicks on GitHub to protect `branch` by hand, in order."""
+    checks = " and ".join(sorted(wanted_checks(project, branch)))
+    allowed = ", ".join(sorted(_may_pass(project, branch)))
+    done = [
+        f"Open {project.repository} on GitHub, then Settings, Branches.",
+        f"Choose Edit beside the rule of {branch}, or Add classic branch protection rule with the pattern {branch}.",
+        f"Tick Require a pull request before merging, and Require approvals: {project.protected_approvals}.",
+        f"Tick Require status checks to pass before merging, and add {checks}." if checks else "",
+        "Tick Require conversation resolution before merging.",
+        "Leave Require linear history, Allow force pushes and Allow deletions empty.",
+        "Tick Do not allow bypassing the above settings.",
+        f"Tick Allow specified actors to bypass required pull requests, and add {allowed}." if allowed else "",
+        "Choose Save changes. The portal reads it again by itself.",
+    ]
+    return [one for one in done if one]
+
+
 def branches(project: Project) -> tuple[str, str]:
     """The branches that are to be protected."""
     return project.production_branch, project.staging_branch
@@ -134,7 +152,7 @@ def problems(project: Project) -> Iterator[Problem]:
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            said = "; ".join(f"{line['rule'].lower()}: {line['actual']}, not {line['wanted']}" for line in wrong)
+            said = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
             yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
         elif unknown:
             said = ", ".join(line["rule"].lower() for line in unknown)

@@ -302,7 +302,13 @@ def protections_(request: HttpRequest) -> HttpResponse:
         for repair in repairs[:REPAIRS_SHOWN]:
             latest.setdefault(repair.subject, repair)
         context["branches"] = [
-            (branch, rows.get(branch), latest.get(branch), json.dumps(protections.body_for(project, branch), indent=2))
+            (
+                branch,
+                rows.get(branch),
+                latest.get(branch),
+                json.dumps(protections.body_for(project, branch), indent=2),
+                protections.clicks(project, branch),
+            )
             for branch in protections.branches(project)
         ]
         context["sync"] = getattr(project, "protection_sync", None)

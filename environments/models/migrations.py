@@ -16,7 +16,7 @@ from .rehearsals import Direction
 class MigrationRun(Job):
     """One run of Alembic in one environment, at one commit."""
 
-    step_function = "environments.jobs.migrate"
+    step_function = "environments.migrating.migrate"
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")

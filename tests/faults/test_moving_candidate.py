@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from environments import jobs as environment_jobs
+from environments import migrating
 from environments.github import PullState
 from environments.models import StagedRevision
 from environments.schema.history import History, Revision
@@ -82,10 +82,10 @@ def test_a_file_edited_after_staging_ran_it_is_not_proven_by_a_run_that_had_noth
     project = make_project()
     first = make_run(project, planned=[{"id": "r0"}, {"id": "r1"}])
     StagedRevision.objects.all().delete()
-    environment_jobs._remember_staged(first, _history("a", "b"), ["r1"])
+    migrating._remember_staged(first, _history("a", "b"), ["r1"])
     idle = make_run(project, planned=[], status="failed")
 
-    environment_jobs._remember_staged(idle, _history("a", "e"), ["r1"])
+    migrating._remember_staged(idle, _history("a", "e"), ["r1"])
 
     proven = set(StagedRevision.objects.values_list("revision", "sha256"))
     assert proven == {("r0", "a" * 64), ("r1", "b" * 64)}
@@ -97,7 +97,7 @@ def test_a_file_that_is_run_anew_with_another_content_is_proven():
     StagedRevision.objects.all().delete()
     for content in "be":
         run = make_run(project, planned=[{"id": "r1"}], status="failed")
-        environment_jobs._remember_staged(run, _history("a", content), ["r1"])
+        migrating._remember_staged(run, _history("a", content), ["r1"])
 
     assert StagedRevision.objects.filter(revision="r1", sha256="e" * 64).exists()
 
