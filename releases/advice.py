@@ -58,8 +58,11 @@ def see_to(project: Project, *, now: datetime) -> None:
     """Sees that what is in production has its advice, also where it went there before there was any."""
     shipped = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(merge_commit="")
     newest = shipped.order_by("-cut_at").only("pk").first()
-    if newest is not None:
-        Advice.objects.get_or_create(release=newest, defaults={"created_at": now, "wake_at": now})
+    if newest is None:
+        return
+    advice, _ = Advice.objects.get_or_create(release=newest, defaults={"created_at": now, "wake_at": now})
+    if not advice.is_open:  # a later release was rolled back
+        Advice.objects.filter(pk=advice.pk).update(status=JobStatus.QUEUED, finished_at=None, wake_at=now)
 
 
 def hurry(release: Release, *, now: datetime) -> None:

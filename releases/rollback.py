@@ -198,14 +198,12 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
     """Production is back. The branch is not, so it is remembered which commit production was taken back from."""
     restored = _restored(job)
     if not restored:
-        return Ended(JobStatus.FAILED, "Nothing was restored; production runs the release as before.")
+        return Ended(JobStatus.CANCELLED, "Nothing was restored; production runs the release as before.")
     with transaction.atomic():
         if not holds(job):
             return Ended(JobStatus.FAILED, "")  # not recorded: somebody else holds it
         release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
-        Promotion.objects.filter(release=release, status__in=STOPPED).update(
-            status=JobStatus.CANCELLED, finished_at=now
-        )
+        _end_promotion(release, now)
         _mark(release.project, restored)
         if release.status != ReleaseStatus.ROLLED_BACK:
             release.move_to(ReleaseStatus.ROLLED_BACK, now=now)
@@ -220,6 +218,14 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         audit.record("release.rolled_back", actor=None, subject=release, sentence=said, data={"restored": restored},
                      now=now)  # fmt: skip
     return Ended(JobStatus.SUCCEEDED, said)
+
+
+def _end_promotion(release: Release, now: datetime) -> None:
+    """A promotion that had stopped is not to be taken up again."""
+    stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
+    if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
+        said = "Promotion abandoned: the release was rolled back."
+        audit.record("promotion.abandoned", actor=None, subject=release, sentence=said, now=now)
 
 
 def _mark(project: Project, restored: dict[str, str]) -> None:

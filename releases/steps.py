@@ -153,8 +153,10 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
     job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
     if job is None or job.status in OPEN:
         raise Refused(f"No step of this release's {noun} has failed.")
-    left = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
-    return job, left.order_by("position")[0]
+    step = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED]).order_by("position").first()
+    if step is None:
+        raise Refused(f"No step of this release's {noun} is left.")
+    return job, step
 
 
 def again(step: Any, **changes: Any) -> None:

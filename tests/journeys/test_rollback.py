@@ -1,5 +1,7 @@
 """The way back through actions, jobs and stand-ins: each verdict of the adviser, rollbacks, and downgrades."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from django.db import IntegrityError, transaction
@@ -12,12 +14,12 @@ from portal.actions import NotPermitted, Refused
 from portal.models import AuditEvent
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
-from releases import actions, gates
+from releases import actions, gates, steps
 from releases import rollback_actions as back
 from releases.facts import facts_of
 from releases.models import Advice, Release, ReleaseStatus, Rollback, RollbackStep
 from tests.journeys.test_bad_days import look_now
-from tests.journeys.test_release import head, prepare, reread, standing
+from tests.journeys.test_release import head, prepare, reread, standing, stopped_step
 from tests.journeys.test_risk import planned
 
 pytestmark = pytest.mark.slow
@@ -120,10 +122,17 @@ def test_both_services_go_back_once_though_an_answer_is_lost_and_the_branch_stay
     world.work(lambda: not reread(advice).is_open)
 
 
-def test_a_restore_of_which_nothing_is_seen_asks_a_person_and_is_skipped_only_with_a_reason(world):
-    release = ship(world)
-    alice = world.person("alice")
+def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(world, monkeypatch):
+    monkeypatch.setattr(steps, "SMOKE_PATIENCE", timedelta(seconds=1))
+    release, alice = prepare(world), world.person("alice")
+    world.railway.break_path("frontend", "production", "/", 500)
+    actions.promote(release, actor=alice)
+    assert stopped_step(world, release).name == "smoke"
+    world.railway.break_path("frontend", "production", "/", None)
+    advised(world, release)
     job = ask(world, release)
+    with pytest.raises(Refused, match="rollback of this release is under way"):
+        actions.retry_step(release, actor=alice)
     world.railway_server.faults.append(Fault("refuse", body="deploymentRollback"))
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
@@ -143,6 +152,8 @@ def test_a_restore_of_which_nothing_is_seen_asks_a_person_and_is_skipped_only_wi
     world.work(lambda: not reread(job).is_open)
 
     assert job.status == "succeeded" and "Not restored: backend" in job.sentence
+    assert reread(release).status == ReleaseStatus.ROLLED_BACK
+    assert release.promotions.get().status == "cancelled"
     assert len(served(world)) == 2
     assert AuditEvent.objects.filter(action="step.restoring").count() == 3
 
