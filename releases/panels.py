@@ -355,7 +355,9 @@ def _migration_row(file: dict[str, str], plan: Planned | None, step: Step | None
 def way_back(facts: Facts) -> WayBack | None:
     """How to get back from this release; None while its migrations are not planned, or it was given up."""
     plan, release = facts.planned, facts.release
-    if release.status == ReleaseStatus.ABANDONED or release.migrations_problem or not release.collected:
+    if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+        return None
+    if release.migrations_problem or not release.collected:
         return None
     if not release.migrations:
         return advise((), ())

@@ -114,7 +114,8 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
     steps = tuple(job.steps.order_by("position")) if job else ()
     given = tuple(job.approvals.select_related("user")) if job else ()
     downgrades = _downgrades(release) if release.has_downgrade else ()
-    known = advice if advice and advice.computed_at else None
+    over = release.status == ReleaseStatus.ROLLED_BACK  # what was advised before is no advice any more
+    known = advice if advice and advice.computed_at and not over else None
     first = steps[0] if steps else None
     why_not = _why_not(facts, known, job)
     return WayBackPanel(
