@@ -1,7 +1,7 @@
 """What Railway can still bring back on a service, and whether it would start: pure rules over what was read."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -80,6 +80,11 @@ def restorable(
     until = best.status_updated_at + keep if keep and best.status_updated_at and best.status == "REMOVED" else None
     said = f"Railway can restore {wanted[:7]}."
     return Restorable(service, service_id, READY, said, serves, best.id, wanted, best.created_at, until)
+
+
+def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """By the moment of their making; Railway promises no order."""
+    return tuple(sorted(found, key=lambda one: str(one.created_at or ""), reverse=True))
 
 
 def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:

@@ -15,8 +15,8 @@ from environments.database import NoDatabase, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
 from environments.models import AtStart, Environment, MigrationPlan, Project, ServiceInstance
-from environments.railway import Railway
-from environments.restorable import GONE, READY, UNKNOWN, Restorable, restorable
+from environments.railway import Deployment, Railway
+from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
 from environments.schema import database, losses, revisions
 from environments.schema.plan import Step, steps_from_json
 from environments.schema.risk import Risk
@@ -115,7 +115,9 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     Raises `ApiError`, `GitError`: then the row keeps what was known before.
     """
     project = release.project
-    production = Environment.objects.filter(project=project, kind="production", gone_at=None).first()
+    production = (
+        Environment.objects.filter(project=project, kind="production", gone_at=None).select_related("project").first()
+    )
     services = _services(job, release, production) if production else []
     read = _database(release, production)
     steps, risks, unplanned = _planned(release, read.in_effect)
@@ -157,15 +159,31 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     found = []
     for instance in LONG_LIVED.filter(environment=production).order_by("service__name"):
         key = instance.service.railway_id
-        deployments = railway.deployments(project.railway_project_id, production.railway_id, key, first=LISTED)
+        before = None if noted is None else noted.get(key, {})
+        deployments = _deployments(railway, production, key, before)
         if not instance.repository and not any(one.commit for one in deployments):
             continue  # a database or an image: no commit tells what it is
-        before = None if noted is None else noted.get(key, {})
         one = restorable(
             instance.service.name, key, deployments, before=before, released=release.merge_commit, keep=keep
         )
         found.append((one, instance))
     return found
+
+
+def _deployments(
+    railway: Railway, production: Environment, service: str, before: Mapping[str, str] | None
+) -> tuple[Deployment, ...]:
+    """The newest deployments of a service, and the one that was noted, however many came after it."""
+    project = production.project.railway_project_id
+    found = railway.deployments(project, production.railway_id, service, first=LISTED)
+    noted = before.get("deployment") if before else None
+    if noted and all(one.id != noted for one in found):
+        try:
+            found = (*found, railway.deployment(noted))
+        except ApiError as error:
+            if error.kind not in ("not_found", "forbidden", "refused"):
+                raise  # no answer is not “gone”
+    return newest_first(found)
 
 
 def _with_variables(one: Restorable, instance: ServiceInstance, environment: Environment | None) -> dict[str, Any]:

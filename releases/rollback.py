@@ -16,6 +16,7 @@ from django.utils.dateparse import parse_datetime
 from environments import sync as environment_sync
 from environments.models import Branch, Project, ServiceInstance
 from environments.railway import Deployment, Railway
+from environments.restorable import newest_first
 from portal import audit
 from portal.jobs import STOPPED, Ended, JobStatus, Outcome, holds
 from releases import advice, gates, steps
@@ -88,7 +89,8 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     if live is None:
         return Stop(f"{step.service} no longer exists in production.", "Nothing was asked of Railway.")
     railway, place = Railway(), live.instance.environment.railway_id
-    found = railway.deployments(project.railway_project_id, place, target["service_id"], first=LISTED)
+    listed = railway.deployments(project.railway_project_id, place, target["service_id"], first=LISTED)
+    found = newest_first(listed)
     newest = found[0] if found else None
     if step.asked:
         return _came_of_it(step.asked, target, found, facts.now)

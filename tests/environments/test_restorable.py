@@ -8,7 +8,7 @@ from django.utils import timezone
 from environments import sync, variables
 from environments.models import AtStart, Deployment, Environment, Service, ServiceInstance, Variable, VariableChange
 from environments.railway import Deployment as Seen
-from environments.restorable import at_start, restorable
+from environments.restorable import at_start, newest_first, restorable
 from tests.factory import deploy, make_project
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -68,6 +68,12 @@ def test_until_when_is_unknown_where_the_retention_or_the_moment_is():
 
     assert judge(LIVE, seen("d2"), before=before, keep=None).until is None
     assert judge(LIVE, seen("d2", status_updated_at=None), before=before).until is None
+
+
+def test_deployments_are_looked_at_newest_first_whatever_the_order_of_the_answer():
+    old, new = seen("d1", created_at=NOW - timedelta(hours=1)), seen("d2")
+
+    assert [one.id for one in newest_first([seen("d0", created_at=None), old, new])] == ["d2", "d1", "d0"]
 
 
 @pytest.mark.parametrize(
