@@ -26,6 +26,7 @@ from environments.models import (
     RepairKind,
     Service,
     ServiceInstance,
+    StagingReset,
 )
 from portal import audit
 from portal.actions import Refused, action
@@ -148,7 +149,9 @@ def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Any, now: datetime | None =
 
 @action("finding.resolved", "environments.resolve_finding")
 def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime | None = None) -> None:
-    """Closes a finding by a person's word. What comparison still sees is opened again by the next reading."""
+    """Closes a finding by a person's word. What comparison still sees is opened again by the next reading; what was
+    done around the portal is not: it is one event, and settled.
+    """
     now = now or timezone.now()
     if not reason.strip():
         raise Refused("Say why this finding can be closed.")
@@ -180,6 +183,83 @@ def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None
     """Asks for a pull request that merges main back into staging; one that is open already is found."""
     said = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
     return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", said, actor=actor, now=now)
+
+
+@action("staging.reset_requested", "environments.repair_environment")
+def request_reset(
+    project: Project, *, actor: Any, staging: str, main: str, reason: str, now: datetime | None = None
+) -> StagingReset:
+    """Asks for staging to be reset to main, which both hold the same files; a second person must sign it.
+
+    `staging` and `main` are the heads that the person had before them.
+    """
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused(f"Say why {project.staging_branch} is to be reset.")
+    if actor is None:
+        raise Refused("A reset is asked for by a person.")
+    _resettable(project, staging, main)
+    # One that is about other heads can no longer be carried out, and makes room.
+    StagingReset.objects.filter(project=project, closed_at=None).exclude(staging_head=staging, main_head=main).update(
+        closed_at=now
+    )
+    try:
+        with transaction.atomic():
+            row = StagingReset.objects.create(
+                project=project, staging_head=staging, main_head=main, reason=reason.strip()[:2000],
+                requested_by=actor, requested_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused("This reset is asked for already; a second person can sign it.") from None
+    said = f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
+    audit.record("staging.reset_requested", actor=actor, subject=row, sentence=said, data=_heads(row), now=now)
+    return row
+
+
+@action("staging.reset_signed", "environments.sign_reset")
+def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None) -> Repair:
+    """The second person's word for exactly these heads; the worker then looks once more, and resets."""
+    now = now or timezone.now()
+    row = StagingReset.objects.select_for_update(of=("self",)).select_related("project").get(pk=reset.pk)
+    project = row.project
+    if row.closed_at is not None:
+        raise Refused("This reset was signed or taken back already.")
+    if actor is None or actor.pk == row.requested_by_id:
+        raise Refused("Whoever asked for a reset cannot sign it; a second person must.")
+    if (staging, main) != (row.staging_head, row.main_head):
+        raise Refused("This is not the reset that was on your page: look at it again.")
+    _resettable(project, staging, main)
+    said = f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to {row.main_head[:7]}."
+    repair = _repair(project, RepairKind.RESET, "staging.reset_signed", said, actor=actor, now=now,
+                     wanted=row.main_head, before=row.staging_head)  # fmt: skip
+    StagingReset.objects.filter(pk=row.pk).update(signed_by=actor, closed_at=now, repair=repair)
+    return repair
+
+
+@action("staging.reset_taken_back", "environments.repair_environment")
+def take_reset_back(reset: StagingReset, *, actor: Any, now: datetime | None = None) -> None:
+    """Gives up a reset that nobody has signed."""
+    now = now or timezone.now()
+    if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
+        raise Refused("This reset was signed or taken back already.")
+    said = f"{reset.project.staging_branch} is not reset."
+    audit.record("staging.reset_taken_back", actor=actor, subject=reset, sentence=said, data=_heads(reset), now=now)
+
+
+def _resettable(project: Project, staging: str, main: str) -> None:
+    """Refuses unless the newest look at both branches found them apart with the same files, and they stand there."""
+    seen = Repair.objects.filter(project=project, kind=RepairKind.SYNC_STAGING).first()
+    if seen is None or seen.is_open or not seen.before or (seen.before, seen.wanted) != (staging, main):
+        both = f"{project.staging_branch} and {project.production_branch}"
+        raise Refused(f"Sync staging first: only when {both} hold the same files can one be reset to the other.")
+    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    for name, was in ((project.staging_branch, staging), (project.production_branch, main)):
+        if heads.get(name) != was:
+            raise Refused(f"{name} is not at {was[:7]} any more: sync staging again, and look.")
+
+
+def _heads(row: StagingReset) -> dict[str, str]:
+    return {"staging": row.staging_head, "main": row.main_head}
 
 
 @action("branch.repair_requested", "environments.repair_environment")
@@ -225,6 +305,7 @@ def _repair(
     instance: ServiceInstance | None = None,
     subject: str = "",
     wanted: str = "",
+    before: str = "",
 ) -> Repair:
     """Queues one repair, unless the same is under way."""
     now = now or timezone.now()
@@ -232,7 +313,7 @@ def _repair(
         with transaction.atomic():
             repair = Repair.objects.create(
                 project=project, kind=kind, instance=instance, subject=subject or str(instance or ""), wanted=wanted,
-                requested_by=actor, created_at=now, wake_at=now,
+                before=before, requested_by=actor, created_at=now, wake_at=now,
             )  # fmt: skip
     except IntegrityError:
         raise Refused("The same repair is under way already; wait for it to end.") from None

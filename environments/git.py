@@ -237,6 +237,33 @@ class Mirror:
                 extra=self._access(),
             )
 
+    def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:
+        """Sets `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
+
+        Raises `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's rules refuse
+        it), token, unreachable or timeout (it is not known what came of it).
+        """
+        if not (_FULL_SHA.fullmatch(sha) and _FULL_SHA.fullmatch(expected)) or _BAD_REF.search(branch) or not branch:
+            raise GitError("A push needs a branch and two full commit ids.", "reference")
+        ref = f"refs/heads/{branch}"
+        done = self._run(
+            *("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}"),
+            *("--end-of-options", self.url, f"{sha}:{ref}"),
+            timeout=timeout,
+            allowed=(1,),
+            extra=self._access(),
+        )
+        if done.returncode == 0:
+            return
+        said = (done.stdout + done.stderr).decode("utf-8", "replace")
+        if "stale info" in said or "fetch first" in said or "failed to update ref" in said:
+            raise GitError(f"{branch} is not at {expected[:7]} any more, so nothing was done.", "lease")
+        if "[remote rejected]" in said:
+            why = re.search(r"\[remote rejected\] \(([^)]{1,120})\)", said)
+            rule = why[1] if why else "no reason given"
+            raise GitError(f"The rules of {branch} refuse a forced push ({rule}), so nothing was done.", "protected")
+        raise self._failure(said)
+
     @contextmanager
     def _locked(self, deadline: float) -> Iterator[int]:
         descriptor = os.open(self.path / "portal-fetch", os.O_RDWR | os.O_CREAT, 0o600)
@@ -304,16 +331,25 @@ class Mirror:
             raise GitError(f"“{ref}” is not a branch, tag or commit of this repository.", "reference")
         return sha
 
-    def commits(self, base: str, head: str, *, limit: int = 5000) -> tuple[Commit, ...]:
-        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most `limit`."""
+    def commits(self, base: str, head: str, *, limit: int = 5000, first_parent: bool = False) -> tuple[Commit, ...]:
+        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most `limit`.
+
+        `first_parent`: only those that were the branch's head one after the other, not what merges brought.
+        """
         span = f"{self.commit(base)}..{self.commit(head)}" if base else self.commit(head)
         form = "%H%x00%P%x00%an%x00%at%x00%s%x00%b"
         out = self._run(
             *("log", "-z", f"--max-count={limit}", f"--format={form}", "--encoding=UTF-8"),
+            *(["--first-parent"] if first_parent else []),
             *("--no-show-signature", "--no-color", "--end-of-options", span, "--"),
         ).stdout
         fields = out.decode("utf-8", "replace").removesuffix("\0").split("\0") if out else []
         return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
+
+    def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
+        """The newest `limit` commits that were the head of the branch one after the other."""
+        span = ("rev-list", "--first-parent", f"--max-count={limit}", "--end-of-options", self.commit(head), "--")
+        return frozenset(self._run(*span).stdout.decode().split())
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """Whether commit `a` is contained in `b` (a commit contains itself)."""

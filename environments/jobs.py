@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from environments import connections, sync, variables
+from environments import connections, redeploys, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
@@ -40,6 +40,11 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
     variables.start(job.project)
+    try:
+        redeploys.judge(job.project, Railway(), now=now)
+    except ApiError as error:
+        # What runs is known; how it came about is asked again at the next reading.
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
 
 
@@ -47,6 +52,7 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
     """One reading of the variables; trouble is noted once, and what was read before it is kept."""
     try:
         complete = variables.read(job.project, Railway(), now=now)
+        redeploys.read_autodeploy(job.project, Railway(), now=now)
     except ApiError as error:
         sync.note_problem(job, str(error), "Railway's variables", now=now)
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))

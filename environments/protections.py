@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from environments import around
 from environments import sync as findings
 from environments.coherence import Problem
 from environments.github import GitHub, Rules
@@ -134,8 +135,13 @@ def read(project: Project, *, now: datetime) -> None:
     github = GitHub(project.repository)
     found = {branch: github.rules(branch) for branch in branches(project)}
     with transaction.atomic():
+        before = {row.branch: row for row in BranchProtection.objects.select_for_update().filter(project=project)}
         for branch, rules in found.items():
             lines = [asdict(one) for one in compared(project, branch, rules)]
+            if was := before.get(branch):
+                if was.read_at > now:
+                    continue  # another reading began later and is written already
+                around.protection_changed(project, branch, _changes(was.lines, lines), was.read_at, now)
             BranchProtection.objects.update_or_create(
                 project=project,
                 branch=branch,
@@ -144,6 +150,22 @@ def read(project: Project, *, now: datetime) -> None:
         # The lock of the other readings, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().filter(project=project).first()
         findings.update_findings(project, problems(project), now=now, kinds=(FindingKind.PROTECTION,))
+
+
+def _changes(before: list[dict[str, str]], lines: list[dict[str, str]]) -> list[tuple[str, str, str, str]]:
+    """Rule, before, after and state after of what changed, but for what was wrong and is right now.
+
+    What could not be read, before or now, says nothing.
+    """
+    was = {line["key"]: line for line in before}
+    pairs = [(was[line["key"]], line) for line in lines if line["key"] in was]
+    return [
+        (now["rule"], old["actual"], now["actual"], now["state"])
+        for old, now in pairs
+        if old["actual"] != now["actual"]
+        and WAIT not in (old["state"], now["state"])
+        and (old["state"], now["state"]) != (FAIL, PASS)
+    ]
 
 
 def problems(project: Project) -> Iterator[Problem]:

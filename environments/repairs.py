@@ -6,10 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments import protections, staging, sync
+from environments import around, protections, staging, sync
+from environments.git import GitError
 from environments.github import GitHub
-from environments.models import BranchProtection, Repair, RepairKind
-from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance, Trigger
+from environments.models import BranchProtection, Repair, RepairKind, ServiceInstance
+from environments.railway import Deployment, ProjectTree, Railway, Trigger
+from environments.railway import ServiceInstance as InstanceState
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
@@ -49,20 +51,51 @@ def _sync_staging(job: Repair, now: datetime) -> Outcome:
         _keep(job, wrote_at=job.wrote_at or now)
         return _late(job, seen.sentence, now) or Again(0 if seen.state == staging.MOVED else 2, seen.sentence)
     moved = seen.state == staging.EQUAL and job.wrote_at is not None
-    _keep(job, result=staging.MOVED if moved else seen.state, evidence=list(seen.lacking))
+    before, wanted = seen.same_files or ("", "")
+    _keep(job, result=staging.MOVED if moved else seen.state, evidence=list(seen.lacking), before=before, wanted=wanted)
     return Ended(JobStatus.SUCCEEDED if seen.state == staging.EQUAL else JobStatus.FAILED, seen.sentence)
+
+
+def _reset(job: Repair, now: datetime) -> Outcome:
+    """Resets staging to main for two people: from exactly `before` to exactly `wanted`, by one push with a lease."""
+    try:
+        seen = staging.look_at_reset(job.project, job.before, job.wanted)
+        if seen is not None and seen.done:
+            _keep(job, result=staging.MOVED)
+            return Ended(JobStatus.SUCCEEDED, seen.sentence)
+        if job.wrote_at is not None:
+            said = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
+            return _late(job, seen.sentence if seen else said, now) or Again(2, said)
+        if seen is not None:
+            return Ended(JobStatus.FAILED, seen.sentence)
+        if not holds(job):
+            return Again(0)
+        _keep(job, wrote_at=now)
+        _expect_deployments(job, now)
+        staging.reset(job.project, job.before, job.wanted)
+    except GitError as error:
+        if error.kind in ("lease", "protected", "token", "reference"):
+            return Ended(JobStatus.FAILED, str(error))
+        return _late(job, str(error), now) or Again(5, str(error))
+    return Again(0, f"{job.project.staging_branch} was reset; reading it again.")
+
+
+def _expect_deployments(job: Repair, now: datetime) -> None:
+    """Railway deploys what staging is set to: that is expected, and nobody is to be accused of it."""
+    instances = ServiceInstance.objects.filter(environment__project=job.project, environment__kind="staging")
+    for instance in instances.filter(branch=job.project.staging_branch):
+        around.ask(instance, job.wanted, now=now)
 
 
 def _back_merge(job: Repair, now: datetime) -> Outcome:
     project, github = job.project, GitHub(job.project.repository)
     main, target = project.production_branch, project.staging_branch
-    pull = github.find_pull(head=main, base=target)
+    pull = staging.find_back_merge(project, github)
     if pull is None:
         if not github.compare(target, main).ahead_by:
             return Ended(JobStatus.SUCCEEDED, f"{target} holds everything that {main} has: there is nothing to merge.")
         _keep(job, wrote_at=now)
-        body = f"Brings into {target} what reached {main} without passing through it. Merge it with a merge commit."
-        pull = github.open_pull(head=main, base=target, title=f"Merge {main} back into {target}", body=body)
+        pull = staging.open_back_merge(project, github)
     _keep(job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}])
     return Ended(JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}.")
 
@@ -125,7 +158,9 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return Again(0)
     # Written down before the call: a repeated look finds the deployment, not the wish.
     _keep(job, wrote_at=now, before=latest.id if latest else "")
-    railway.deploy_commit(job.instance.environment.railway_id, job.instance.service.railway_id, job.wanted)
+    asked = around.ask(job.instance, job.wanted, now=now)
+    place, service = job.instance.environment.railway_id, job.instance.service.railway_id
+    around.asked(asked, railway.deploy_commit(place, service, job.wanted))
     return Again(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 
@@ -179,7 +214,7 @@ def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
     return _late(job, said, now, timedelta(minutes=job.project.deploy_minutes)) or Again(2, said)
 
 
-def _instance(job: Repair, tree: ProjectTree) -> ServiceInstance | None:
+def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
     if job.instance is None:
         return None
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
@@ -194,4 +229,5 @@ STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.DEPLOY: _deploy,
     RepairKind.DELETE: _delete,
     RepairKind.PROTECT: _protect,
+    RepairKind.RESET: _reset,
 }

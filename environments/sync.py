@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.db.models import Q
 
-from environments import coherence, railway, schema_drift, variable_rules
+from environments import around, coherence, railway, schema_drift, variable_rules
 from environments.models import (
     Deployment,
     Environment,
@@ -113,9 +113,19 @@ def _instances(
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
     kept = ["railway_id", "repository", "branch", "domains", "at_start"]
+    before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
+    for row in rows:
+        if was := before.get((row.service_id, row.environment_id)):
+            around.trigger_moved(row, was, now=now)
     rows += _upsert_instances(unknown.values(), ["railway_id"])
     return {row.railway_id: row for row in rows}
+
+
+def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
+    """The instances of staging and production as they were read before."""
+    kinds = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
+    return ServiceInstance.objects.filter(environment__in=[one for one in environments if one.kind in kinds])
 
 
 def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None) -> str:

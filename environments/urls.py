@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from environments import preview_views, rehearsal_views, variable_views, views
+from environments import preview_views, rehearsal_views, reset_views, variable_views, views
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
     path("environments/<slug:slug>/sync-staging/", views.sync_staging, name="staging-sync"),
     path("environments/<slug:slug>/back-merge/", views.back_merge, name="back-merge"),
+    path("environments/<slug:slug>/reset/", reset_views.ask, name="reset-ask"),
+    path("resets/<int:pk>/sign/", reset_views.sign, name="reset-sign"),
+    path("resets/<int:pk>/take-back/", reset_views.take_back, name="reset-take-back"),
     path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
     path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),
     path("previews/", preview_views.index, name="previews"),

@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
 
+from environments import around
 from environments.models import (
     Environment,
     Project,
@@ -128,7 +130,7 @@ def _read_environment(
         rows += [_row(place, name, value) for name, value in values.items() if not name.startswith("RAILWAY_")]
         read_places.append(place)
     with transaction.atomic():
-        _note_changes(environment, read_places, rows, now)
+        known = _edited(project, environment, read_places, rows, now)
         for place in read_places:
             names = [row.name for row in rows if row.service == place.service]
             Variable.objects.filter(environment=environment, service=place.service).exclude(name__in=names).delete()
@@ -138,32 +140,59 @@ def _read_environment(
             unique_fields=["environment", "service", "name"],
             update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
         )
-        since = environment.variables_since or (None if problem else now)
+        # Under another key nothing could be compared, so what changed until now is not known.
+        same = environment.variables_known.get("key") == known["key"]
+        since = environment.variables_since if same else None
         Environment.objects.filter(pk=environment.pk).update(
-            variables_at=now, variables_problem=problem, variables_since=since
-        )
+            variables_at=now, variables_problem=problem, variables_known=known,
+            variables_since=since or (None if problem else now),
+        )  # fmt: skip
 
 
-def _note_changes(environment: Environment, places: Sequence[Place], rows: Sequence[Variable], now: datetime) -> None:
-    """Keeps which variables differ from the last reading, for who wants to go back. The first reading is no change."""
-    if environment.variables_since is None:
-        return
-    ids = {place.service.pk if place.service else None for place in places}
-    known = {
-        (one.service_id, one.name): one
-        for one in Variable.objects.filter(environment=environment)
-        if one.service_id in ids
-    }
-    found = {(row.service_id, row.name): row for row in rows}
-    changes = []
-    for key in known.keys() | found.keys():
-        old, new = known.get(key), found.get(key)
-        what = "added" if old is None else "removed" if new is None else ""
-        if old and new and (old.fingerprint, old.sealed) != (new.fingerprint, new.sealed):
-            what = "changed"
-        if what:
-            changes.append(VariableChange(environment=environment, service_id=key[0], name=key[1], what=what, at=now))
-    VariableChange.objects.bulk_create(changes)
+def _edited(
+    project: Project, environment: Environment, places: Sequence["Place"], rows: Sequence[Variable], now: datetime
+) -> dict[str, Any]:
+    """Notes what differs from the reading before in staging or production, and returns what the next may rely on.
+
+    A place that was not read before, or under another key, has nothing to be compared with.
+    """
+    Environment.objects.select_for_update().get(pk=environment.pk)
+    key, known = fingerprint("the key that fingerprints are made with"), environment.variables_known
+    comparable = set(known.get("read", ())) if known.get("key") == key else set()
+    read = sorted(comparable | {_number(place.service) for place in places})
+    if environment.kind in _LONG_LIVED and comparable:
+        kept: dict[int, dict[str, Variable]] = {}
+        for row in Variable.objects.filter(environment=environment):
+            kept.setdefault(row.service_id or 0, {})[row.name] = row
+        for place in places:
+            number = _number(place.service)
+            if number in comparable:
+                fresh = {row.name: row for row in rows if row.service == place.service}
+                _compare(project, place, kept.get(number, {}), fresh, now)
+    return {"key": key, "read": read}
+
+
+def _number(service: Service | None) -> int:
+    return service.pk if service else 0
+
+
+def _compare(
+    project: Project, place: "Place", was: dict[str, Variable], now_: dict[str, Variable], now: datetime
+) -> None:
+    both = was.keys() & now_.keys()
+    changed = [
+        name for name in both
+        if (was[name].sealed, was[name].fingerprint) != (now_[name].sealed, now_[name].fingerprint)
+    ]  # fmt: skip
+    whose = place.service.name if place.service else "all services"
+    where = f"{whose} in {place.environment.name}"
+    added, removed = list(now_.keys() - was.keys()), list(was.keys() - now_.keys())
+    around.variables_edited(project, where, changed, added, removed, now)
+    VariableChange.objects.bulk_create(
+        VariableChange(environment=place.environment, service=place.service, name=name, what=what, at=now)
+        for what, names in (("changed", changed), ("added", added), ("removed", removed))
+        for name in names
+    )
 
 
 @dataclass(frozen=True)

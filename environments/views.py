@@ -28,6 +28,7 @@ from environments.models import (
     Repair,
     RepairKind,
     ServiceInstance,
+    StagingReset,
 )
 from environments.smoke import address_of
 from portal.site import page, perform
@@ -36,13 +37,14 @@ LOG_CHARS = 20_000
 RUNS_SHOWN = 50
 REPAIRS_SHOWN = 10
 REHEARSALS_SHOWN = 20
+RESOLVED_SHOWN = 20
 BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Nine queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
     projects = list(Project.objects.select_related("railway_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -53,9 +55,13 @@ def environments(request: HttpRequest) -> HttpResponse:
         instances = context.pop("instances")
         findings = Finding.objects.filter(project=project, closed_at=None)
         context["findings"] = [(one, _remedy(one, instances.get(one.subject), project, heads)) for one in findings]
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
+        context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
         context["staging_head"] = heads.get(project.staging_branch, "")
         context["production_head"] = heads.get(project.production_branch, "")
         context |= _repairs(project)
+        reset = StagingReset.objects.filter(project=project, closed_at=None).select_related("requested_by").first()
+        context["reset"] = reset
         context["sync"] = getattr(project, "railway_sync", None)
     return render(request, "environments/environments.html", context)
 
@@ -149,7 +155,8 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(then)
     reason = request.POST.get("reason", "").replace("\x00", "")
-    said = "The finding is closed; it opens again if the next reading still sees it."
+    again = finding.kind != FindingKind.BYPASS
+    said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     return perform(request, then, lambda: actions.resolve_finding(finding, actor=request.user, reason=reason), said)
 
 

@@ -32,8 +32,14 @@ ROLES: dict[str, tuple[str, ...]] = {
         "environments.resolve_finding",
         "environments.protect_branch",
         "environments.check_connections",
+        "environments.sign_reset",
     ),
-    "Approvers": (*_SEE, "releases.approve_release", "releases.tick_checklistitem"),
+    "Approvers": (
+        *_SEE,
+        "releases.approve_release",
+        "releases.tick_checklistitem",
+        "environments.sign_reset",
+    ),
     "Auditors": (*_SEE, "portal.view_webhookdelivery"),
     "Administrators": (
         *_SEE,

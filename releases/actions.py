@@ -20,7 +20,9 @@ from releases.models import (
     Freeze,
     Promotion,
     PromotionStep,
+    PullRequest,
     Release,
+    ReleaseKind,
     ReleaseStatus,
     RiskAcceptance,
     Rollback,
@@ -48,6 +50,12 @@ STEPS = {
 }
 
 
+def steps_of(release: Release) -> tuple[StepName, ...]:
+    """The steps of the release's promotion in their order. Staging lacks a hotfix, so it cannot be moved forward."""
+    names = STEPS[DeployOrder(release.project.deploy_order)]
+    return (*names[:-1], StepName.BACK_MERGE) if release.is_hotfix else names
+
+
 @action("release.cut", "releases.cut_release")
 def cut(project: Project, *, actor: Any, notes: str = "", now: datetime | None = None) -> Release:
     """Makes a release of what is on staging now; the worker then collects it and opens its pull request."""
@@ -58,25 +66,84 @@ def cut(project: Project, *, actor: Any, notes: str = "", now: datetime | None =
         raise Refused(f"The branches of {project.repository} have not been read yet; see Connections.")
     if candidate == base:
         raise Refused(f"{project.staging_branch} equals {project.production_branch}: there is nothing to release.")
-    open_release = Release.objects.filter(project=project, status__in=["open", "promoting"]).first()
-    if open_release:
-        raise Refused(f"Release {open_release.name} is in preparation; promote or abandon it first.")
     release = _create(project, candidate, base, actor, notes, now)
+    return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
+
+
+@action("hotfix.cut", "releases.cut_release")
+def cut_hotfix(
+    project: Project, *, actor: Any, pull: int | str, candidate: str = "", now: datetime | None = None
+) -> Release:
+    """Makes a hotfix of an open pull request straight into production; `candidate`: the head on the person's page."""
+    now = now or timezone.now()
+    number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
+    row = PullRequest.objects.filter(project=project, number=number).first()
+    head = _head_of_hotfix(project, row, str(pull))
+    if candidate and candidate != head:
+        raise Refused(f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new first.")
+    base = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
+    if not base:
+        raise Refused(f"{project.production_branch} of {project.repository} has not been read yet; see Connections.")
+    notes = row.title if row else ""
+    release = _create(project, head, base, actor, notes, now, kind=ReleaseKind.HOTFIX, pull_number=number)
+    return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
+
+
+def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
+    """The commit that the pull request brings; refuses one of which no hotfix can be made."""
+    main = project.production_branch
+    if row is None:
+        raise Refused(
+            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub every moment."
+        )
+    if row.base != main:
+        raise Refused(f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}.")
+    if row.fork:
+        raise Refused(f"Pull request #{row.number} comes from a fork; push its branch to {project.repository} first.")
+    if row.head == project.staging_branch:
+        raise Refused(f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix.")
+    if row.state != "open":
+        raise Refused(f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one.")
+    if not row.head_sha:
+        raise Refused(f"The head of pull request #{row.number} has not been read yet; look again in a moment.")
+    return row.head_sha
+
+
+def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime) -> Release:
+    """The fresh release with its checklist and its upkeep, told of in the trail."""
     items = checklist.copy_to(release)
     wake_now(Upkeep.objects.create(release=release, created_at=now, wake_at=now), now=now)
-    said = f"{release.name} cut at {candidate[:7]} with {len(items)} checklist items."
-    audit.record("release.cut", actor=actor, subject=release, sentence=said, data={"candidate": candidate}, now=now)
+    said = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
+    audit.record(event, actor=actor, subject=release, sentence=said, data=data, now=now)
     return release
 
 
-def _create(project: Project, candidate: str, base: str, actor: Any, notes: str, now: datetime) -> Release:
+def _create(
+    project: Project,
+    candidate: str,
+    base: str,
+    actor: Any,
+    notes: str,
+    now: datetime,
+    *,
+    kind: ReleaseKind = ReleaseKind.NORMAL,
+    pull_number: int | None = None,
+) -> Release:
+    """A release named after the day; refuses a second of its kind, and a second verdict for one commit."""
+    for other in Release.objects.filter(project=project, status__in=["open", "promoting"]):
+        if other.kind == kind:
+            raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
+        if other.candidate == candidate:
+            raise Refused(f"{_called(other)} is about {candidate[:7]} already, and one commit has one verdict.")
     day = timezone.localtime(now).strftime("%Y.%m.%d")
-    number = Release.objects.filter(project=project, name__startswith=f"{day}-").count() + 1
+    number = Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count() + 1
     try:
         with transaction.atomic():
             return Release.objects.create(
                 project=project,
-                name=f"{day}-{number}",
+                kind=kind,
+                name=f"{day}-hotfix-{number}" if kind == ReleaseKind.HOTFIX else f"{day}-{number}",
+                pull_number=pull_number,
                 candidate=candidate,
                 base=base,
                 cut_by=actor,
@@ -86,6 +153,10 @@ def _create(project: Project, candidate: str, base: str, actor: Any, notes: str,
             )
     except IntegrityError:
         raise Refused("Somebody else cut a release at this moment; open that one.") from None
+
+
+def _called(release: Release) -> str:
+    return f"{release.get_kind_display().capitalize()} {release.name}"
 
 
 @action("checklist.ticked", "releases.tick_checklistitem")
@@ -243,9 +314,9 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
         {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
     ]
     promotion = Promotion.objects.create(release=release, started_by=actor, gates=snapshot, created_at=now, wake_at=now)
-    order = STEPS[DeployOrder(release.project.deploy_order)]
     PromotionStep.objects.bulk_create(
-        PromotionStep(promotion=promotion, position=position, name=name) for position, name in enumerate(order)
+        PromotionStep(promotion=promotion, position=position, name=name)
+        for position, name in enumerate(steps_of(release))
     )
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)

@@ -99,7 +99,7 @@ class TemplateItemInline(admin.TabularInline):
 
 @admin.register(ChecklistTemplate)
 class ChecklistTemplateAdmin(Recorded):
-    list_display = ("name", "project", "count")
+    list_display = ("name", "kind", "project", "count")
     list_select_related = ("project",)
     inlines = (TemplateItemInline,)
 
@@ -159,8 +159,8 @@ class RollbackStepInline(StepInline):
 
 @admin.register(Release)
 class ReleaseAdmin(ReadOnly):
-    list_display = ("name", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
-    list_filter = ("project", "status")
+    list_display = ("name", "kind", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
+    list_filter = ("project", "kind", "status")
     list_select_related = ("project", "cut_by")
     exclude = ("commits",)
 

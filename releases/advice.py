@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F, Max
+from django.db.models.functions import Coalesce
 
 from environments.database import NoDatabase, url_of
 from environments.git import GitError
@@ -26,7 +28,7 @@ from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from releases.facts import LONG_LIVED, Facts
 from releases.gates import SERVING
-from releases.models import Advice, Downgrade, Release, ReleaseStatus
+from releases.models import Advice, Downgrade, Promotion, Release, ReleaseStatus
 from releases.models.rollback import rollback_content
 
 IN_PRODUCTION = (ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING, ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
@@ -56,8 +58,7 @@ def _served(active: Sequence[Any]) -> dict[str, str]:
 
 def see_to(project: Project, *, now: datetime) -> None:
     """Sees that what is in production has its advice, also where it went there before there was any."""
-    shipped = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(merge_commit="")
-    newest = shipped.order_by("-cut_at").only("pk").first()
+    newest = _shipped(project).order_by("-went").first()
     if newest is None:
         return
     advice, _ = Advice.objects.get_or_create(release=newest, defaults={"created_at": now, "wake_at": now})
@@ -94,9 +95,15 @@ def over(release: Release) -> str:
         return "The release was rolled back."
     if release.status == ReleaseStatus.OPEN or (release.status == ReleaseStatus.ABANDONED and not release.merge_commit):
         return "The release is not on its way to production."
-    later = Release.objects.filter(project=release.project, cut_at__gt=release.cut_at, status__in=IN_PRODUCTION)
-    newer = later.exclude(merge_commit="").order_by("-cut_at").first()
+    began = Promotion.objects.filter(release=release).aggregate(last=Max("created_at"))["last"] or release.cut_at
+    newer = _shipped(release.project).exclude(pk=release.pk).filter(went__gt=began).order_by("-went").first()
     return f"Release {newer.name} went to production after it; that one is to be rolled back first." if newer else ""
+
+
+def _shipped(project: Project) -> Any:
+    """What was merged and not taken back, with the moment at which each `went`; a hotfix may overtake a release."""
+    rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(merge_commit="")
+    return rows.annotate(went=Coalesce(Max("promotions__created_at"), F("cut_at")))
 
 
 @dataclass(frozen=True)

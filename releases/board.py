@@ -7,12 +7,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
 from environments.models import Branch, Deployment, Environment, Finding, Project, ServiceInstance
 from portal.jobs import OPEN, STOPPED
 from releases.gates import SERVING, UNDER_WAY
-from releases.models import ChecklistItem, Downgrade, Freeze, Promotion, Release, ReleaseStatus, Rollback
+from releases.models import (
+    ChecklistItem,
+    Downgrade,
+    Freeze,
+    Promotion,
+    PullRequest,
+    Release,
+    ReleaseStatus,
+    Rollback,
+)
 
 ACTIVE = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING)
 
@@ -28,6 +37,17 @@ class Serving:
 
 
 @dataclass
+class Standing:
+    """A release with its promotion, and how it stands: state, the pill's words, one sentence."""
+
+    release: Any
+    promotion: Promotion | None = None
+    state: str = "wait"
+    words: str = ""
+    sentence: str = ""
+
+
+@dataclass
 class Card:
     """One project on the board."""
 
@@ -37,6 +57,8 @@ class Card:
     release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
     shipped: Release | None = None
     promotion: Promotion | None = None
+    hotfix: Standing | None = None
+    pulls: list[PullRequest] = field(default_factory=list)  # open ones straight into production, not cut yet
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
     databases: dict[str, Environment] = field(default_factory=dict)
@@ -49,6 +71,7 @@ class Card:
     words: str = ""
     sentence: str = ""
     can_cut: bool = False
+    may_cut: bool = False
 
     @property
     def level(self) -> bool:
@@ -57,13 +80,14 @@ class Card:
 
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
-    """The cards, what waits for `user`, and how fresh the mirrors are. Thirteen queries whatever the counts."""
+    """The cards, what waits for `user`, and how fresh the mirrors are. Fourteen queries whatever the counts."""
     cards = {
         project.pk: Card(project)
         for project in Project.objects.select_related("github_sync", "railway_sync").order_by("name")
     }
     _branches(cards)
     _releases(cards)
+    _pulls(cards)
     _live(cards, now)
     for finding in Finding.objects.filter(closed_at=None).values("project").annotate(count=Count("pk")):
         cards[finding["project"]].findings = finding["count"]
@@ -72,9 +96,11 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     for card in cards.values():
         _sources(card, now)
         _standing(card)
-        card.can_cut = bool(_cuttable(card) and user.has_perm("releases.cut_release"))
+        card.may_cut = user.has_perm("releases.cut_release")
+        card.can_cut = _cuttable(card) and card.may_cut
     seen = [card.synced_at for card in cards.values() if card.synced_at]
-    busy = any(card.release and card.release.status == ReleaseStatus.PROMOTING for card in cards.values())
+    running = [one for card in cards.values() for one in (card.release, card.hotfix and card.hotfix.release) if one]
+    busy = any(release.status == ReleaseStatus.PROMOTING for release in running)
     return {
         "cards": list(cards.values()),
         "waiting": list(_waiting(cards.values(), user)),
@@ -96,7 +122,10 @@ def _releases(cards: dict[int, Card]) -> None:
     counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
     for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
-        cards[release.project_id].release = release
+        if release.is_hotfix:
+            cards[release.project_id].hotfix = Standing(release)
+        else:
+            cards[release.project_id].release = release
     shipped = Release.objects.exclude(merge_commit="").filter(status__in=[ReleaseStatus.DONE, ReleaseStatus.VERIFYING])
     newest = shipped.order_by("project_id", "-cut_at").distinct("project_id").select_related("cut_by")
     for release in newest.defer("commits", "migrations", "notes"):
@@ -106,6 +135,19 @@ def _releases(cards: dict[int, Card]) -> None:
         card = cards[promotion.release.project_id]
         if card.release and card.release.pk == promotion.release_id:
             card.promotion = promotion
+        elif card.hotfix and card.hotfix.release.pk == promotion.release_id:
+            card.hotfix.promotion = promotion
+
+
+def _pulls(cards: dict[int, Card]) -> None:
+    """Open pull requests straight into production of which no hotfix is made yet."""
+    for pull in PullRequest.objects.filter(state="open", fork=False, base=F("project__production_branch")).only(
+        "project", "number", "title", "url", "head", "head_sha"
+    ):
+        card = cards[pull.project_id]
+        cut = {one.pull_number for one in (card.release, card.hotfix and card.hotfix.release) if one}
+        if pull.head != card.project.staging_branch and pull.number not in cut:
+            card.pulls.append(pull)
 
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
@@ -171,9 +213,12 @@ def _sources(card: Card, now: datetime) -> None:
 
 
 def _standing(card: Card) -> None:
-    """The card's pill and sentence."""
-    release, promotion = card.release, card.promotion
-    if release is None:
+    """The card's pill and sentence, and those of the hotfix on it."""
+    if card.hotfix:
+        hotfix = card.hotfix
+        hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.words = words.removeprefix(f"{hotfix.release.name} ")  # its name stands beside the pill
+    if card.release is None:
         if card.problems and card.synced_at:
             card.state, card.words = "fail", "cannot be read"
         elif not card.staging_head or not card.production_head:
@@ -183,22 +228,23 @@ def _standing(card: Card) -> None:
         else:
             card.state, card.words = "wait", "ready to cut"
         return
+    card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
+
+
+def _release_standing(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
+    """State, words of the pill, and sentence."""
     if promotion is not None and promotion.status in STOPPED:
-        card.state, card.words, card.sentence = "fail", f"{release.name} stopped", promotion.sentence
-        return
+        return "fail", f"{release.name} stopped", promotion.sentence
     if release.status == ReleaseStatus.PROMOTING:
-        card.state, card.words = "active", f"{release.name} promoting"
-        card.sentence = promotion.sentence if promotion else ""
-        return
-    card.words = f"{release.name} {release.get_status_display()}"
+        return "active", f"{release.name} promoting", promotion.sentence if promotion else ""
+    words = f"{release.name} {release.get_status_display()}"
     upkeep = getattr(release, "upkeep", None)
     if release.status == ReleaseStatus.VERIFYING:
-        card.state, card.sentence = "wait", "Production runs it; items after promotion remain."
-    elif upkeep is None or not upkeep.verdict_state or upkeep.verdict_sha != release.candidate:
-        card.state, card.sentence = "wait", (upkeep.problem if upkeep else "") or "The candidate is being read."
-    else:
-        card.state = {"success": "pass", "failure": "fail"}.get(upkeep.verdict_state, "wait")
-        card.sentence = upkeep.problem or upkeep.verdict_sentence
+        return "wait", words, "Production runs it; items after promotion remain."
+    if upkeep is None or not upkeep.verdict_state or upkeep.verdict_sha != release.candidate:
+        return "wait", words, (upkeep.problem if upkeep else "") or "The candidate is being read."
+    state = {"success": "pass", "failure": "fail"}.get(upkeep.verdict_state, "wait")
+    return state, words, upkeep.problem or upkeep.verdict_sentence
 
 
 def _cuttable(card: Card) -> bool:
@@ -212,19 +258,33 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
     ticks = _open_ticks(cards) if user.has_perm("releases.tick_checklistitem") else {}
     yield from _going_back(user)
     for card in cards:
-        release, slug = card.release, card.project.slug
-        if release is None:
-            if card.can_cut:
-                yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
-        elif card.promotion and card.promotion.status in STOPPED:
-            if user.has_perm("releases.repair_release"):
-                yield f"{card.project}: the promotion of {release.name} stopped.", release.pk, slug
-        elif count := ticks.get(release.pk):
-            yield f"{card.project}: {count} item{'s' if count > 1 else ''} of {release.name} to tick.", release.pk, slug
-        elif _awaits_approval(card, user):
-            yield f"{card.project}: {release.name} waits for an approval.", release.pk, slug
-        elif _can_promote(card, user):
-            yield f"{card.project}: {release.name} can be promoted.", release.pk, slug
+        slug = card.project.slug
+        for pull in card.pulls if card.may_cut and card.hotfix is None else ():
+            yield f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.", None, slug
+        for one in _standings(card):
+            said = _wanted(one, ticks, card.project, user)
+            if said:
+                yield f"{card.project}: {said}", one.release.pk, slug
+        if card.release is None and card.can_cut:
+            yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
+
+
+def _standings(card: Card) -> list[Standing]:
+    """The hotfix, which is in more of a hurry, and the release; both in the same form."""
+    normal = Standing(card.release, card.promotion, card.state, card.words, card.sentence) if card.release else None
+    return [one for one in (card.hotfix, normal) if one]
+
+
+def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -> str:
+    """What `user` can do about a release now; empty: nothing."""
+    release = one.release
+    if one.promotion and one.promotion.status in STOPPED:
+        return f"the promotion of {release.name} stopped." if user.has_perm("releases.repair_release") else ""
+    if count := ticks.get(release.pk):
+        return f"{count} item{'s' if count > 1 else ''} of {release.name} to tick."
+    if _awaits_approval(one, project, user):
+        return f"{release.name} waits for an approval."
+    return f"{release.name} can be promoted." if _can_promote(one, user) else ""
 
 
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
@@ -246,7 +306,7 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     """Release → how many manual items can be ticked now."""
-    shown = {card.release.pk: card.release for card in cards if card.release}
+    shown = {one.release.pk: one.release for card in cards for one in _standings(card)}
     found: dict[int, int] = defaultdict(int)
     items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(ticked_at__isnull=False, lapsed_at=None)
     for item in items.only("release_id", "phase", "condition"):
@@ -257,18 +317,17 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     return found
 
 
-def _awaits_approval(card: Card, user: Any) -> bool:
-    release = card.release
+def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
+    release = one.release
     return bool(
-        release
-        and release.status == ReleaseStatus.OPEN
-        and card.project.required_approvals
+        release.status == ReleaseStatus.OPEN
+        and project.required_approvals
         and release.cut_by_id != user.pk
-        and "approval" in card.sentence.lower()
+        and "approval" in one.sentence.lower()
         and user.has_perm("releases.approve_release")
     )
 
 
-def _can_promote(card: Card, user: Any) -> bool:
-    ready = card.state == "pass" and card.release is not None and card.release.status == ReleaseStatus.OPEN
+def _can_promote(one: Standing, user: Any) -> bool:
+    ready = one.state == "pass" and one.release.status == ReleaseStatus.OPEN
     return ready and user.has_perm("releases.promote_release")

@@ -1,9 +1,17 @@
 """The shipped checklist, and how a release copies its own."""
 
 from environments.models import Project
-from releases.models import ChecklistItem, ChecklistTemplate, ChecklistTemplateItem, Condition, Phase, Release
+from releases.models import (
+    ChecklistItem,
+    ChecklistTemplate,
+    ChecklistTemplateItem,
+    Condition,
+    Phase,
+    Release,
+    ReleaseKind,
+)
 
-DEFAULT_NAME = "The team's runbook"
+DEFAULT_NAMES = {ReleaseKind.NORMAL: "The team's runbook", ReleaseKind.HOTFIX: "Hotfix"}
 BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, Condition.ALWAYS, Condition.MIGRATIONS
 # text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's frontend)
 DEFAULT_ITEMS = (
@@ -24,9 +32,34 @@ DEFAULT_ITEMS = (
 )
 
 
-def ensure_default() -> ChecklistTemplate:
-    """The default template, made once and never overwritten: teams edit it in the admin."""
-    template, created = ChecklistTemplate.objects.get_or_create(project=None, defaults={"name": DEFAULT_NAME})
+# Shorter: staging has not seen the change, so nothing is said about staging but what its database must have run.
+HOTFIX_ITEMS = (
+    ("The pull request into production is open", "promotion_open", BEFORE, ALWAYS, ""),
+    ("CI is green", "ci_green", BEFORE, ALWAYS, ""),
+    ("Migrations: none, or run in staging first", "migrations_ready", BEFORE, ALWAYS, ""),
+    ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
+    ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
+    ("Note on what is broken and why it cannot wait", "", BEFORE, ALWAYS, ""),
+    ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),
+    ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
+    ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
+    ("What was broken was looked at, and works", "", AFTER, ALWAYS, ""),
+    ("Back-merge merged: staging holds the hotfix", "back_merged", AFTER, ALWAYS, ""),
+)
+SHIPPED = {ReleaseKind.NORMAL: DEFAULT_ITEMS, ReleaseKind.HOTFIX: HOTFIX_ITEMS}
+
+
+def ensure_defaults() -> None:
+    """The shipped checklist of each kind of release."""
+    for kind in ReleaseKind:
+        ensure_default(kind)
+
+
+def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
+    """The default template of a kind, made once and never overwritten: teams edit it in the admin."""
+    template, created = ChecklistTemplate.objects.get_or_create(
+        project=None, kind=kind, defaults={"name": _free_name(DEFAULT_NAMES[kind])}
+    )
     if created:
         ChecklistTemplateItem.objects.bulk_create(
             ChecklistTemplateItem(
@@ -38,15 +71,20 @@ def ensure_default() -> ChecklistTemplate:
                 condition=condition,
                 link=link,
             )
-            for n, (text, gate, phase, condition, link) in enumerate(DEFAULT_ITEMS)
+            for n, (text, gate, phase, condition, link) in enumerate(SHIPPED[kind])
         )
     return template
 
 
-def template_of(project: Project) -> ChecklistTemplate:
-    """The project's own template, else the default one."""
-    own = ChecklistTemplate.objects.filter(project=project).first()
-    return own or ensure_default()
+def _free_name(name: str) -> str:
+    """`name`, unless a team has given it to a template of its own."""
+    return f"{name} (default)" if ChecklistTemplate.objects.filter(name=name).exists() else name
+
+
+def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
+    """The project's own template for releases of this kind, else the default one."""
+    own = ChecklistTemplate.objects.filter(project=project, kind=kind).first()
+    return own or ensure_default(kind)
 
 
 def copy_to(release: Release) -> list[ChecklistItem]:
@@ -61,5 +99,5 @@ def copy_to(release: Release) -> list[ChecklistItem]:
             phase=line.phase,
             condition=line.condition,
         )
-        for line in template_of(release.project).items.all()
+        for line in template_of(release.project, ReleaseKind(release.kind)).items.all()
     )

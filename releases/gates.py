@@ -126,6 +126,9 @@ def promotion_open(facts: Facts) -> Result:
     evidence = (("pull request", f"#{pull.number}"), ("state", pull.state), ("head", pull.head_sha[:7]))
     if pull.state == "merged":
         return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
+    if pull.base != facts.project.production_branch:
+        said = f"Pull request #{pull.number} goes into {pull.base}, not into {facts.project.production_branch}."
+        return Result(FAIL, said, evidence)
     if pull.state != "open":
         return Result(
             FAIL, f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.", evidence
@@ -209,6 +212,8 @@ def migrations_ready(facts: Facts) -> Result:
     if edited:
         said = f"Edited after staging ran it: {', '.join(edited)}. Put it back, or run it anew from below in staging."
         return Result(FAIL, said, files)
+    if release.is_hotfix:
+        return _hotfix_staged(facts, staged_at, files) or Result(PASS, f"{count} run in staging, same files.", files)
     if staged_at is None:
         last = facts.runs[0] if facts.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
@@ -226,11 +231,42 @@ def migrations_ready(facts: Facts) -> Result:
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
+    return _soaking(facts, staged_at, files) or Result(
+        PASS, f"{count} applied in staging, same files, soaked.", files, staged_at
+    )
+
+
+def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ...]) -> Result | None:
+    """The answer while staging has not been observed long enough."""
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
-    if soaked < needed:
-        minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
-        return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
-    return Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
+    if soaked >= needed:
+        return None
+    minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
+    return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
+
+
+def _hotfix_staged(facts: Facts, staged_at: datetime | None, files: tuple[tuple[str, str], ...]) -> Result | None:
+    """What is missing until production may run a hotfix's files. Staging may be ahead: only the files must have run."""
+    if staged_at is not None:
+        return _soaking(facts, staged_at, files)
+    waiting = [one["id"] for one in facts.release.migrations if (one["id"], one["sha256"]) not in facts.staged]
+    last, staging = (facts.runs[0] if facts.runs else None), facts.project.staging_branch
+    failed = last is not None and last.commit == facts.release.candidate and last.status in ("failed", "needs_person")
+    tried = (
+        f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}" if failed and last else ""
+    )
+    if same_databases(facts) and not failed:
+        return Result(PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files)
+    said = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
+    mend = f"Bring the same files to {staging} by a pull request, joined with its own heads, and migrate staging."
+    return Result(FAIL if failed else PENDING, f"{said} {mend}", files)
+
+
+def same_databases(facts: Facts) -> bool:
+    """Whether both databases are at the same revisions, so that staging's knows all that the hotfix's branch knows."""
+    both = [facts.environments.get(kind) for kind in ("staging", "production")]
+    found = [sorted(one.revisions) for one in both if one is not None and one.revisions is not None]
+    return len(found) == 2 and found[0] == found[1]
 
 
 def migration_risks(facts: Facts) -> Result:
@@ -390,6 +426,31 @@ def staging_equals_main(facts: Facts) -> Result:
     return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
 
 
+def back_merged(facts: Facts) -> Result:
+    """Staging holds what the hotfix brought to production."""
+    release, main, staging = facts.release, facts.project.production_branch, facts.project.staging_branch
+    if not release.merge_commit:
+        return Result(PENDING, "The hotfix is not merged yet.")
+    known, commit = release.back_merge, release.merge_commit[:7]
+    number = known.get("number")
+    evidence = (("pull request", f"#{number}"),) if number else ()
+    if known.get("contained"):
+        return Result(PASS, f"{staging} holds {commit}.", evidence)
+    stale = _stale(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    if facts.staging_head and facts.staging_head == facts.production_head:
+        return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
+    if number and known.get("state") == "closed":
+        said = f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a back-merge anew."
+        return Result(FAIL, f"{said} The page Environments does that.", evidence)
+    if not number:
+        said = f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
+        return Result(PENDING, said)
+    said = f"Pull request #{number} brings {commit} to {staging}: merge it, with a merge commit."
+    return Result(PENDING, said, evidence)
+
+
 GATES: dict[str, Gate] = {
     "staging_healthy": staging_healthy,
     "promotion_open": promotion_open,
@@ -401,6 +462,7 @@ GATES: dict[str, Gate] = {
     "production_at_head": production_at_head,
     "smoke_green": smoke_green,
     "staging_equals_main": staging_equals_main,
+    "back_merged": back_merged,
 }
 # Those among them that may ask for a person's word: they look at no more than `releases.doubts` reads.
 ATTESTED: dict[str, Callable[[Any], Result]] = {

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from environments import staging
 from environments import sync as environment_sync
 from environments.actions import queue_rehearsal
 from environments.git import GitError
@@ -14,7 +15,7 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import advice, gates, promotion, pulls, rollback, sync, wishes
+from releases import advice, gates, lines, promotion, pulls, rollback, sync, wishes
 from releases.facts import facts_of
 from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
 
@@ -45,6 +46,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     wishes.make(project, now=now)
     pulls.wake(project, now=now)
     advice.see_to(project, now=now)
+    lines.wake(project, now=now)
     return Again(settings.SYNC_SECONDS, "In step with GitHub.")
 
 
@@ -52,7 +54,17 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     try:
-        for need in (_follow_candidate, _collect, _plan, _rehearse, _open_pull, _watch_pull, _publish, _close):
+        for need in (
+            _follow_candidate,
+            _collect,
+            _plan,
+            _rehearse,
+            _open_pull,
+            _watch_pull,
+            _watch_back_merge,
+            _publish,
+            _close,
+        ):
             outcome = need(job, release, now)
             if outcome is not None:
                 return outcome
@@ -85,10 +97,19 @@ def _follow_candidate(job: Upkeep, release: Release, now: datetime) -> Outcome |
         return None
     project = release.project
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    head, base = heads.get(project.staging_branch), heads.get(project.production_branch)
+    base = heads.get(project.production_branch)
+    head = _head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
     if not head or not base:
         return None
     return Again(0) if sync.move_candidate(release, head, base, now=now) else None
+
+
+def _head_of_pull(release: Release) -> str | None:
+    """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what it was."""
+    pulls = PullRequest.objects.filter(
+        project=release.project, number=release.pull_number or 0, state="open", fork=False
+    )
+    return pulls.filter(base=release.project.production_branch).values_list("head_sha", flat=True).first()
 
 
 def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
@@ -126,8 +147,10 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     if not release.migrations or release.migrations_problem:
         return None
+    # Staging may be at revisions that a hotfix's branch does not know.
+    kinds = ["production"] if release.is_hotfix else ["staging", "production"]
     environments = Environment.objects.filter(
-        project=release.project, kind__in=["staging", "production"], gone_at=None, revisions__isnull=False
+        project=release.project, kind__in=kinds, gone_at=None, revisions__isnull=False
     ).order_by("kind")  # production first, for which the gate waits
     rows = Rehearsal.objects.filter(
         environment__in=environments, commit=release.candidate, direction=Direction.UPGRADE
@@ -194,6 +217,26 @@ def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     sync.keep_pull(release.project, pull, now=now)
     # Still open, and yet in no list: the next full reading must show its checks.
     return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Again(0)
+
+
+def _watch_back_merge(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is not asked again."""
+    known = release.back_merge
+    if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
+        return None
+    project, github = release.project, GitHub(release.project.repository)
+    seen = known | {"contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by}
+    if not seen["contained"]:
+        pull = staging.find_back_merge(project, github)
+        seen |= {"number": pull.number, "state": "open"} if pull else {"state": "closed"}
+    if seen == known:
+        return None
+    with transaction.atomic():
+        Release.objects.filter(pk=release.pk).update(back_merge=seen)
+        if seen["contained"]:
+            said = f"{project.staging_branch} holds {release.merge_commit[:7]}."
+            audit.record("release.back_merged", actor=None, subject=release, sentence=said, data=seen, now=now)
+    return Again(0)
 
 
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

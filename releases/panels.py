@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
-from environments.models import DeployOrder, MigrationRun
+from environments.models import MigrationRun
 from environments.schema.plan import Step
 from environments.schema.risk import Risk
 from environments.schema.way_back import WayBack, advise
 from environments.smoke import address_of
 from portal.jobs import OPEN, STOPPED
 from releases import gates
-from releases.actions import STEPS
+from releases.actions import steps_of
 from releases.facts import Facts, Live
 from releases.models import (
     ChecklistItem,
@@ -184,8 +184,7 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
     current = facts.promotion if release.status != ReleaseStatus.OPEN else None
     if current and facts.steps:
         return (*first, *(_stage(step) for step in facts.steps))
-    order = STEPS[DeployOrder(release.project.deploy_order)]
-    return (*first, *(Stage(name.label, "", "" if ended else _ahead(name, facts)) for name in order))
+    return (*first, *(Stage(name.label, "", "" if ended else _ahead(name, facts)) for name in steps_of(release)))
 
 
 def _staging_stage(facts: Facts) -> Stage:
@@ -308,6 +307,7 @@ def can_migrate_staging(facts: Facts) -> bool:
         and not release.migrations_problem
         and facts.staged_at() is None
         and not (newest and newest.is_open)
+        and not (release.is_hotfix and not gates.same_databases(facts))
     )
 
 
@@ -389,7 +389,7 @@ class LiveRow:
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     """The table “Live now”."""
     wanted = {
-        "staging": facts.release.candidate if facts.release.is_in_preparation else facts.staging_head,
+        "staging": facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate,
         "production": facts.release.merge_commit or facts.production_head,
     }
     cells: dict[str, dict[str, LiveCell]] = {}
@@ -397,6 +397,11 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
         for live in facts.live.get(kind, ()):
             cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
     return tuple(LiveRow(name, both.get("staging"), both.get("production")) for name, both in sorted(cells.items()))
+
+
+def _is_elsewhere(release: Release) -> bool:
+    """Whether staging is not to run the candidate: a hotfix never passes through it, and a shipped one has."""
+    return release.is_hotfix or not release.is_in_preparation
 
 
 def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
@@ -419,6 +424,8 @@ def _is_closing(facts: Facts) -> bool:
     """Whether people have looked at everything after promotion, so that only the portal's own look is awaited."""
     if facts.release.status != ReleaseStatus.VERIFYING:
         return False
+    if facts.release.is_hotfix and not facts.release.back_merge.get("contained"):
+        return False  # people may take their time over the back-merge
     return all(item.is_ticked for item in facts.items if item.phase == Phase.AFTER and not item.gate)
 
 

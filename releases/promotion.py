@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from environments import staging
+from environments import around, staging
 from environments import sync as environment_sync
 from environments.actions import start_migration
 from environments.github import GitHub
@@ -59,6 +59,10 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     world = f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
     if pull.state != "open":
         return Stop(f"Pull request #{pull.number} was closed without merging.", world)
+    if pull.base_ref != project.production_branch:
+        return Stop(
+            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not {project.production_branch}.", world
+        )
     if pull.head_sha != release.candidate:
         moved = f"Pull request #{pull.number} moved from {release.candidate[:7]} to {pull.head_sha[:7]}."
         return Stop(f"{moved} Abandon this promotion, and the release takes up the new commits.", world)
@@ -74,8 +78,9 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
         ready = f"Release {release.name} is ready."
         sync.tell_verdict(github, release, status, state="success", sentence=ready, now=facts.now)
         return Wait(0.2, "The verdict is on GitHub; merging next.")
+    word = release.get_kind_display().capitalize()
     try:
-        github.merge(pull.number, sha=release.candidate, title=f"Release {release.name} (#{pull.number})")
+        github.merge(pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})")
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
@@ -143,7 +148,9 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
     step.deploy_wanted = names[1:]
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the wish.
-        railway.deploy_commit(target.instance.environment.railway_id, target.instance.service.railway_id, commit)
+        asked = around.ask(target.instance, commit, now=facts.now)
+        place, service = target.instance.environment.railway_id, target.instance.service.railway_id
+        around.asked(asked, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
             said = f"Deploying {commit[:7]} on {target.service}."
             audit.record("step.deploying", actor=None, subject=facts.release, sentence=said, now=facts.now)
@@ -228,10 +235,28 @@ def sync_staging(step: PromotionStep, facts: Facts) -> Look:
     return Stop(seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking)
 
 
+def back_merge(step: PromotionStep, facts: Facts) -> Look:
+    """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the checklist."""
+    project, github = facts.project, GitHub(facts.project.repository)
+    main, target = project.production_branch, project.staging_branch
+    if not github.compare(target, main).ahead_by:
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+        return Done(f"{target} holds everything that {main} has: there is nothing to merge back.")
+    pull = staging.find_back_merge(project, github) or staging.open_back_merge(project, github)
+    with transaction.atomic():
+        sync.keep_pull(project, pull, now=facts.now)
+        known = {"number": pull.number, "state": "open", "contained": False}
+        Release.objects.filter(pk=facts.release.pk).update(back_merge=known)
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+    evidence = ({"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url},)
+    return Done(f"Pull request #{pull.number} merges {main} back into {target}.", evidence)
+
+
 STEPS: dict[StepName, Step] = {
     StepName.MERGE: merge,
     StepName.DEPLOY: deploy,
     StepName.MIGRATE: migrate,
     StepName.SMOKE: smoke,
     StepName.SYNC_STAGING: sync_staging,
+    StepName.BACK_MERGE: back_merge,
 }

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from environments.models import Branch, Preview, Project
 from portal.site import by_htmx, page
 from releases import gates
-from releases.models import PullRequest
+from releases.models import PullRequest, Release
 
 REVIEWS = {
     "approved": ("pass", "approved"),
@@ -31,7 +31,9 @@ class Row:
     conflicts: tuple[str, str]
     migrations: tuple[str, str]
     preview: Preview | None
-    promotion: bool
+    promotion: bool  # goes into production
+    hotfix: bool  # and not out of staging
+    release: Release | None = None  # that it promotes, while that is prepared or promoted
 
     @property
     def warnings(self) -> list[str]:
@@ -41,13 +43,18 @@ class Row:
 
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """Open pull requests of one project, newest first. Five queries whatever the counts."""
+    """Open pull requests of one project, newest first. Six queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project, "pulse": 5}
     if project is not None:
-        context |= {"rows": _rows(project), "sync": getattr(project, "github_sync", None)}
+        rows = _rows(project)
+        context |= {"rows": rows, "hotfix_open": any(row.hotfix and row.release for row in rows)}
+        context |= {
+            "may_cut": request.user.has_perm("releases.cut_release"),
+            "sync": getattr(project, "github_sync", None),
+        }
         context["commands"] = [line.strip() for line in project.pre_push.splitlines() if line.strip()]
     return render(request, "releases/pull_panels.html" if by_htmx(request) else "releases/pulls.html", context)
 
@@ -58,6 +65,8 @@ def _rows(project: Project) -> list[Row]:
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
     ).order_by("-number")[:SHOWN]
+    preparing = Release.objects.filter(project=project, status__in=["open", "promoting"]).only("name", "pull_number")
+    releases = {row.pull_number: row for row in preparing}
     return [
         Row(
             pull=one,
@@ -67,6 +76,8 @@ def _rows(project: Project) -> list[Row]:
             migrations=_migrations(project, one, branches.get(project.staging_branch)),
             preview=previews.get(one.number),
             promotion=one.base == project.production_branch,
+            hotfix=one.base == project.production_branch and (one.fork or one.head != project.staging_branch),
+            release=releases.get(one.number),
         )
         for one in pulls
     ]

@@ -13,8 +13,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from environments import around
 from environments import sync as environment_sync
-from environments.models import Branch, Project, ServiceInstance
+from environments.models import Branch, DeploymentAsk, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.restorable import newest_first
 from portal import audit
@@ -105,19 +106,20 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     kept = kept or railway.deployment(target["deployment"])
     if not kept.can_rollback:
         return Stop(f"Railway can no longer restore {target['commit'][:7]} on {step.service}.", world)
-    if not _note(step, found, facts):
+    if not _note(step, live.instance, found, facts):
         return Wait(0, "")
     railway.rollback(target["deployment"])
     return Wait(1, f"Railway was asked to restore {target['commit'][:7]} on {step.service}.")
 
 
-def _note(step: RollbackStep, found: tuple[Deployment, ...], facts: Facts) -> bool:
+def _note(step: RollbackStep, instance: ServiceInstance, found: tuple[Deployment, ...], facts: Facts) -> bool:
     """Writes down, before it is done, that Railway is asked; False when somebody else holds the job."""
     target, now = step.rollback.target(step.service), timezone.now()
     with transaction.atomic():
         if not holds(step.rollback):
             return False
-        step.asked = {"at": now.isoformat(), "known": [one.id for one in found]}
+        ask = around.ask(instance, target["commit"], now=now)  # so that nobody is accused of the new deployment
+        step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])
         said = (
             f"Asking Railway to restore {target['commit'][:7]} on {step.service} (deployment {target['deployment']})."
@@ -131,6 +133,7 @@ def _came_of_it(asked: dict[str, Any], target: dict[str, str], found: tuple[Depl
     fresh = [one for one in found if one.id not in asked["known"]]
     made = next((one for one in fresh if one.commit == target["commit"]), None)
     if made is not None:
+        around.asked(DeploymentAsk(pk=asked["ask"]), made.id)
         return Done(f"Railway restores {target['commit'][:7]} on {target['service']}.", _evidence(made))
     asked_at = parse_datetime(asked["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):

@@ -17,7 +17,7 @@ from portal import audit, webhooks
 from portal.http import ApiError, is_loopback
 from portal.jobs import AuditWatch
 from releases import checklist
-from releases.models import GitHubSync
+from releases.models import GitHubSync, LineReading
 from releases.webhooks import EVENTS as GITHUB_EVENTS
 
 
@@ -40,7 +40,7 @@ def connect(
     start_syncs(project)
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
-    checklist.ensure_default()
+    checklist.ensure_defaults()
     if created:
         said = f"{name} connects {repository} with Railway."
         audit.record("project.connected", actor=actor, subject=project, sentence=said, now=now)
@@ -49,7 +49,7 @@ def connect(
 
 def start_syncs(project: Project) -> None:
     """Sees that every source of the project is read by the worker from now on."""
-    for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync):
+    for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync, LineReading):
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
     ConnectionCheck.objects.get_or_create(single=True)

@@ -7,16 +7,27 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from environments.git import Mirror
 from environments.github import CommitStatus, GitHub, MergedPull, Overview, Pull, PullState
 from environments.models import Branch, Project
 from environments.schema import revisions
 from portal import audit
-from releases.models import ChecklistItem, GitHubSync, Phase, PullRequest, Release, ReleaseStatus, Upkeep
+from releases.models import (
+    ChecklistItem,
+    GitHubSync,
+    Phase,
+    PullRequest,
+    Release,
+    ReleaseKind,
+    ReleaseStatus,
+    Upkeep,
+)
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 COMMITS_KEPT = 500
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
 
 
 @transaction.atomic
@@ -24,7 +35,8 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
     """Writes one reading of GitHub, in a fixed number of queries."""
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
-    rows = [_open_row(project, pull, now) for pull in (*overview.open_pulls, *overview.promotions)]
+    pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes)
+    rows = [_open_row(project, pull, now) for pull in pulls]
     rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
     _upsert(rows)
     if overview.complete:
@@ -32,7 +44,11 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
         gone = PullRequest.objects.filter(
             project=project, state="open", base__in=[project.staging_branch, project.production_branch]
         ).exclude(number__in=[row.number for row in rows])
-        gone.filter(base=project.staging_branch).update(state="closed", seen_at=now)
+        # Those of a release are read by themselves: they may have been merged.
+        ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(status__in=ENDED)
+        gone.filter(Q(base=project.staging_branch) | ~Q(number__in=ours.values("pull_number"))).update(
+            state="closed", seen_at=now
+        )
     GitHubSync.objects.filter(project=project).update(synced_at=now)
 
 
@@ -42,6 +58,9 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         project.production_branch: overview.production_head,
     }
     known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
+    if project.staging_branch in known and known[project.staging_branch].head != overview.staging_head:
+        hotfixes = Upkeep.objects.filter(release__project=project, release__kind=ReleaseKind.HOTFIX)
+        hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(wake_at=now)  # it may be the back-merge
     contexts = overview.required_contexts if overview.rules_readable else {}
     rows = [
         Branch(
@@ -223,7 +242,8 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     if not problem and change.deleted:
         names = ", ".join(one.path for one in change.deleted)
         main, staging = release.project.production_branch, release.project.staging_branch
-        problem = f"{main} has revisions that {staging} lacks: {names}. Merge {main} into {staging} first."
+        lacking = "the hotfix's branch" if release.is_hotfix else staging
+        problem = f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
     return {
         "migrations": [
             {"id": one.id, "path": one.path, "sha256": one.sha256, "message": one.message[:200]} for one in ordered
@@ -239,6 +259,9 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
         return False
+    others = Release.objects.filter(project=release.project, status__in=["open", "promoting"]).exclude(pk=release.pk)
+    if others.filter(candidate=head).exists():
+        return False  # one commit has one verdict; the gates say that the pull request is elsewhere
     old, same_content = release.candidate, release.candidate == head
     lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
     lapsed = [] if same_content else list(lapsing.values_list("text", flat=True))

@@ -133,7 +133,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
-        "pulls": facts.pulls,
+        "pulls": tuple(filter(None, [facts.promotion_pull])) + facts.pulls if shown.is_hotfix else facts.pulls,
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": [(one, one.content == content) for one in facts.approvals],
@@ -228,6 +228,7 @@ VERBS: dict[str, Verb] = {
 }
 PROJECT_VERBS: dict[str, Verb] = {
     "cut": (actions.cut, "", "The release is cut; its contents are being read.", ""),
+    "cut-hotfix": (actions.cut_hotfix, "", "The hotfix is cut; its contents are being read.", "pull candidate"),
     "freeze": (actions.freeze, "", "Promotions are frozen.", "reason"),
     "unfreeze": (actions.lift_freeze, "", "Promotions are allowed again.", ""),
 }

@@ -106,7 +106,7 @@ def make_project(
                 domains=[f"{row.name}-{kind}.up.railway.app"],
             )  # fmt: skip
             deploy(instance, commit, now=now)
-    checklist.ensure_default()
+    checklist.ensure_defaults()
     return project
 
 
@@ -222,7 +222,7 @@ def make_promotion(release: Release, *, by: User | None = None, at: str = "deplo
                for item in release.items.all() if item.phase == "before"],
     )  # fmt: skip
     passed = True
-    for position, name in enumerate(StepName):
+    for position, name in enumerate(one for one in StepName if one != StepName.BACK_MERGE):
         current = name == at
         passed = passed and not current
         said = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}

@@ -109,6 +109,8 @@ class PullState:
     mergeable_state: str
     url: str
     title: str
+    merged_at: datetime | None = None
+    merged_by: str = ""  # not told in lists
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,8 @@ def read_pull_state(item: object) -> PullState:
         mergeable_state=word(dig(item, "mergeable_state")) or "unknown",
         url=link(dig(item, "html_url")),
         title=text(field(item, "title", str)),
+        merged_at=moment(dig(item, "merged_at")),
+        merged_by=text(dig(item, "merged_by", "login"), 100),
     )
 
 

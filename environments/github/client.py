@@ -66,6 +66,12 @@ class GitHub:
             item = self.transport.get(f"read pull request #{number}", f"{self.path}/pulls/{number:d}")
             return answers.read_pull_state(item)
 
+    def pulls_of(self, sha: str) -> tuple[PullState, ...]:
+        """The pull requests that brought a commit in, or hold it; without `mergeable`."""
+        with _shaped():
+            items = self.transport.pages("read a commit's pull requests", f"{self.path}/commits/{_commit(sha)}/pulls")
+            return tuple(answers.read_pull_state(item) for item in items)
+
     def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
         """The newest pull request from our branch `head` into `base`, or None; without `mergeable`."""
         query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
@@ -221,6 +227,12 @@ class GitHub:
         with _shaped():
             statuses = self._statuses(f"{self.path}/commits/{_commit(sha)}")
         return next((status for status in statuses if status.context == context), None)
+
+    def status_history(self, sha: str) -> tuple[CommitStatus, ...]:
+        """Every status that was ever posted on a commit, the newest first."""
+        with _shaped():
+            items = self.transport.pages("read commit statuses", f"{self.path}/commits/{_commit(sha)}/statuses")
+            return tuple(answers.read_status(item) for item in items)
 
     def set_status(self, sha: str, *, context: str, state: str, description: str, target_url: str) -> None:
         """Posts a commit status; a description beyond GitHub's 140 letters is cut."""

@@ -36,6 +36,7 @@ class Overview:
     open_pulls: tuple[Pull, ...]
     merged_pulls: tuple[MergedPull, ...]
     promotions: tuple[Pull, ...]
+    hotfixes: tuple[Pull, ...]
     required_contexts: dict[str, tuple[Required, ...]]
     rules_readable: bool
     complete: bool
@@ -191,19 +192,18 @@ def _finish(seen: _Gathering, first: dict[str, Any], staging: str, production: s
     for branch in heads:
         if rules[branch] is None:
             seen.lacks(f"The rules of branch {branch} cannot be read: which checks it requires is not known.")
-    promotions = [
-        pull
-        for pull in _pulls(seen, dig(first, "promotions", "nodes"), bool(seen.problems))
-        if pull.head_ref == staging and pull.base_ref == production and not pull.fork
-    ]
-    if not promotions and dig(first, "promotions", "pageInfo", "hasNextPage") is not False:
+    into = _pulls(seen, dig(first, "promotions", "nodes"), bool(seen.problems))
+    into = [_with_required(pull, rules[production]) for pull in into if pull.base_ref == production]
+    promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
+    if dig(first, "promotions", "pageInfo", "hasNextPage") is not False:
         seen.lacks(f"Not all pull requests into {production} were read.")
     return Overview(
         staging_head=heads[staging],
         production_head=heads[production],
         open_pulls=tuple(_with_required(pull, rules[staging]) for pull in seen.pulls.values()),
         merged_pulls=_merged(seen, dig(first, "merged", "nodes")),
-        promotions=tuple(_with_required(pull, rules[production]) for pull in promotions),
+        promotions=promotions,
+        hotfixes=tuple(pull for pull in into if pull not in promotions),
         required_contexts={branch: found or () for branch, found in rules.items()},
         rules_readable=all(found is not None for found in rules.values()),
         complete=not seen.problems,

@@ -1,5 +1,6 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from .around import DeploymentAsk, StagingReset
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
@@ -31,6 +32,7 @@ __all__ = [
     "DatabaseSync",
     "DeployOrder",
     "Deployment",
+    "DeploymentAsk",
     "Direction",
     "Environment",
     "EnvironmentKind",
@@ -52,6 +54,7 @@ __all__ = [
     "ServiceInstance",
     "SmokeTest",
     "StagedRevision",
+    "StagingReset",
     "Variable",
     "VariableChange",
     "VariableRule",

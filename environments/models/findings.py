@@ -49,7 +49,11 @@ class Finding(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "kind", "subject"], condition=Q(closed_at=None), name="finding_open_once"
-            )
+            ),
+            # What was done around the portal stays done: one event is found once, also after it was resolved.
+            models.UniqueConstraint(
+                fields=["project", "subject"], condition=Q(kind=FindingKind.BYPASS), name="finding_bypass_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,6 +73,7 @@ class RepairKind(models.TextChoices):
     DEPLOY = "deploy", "deploy the branch's head"
     DELETE = "delete", "delete the environment"
     PROTECT = "protect", "protect the branch"
+    RESET = "reset", "reset staging to main"
 
 
 class Repair(Job):

@@ -151,6 +151,9 @@ class Environment(models.Model):
     variables_since = models.DateTimeField(
         null=True, blank=True, help_text="Changes of variables are known from then on."
     )
+    variables_known = models.JSONField(
+        default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+    )
 
     class Meta:
         ordering = ["project", "name"]
@@ -184,6 +187,9 @@ class Branch(models.Model):
     head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
     seen_at = models.DateTimeField()
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to here it is known how each commit came about."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="branch_once")]
@@ -257,6 +263,10 @@ class ServiceInstance(models.Model):
     )
     rolled_back_from = models.CharField(
         max_length=64, blank=True, default="", help_text="The commit of its branch from which people rolled it back."
+    )
+    autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
     )
 
     class Meta:

@@ -12,7 +12,7 @@ class Deployment:
     """One deployment. `commit`, `branch` … come from Railway's free-form `meta`: None where it has none.
 
     `stopped` counts only with status SUCCESS: it is true while a deployment starts, and a stopped one keeps
-    SUCCESS. `instances` holds the status of each running copy.
+    SUCCESS. `instances` holds the status of each running copy. `creator` is known of a service's history only.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Deployment:
     author: str | None
     reason: str | None
     instances: tuple[str, ...]
+    creator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ def read_deployment(node: object) -> Deployment:
         author=text(dig(meta, "commitAuthor")) or None,
         reason=text(dig(meta, "reason")) or None,
         instances=tuple(text(field(item, "status", str), 40) for item in field(node, "instances", list)),
+        creator=text(dig(node, "creator", "name"), 200) or text(dig(node, "creator", "email"), 200) or None,
     )
 
 

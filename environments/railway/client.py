@@ -102,6 +102,12 @@ class Railway:
             found = field(data, "variables", dict)
             return {name: _secret(found, name) for name in found}
 
+    def autodeploy(self, project: str, environment: str, service: str) -> bool:
+        """Whether a push deploys the service in that environment."""
+        data = self.transport.ask("autodeploy", projectId=project, environmentId=environment, serviceId=service)
+        with _shaped():
+            return field(_part(data, "serviceInstanceAutoDeployStatus"), "enabled", bool)
+
     def rules(self, workspace: str, project: str) -> tuple[Rule, ...]:
         """The notification rules that concern a project."""
         data = self.transport.ask("notification_rules", workspaceId=workspace, projectId=project)

@@ -27,12 +27,14 @@ __all__ = [
     "GitHubSync",
     "IllegalMove",
     "ItemText",
+    "LineReading",
     "Phase",
     "Promotion",
     "PromotionStep",
     "PullReading",
     "PullRequest",
     "Release",
+    "ReleaseKind",
     "ReleaseStatus",
     "RiskAcceptance",
     "Rollback",
@@ -109,6 +111,22 @@ class PullReading(Job):
         return f"pull requests of {self.project}"
 
 
+class LineReading(Job):
+    """Sees how each new commit of the two long-lived branches came about; woken when one of them moved; never ends."""
+
+    step_function = "releases.lines.read"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="line_reading")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"branches of {self.project}"
+
+
 class Phase(models.TextChoices):
     """When a checklist item is due."""
 
@@ -121,6 +139,13 @@ class Condition(models.TextChoices):
 
     ALWAYS = "always", "always"
     MIGRATIONS = "migrations", "only with migrations"
+
+
+class ReleaseKind(models.TextChoices):
+    """How a release comes to production: out of staging, or straight from a pull request into main."""
+
+    NORMAL = "normal", "release"
+    HOTFIX = "hotfix", "hotfix"
 
 
 class ItemText(models.Model):
@@ -142,21 +167,24 @@ class ItemText(models.Model):
 
 
 class ChecklistTemplate(models.Model):
-    """The checklist that new releases copy: a project's own, or the one without a project."""
+    """The checklist that new releases of a kind copy: a project's own, or the one without a project."""
 
     name = models.CharField(max_length=100, unique=True)
-    project = models.OneToOneField(
+    kind = models.CharField(max_length=10, choices=ReleaseKind, default=ReleaseKind.NORMAL)
+    project = models.ForeignKey(
         Project,
         models.CASCADE,
         null=True,
         blank=True,
-        related_name="checklist_template",
+        related_name="checklist_templates",
         help_text="Empty: default.",
     )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(models.F("project"), nulls_distinct=False, name="checklist_template_one_default")
+            models.UniqueConstraint(
+                models.F("project"), models.F("kind"), nulls_distinct=False, name="checklist_template_one_of_a_kind"
+            )
         ]
 
     def __str__(self) -> str:
@@ -202,6 +230,7 @@ class Release(models.Model):
     }
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="releases")
+    kind = models.CharField(max_length=10, choices=ReleaseKind, default=ReleaseKind.NORMAL)
     name = models.CharField(max_length=40)
     status = models.CharField(max_length=12, choices=ReleaseStatus, default=ReleaseStatus.OPEN)
     candidate = models.CharField(max_length=64)
@@ -222,6 +251,9 @@ class Release(models.Model):
     collected = models.CharField(
         max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed."
     )
+    back_merge = models.JSONField(
+        default=dict, blank=True, help_text="Of a hotfix: the pull request into staging, and whether staging holds it."
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -239,9 +271,18 @@ class Release(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="release_name_once"),
             models.UniqueConstraint(
-                fields=["project"],
+                fields=["project", "kind"],
                 condition=Q(status__in=["open", "promoting"]),
-                name="release_one_in_preparation",
+                name="release_one_of_a_kind_in_preparation",
+            ),
+            # One commit carries one verdict: two releases would tell GitHub different things about it.
+            models.UniqueConstraint(
+                fields=["project", "candidate"],
+                condition=Q(status__in=["open", "promoting"]),
+                name="release_one_verdict_for_a_commit",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=ReleaseKind.HOTFIX) | Q(pull_number__isnull=False), name="hotfix_has_a_pull_request"
             ),
         ]
 
@@ -251,6 +292,10 @@ class Release(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.project.slug
+
+    @property
+    def is_hotfix(self) -> bool:
+        return self.kind == ReleaseKind.HOTFIX
 
     @property
     def is_in_preparation(self) -> bool:
@@ -420,6 +465,7 @@ class StepName(models.TextChoices):
     MIGRATE = "migrate", "Migrate"
     SMOKE = "smoke", "Smoke"
     SYNC_STAGING = "sync_staging", "Sync staging"
+    BACK_MERGE = "back_merge", "Back-merge"
 
 
 class PromotionStep(Step):

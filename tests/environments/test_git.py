@@ -304,3 +304,66 @@ def test_a_fetch_holds_its_lock_while_git_lives_though_its_parent_was_killed(mir
         child.wait()
 
     mirror.fetch()
+
+
+@pytest.fixture
+def apart(origin, mirror):
+    """Two branches with one commit each that the other lacks; the mirror knows both."""
+    git(origin, "checkout", "-q", "-b", "staging")
+    old = commit(origin, "Staging")
+    git(origin, "checkout", "-q", "main")
+    new = commit(origin, "Main")
+    git(origin, "checkout", "-q", "--detach")
+    mirror.fetch()
+    return old, new
+
+
+def test_a_push_with_a_lease_moves_the_branch_by_force(origin, mirror, apart):
+    old, new = apart
+
+    mirror.push_with_lease("staging", new, expected=old)
+
+    assert git(origin, "rev-parse", "staging") == new
+
+
+def test_a_push_with_a_lease_leaves_a_branch_that_moved(origin, mirror, apart):
+    old, new = apart
+    git(origin, "branch", "-f", "staging", "main~1")
+
+    with pytest.raises(GitError, match=r"not at .* any more, so nothing was done") as told:
+        mirror.push_with_lease("staging", new, expected=old)
+
+    assert told.value.kind == "lease" and git(origin, "rev-parse", "staging") == git(origin, "rev-parse", "main~1")
+
+
+def test_a_push_that_the_rules_of_the_branch_refuse_says_so(origin, mirror, apart):
+    old, new = apart
+    hook = origin / ".git" / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+    with pytest.raises(GitError, match="rules of staging refuse a forced push") as told:
+        mirror.push_with_lease("staging", new, expected=old)
+
+    assert told.value.kind == "protected" and git(origin, "rev-parse", "staging") == old
+
+
+@pytest.mark.parametrize(("branch", "sha"), [("", "a" * 40), ("--all", "main"), ("a b", "a" * 40)])
+def test_a_push_takes_no_name_for_an_option(mirror, branch, sha):
+    with pytest.raises(GitError, match="full commit ids"):
+        mirror.push_with_lease(branch, sha, expected="b" * 40)
+
+
+def test_the_line_of_a_branch_leaves_out_what_merges_brought(origin, mirror):
+    first = git(origin, "rev-parse", "main")
+    git(origin, "checkout", "-q", "-b", "topic")
+    inside = commit(origin, "Topic")
+    git(origin, "checkout", "-q", "main")
+    git(origin, "merge", "-q", "--no-ff", "-m", "Merge", "topic")
+    mirror.fetch()
+    merge = mirror.head("main")
+
+    line = [one.sha for one in mirror.commits(first, "main", first_parent=True)]
+
+    assert line == [merge] and inside in [one.sha for one in mirror.commits(first, "main")]
+    assert mirror.first_parents("main", limit=10) == {first, merge}

@@ -158,6 +158,8 @@ GOOD = {
     "PATCH /repos/acme/x/git/refs/heads/staging": {"ref": "refs/heads/staging", "object": {"sha": MERGE}},
     f"GET /repos/acme/x/commits/{HEAD}/check-runs": {"total_count": 1, "check_runs": [RUN]},
     f"GET /repos/acme/x/commits/{HEAD}/status": {"state": "pending", "statuses": [STATUS]},
+    f"GET /repos/acme/x/commits/{HEAD}/statuses": [STATUS],
+    f"GET /repos/acme/x/commits/{HEAD}/pulls": [{k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}],
     f"POST /repos/acme/x/statuses/{HEAD}": {"context": "release-portal", "state": "success"},
     "GET /repos/acme/x/issues/9/comments": [{"id": 3, "body": "<!-- portal --> hi", "html_url": None}],
     "POST /repos/acme/x/issues/9/comments": {"id": 4},
@@ -178,6 +180,8 @@ READS = {
     "branch_head": lambda github: github.branch_head("staging"),
     "checks": lambda github: github.checks(HEAD),
     "status": lambda github: github.status(HEAD, "release-portal"),
+    "status_history": lambda github: github.status_history(HEAD),
+    "pulls_of": lambda github: github.pulls_of(HEAD),
     "find_comment": lambda github: github.find_comment(9, "<!-- portal -->"),
     "hooks": lambda github: github.hooks(),
     "find_deployment": lambda github: github.find_deployment(MERGE, "pr-9"),
@@ -478,11 +482,23 @@ def test_rules_that_are_not_shown_are_not_taken_for_no_rules(server, github, rul
     assert found.open_pulls[0].checks[0].required is None
 
 
-def test_a_fork_with_a_branch_called_staging_is_no_promotion(server, github):
+def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_what_else_goes_into_main_is_a_hotfix(server, github):
     fork = node(9, headRefName="staging", baseRefName="main", isCrossRepository=True)
-    promotions = {"pageInfo": {"hasNextPage": False}, "nodes": [fork]}
+    fix = node(10, headRefName="fix/crash", baseRefName="main")
+    promotions = {"pageInfo": {"hasNextPage": False}, "nodes": [fork, fix]}
 
-    assert overview(server, github, repository(promotions=promotions)).promotions == ()
+    found = overview(server, github, repository(promotions=promotions))
+
+    assert found.promotions == () and [pull.number for pull in found.hotfixes] == [9, 10]
+
+
+def test_who_merged_a_pull_request_and_when_is_told(server, github):
+    merged = {"merged": True, "state": "closed", "merged_at": "2026-11-22T10:00:00Z", "merged_by": {"login": "ann"}}
+    answering(server, "/pulls/9", 200, PULL | merged)
+
+    pull = github.pull(9)
+
+    assert (pull.merged_by, pull.merged_at.hour) == ("ann", 10)
 
 
 @pytest.mark.parametrize(

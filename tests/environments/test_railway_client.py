@@ -115,6 +115,7 @@ GOOD = {
     "RollBack": {"deploymentRollback": True},
     "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
     "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
+    "AutoDeploy": {"serviceInstanceAutoDeployStatus": {"enabled": True}},
     "CreateEnvironment": {"environmentCreate": {"id": "e9", "name": "pr-9"}},
     "DeleteEnvironment": {"environmentDelete": True},
     "SetVariables": {"variableCollectionUpsert": True},
@@ -128,6 +129,7 @@ READS = {
     "BuildLog": lambda railway: railway.build_log("d1"),
     "DeployLog": lambda railway: railway.deployment_log("d1"),
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
+    "AutoDeploy": lambda railway: railway.autodeploy("p", "e1", "s1"),
     "NotificationRules": lambda railway: railway.rules("w", "p"),
     "ChangesInProgress": lambda railway: railway.being_changed("e1"),
 }

@@ -116,21 +116,23 @@ def test_what_people_rolled_back_is_no_push_that_railway_missed():
 
 @pytest.mark.django_db
 def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said():
-    make_project()
+    project = make_project()
     production = Environment.objects.get(kind="production")
     backend = Service.objects.get(name="backend")
     Variable.objects.filter(environment=production).delete()
 
+    Environment.objects.update(variables_since=NOW - timedelta(hours=9))
+
     def read(at: datetime, **values: str) -> None:
-        production.refresh_from_db()
-        places = [variables.Place(production, backend)]
-        rows = [variables._row(places[0], name, variables.Secret(value)) for name, value in values.items()]
-        variables._note_changes(production, places, rows, at)
+        place = variables.Place(production, backend)
+        was = {one.name: one for one in Variable.objects.filter(environment=production)}
+        rows = {name: variables._row(place, name, variables.Secret(value)) for name, value in values.items()}
+        variables._compare(project, place, was, rows, at)
         Variable.objects.filter(environment=production).delete()
-        Variable.objects.bulk_create(rows)
-        Environment.objects.filter(pk=production.pk, variables_since=None).update(variables_since=at)
+        Variable.objects.bulk_create(rows.values())
 
     read(NOW - timedelta(hours=9), A="1", B="1", D="1")
+    VariableChange.objects.all().delete()
     read(NOW - timedelta(hours=5), A="2", B="1", D="1")
     read(NOW, A="2", B="secret-word", C="${{frontend.URL}}")
     production.refresh_from_db()

@@ -41,12 +41,14 @@ def tries() -> list[Try]:
         Preview,
         PreviewVariable,
         Rehearsal,
+        Repair,
         ServiceInstance,
+        StagingReset,
     )
     from environments.schema.risk import Risk
     from releases import actions as on_releases
     from releases import rollback_actions as back
-    from releases.models import ChecklistItem, Downgrade, Freeze, Release
+    from releases.models import ChecklistItem, Downgrade, Freeze, PullRequest, Release
     from releases.models.rollback import downgrade_content
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
 
@@ -68,6 +70,34 @@ def tries() -> list[Try]:
     def without_release(scene: Any) -> Callable[[], Any]:
         Release.objects.filter(pk=scene.release.pk).update(status="abandoned")
         return lambda: on_releases.cut(scene.project, actor=scene.dave)
+
+    def proposed(scene: Any) -> Callable[[], Any]:
+        values = {"number": 140, "base": "main", "head": "fix", "head_sha": "8" * 40, "seen_at": scene.now}
+        PullRequest.objects.create(project=scene.project, title="Fix", **values)
+        return lambda: on_releases.cut_hotfix(scene.project, actor=scene.dave, pull=140)
+
+    def apart(scene: Any) -> dict[str, str]:
+        heads = {name: scene.project.branches.get(name=name).head for name in ("staging", "main")}
+        seen = {"before": heads["staging"], "wanted": heads["main"], "status": "failed", "result": "diverged"}
+        Repair.objects.create(project=scene.project, kind="sync_staging", **seen)
+        return heads
+
+    def to_reset(scene: Any) -> Callable[[], Any]:
+        heads = apart(scene)
+        return lambda: on_environments.request_reset(scene.project, actor=scene.dave, reason="known", **heads)
+
+    def asked(scene: Any) -> Any:
+        heads = apart(scene)
+        named = {"staging_head": heads["staging"], "main_head": heads["main"]}
+        return heads, StagingReset.objects.create(project=scene.project, requested_by=scene.carol, **named)
+
+    def to_sign(scene: Any) -> Callable[[], Any]:
+        heads, reset = asked(scene)
+        return lambda: on_environments.sign_reset(reset, actor=scene.dave, **heads)
+
+    def to_take_back(scene: Any) -> Callable[[], Any]:
+        _, reset = asked(scene)
+        return lambda: on_environments.take_reset_back(reset, actor=scene.dave)
 
     def stopped(step: str, act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
@@ -177,6 +207,7 @@ def tries() -> list[Try]:
 
     return [
         Try("cut", without_release),
+        Try("cut_hotfix", proposed),
         Try("tick", unticked),
         Try("untick", ticked),
         Try("approve", on_release(on_releases.approve)),
@@ -210,6 +241,9 @@ def tries() -> list[Try]:
         Try("check_connections", checked),
         Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
+        Try("request_reset", to_reset),
+        Try("sign_reset", to_sign),
+        Try("take_reset_back", to_take_back),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
         Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(

@@ -240,9 +240,10 @@ class GitHubStandIn:
         with self.change() as viewer:
             pulls.close(self, pulls.get(self, number), viewer)
 
-    def merge_pull(self, number: int, method: str = "merge") -> str:
-        """Merges as an administrator would and gives the new commit; raises `Refused` as the API would."""
-        with self.change() as viewer:
+    def merge_pull(self, number: int, method: str = "merge", by: str = "") -> str:
+        """Merges as an administrator (the owner, or `by`) would and gives the new commit; raises `Refused` as the
+        API would."""
+        with self.change(Viewer(by or self.owner, admin=True)) as viewer:
             return pulls.merge(self, pulls.get(self, number), viewer, method=method)
 
     def push_commit(self, branch: str, files: dict[str, str | None], message: str, author: str = "maria") -> str:

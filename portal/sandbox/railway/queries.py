@@ -388,7 +388,8 @@ RESOLVERS["Deployment", "staticUrl"] = deployment_url
 
 @field("Deployment", "creator")
 def creator(source: Row, caller: Caller) -> Row:
-    return caller.world.data["account"]
+    """Who made it, as far as a story names them; else whose account it is."""
+    return source.get("creator") or caller.world.data["account"]
 
 
 @field("Deployment", "environment")

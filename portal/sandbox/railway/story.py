@@ -103,6 +103,30 @@ class Story:
                 movement.finish(self.world, row, "SUCCESS")
             return row["id"]
 
+    def redeploy(self, service: str, environment: str, *, by: str | None = None) -> str:
+        """Somebody presses “Redeploy” on the dashboard. Returns the new deployment's id."""
+        with self.world.changing():
+            movement.settle(self.world)
+            instance = self._instance(service, environment)
+            return self._by(movement.redeploy(self.world, instance, of=movement.active(self.world, instance)), by)
+
+    def roll_back(self, deployment_id: str, *, by: str | None = None) -> str:
+        """Somebody presses “Rollback” on the dashboard. Returns the new deployment's id."""
+        with self.world.changing():
+            movement.settle(self.world)
+            return self._by(movement.roll_back(self.world, self.world.get("deployments", deployment_id)), by)
+
+    def _by(self, deployment: Row, name: str | None) -> str:
+        if name:
+            login = name.split()[0].lower()
+            deployment["creator"] = {"id": login, "name": name, "email": f"{login}@example.com", "avatar": None}
+        return deployment["id"]
+
+    def switch_autodeploy(self, service: str, environment: str, enabled: bool) -> None:
+        """Somebody has pushes deploy the service there, or no longer."""
+        with self.world.changing():
+            self._instance(service, environment)["autoDeploy"] = enabled
+
     def address(self, service: str, environment: str) -> str:
         """`http://127.0.0.1:port` of the service there."""
         with self.world.reading():

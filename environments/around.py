@@ -1,0 +1,128 @@
+"""Around the portal: what was done there is written down once for each event, for a person to resolve.
+
+Beside it stands what the portal itself asked for, so that nobody is accused of that.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from environments.models import DeploymentAsk, Finding, FindingKind, Project, Repair, RepairKind, ServiceInstance
+from portal import audit
+from portal.jobs import OPEN
+
+NOT_KNOWN = "who did it is not known"
+# How far an answer that was lost may lie from the deployment that came of it; clocks differ.
+EARLY, LATE = timedelta(minutes=1), timedelta(minutes=15)
+
+
+def note(project: Project, subject: str, sentence: str, *, now: datetime) -> bool:
+    """Opens a finding for one event, named by `subject` for good. False: it is known, open or resolved."""
+    with transaction.atomic():
+        row, created = Finding.objects.get_or_create(
+            project=project,
+            kind=FindingKind.BYPASS,
+            subject=subject[:300],
+            defaults={"sentence": sentence, "opened_at": now, "seen_at": now},
+        )
+        if created:
+            audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=sentence, now=now)
+    return created
+
+
+def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentAsk:
+    """Writes down, before Railway is asked, that the portal wants `commit` deployed on `instance`."""
+    return DeploymentAsk.objects.create(instance=instance, commit=commit, asked_at=now)
+
+
+def asked(row: DeploymentAsk, railway_id: str) -> None:
+    """Writes down which deployment came of it."""
+    DeploymentAsk.objects.filter(pk=row.pk).update(railway_id=railway_id)
+
+
+def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetime | None) -> bool:
+    """Whether the portal asked for this deployment; one whose answer was lost is told by commit and time, once."""
+    rows = DeploymentAsk.objects.filter(instance=instance)
+    if rows.filter(railway_id=railway_id).exists():
+        return True
+    if at is None:
+        return False
+    lost = rows.filter(railway_id="", commit=commit, asked_at__gte=at - LATE, asked_at__lte=at + EARLY)
+    with transaction.atomic():
+        row = lost.select_for_update().order_by("asked_at").first()
+        return row is not None and bool(rows.filter(pk=row.pk).update(railway_id=railway_id))
+
+
+def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
+    """Notes that `instance` follows something else than it did `before`, unless a repair of ours moved it."""
+    was, follows = (_followed(one, instance) for one in (before, instance))
+    if was == follows or before.seen_at is None or before.seen_at > now:
+        return  # nothing changed, nothing was known, or this reading is older than the one before
+    ours = _since(RepairKind.BRANCH, before.seen_at).filter(instance_id=before.pk, wanted=instance.branch)
+    if ours.exists():
+        return
+    subject = f"trigger of {instance}, read {now:%Y-%m-%d %H:%M:%S.%f}"
+    said = f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway; {NOT_KNOWN}."
+    note(instance.service.project, subject, said, now=now)
+
+
+def _followed(one: ServiceInstance, now: ServiceInstance) -> str:
+    branch = one.branch or "no branch"
+    return (
+        branch if one.repository.lower() == now.repository.lower() else f"{branch} of {one.repository or 'no source'}"
+    )
+
+
+def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: datetime) -> None:
+    """Notes that pushes deploy `instance`, or no longer do; what was not known before is no edit."""
+    with transaction.atomic():
+        row = ServiceInstance.objects.select_for_update().filter(pk=instance.pk).first()
+        if row is None or row.autodeploy == enabled:
+            return
+        ServiceInstance.objects.filter(pk=row.pk).update(autodeploy=enabled)
+        if row.autodeploy is None:
+            return
+        does = "deploys" if enabled else "no longer deploys"
+        subject = f"deploying {instance} on push, read {now:%Y-%m-%d %H:%M:%S.%f}"
+        said = f"A push {does} {instance}. Somebody switched that on Railway; {NOT_KNOWN}."
+        note(instance.service.project, subject, said, now=now)
+
+
+def variables_edited(
+    project: Project, where: str, changed: Sequence[str], added: Sequence[str], removed: Sequence[str], now: datetime
+) -> None:
+    """Notes which variables of `where` differ from the reading before."""
+    told = [f"{_names(names)} {word}" for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
+            if names]  # fmt: skip
+    if told:
+        said = f"Variables of {where} were edited on Railway: {'; '.join(told)}. {NOT_KNOWN.capitalize()}."
+        note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", said, now=now)
+
+
+def protection_changed(
+    project: Project, branch: str, changes: Sequence[tuple[str, str, str, str]], since: datetime, now: datetime
+) -> None:
+    """Notes rules of `branch` that were changed; each change is (rule, before, after, state after).
+
+    What a repair of ours put right is none of them.
+    """
+    ours = _since(RepairKind.PROTECT, since).filter(project=project, wanted=branch).exists()
+    told = [
+        f"{rule.lower()}: {was} became {is_}" for rule, was, is_, state in changes if not (ours and state == "pass")
+    ]
+    if told:
+        said = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."
+        note(project, f"protection of {branch}, read {now:%Y-%m-%d %H:%M:%S.%f}", said, now=now)
+
+
+def _since(kind: RepairKind, since: datetime) -> QuerySet[Repair]:
+    """Repairs that wrote something, and were not over before `since`."""
+    under_way = Q(status__in=OPEN) | Q(finished_at__gte=since)
+    return Repair.objects.filter(under_way, kind=kind, wrote_at__isnull=False)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(sorted(names)[:8]) + more

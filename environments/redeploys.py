@@ -1,0 +1,100 @@
+"""Deployments of staging and production that came neither of a push nor of the portal."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from environments import around
+from environments.git import GitError, Mirror
+from environments.mirrors import mirror_of
+from environments.models import Deployment as Row
+from environments.models import Project, ServiceInstance
+from environments.railway import Deployment, Railway
+from portal.http import ApiError
+
+LONG_LIVED = ("staging", "production")
+REASONS = {"redeploy": "deployed again", "rollback": "rolled back to"}
+HISTORY = 25
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judge(project: Project, railway: Railway, *, now: datetime) -> None:
+    """Looks at each deployment that was made since the last look. One query when there is none.
+
+    What was there when an instance is first looked at is taken as it is. Raises `ApiError`.
+    """
+    rows = Row.objects.filter(
+        is_latest=True, instance__environment__project=project, instance__environment__kind__in=LONG_LIVED,
+        instance__environment__gone_at=None, instance__service__gone_at=None,
+    ).exclude(instance__repository="")  # fmt: skip
+    for row in rows.select_related("instance__service__project", "instance__environment"):
+        instance = row.instance
+        if not instance.judged:
+            _judged(instance, row.railway_id)
+        elif instance.judged != row.railway_id:
+            _judge(project, railway, instance, now)
+
+
+def _judge(project: Project, railway: Railway, instance: ServiceInstance, now: datetime) -> None:
+    place, service = instance.environment.railway_id, instance.service.railway_id
+    found = railway.deployments(project.railway_project_id, place, service, HISTORY)
+    history = sorted(found, key=lambda one: one.created_at or _EVER)
+    seen_at = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first() or now
+    known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)
+    for n, one in enumerate(history):
+        if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
+            continue
+        try:
+            said = _accused(project, instance, one, history[:n])
+        except (GitError, ApiError):
+            return  # git cannot tell now; the next reading asks again
+        if said:
+            around.note(project, f"deployment {one.id} on {instance}", said, now=now)
+        if not _judged(instance, one.id):
+            return  # somebody else looks at it too
+
+
+def _judged(instance: ServiceInstance, railway_id: str) -> bool:
+    rows = ServiceInstance.objects.filter(pk=instance.pk, judged=instance.judged)
+    instance.judged = railway_id[:64]
+    return bool(rows.update(judged=instance.judged))
+
+
+def _accused(project: Project, instance: ServiceInstance, one: Deployment, earlier: Sequence[Deployment]) -> str:
+    """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
+    if around.is_ours(instance, one.id, one.commit or "", one.created_at):
+        return ""
+    reason = (one.reason or "").lower()
+    if reason in REASONS:
+        return _said(instance, one, REASONS[reason])
+    if one.commit is None:
+        return _said(instance, one, "deployed from something that is no commit")
+    if any(before.commit == one.commit for before in earlier):
+        return _said(instance, one, "deployed again")
+    if not _on_branch(mirror_of(project), one.commit, instance.branch):
+        return _said(instance, one, f"deployed, although {instance.branch or 'no branch'} does not hold it")
+    return ""
+
+
+def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
+    if not mirror.has(commit) or not branch or not mirror.head(branch) or not mirror.is_ancestor(commit, branch):
+        mirror.fetch()
+    return bool(branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch))
+
+
+def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
+    what = (one.commit or "")[:7] or "Something"
+    at = f" on {one.created_at:%Y-%m-%d at %H:%M} UTC" if one.created_at else ""
+    by = f"by {one.creator}" if one.creator else f"around the portal; {around.NOT_KNOWN}"
+    words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
+    return f"On {instance}, {what} {words}{at} {by}{', around the portal' if one.creator else ''}."
+
+
+def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
+    """Sees whether pushes deploy each service of staging and production: one call each. Raises `ApiError`."""
+    instances = ServiceInstance.objects.filter(
+        environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
+        service__gone_at=None,
+    ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
+    for instance in instances:
+        place, service = instance.environment.railway_id, instance.service.railway_id
+        around.autodeploy_switched(instance, railway.autodeploy(project.railway_project_id, place, service), now=now)
