@@ -8,7 +8,7 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent
 # These set up their own database, or need none.
 WITHOUT_DATABASE = {
-    "demo",
+    *("demo", "git_remote_check", "task_log"),
     *("check", "collectstatic", "findstatic", "diffsettings", "makemigrations", "help", "version"),
 }
 

@@ -1,6 +1,7 @@
 """What people and other jobs can do to an environment."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +9,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments import previews, protections
+from environments.aftermath import can_be_retried
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
     ConnectionCheck,
+    DeployKey,
     Direction,
     Environment,
     EnvironmentKind,
@@ -30,7 +33,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.actions import Refused, action
-from portal.jobs import wake_now
+from portal.jobs import JobStatus, wake_now
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 FORGIVEN = (previews.BY_A_PERSON, previews.TOO_OLD)  # what a person may overrule
@@ -47,8 +50,9 @@ def start_migration(
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, commit=commit, requested_by=actor, created_at=now, wake_at=now
-            )
+                environment=environment, runner=environment.project.runner, commit=commit, requested_by=actor,
+                created_at=now, wake_at=now,
+            )  # fmt: skip
     except IntegrityError:
         raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)
@@ -69,7 +73,8 @@ def queue_downgrade(
 ) -> MigrationRun:
     """One run, woken, that undoes the revision of `file` with the files of `commit`; two people stand for it.
 
-    Part of an action, which has asked for their permissions. Raises `Refused` while another run is under way.
+    Part of an action, which has asked for their permissions. It runs in the portal, whatever brings the project's
+    databases up: one revision and not the heads. Raises `Refused` while another run is under way.
     """
     try:
         with transaction.atomic():
@@ -92,6 +97,24 @@ def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = No
     ):
         raise Refused("This run has ended, or is being stopped already.")
     audit.record("migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now)
+
+
+@action("migration.retried", "environments.migrate_environment")
+def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> MigrationRun:
+    """Queues a new run of the same commit after one that did not succeed; it goes on from where the database is."""
+    now = now or timezone.now()
+    newest = MigrationRun.objects.filter(environment=run.environment).order_by("-pk").values_list("pk", flat=True)
+    if run.is_open or run.status == JobStatus.SUCCEEDED:
+        raise Refused("This run has not failed, so there is nothing to retry.")
+    if newest.first() != run.pk:
+        raise Refused(f"{run.environment}'s database was migrated again since; look at the newest run.")
+    if not can_be_retried(run):
+        raise Refused("This run belongs to a promotion: retry its step on the release's page.")
+    why = f"again, after run {run.pk}"
+    fresh = start_migration(run.environment, actor=actor, commit=run.commit, reason=why, now=now)
+    said = f"Migration {run.pk} is tried again from where the database is."
+    audit.record("migration.retried", actor=actor, subject=run, sentence=said, data={"run": fresh.pk}, now=now)
+    return fresh
 
 
 @action("rehearsal.requested", "environments.migrate_environment")
@@ -169,6 +192,30 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     wake_now(check, now=now)
     said = "Check the connections."
     audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
+
+
+@action("host_keys.pinned", "environments.change_deploykey")
+def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None) -> None:
+    """Pins the host keys whose fingerprints the person compared, out of those that the last check saw.
+
+    They take the place of what was pinned before.
+    """
+    if not fingerprints:
+        raise Refused("Choose at least one host key; nothing was pinned.")
+    DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
+    check = ConnectionCheck.objects.first()
+    offers = [one for found in (check.found if check else []) if found.get("project") == key.project.slug
+              for one in found.get("offers", ())]  # fmt: skip
+    shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
+    chosen = list(dict.fromkeys(fingerprints))
+    if missing := [one for one in chosen if one not in shown]:
+        raise Refused(f"The last check did not see the host key {missing[0][:60]}; check again, nothing was pinned.")
+    pinned = "".join(shown[one] for one in chosen)
+    DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
+    if check:
+        wake_now(check, now=now)
+    said = f"The git server may show {', '.join(chosen)}."
+    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=said, now=now)
 
 
 @action("staging.sync_requested", "environments.repair_environment")
@@ -265,6 +312,7 @@ def _heads(row: StagingReset) -> dict[str, str]:
 @action("branch.repair_requested", "environments.repair_environment")
 def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None) -> Repair:
     """Asks for `instance` to follow the branch it should; `wanted` is the one that the person confirmed."""
+    _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
@@ -280,9 +328,23 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
                    instance=instance, wanted=expected)  # fmt: skip
 
 
+@action("push.repair_requested", "environments.repair_environment")
+def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for a push to deploy `instance` again."""
+    _is_there(instance)
+    if instance.environment.kind not in expected_branches(instance.service.project):
+        raise Refused(f"{instance.environment} is neither staging nor production; it is left as it is.")
+    if instance.autodeploy:
+        raise Refused(f"{instance} is deployed on push already.")
+    said = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
+    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", said, actor=actor, now=now,
+                   instance=instance, wanted="on")  # fmt: skip
+
+
 @action("deploy.requested", "environments.repair_environment")
 def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None) -> Repair:
     """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was confirmed."""
+    _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
         raise Refused(f"{instance} does not follow the branch it should; put that right first.")
@@ -292,6 +354,14 @@ def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: date
     said = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
     return _repair(project, RepairKind.DEPLOY, "deploy.requested", said, actor=actor, now=now,
                    instance=instance, wanted=head)  # fmt: skip
+
+
+def _is_there(instance: ServiceInstance) -> None:
+    """Refuses for what Railway no longer has."""
+    if instance.service.gone_at:
+        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to put right.")
+    if instance.environment.gone_at:
+        raise Refused(f"{instance.environment} was deleted on Railway, so there is nothing to put right.")
 
 
 def _repair(

@@ -20,6 +20,8 @@ KINDS = (
     FindingKind.UNREADABLE,
     FindingKind.SCHEMA,
     FindingKind.ROLLED_BACK,
+    FindingKind.PUSH,
+    FindingKind.TWICE,
 )
 # What is shown beside a release and does not stop it.
 BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS, FindingKind.ROLLED_BACK)
@@ -45,7 +47,8 @@ def expected_branches(project: Project) -> dict[str, str]:
 def problems(project: Project) -> list[Problem]:
     """Every problem of the two long-lived environments. Five queries."""
     expected = expected_branches(project)
-    environments = list(Environment.objects.filter(project=project, kind__in=expected, gone_at=None))
+    named = list(Environment.objects.filter(project=project, gone_at=None))
+    environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
     instances = list(
         ServiceInstance.objects.filter(environment__in=environments, service__in=services).select_related(
@@ -53,22 +56,29 @@ def problems(project: Project) -> list[Problem]:
         )
     )
     return [
-        *_missing(environments, services, instances, expected),
+        *_missing(project, environments, services, instances),
+        *_twice(project, named),
         *_branches(project, instances, expected),
+        *_pushes(project, instances),
         *_behind(project, instances, expected),
     ]
 
 
+def expected_names(project: Project) -> dict[str, str]:
+    """Kind of environment → what it is called on Railway."""
+    return {"staging": project.staging_environment, "production": project.production_environment}
+
+
 def _missing(
+    project: Project,
     environments: Iterable[Environment],
     services: Iterable[Service],
     instances: Iterable[ServiceInstance],
-    expected: dict[str, str],
 ) -> Iterator[Problem]:
     by_kind = {environment.kind: environment for environment in environments}
-    for kind in expected:
+    for kind, name in expected_names(project).items():
         if kind not in by_kind:
-            yield Problem(FindingKind.MISSING, kind, f"There is no environment named {kind} on Railway.")
+            yield Problem(FindingKind.MISSING, kind, f"There is no environment named {name} on Railway.")
     present = {(instance.service_id, instance.environment.kind) for instance in instances}
     for service in services:
         kinds = {kind for kind in by_kind if (service.pk, kind) in present}
@@ -76,6 +86,22 @@ def _missing(
             if kinds:
                 said = f"{service.name} runs in {', '.join(sorted(kinds))} but not in {kind}."
                 yield Problem(FindingKind.MISSING, f"{service.name} in {kind}", said)
+
+
+def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Problem]:
+    for name in expected_names(project).values():
+        found = [one for one in environments if one.name == name]
+        if len(found) > 1:
+            said = f"Railway has {len(found)} environments named {name}; the oldest is meant"
+            yield Problem(FindingKind.TWICE, name, f"{said}: rename or delete the others.")
+
+
+def _pushes(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+    for instance in instances:
+        ours = instance.repository.lower() == project.repository.lower()
+        if ours and instance.autodeploy is False:
+            said = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
+            yield Problem(FindingKind.PUSH, str(instance), said)
 
 
 def _branches(project: Project, instances: Iterable[ServiceInstance], expected: dict[str, str]) -> Iterator[Problem]:

@@ -6,8 +6,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from environments import ssh
+from environments.git import GitError
 from environments.github import GitHub
-from environments.models import Project
+from environments.mirrors import deploy_key_of, git_address, mirror_of
+from environments.models import DeployKey, Project
 from environments.railway import Railway, TokenReport
 from portal.credentials import Installation, github_token_kind
 from portal.http import ApiError
@@ -16,6 +19,7 @@ from portal.secrets import describe_token
 PASS, FAIL, WAIT = "pass", "fail", "wait"
 REFUSED = ("unauthorized", "wrong_header", "forbidden", "not_found", "refused")
 MAKE_RAILWAY = "Make a token for the project's workspace in Railway (Account, Tokens) and set RAILWAY_API_TOKEN."
+MAKE_KEY = "Set one under Configuration, Deploy keys: paste a private key, or have the portal make one."
 MAKE_GITHUB = "Install a GitHub App with these permissions, or make a token with them, and set it."
 
 
@@ -30,12 +34,16 @@ class Connection:
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     mend: str = ""
+    public_key: str = ""  # what belongs under Deploy keys on GitHub
+    project: str = ""  # slug of the project whose server showed the host keys below
+    offers: tuple[tuple[str, str, str, str], ...] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
 
 
 def diagnose() -> list[Connection]:
     """Looks at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
-    return [_railway(projects), _github(projects)]
+    keys = [found for project in projects if (found := _deploy_key(project))]
+    return [_railway(projects), _github(projects), *keys]
 
 
 # Railway
@@ -110,6 +118,69 @@ def _spelling(name: str, raw: str, kind: str) -> Connection | None:
         return None
     said = f"It holds a {kind} of {length} that {', '.join(faults)}."
     return Connection(name, FAIL, kind, said, mend=f"Set {name} again without that.")
+
+
+# Git over SSH
+
+
+def _deploy_key(project: Project) -> Connection | None:
+    """What a project's deploy key is and whether it is let in; None where git does not go over SSH."""
+    name = f"Deploy key of {project.name}"
+    try:
+        key = deploy_key_of(project)
+    except GitError as error:
+        return Connection(name, FAIL, "not readable", str(error), mend=MAKE_KEY)
+    url = git_address(project, over_ssh=key is not None)
+    address = ssh.address_of(url)
+    if key is None:
+        said = f"{project.name} is read over SSH from {address.label}, and no deploy key is set." if address else ""
+        return Connection(name, FAIL, "not set", said, mend=MAKE_KEY) if address else None
+    kind = f"{key.kind} key, {key.fingerprint}"
+    if address is None:
+        said = "The key is not used: the project's git address is no SSH address."
+        mend = f"Empty the git address of {project.name}, or write it as ssh://git@host/owner/name.git."
+        return Connection(name, FAIL, kind, said, mend=mend)
+    return _let_in(project, key, address, name, kind)
+
+
+def _let_in(project: Project, key: DeployKey, address: ssh.Address, name: str, kind: str) -> Connection:
+    """Tries the key, and shows the host keys where those are what stands in the way."""
+    try:
+        branches = mirror_of(project).reach()
+    except GitError as error:
+        unpinned = error.kind == "host_key" or not key.host_keys.strip()
+        offers = _offered(address, key.host_keys) if unpinned else ()
+        state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
+        mend = _mend_key(error, project, address, bool(offers))
+        return Connection(name, state, kind, str(error), mend=mend, public_key=key.public_key,
+                          project=project.slug, offers=offers)  # fmt: skip
+    pinned = ", ".join(one.fingerprint for one in ssh.read_host_keys(key.host_keys))
+    return Connection(
+        name, PASS, kind, f"{address.label} lets it in, and shows a host key that is pinned ({pinned}).",
+        can=(f"{project.repository}: read {branches} branches over SSH.",),
+        cannot=("Be shown: only its public half is.", "Write: the portal never tries; one that only reads is enough."),
+        public_key=key.public_key,
+    )  # fmt: skip
+
+
+def _mend_key(error: GitError, project: Project, address: ssh.Address, offered: bool) -> str:
+    if offered:
+        return f"Compare the fingerprints below with what {address.host}'s operator publishes, then pin them."
+    if error.kind in ("key", "missing"):
+        return f"Add the public half to {project.repository} on GitHub (Settings, Deploy keys), or replace the key."
+    return ""
+
+
+def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
+    """The host keys that the server shows and that are not pinned."""
+    try:
+        known = {one.blob for one in ssh.read_host_keys(pinned)}
+        shown = ssh.scan(address)
+    except ssh.BadKey:
+        return ()
+    good = {one.blob for one in ssh.read_host_keys(ssh.published(address.host))}
+    new = [one for one in shown if one.blob not in known]
+    return tuple((one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new)
 
 
 # GitHub

@@ -23,10 +23,7 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
         return cast(HiddenText, environment.database_url).reveal()
     project = environment.project
     name, variable = project.database_service, project.database_variable
-    instance = ServiceInstance.objects.filter(environment=environment, service__name=name).select_related("service")
-    row = instance.first()
-    if row is None:
-        raise NoDatabase(f"There is no service “{name}” in {environment} whose variables could name the database.")
+    row = instance_of(environment)
     railway = railway or Railway()
     values = railway.variables(
         project.railway_project_id, environment.railway_id, row.service.railway_id, unrendered=False
@@ -37,6 +34,16 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
     if value is None:
         raise NoDatabase(f"{variable} of {name} in {environment} is sealed on Railway; give the address here.")
     return value.reveal()
+
+
+def instance_of(environment: Environment) -> ServiceInstance:
+    """The service there whose variables name the database, and which migrates. Raises `NoDatabase`."""
+    name = environment.project.database_service
+    found = ServiceInstance.objects.filter(environment=environment, service__name=name).select_related("service")
+    row = found.first()
+    if row is None:
+        raise NoDatabase(f"There is no service “{name}” in {environment} whose variables could name the database.")
+    return row
 
 
 def read_revisions(environment: Environment, *, now: datetime) -> None:

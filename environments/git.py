@@ -8,6 +8,7 @@ import base64
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from environments import ssh
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 MAX_CHECKOUT_BYTES = 256 * 1024 * 1024
@@ -43,7 +46,10 @@ _REASONS = (
 
 
 class GitError(Exception):
-    """One clear sentence for people. `kind`: token, missing, unreachable, timeout, busy, reference or git."""
+    """One clear sentence for people.
+
+    `kind`: token, key, host_key, missing, unreachable, timeout, busy, reference or git.
+    """
 
     def __init__(self, sentence: str, kind: str = "git") -> None:
         super().__init__(sentence)
@@ -198,8 +204,11 @@ def _answer(out: IO[bytes], limit: int) -> Found | None:
 class Mirror:
     """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
 
-    def __init__(self, path: Path, url: str = "", *, token: str = "") -> None:
-        """`token` is sent with http(s) only; a password inside `url` is taken out of it and used alike."""
+    def __init__(self, path: Path, url: str = "", *, token: str = "", access: ssh.Access | None = None) -> None:
+        """`token` is sent with http(s) only; a password inside `url` is taken out of it and used alike.
+
+        `access` signs in where `url` is an SSH address; without it such an address is left to the machine's own ssh.
+        """
         parts = urlsplit(url)
         self.path = path
         if parts.scheme in ("http", "https") and parts.password is not None:
@@ -207,6 +216,7 @@ class Mirror:
             url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         self.url = url
         self._token = token
+        self._ssh = access if ssh.address_of(url) else None
 
     def __repr__(self) -> str:
         return f"Mirror({str(self.path)!r})"
@@ -228,14 +238,44 @@ class Mirror:
             self._run("init", "--quiet", "--bare", "--", str(self.path), bare=True)
             specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
             specs += [f"+refs/pull/{int(number)}/*:refs/pull/{int(number)}/*" for number in pulls]
-            # Handing the lock to git keeps it held while git lives, even when we are killed.
-            self._run(
-                *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
-                *("--end-of-options", self.url, *specs),
+            with self._signed_in() as extra:
+                # Handing the lock to git keeps it held while git lives, even when we are killed.
+                self._run(
+                    *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+                    *("--end-of-options", self.url, *specs),
+                    timeout=max(0.1, deadline - time.monotonic()),
+                    pass_fds=(lock,),
+                    extra=extra,
+                )
+
+    def reach(self, *, timeout: float = 20) -> int:
+        """How many branches `url` shows, asked now; nothing is fetched. Raises `GitError`."""
+        deadline = time.monotonic() + timeout
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._locked(deadline) as lock, self._signed_in() as extra:
+            said = self._run(
+                *("ls-remote", "--heads", "--end-of-options", self.url),
+                bare=True,
                 timeout=max(0.1, deadline - time.monotonic()),
                 pass_fds=(lock,),
-                extra=self._access(),
+                extra=extra,
             )
+        return len(said.stdout.splitlines())
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[dict[str, str]]:
+        """What one git needs to be let in: config, and over SSH the files of the key while the block lasts.
+
+        They lie beside the mirror, under its lock, where the next fetch finds what a kill left behind.
+        """
+        if self._ssh is None:
+            yield self._access()
+            return
+        try:
+            with ssh.signed_in(self._ssh, self.url, self.path) as extra:
+                yield self._access() | extra
+        except ssh.BadKey as error:
+            raise GitError(str(error), "key") from None
 
     def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:
         """Sets `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
@@ -285,6 +325,8 @@ class Mirror:
         left = [*self.path.glob("*.lock"), *self.path.glob("objects/pack/tmp_*")]
         for path in [*left, *self.path.glob("refs/**/*.lock")]:
             path.unlink(missing_ok=True)
+        for path in self.path.glob(f"{ssh.LEFT}*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _access(self) -> dict[str, str]:
         """Config for one process: old commits are kept for the audit, stalls end, the token is a header."""
@@ -413,6 +455,30 @@ class Mirror:
             parts = PurePosixPath(path).parts
             if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
                 raise GitError(f"“{path}” is a link or leads out of its directory; the portal does not follow.")
+        self._write(files, into)
+
+    def checkout_all(self, commit: str, into: Path) -> None:
+        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links, without submodules.
+
+        Raises `GitError` for a link that leads out of the tree.
+        """
+        files = [one for one in self._files(commit, ()) if one[1] != "160000"]
+        for path, *_ in files:
+            if path.startswith("/") or {"..", ".git"} & set(PurePosixPath(path).parts):
+                raise GitError(f"“{path}” leads out of its directory; the portal does not follow.")
+        # Links last, so that no file is ever written through one.
+        self._write([one for one in files if one[1] != "120000"], into)
+        links = [one for one in files if one[1] == "120000"]
+        with self.objects() as objects:
+            for (path, *_), found in zip(links, objects.each(sha for *_, sha in links), strict=True):
+                leads = os.fsdecode(found.content) if found and found.content else ""
+                end = os.path.normpath(os.path.join(os.path.dirname(path), leads))
+                if not leads or os.path.isabs(leads) or end.split("/")[0] == "..":
+                    raise GitError(f"“{path}” is a link that leads out of the repository; the portal does not follow.")
+                (into / path).parent.mkdir(parents=True, exist_ok=True)
+                (into / path).symlink_to(leads)
+
+    def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
         with self.objects() as objects:
             for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
@@ -423,6 +489,10 @@ class Mirror:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(found.content)
                 target.chmod(0o755 if mode == "100755" else 0o644)
+
+    def files(self, commit: str) -> list[tuple[str, str]]:
+        """Path and blob of every file at `commit`."""
+        return [(path, sha) for path, _, sha in self._files(commit, ())]
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
         paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]
@@ -485,6 +555,8 @@ class Mirror:
 
     def _failure(self, text: str) -> GitError:
         """Tells apart what people can mend; git's own words are kept out, they may hold addresses."""
+        if self._ssh and (found := ssh.reason(text, self.url, self._ssh)):
+            return GitError(found[1], found[0])
         name = urlsplit(self.url).hostname or self.url or str(self.path)
         for kind, signs, sentence in _REASONS:
             if any(sign in text for sign in signs):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from environments import connections, redeploys, sync, variables
+from environments import connections, railway_runs, redeploys, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
@@ -17,6 +17,7 @@ from environments.models import (
     DatabaseSync,
     Environment,
     MigrationPlan,
+    Project,
     RailwaySync,
     VariableSync,
 )
@@ -35,10 +36,12 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     try:
         tree = Railway().project(job.project.railway_project_id)
     except ApiError as error:
-        sync.note_problem(job, str(error), "Railway", now=now)
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+        said = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
+        sync.note_problem(job, said, "Railway", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), said)
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    railway_runs.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
     variables.start(job.project)
     try:
         redeploys.judge(job.project, Railway(), now=now)
@@ -46,6 +49,14 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         # What runs is known; how it came about is asked again at the next reading.
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     return Again(settings.SYNC_SECONDS, "In step with Railway.")
+
+
+def _unseen(project: Project) -> str:
+    """Why a project is not shown to a token that Railway knows."""
+    if not project.railway_project_id:
+        return f"{project.name} has no Railway project id: set it under Projects."
+    said = f"The token may not see Railway's project {project.railway_project_id}, or there is none"
+    return f"{said}: check the id, and look under Connections what the token reaches."
 
 
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
@@ -113,14 +124,14 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         if isinstance(met, Again):
             return met
         read, problem = met
-        risks = risk.assess(made.steps, order=project.deploy_order, target=read)
+        risks = risk.assess(made.steps, order=project.schema_order, target=read)
     except (ApiError, GitError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
     job.digest = made.digest
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan.steps_as_json(made.steps),
         risks=[asdict(one) for one in risks],
-        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.deploy_order},
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.schema_order},
         digest=made.digest,
     )
     asked = sum(one.asks for one in risks)

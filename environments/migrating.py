@@ -8,10 +8,19 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from environments import railway_runs, runners
 from environments.database import NoDatabase, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import Direction, Environment, EnvironmentKind, MigrationRun, StagedRevision, unknown_staging
+from environments.models import (
+    Direction,
+    Environment,
+    EnvironmentKind,
+    MigrationRun,
+    Runner,
+    StagedRevision,
+    unknown_staging,
+)
 from environments.schema import database, revisions, runner
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -36,12 +45,52 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
         invalid = database.invalid_indexes(url)
     except (ApiError, GitError, NoDatabase, database.DatabaseError) as error:
         return _not_started(job, str(error), now)
-    refusal = _refusal(job, history, current, invalid)
+    start = _start(job, history, current)
+    refusal = _refusal(job, history, current, start, invalid)
     if refusal:
-        return refusal
-    pending = _pending(job, history, current)
-    _plan(job, history, current, pending)
-    return _execute(job, mirror, history, url)
+        return _after(job, refusal)
+    pending = _pending(job, history, start)
+    _plan(job, history, start, pending)
+    if job.runner == Runner.VERIFY:
+        return _verify(job, history, current, url, now)
+    return _after(job, _execute(job, mirror, history, url))
+
+
+def _start(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> tuple[str, ...]:
+    """Where the run begins: what the database reports, or, where Railway may have migrated it already, did report."""
+    if job.runner != Runner.VERIFY:
+        return current
+    if job.before is not None:
+        return tuple(job.before)
+    past = MigrationRun.objects.filter(environment=job.environment, after__isnull=False).exclude(pk=job.pk)
+    known = past.order_by("-pk").values_list("after", flat=True).first() or job.environment.revisions
+    was = tuple(one for one in known or () if one in history.revisions)
+    now = history.ancestors(one for one in current if one in history.revisions)
+    return was if known and set(was) <= now else current
+
+
+def _verify(
+    job: MigrationRun, history: revisions.History, current: tuple[str, ...], url: str, now: datetime
+) -> Outcome:
+    """Looks whether Railway has migrated the database; runs nothing."""
+    if job.cancel_requested_at:
+        return Ended(JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there.")
+    try:
+        values = railway_runs.variables(railway_runs.place_of(job.environment))
+        found = railway_runs.verify(job, history, current, url, secrets=runners.secrets_of(url, values), now=now)
+    except (ApiError, NoDatabase, database.DatabaseError) as error:
+        if isinstance(error, NoDatabase) or (now - job.created_at).total_seconds() > PATIENCE_SECONDS:
+            return Ended(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
+        return Again(10, f"Railway cannot be read yet: {error}")
+    return found if isinstance(found, Again) else _settle(job, history, found)
+
+
+def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
+    """What a run has set on Railway is put back when it ends, however it does."""
+    if not isinstance(outcome, Ended) or not job.railway:
+        return outcome
+    left = railway_runs.put_back(job)
+    return Ended(outcome.status, f"{outcome.sentence} {left}") if left else outcome
 
 
 def _pending(job: MigrationRun, history: revisions.History, current: Sequence[str]) -> tuple[revisions.Revision, ...]:
@@ -61,7 +110,11 @@ def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 
 
 def _refusal(
-    job: MigrationRun, history: revisions.History, current: tuple[str, ...], invalid: tuple[str, ...]
+    job: MigrationRun,
+    history: revisions.History,
+    current: tuple[str, ...],
+    start: tuple[str, ...],
+    invalid: tuple[str, ...],
 ) -> Ended | None:
     """Why this run may not start, if it may not."""
     environment, problem = job.environment, next(iter(history.problems), None)
@@ -71,14 +124,14 @@ def _refusal(
     if unknown:
         said = f"{environment}'s database is at {', '.join(unknown)}, which commit {job.commit[:7]} does not know."
         return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-    if job.before is not None and invalid:
+    if job.before is not None and invalid and job.runner != Runner.VERIFY:
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
         return Ended(JobStatus.NEEDS_PERSON, said)
     if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, history, current)):
         return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
-        return _not_proven(job, _pending(job, history, current))
+        return _not_proven(job, _pending(job, history, start))
     return None
 
 
@@ -153,8 +206,6 @@ def _plan(
 
 
 def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url: str) -> Outcome:
-    project = job.environment.project
-
     def on_lines(lines: list[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
         MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(
@@ -165,18 +216,11 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
         return wanted and holds(job)
 
-    request = runner.Run(
-        commit=job.commit,
-        target=tuple(job.target),
-        direction=job.direction,
-        alembic=project.alembic,
-        url=url,
-        lock_timeout_ms=project.lock_seconds * 1000,
-        statement_timeout_ms=project.statement_seconds * 1000,
-        version_table=project.version_table,
-        lock_wait_s=5,
-    )
-    outcome = runner.run(mirror, request, on_lines=on_lines, alive=alive)
+    return _settle(job, history, runners.run(job, mirror, history, url, on_lines=on_lines, alive=alive))
+
+
+def _settle(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
+    """What a run came to, on the rows: what staging has run, where the database is, how the job goes on."""
     if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
         _remember_staged(job, history, outcome.after)
     return _ended(job, history, outcome)
@@ -197,6 +241,7 @@ def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcom
         "failed_revision": outcome.failed_revision or "",
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
+        "kept": list(outcome.kept),
     }
     if outcome.after is not None:
         changes["applied"] = _applied(job, history, outcome)

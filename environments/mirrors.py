@@ -1,13 +1,43 @@
 """The bare mirror clone of each project's repository, under VAR_DIR."""
 
+from typing import cast
+from urllib.parse import urlsplit
+
 from django.conf import settings
 
-from environments.git import Mirror
-from environments.models import Project
+from environments import ssh
+from environments.git import GitError, Mirror
+from environments.models import DeployKey, Project
 from portal.credentials import github_token
+from portal.secrets import HiddenText, Unreadable
 
 
 def mirror_of(project: Project) -> Mirror:
-    """The project's mirror; `fetch` it before relying on it. Raises `ApiError` for an unusable token."""
-    url = project.git_url or f"{settings.GITHUB_GIT_URL}/{project.repository}.git"
-    return Mirror(settings.VAR_DIR / "mirrors" / f"{project.pk}.git", url, token=github_token(settings.GITHUB_API_URL))
+    """The project's mirror; `fetch` it before relying on it.
+
+    Raises `ApiError` for an unusable token, `GitError` for a deploy key that cannot be decrypted.
+    """
+    key = deploy_key_of(project)
+    url = git_address(project, over_ssh=key is not None)
+    path = settings.VAR_DIR / "mirrors" / f"{project.pk}.git"
+    if key is not None and ssh.address_of(url):
+        private = cast(HiddenText, key.private_key).reveal()
+        return Mirror(path, url, access=ssh.Access(private, key.host_keys, key.fingerprint))
+    return Mirror(path, url, token=github_token(settings.GITHUB_API_URL))
+
+
+def deploy_key_of(project: Project) -> DeployKey | None:
+    """The project's deploy key; raises `GitError` when it was encrypted with a key that is gone. One query."""
+    try:
+        return DeployKey.objects.filter(project=project).first()
+    except Unreadable as error:
+        raise GitError(str(error), "key") from None
+
+
+def git_address(project: Project, *, over_ssh: bool) -> str:
+    """Where git reads the repository: the address that was set, else GitHub's usual one of either kind."""
+    if project.git_url:
+        return project.git_url
+    if over_ssh:
+        return f"ssh://git@{urlsplit(settings.GITHUB_GIT_URL).hostname}/{project.repository}.git"
+    return f"{settings.GITHUB_GIT_URL}/{project.repository}.git"

@@ -138,7 +138,8 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 def _look(job: Preview) -> Seen:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
-    staging = next((one for one in tree.environments if one.name == "staging" and not one.is_ephemeral), None)
+    wanted = job.project.staging_environment
+    staging = next((one for one in tree.environments if one.name == wanted and not one.is_ephemeral), None)
     ours = next((one for one in tree.environments if one.id == job.environment_id), None)
     others = [one for one in tree.environments if one.name.lower() == job.name and one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
@@ -336,7 +337,9 @@ def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome |
         if problem := _not_its_own(row):
             return _fail(job, problem, now)
         with transaction.atomic():
-            run = MigrationRun.objects.create(environment=row, commit=job.head, created_at=now, wake_at=now)
+            run = MigrationRun.objects.create(
+                environment=row, runner=row.project.runner, commit=job.head, created_at=now, wake_at=now
+            )
             wake_now(run, now=now)
             said = f"Migrate {job}'s database to {job.head[:7]}."
             audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from environments import around, protections, staging, sync
 from environments.git import GitError
 from environments.github import GitHub
-from environments.models import BranchProtection, Repair, RepairKind, ServiceInstance
+from environments.models import BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
 from environments.railway import Deployment, ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.http import ApiError
@@ -120,6 +121,31 @@ def _branch(job: Repair, now: datetime) -> Outcome:
     return Again(0, f"{job.subject} was told to follow {job.wanted}; reading it again.")
 
 
+def _push(job: Repair, now: datetime) -> Outcome:
+    if job.instance is None:
+        return Ended(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+    railway, instance = Railway(), job.instance
+    place = (job.project.railway_project_id, instance.environment.railway_id, instance.service.railway_id)
+    seen = railway.push_deploys(*place)
+    with transaction.atomic():
+        RailwaySync.objects.select_for_update().get(project=job.project)
+        type(instance).objects.filter(pk=instance.pk).update(autodeploy=seen.enabled)
+        sync.compare(job.project, now=timezone.now())
+    if seen.enabled:
+        return Ended(JobStatus.SUCCEEDED, f"{job.subject} is deployed on push.")
+    if not seen.can_enable:
+        why = seen.reason.rstrip(".") or "Railway gives no reason"
+        return Ended(JobStatus.FAILED, f"{job.subject} cannot be deployed on push: {why}.")
+    if job.wrote_at is not None:
+        said = f"{job.subject} is still not deployed on push."
+        return _late(job, said, now) or Again(2, said)
+    if not holds(job):
+        return Again(0)
+    _keep(job, wrote_at=now, before="off")
+    railway.set_autodeploy(*place, enabled=True)
+    return Again(0, f"{job.subject} was told to be deployed on push; reading it again.")
+
+
 def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
     if job.instance is None:
         return None
@@ -226,6 +252,7 @@ STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.SYNC_STAGING: _sync_staging,
     RepairKind.BACK_MERGE: _back_merge,
     RepairKind.BRANCH: _branch,
+    RepairKind.PUSH: _push,
     RepairKind.DEPLOY: _deploy,
     RepairKind.DELETE: _delete,
     RepairKind.PROTECT: _protect,

@@ -79,12 +79,13 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
     """Environment id → kind. Of two with one name the older is meant; the other is a finding elsewhere."""
     kinds: dict[str, str] = {}
+    named = {name: EnvironmentKind(kind) for kind, name in coherence.expected_names(project).items()}
     for state in sorted(tree.environments, key=lambda one: (str(one.created_at or ""), one.id)):
         kind = EnvironmentKind.OTHER
         if state.is_ephemeral or state.name.startswith("pr-"):
             kind = EnvironmentKind.PREVIEW
-        elif state.name in (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION) and state.name not in kinds.values():
-            kind = EnvironmentKind(state.name)
+        elif state.name in named and named[state.name] not in kinds.values():
+            kind = named[state.name]
         kinds[state.id] = kind
     return kinds
 

@@ -127,7 +127,9 @@ def _read_environment(
             whose = place.service.name if place.service else "all services"
             problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {error}"
             continue
-        rows += [_row(place, name, value) for name, value in values.items() if not name.startswith("RAILWAY_")]
+        # Of two names that are alike in all that is kept of them, one is kept.
+        kept = {name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")}
+        rows += [_row(place, name, value) for name, value in kept.items()]
         read_places.append(place)
     with transaction.atomic():
         known = _edited(project, environment, read_places, rows, now)

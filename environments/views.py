@@ -1,10 +1,11 @@
 """The environment matrix and the pages of migration runs."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import Q
 from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,11 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments import actions, protections, staging
+from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
     BranchProtection,
     ConnectionCheck,
+    DeployKey,
     Deployment,
     Environment,
     Finding,
@@ -78,6 +81,11 @@ def _remedy(
             "url": reverse("branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
             "question": f"Railway will deploy {instance} from {wanted} from now on.", "button": f"Follow {wanted}",
         }  # fmt: skip
+    if finding.kind == FindingKind.PUSH:
+        return {
+            "url": reverse("push-repair", args=[instance.pk]), "label": "Repair", "value": "on",
+            "question": f"Every push to {instance.branch} will deploy {instance}.", "button": "Deploy on push",
+        }  # fmt: skip
     head = heads.get(instance.branch)
     if finding.kind == FindingKind.BEHIND and head:
         return {
@@ -112,12 +120,21 @@ def _matrix(project: Project) -> dict[str, Any]:
     named = {}
     for instance in instances:
         instance.environment = by_key[instance.environment_id]
-        named[str(instance)[:300]] = instance
+        # Of two environments with one name the findings are about the one that counts.
+        if instance.environment.kind in expected or str(instance)[:300] not in named:
+            named[str(instance)[:300]] = instance
         cells[instance.service.name][instance.environment_id] = _cell(
             project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )
+    twice = Counter(column.name for column in columns)
+    told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
     table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
-    return {"columns": columns, "table": table, "instances": named}
+    return {
+        "columns": columns,
+        "heads": list(zip(columns, told_apart, strict=True)),
+        "table": table,
+        "instances": named,
+    }
 
 
 def _cell(project: Project, instance: ServiceInstance, expected: str, current: dict[str, Deployment]) -> dict[str, Any]:
@@ -133,6 +150,7 @@ def _cell(project: Project, instance: ServiceInstance, expected: str, current: d
         "follows": follows,
         "foreign": foreign,
         "expected": expected,
+        "on_push": instance.autodeploy if expected and follows and not foreign else None,
         "wrong": wrong,
         "latest": latest,
         "commit": active.commit if active else "",
@@ -180,6 +198,18 @@ def check_connections(request: HttpRequest) -> HttpResponse:
 
 
 @page
+def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pins the host keys that the person compared."""
+    then = reverse("connections")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
+    chosen = [one[:100].replace("\x00", "") for one in request.POST.getlist("fingerprint")[:20]]
+    said = "The host keys are pinned; the connection is being tried again."
+    return perform(request, then, lambda: actions.pin_host_keys(key, actor=request.user, fingerprints=chosen), said)
+
+
+@page
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
@@ -198,25 +228,30 @@ def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 def repair_branch(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a service follow the branch that the person confirmed."""
-    instance, wanted = _instance(pk), request.POST.get("value", "")[:200].replace("\x00", "")
-    return _ask(
-        request, instance.service.project,
-        lambda: actions.repair_branch(instance, actor=request.user, wanted=wanted), "Railway is being told.",
-    )  # fmt: skip
+    wanted = request.POST.get("value", "")[:200].replace("\x00", "")
+    return _put_right(request, pk, lambda one: actions.repair_branch(one, actor=request.user, wanted=wanted))
+
+
+@page
+def repair_push(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has a service deployed on push again."""
+    return _put_right(request, pk, lambda one: actions.switch_push_on(one, actor=request.user))
 
 
 @page
 def deploy_head(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the commit deployed that the person confirmed."""
-    instance, commit = _instance(pk), request.POST.get("value", "")[:64].replace("\x00", "")
-    return _ask(
-        request, instance.service.project,
-        lambda: actions.deploy_head(instance, actor=request.user, commit=commit), "Railway is being told.",
-    )  # fmt: skip
+    commit = request.POST.get("value", "")[:64].replace("\x00", "")
+    return _put_right(request, pk, lambda one: actions.deploy_head(one, actor=request.user, commit=commit))
 
 
-def _instance(pk: int) -> ServiceInstance:
-    return get_object_or_404(ServiceInstance.objects.select_related("service__project", "environment"), pk=pk)
+def _put_right(request: HttpRequest, pk: int, act: Callable[[ServiceInstance], Any]) -> HttpResponse:
+    """Does it to the service in its environment, or says that Railway no longer has it."""
+    instance = ServiceInstance.objects.select_related("service__project", "environment").filter(pk=pk).first()
+    if instance is not None:
+        return _ask(request, instance.service.project, lambda: act(instance), "Railway is being told.")
+    messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
+    return HttpResponseRedirect(reverse("environments"))
 
 
 def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: str) -> HttpResponse:
@@ -280,6 +315,7 @@ def _run_context(pk: int) -> dict[str, Any]:
         "environment": run.environment,
         "project": run.environment.project,
         "rows": rows,
+        "aftermath": aftermath_of(run),
         "pulse": 1 if run.is_open else 0,
     }
 
@@ -293,6 +329,19 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(then)
     said = "The run is being stopped; the database is read afterwards."
     return perform(request, then, lambda: actions.cancel_migration(run, actor=request.user), said)
+
+
+@page
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts a new run of the same commit, which goes on from where the database is."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    fresh: list[MigrationRun] = []
+    said = "A new run is queued."
+    answer = perform(request, then, lambda: fresh.append(actions.retry_migration(run, actor=request.user)), said)
+    return HttpResponseRedirect(reverse("migration", args=[fresh[0].pk])) if fresh else answer
 
 
 @page

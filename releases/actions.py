@@ -11,7 +11,7 @@ from environments.models import Branch, DeployOrder, Environment, MigrationRun, 
 from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
-from releases import advice, checklist, gates, steps
+from releases import advice, checklist, gates, steps, variable_drift
 from releases.doubts import doubts, items_to_attest
 from releases.facts import facts_of
 from releases.models import (
@@ -318,6 +318,7 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
         PromotionStep(promotion=promotion, position=position, name=name)
         for position, name in enumerate(steps_of(release))
     )
+    variable_drift.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
     advice.begin(facts, now=now)

@@ -40,7 +40,12 @@ class ProjectAdmin(Recorded):
     inlines = (SmokeTestInline,)
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
-        ("Branches", {"fields": ("staging_branch", "production_branch", "git_url")}),
+        ("Branches and environments", {
+                "fields": (
+                    ("staging_branch", "staging_environment"), ("production_branch", "production_environment"),
+                    "git_url",
+                )
+            }),
         (
             "Rules",
             {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
@@ -51,7 +56,7 @@ class ProjectAdmin(Recorded):
             {
                 "fields": (
                     "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
-                    "lock_seconds",
+                    "lock_seconds", "runner", "migration_command", "install_command", "migration_variables",
                 )
             },
         ),

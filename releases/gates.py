@@ -279,7 +279,7 @@ def migration_risks(facts: Facts) -> Result:
         return Result(PENDING, said)
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
-    if plan.met.get("order", facts.project.deploy_order) != facts.project.deploy_order:
+    if plan.met.get("order", facts.project.schema_order) != facts.project.schema_order:
         return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
     if plan.files != {(one["id"], one["sha256"]) for one in release.migrations}:
         return Result(PENDING, "The plan is not about these migration files; it is being made anew.")

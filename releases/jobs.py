@@ -123,7 +123,7 @@ def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying."""
     if not release.is_in_preparation or not release.migrations or release.migrations_problem:
         return None
-    order = release.project.deploy_order
+    order = release.project.schema_order
     with transaction.atomic():
         plan, created = MigrationPlan.objects.get_or_create(
             project=release.project,

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
+from environments.aftermath import Aftermath, aftermath_of
 from environments.models import MigrationRun
 from environments.schema.plan import Step
 from environments.schema.risk import Risk
@@ -320,6 +321,15 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
     if newest and (newest.status in OPEN or newest.commit == facts.release.candidate):
         return "staging", newest
     return None
+
+
+def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
+    """What the run of `log_run` left half done and what to type next, if it did not succeed. No query."""
+    environment = facts.environments.get(logged[0]) if logged else None
+    if logged is None or environment is None:
+        return None
+    environment.project, logged[1].environment = facts.project, environment
+    return aftermath_of(logged[1])
 
 
 RISK_STATE = {"info": "closed", "caution": "attest", "danger": "fail"}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from releases import pull_views, views
+from releases import log_views, pull_views, views
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -13,5 +13,7 @@ urlpatterns = [
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),
     path("releases/<int:pk>/<slug:verb>/", views.do, name="release-do"),
     path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
+    path("task-logs/<slug:kind>/<int:pk>/", log_views.task_log, name="task-log"),
+    path("task-logs/<slug:kind>/<int:pk>/file/", log_views.download, name="task-log-file"),
     path("projects/<slug:slug>/<slug:verb>/", views.do_project, name="project-do"),
 ]

@@ -16,7 +16,7 @@ from environments.models import Project
 from portal import audit
 from portal.actions import Refused
 from portal.site import by_htmx, page, perform
-from releases import actions, gates, panels, rollback_actions, rollback_panels
+from releases import actions, gates, log_views, panels, rollback_actions, rollback_panels, variable_drift
 from releases.board import board_context
 from releases.facts import gather, release_queryset
 from releases.models import ChecklistItem, Downgrade, IllegalMove, Phase, Release, Rollback
@@ -73,6 +73,7 @@ MAY = {
     "repair": "releases.repair_release",
     "roll_back": "releases.roll_back_release",
     "write": "releases.cut_release",
+    "log": "releases.write_tasklog",
     "migrate": "environments.migrate_environment",
     "audit": "portal.view_auditevent",
 }
@@ -87,7 +88,8 @@ def _page_queryset() -> Any:
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
-    return release_queryset().select_related("advice").annotate(newest_commits=newest, **going_back)
+    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
+    return rows.annotate(newest_commits=newest, variable_drift=variable_drift.column(), **going_back)
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
@@ -126,6 +128,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "can_migrate": panels.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
+        "aftermath": panels.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
         "migrations": panels.migration_rows(facts),
         "way_back": panels.way_back(facts) if back.advice is None else None,
@@ -138,6 +141,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": [(one, one.content == content) for one in facts.approvals],
         "lapsed": [row.text for row in before if row.lapsed],
+        "drift": variable_drift.drift(shown),
+        "task_log": log_views.panel(shown),
         "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
         "pulse": 2 if back.is_busy else panels.pulse_seconds(facts),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it

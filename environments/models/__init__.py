@@ -1,5 +1,6 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
@@ -14,6 +15,7 @@ from .project import (
     Environment,
     EnvironmentKind,
     Project,
+    Runner,
     Service,
     ServiceInstance,
     SmokeTest,
@@ -30,6 +32,7 @@ __all__ = [
     "BranchProtection",
     "ConnectionCheck",
     "DatabaseSync",
+    "DeployKey",
     "DeployOrder",
     "Deployment",
     "DeploymentAsk",
@@ -50,6 +53,7 @@ __all__ = [
     "Repair",
     "RepairKind",
     "RuleKind",
+    "Runner",
     "Service",
     "ServiceInstance",
     "SmokeTest",

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
-from .project import Environment, Project
+from .project import Environment, Project, Runner
 from .rehearsals import Direction
 
 
@@ -20,6 +20,7 @@ class MigrationRun(Job):
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
+    runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
     commit = models.CharField(max_length=64)
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")
@@ -32,6 +33,8 @@ class MigrationRun(Job):
     failed_revision = models.CharField(max_length=200, blank=True, default="")
     failed_statement = models.TextField(blank=True, default="")
     invalid_indexes = models.JSONField(default=list)
+    kept = models.JSONField(default=list, help_text="What the failed revision did that was not rolled back.")
+    railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)

@@ -7,6 +7,9 @@ from django.utils import timezone
 
 from portal.secrets import EncryptedTextField
 
+NO_PASSWORD = RegexValidator(
+    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
+)
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
 
 
@@ -15,6 +18,15 @@ class DeployOrder(models.TextChoices):
 
     DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
     MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
+
+
+class Runner(models.TextChoices):
+    """Who runs the migrations."""
+
+    PORTAL = "portal", "the portal's own Alembic"
+    COMMAND = "command", "the project's command, here"
+    RAILWAY = "railway", "the project's command, as pre-deploy command on Railway"
+    VERIFY = "verify", "Railway itself, while it deploys; the portal verifies"
 
 
 def default_checks() -> list[str]:
@@ -32,13 +44,48 @@ class Project(models.Model):
     railway_project_id = models.CharField(max_length=64, blank=True)
     staging_branch = models.CharField(max_length=200, default="staging")
     production_branch = models.CharField(max_length=200, default="main")
+    staging_environment = models.CharField(
+        max_length=200, default="staging", help_text="What the environment is called on Railway."
+    )
+    production_environment = models.CharField(
+        max_length=200, default="production", help_text="What the environment is called on Railway."
+    )
     alembic = models.CharField(
         "Alembic",
         max_length=300,
         blank=True,
         help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
     )
-    version_table = models.CharField(max_length=63, default="alembic_version")
+    version_table = models.CharField(
+        max_length=127, default="alembic_version", help_text="With its schema before it, where that is not the usual."
+    )
+    runner = models.CharField(
+        "Migrations are run by",
+        max_length=20,
+        choices=Runner,
+        default=Runner.PORTAL,
+        help_text="On Railway the code must come first: a deployment is what migrates there.",
+    )
+    migration_command = models.CharField(
+        max_length=500,
+        validators=[NO_PASSWORD],
+        blank=True,
+        default="",
+        help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
+    )
+    install_command = models.CharField(
+        max_length=500,
+        validators=[NO_PASSWORD],
+        blank=True,
+        default="",
+        help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
+    )
+    migration_variables = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        help_text="Names of the service's variables that the command needs besides the database's, with spaces.",
+    )
     database_service = models.CharField(
         max_length=100,
         default="backend",
@@ -111,6 +158,23 @@ class Project(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(staging_environment=models.F("production_environment")),
+                name="project_two_environments",
+                violation_error_message="Staging and production must be two environments; their names are the same.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
+                name="project_runner_has_command",
+                violation_error_message="Give the migration command that is to be run.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(runner__in=["railway", "verify"]) | Q(deploy_order="deploy_first"),
+                name="project_railway_deploys_first",
+                violation_error_message="Railway migrates while it deploys, so let deploying come first.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -118,6 +182,11 @@ class Project(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.slug
+
+    @property
+    def schema_order(self) -> str:
+        """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
+        return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.deploy_order
 
 
 class EnvironmentKind(models.TextChoices):

@@ -11,7 +11,7 @@ from environments.railway.answers import (
     ServiceInstance,
     Trigger,
 )
-from environments.railway.client import Railway, TokenReport
+from environments.railway.client import Railway, TokenReport, pre_deploy_patch
 
 __all__ = [
     "Deployment",
@@ -25,4 +25,5 @@ __all__ = [
     "ServiceInstance",
     "TokenReport",
     "Trigger",
+    "pre_deploy_patch",
 ]

@@ -130,6 +130,15 @@ class LogLine:
 
 
 @dataclass(frozen=True)
+class PushDeploys:
+    """Whether a push deploys; `reason` is Railway's, for what cannot be switched on."""
+
+    enabled: bool
+    can_enable: bool
+    reason: str
+
+
+@dataclass(frozen=True)
 class Rule:
     """A notification rule and the addresses that it posts to. No `project_id`: all of the workspace's."""
 

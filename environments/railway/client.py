@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from environments.railway import answers
-from environments.railway.answers import Deployment, LogLine, ProjectTree, Rule
+from environments.railway.answers import Deployment, LogLine, ProjectTree, PushDeploys, Rule
 from environments.railway.transport import SERVICE, Transport
 from environments.railway.tree import read_tree
 from portal.credentials import Secret
@@ -70,6 +70,15 @@ class Railway:
         with _shaped():
             return tuple(answers.read_deployment(node) for node in answers.nodes(_part(data, "deployments")))
 
+    def push_deploys(self, project: str, environment: str, service: str) -> PushDeploys:
+        """Whether a push to its branch deploys the service in that environment."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        data = self.transport.ask("push_deploys", **scope)
+        with _shaped():
+            seen = field(data, "serviceInstanceAutoDeployStatus", dict)
+            reason = text(optional(seen, "reason", str))
+            return PushDeploys(field(seen, "enabled", bool), field(seen, "canEnable", bool), reason)
+
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
         """At most `limit` (5000) lines of the build's log."""
         return self._log("build_log", deployment_id, limit)
@@ -101,6 +110,24 @@ class Railway:
         with _shaped():
             found = field(data, "variables", dict)
             return {name: _secret(found, name) for name in found}
+
+    def pre_deploy(self, environment: str, service: str) -> tuple[str, ...]:
+        """The pre-deploy command that is set there: none, or one."""
+        data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
+        with _shaped():
+            found = field({"set": dig(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object)
+            if found is None or isinstance(found, str):
+                return (found,) if found else ()
+            if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+                raise Malformed("preDeployCommand is no list of texts")
+            return tuple(found)
+
+    def staged(self, environment: str) -> dict[str, Any]:
+        """What is staged in an environment and waits to be committed; {} when nothing is."""
+        data = self.transport.ask("staged_changes", environmentId=environment)
+        with _shaped():
+            changes = field(data, "environmentStagedChanges", dict)
+            return field(changes, "patch", dict) if word(field(changes, "status", str)) == "staged" else {}
 
     def autodeploy(self, project: str, environment: str, service: str) -> bool:
         """Whether a push deploys the service in that environment."""
@@ -168,6 +195,26 @@ class Railway:
             if field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool) != enabled:
                 raise Malformed("the setting did not change")
 
+    def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
+        """Stages `command` (none, or one) as that service's pre-deploy command, in this environment alone."""
+        patch = pre_deploy_patch(service, command)
+        data = self.transport.write("stage_changes", environmentId=environment, patch=patch)
+        with _shaped(write=True):
+            field(field(data, "environmentStageChanges", dict), "id", str)
+
+    def commit_staged(self, environment: str, message: str) -> None:
+        """Applies what is staged in an environment, and deploys nothing."""
+        data = self.transport.write("commit_staged", environmentId=environment, message=message)
+        with _shaped(write=True):
+            field(data, "environmentPatchCommitStaged", str)
+
+    def cancel(self, deployment_id: str) -> None:
+        """Stops a deployment that is under way."""
+        data = self.transport.write("cancel_deployment", id=deployment_id)
+        with _shaped(write=True):
+            if not field(data, "deploymentCancel", bool):
+                raise Malformed("deploymentCancel is false")
+
     # Environments
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
@@ -229,6 +276,11 @@ class Railway:
             return _project_report(scope)
         sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
         return TokenReport("unknown", sentence)
+
+
+def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, Any]:
+    """The change of an environment's configuration that sets the command, as a list of one, or takes it away."""
+    return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 
 def _posting(url: str, events: Sequence[str]) -> dict[str, Any]:

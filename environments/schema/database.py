@@ -148,9 +148,21 @@ def current(
         return revisions_in(opened, table, schema)
 
 
+def split_table(table: str, schema: str | None = None) -> tuple[str, str | None]:
+    """The version table's own name and its schema, which may stand before it: `meta.alembic_version`."""
+    before, dot, name = table.partition(".")
+    return (name, before) if dot and schema is None else (table, schema)
+
+
+def identifier(table: str, schema: str | None = None) -> sql.Identifier:
+    """The version table as it stands in SQL."""
+    table, schema = split_table(table, schema)
+    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
+
+
 def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> tuple[str, ...]:
     """As `current`, over an open connection."""
-    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name = identifier(table, schema)
     found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
     if found is None or found[0] is None:
         return ()
@@ -175,7 +187,8 @@ def refusal(opened: psycopg.Connection, address: Address, table: str, schema: st
     row = opened.execute("select pg_is_in_recovery(), current_setting('default_transaction_read_only')").fetchone()
     if row is None or row[0] or row[1] == "on":
         return f"{address.where} is read-only; use the address of the primary and a role that may write."
-    name = (sql.Identifier(schema, table) if schema else sql.Identifier(table)).as_string(opened)
+    name = identifier(table, schema).as_string(opened)
+    table, schema = split_table(table, schema)
     row = opened.execute(
         "select current_user, coalesce(%(schema)s::text, current_schema()),"
         " to_regclass(%(name)s) is not null, case when to_regclass(%(name)s) is not null then"

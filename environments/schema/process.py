@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus
 
 CHILD = Path(__file__).parent / "alembic_env" / "child.py"
 MAX_LOG_BYTES = 1_000_000
+TAIL_BYTES = 16_384  # of what is beyond that, the end is kept: errors stand there
 BATCH_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 _MAX_LINE = 16_384
@@ -42,7 +43,7 @@ class Redactor:
 
 
 class Log:
-    """Lines for people, handed on at most every half second; beyond 1 MB output is counted, not kept."""
+    """Lines for people, handed on at most every half second; beyond 1 MB only the last lines are kept."""
 
     def __init__(self, on_lines: Callable[[list[str]], None], redact: Redactor) -> None:
         self.output_bytes = 0
@@ -50,6 +51,7 @@ class Log:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._rest = ""
         self._stored = 0
+        self._tail = b""
         self._waiting: list[str] = []
         self._flushed = time.monotonic()
 
@@ -57,6 +59,7 @@ class Log:
         """Takes in what the child printed."""
         self.output_bytes += len(data)
         if self._stored >= MAX_LOG_BYTES:
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
             return
         *lines, self._rest = (self._rest + self._decode(data)).split("\n")
         for line in lines:
@@ -70,6 +73,16 @@ class Log:
     def say(self, line: str) -> None:
         """A line of our own, kept always."""
         self._waiting.append(self._redact(line))
+
+    def finish(self) -> None:
+        """Hands on all that is left; of output that was too long, its last whole lines."""
+        *_, last = self._tail.partition(b"\n")  # of a line cut in two nobody knows whether it is a secret's half
+        if last.strip():
+            self.say("The last lines were:")
+            for line in last.decode("utf-8", "replace").splitlines():
+                self.say(_CONTROL.sub("", line))
+        self._tail = b""
+        self.flush(force=True)
 
     def flush(self, *, force: bool = False) -> None:
         """Hands on what is waiting, when it is time."""

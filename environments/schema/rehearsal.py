@@ -228,13 +228,13 @@ class _Rehearsal:
     def _set_revisions(self, url: str) -> None:
         if not self.report.start:
             return
-        table = sql.Identifier(self.request.version_table)
+        table = database.identifier(self.request.version_table)
         with psycopg.connect(url) as opened:
             opened.execute(sql.SQL("insert into {} select unnest(%s::text[])").format(table), [list(self.report.start)])
 
     def _schema(self, url: str) -> Schema:
         text = dump(url, self.scratch.work / "now.sql", self.alive)
-        return objects(text, without=self.request.version_table)
+        return objects(text, without=database.split_table(self.request.version_table)[0])
 
     def _up_down_up(self, url: str, original: Schema, back: str) -> bool:
         """The three runs; False when there is nothing more to learn."""

@@ -1,8 +1,8 @@
-"""The portal's own runner: brings one database to a revision, once, and says what the database says.
+"""Brings one database to a revision, once, and says what the database says.
 
-Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit, with our
-environment and none of the project's packages. Success is what is read from the database afterwards; how the
-subprocess ended only explains.
+Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit, with our environment
+and none of the project's packages; or the project's own command over all of its files. Success is what is read from
+the database afterwards; how the subprocess ended only explains.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from environments.git import GitError, Mirror
+from environments.schema.command import APPLICATION_NAME, Command, told
 from environments.schema.database import (
     Address,
     DatabaseError,
@@ -24,14 +25,16 @@ from environments.schema.database import (
     normalise,
     refusal,
     revisions_in,
+    split_table,
 )
+from environments.schema.output import Output
 from environments.schema.process import Ended, Log, Redactor, follow
 from environments.schema.revisions import History, HistoryError, Revision, read
 
-APPLICATION_NAME = "release-portal migration"
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0
+UNKNOWN = "unknown"
 _AT_WORK = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
 
 
@@ -57,6 +60,8 @@ class Run:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     record: bool = False  # what each statement took and locked: for a rehearsal
+    command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
+    elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
     workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
 
 
@@ -78,6 +83,7 @@ class Outcome:
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
     recorded: tuple[dict[str, Any], ...] = ()
+    kept: tuple[str, ...] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
 
 
 class _EarlyError(Exception):
@@ -109,6 +115,8 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
             raise _EarlyError("failed", history.problems[0].sentence)
+        if (request.command or request.elsewhere) and request.direction != "upgrade":
+            raise _EarlyError("failed", "The project's own command only upgrades; go back with the portal's runner.")
         with connection(request.url) as opened:
             _lock(opened, address, request, alive)
             before = revisions_in(opened, request.version_table, request.version_table_schema)
@@ -118,9 +126,18 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
             if refused := refusal(opened, address, request.version_table, request.version_table_schema):
                 raise _EarlyError("failed", refused)
             with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as directory:
-                _checkout(mirror, request, plan, Path(directory))
-                log = Log(on_lines, redact)
+                output = Output()
+
+                def heard(lines: list[str], output: Output = output) -> None:
+                    output.read(lines)
+                    on_lines(lines)
+
+                log = Log(heard, redact)
+                if request.elsewhere is None:
+                    _checkout(mirror, request, plan, Path(directory))
                 ended = _follow(opened, address, request, plan, Path(directory), log, alive)
+                if request.command or request.elsewhere:
+                    _hear(output, ended, plan)
             return _outcome(address, request, plan, ended, log, redact)  # still under the lock
     except _EarlyError as early:
         return Outcome(early.status, str(early), before, before)
@@ -177,6 +194,13 @@ def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
 
     So nothing but what was planned is executed, and a package that old revisions import is not missed.
     """
+    if request.command:
+        (into / "home").mkdir()
+        (into / "files").mkdir()
+        mirror.checkout_all(request.commit, into / "files")
+        for one in plan.steps:
+            _same(into / "files", one)
+        return
     mirror.checkout(request.commit, plan.history.directories, into)
     running = {step.id for step in plan.steps}
     for one in plan.history.revisions.values():
@@ -185,8 +209,24 @@ def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
                 f"revision = {one.id!r}\ndown_revision = {one.down or None!r}\n"
                 f"branch_labels = {one.labels or None!r}\ndepends_on = {one.depends_on or None!r}\n"
             )
-        elif hashlib.sha256((into / one.path).read_bytes()).hexdigest() != one.sha256:
-            raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
+        else:
+            _same(into, one)
+
+
+def _same(into: Path, one: Revision) -> None:
+    if hashlib.sha256((into / one.path).read_bytes()).hexdigest() != one.sha256:
+        raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
+
+
+def _hear(output: Output, ended: Ended, plan: _Plan) -> None:
+    """What a command printed, in the words of our own child: which revision it began, and what went wrong."""
+    named = (one.id for one in plan.steps if output.file.endswith(f"/{one.path}"))
+    if started := next(named, output.revision):
+        ended.events.insert(0, {"start": started})
+    if (ended.returncode or output.statement) and not ended.last("error"):
+        code = f"the command ended with code {ended.returncode}; its log says why"
+        said = output.error or ended.last("ended") or code
+        ended.events.append({"error": {"message": said, "statement": output.statement}})
 
 
 def _follow(
@@ -218,30 +258,52 @@ def _follow(
             log.say(f"Finished {event['end']} in {_seconds(event):.2f} s")
 
     log.say(f"{request.direction.capitalize()} of {len(plan.steps)} to {', '.join(plan.target)}")
+    if request.elsewhere:
+        try:
+            return request.elsewhere(log, stop)
+        finally:
+            log.finish()
+    if command := request.command:
+        log.say(f"Running: {command.line}")
     try:
         return follow(
-            {
-                "url": address.sqlalchemy,
-                "environment": str(ENVIRONMENT),
-                "directories": [str(directory / path) for path in plan.history.directories],
-                "recursive": plan.history.recursive,
-                "direction": request.direction,
-                "target": plan.target,
-                "version_table": request.version_table,
-                "version_table_schema": request.version_table_schema,
-                "lock_timeout_ms": request.lock_timeout_ms,
-                "statement_timeout_ms": request.statement_timeout_ms,
-                "application_name": APPLICATION_NAME,
-                "record": request.record,
-            },
-            directory=directory,
-            variables=request.variables,
+            _portal(address, request, plan, directory)
+            if command is None
+            else told(
+                command,
+                request.url,
+                directory / "home",
+                lock_timeout_ms=request.lock_timeout_ms,
+                statement_timeout_ms=request.statement_timeout_ms,
+                version=opened.info.server_version,
+            ),
+            directory=directory if command is None else directory / "files",
+            variables=request.variables if command is None else {},
             log=log,
             on_event=on_event,
             stop=stop,
         )
     finally:
-        log.flush(force=True)
+        log.finish()
+
+
+def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dict[str, Any]:
+    """What our own child is told over stdin."""
+    table, schema = split_table(request.version_table, request.version_table_schema)
+    return {
+        "url": address.sqlalchemy,
+        "environment": str(ENVIRONMENT),
+        "directories": [str(directory / path) for path in plan.history.directories],
+        "recursive": plan.history.recursive,
+        "direction": request.direction,
+        "target": plan.target,
+        "version_table": table,
+        "version_table_schema": schema,
+        "lock_timeout_ms": request.lock_timeout_ms,
+        "statement_timeout_ms": request.statement_timeout_ms,
+        "application_name": APPLICATION_NAME,
+        "record": request.record,
+    }
 
 
 def _seconds(event: Mapping[str, Any]) -> float:
@@ -266,7 +328,7 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
     started, finished = ended.last("start"), ended.last("end")
     failed = "" if reached or started in (None, finished) else str(started)
     return Outcome(
-        status="succeeded" if reached else "cancelled" if ended.stopped == "cancelled" else "failed",
+        status="succeeded" if reached else {"cancelled": "cancelled", UNKNOWN: UNKNOWN}.get(ended.stopped, "failed"),
         sentence=redact(_sentence(plan, ended, after, reached, failed, error, invalid)),
         before=plan.before,
         after=after,
@@ -276,13 +338,25 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
         invalid_indexes=invalid,
         output_bytes=log.output_bytes,
         recorded=tuple(ended.events) if request.record else (),
+        kept=() if reached else tuple(redact(one) for one in _kept(ended)),
     )
+
+
+def _kept(ended: Ended) -> list[str]:
+    """The statements of the revision that did not end which will not be rolled back. At most 50."""
+    found: list[str] = []
+    for event in ended.events:
+        if "start" in event or "end" in event:
+            found = []
+        said = event.get("kept")
+        found += [str(one)[:2000] for one in said] if isinstance(said, list) else []
+    return found[:50]
 
 
 def _settled(request: Run, ended: Ended) -> tuple[str, ...] | None:
     """The revisions once nothing of the run is at work in the server; None when that cannot be known."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    backend = ended.last("backend")
+    backend = None if request.command else ended.last("backend") or 0
     while True:
         try:
             with connection(request.url, connect_timeout=5) as opened:
@@ -296,11 +370,11 @@ def _settled(request: Run, ended: Ended) -> tuple[str, ...] | None:
 
 
 def _at_work(opened: psycopg.Connection, backend: Any) -> bool:
-    """Whether the session of the run is left, which is asked to end."""
+    """Whether a session of the run is left, which is asked to end. No `backend`: all of that name, under our lock."""
     rows = opened.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and application_name = %s and pid = %s",
-        [APPLICATION_NAME, backend if isinstance(backend, int) else 0],
+        " where datname = current_database() and application_name = %s and coalesce(pid = %s, true)",
+        [APPLICATION_NAME, backend if isinstance(backend, int) else None],
     ).fetchall()
     return bool(rows)
 
@@ -325,11 +399,15 @@ def _sentence(
     broken = f" Invalid index: {', '.join(invalid)}; drop and build it anew." if invalid else ""
     if reached:
         how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
-        return f"The database is at {where}{how}.{broken}"
+        but = f" But {ended.last('ended')}." if ended.last("ended") else ""
+        return f"The database is at {where}{how}.{but}{broken}"
     path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
     what = f"Revision {failed} ({path})" if path else "The run"
     if ended.stopped == "cancelled":
         return f"The run was cancelled; the database is at {where}.{broken}"
+    if ended.stopped == UNKNOWN:
+        said = "It is not known whether the migration still runs on Railway"
+        return f"{said}; the database was at {where}.{broken} Look there before going on."
     if ended.stopped == "time limit":
         return f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
     if ended.stopped == "lock lost":

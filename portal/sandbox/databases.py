@@ -72,7 +72,7 @@ def bring_to_branch_head(url: str, repository: Path, ref: str, alembic_path: str
     with tempfile.TemporaryDirectory(prefix="sandbox-checkout-") as name:
         checkout = Path(name) / "checkout"
         checkout.mkdir()
-        _extract(repository, ref, checkout)
+        extract(repository, ref, checkout)
         target = (checkout / alembic_path).resolve()
         if not target.is_relative_to(checkout.resolve()):
             raise DatabaseProblem(f"The Alembic path {alembic_path!r} leads out of the repository.")
@@ -83,8 +83,8 @@ def bring_to_branch_head(url: str, repository: Path, ref: str, alembic_path: str
     return revisions(url)
 
 
-def _extract(repository: Path, ref: str, checkout: Path) -> None:
-    """The files of exactly that commit: no work tree, no hooks."""
+def extract(repository: Path, ref: str, checkout: Path) -> None:
+    """Writes the files of exactly that commit into `checkout`: no work tree, no hooks. Raises `DatabaseProblem`."""
     archive = ["git", "-C", str(repository), "archive", "--format=tar", "--end-of-options", ref]
     with subprocess.Popen(archive, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
         subprocess.run(["tar", "-x", "-C", str(checkout)], stdin=packed.stdout, capture_output=True)

@@ -21,6 +21,7 @@ from environments.models import (
 )
 from environments.variables import Place, _row, start
 from portal.credentials import Secret
+from releases import task_logs
 from releases.models import PullRequest
 from tests.browser.test_pages import CONTRAST, WIDE
 from tests.factory import make_people, make_project
@@ -28,7 +29,15 @@ from tests.factory import make_people, make_project
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
 NOW = timezone.now()
-PATHS = ("/environments/", "/connections/", "/variables/?all=1", "/previews/", "/pulls/", "/protections/")
+PATHS = (
+    "/environments/",
+    "/connections/",
+    "/variables/?all=1",
+    "/previews/",
+    "/pulls/",
+    "/protections/",
+    "/task-logs/finding/9001/",
+)
 
 
 @pytest.fixture
@@ -39,6 +48,9 @@ def alice():
     ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(branch="staging")
     for kind, subject in (("branch", "frontend in production"), ("behind", "backend in staging")):
         Finding.objects.create(project=project, kind=kind, subject=subject, sentence=f"{subject} is not right: {LONG}.")
+    Finding.objects.create(pk=9001, project=project, kind="push", subject="x", sentence=f"x: {LONG}")
+    typed = {"goal": LONG, "commands": f"make test\n{LONG}"}
+    task_logs.write(Finding.objects.get(pk=9001), actor=people["alice"], typed=typed, version=0)
     Repair.objects.create(
         project=project, kind="sync_staging", status="failed", result="diverged", sentence=f"It diverged. {LONG}",
         evidence=[{"label": "hotfix 1234567", "said": LONG, "sha": "1234567"}], requested_by=people["alice"],
@@ -48,6 +60,9 @@ def alice():
          "cannot": [LONG, "write"], "mend": "Make another one."},
         {"name": "GITHUB_TOKEN", "state": "pass", "kind": "classic token", "sentence": "A classic token.",
          "can": ["acme/inspector: read branches."], "cannot": [], "mend": ""},
+        {"name": "Deploy key of inspector", "state": "fail", "kind": f"ed25519 key, SHA256:{'x' * 43}", "mend": "Pin.",
+         "sentence": "It shows a host key that is not pinned.", "project": "inspector", "public_key": f"ssh-rsa {LONG}",
+         "offers": [["ssh-ed25519", "AAAA", f"SHA256:{'x' * 43}", "yes"]]},
     ]  # fmt: skip
     ConnectionCheck.objects.create(found=found, wake_at="2999-01-01T00:00Z", checked_at="2026-11-22T00:00Z")
     backend = Service.objects.get(name="backend")

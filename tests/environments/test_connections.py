@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from environments import connections
+from environments.mirrors import mirror_of
 from environments.models import ConnectionCheck, Project
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
@@ -135,6 +136,36 @@ def test_a_project_token_in_its_own_setting_says_what_it_cannot_see(project, rai
     assert "workspace" in found.mend
 
 
+@pytest.mark.parametrize("kind", ["account", "workspace"])
+def test_an_account_and_a_workspace_token_are_told_apart(project, railway, settings, kind):
+    railway.add_token(f"a-token-of-the-{kind}", kind)
+    settings.RAILWAY_API_TOKEN = f"a-token-of-the-{kind}"
+
+    found = of_railway()
+
+    assert (found.kind, found.state) == (f"{kind} token", "pass")
+    assert found.sentence.startswith(f"A{'n' if kind == 'account' else ''} {kind} token")
+
+
+def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(project, settings):
+    settings.RAILWAY_API_TOKEN, settings.RAILWAY_TOKEN = "", "sandbox-railway-token"
+
+    found = of_railway()
+
+    assert found.state == "fail" and found.sentence.startswith("Wrong header")
+    assert found.mend == "Put it into RAILWAY_API_TOKEN, and empty RAILWAY_TOKEN."
+
+
+def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, settings):
+    settings.RAILWAY_TOKEN, settings.RAILWAY_PROJECT_ID = "nobody-knows-this", "another-project"
+
+    found = of_railway()
+
+    assert (found.name, found.state) == ("RAILWAY_API_TOKEN", "pass")
+    assert any("RAILWAY_TOKEN is set as well and is not used" in line for line in found.cannot)
+    assert any("RAILWAY_PROJECT_ID names no project" in line for line in found.cannot)
+
+
 def test_no_answer_is_not_a_bad_token(project, railway):
     railway.server.faults.append(Fault("status", status=503, times=50))
 
@@ -170,7 +201,42 @@ def test_a_missing_permission_is_listed_by_name(project, hub):
     assert any("list pull requests" in line for line in found.can)
 
 
-def test_an_app_that_may_not_write_is_told_which_permissions_it_lacks(project, hub, settings):
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        ("github_pat_x", "fine-grained token"),
+        ("ghp_x", "classic token"),
+        ("ghs_x", "App installation token"),
+        ("gho_x", "OAuth token"),
+    ],
+)
+def test_a_plain_token_is_called_by_its_kind_and_a_refused_permission_by_its_name(project, hub, settings, token, kind):
+    hub.tokens[token] = hub.tokens["sandbox-github-token"]
+    settings.GITHUB_TOKEN = token
+    fine = of_github()
+    hub.server.faults.append(Fault("status", status=403, path="/pulls", times=9))
+
+    refused = of_github()
+
+    assert (fine.kind, fine.state) == (kind, "pass")
+    assert (refused.kind, refused.state) == (kind, "fail")
+    assert any("list pull requests (missing: Pull requests: read)" in line for line in refused.cannot)
+    assert token not in repr(refused)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_git_reads_with_a_plain_token_as_with_that_of_an_app(project, hub, settings, tmp_path, plain):
+    settings.GITHUB_GIT_URL, settings.VAR_DIR = hub.url, tmp_path / "var"
+    if not plain:
+        use_app(settings)
+
+    mirror = mirror_of(project)
+    mirror.fetch()
+
+    assert mirror.head("main") == hub.heads()["main"] and mirror.reach() >= 2
+
+
+def use_app(settings):
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -178,6 +244,10 @@ def test_an_app_that_may_not_write_is_told_which_permissions_it_lacks(project, h
     settings.GITHUB_TOKEN = ""
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = str(PORTAL_APP.id), pem
     settings.GITHUB_APP_INSTALLATION_ID = str(INSTALLATION)
+
+
+def test_an_app_that_may_not_write_is_told_which_permissions_it_lacks(project, hub, settings):
+    use_app(settings)
 
     found = of_github()
 

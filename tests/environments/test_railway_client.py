@@ -114,6 +114,7 @@ GOOD = {
     "Redeploy": {"deploymentRedeploy": {"id": "d2"}},
     "RollBack": {"deploymentRollback": True},
     "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
+    "PushDeploys": {"serviceInstanceAutoDeployStatus": {"enabled": True, "canEnable": True, "reason": None}},
     "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
     "AutoDeploy": {"serviceInstanceAutoDeployStatus": {"enabled": True}},
     "CreateEnvironment": {"environmentCreate": {"id": "e9", "name": "pr-9"}},
@@ -131,6 +132,7 @@ READS = {
     "VariablesMap": lambda railway: railway.variables("p", "e1", "s1", unrendered=True),
     "AutoDeploy": lambda railway: railway.autodeploy("p", "e1", "s1"),
     "NotificationRules": lambda railway: railway.rules("w", "p"),
+    "PushDeploys": lambda railway: railway.push_deploys("p", "e1", "s1"),
     "ChangesInProgress": lambda railway: railway.being_changed("e1"),
 }
 WRITES = {

@@ -35,6 +35,7 @@ def tries() -> list[Try]:
     from environments import actions as on_environments
     from environments.models import (
         ConnectionCheck,
+        DeployKey,
         Environment,
         Finding,
         MigrationRun,
@@ -48,6 +49,7 @@ def tries() -> list[Try]:
     from environments.schema.risk import Risk
     from releases import actions as on_releases
     from releases import rollback_actions as back
+    from releases import task_logs
     from releases.models import ChecklistItem, Downgrade, Freeze, PullRequest, Release
     from releases.models.rollback import downgrade_content
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
@@ -111,6 +113,11 @@ def tries() -> list[Try]:
         run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate)
         return lambda: on_environments.cancel_migration(run, actor=scene.dave)
 
+    def failed(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate, status="failed")
+        return lambda: on_environments.retry_migration(run, actor=scene.dave)
+
     def rehearsing(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
         rehearsal = Rehearsal.objects.create(environment=environment, commit=scene.release.candidate)
@@ -134,6 +141,12 @@ def tries() -> list[Try]:
     def checked(scene: Any) -> Callable[[], Any]:
         check = ConnectionCheck.objects.first() or ConnectionCheck.objects.create()
         return lambda: on_environments.check_connections(check, actor=scene.dave)
+
+    def pinned(scene: Any) -> Callable[[], Any]:
+        key = DeployKey.objects.create(project=scene.project, private_key="x", kind="ed25519", host_keys="old")
+        found = [{"project": scene.project.slug, "offers": [["ssh-ed25519", "AAAA", "SHA256:x", ""]]}]
+        ConnectionCheck.objects.update_or_create(single=True, defaults={"found": found})
+        return lambda: on_environments.pin_host_keys(key, actor=scene.dave, fingerprints=["SHA256:x"])
 
     def frozen(scene: Any) -> Callable[[], Any]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
@@ -229,16 +242,20 @@ def tries() -> list[Try]:
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
         Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
         Try("write_notes", on_release(on_releases.write_notes, notes="new")),
+        Try("write", lambda scene: lambda: task_logs.write(
+            scene.release, actor=scene.dave, typed={"goal": "new"}, version=0)),
         Try("freeze", lambda scene: lambda: on_releases.freeze(scene.project, actor=scene.dave, reason="fair")),
         Try("lift_freeze", frozen),
         Try("start_migration", lambda scene: lambda: on_environments.start_migration(
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
         Try("cancel_migration", running),
+        Try("retry_migration", failed),
         Try("start_rehearsal", lambda scene: lambda: on_environments.start_rehearsal(
             scene.project.environments.get(kind="staging"), actor=scene.dave, commit="9" * 40)),
         Try("cancel_rehearsal", rehearsing),
         Try("resolve_finding", found),
         Try("check_connections", checked),
+        Try("pin_host_keys", pinned),
         Try("sync_staging", lambda scene: lambda: on_environments.sync_staging(scene.project, actor=scene.dave)),
         Try("open_back_merge", lambda scene: lambda: on_environments.open_back_merge(scene.project, actor=scene.dave)),
         Try("request_reset", to_reset),
@@ -246,6 +263,8 @@ def tries() -> list[Try]:
         Try("take_reset_back", to_take_back),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
+        Try("switch_push_on", lambda scene: lambda: on_environments.switch_push_on(
+            ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
         Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(
             scene.project, actor=scene.dave, branch="main")),
         Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
@@ -262,11 +281,11 @@ def every_action() -> set[str]:
     """The names of all functions that are actions, so that a new one cannot be forgotten here."""
     from environments import actions as on_environments
     from releases import actions as on_releases
-    from releases import rollback_actions
+    from releases import rollback_actions, task_logs
 
     return {
         name
-        for module in (on_environments, on_releases, rollback_actions)
+        for module in (on_environments, on_releases, rollback_actions, task_logs)
         for name, value in vars(module).items()
         if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
     }

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from environments import actions
-from environments.models import Finding, ServiceInstance
+from environments.models import Finding, ServiceInstance, VariableSync
+from portal import jobs
 from portal.actions import NotPermitted, Refused
 from portal.models import AuditEvent
 from portal.sandbox.server import Fault
@@ -134,6 +135,30 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
     assert finding.subject == "backend in production" and new[:7] in finding.sentence
     assert repair.status == "succeeded", repair.sentence
     assert len([one for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]) == 1
+
+
+def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again(world):
+    row = instance(world, "backend", "production")
+    place = {"environmentId": row.environment.railway_id, "serviceId": row.service.railway_id}
+    switch = world.railway.world.one("instances", **place)
+    switch["autoDeploy"] = False
+    jobs.wake_now(VariableSync.objects.get())
+    world.work(lambda: Finding.objects.filter(kind="push", closed_at=None).exists())
+    row.refresh_from_db()
+    finding, alice = Finding.objects.get(kind="push", closed_at=None), world.person("alice")
+
+    with pytest.raises(NotPermitted):
+        actions.switch_push_on(row, actor=world.person("carol"))
+    repair = ended(world, actions.switch_push_on(row, actor=alice))
+    row.refresh_from_db()
+
+    assert "backend in production is not deployed when main is pushed to" in finding.sentence
+    assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
+    assert not Finding.objects.filter(kind="push", closed_at=None).exists()
+    writes = [one for one in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in one.body]
+    assert len(writes) == 1
+    with pytest.raises(Refused, match="already"):
+        actions.switch_push_on(row, actor=alice)
 
 
 def test_a_repair_that_is_under_way_is_not_asked_for_twice(world):

@@ -20,6 +20,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"  can      {line}")
             for line in one.cannot:
                 self.stdout.write(f"  cannot   {line}")
+            for kind, _, fingerprint, known in one.offers:
+                published = " (as GitHub publishes it)" if known else ""
+                self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
             if one.mend:
                 self.stdout.write(f"  to mend  {one.mend}")
         if any(one.state != connections.PASS for one in found):

@@ -1,6 +1,7 @@
 """The process of one migration run: started by `process.py`, isolated (`python -I`), told its work on stdin.
 
-Two processes: a small guard which outlives whatever the migration does, and the worker which runs Alembic.
+Two processes: a small guard which outlives whatever the migration does, and the worker which runs Alembic, or
+becomes the shell of the project's own command.
 The guard ends everything (also what was forked or made itself a daemon) once the worker ends or stdin closes,
 which it does when the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
 """
@@ -85,6 +86,8 @@ def _work(request: dict[str, Any]) -> int:
         sys.stdout.flush()
         os.write(events, json.dumps(event).encode() + b"\n")
 
+    if line := request.get("command"):  # the project's own: this process becomes its shell
+        os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
     try:
         if "render" in request:  # SQL is wanted, nothing is to be run
             runpy.run_path(str(Path(__file__).with_name("render.py")))["render"](request | {"emit": emit})

@@ -32,6 +32,8 @@ def limit(connection: Any, _record: object) -> None:
     run["emit"]({"backend": connection.info.backend_pid})
 
 
+kept = runpy.run_path(str(Path(run["environment"]) / "kept.py"))
+kept["listen"](engine, run["emit"], run["version_table"])
 if run.get("record"):  # a rehearsal
     record = runpy.run_path(str(Path(run["environment"]) / "record.py"))
     record["listen"](engine, run["emit"], run["version_table"])

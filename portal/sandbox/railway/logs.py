@@ -22,17 +22,19 @@ DEPLOY_LINES = ["Starting Container", "Listening on :8080"]
 @query
 def deploymentEvents(caller: Caller, id: str, **window: Any) -> Row:
     deployment = caller.owned("deployments", id)
-    instance = caller.world.data["instances"].get(deployment["instanceId"], {})
+    noted = deployment.get("preDeploy") or {}
     events: list[Row] = []
     history = deployment["history"]
     for place, (status, at) in enumerate(history):
         after, ended = history[place + 1] if place + 1 < len(history) else (None, None)
         steps = STEPS.get(status, [])
-        if status == "DEPLOYING" and instance.get("preDeployCommand"):
-            steps = ["PRE_DEPLOY_COMMAND", *steps]
+        if status == "DEPLOYING" and noted:
+            # Nothing is started before the command has ended well.
+            steps = ["PRE_DEPLOY_COMMAND", *(steps if noted["state"] == "done" else ())]
         for step in steps:
             failed = after == "FAILED" and step == steps[-1]
-            payload = {"error": ENDED_BADLY.get(status)} if failed else {}
+            said = "Pre-deploy command failed" if step == "PRE_DEPLOY_COMMAND" else ENDED_BADLY.get(status)
+            payload = {"error": said} if failed else {}
             events.append(
                 {
                     "id": f"{id}-{len(events)}",
@@ -54,7 +56,18 @@ def buildLogs(caller: Caller, deploymentId: str, **window: Any) -> list[Row]:
 @query
 def deploymentLogs(caller: Caller, deploymentId: str, **window: Any) -> list[Row]:
     deployment = caller.owned("deployments", deploymentId)
-    return _within(_lines(deployment, "DEPLOYING", DEPLOY_LINES), **window)
+    return _within(_container_lines(deployment), **window)
+
+
+def _container_lines(deployment: Row) -> list[Row]:
+    """What the pre-deploy command said, and then the container, which starts only if that ended well."""
+    noted = deployment.get("preDeploy")
+    if not noted:
+        return _lines(deployment, "DEPLOYING", DEPLOY_LINES)
+    lines = [_line(deployment, at, "info", message) for at, message in noted["lines"]]
+    started = _lines(deployment, "DEPLOYING", DEPLOY_LINES if noted["state"] == "done" else [])
+    ended = noted["endedAt"] or ""
+    return lines + [line | {"timestamp": max(line["timestamp"], ended)} for line in started]
 
 
 @query
@@ -70,7 +83,7 @@ def environmentLogs(
     lines = [
         line
         for deployment in caller.world.rows("deployments", environmentId=environmentId)
-        for line in _lines(deployment, "DEPLOYING", DEPLOY_LINES)
+        for line in _container_lines(deployment)
     ]
     lines.sort(key=lambda line: line["timestamp"])
     return _within(lines, filter=filter, limit=beforeLimit)

@@ -3,7 +3,7 @@
 from fnmatch import fnmatch
 from typing import Any
 
-from . import git
+from . import git, predeploy
 from .variables import running_variables
 from .world import Refused, Row, World
 
@@ -80,6 +80,7 @@ def _create(
         history=[],
         meta=_meta(world, instance, commit, reason, branch),
         variables=running_variables(world, environment_id, service_id) if variables is None else variables,
+        preDeploy=predeploy.wanted(instance),
     )
     instance["deploymentIds"].append(deployment["id"])
     deployment["variables"] |= {
@@ -110,6 +111,7 @@ def settle(world: World) -> None:
     now = world.clock()
     while True:
         moving = [world.data["deployments"][id] for id in world.data["moving"]]
+        moving = [row for row in moving if not predeploy.holds(row)]
         due = min(moving, key=lambda row: row["enteredAt"], default=None)
         if due is None or due["enteredAt"] + world.seconds_per_state > now:
             return
@@ -129,6 +131,8 @@ def _enter(world: World, deployment: Row, status: str, at: float) -> None:
     world.dirty = True
     if status in EVENTS:
         world.outbox.append((f"Deployment.{EVENTS[status]}", dict(deployment)))
+    if status == "DEPLOYING":
+        predeploy.begin(world, deployment)
     if status == "SUCCESS":
         _take_over(world, deployment, at)
 
@@ -149,6 +153,7 @@ def _take_over(world: World, deployment: Row, at: float) -> None:
 
 def _end(world: World, deployment: Row, status: str, at: float) -> None:
     deployment["next"] = []
+    predeploy.end(deployment)
     _enter(world, deployment, status, at)
 
 

@@ -21,7 +21,7 @@ from graphql import (
 
 from portal.sandbox.server import Request, Response
 
-from . import environments, logs, mutations, pages  # noqa: F401 - these modules register resolvers
+from . import environments, logs, mutations, pages, predeploy  # noqa: F401 - these modules register resolvers
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses
@@ -93,6 +93,7 @@ class RailwayStandIn(Story):
         self.project_id: str = next(iter(self.world.data["projects"]))
         reopen_addresses(self.world)
         catch_up(self.world)
+        predeploy.begin_again(self.world)
         self.world.save()
         addresses.answer = lambda owner, path: pages.answer(self.world, owner, path)
         self._sender = Sender(self.world)
@@ -129,6 +130,7 @@ class RailwayStandIn(Story):
     def stop(self) -> None:
         """Closes every address and ends the threads; the state stays on disk."""
         self._sender.stop()
+        predeploy.end_all(self.world)
         self.world.addresses.stop()
 
     def __call__(self, request: Request) -> Response:

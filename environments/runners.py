@@ -1,0 +1,116 @@
+"""Who runs a project's migrations, and with what: the portal, the project's command here, or Railway."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from environments import railway_runs
+from environments.database import NoDatabase, instance_of
+from environments.git import GitError, Mirror
+from environments.models import Environment, MigrationRun, Runner
+from environments.railway import Railway
+from environments.schema import prepared, runner
+from environments.schema.command import Command
+from environments.schema.history import History
+from environments.schema.process import Log, Redactor
+from portal.http import ApiError
+
+# Values that say nothing, and would make a log unreadable if they were taken out of it.
+PLAIN = re.compile(r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}")
+# Words that end a run before anything was changed.
+UNPREPARED = (ApiError, GitError, NoDatabase, prepared.NotPrepared)
+
+
+def run(
+    job: MigrationRun,
+    mirror: Mirror,
+    history: History,
+    url: str,
+    *,
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> runner.Outcome:
+    """One run with the job's runner, as `environments.schema.runner.run`; never raises what that does not."""
+    project = job.environment.project
+    before, changes = tuple(job.before or ()), dict[str, Any]()
+    request = runner.Run(
+        commit=job.commit,
+        target=tuple(job.target),
+        direction=job.direction,
+        alembic=project.alembic,
+        url=url,
+        lock_timeout_ms=project.lock_seconds * 1000,
+        statement_timeout_ms=project.statement_seconds * 1000,
+        version_table=project.version_table,
+        lock_wait_s=5,
+    )
+    try:
+        if job.runner == Runner.COMMAND:
+            changes = _command(job, mirror, history, url, on_lines, alive)
+        elif job.runner == Runner.RAILWAY:
+            place = railway_runs.place_of(job.environment)
+            values = railway_runs.variables(place)
+            changes = {"secrets": secrets_of(url, values), "elsewhere": railway_runs.elsewhere(job, place)}
+    except UNPREPARED as error:
+        status = "cancelled" if getattr(error, "cancelled", False) else "failed"
+        return runner.Outcome(status, f"Nothing was changed: {error}", before, before)
+    return runner.run(mirror, replace(request, **changes), on_lines=on_lines, alive=alive)
+
+
+def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
+    """What is to be kept out of a log: the address as a whole, its password as written, and every telling value."""
+    found = [url]
+    for name, value in [("", url), *values.items()]:
+        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
+            continue
+        found.append(value)
+        if "://" in value:
+            try:
+                found.append(urlsplit(value).password or "")
+            except ValueError:
+                continue
+    return tuple(one for one in found if len(one) >= 3)
+
+
+def _command(
+    job: MigrationRun,
+    mirror: Mirror,
+    history: History,
+    url: str,
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> dict[str, Any]:
+    """The command with its variables and its environment, which is made here where it is missing."""
+    project = job.environment.project
+    names = project.migration_variables.replace(",", " ").split()
+    values = _values(job.environment, names) if names else {}
+    environment = None
+    if project.install_command and set(job.before or ()) != set(history.heads):
+        environment = prepared.prepare(
+            mirror,
+            job.commit,
+            project.alembic,
+            project.install_command,
+            root=settings.VAR_DIR / "prepared",
+            log=Log(on_lines, Redactor(secrets_of(url, values))),
+            alive=alive,
+        )
+    command = Command(project.migration_command, environment, project.database_variable, values)
+    return {"command": command, "secrets": secrets_of(url, values)}
+
+
+def _values(environment: Environment, names: list[str]) -> dict[str, str]:
+    """The service's variables of those names. Raises `NoDatabase`, naming what is missing, and `ApiError`."""
+    service = instance_of(environment).service
+    found = Railway().variables(
+        environment.project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
+    )
+    missing = [name for name in names if found.get(name) is None]
+    if missing:
+        said = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
+        raise NoDatabase(f"{said}; set it, or take it off the migration's variables.")
+    return {name: value.reveal() for name in names if (value := found[name]) is not None}

@@ -1,0 +1,62 @@
+"""The project's own command as a runner: what it is told, and what it finds around it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+APPLICATION_NAME = "release-portal migration"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line for the shell, run at the root of the repository's files. `prepared`: a virtual environment, or None.
+
+    `variables` are the environment's own that the project names; nothing of the portal's environment is passed on.
+    """
+
+    line: str
+    prepared: Path | None = None
+    database_variable: str = "DATABASE_URL"
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
+    """PATH, LANG and the places that programs write to: all that is passed on of ours."""
+    path = os.environ.get("PATH", os.defpath)
+    found = {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
+    if prepared is None:
+        return found | {"PATH": path}
+    return found | {"PATH": f"{prepared / 'bin'}{os.pathsep}{path}", "VIRTUAL_ENV": str(prepared)}
+
+
+def told(
+    command: Command, url: str, directory: Path, *, lock_timeout_ms: int, statement_timeout_ms: int, version: int
+) -> dict[str, Any]:
+    """What the child is told over stdin: the line and its whole environment.
+
+    The limits go into PGOPTIONS, behind what is there already, or into the address where that has options of its
+    own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg and pg8000 do not.
+    """
+    limits = f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
+    if version >= 140000:  # as `server_version_num`
+        limits += " -c client_connection_check_interval=1000"
+    options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
+    environ = surroundings(command.prepared, directory) | dict(command.variables)
+    environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}
+    environ[command.database_variable] = _with_options(url, limits)
+    if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
+        environ["PATH"] = surroundings(command.prepared, directory)["PATH"]
+    return {"command": command.line, "environ": environ}
+
+
+def _with_options(url: str, limits: str) -> str:
+    """The address, its `options` (if it has any) with the limits behind them; nothing else of it is touched."""
+    parts = urlsplit(url)
+    query = []
+    for one in parts.query.split("&"):
+        name, _, value = one.partition("=")
+        query.append(f"options={value}%20{quote(limits, safe='')}" if name == "options" else one)
+    return urlunsplit(parts._replace(query="&".join(query))) if parts.query else url

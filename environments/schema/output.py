@@ -1,0 +1,51 @@
+"""What a migration prints about itself, read line by line: Alembic's and SQLAlchemy's own words.
+
+Only an explanation: whether a run succeeded is never decided by it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_STEP = re.compile(r"Running (upgrade|downgrade) (.*?) ?-> ([^\s,]*)")
+_FRAME = re.compile(r'^ *File "([^"]+)", line \d+, in (?:up|down)grade$')
+_SQL = re.compile(r"^\[SQL: (.*)$")
+_ERROR = re.compile(r"^(?:FAILED: |ERROR \[.*?\] |[\w.]*(?:Error|Exception): |[a-z]\w*(?:\.\w+)+: )(.*\S)")
+_LEADING = re.compile(r"^\([\w.]+\) ")
+MAX_STATEMENT = 2000
+
+
+@dataclass
+class Output:
+    """What was read so far. `revision`: the last that Alembic began; `file`: the script in the last traceback;
+    `statement` and `error`: of the last error.
+    """
+
+    revision: str = ""
+    file: str = ""
+    statement: str = ""
+    error: str = ""
+    _open: bool = False
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Takes in more lines, in order."""
+        for line in lines:
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        if self._open:
+            self._continue(line)
+        elif found := _STEP.search(line):
+            self.revision = found[3] if found[1] == "upgrade" else found[2].split(",")[0].strip()
+            self.statement = self.error = ""
+        elif found := _FRAME.match(line):
+            self.file = found[1]
+        elif found := _SQL.match(line):
+            self.statement, self._open = "", True
+            self._continue(found[1])
+        elif found := _ERROR.match(line):
+            self.error = _LEADING.sub("", found[1])[:500]
+
+    def _continue(self, line: str) -> None:
+        self._open = not line.endswith("]")
+        self.statement = f"{self.statement}\n{line.removesuffix(']')}".strip()[:MAX_STATEMENT]
