@@ -61,6 +61,33 @@ def start_migration(
     return run
 
 
+def queue_downgrade(
+    environment: Environment,
+    *,
+    commit: str,
+    target: str,
+    file: dict[str, str],
+    requested_by: Any,
+    approved_by: Any,
+    now: datetime,
+) -> MigrationRun:
+    """One run, woken, that undoes the revision of `file` with the files of `commit`; two people stand for it.
+
+    Part of an action, which has asked for their permissions. It runs in the portal, whatever brings the project's
+    databases up: one revision and not the heads. Raises `Refused` while another run is under way.
+    """
+    try:
+        with transaction.atomic():
+            run = MigrationRun.objects.create(
+                environment=environment, commit=commit, direction=Direction.DOWNGRADE, target=[target], planned=[file],
+                requested_by=requested_by, approved_by=approved_by, created_at=now, wake_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
+    wake_now(run, now=now)
+    return run
+
+
 @action("migration.cancelled", "environments.migrate_environment")
 def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> None:
     """Asks the worker to stop the run; the database is read afterwards."""
@@ -81,6 +108,8 @@ def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = Non
         raise Refused("This run has not failed, so there is nothing to retry.")
     if newest.first() != run.pk:
         raise Refused(f"{run.environment}'s database was migrated again since; look at the newest run.")
+    if run.direction == Direction.DOWNGRADE:
+        raise Refused("Two people agreed on this step back: ask for it anew on the release's page.")
     if not can_be_retried(run):
         raise Refused("This run belongs to a promotion: retry its step on the release's page.")
     why = f"again, after run {run.pk}"

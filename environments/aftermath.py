@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from environments.models import EnvironmentKind, MigrationRun, Runner
+from environments.models import Direction, EnvironmentKind, MigrationRun, Runner
 from environments.schema.aftermath import NextCommand, next_commands
 from portal.jobs import JobStatus
 
@@ -30,8 +30,9 @@ def aftermath_of(run: MigrationRun) -> Aftermath | None:
 
 
 def can_be_retried(run: MigrationRun) -> bool:
-    """Whether a new run of the same commit is for a person to start: not where a promotion asked for it."""
-    return run.environment.kind != EnvironmentKind.PRODUCTION or run.requested_by_id is not None
+    """Whether a new run of the same commit is for one person to start: not where a promotion or two people asked."""
+    theirs = run.environment.kind != EnvironmentKind.PRODUCTION or run.requested_by_id is not None
+    return theirs and run.direction == Direction.UPGRADE
 
 
 def _applied(run: MigrationRun) -> str:

@@ -19,11 +19,12 @@ KINDS = (
     FindingKind.STRAY,
     FindingKind.UNREADABLE,
     FindingKind.SCHEMA,
+    FindingKind.ROLLED_BACK,
     FindingKind.PUSH,
     FindingKind.TWICE,
 )
 # What is shown beside a release and does not stop it.
-BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS)
+BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS, FindingKind.ROLLED_BACK)
 SERVING = ("SUCCESS", "SLEEPING")
 ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 
@@ -133,7 +134,11 @@ def _behind(project: Project, instances: list[ServiceInstance], expected: dict[s
         if not branch.head or branch.head_at is None or branch.head_at + grace > (instance.seen_at or branch.head_at):
             continue
         said = _not_live(current.get(instance.pk, []), branch.head)
-        if said:
+        if said and instance.rolled_back_from == branch.head:
+            back = f"{instance} was rolled back by people: {branch.name} is still at {branch.head[:7]}."
+            after = "The next release must revert or correct what it brought."
+            yield Problem(FindingKind.ROLLED_BACK, str(instance), f"{back} {after}")
+        elif said:
             yield Problem(
                 FindingKind.BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}."
             )

@@ -12,7 +12,15 @@ from environments import railway_runs, runners
 from environments.database import NoDatabase, url_of
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import Environment, EnvironmentKind, MigrationRun, Runner, StagedRevision
+from environments.models import (
+    Direction,
+    Environment,
+    EnvironmentKind,
+    MigrationRun,
+    Runner,
+    StagedRevision,
+    unknown_staging,
+)
 from environments.schema import database, revisions, runner
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -22,7 +30,7 @@ PATIENCE_SECONDS = 3600.0
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
-    """One look at the database, then at most one run of Alembic towards the commit's heads.
+    """One look at the database, then at most one run of Alembic: to the commit's heads, or one revision back.
 
     A run that was cut off is looked at before anything is repeated: what the database reports decides.
     """
@@ -41,7 +49,7 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     refusal = _refusal(job, history, current, start, invalid)
     if refusal:
         return _after(job, refusal)
-    pending = history.between(set(start), history.heads)
+    pending = _pending(job, history, start)
     _plan(job, history, start, pending)
     if job.runner == Runner.VERIFY:
         return _verify(job, history, current, url, now)
@@ -85,6 +93,13 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
     return Ended(outcome.status, f"{outcome.sentence} {left}") if left else outcome
 
 
+def _pending(job: MigrationRun, history: revisions.History, current: Sequence[str]) -> tuple[revisions.Revision, ...]:
+    """What the run is to do from `current`, in its order."""
+    if job.direction == Direction.DOWNGRADE:
+        return history.back(current, job.target[0])
+    return history.between(set(current), history.heads)
+
+
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a person must look."""
     if job.before is None:
@@ -113,8 +128,27 @@ def _refusal(
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
         return Ended(JobStatus.NEEDS_PERSON, said)
+    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, history, current)):
+        return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
-        return _not_proven(job, history.between(set(start), history.heads))
+        return _not_proven(job, _pending(job, history, start))
+    return None
+
+
+def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> Ended | None:
+    """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
+    agreed = [(one["id"], one["sha256"]) for one in job.planned]
+    try:
+        pending = [(one.id, one.sha256) for one in _pending(job, history, current)]
+    except revisions.HistoryError as error:
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {error}")
+    done = job.before is not None and not pending  # a look that was killed had finished it
+    if len(agreed) != 1 or (pending != agreed and not done):
+        would = ", ".join(one for one, _ in pending) or "nothing"
+        said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.environment.project)):
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
     return None
 
 
@@ -162,7 +196,11 @@ def _plan(
     """Writes down what is about to happen before it does. The first look's `before` and plan stay."""
     if job.before is not None:
         return
-    job.target, job.before = list(history.heads), list(current)
+    job.before = list(current)
+    if job.direction == Direction.DOWNGRADE:  # its target and its file are what people agreed on
+        job.save(update_fields=["before"])
+        return
+    job.target = list(history.heads)
     job.planned = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
     job.save(update_fields=["target", "planned", "before"])
 
@@ -189,10 +227,11 @@ def _settle(job: MigrationRun, history: revisions.History, outcome: runner.Outco
 
 
 def _applied(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> list[list[Any]]:
-    """What was planned and is now in effect, with seconds: also what a look that was killed has brought."""
+    """What was planned and has come true, with seconds: also what a look that was killed has brought."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
-    return [[one["id"], seconds.get(one["id"])] for one in job.planned if one["id"] in behind]
+    forward = job.direction == Direction.UPGRADE
+    return [[one["id"], seconds.get(one["id"])] for one in job.planned if (one["id"] in behind) == forward]
 
 
 def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:

@@ -39,7 +39,8 @@ def run(
     before, changes = tuple(job.before or ()), dict[str, Any]()
     request = runner.Run(
         commit=job.commit,
-        target=tuple(history.heads),
+        target=tuple(job.target),
+        direction=job.direction,
         alembic=project.alembic,
         url=url,
         lock_timeout_ms=project.lock_seconds * 1000,

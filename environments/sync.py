@@ -19,6 +19,7 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.railway import ProjectTree
+from environments.restorable import at_start
 from portal import audit
 
 
@@ -109,9 +110,10 @@ def _instances(
                 branch=((trigger.branch if trigger else None) or "")[:200],
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
+                at_start=at_start(state.pre_deploy_command, state.start_command),
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
-    kept = ["railway_id", "repository", "branch", "domains"]
+    kept = ["railway_id", "repository", "branch", "domains", "at_start"]
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     for row in rows:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
 
 from environments import around
@@ -19,6 +19,7 @@ from environments.models import (
     Service,
     ServiceInstance,
     Variable,
+    VariableChange,
     VariableRule,
     VariableSync,
 )
@@ -141,9 +142,13 @@ def _read_environment(
             unique_fields=["environment", "service", "name"],
             update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
         )
+        # Under another key nothing could be compared, so what changed until now is not known.
+        same = environment.variables_known.get("key") == known["key"]
+        since = environment.variables_since if same else None
         Environment.objects.filter(pk=environment.pk).update(
-            variables_at=now, variables_problem=problem, variables_known=known
-        )
+            variables_at=now, variables_problem=problem, variables_known=known,
+            variables_since=since or (None if problem else now),
+        )  # fmt: skip
 
 
 def _edited(
@@ -183,9 +188,43 @@ def _compare(
     ]  # fmt: skip
     whose = place.service.name if place.service else "all services"
     where = f"{whose} in {place.environment.name}"
-    around.variables_edited(
-        project, where, changed, list(now_.keys() - was.keys()), list(was.keys() - now_.keys()), now
+    added, removed = list(now_.keys() - was.keys()), list(was.keys() - now_.keys())
+    around.variables_edited(project, where, changed, added, removed, now)
+    VariableChange.objects.bulk_create(
+        VariableChange(environment=place.environment, service=place.service, name=name, what=what, at=now)
+        for what, names in (("changed", changed), ("added", added), ("removed", removed))
+        for name in names
     )
+
+
+@dataclass(frozen=True)
+class GoingBack:
+    """What is known of a service's variables since a moment: names that changed, and what cannot be known."""
+
+    changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
+    unknown: tuple[str, ...] = ()
+
+
+def going_back(environment: Environment, service: Service | None, since: datetime | None) -> GoingBack:
+    """The variables (its own and the shared ones) that a deployment made at `since` would have otherwise."""
+    unknown = []
+    watched = environment.variables_since
+    if since is None:
+        return GoingBack((), ("When that deployment was made is not known, so neither is what changed since.",))
+    if watched is None or watched > since:
+        told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
+        unknown.append(f"Variables were watched {told}: what changed before is not known.")
+    mine = Q(service=service) | Q(service=None)
+    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by("at")
+    newest = {one.name: one.what for one in changes}
+    rows = list(Variable.objects.filter(mine, environment=environment))
+    sealed = sorted({one.name for one in rows if one.sealed})
+    led = sorted({one.name for one in rows if one.references})
+    if sealed:
+        unknown.append(f"Sealed, so that a change cannot be seen: {', '.join(sealed)}.")
+    if led:
+        unknown.append(f"References, whose target may have changed: {', '.join(led)}.")
+    return GoingBack(tuple(sorted(newest.items())), tuple(unknown))
 
 
 def _row(place: Place, name: str, secret: Secret | None) -> Variable:

@@ -303,7 +303,7 @@ def _with_tail() -> Any:
 
 def _run_context(pk: int) -> dict[str, Any]:
     """The run with the end of its log, and its revisions as rows. One query."""
-    runs = _with_tail().select_related("environment__project", "requested_by").defer("log")
+    runs = _with_tail().select_related("environment__project", "requested_by", "approved_by").defer("log")
     run = get_object_or_404(runs, pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}

@@ -75,6 +75,8 @@ STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
 # How often the names and fingerprints of variables are read: one call for each service and environment.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
+# How often the way back from what is in production is worked out anew: one call for each of its services.
+ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
 REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.

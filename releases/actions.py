@@ -11,7 +11,7 @@ from environments.models import Branch, DeployOrder, Environment, MigrationRun, 
 from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
-from releases import checklist, gates, variable_drift
+from releases import advice, checklist, gates, steps, variable_drift
 from releases.doubts import doubts, items_to_attest
 from releases.facts import facts_of
 from releases.models import (
@@ -25,8 +25,8 @@ from releases.models import (
     ReleaseKind,
     ReleaseStatus,
     RiskAcceptance,
+    Rollback,
     StepName,
-    StepStatus,
     Upkeep,
 )
 from releases.planned import names
@@ -211,7 +211,7 @@ def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Rele
     items = items if items is not None else ChecklistItem.objects.select_related("release__project")
     item = items.select_for_update(of=("self",)).get(pk=item.pk)
     release = item.release
-    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED):
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         raise Refused(f"Release {release.name} is {release.get_status_display()}; its checklist is closed.")
     return item, release
 
@@ -303,6 +303,8 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
     _as_seen(release, candidate)
+    if Rollback.objects.filter(release__project=release.project, status__in=[*OPEN, *STOPPED]).exists():
+        raise Refused("Production is being rolled back; end or abandon that first.")
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
     standing = gates.stand(facts)
@@ -319,6 +321,7 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
     variable_drift.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
+    advice.begin(facts, now=now)
     data = {"candidate": release.candidate, "content": gates.content_digest(release), "gates": snapshot}
     said = f"Promotion of {release.name} at {release.candidate[:7]} started."
     audit.record("release.promoted", actor=actor, subject=release, sentence=said, data=data, now=now)
@@ -330,10 +333,8 @@ def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> 
     """Lets the failed step look at the world again."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
-    PromotionStep.objects.filter(pk=step.pk).update(
-        status=StepStatus.PENDING, started_at=None, finished_at=None, migration_run=None
-    )
-    _go_on(promotion, now)
+    steps.again(step, migration_run=None)
+    steps.go_on(promotion, now)
     audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
 
 
@@ -351,10 +352,8 @@ def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) 
         for live in facts.live.get("production", ())
         if gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
-    PromotionStep.objects.filter(pk=step.pk).update(
-        status=StepStatus.PENDING, started_at=None, finished_at=None, deploy_wanted=behind
-    )
-    _go_on(promotion, now)
+    steps.again(step, deploy_wanted=behind)
+    steps.go_on(promotion, now)
     said = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
     audit.record("step.deployed", actor=actor, subject=release, sentence=said, data={"services": behind}, now=now)
 
@@ -368,9 +367,8 @@ def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None
         raise Refused("Say why this step can be skipped.")
     if step.name == StepName.MERGE:
         raise Refused("Without the merge nothing is promoted; retry it, or abandon the promotion.")
-    said = f"Skipped by {actor}: “{reason[:500]}”"
-    PromotionStep.objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=said)
-    _go_on(promotion, now)
+    steps.skip(step, actor=actor, reason=reason, now=now)
+    steps.go_on(promotion, now)
     audit.record(
         "step.skipped",
         actor=actor,
@@ -450,16 +448,8 @@ def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) ->
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
-    """The stopped promotion under a row lock, and the step that stopped it."""
-    promotion = Promotion.objects.select_for_update().filter(release=release, status__in=[*OPEN, *STOPPED]).first()
-    if promotion is None or promotion.status in OPEN:
-        raise Refused("No step of this release's promotion has failed.")
-    steps = promotion.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
-    return promotion, steps.order_by("position")[0]
-
-
-def _go_on(promotion: Promotion, now: datetime) -> None:
-    Promotion.objects.filter(pk=promotion.pk).update(
-        status=JobStatus.QUEUED, finished_at=None, lease_until=None, deaths=0
-    )
-    wake_now(promotion, now=now)
+    """The stopped promotion under a row lock, and the step that stopped it; refuses while it is being rolled back."""
+    found = steps.stopped(release.promotions, "promotion")
+    if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():
+        raise Refused("A rollback of this release is under way; end or abandon that first.")
+    return found

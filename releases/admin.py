@@ -19,6 +19,8 @@ from releases.models import (
     PromotionStep,
     PullRequest,
     Release,
+    Rollback,
+    RollbackStep,
 )
 from releases.setup import start_syncs
 
@@ -48,6 +50,7 @@ class ProjectAdmin(Recorded):
             "Rules",
             {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
         ),
+        ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
         (
             "Migrations",
             {
@@ -152,12 +155,20 @@ class FreezeAdmin(ReadOnly):
 
 
 class StepInline(admin.TabularInline):
-    model = PromotionStep
-    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
     extra, can_delete = 0, False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class PromotionStepInline(StepInline):
+    model = PromotionStep
+    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
+
+
+class RollbackStepInline(StepInline):
+    model = RollbackStep
+    fields = readonly_fields = ("name", "service", "status", "looks", "started_at", "finished_at", "sentence", "world")
 
 
 @admin.register(Release)
@@ -173,7 +184,15 @@ class PromotionAdmin(ReadOnly):
     list_display = ("release", "status", "sentence", "started_by", "created_at", "finished_at")
     list_filter = ("status",)
     list_select_related = ("release", "started_by")
-    inlines = (StepInline,)
+    inlines = (PromotionStepInline,)
+
+
+@admin.register(Rollback)
+class RollbackAdmin(ReadOnly):
+    list_display = ("release", "status", "sentence", "requested_by", "created_at", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("release", "requested_by")
+    inlines = (RollbackStepInline,)
 
 
 @admin.register(PullRequest)

@@ -10,9 +10,18 @@ from django.conf import settings
 from django.db.models import Count, F, Q
 
 from environments.models import Branch, Deployment, Environment, Finding, Project, ServiceInstance
-from portal.jobs import STOPPED
+from portal.jobs import OPEN, STOPPED
 from releases.gates import SERVING, UNDER_WAY
-from releases.models import ChecklistItem, Freeze, Promotion, PullRequest, Release, ReleaseStatus
+from releases.models import (
+    ChecklistItem,
+    Downgrade,
+    Freeze,
+    Promotion,
+    PullRequest,
+    Release,
+    ReleaseStatus,
+    Rollback,
+)
 
 ACTIVE = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING)
 
@@ -71,7 +80,7 @@ class Card:
 
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
-    """The cards, what waits for `user`, and how fresh the mirrors are. Twelve queries whatever the counts."""
+    """The cards, what waits for `user`, and how fresh the mirrors are. Fourteen queries whatever the counts."""
     cards = {
         project.pk: Card(project)
         for project in Project.objects.select_related("github_sync", "railway_sync").order_by("name")
@@ -247,6 +256,7 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
     """What waits for `user`: a sentence, the release it is about or None, and the project's slug."""
     cards = list(cards)
     ticks = _open_ticks(cards) if user.has_perm("releases.tick_checklistitem") else {}
+    yield from _going_back(user)
     for card in cards:
         slug = card.project.slug
         for pull in card.pulls if card.may_cut and card.hotfix is None else ():
@@ -275,6 +285,23 @@ def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -
     if _awaits_approval(one, project, user):
         return f"{release.name} waits for an approval."
     return f"{release.name} can be promoted." if _can_promote(one, user) else ""
+
+
+def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
+    """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad day."""
+    may_sign, may_mend = user.has_perm("releases.approve_release"), user.has_perm("releases.repair_release")
+    for job in Rollback.objects.filter(status__in=[*OPEN, *STOPPED]).select_related("release__project"):
+        release, project = job.release, job.release.project
+        if job.status in STOPPED:
+            if may_mend:
+                yield f"{project}: the rollback of {release.name} stopped.", release.pk, project.slug
+        elif may_sign and job.requested_by_id != user.pk and job.sentence.startswith("Waits for the approval"):
+            yield f"{project}: the rollback of {release.name} waits for an approval.", release.pk, project.slug
+    wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related("release__project")
+    for wish in wishes if may_sign else ():
+        if wish.requested_by_id != user.pk:
+            said = f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
+            yield said, wish.release_id, wish.release.project.slug
 
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:

@@ -55,7 +55,16 @@ def production_live(facts: Facts) -> Result:
     """Every service of production serves the merge commit."""
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
+    if facts.release.status == ReleaseStatus.ROLLED_BACK:
+        return _rolled_back(facts)
     return _all_live(facts, "production", facts.release.merge_commit, "the merge commit")
+
+
+def _rolled_back(facts: Facts) -> Result:
+    """What was true of a release does not hold any more once it was taken back, whatever else serves now."""
+    serving = tuple((one.service, next((each.commit[:7] for each in one.active if each.status in SERVING), "nothing"))
+                    for one in facts.live.get("production", ()))  # fmt: skip
+    return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
 
 
 def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
@@ -72,7 +81,7 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
         wrong = [f"{live.service} {said}" for live, (its, said) in zip(services, judged, strict=True) if its == state]
         if wrong:
             return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
-    names = _and(live.service for live in services)
+    names = and_(live.service for live in services)
     return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
 
 
@@ -171,15 +180,15 @@ def judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetim
     failed = [name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}]
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
-        said = _and(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
+        said = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
         return Result(FAIL, f"Not green: {said}.", evidence, seen_at)
     if missing:
-        return Result(PENDING, f"Required but not reported yet: {_and(missing)}.", evidence, seen_at)
+        return Result(PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at)
     if running:
-        return Result(PENDING, f"Still running: {_and(running)}.", evidence, seen_at)
+        return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
     if not states:
         return Result(PENDING, "No check has reported on the candidate, so nothing says that it is green.")
-    return Result(PASS, f"{_and(states)} passed; {len(required)} required.", evidence, seen_at)
+    return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
 
 
 def _badness(word: str) -> int:
@@ -248,8 +257,8 @@ def _hotfix_staged(facts: Facts, staged_at: datetime | None, files: tuple[tuple[
         f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}" if failed and last else ""
     )
     if same_databases(facts) and not failed:
-        return Result(PENDING, f"Staging has not run {_and(waiting)}: press Migrate staging.", files)
-    said = f"Staging has not run {_and(waiting)}, and production runs only what staging ran.{tried}"
+        return Result(PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files)
+    said = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
     mend = f"Bring the same files to {staging} by a pull request, joined with its own heads, and migrate staging."
     return Result(FAIL if failed else PENDING, f"{said} {mend}", files)
 
@@ -346,7 +355,7 @@ def environments_coherent(facts: Facts) -> Result:
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
     unread = [str(live.instance) for rows in facts.live.values() for live in rows if _unread(live, facts.fresh_since)]
     if unread:
-        said = f"{_and(unread)} could not be read lately, so nothing says that branches and addresses are right."
+        said = f"{and_(unread)} could not be read lately, so nothing says that branches and addresses are right."
         return Result(PENDING, said, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
         read_at = environment.variables_at
@@ -366,7 +375,7 @@ def approved(facts: Facts) -> Result:
     counted = [one for one in given if one.user_id != facts.release.cut_by_id]
     evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
     if len(counted) >= needed:
-        said = f"Approved by {_and(str(one.user) for one in counted)}." if counted else "No approval is required."
+        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else "No approval is required."
         return Result(PASS, said, evidence)
     missing = needed - len(counted)
     return Result(PENDING, f"{missing} approval{'s' if missing > 1 else ''} missing.", evidence)
@@ -400,6 +409,8 @@ def production_at_head(facts: Facts) -> Result:
 
 def smoke_green(facts: Facts) -> Result:
     """The promotion's smoke tests were all answered properly."""
+    if facts.release.status == ReleaseStatus.ROLLED_BACK:
+        return _rolled_back(facts)
     step = _step(facts, StepName.SMOKE)
     if step is None or step.status in (StepStatus.PENDING, StepStatus.ACTIVE):
         return Result(PENDING, "The smoke tests have not run yet.")
@@ -581,6 +592,8 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return "failure", f"Release {release.name} was abandoned."
+    if release.status == ReleaseStatus.ROLLED_BACK:
+        return "failure", f"Release {release.name} was rolled back."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
     failing = [line for line in standing.missing if line.result.state == FAIL]
@@ -616,7 +629,7 @@ def _stale(facts: Facts, source: str, seen_at: datetime | None, problem: str) ->
     return None
 
 
-def _and(names: Iterable[str]) -> str:
+def and_(names: Iterable[str]) -> str:
     """“a”, “a and b”, “a, b and c”."""
     listed = list(names)
     return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)

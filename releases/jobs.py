@@ -15,9 +15,9 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import gates, lines, promotion, pull_notes, pulls, sync, wishes
+from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, wishes
 from releases.facts import facts_of
-from releases.models import GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Upkeep
+from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
 
 LOOK_SECONDS = 3.0
 
@@ -45,6 +45,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     sync.apply(project, overview, now=now)
     wishes.make(project, now=now)
     pulls.wake(project, now=now)
+    advice.see_to(project, now=now)
     lines.wake(project, now=now)
     pull_notes.wake(project, now=now)
     return Again(settings.SYNC_SECONDS, "In step with GitHub.")
@@ -261,7 +262,7 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
 
 def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     """Ends the upkeep with the release; a verified release is done when everything after promotion is green."""
-    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED):
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         return Ended(JobStatus.SUCCEEDED, "The release has ended.")
     if release.status != ReleaseStatus.VERIFYING:
         return None
@@ -284,3 +285,13 @@ def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
 def promote(job: Promotion, *, now: datetime) -> Outcome:
     """One look of the promotion's current step; see `releases.promotion`."""
     return promotion.advance(job, now=now)
+
+
+def roll_back(job: Rollback, *, now: datetime) -> Outcome:
+    """One look of the rollback's current step; see `releases.rollback`."""
+    return rollback.advance(job, now=now)
+
+
+def advise(job: Advice, *, now: datetime) -> Outcome:
+    """One look at the way back from a release; see `releases.advice`."""
+    return advice.look(job, now=now)

@@ -33,7 +33,7 @@ from releases.models import (
 from releases.planned import Acceptance, Planned
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
-ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
 @dataclass(frozen=True)
@@ -417,7 +417,9 @@ def same_sql(facts: Facts) -> tuple[str, str]:
 def way_back(facts: Facts) -> WayBack | None:
     """How to get back from this release; None while its migrations are not planned, or it was given up."""
     plan, release = facts.planned, facts.release
-    if release.status == ReleaseStatus.ABANDONED or release.migrations_problem or not release.collected:
+    if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+        return None
+    if release.migrations_problem or not release.collected:
         return None
     if not release.migrations:
         return advise((), ())

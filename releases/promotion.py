@@ -1,152 +1,37 @@
 """The steps of a promotion. Each looks at the world first and does at most one outward write per look."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from environments import around, staging
 from environments import sync as environment_sync
 from environments.actions import start_migration
 from environments.github import GitHub
-from environments.models import DeployOrder, MigrationRun, SmokeTest
+from environments.models import DeployOrder, MigrationRun
 from environments.railway import Railway
-from environments.smoke import Probe, probe
 from portal import audit
 from portal.http import ApiError
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
-from releases import gates, sync
+from portal.jobs import OPEN, Ended, JobStatus, Outcome
+from releases import advice, gates, steps, sync
 from releases.facts import Facts, Live, facts_of
-from releases.models import (
-    GitHubSync,
-    Promotion,
-    PromotionStep,
-    Release,
-    ReleaseStatus,
-    StepName,
-    StepStatus,
-)
+from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
+from releases.steps import PATIENCE, Done, Look, Stop, Wait
 
-# How long a step puts up with GitHub or Railway not answering before a person is asked.
-PATIENCE = timedelta(minutes=15)
-SMOKE_PATIENCE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Look again after `seconds`; `sentence` says what is awaited."""
-
-    seconds: float
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """The step's effect is in the world. `merge_commit` is set by the merge step alone."""
-
-    sentence: str
-    evidence: tuple[dict[str, str], ...] = ()
-    merge_commit: str = ""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A person must decide: what happened, what the world looks like now, and whether that is known at all."""
-
-    sentence: str
-    world: str = ""
-    evidence: tuple[dict[str, str], ...] = ()
-    unknown: bool = False
-
-
-Look = Wait | Done | Stop
 Step = Callable[[PromotionStep, Facts], Look]
 
 
 def advance(job: Promotion, *, now: datetime) -> Outcome:
     """Lets the current step look once, and writes down what it saw."""
-    step = (
-        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
-        .select_related("migration_run")
-        .order_by("position")
-        .first()
-    )
-    if step is None:
-        return _finish(job, now)
-    if step.status == StepStatus.FAILED:  # the worker died between the step's end and the promotion's
-        return Ended(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
-    if step.started_at is None and not _begin(job, step, now):
-        return Again(0)
-    try:
-        look = STEPS[StepName(step.name)](step, facts_of(job.release_id, now=now))
-    except ApiError as error:
-        look = _trouble(step, error, now)
-    return _write_down(job, step, look)
+    return steps.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
 
 
-def _begin(job: Promotion, step: PromotionStep, now: datetime) -> bool:
-    with transaction.atomic():
-        if not holds(job):
-            return False
-        step.status, step.started_at, step.world = StepStatus.ACTIVE, now, ""
-        step.save(update_fields=["status", "started_at", "world"])
-        release = Release.objects.select_related("project").get(pk=job.release_id)
-        audit.record(
-            "step.started",
-            actor=None,
-            subject=release,
-            sentence=f"{step}.",
-            data={"step": step.name},
-            now=now,
-        )
-    return True
-
-
-def _trouble(step: PromotionStep, error: ApiError, now: datetime) -> Look:
-    """No believable answer: the next look finds out what happened. Refusals end the step at once."""
-    if error.kind in ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"):
-        return Stop(error.sentence)
-    if _waited(step, now) > PATIENCE:
-        unknown = error.kind in ("unknown_outcome", "malformed")
-        return Stop(error.sentence, "It is not known what the world looks like now.", unknown=unknown)
-    return Wait(max(error.retry_after or 0, 2), error.sentence)
-
-
-def _waited(step: PromotionStep, now: datetime) -> timedelta:
-    return now - (step.started_at or now)
-
-
-def _write_down(job: Promotion, step: PromotionStep, look: Look) -> Outcome:
-    now = timezone.now()
-    with transaction.atomic():
-        if not holds(job):
-            return Again(0)
-        step.looks += 1
-        step.sentence = look.sentence
-        if isinstance(look, Wait):
-            step.save(update_fields=["looks", "sentence"])
-            return Again(look.seconds, look.sentence)
-        step.finished_at, step.evidence = now, list(look.evidence)
-        step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
-        step.world = look.world if isinstance(look, Stop) else ""
-        step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
-        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
-        if isinstance(look, Done) and look.merge_commit:
-            Release.objects.filter(pk=release.pk).update(merge_commit=look.merge_commit)
-        data = {"step": step.name, "evidence": step.evidence, "world": step.world}
-        word, outcome = ("done", "done") if isinstance(look, Done) else ("failed", "failed")
-        audit.record(
-            f"step.{word}", actor=None, subject=release, outcome=outcome, sentence=f"{step}: {look.sentence}",
-            data=data, now=now,
-        )  # fmt: skip
-    if isinstance(look, Stop):
-        status = JobStatus.NEEDS_PERSON if look.unknown else JobStatus.FAILED
-        return Ended(status, f"{step} stopped: {look.sentence}")
-    return Again(0, look.sentence)
+def _keep_merge(release: Release, look: Done) -> None:
+    if look.merge_commit:
+        Release.objects.filter(pk=release.pk).update(merge_commit=look.merge_commit)
 
 
 def _finish(job: Promotion, now: datetime) -> Outcome:
@@ -155,6 +40,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
         release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
         if release.status == ReleaseStatus.PROMOTING:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
+            advice.hurry(release, now=now)
             said = f"{release.name} is in production; the items after promotion are open."
             audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
     return Ended(JobStatus.SUCCEEDED, "All steps are done.")
@@ -220,7 +106,7 @@ def _still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     line = missing[0]
     if line.result.state == gates.FAIL:
         return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
-    if _waited(step, facts.now) > PATIENCE:
+    if steps.waited(step, facts.now) > PATIENCE:
         return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
     return Wait(2, f"{line.text}: {line.result.sentence}")
 
@@ -239,7 +125,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     services = facts.live.get("production", ())
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
-    waited = _waited(step, facts.now)
+    waited = steps.waited(step, facts.now)
     broken = [live for live in services if _broken_at(live, release.merge_commit)]
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
@@ -331,29 +217,9 @@ def _database_world(run: MigrationRun) -> str:
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
     """Asks each configured page of production over HTTP."""
-    tests = list(SmokeTest.objects.filter(project=facts.project))
-    if not tests:
-        return Stop("No smoke test is configured for this project; add one, or skip this step with a reason.")
-    probes = [(test, _probe(test, facts)) for test in tests]
-    evidence = tuple(
-        {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
-        for test, one in probes
-    )
-    bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
-    if not bad:
-        return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
-    said = f"{bad[0]['label']}: {bad[0]['said']}"
-    if _waited(step, facts.now) < SMOKE_PATIENCE:
-        return Wait(2, said)
-    return Stop(said, "Production runs the release; these requests are not answered as expected.", evidence)
-
-
-def _probe(test: SmokeTest, facts: Facts) -> Probe | None:
-    live = next((one for one in facts.live.get("production", ()) if one.service == test.service), None)
-    if live is None or not live.instance.domains:
-        return None
-    commit = facts.release.merge_commit if test.expects_commit else None
-    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+    commits = {live.service: facts.release.merge_commit for live in facts.live.get("production", ())}
+    world = "Production runs the release; these requests are not answered as expected."
+    return steps.smoke(step, facts, commits, world)
 
 
 def sync_staging(step: PromotionStep, facts: Facts) -> Look:

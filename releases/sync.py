@@ -27,7 +27,7 @@ from releases.models import (
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 COMMITS_KEPT = 500
-ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Func, JSONField, Value
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.backends.utils import csrf_input
@@ -16,10 +16,10 @@ from environments.models import Project
 from portal import audit
 from portal.actions import Refused
 from portal.site import by_htmx, page, perform
-from releases import actions, gates, log_views, panels, variable_drift
+from releases import actions, gates, log_views, panels, rollback_actions, rollback_panels, variable_drift
 from releases.board import board_context
 from releases.facts import gather, release_queryset
-from releases.models import ChecklistItem, IllegalMove, Phase, Release
+from releases.models import ChecklistItem, Downgrade, IllegalMove, Phase, Release, Rollback
 
 COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
 
@@ -71,6 +71,7 @@ MAY = {
     "approve": "releases.approve_release",
     "abandon": "releases.abandon_release",
     "repair": "releases.repair_release",
+    "roll_back": "releases.roll_back_release",
     "write": "releases.cut_release",
     "log": "releases.write_tasklog",
     "migrate": "environments.migrate_environment",
@@ -80,15 +81,19 @@ MAY = {
 
 @functools.cache
 def _page_queryset() -> Any:
-    """Releases for their page: with the newest of their commits, cut off by the database."""
+    """Releases for their page: with the newest of their commits, cut off by the database, and the way back."""
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
-    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by")
-    return rows.annotate(newest_commits=newest, variable_drift=variable_drift.column())
+    going_back = {
+        "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
+        "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
+    }
+    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
+    return rows.annotate(newest_commits=newest, variable_drift=variable_drift.column(), **going_back)
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
-    """Everything the page shows: the ten queries of the facts, and the timeline."""
+    """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
     try:
         shown = _page_queryset().get(pk=pk)
     except Release.DoesNotExist:
@@ -101,14 +106,17 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     after = panels.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
     stopped, repairs = panels.repairs(facts)
     content, logged = gates.content_digest(shown), panels.log_run(facts)
+    back = rollback_panels.way_back(facts, now=facts.now)
+    if run := rollback_panels.log_run(back):
+        logged = "production", run
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
         "standing": standing,
         "may": may,
-        "now": panels.now(facts, standing),
-        "stages": panels.stages(facts, before),
+        "now": rollback_panels.now(facts, back) or panels.now(facts, standing),
+        "stages": (*panels.stages(facts, before), *rollback_panels.last_stage(facts, back)),
         "before": before,
         "after": after,
         "before_done": sum(row.state == "pass" for row in before),
@@ -125,7 +133,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "migrations": panels.migration_rows(facts),
         "routes": panels.routes(facts),
         "same_sql": panels.same_sql(facts),
-        "way_back": panels.way_back(facts),
+        "way_back": panels.way_back(facts) if back.advice is None else None,
+        "back": back,
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),
         "production": facts.environments.get("production"),
@@ -137,7 +146,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "drift": variable_drift.drift(shown),
         "task_log": log_views.panel(shown),
         "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
-        "pulse": panels.pulse_seconds(facts),
+        "pulse": 2 if back.is_busy else panels.pulse_seconds(facts),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
 
@@ -199,6 +208,30 @@ VERBS: dict[str, Verb] = {
     "deploy-commit": (actions.deploy_commit, "promotion", "The commit is being deployed.", ""),
     "skip-step": (actions.skip_step, "promotion", "The step is skipped.", "reason"),
     "abandon-promotion": (actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
+    "request-rollback": (
+        rollback_actions.request_rollback,
+        "rollback",
+        "The rollback waits for a second person.",
+        "reason content",
+    ),
+    "approve-rollback": (
+        rollback_actions.approve_rollback,
+        "rollback",
+        "Your approval is recorded.",
+        "content comment",
+    ),
+    "retry-rollback": (rollback_actions.retry_rollback, "rollback", "The step is tried again.", ""),
+    "skip-rollback": (rollback_actions.skip_rollback, "rollback", "The step is skipped.", "reason"),
+    "abandon-rollback": (rollback_actions.abandon_rollback, "", "The rollback is abandoned.", "reason"),
+    "rehearse-downgrade": (rollback_actions.rehearse_downgrade, "downgrade", "The downgrade is being rehearsed.", ""),
+    "request-downgrade": (
+        rollback_actions.request_downgrade,
+        "way-back",
+        "The downgrade waits for a second person.",
+        "typed reason content",
+    ),
+    "approve-downgrade": (rollback_actions.approve_downgrade, "downgrade", "The downgrade is queued.", "content"),
+    "withdraw-downgrade": (rollback_actions.withdraw_downgrade, "downgrade", "The downgrade is withdrawn.", ""),
 }
 PROJECT_VERBS: dict[str, Verb] = {
     "cut": (actions.cut, "", "The release is cut; its contents are being read.", ""),

@@ -23,9 +23,24 @@ from environments.models import (
     StagedRevision,
 )
 from environments.schema.plan import Rendered, Statement, Step, steps_as_json
+from environments.schema.way_back import SAFE
 from portal import audit, roles
 from releases import checklist
-from releases.models import GitHubSync, Promotion, PromotionStep, PullRequest, Release, StepName, Upkeep
+from releases.models import (
+    Advice,
+    Downgrade,
+    GitHubSync,
+    Promotion,
+    PromotionStep,
+    PullRequest,
+    Release,
+    Rollback,
+    RollbackApproval,
+    RollbackStep,
+    StepName,
+    Upkeep,
+)
+from releases.models.rollback import downgrade_content, rollback_content
 
 PASSWORD = "correct horse battery staple"
 CANDIDATE, BASE, MERGE = "3f2a1c9" + "a" * 33, "b07d4e2" + "b" * 33, "c51e0d7" + "c" * 33
@@ -229,6 +244,87 @@ def make_promotion(release: Release, *, by: User | None = None, at: str = "deplo
         )  # fmt: skip
     _record("release.promoted", by, release, f"Promotion of {release.name} at {release.candidate[:7]} started.")
     return promotion
+
+
+def make_advice(release: Release, **values: Any) -> Advice:
+    """What the adviser found a minute ago: both services can go back, one variable and two revisions with them."""
+    now = timezone.now()
+    unknown = ["Sealed, so that a change cannot be seen: SIGNING_KEY.", "References, whose target may move: API_URL."]
+    production = ServiceInstance.objects.filter(environment__project=release.project, environment__kind="production")
+    services = [
+        {"service": one.service.name, "service_id": one.service.railway_id, "state": "ready",
+         "sentence": f"Railway can restore {BASE[:7]}.", "serves": MERGE, "deployment": f"{one.pk:08d}-4f1a-4bd1",
+         "commit": BASE, "made_at": (now - timedelta(days=2)).isoformat(),
+         "until": (now + timedelta(hours=20)).isoformat(), "at_start": one.get_at_start_display(),
+         "at_start_known": False, "variables": [["FEATURE_FLAGS", "changed"], ["NEW_LIMIT", "added"]],
+         "variables_unknown": unknown}
+        for one in production.select_related("service")
+    ]  # fmt: skip
+    last = release.migrations[-1]
+    back = {
+        "file": last, "target": release.migrations[0]["id"], "start": [last["id"]], "database": "inspector_production",
+        "commit": release.merge_commit, "unsure": "", "sql": "ALTER TABLE events DROP COLUMN severity;",
+        "losses": [{"table": "events", "column": "severity", "rows": 41822, "exact": True, "sentence": ""},
+                   {"table": "integrations", "column": "", "rows": 7, "exact": True, "sentence": ""}],
+    }  # fmt: skip
+    known = {
+        "verdict": SAFE, "services": services, "in_effect": [one["id"] for one in release.migrations],
+        "reasons": ["What runs now can work with the new schema: nothing it uses is dropped, renamed or narrowed."],
+        "steps": ["Roll back every service of the release to its earlier deployment.",
+                  "If the old image runs Alembic when it starts, take that command out of its start first."],
+        "revisions": [last["id"]], "downgrade": back, "computed_at": now - timedelta(minutes=1),
+        "wake_at": now + timedelta(days=365), "status": "waiting",
+    }  # fmt: skip
+    advice = Advice(release=release, **(known | values))
+    advice.content = rollback_content(advice.verdict, advice.targets)
+    advice.save()
+    return advice
+
+
+def make_rollback(
+    release: Release, *, by: User, at: str = "approve", failed: bool = False, approved_by: User | None = None
+) -> Rollback:
+    """A rollback that has come to the first step named `at` ("": it is done), which waits or has failed."""
+    now, advice = timezone.now(), release.advice
+    status = "succeeded" if not at else "failed" if failed else "waiting"
+    said = {"approve": "Waits for the approval of 1 other person.", "restore": "Railway can no longer restore it."}
+    job = Rollback.objects.create(
+        release=release, requested_by=by, reason="Checkout answers 500 since the release", verdict=advice.verdict,
+        targets=advice.targets, content=advice.content, status=status, created_at=now - timedelta(minutes=5),
+        sentence=said.get(at, "backend and frontend went back to what ran before."), wake_at=now + timedelta(days=365),
+        finished_at=now - timedelta(minutes=3) if not at else None,
+    )  # fmt: skip
+    names = [("approve", ""), *(("restore", one["service"]) for one in job.targets), ("live", ""), ("smoke", "")]
+    passed = True
+    for position, (name, service) in enumerate(names):
+        current = passed and name == at
+        passed = passed and not current
+        RollbackStep.objects.create(
+            rollback=job, position=position, name=name, service=service,
+            status="done" if passed else "pending" if not current else "failed" if failed else "active",
+            started_at=now - timedelta(minutes=4) if passed or current else None,
+            finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
+            sentence=said.get(name, "As it should be.") if current else "As it should be." if passed else "",
+            world=f"{service} serves c51e0d7; nothing was asked of Railway." if current and failed else "",
+            evidence=[{"label": "deployment", "said": "b7e4-restored"}] if passed and service else [],
+        )  # fmt: skip
+    if approved_by:
+        RollbackApproval.objects.create(rollback=job, user=approved_by, content=job.content, comment="logs agree")
+    return job
+
+
+def make_downgrade(release: Release, *, by: User, **values: Any) -> Downgrade:
+    """A wish for the downgrade that the advice names, rehearsed a moment ago; nobody has approved it yet."""
+    known = release.advice.downgrade
+    rehearsal = make_rehearsal(
+        release, direction="downgrade", start=known["start"], target=[known["target"]], files=[known["file"]]
+    )
+    type(rehearsal).objects.filter(pk=rehearsal.pk).update(commit=known["commit"])
+    kept = {name: known[name] for name in ("commit", "database", "start", "target", "file", "losses")}
+    return Downgrade.objects.create(
+        release=release, environment=rehearsal.environment, rehearsal=rehearsal, requested_by=by,
+        content=downgrade_content(known), reason="The rename breaks the old code", **(kept | values),
+    )  # fmt: skip
 
 
 def _pull(project: Project, number: int, title: str, *, now: datetime, **values: Any) -> PullRequest:

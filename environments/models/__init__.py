@@ -3,10 +3,11 @@
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
 from .findings import Finding, FindingKind, Repair, RepairKind
-from .migrations import MigrationPlan, MigrationRun, StagedRevision
+from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
     REPOSITORY_NAME,
+    AtStart,
     Branch,
     BranchProtection,
     Deployment,
@@ -22,11 +23,12 @@ from .project import (
 from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from .standings import SchemaStanding, StandingState
 from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
-from .variables import RuleKind, Variable, VariableRule
+from .variables import RuleKind, Variable, VariableChange, VariableRule
 
 __all__ = [
     "REPOSITORY_NAME",
     "VALID",
+    "AtStart",
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
@@ -61,7 +63,9 @@ __all__ = [
     "StagingReset",
     "StandingState",
     "Variable",
+    "VariableChange",
     "VariableRule",
     "VariableSync",
     "passed_rehearsal",
+    "unknown_staging",
 ]

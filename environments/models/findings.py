@@ -28,6 +28,7 @@ class FindingKind(models.TextChoices):
     TWICE = "twice", "one name for two environments"
     SCHEMA = "schema", "schema changed by hand"
     PROTECTION = "protection", "not protected as it should be"
+    ROLLED_BACK = "rolled_back", "rolled back by people"
 
 
 class Finding(models.Model):

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from portal import audit
-from portal.jobs import OPEN, Ended, Job
+from portal.jobs import OPEN, Ended, Job, JobStatus
 
 from .project import Environment, Project, Runner
+from .rehearsals import Direction
 
 
 class MigrationRun(Job):
@@ -21,6 +22,7 @@ class MigrationRun(Job):
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
     commit = models.CharField(max_length=64)
+    direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")
     planned = models.JSONField(default=list, help_text="What was to be applied, in order: id, path, sha256.")
     applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
@@ -34,16 +36,25 @@ class MigrationRun(Job):
     kept = models.JSONField(default=list, help_text="What the failed revision did that was not rolled back.")
     railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["environment"], condition=Q(status__in=OPEN), name="migration_run_one_open")
+            models.UniqueConstraint(
+                fields=["environment"], condition=Q(status__in=OPEN), name="migration_run_one_open"
+            ),
+            models.CheckConstraint(
+                condition=~Q(direction=Direction.DOWNGRADE)
+                | (Q(requested_by__isnull=False, approved_by__isnull=False) & ~Q(approved_by=F("requested_by"))),
+                name="migration_run_back_by_two_people",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.environment} to {', '.join(self.target) or 'nothing'}"
+        way = "back to" if self.direction == Direction.DOWNGRADE else "to"
+        return f"{self.environment} {way} {', '.join(self.target) or 'nothing'}"
 
     @property
     def audit_scope(self) -> str:
@@ -64,6 +75,17 @@ class MigrationRun(Job):
             },
             now=now,
         )
+
+
+def unknown_staging(project: Project) -> str:
+    """Why staging's database is not known well enough for production to follow, as a sentence; "" when it is."""
+    runs = MigrationRun.objects.filter(environment__project=project, environment__kind="staging")
+    newest = runs.order_by("-created_at").only("status").first()
+    if newest is not None and newest.is_open:
+        return "Staging is being migrated; wait for that run to end."
+    if newest is not None and newest.status == JobStatus.NEEDS_PERSON:
+        return "How the last run in staging ended is not known; find that out first, and run it again."
+    return ""
 
 
 class MigrationPlan(Job):

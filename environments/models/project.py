@@ -103,6 +103,16 @@ class Project(models.Model):
         default=20, help_text="How long a deployment may take before a person is asked."
     )
     required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
+    rollback_approvals = models.PositiveSmallIntegerField(
+        default=1, validators=[MaxValueValidator(5)], help_text="People besides the one who asks for a rollback."
+    )
+    retention_hours = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=24,
+        help_text="How long Railway keeps the image of a deployment that was replaced: Free 24, Hobby 72, Pro 120, "
+        "Enterprise 360. Empty: not known.",
+    )
     required_checks = models.JSONField(
         default=list, blank=True, help_text="Names required besides those that branch protection requires."
     )
@@ -217,6 +227,9 @@ class Environment(models.Model):
     revisions_problem = models.TextField(blank=True, default="")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
     variables_problem = models.TextField(blank=True, default="")
+    variables_since = models.DateTimeField(
+        null=True, blank=True, help_text="Changes of variables are known from then on."
+    )
     variables_known = models.JSONField(
         default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
     )
@@ -302,6 +315,15 @@ class Service(models.Model):
         return self.name
 
 
+class AtStart(models.TextChoices):
+    """What is known of a service's commands before and at its start."""
+
+    PRE_DEPLOY = "pre_deploy", "its pre-deploy command runs Alembic"
+    START = "start", "its start command runs Alembic"
+    NO = "no", "its commands on Railway do not run Alembic"
+    UNKNOWN = "unknown", "whether it runs Alembic at its start is not known"
+
+
 class ServiceInstance(models.Model):
     """A service in one environment: the branch it follows, its addresses, what is live."""
 
@@ -312,6 +334,15 @@ class ServiceInstance(models.Model):
     branch = models.CharField(max_length=200, blank=True, default="")
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+    at_start = models.CharField(
+        max_length=10,
+        choices=AtStart,
+        default=AtStart.UNKNOWN,
+        help_text="Whether its commands run Alembic when it starts. They are not kept: they may hold keys.",
+    )
+    rolled_back_from = models.CharField(
+        max_length=64, blank=True, default="", help_text="The commit of its branch from which people rolled it back."
+    )
     autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
     judged = models.CharField(
         max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."

@@ -33,6 +33,24 @@ class Variable(models.Model):
         return self.name
 
 
+class VariableChange(models.Model):
+    """That a variable appeared, changed or went away between two readings; by name, never by value."""
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="variable_changes")
+    service = models.ForeignKey(Service, models.CASCADE, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=200)
+    what = models.CharField(max_length=10, help_text="added, changed or removed")
+    at = models.DateTimeField(help_text="When it was noticed.")
+
+    class Meta:
+        ordering = ["-at"]
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["environment", "at"])]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.what}"
+
+
 class RuleKind(models.TextChoices):
     """What a rule demands of a variable in staging and production."""
 

@@ -58,6 +58,8 @@ class ServiceInstance:
     image: str | None = None
     root_directory: str | None = None
     healthcheck_path: str | None = None
+    start_command: str | None = None
+    pre_deploy_command: str | None = None
     domains: tuple[Domain, ...] = ()
     latest_deployment: Deployment | None = None
     active_deployments: tuple[Deployment, ...] = ()
@@ -235,6 +237,8 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             image=text(nullable(source, "image", str)) or None,
             root_directory=text(optional(node, "rootDirectory", str)) or None,
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
+            start_command=text(dig(node, "startCommand"), 4000) or None,
+            pre_deploy_command=_command(dig(node, "preDeployCommand")),
             domains=tuple(_read_domains(field(node, "domains", dict))),
             latest_deployment=read_deployment(latest) if latest is not None else None,
             active_deployments=tuple(read_deployment(item) for item in field(node, "activeDeployments", list)),
@@ -242,6 +246,12 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
         return bare
+
+
+def _command(value: object) -> str | None:
+    """A command that Railway answers as free JSON: written as a list of one, it may come back as a text."""
+    parts = value if isinstance(value, list) else [value]
+    return " && ".join(filter(None, (text(one, 4000) for one in parts))) or None
 
 
 def read_trigger(node: object) -> Trigger:

@@ -45,6 +45,7 @@ STATES = {
     "attest": "attest",
     "cancelled": "skipped",
     "abandoned": "skipped",
+    "rolled_back": "skipped",
     "skipped": "skipped",
     "live": "pass",
     "asking": "attest",

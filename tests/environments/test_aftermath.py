@@ -105,6 +105,18 @@ def test_what_cannot_be_retried_is_refused_in_one_sentence(people, project):
     assert aftermath_of(shipped).retry is False
 
 
+def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(people, project):
+    alice, bob = people["alice"], people["bob"]
+    run = make_run(
+        project, kind="production", status="failed", direction="downgrade", requested_by=alice, approved_by=bob
+    )
+
+    with pytest.raises(Refused, match="Two people agreed on this step back"):
+        actions.retry_migration(run, actor=alice)
+
+    assert aftermath_of(run).retry is False
+
+
 def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, project):
     one = REVISIONS[1]
     file = Revision(one["id"], (), (), (), one["path"], one["sha256"], one["message"], has_downgrade=True)

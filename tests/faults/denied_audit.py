@@ -48,9 +48,11 @@ def tries() -> list[Try]:
     )
     from environments.schema.risk import Risk
     from releases import actions as on_releases
+    from releases import rollback_actions as back
     from releases import task_logs
-    from releases.models import ChecklistItem, Freeze, PullRequest, Release
-    from tests.factory import make_plan_row
+    from releases.models import ChecklistItem, Downgrade, Freeze, PullRequest, Release
+    from releases.models.rollback import downgrade_content
+    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
 
     def manual(release: Any) -> Any:
         return release.items.filter(gate="", phase="before").first()
@@ -174,6 +176,45 @@ def tries() -> list[Try]:
 
         return arrange
 
+    def shipped(scene: Any) -> Any:
+        release = scene.release
+        Release.objects.filter(pk=release.pk).update(status="verifying", merge_commit="c" * 40)
+        release.refresh_from_db()
+        make_advice(release)
+        return release
+
+    def rolling(act: Callable[..., Any], *, at: str = "restore", **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            job = make_rollback(shipped(scene), by=scene.alice, at=at, failed=at != "approve")
+            content = {"content": job.content} if at == "approve" else {}
+            return lambda: act(scene.release, actor=scene.dave, **content, **given)
+
+        return arrange
+
+    def asking(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        return lambda: back.request_rollback(release, actor=scene.dave, reason="known")
+
+    def rehearsing_back(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        return lambda: back.rehearse_downgrade(release, actor=scene.dave)
+
+    def downgrading(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        make_downgrade(release, by=scene.alice)
+        Downgrade.objects.all().delete()  # its rehearsal stays
+        wish = {"typed": "inspector_production", "reason": "known"}
+        return lambda: back.request_downgrade(release, actor=scene.dave, **wish)
+
+    def wished(act: Callable[..., Any], *, signs: bool) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            release = shipped(scene)
+            make_downgrade(release, by=scene.alice)
+            content = {"content": downgrade_content(release.advice.downgrade)} if signs else {}
+            return lambda: act(release, actor=scene.dave, **content)
+
+        return arrange
+
     def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
 
@@ -191,6 +232,15 @@ def tries() -> list[Try]:
         Try("skip_step", stopped("smoke", on_releases.skip_step, reason="known")),
         Try("abandon_promotion", stopped("merge", on_releases.abandon_promotion, reason="known")),
         Try("abandon", on_release(on_releases.abandon, reason="known")),
+        Try("request_rollback", asking),
+        Try("approve_rollback", rolling(back.approve_rollback, at="approve")),
+        Try("retry_rollback", rolling(back.retry_rollback)),
+        Try("skip_rollback", rolling(back.skip_rollback, reason="known")),
+        Try("abandon_rollback", rolling(back.abandon_rollback, reason="known")),
+        Try("rehearse_downgrade", rehearsing_back),
+        Try("request_downgrade", downgrading),
+        Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
+        Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
         Try("write_notes", on_release(on_releases.write_notes, notes="new")),
         Try("write", lambda scene: lambda: task_logs.write(
             scene.release, actor=scene.dave, typed={"goal": "new"}, version=0)),
@@ -231,11 +281,11 @@ def every_action() -> set[str]:
     """The names of all functions that are actions, so that a new one cannot be forgotten here."""
     from environments import actions as on_environments
     from releases import actions as on_releases
-    from releases import task_logs
+    from releases import rollback_actions, task_logs
 
     return {
         name
-        for module in (on_environments, on_releases, task_logs)
+        for module in (on_environments, on_releases, rollback_actions, task_logs)
         for name, value in vars(module).items()
         if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
     }
@@ -252,7 +302,7 @@ class Scene:
 
         self.now = timezone.now()
         people = make_people()
-        self.dave, self.carol = people["dave"], people["carol"]
+        self.alice, self.dave, self.carol = people["alice"], people["dave"], people["carol"]
         self.project = make_project(f"project-{Project.objects.count()}")
         self.release = make_release(self.project, by=people["alice"], ready=True)
 

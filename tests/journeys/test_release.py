@@ -217,9 +217,9 @@ def test_a_push_that_railway_never_deployed_is_found(world):
 def test_a_smoke_test_that_fails_stops_and_can_be_skipped_only_with_a_reason(world, monkeypatch):
     from datetime import timedelta
 
-    from releases import promotion
+    from releases import steps
 
-    monkeypatch.setattr(promotion, "SMOKE_PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(steps, "SMOKE_PATIENCE", timedelta(seconds=1))
     release = prepare(world)
     world.railway.break_path("frontend", "production", "/", 500)
     actions.promote(release, actor=world.person("alice"))

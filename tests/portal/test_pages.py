@@ -179,16 +179,15 @@ def test_a_change_of_configuration_is_in_the_trail(people):
 
 def test_connecting_a_project_starts_reading_it(people):
     dave = signed_in(people["dave"])
-    fields = {
-        "name": "inspector", "slug": "inspector", "repository": "acme/inspector", "railway_project_id": "p",
-        "staging_branch": "staging", "production_branch": "main", "required_approvals": 0, "required_checks": "[]",
-        "soak_minutes": 30, "deploy_order": "deploy_first", "deploy_minutes": 20, "version_table": "alembic_version",
-        "runner": "portal",
-        "database_variable": "DATABASE_URL", "statement_seconds": 900, "lock_seconds": 5,
-        "smoke_tests-TOTAL_FORMS": 0, "smoke_tests-INITIAL_FORMS": 0,
-    }  # fmt: skip
+    address = reverse("admin:environments_project_add")
+    page = dave.get(address)
+    shown = {field.name: field.value() for field in page.context["adminform"].form}
+    form = {name: value for name, value in shown.items() if value is not None and value is not False}
+    for inline in page.context["inline_admin_formsets"]:
+        form |= {f"{inline.formset.prefix}-{count}": 0 for count in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    named = {"name": "inspector", "slug": "inspector", "repository": "acme/inspector", "railway_project_id": "p"}
 
-    dave.post(reverse("admin:environments_project_add"), fields)
+    dave.post(address, form | named)
 
     project = Project.objects.get()
     assert project.github_sync and project.railway_sync

@@ -144,6 +144,30 @@ class Story:
             row = movement.latest(self.world, self._instance(service, environment))
             return dict(row) if row else None
 
+    def live_commit(self, service: str, environment: str) -> str:
+        """The commit that the service serves there; "" where nothing is live."""
+        with self.world.reading():
+            movement.settle(self.world)
+            row = movement.active(self.world, self._instance(service, environment))
+            return row["meta"]["commitHash"] if row else ""
+
+    def set_command(
+        self, service: str, environment: str, *, start: str | None = None, pre_deploy: str | None = None
+    ) -> None:
+        """What runs before and at the start of the service."""
+        with self.world.changing():
+            instance = self._instance(service, environment)
+            instance["startCommand"] = start
+            instance["preDeployCommand"] = [pre_deploy] if pre_deploy else None
+
+    def forget_images(self, service: str, environment: str, only: str = "") -> None:
+        """Railway no longer keeps the images of what was deployed there before, or that of the deployment `only`."""
+        with self.world.changing():
+            instance = self._instance(service, environment)
+            for row in movement.history(self.world, instance):
+                if row["id"] != instance["activeDeploymentId"] and only in ("", row["id"]):
+                    row["imageAt"] = None
+
     def finish(self, deployment_id: str, status: str) -> None:
         """Puts a deployment into `status` now, for good or until told otherwise."""
         with self.world.changing():

@@ -217,6 +217,23 @@ def test_the_way_back_is_forward_when_a_downgrade_cannot_restore_it(sql, changes
     assert verdict(sql, **changes) == FORWARD
 
 
+def test_an_image_that_runs_alembic_at_its_start_needs_the_downgrade_first():
+    steps, starting = [step("ALTER TABLE events ADD COLUMN a TEXT")], ["backend: its start command runs Alembic."]
+
+    back = advise(steps, assess(steps), starting=starting)
+    known = advise(steps, assess(steps), starting_known=True)
+
+    assert back.verdict == DOWNGRADE_FIRST and "Can't locate revision" in back.reasons[0]
+    assert advise([step("select 1", back="")], (), starting=starting).verdict == FORWARD
+    assert advise([], (), starting=starting).verdict == SAFE, "with nothing in the database it finds its revision"
+    assert known.verdict == SAFE and len(known.steps) == 1
+
+
+def test_what_cannot_be_restored_or_was_never_planned_is_not_called_safe():
+    assert advise([], (), missing=["backend: its image is gone."]).verdict == FORWARD
+    assert advise([], (), unplanned=["r9"]).verdict == FORWARD
+
+
 def test_risks_are_the_same_for_the_same_steps():
     steps = [step("ALTER TABLE events DROP COLUMN a")]
 

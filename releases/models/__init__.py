@@ -12,6 +12,40 @@ from environments.models import Finding, Project
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
+from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from .steps import Step, StepStatus
+
+__all__ = [
+    "Advice",
+    "Approval",
+    "ChecklistItem",
+    "ChecklistTemplate",
+    "ChecklistTemplateItem",
+    "Condition",
+    "Downgrade",
+    "Freeze",
+    "GitHubSync",
+    "IllegalMove",
+    "ItemText",
+    "LineReading",
+    "Phase",
+    "Promotion",
+    "PromotionStep",
+    "PullReading",
+    "PullRequest",
+    "Release",
+    "ReleaseKind",
+    "ReleaseStatus",
+    "RiskAcceptance",
+    "Rollback",
+    "RollbackApproval",
+    "RollbackStep",
+    "RollbackStepName",
+    "StepName",
+    "StepStatus",
+    "Upkeep",
+]
+
 
 class PullRequest(models.Model):
     """A pull request as last seen on GitHub."""
@@ -193,6 +227,7 @@ class ReleaseStatus(models.TextChoices):
     VERIFYING = "verifying", "verifying in production"
     DONE = "done", "done"
     ABANDONED = "abandoned", "abandoned"
+    ROLLED_BACK = "rolled_back", "rolled back"
 
 
 class IllegalMove(Exception):
@@ -204,10 +239,16 @@ class Release(models.Model):
 
     MOVES: ClassVar[dict[str, tuple[str, ...]]] = {
         ReleaseStatus.OPEN: (ReleaseStatus.PROMOTING, ReleaseStatus.ABANDONED),
-        ReleaseStatus.PROMOTING: (ReleaseStatus.OPEN, ReleaseStatus.VERIFYING, ReleaseStatus.ABANDONED),
-        ReleaseStatus.VERIFYING: (ReleaseStatus.DONE,),
-        ReleaseStatus.DONE: (),
-        ReleaseStatus.ABANDONED: (),
+        ReleaseStatus.PROMOTING: (
+            ReleaseStatus.OPEN,
+            ReleaseStatus.VERIFYING,
+            ReleaseStatus.ABANDONED,
+            ReleaseStatus.ROLLED_BACK,
+        ),
+        ReleaseStatus.VERIFYING: (ReleaseStatus.DONE, ReleaseStatus.ROLLED_BACK),
+        ReleaseStatus.DONE: (ReleaseStatus.ROLLED_BACK,),
+        ReleaseStatus.ABANDONED: (ReleaseStatus.ROLLED_BACK,),
+        ReleaseStatus.ROLLED_BACK: (),
     }
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="releases")
@@ -248,6 +289,7 @@ class Release(models.Model):
             ("abandon_release", "Can abandon a release"),
             ("repair_release", "Can retry, skip or abandon a failed step"),
             ("freeze_project", "Can freeze and unfreeze promotions"),
+            ("roll_back_release", "Can ask for a rollback or a downgrade"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="release_name_once"),
@@ -289,7 +331,8 @@ class Release(models.Model):
         """
         if status not in self.MOVES[self.status]:
             raise IllegalMove(f"A release that is {self.get_status_display()} cannot become {status}.")
-        ended = now if status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED) else None
+        final = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
+        ended = now if status in final else None
         if not Release.objects.filter(pk=self.pk, status=self.status).update(status=status, ended_at=ended):
             raise IllegalMove("The release changed in the meantime; look again.")
         self.status, self.ended_at = status, ended
@@ -448,36 +491,17 @@ class StepName(models.TextChoices):
     BACK_MERGE = "back_merge", "Back-merge"
 
 
-class StepStatus(models.TextChoices):
-    """Where a step stands."""
-
-    PENDING = "pending", "to come"
-    ACTIVE = "active", "active"
-    DONE = "done", "done"
-    FAILED = "failed", "failed"
-    SKIPPED = "skipped", "skipped"
-
-
-class PromotionStep(models.Model):
+class PromotionStep(Step):
     """One re-entrant step of a promotion, with its history in the audit trail."""
 
     promotion = models.ForeignKey(Promotion, models.CASCADE, related_name="steps")
-    position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=20, choices=StepName)
-    status = models.CharField(max_length=10, choices=StepStatus, default=StepStatus.PENDING)
-    looks = models.PositiveIntegerField(default=0, help_text="How often the step looked at the world.")
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    sentence = models.TextField(blank=True, default="", help_text="What happened, or what is awaited.")
-    world = models.TextField(blank=True, default="", help_text="What the world looks like now.")
-    evidence = models.JSONField(default=list)
     deploy_wanted = models.JSONField(default=list, help_text="Services that a person asked to deploy explicitly.")
     migration_run = models.ForeignKey(
         "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
     )
 
-    class Meta:
-        ordering = ["position"]
+    class Meta(Step.Meta):
         constraints = [models.UniqueConstraint(fields=["promotion", "name"], name="promotion_step_once")]
 
     def __str__(self) -> str:

@@ -1,0 +1,275 @@
+"""The rollback adviser: what it would take to get back from a release, worked out before anybody needs it.
+
+One `Advice` row for each release that goes to production. It reads Railway, git and production's database, changes
+nothing but its row, and ends when a later release took its place or the release was taken back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Max
+from django.db.models.functions import Coalesce
+
+from environments.database import NoDatabase, url_of
+from environments.git import GitError
+from environments.mirrors import mirror_of
+from environments.models import AtStart, Environment, MigrationPlan, Project, ServiceInstance
+from environments.railway import Deployment, Railway
+from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
+from environments.schema import database, losses, revisions
+from environments.schema.plan import Step, steps_from_json
+from environments.schema.risk import Risk
+from environments.schema.way_back import WayBack, advise
+from environments.variables import going_back
+from portal.http import ApiError
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
+from releases.facts import LONG_LIVED, Facts
+from releases.gates import SERVING
+from releases.models import Advice, Downgrade, Promotion, Release, ReleaseStatus
+from releases.models.rollback import rollback_content
+
+IN_PRODUCTION = (ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING, ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+LISTED = 25  # so many of a service's deployments are read
+
+
+def begin(facts: Facts, *, now: datetime) -> Advice:
+    """The advice on a release whose promotion starts, with what production serves in this moment."""
+    served = {
+        live.instance.service.railway_id: _served(live.active)
+        for live in facts.live.get("production", ())
+        if live.instance.repository or any(one.commit for one in live.active)
+    }
+    advice, created = Advice.objects.get_or_create(
+        release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
+    )
+    if not created:
+        Advice.objects.filter(pk=advice.pk).update(status=JobStatus.QUEUED, finished_at=None, ran_before=served)
+    wake_now(advice, now=now)
+    return advice
+
+
+def _served(active: Sequence[Any]) -> dict[str, str]:
+    one = next((one for one in active if one.status in SERVING and one.commit), None)
+    return {"deployment": one.railway_id, "commit": one.commit} if one else {}
+
+
+def see_to(project: Project, *, now: datetime) -> None:
+    """Sees that what is in production has its advice, also where it went there before there was any."""
+    newest = _shipped(project).order_by("-went").first()
+    if newest is None:
+        return
+    advice, _ = Advice.objects.get_or_create(release=newest, defaults={"created_at": now, "wake_at": now})
+    if not advice.is_open:  # a later release was rolled back
+        Advice.objects.filter(pk=advice.pk).update(status=JobStatus.QUEUED, finished_at=None, wake_at=now)
+
+
+def hurry(release: Release, *, now: datetime) -> None:
+    """Has the advice worked out anew at once."""
+    Advice.objects.filter(release=release).update(wake_at=now)
+
+
+def look(job: Advice, *, now: datetime) -> Outcome:
+    """One look at everything; trouble is kept on the row beside what was known before."""
+    release = Release.objects.select_related("project").get(pk=job.release_id)
+    if said := over(release):
+        return Ended(JobStatus.SUCCEEDED, said)
+    # Seen before the database is read, so that the look after the run's end is not missed.
+    going_back = Downgrade.objects.filter(release=release, run__status__in=OPEN).exists()
+    try:
+        refresh(job, release, now=now)
+    except (ApiError, GitError) as error:
+        Advice.objects.filter(pk=job.pk).update(problem=str(error))
+        return Again(max(30, getattr(error, "retry_after", None) or 0), str(error))
+    if going_back:
+        return Again(3, job.verdict)
+    moving = release.status == ReleaseStatus.PROMOTING
+    return Again(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
+
+
+def over(release: Release) -> str:
+    """Why there is nothing to advise about any more; "" while the release is in production, or on its way."""
+    if release.status == ReleaseStatus.ROLLED_BACK:
+        return "The release was rolled back."
+    if release.status == ReleaseStatus.OPEN or (release.status == ReleaseStatus.ABANDONED and not release.merge_commit):
+        return "The release is not on its way to production."
+    began = Promotion.objects.filter(release=release).aggregate(last=Max("created_at"))["last"] or release.cut_at
+    newer = _shipped(release.project).exclude(pk=release.pk).filter(went__gt=began).order_by("-went").first()
+    return f"Release {newer.name} went to production after it; that one is to be rolled back first." if newer else ""
+
+
+def _shipped(project: Project) -> Any:
+    """What was merged and not taken back, with the moment at which each `went`; a hotfix may overtake a release."""
+    rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(merge_commit="")
+    return rows.annotate(went=Coalesce(Max("promotions__created_at"), F("cut_at")))
+
+
+@dataclass(frozen=True)
+class _Database:
+    """Where production's database is with regard to the release. `revisions` None: not known."""
+
+    revisions: tuple[str, ...] | None
+    in_effect: tuple[str, ...]  # the release's revisions that it has, in order; all of them where it is not known
+    downgrade: dict[str, Any] | None = None
+    problem: str = ""
+
+
+def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
+    """Works the advice out anew and writes it down; two that do so at once write the same.
+
+    Raises `ApiError`, `GitError`: then the row keeps what was known before.
+    """
+    project = release.project
+    production = (
+        Environment.objects.filter(project=project, kind="production", gone_at=None).select_related("project").first()
+    )
+    services = _services(job, release, production) if production else []
+    read = _database(release, production)
+    steps, risks, unplanned = _planned(release, read.in_effect)
+    verdict = judge(services, steps, risks, unplanned)
+    rows = [_with_variables(one, instance, production) for one, instance in services]
+    job.verdict, job.reasons, job.steps = verdict.verdict, list(verdict.reasons), list(verdict.steps)
+    job.services, job.in_effect = rows, list(read.in_effect)
+    job.revisions = None if read.revisions is None else list(read.revisions)
+    job.downgrade, job.downgrade_problem = read.downgrade, read.problem
+    job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
+    names = ("verdict", "reasons", "steps", "services", "in_effect", "revisions", "downgrade", "downgrade_problem",
+             "content", "problem", "computed_at")  # fmt: skip
+    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in names})
+    return job
+
+
+def judge(
+    services: Sequence[tuple[Restorable, ServiceInstance]],
+    steps: Sequence[Step],
+    risks: Sequence[Risk],
+    unplanned: Sequence[str],
+) -> WayBack:
+    """The verdict on what was found: services with what Railway can restore, and the revisions in effect."""
+    back = [(one, row) for one, row in services if one.state == READY]
+    starting = [f"{row.service.name}: {row.get_at_start_display()}." for _, row in back if row.at_start in _STARTING]
+    known = all(row.at_start != AtStart.UNKNOWN for _, row in back)
+    missing = [f"{one.service}: {one.sentence}" for one, _ in services if one.state in (GONE, UNKNOWN)]
+    return advise(steps, risks, starting=starting, starting_known=known, missing=missing, unplanned=unplanned)
+
+
+_STARTING = (AtStart.PRE_DEPLOY, AtStart.START)
+
+
+def _services(job: Advice, release: Release, production: Environment) -> list[tuple[Restorable, ServiceInstance]]:
+    """Every service of production that is built from a commit, with what Railway can restore on it."""
+    project, railway = release.project, Railway()
+    noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
+    keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
+    found = []
+    for instance in LONG_LIVED.filter(environment=production).order_by("service__name"):
+        key = instance.service.railway_id
+        before = None if noted is None else noted.get(key, {})
+        deployments = _deployments(railway, production, key, before)
+        if not instance.repository and not any(one.commit for one in deployments):
+            continue  # a database or an image: no commit tells what it is
+        one = restorable(
+            instance.service.name, key, deployments, before=before, released=release.merge_commit, keep=keep
+        )
+        found.append((one, instance))
+    return found
+
+
+def _deployments(
+    railway: Railway, production: Environment, service: str, before: Mapping[str, str] | None
+) -> tuple[Deployment, ...]:
+    """The newest deployments of a service, and the one that was noted, however many came after it."""
+    project = production.project.railway_project_id
+    found = railway.deployments(project, production.railway_id, service, first=LISTED)
+    noted = before.get("deployment") if before else None
+    if noted and all(one.id != noted for one in found):
+        try:
+            found = (*found, railway.deployment(noted))
+        except ApiError as error:
+            if error.kind not in ("not_found", "forbidden", "refused"):
+                raise  # no answer is not “gone”
+    return newest_first(found)
+
+
+def _with_variables(one: Restorable, instance: ServiceInstance, environment: Environment | None) -> dict[str, Any]:
+    """The row of a service: what would be restored, and what would go back with it."""
+    row = asdict(one)
+    row |= {"made_at": _text(one.made_at), "until": _text(one.until), "at_start": instance.get_at_start_display()}
+    row |= {"at_start_known": instance.at_start != AtStart.UNKNOWN, "variables": [], "variables_unknown": []}
+    if environment is not None and one.state == READY:
+        back = going_back(environment, instance.service, one.made_at)
+        row |= {"variables": [list(change) for change in back.changed], "variables_unknown": list(back.unknown)}
+    return row
+
+
+def _text(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def _planned(release: Release, in_effect: Sequence[str]) -> tuple[list[Step], list[Risk], list[str]]:
+    """What the plan knows of the revisions in effect; the rest by id."""
+    plan = MigrationPlan.objects.filter(
+        project=release.project, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
+    ).first()
+    files = {one["id"]: one["sha256"] for one in release.migrations}
+    steps = [
+        step
+        for step in steps_from_json(plan.steps if plan else [])
+        if step.revision in in_effect and files.get(step.revision) == step.sha256
+    ]
+    known = {step.revision for step in steps}
+    risks = [Risk(**one) for one in (plan.risks if plan else []) if one["revision"] in known]
+    return steps, risks, [one for one in in_effect if one not in known]
+
+
+def _database(release: Release, production: Environment | None) -> _Database:
+    """Production's database now: what it has of the release, and what one revision back would throw away."""
+    project, mine = release.project, tuple(one["id"] for one in release.migrations)
+    if not project.alembic or not mine:
+        return _Database(None if production is None else tuple(production.revisions or ()), ())
+    if production is None:
+        return _Database(None, mine, problem="There is no production environment on Railway.")
+    mirror, commit = mirror_of(project), release.merge_commit or release.candidate
+    if not mirror.has(commit):
+        mirror.fetch()
+    try:
+        history = revisions.read(mirror, commit, project.alembic)
+        url = url_of(production)
+        current = database.current(url, table=project.version_table)
+        strange = [one for one in current if one not in history.revisions]
+        if history.problems or strange:
+            said = history.problems[0].sentence if history.problems else f"{', '.join(strange)} is in no file."
+            return _Database(current, mine, problem=said)
+        behind = history.ancestors(current)
+        in_effect = tuple(one for one in mine if one in behind)
+        downgrade, problem = _downgrade(release, history, current, in_effect, url)
+        return _Database(current, in_effect, downgrade, problem)
+    except (NoDatabase, database.DatabaseError, revisions.HistoryError) as error:
+        return _Database(None, mine, problem=f"Production's database: {error}")
+
+
+def _downgrade(
+    release: Release, history: revisions.History, current: tuple[str, ...], in_effect: Sequence[str], url: str
+) -> tuple[dict[str, Any] | None, str]:
+    """The one revision that can be taken back next, and what would be lost with it."""
+    if not in_effect:
+        return None, ""
+    if len(current) != 1:
+        return None, "The database has several heads, so there is no single revision to go back to."
+    one = history.revisions[current[0]]
+    if len(one.down) > 1 or one.id not in in_effect:
+        what = "is a merge" if len(one.down) > 1 else "was not brought by this release"
+        return None, f"{one.id} {what}, so it is not taken back here."
+    target = one.down[0] if one.down else "base"
+    steps, _, _ = _planned(release, [one.id])
+    rendered = steps[0].downgrade if steps else None
+    lost = losses.count(url, losses.dropped(rendered)) if rendered else ()
+    unsure = "What it drops was not worked out." if rendered is None else rendered.problem
+    file = {"id": one.id, "path": one.path, "sha256": one.sha256}
+    return {
+        "file": file, "target": target, "start": list(current), "database": database.normalise(url).database,
+        "commit": release.merge_commit or release.candidate, "losses": [asdict(each) for each in lost],
+        "unsure": unsure, "sql": rendered.text if rendered else "",
+    }, ""  # fmt: skip

@@ -1,0 +1,200 @@
+"""The way back: advice that is there before it is needed, rollbacks with their steps and signatures, downgrades."""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from portal import audit
+from portal.jobs import OPEN, Ended, Job, JobStatus
+
+from .steps import Step
+
+
+class Advice(Job):
+    """How to get back from a release that is in production, or on its way there; kept fresh until that ends."""
+
+    step_function = "releases.jobs.advise"
+    tireless = True
+
+    release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
+    ran_before = models.JSONField(
+        null=True, blank=True, help_text="What each service served before: service id → deployment, commit."
+    )
+    verdict = models.CharField(max_length=60, blank=True, default="")
+    reasons = models.JSONField(default=list)
+    steps = models.JSONField(default=list)
+    services = models.JSONField(default=list, help_text="environments.restorable.Restorable and its variables.")
+    in_effect = models.JSONField(null=True, blank=True, help_text="The release's revisions that production has.")
+    revisions = models.JSONField(null=True, blank=True, help_text="Where production's database is.")
+    downgrade = models.JSONField(null=True, blank=True, help_text="The next revision back: file, target, losses.")
+    downgrade_problem = models.TextField(blank=True, default="")
+    content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what would be restored.")
+    problem = models.TextField(blank=True, default="", help_text="Why the last look failed.")
+    computed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"way back from {self.release_id}"
+
+    @property
+    def targets(self) -> list[dict[str, str]]:
+        """The deployments that a rollback would restore."""
+        keys = ("service", "service_id", "deployment", "commit")
+        return [{key: one[key] for key in keys} for one in self.services if one["state"] == "ready"]
+
+
+def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
+    """What an approval of a rollback is bound to: the verdict and exactly these deployments, hex SHA-256."""
+    lines = sorted(f"{one['service_id']} {one['deployment']} {one['commit']}" for one in targets)
+    return sha256("\n".join([verdict, *lines]).encode()).hexdigest()
+
+
+class Rollback(Job):
+    """Brings production back to what ran before a release: asked for, approved, carried out step by step."""
+
+    step_function = "releases.jobs.roll_back"
+
+    release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    verdict = models.CharField(max_length=60, help_text="What the adviser said.")
+    targets = models.JSONField(help_text="What is restored: service, service_id, deployment, commit.")
+    content = models.CharField(max_length=64, help_text="Digest of verdict and targets; approvals are bound to it.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release"],
+                condition=Q(status__in=[*OPEN, JobStatus.FAILED, JobStatus.NEEDS_PERSON]),
+                name="rollback_one_unfinished",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"rollback of {self.release}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.release.audit_scope
+
+    def target(self, service: str) -> dict[str, str]:
+        """What is restored on `service`."""
+        return next(one for one in self.targets if one["service"] == service)
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "rollback.ended",
+            actor=None,
+            subject=self.release,
+            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
+            sentence=outcome.sentence,
+            data={"status": outcome.status, "content": self.content, "targets": self.targets},
+            now=now,
+        )
+
+
+class RollbackStepName(models.TextChoices):
+    """The steps of a rollback; there is one *restore* for each service."""
+
+    APPROVE = "approve", "Approve"
+    RESTORE = "restore", "Restore"
+    LIVE = "live", "Watch"
+    SMOKE = "smoke", "Smoke"
+
+
+class RollbackStep(Step):
+    """One re-entrant step of a rollback."""
+
+    rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=20, choices=RollbackStepName)
+    service = models.CharField(max_length=200, blank=True, default="", help_text="What is restored; else empty.")
+    asked = models.JSONField(
+        null=True, blank=True, help_text="When Railway was asked, and the deployments that were there before."
+    )
+
+    class Meta(Step.Meta):
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["rollback", "name", "service"], name="rollback_step_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_name_display()} {self.service}".rstrip()
+
+
+class RollbackApproval(models.Model):
+    """A second person's signature under exactly these deployments."""
+
+    rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="approvals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    content = models.CharField(max_length=64)
+    comment = models.TextField(blank=True, default="")
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["rollback", "user", "content"], name="rollback_approval_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.content[:12]}"
+
+
+class Downgrade(models.Model):
+    """A wish to take one revision back in production, which a second person makes a `MigrationRun`."""
+
+    release = models.ForeignKey("releases.Release", models.PROTECT, related_name="downgrades")
+    environment = models.ForeignKey("environments.Environment", models.PROTECT, related_name="+")
+    commit = models.CharField(max_length=64)
+    database = models.CharField(max_length=200, help_text="Its name, which the person typed.")
+    start = models.JSONField(help_text="The revisions that the database is at.")
+    target = models.CharField(max_length=200, help_text="The revision to go back to, or base.")
+    file = models.JSONField(help_text="What is undone: id, path, sha256.")
+    losses = models.JSONField(default=list, help_text="environments.schema.losses.Loss, as they were counted.")
+    content = models.CharField(max_length=64)
+    reason = models.TextField(max_length=2000)
+    rehearsal = models.ForeignKey("environments.Rehearsal", models.PROTECT, related_name="+")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(default=timezone.now)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    run = models.OneToOneField("environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ["-requested_at"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment"], condition=Q(approved_at=None, withdrawn_at=None), name="downgrade_one_waiting"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by=None, approved_at=None, run=None)
+                | (Q(approved_at__isnull=False, run__isnull=False) & ~Q(approved_by=F("requested_by"))),
+                name="downgrade_by_two_people",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file['id']} taken back in {self.environment}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.release.audit_scope
+
+    @property
+    def waits(self) -> bool:
+        """Whether a second person's word is awaited."""
+        return self.approved_at is None and self.withdrawn_at is None
+
+
+def downgrade_content(values: dict[str, Any]) -> str:
+    """What both people's words are bound to: database, where it is, where it goes, and the file, hex SHA-256."""
+    file = values["file"]
+    lines = [values["database"], ",".join(sorted(values["start"])), values["target"], file["id"], file["sha256"]]
+    return sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,275 @@
+"""The way back through actions, jobs and stand-ins: each verdict of the adviser, rollbacks, and downgrades."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.actions import queue_downgrade
+from environments.models import Finding, MigrationRun, Rehearsal, VariableChange
+from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE
+from portal.actions import NotPermitted, Refused
+from portal.models import AuditEvent
+from portal.sandbox.sample import migration
+from portal.sandbox.server import Fault
+from releases import actions, gates, steps
+from releases import rollback_actions as back
+from releases.facts import facts_of
+from releases.models import Advice, Release, ReleaseStatus, Rollback, RollbackStep
+from tests.journeys.test_bad_days import look_now
+from tests.journeys.test_release import head, prepare, reread, standing, stopped_step
+from tests.journeys.test_risk import planned
+
+pytestmark = pytest.mark.slow
+ADD = 'op.add_column("events", sa.Column("severity", sa.Text))'
+DROP = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD)
+RENAME = 'op.alter_column("events", "{}", new_column_name="{}")'
+RENAMED = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "rename severity",
+    f'{RENAME.format("severity", "level")}\n    op.create_table("levels", sa.Column("id", sa.Integer))',
+    f'op.drop_table("levels")\n    {RENAME.format("level", "severity")}',
+)  # fmt: skip
+
+
+def ship(world, files: dict[str, str] | None = None) -> Release:
+    """A release in production, with its risks accepted and its way back known."""
+    release = prepare(world)
+    if files:
+        world_with(world, release, files)
+    actions.promote(release, actor=world.person("alice"))
+    world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
+    advised(world, release)
+    return release
+
+
+def world_with(world, release: Release, files: dict[str, str]) -> None:
+    """Lets staging hold `files` as well, and the release be ready with them."""
+    alice, bob = world.person("alice"), world.person("bob")
+    planned(world, release, world.github.push_commit("staging", files, "A migration that could hurt"))
+    file = reread(release).migrations[-1]
+    actions.accept_risk(release, actor=bob, revision=file["id"], sha256=file["sha256"], reason="known")
+    run = actions.migrate_staging(release, actor=alice)
+    world.work(lambda: not reread(run).is_open)
+    for item in release.items.filter(phase="before", gate=""):
+        actions.tick(item, actor=alice, note="read")
+    world.work(lambda: standing(release).ready)
+
+
+def advised(world, release: Release) -> Advice:
+    """The adviser's word on how things are now."""
+    since = timezone.now()
+    look_now(release.advice)
+    world.work(lambda: (reread(release.advice).computed_at or since) > since)
+    return release.advice
+
+
+def ask(world, release: Release) -> Rollback:
+    return back.request_rollback(release, actor=world.person("alice"), reason="Checkout is broken")
+
+
+def sign(world, job: Rollback) -> None:
+    back.approve_rollback(job.release, actor=world.person("bob"), content=reread(job).content, comment="seen")
+
+
+def asked_of_railway(world) -> list[str]:
+    return [one.body for one in world.railway_server.requests if "deploymentRollback" in one.body]
+
+
+def served(world, kind: str = "production") -> set[str]:
+    """The commits that Railway has live there."""
+    found = (world.railway.live_commit(service, kind) for service in ("backend", "frontend"))
+    return set(found)
+
+
+def test_both_services_go_back_once_though_an_answer_is_lost_and_the_branch_stays(world):
+    before = head(world, "main")
+    release = ship(world)
+    world.railway.set_variable("production", "backend", "LIMIT", "5")
+    look_now(world.project.variable_sync)
+    world.work(lambda: VariableChange.objects.filter(name="LIMIT").exists())
+    advised(world, release)
+    world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
+    advice, merged = release.advice, head(world, "main")
+    assert (advice.verdict, [one["state"] for one in advice.services]) == (SAFE, ["ready", "ready"])
+    assert {one["commit"] for one in advice.targets} == {before}
+    assert advice.services[0]["variables"] == [["LIMIT", "added"]]
+
+    job = ask(world, release)
+    world.work(lambda: "approval" in reread(job).sentence)
+    assert asked_of_railway(world) == []
+    sign(world, job)
+    world.work(lambda: not reread(job).is_open)
+
+    assert job.status == "succeeded", job.sentence
+    assert served(world) == {before}
+    assert len(asked_of_railway(world)) == 2
+    assert head(world, "main") == head(world, "staging") == merged
+    assert list(job.steps.values_list("name", "service", "status")) == [
+        ("approve", "", "done"), ("restore", "backend", "done"), ("restore", "frontend", "done"),
+        ("live", "", "done"), ("smoke", "", "done"),
+    ]  # fmt: skip
+    assert reread(release).status == ReleaseStatus.ROLLED_BACK
+    facts = facts_of(release.pk)
+    assert [gate(facts).state for gate in (gates.production_live, gates.smoke_green)] == [gates.FAIL] * 2
+    told = {"rollback.requested", "rollback.approved", "step.restoring", "rollback.ended", "release.rolled_back"}
+    assert told <= set(AuditEvent.objects.values_list("action", flat=True))
+    look_now(world.project.railway_sync)
+    world.work(lambda: Finding.objects.filter(kind="rolled_back", closed_at=None).count() == 2)
+    assert not Finding.objects.filter(kind="behind", closed_at=None).exists()
+    world.work(lambda: reread(release.upkeep).verdict_sentence == f"Release {release.name} was rolled back.")
+    world.work(lambda: not reread(advice).is_open)
+
+
+def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(world, monkeypatch):
+    monkeypatch.setattr(steps, "SMOKE_PATIENCE", timedelta(seconds=1))
+    release, alice = prepare(world), world.person("alice")
+    world.railway.break_path("frontend", "production", "/", 500)
+    actions.promote(release, actor=alice)
+    assert stopped_step(world, release).name == "smoke"
+    world.railway.break_path("frontend", "production", "/", None)
+    advised(world, release)
+    job = ask(world, release)
+    with pytest.raises(Refused, match="rollback of this release is under way"):
+        actions.retry_step(release, actor=alice)
+    world.railway_server.faults.append(Fault("refuse", body="deploymentRollback"))
+    sign(world, job)
+    world.work(lambda: not reread(job).is_open)
+
+    step = RollbackStep.objects.get(rollback=job, status="failed")
+    assert (step.service, job.status) == ("backend", "needs_person")
+    assert "shows no deployment" in step.sentence and "a retry asks once more" in step.world
+    assert AuditEvent.objects.filter(action="step.restoring").count() == 1
+
+    world.railway_server.faults.append(Fault("graphql", body="deploymentRollback", message="Not Authorized"))
+    back.retry_rollback(release, actor=alice)
+    world.work(lambda: not reread(job).is_open)
+    assert (job.status, "Not Authorized" in job.sentence) == ("failed", True)
+    with pytest.raises(Refused, match="Say why"):
+        back.skip_rollback(release, actor=alice, reason=" ")
+    back.skip_rollback(release, actor=alice, reason="its new code is fine")
+    world.work(lambda: not reread(job).is_open)
+
+    assert job.status == "succeeded" and "Not restored: backend" in job.sentence
+    assert reread(release).status == ReleaseStatus.ROLLED_BACK
+    assert release.promotions.get().status == "cancelled"
+    assert len(served(world)) == 2
+    assert AuditEvent.objects.filter(action="step.restoring").count() == 3
+
+
+def test_signatures_are_other_peoples_and_lapse_with_the_deployments(world):
+    before = head(world, "main")
+    release = ship(world)
+    alice, bob = world.person("alice"), world.person("bob")
+    with pytest.raises(NotPermitted):
+        back.request_rollback(release, actor=bob, reason="x")
+    job = ask(world, release)
+    with pytest.raises(Refused, match="under way already"):
+        ask(world, release)
+    alice.groups.add(*bob.groups.all())
+    with pytest.raises(Refused, match="second person"):
+        back.approve_rollback(release, actor=world.person("alice"), content=job.content)
+    with pytest.raises(Refused, match="changed since"):
+        back.approve_rollback(release, actor=bob, content="0" * 64)
+    first = job.target("frontend")["deployment"]
+    world.railway.deploy("frontend", "production", before, live=True)
+    world.railway.deploy("frontend", "production", head(world, "main"), live=True)
+    world.railway.forget_images("frontend", "production", only=first)
+
+    sign(world, job)
+    world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
+
+    assert reread(job).target("frontend")["deployment"] != first
+    assert job.is_open and asked_of_railway(world) == []
+    assert [one.content == job.content for one in job.approvals.all()] == [False]
+
+    world.railway.forget_images("frontend", "production")
+    sign(world, job)
+    world.work(lambda: not reread(job).is_open)
+
+    assert job.status == "failed" and "fix forward" in job.sentence
+    assert asked_of_railway(world) == []
+    with pytest.raises(Refused, match="Without approval"):
+        back.skip_rollback(release, actor=world.person("alice"), reason="now")
+    back.abandon_rollback(release, actor=world.person("alice"), reason="corrected by a new release")
+    assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
+
+
+def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may(world):
+    release = ship(world, RENAMED)
+    alice, bob = world.person("alice"), world.person("bob")
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("insert into levels values (1), (2), (3)")
+    advice = advised(world, release)
+    assert advice.verdict == DOWNGRADE_FIRST
+    assert [(one["table"], one["rows"]) for one in advice.downgrade["losses"]] == [("levels", 3)]
+    with pytest.raises(Refused, match="downgrade first"):
+        ask(world, release)
+    name = world.databases["production"].rsplit("/", 1)[1]
+    wish = {"actor": alice, "typed": name, "reason": "the rename breaks the old code"}
+
+    with pytest.raises(Refused, match="not passed a rehearsal"):
+        back.request_downgrade(release, **wish)
+    rehearsal = back.rehearse_downgrade(release, actor=alice)
+    world.work(lambda: not reread(rehearsal).is_open, seconds=90)
+    Rehearsal.objects.filter(pk=rehearsal.pk).update(files=[rehearsal.files[0] | {"sha256": "0" * 64}])
+    with pytest.raises(Refused, match="not passed a rehearsal"):
+        back.request_downgrade(release, **wish)
+    Rehearsal.objects.filter(pk=rehearsal.pk).update(files=rehearsal.files)
+    with pytest.raises(Refused, match="Type the name"):
+        back.request_downgrade(release, **wish | {"typed": "production"})
+    staged = MigrationRun.objects.filter(environment__kind="staging")
+    newest = staged.order_by("-created_at")[:1].get()
+    staged.filter(pk=newest.pk).update(status="needs_person")
+    with pytest.raises(Refused, match="unknown staging"):
+        back.request_downgrade(release, **wish)
+    staged.filter(pk=newest.pk).update(status="succeeded")
+    asked = back.request_downgrade(release, **wish)
+    alice.groups.add(*bob.groups.all())
+    with pytest.raises(Refused, match="second person"):
+        back.approve_downgrade(release, actor=world.person("alice"), content=asked.content)
+    with pytest.raises(Refused, match="another downgrade"):
+        back.approve_downgrade(release, actor=bob, content="0" * 64)
+    assert world.revisions("production") == ["7a9c1e3f5b67"]
+
+    run = back.approve_downgrade(release, actor=bob, content=asked.content)
+    world.work(lambda: not reread(run).is_open)
+
+    assert (run.status, run.direction, run.before, run.after) == (
+        "succeeded", "downgrade", ["7a9c1e3f5b67"], ["6f8b0d2e4a56"],
+    ), run.sentence  # fmt: skip
+    assert (run.requested_by, run.approved_by) == (alice, bob)
+    assert [one[0] for one in run.applied] == ["7a9c1e3f5b67"] and "Finished 7a9c1e3f5b67" in run.log
+    assert world.revisions("production") == ["6f8b0d2e4a56"]
+    assert gates.production_at_head(facts_of(release.pk)).state == gates.FAIL
+    world.work(lambda: reread(release.advice).verdict == SAFE)  # without being asked: the run has ended
+    assert ask(world, release).is_open
+    production = run.environment
+    both = {"requested_by": alice, "approved_by": bob, "now": timezone.now()}
+    far = queue_downgrade(production, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)
+    world.work(lambda: not reread(far).is_open)
+    assert far.status == "failed" and "not what was agreed on" in far.sentence
+    assert world.revisions("production") == ["6f8b0d2e4a56"]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        MigrationRun.objects.create(
+            environment=production, commit=run.commit, direction="downgrade", requested_by=alice, approved_by=alice
+        )
+
+
+def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):
+    release = ship(world, DROP)
+    advice = release.advice
+    assert advice.verdict == FORWARD
+    assert any("does not come back" in reason for reason in advice.reasons)
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '6f8b0d2e4a56'")
+
+    world.railway.set_command("backend", "production", start="gunicorn app:app", pre_deploy="alembic upgrade head")
+    look_now(world.project.railway_sync)
+    world.work(lambda: world.project.services.filter(instances__at_start="pre_deploy").exists())
+
+    advice = advised(world, release)
+    assert advice.verdict == DOWNGRADE_FIRST
+    assert "Can't locate revision" in " ".join(advice.reasons)
+    assert advice.services[0]["at_start"] == "its pre-deploy command runs Alembic"
