@@ -286,13 +286,14 @@ class Mirror:
         if not (_FULL_SHA.fullmatch(sha) and _FULL_SHA.fullmatch(expected)) or _BAD_REF.search(branch) or not branch:
             raise GitError("A push needs a branch and two full commit ids.", "reference")
         ref = f"refs/heads/{branch}"
-        done = self._run(
-            *("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}"),
-            *("--end-of-options", self.url, f"{sha}:{ref}"),
-            timeout=timeout,
-            allowed=(1,),
-            extra=self._access(),
-        )
+        with self._locked(time.monotonic() + timeout), self._signed_in() as extra:
+            done = self._run(
+                *("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}"),
+                *("--end-of-options", self.url, f"{sha}:{ref}"),
+                timeout=timeout,
+                allowed=(1,),
+                extra=extra,
+            )
         if done.returncode == 0:
             return
         said = (done.stdout + done.stderr).decode("utf-8", "replace")

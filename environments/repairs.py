@@ -75,7 +75,7 @@ def _reset(job: Repair, now: datetime) -> Outcome:
         _expect_deployments(job, now)
         staging.reset(job.project, job.before, job.wanted)
     except GitError as error:
-        if error.kind in ("lease", "protected", "token", "reference"):
+        if error.kind in ("lease", "protected", "token", "key", "host_key", "reference"):
             return Ended(JobStatus.FAILED, str(error))
         return _late(job, str(error), now) or Again(5, str(error))
     return Again(0, f"{job.project.staging_branch} was reset; reading it again.")
