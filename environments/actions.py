@@ -41,17 +41,26 @@ FORGIVEN = (previews.BY_A_PERSON, previews.TOO_OLD)  # what a person may overrul
 
 @action("migration.requested", "environments.migrate_environment")
 def start_migration(
-    environment: Environment, *, actor: Any, commit: str, reason: str = "", now: datetime | None = None
+    environment: Environment,
+    *,
+    actor: Any,
+    commit: str,
+    reason: str = "",
+    found: list[str] | None = None,
+    now: datetime | None = None,
 ) -> MigrationRun:
-    """Queues one run of Alembic that brings `environment`'s database to the heads of `commit`."""
+    """Queues one run of Alembic that brings `environment`'s database to the heads of `commit`.
+
+    `found`: the revisions it reported before `commit` was deployed, for a run that only verifies what Railway did.
+    """
     now = now or timezone.now()
     if not environment.project.alembic:
         raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to migrate.")
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, runner=environment.project.runner, commit=commit, requested_by=actor,
-                created_at=now, wake_at=now,
+                environment=environment, runner=environment.project.runner, commit=commit, found=found,
+                requested_by=actor, created_at=now, wake_at=now,
             )  # fmt: skip
     except IntegrityError:
         raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None

@@ -63,7 +63,8 @@ def _start(job: MigrationRun, history: revisions.History, current: tuple[str, ..
     if job.before is not None:
         return tuple(job.before)
     past = MigrationRun.objects.filter(environment=job.environment, after__isnull=False).exclude(pk=job.pk)
-    known = past.order_by("-pk").values_list("after", flat=True).first() or job.environment.revisions
+    last = past.order_by("-pk").values_list("after", flat=True).first()
+    known = job.found or last or job.environment.revisions
     was = tuple(one for one in known or () if one in history.revisions)
     now = history.ancestors(one for one in current if one in history.revisions)
     return was if known and set(was) <= now else current

@@ -313,7 +313,11 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
     snapshot = [
         {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
     ]
-    promotion = Promotion.objects.create(release=release, started_by=actor, gates=snapshot, created_at=now, wake_at=now)
+    production = facts.environments.get("production")
+    found = production.revisions if production else None
+    promotion = Promotion.objects.create(
+        release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
+    )
     PromotionStep.objects.bulk_create(
         PromotionStep(promotion=promotion, position=position, name=name)
         for position, name in enumerate(steps_of(release))

@@ -204,7 +204,11 @@ def _start_run(step: PromotionStep, facts: Facts) -> Look:
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(
-            production, actor=None, commit=commit, reason=f"release {facts.release.name}"
+            production,
+            actor=None,
+            commit=commit,
+            reason=f"release {facts.release.name}",
+            found=step.promotion.found,
         )
         step.save(update_fields=["migration_run"])
     return Wait(0.5, "The migration is queued.")

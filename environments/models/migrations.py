@@ -21,6 +21,9 @@ class MigrationRun(Job):
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
+    found = models.JSONField(
+        null=True, blank=True, help_text="What the database reported before Railway could migrate it by itself."
+    )
     commit = models.CharField(max_length=64)
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")

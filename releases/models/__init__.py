@@ -450,6 +450,7 @@ class Promotion(Job):
     release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
+    found = models.JSONField(null=True, blank=True, help_text="What production's database reported then.")
 
     class Meta:
         ordering = ["-created_at"]
