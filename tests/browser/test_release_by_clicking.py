@@ -19,7 +19,7 @@ from tests.journeys.world import World, run_due, running_world
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 PROMOTE = "/releases/{}/promote/"
-SLOW = 15_000  # milliseconds, for what the stand-ins and the worker have to do first
+SLOW = 60_000  # milliseconds, for what the stand-ins and the worker have to do first
 
 
 @pytest.fixture
