@@ -7,6 +7,7 @@ which it does when the portal dies, be it by `kill -9`. Events go to a descripto
 """
 
 import ctypes
+import importlib
 import json
 import os
 import runpy
@@ -25,7 +26,12 @@ FAILED = 1
 
 
 def main() -> None:
+    if "early" in sys.argv:
+        _load()
     request = json.loads(_line())
+    os.chdir(request["directory"])
+    for name in {"HOME", "TMPDIR"} - os.environ.keys():
+        os.environ[name] = request["directory"]
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
@@ -39,6 +45,12 @@ def main() -> None:
     os.close(request["events"])
     _watch(worker)
     os._exit(_end_all(worker))
+
+
+def _load() -> None:
+    """Loads what takes long and will be wanted; nothing of the project's is there yet."""
+    for name in ("alembic.config", "alembic.script", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"):
+        importlib.import_module(name)
 
 
 def _line() -> bytes:
