@@ -122,12 +122,12 @@ class Ended:
 
 
 class Child:
-    """A child that waits to be told what to do; it ends when we do, or by `close`.
+    """A child in `directory` that waits to be told what to do; it ends when we do, or by `close`.
 
-    One that is started `early` loads Alembic while it waits.
+    One that is started `early` loads Alembic while it waits, and moves to where it is sent.
     """
 
-    def __init__(self, variables: Mapping[str, str], *, early: bool = False) -> None:
+    def __init__(self, directory: Path, variables: Mapping[str, str], *, early: bool = False) -> None:
         self.reading, self.events = os.pipe()
         self._ended = False
         try:
@@ -136,7 +136,10 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | dict(variables),
+                cwd=directory,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(directory)}
+                | {"TMPDIR": str(directory)}
+                | dict(variables),
                 pass_fds=(self.events,),
                 start_new_session=True,
             )
@@ -170,10 +173,10 @@ def follow(
     `request` goes over stdin, for arguments and variables can be seen by others. A `child` that waits already has
     its variables.
     """
-    child = child or Child(variables)
+    child = child or Child(directory, variables)
     ended = Ended()
     try:
-        _tell(child.process, {**request, "events": child.events, "directory": str(directory)})
+        _tell(child.process, {**request, "events": child.events, "directory": str(directory.absolute())})
         _pump(child.process, child.reading, ended, log, on_event, stop)
     finally:
         child.close()

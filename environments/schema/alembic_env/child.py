@@ -26,12 +26,13 @@ FAILED = 1
 
 
 def main() -> None:
-    if "early" in sys.argv:
+    early = "early" in sys.argv
+    if early:
         _load()
     request = json.loads(_line())
-    os.chdir(request["directory"])
-    for name in {"HOME", "TMPDIR"} - os.environ.keys():
-        os.environ[name] = request["directory"]
+    if early:  # it was started before there were files to run
+        os.chdir(request["directory"])
+        os.environ.update(HOME=request["directory"], TMPDIR=request["directory"])
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
