@@ -6,11 +6,12 @@ from django.urls import include, path
 from portal import views, webhooks
 
 urlpatterns = [
+    # First: they come most often, and each pattern before them is tried for each of them.
+    path("webhooks/github/", webhooks.receive_github),
+    path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
     path("", include("releases.urls")),
     path("", include("environments.urls")),
     path("audit/", views.audit_page, name="audit"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
-    path("webhooks/github/", webhooks.receive_github),
-    path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
 ]

@@ -192,11 +192,12 @@ _VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
 _TOP = re.compile(
     rf"""(?:[ \t]*(?:\#[^\n]*)?\n)*+
     (?: \"""((?:[^"\\]++|"(?!""))*+)\"""[ \t]*(?:\#[^\n]*)?\n | (?=from[ ]|import[ ]|revision) )
-    (?: [ \t]*(?:\#[^\n]*)?\n
-      | (?:from|import)[ ](?![^\n]*(?:revision|branch_labels|depends_on))[\w., ]+(?:\#[^\n]*)?\n )*+
+    ( (?: [ \t]*(?:\#[^\n]*)?\n | (?:from|import)[ ][\w., ]+(?:\#[^\n]*)?\n )*+ )
     revision{_VALUE} down_revision{_VALUE} (?:branch_labels{_VALUE})? (?:depends_on{_VALUE})?""",
     re.VERBOSE | re.ASCII,
 )
+_REMARK = "# revision identifiers"  # above the four names, by Alembic's template
+_COMMENT = re.compile(r"#[^\n]*")
 _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
 
 
@@ -216,12 +217,14 @@ def scan(content: bytes, name: str) -> Header | None:
         code = unicodedata.normalize("NFKC", code)  # as Python reads names
     if _has_word(code):
         return None
-    if _may_bind_unseen(code.replace("execute", "")):
+    if _may_bind_unseen(code):
         return None
     has_downgrade = _scan_downgrade(code)
     if has_downgrade is None:
         return None
-    doc, *found = top.groups()
+    doc, above, *found = top.groups()
+    if _has_word(above.replace(_REMARK, "#")) and _has_word(_COMMENT.sub("", above)):
+        return None  # imported, perhaps; most often a remark other than the template's
     values = [
         one[1:-1] if one else _texts(several) if several else None
         for one, several in zip(found[::2], found[1::2], strict=True)
@@ -237,7 +240,7 @@ def _has_word(code: str) -> bool:
 
 
 def _may_bind_unseen(code: str) -> bool:
-    hint = "exec" in code or "eval" in code or "vars" in code or "*" in code
+    hint = ("exec" in code and "exec" in code.replace("execute", "")) or "eval" in code or "vars" in code or "*" in code
     hint = hint or "globals" in code or "locals" in code or "setattr" in code
     return hint and _SUSPICIOUS.search(code) is not None
 
@@ -281,10 +284,11 @@ def _plain(below: str) -> str | None:
 
 def _scan_downgrade(code: str) -> bool | None:
     """What `_has_downgrade` would say; None when unsure."""
-    if "downgrade" not in code:
+    at = code.find("downgrade")
+    if at < 0:
         return False
-    found = _DOWNGRADE.search(code)
-    if found is None or code.count("downgrade") != 1:
+    found = _DOWNGRADE.match(code, at - len("\ndef "))
+    if found is None or code.find("downgrade", at + 1) >= 0:
         return None
     if found[2] == "pass" and not found[3].strip(" \t\x01"):
         return None if _MORE.match(code, found.end()) else False

@@ -7,6 +7,7 @@ for a pipe wait longer: it is the processor time of this process, median, which 
 machine. What git uses meanwhile, on another core, is printed too.
 """
 
+import gc
 import resource
 import statistics
 import subprocess
@@ -54,6 +55,7 @@ def measure(
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
+            gc.collect()  # so that no way pays for what another left behind
             began = clock()
             way()
             taken[name].append((clock() - began) * 1000)

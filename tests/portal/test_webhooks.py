@@ -394,3 +394,11 @@ def test_deliveries_of_more_than_30_days_ago_are_forgotten():
 
     assert webhooks.forget_old(now=now) == 2
     assert set(WebhookDelivery.objects.values_list("delivery", flat=True)) == {"2", "3"}
+
+
+def test_where_nothing_is_old_forgetting_costs_one_statement_and_its_transaction(project, django_assert_num_queries):
+    for number in range(3):
+        github(PUSH, guid=str(number))
+
+    with django_assert_num_queries(3):  # with the savepoint that the test's own transaction makes of it
+        assert webhooks.forget_old(now=timezone.now()) == 0

@@ -80,6 +80,13 @@ TAILS = [
     "\nclass A:\n    def downgrade(self):\n        op.x()\n", "\ndef downgrade():\n    'doc' 'more'\n    pass\n",
 ]  # fmt: skip
 
+ABOVE = [
+    "# revision identifiers, used by Alembic.", "# revision = 'q'", "import os  # its branch_labels", "from x import branch_labels",
+    "import depends_on  # revision identifiers", "import x as branch_labels", "import os, a.depends_on", "from x import *", "\x0c",
+    "import \\\nbranch_labels", "from x import (\n    depends_on)", "# revision identifiers\rbranch_labels = 'q'", "import os",
+    "branch_labels = 'q'; x = 1", "globals()['depends_on'] = 'q'", "# revision identifiers\x0cimport depends_on",
+    "import x  # -*- coding: latin-1 -*-", "from x import ａ, branch_ｌabels", "import os; import depends_on",
+]  # fmt: skip
 STARTS = [
     [],
     ["revision = 'a1'", "down_revision = None"],
@@ -93,8 +100,11 @@ assignments = st.builds(
 )
 plain = st.builds(lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8]))
 sources = st.builds(
-    lambda doc, first, middle, tail, end: end.join((doc + "\n".join([*first, *middle, ""]) + tail).split("\n")),
+    lambda doc, above, first, middle, tail, end: end.join(
+        (doc + "\n".join([*above, *first, *middle, ""]) + tail).split("\n")
+    ),
     st.sampled_from(DOCS),
+    st.lists(st.sampled_from(ABOVE), max_size=2),
     st.sampled_from(STARTS),
     st.lists(plain | assignments | st.sampled_from(ODD), max_size=4),
     st.sampled_from(TAILS),
@@ -135,6 +145,18 @@ def test_what_ast_says_is_what_running_the_file_says(source):
 
     assert said.id == space["revision"]
     assert said.down == (() if down is None else (down,) if isinstance(down, str) else tuple(down))
+
+
+@pytest.mark.parametrize("above", ABOVE)
+@pytest.mark.parametrize("start", STARTS[1:])
+def test_whatever_stands_above_the_names_the_quick_scan_says_what_ast_says(above, start):
+    content = "\n".join(['"""Doc"""', above, *start, ""]).encode()
+
+    quick = scan(content, "x.py")
+
+    assert quick is None or quick == judge(content, "x.py")
+    if above.startswith("#") and above.isprintable():
+        assert quick is not None
 
 
 @pytest.mark.parametrize(
