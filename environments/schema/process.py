@@ -121,6 +121,43 @@ class Ended:
         return next((event[key] for event in reversed(self.events) if key in event), None)
 
 
+class Child:
+    """A child in `directory` that waits to be told what to do; it ends when we do, or by `close`.
+
+    One that is started `early` loads Alembic while it waits, and moves to where it is sent.
+    """
+
+    def __init__(self, directory: Path, variables: Mapping[str, str], *, early: bool = False) -> None:
+        self.reading, self.events = os.pipe()
+        self._ended = False
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", str(CHILD), *(["early"] if early else [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=directory,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(directory)}
+                | {"TMPDIR": str(directory)}
+                | dict(variables),
+                pass_fds=(self.events,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self.reading)
+            raise
+        finally:
+            os.close(self.events)  # its number is the child's from now on
+
+    def close(self) -> None:
+        """Ends it and all below it, if that has not been done."""
+        if not self._ended:
+            self._ended = True
+            _end(self.process)
+            cast(IO[bytes], self.process.stdout).close()
+            os.close(self.reading)
+
+
 def follow(
     request: Mapping[str, Any],
     *,
@@ -129,35 +166,21 @@ def follow(
     log: Log,
     on_event: Callable[[dict[str, Any]], None],
     stop: Callable[[], str],
+    child: Child | None = None,
 ) -> Ended:
     """Runs the child to its end. `stop` is asked twice a second; a word from it ends the child and all below.
 
-    `request` goes over stdin, for arguments and variables can be seen by others.
+    `request` goes over stdin, for arguments and variables can be seen by others. A `child` that waits already has
+    its variables.
     """
-    reading, writing = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(directory)}
-            | {"TMPDIR": str(directory)}
-            | dict(variables),
-            pass_fds=(writing,),
-            start_new_session=True,
-        )
-    finally:
-        os.close(writing)
+    child = child or Child(directory, variables)
     ended = Ended()
     try:
-        _tell(process, {**request, "events": writing})
-        _pump(process, reading, ended, log, on_event, stop)
+        _tell(child.process, {**request, "events": child.events, "directory": str(directory.absolute())})
+        _pump(child.process, child.reading, ended, log, on_event, stop)
     finally:
-        _end(process)
-        os.close(reading)
-    ended.returncode = process.returncode
+        child.close()
+    ended.returncode = child.process.returncode
     return ended
 
 

@@ -7,7 +7,7 @@ tables; locks, rewrites and errors are the real ones.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from environments.schema import database, runner
 from environments.schema.dump import Cancelled, Difference, DumpError, Schema, differences, dump, load, objects
 from environments.schema.history import History
 from environments.schema.plan import without_passwords
+from environments.schema.process import Child
 from environments.schema.revisions import Revision, read
 from environments.schema.scratch import Scratch, scratch_server
 
@@ -156,8 +157,17 @@ class _Rehearsal:
     report: Report
     on_phase: Callable[[Report, str], None]
     alive: Callable[[], bool]
+    # The child of the next run. To start one takes longer than most runs, so it starts beside what comes before.
+    waiting: Child = field(init=False)
 
     def run(self) -> None:
+        self.waiting = Child(self.scratch.work, {}, early=True)
+        try:
+            self._all()
+        finally:
+            self.waiting.close()
+
+    def _all(self) -> None:
         report = self.report
         with self._phase("read"):
             text, name = self._read()
@@ -170,7 +180,7 @@ class _Rehearsal:
             original = self._schema(url)
         if not self._up_down_up(url, original, back):
             return
-        if self.request.compare and self.request.direction == UPGRADE:
+        if self._compares():
             with self._phase("compare"):
                 self._compare(original)
 
@@ -295,25 +305,8 @@ class _Rehearsal:
             report.warnings += (f"Run a second time, it came to another schema: {other[0].sentence}.",)
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
-        request = self.request
-        outcome = runner.run(
-            self.mirror,
-            runner.Run(
-                commit=request.commit,
-                alembic=request.alembic,
-                url=url,
-                target=target,
-                direction=direction,
-                lock_timeout_ms=request.lock_timeout_ms,
-                statement_timeout_ms=request.statement_timeout_ms,
-                time_limit_s=request.time_limit_s,
-                version_table=request.version_table,
-                record=True,
-                workspace=self.scratch.work,
-            ),
-            on_lines=lambda lines: None,
-            alive=self.alive,
-        )
+        with closing(self._child(run)) as child:
+            outcome = self._run(url, direction, target, child)
         if outcome.status == "cancelled":
             raise Cancelled
         self.report.statements += statements(run, outcome.recorded)
@@ -322,6 +315,34 @@ class _Rehearsal:
             sentence=without_passwords(outcome.sentence),
             failed_statement=without_passwords(outcome.failed_statement),
         )
+
+    def _child(self, run: str) -> Child:
+        """The child that waits, while that of the run after this one starts."""
+        child = self.waiting
+        if run != ("expected" if self._compares() else "again"):
+            self.waiting = Child(self.scratch.work, {}, early=True)
+        return child
+
+    def _run(self, url: str, direction: str, target: tuple[str, ...], child: Child) -> runner.Outcome:
+        request = self.request
+        wanted = runner.Run(
+            commit=request.commit,
+            alembic=request.alembic,
+            url=url,
+            target=target,
+            direction=direction,
+            lock_timeout_ms=request.lock_timeout_ms,
+            statement_timeout_ms=request.statement_timeout_ms,
+            time_limit_s=request.time_limit_s,
+            version_table=request.version_table,
+            record=True,
+            workspace=self.scratch.work,
+            child=child,
+        )
+        return runner.run(self.mirror, wanted, on_lines=lambda lines: None, alive=self.alive)
+
+    def _compares(self) -> bool:
+        return self.request.compare and self.request.direction == UPGRADE
 
     def _said(self) -> str:
         report = self.report

@@ -28,7 +28,7 @@ from environments.schema.database import (
     split_table,
 )
 from environments.schema.output import Output
-from environments.schema.process import Ended, Log, Redactor, follow
+from environments.schema.process import Child, Ended, Log, Redactor, follow
 from environments.schema.revisions import History, HistoryError, Revision, read
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
@@ -63,6 +63,7 @@ class Run:
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
     elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
     workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
+    child: Child | None = field(default=None, repr=False)  # one that waits already; it knows no `variables`
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,7 @@ def _follow(
             log=log,
             on_event=on_event,
             stop=stop,
+            child=request.child,
         )
     finally:
         log.finish()

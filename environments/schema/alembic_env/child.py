@@ -7,6 +7,7 @@ which it does when the portal dies, be it by `kill -9`. Events go to a descripto
 """
 
 import ctypes
+import importlib
 import json
 import os
 import runpy
@@ -25,7 +26,13 @@ FAILED = 1
 
 
 def main() -> None:
+    early = "early" in sys.argv
+    if early:
+        _load()
     request = json.loads(_line())
+    if early:  # it was started before there were files to run
+        os.chdir(request["directory"])
+        os.environ.update(HOME=request["directory"], TMPDIR=request["directory"])
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
@@ -39,6 +46,12 @@ def main() -> None:
     os.close(request["events"])
     _watch(worker)
     os._exit(_end_all(worker))
+
+
+def _load() -> None:
+    """Loads what takes long and will be wanted; nothing of the project's is there yet."""
+    for name in ("alembic.config", "alembic.script", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"):
+        importlib.import_module(name)
 
 
 def _line() -> bytes:

@@ -1,7 +1,10 @@
 """Rehearsals on real PostgreSQL: what they find, what they leave alone, and that nothing of them stays."""
 
+import re
 import shutil
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -154,6 +157,28 @@ def test_a_locked_table_means_later_and_cancelling_means_at_once(tmp_path, datab
 
     assert refused.value.busy and cancelled.status == rehearsal.CANCELLED
     assert stage.left_behind == []
+
+
+def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fails(tmp_path, database):
+    asks = """import os, pathlib
+    here = pathlib.Path.cwd()
+    alike = [os.environ["HOME"], os.environ["TMPDIR"]] == [str(here)] * 2
+    raise RuntimeError(f"{here.parent.name}/{here.name} {alike} {pathlib.Path(__file__).is_relative_to(here)}")"""
+    stage = Stage(tmp_path, database, FIRST, second(asks))
+
+    report = stage.rehearse()
+
+    assert report.status == rehearsal.FAILED
+    assert re.search(r"work/portal-migration-\S+ True True", report.sentence)
+    assert [one for one in places_of_processes() if one.is_relative_to(stage.root)] == []
+
+
+def places_of_processes() -> list[Path]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "cwd").readlink())
+    return found
 
 
 def test_what_a_killed_rehearsal_left_is_swept_and_what_runs_is_not(tmp_path):
