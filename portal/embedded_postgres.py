@@ -121,22 +121,41 @@ def start(directory: Path, *, fsync: bool = True) -> Server:
 
     `fsync=False` is for throw-away data. Raises `AlreadyRunning` or `StartError`, each with one sentence.
     """
-    directory = directory.resolve()
+    directory, lock = _locked(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = _take_lock(directory)
-    except PermissionError as error:
-        raise StartError(f"{error.filename} cannot be written; run as the user who owns it.") from None
-    try:
-        become = _demotion(directory)
-        if not (directory / "data" / "PG_VERSION").exists():
-            _initialise(directory, lock, become, fsync=fsync)
+        become = _created(directory, lock, fsync=fsync)
         # No server lives, for we hold the lock: what a killed one left must not stop the new one.
         (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         return _launch(directory, lock, become, fsync=fsync)
     except BaseException:
         os.close(lock)
         raise
+
+
+def create(directory: Path) -> None:
+    """Makes the data of a server in `directory`, if there is none, without starting it. Raises as `start` does."""
+    directory, lock = _locked(directory)
+    try:
+        _created(directory, lock, fsync=True)
+    finally:
+        os.close(lock)
+
+
+def _locked(directory: Path) -> tuple[Path, int]:
+    directory = directory.resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory, _take_lock(directory)
+    except PermissionError as error:
+        raise StartError(f"{error.filename} cannot be written; run as the user who owns it.") from None
+
+
+def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] | None:
+    """Makes the data where there is none; what a child does to become its owner."""
+    become = _demotion(directory)
+    if not (directory / "data" / "PG_VERSION").exists():
+        _initialise(directory, lock, become, fsync=fsync)
+    return become
 
 
 def _take_lock(directory: Path, seconds: float = 30) -> int:

@@ -51,7 +51,8 @@ class Stage:
 
     def __init__(self, folder, database: str, *sources: str) -> None:
         self.mirror = repository(folder / "git", tree(*sources))
-        self.root, self.url = folder / "rehearsals", database
+        # Side by side, so that the empty server is made once for all of them.
+        self.root, self.url = folder.parent / "rehearsals" / folder.name, database
         first = Run(self.mirror.commit("main"), "alembic.ini", database, target=("aaaa00000001",))
         assert run(self.mirror, first, on_lines=lambda lines: None, alive=lambda: True).status == "succeeded"
 
