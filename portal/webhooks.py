@@ -54,7 +54,7 @@ class Mark(NamedTuple):
 
     table: str
     where: str
-    values: tuple[object, ...]
+    values: tuple[Any, ...]
 
 
 Handler = Callable[[str, dict[str, Any]], Mark | None]
@@ -252,8 +252,8 @@ def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: st
     """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was known already."""
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
     kept = _UNPRINTABLE.sub(" ", delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])
-    which = [delivery.source, delivery.id]
-    marking = [now, *mark.values] if mark else []
+    which: list[Any] = [delivery.source, delivery.id]
+    marking: list[Any] = [now, *mark.values] if mark else []
     values: list[Any] = [*which, delivery.event, action, now, len(delivery.body), kept, outcome.value, outcome.value]
     with connection.cursor() as cursor:
         cursor.execute(_statement(*(mark[:2] if mark else ("", ""))), [*which, *marking, *values, problem])
