@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from environments.coherence import BESIDE
 from environments.models import (
+    BROKEN,
+    SERVING,
     Branch,
     Deployment,
     Environment,
@@ -36,6 +38,15 @@ class Live:
     instance: ServiceInstance
     latest: Deployment | None
     active: tuple[Deployment, ...]
+
+    @property
+    def serving(self) -> str:
+        """The commit that answers requests; "" where none is known."""
+        return next((one.commit for one in self.active if one.status in SERVING), "")
+
+    def is_broken_at(self, commit: str) -> bool:
+        """Whether the newest deployment is of `commit` and came to nothing."""
+        return self.latest is not None and self.latest.commit == commit and self.latest.status in BROKEN
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from environments.models import VALID
+from environments.models import SERVING, UNDER_WAY, VALID
 from environments.schema.rehearsal import PHASES
 from environments.schema.revisions import put_back
 from environments.starting_points import is_elsewhere
@@ -22,9 +22,6 @@ from releases.models import ChecklistItem, Phase, Promotion, PromotionStep, Rele
 
 PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
 
-# Railway's words (schema: DeploymentStatus). A sleeping service wakes on a request; all unknown words are not live.
-SERVING = {"SUCCESS", "SLEEPING"}
-UNDER_WAY = {"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"}
 GREEN_CHECKS = {"success"}
 RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}
 
@@ -62,8 +59,7 @@ def production_live(facts: Facts) -> Result:
 
 def _rolled_back(facts: Facts) -> Result:
     """What was true of a release does not hold any more once it was taken back, whatever else serves now."""
-    serving = tuple((one.service, next((each.commit[:7] for each in one.active if each.status in SERVING), "nothing"))
-                    for one in facts.live.get("production", ()))  # fmt: skip
+    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.live.get("production", ()))
     return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
 
 
@@ -97,10 +93,9 @@ def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
     if latest is None:
         return FAIL, "has no deployment"
     if latest.commit != commit:
-        serving = next((one.commit for one in live.active if one.status in SERVING), "")
         if latest.status in UNDER_WAY:
             return PENDING, f"is deploying {latest.commit[:7] or 'an unknown commit'}"
-        return FAIL, f"serves {serving[:7] or 'no known commit'}, not {commit[:7]}"
+        return FAIL, f"serves {live.serving[:7] or 'no known commit'}, not {commit[:7]}"
     if latest.status in UNDER_WAY:
         return PENDING, f"is deploying {commit[:7]} ({latest.status.lower()})"
     if latest.status == "NEEDS_APPROVAL":
