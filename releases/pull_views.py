@@ -10,8 +10,8 @@ from environments.models import Branch, Preview, Project
 from environments.schema.risk import Risk
 from portal.site import by_htmx, page
 from releases import gates
+from releases.migration_panels import RISK_STATE
 from releases.models import PullNote, PullRequest, Release
-from releases.panels import RISK_STATE
 
 REVIEWS = {
     "approved": ("pass", "approved"),

@@ -16,7 +16,16 @@ from environments.models import Project
 from portal import audit
 from portal.actions import Refused
 from portal.site import by_htmx, page, perform
-from releases import actions, gates, log_views, panels, rollback_actions, rollback_panels, variable_drift
+from releases import (
+    actions,
+    gates,
+    log_views,
+    migration_panels,
+    panels,
+    rollback_actions,
+    rollback_panels,
+    variable_drift,
+)
 from releases.board import board_context
 from releases.facts import gather, release_queryset
 from releases.models import ChecklistItem, Downgrade, IllegalMove, Phase, Release, Rollback
@@ -130,10 +139,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "run_kind": logged[0] if logged else "",
         "aftermath": panels.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
-        "migrations": panels.migration_rows(facts),
-        "routes": panels.routes(facts),
-        "same_sql": panels.same_sql(facts),
-        "way_back": panels.way_back(facts) if back.advice is None else None,
+        **migration_panels.context(facts),
+        "way_back": migration_panels.way_back(facts) if back.advice is None else None,
         "back": back,
         "live": panels.live_rows(facts),
         "staging": facts.environments.get("staging"),

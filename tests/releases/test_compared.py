@@ -8,7 +8,7 @@ from environments import starting_points
 from environments.models import Environment, MigrationPlan, StagedRevision
 from environments.schema.plan import Rendered, Statement, Step
 from environments.schema.revisions import read
-from releases import gates, panels
+from releases import gates, migration_panels
 from releases.compared import Staged, compare, summary
 from releases.facts import facts_of
 from tests.environments.schema.histories import repository, source
@@ -104,8 +104,11 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     kept = StagedRevision.objects.filter(revision__in=[one["id"] for one in REVISIONS])
     assert all(row.rendered["statements"][0]["sql"] == "select 1" and row.renderer == plan.renderer for row in kept)
     facts = facts_of(release.pk)
-    assert panels.same_sql(facts) == ("pass", "Production is to run the same SQL as staging ran: 2 revisions.")
-    assert [one.sentence for one in panels.routes(facts)] == [
+    assert migration_panels.context(facts)["same_sql"] == (
+        "pass",
+        "Production is to run the same SQL as staging ran: 2 revisions.",
+    )
+    assert [one.sentence for one in migration_panels.routes(facts)] == [
         "staging is at 4d1a2b3c4d5e: nothing is left to run.",
         "production: 2a8f45e9b1c0 → 4d1a2b3c4d5e, 2 revisions: 3c9d56f82e10, 4d1a2b3c4d5e.",
     ]
@@ -114,7 +117,7 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     from environments.schema.plan import steps_as_json
 
     make_plan_row(release, steps=steps_as_json(steps))
-    assert panels.same_sql(facts_of(release.pk))[0] == "attest"
+    assert migration_panels.context(facts_of(release.pk))["same_sql"][0] == "attest"
 
 
 @pytest.mark.django_db
