@@ -108,17 +108,36 @@ def _admin() -> str:
     return f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"
 
 
-def create_database(kind: str) -> str:
-    """A database of its own for the environment `kind`, at main's head; returns its URL."""
+_spare: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
+
+
+def create_database(kind: str) -> tuple[str, tuple[object, ...]]:
+    """A database of its own for the environment `kind`, at main's head: its URL, and what tells that it was changed."""
+    if _spare.get(kind):
+        return _spare[kind].pop()
     name = f"target_{kind}_{uuid4().hex[:8]}"
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
         copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_template()))
         connection.execute(copy)
-    return f"{_admin()}/{name}"
+        return f"{_admin()}/{name}", _written(connection, name)
 
 
-def drop_database(url: str) -> None:
-    """Removes the database at `url` and whoever is connected to it."""
+def drop_database(kind: str, url: str, written: tuple[object, ...]) -> None:
+    """Removes the database, unless nobody wrote to it: then the next journey gets it."""
     name = url.rsplit("/", 1)[1]
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        # Whoever is connected has told what he wrote when he is gone.
+        connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [name])
+        if _written(connection, name) == written:
+            _spare.setdefault(kind, []).append((url, written))
+        else:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _written(connection: psycopg.Connection, name: str) -> tuple[object, ...]:
+    """Rows that were ever written in the database, those of its catalogues too, and how it is set up."""
+    asked = """
+        select s.tup_inserted, s.tup_updated, s.tup_deleted, d.datallowconn, d.datconnlimit,
+               (select count(*) from pg_db_role_setting where setdatabase = d.oid)
+        from pg_database d left join pg_stat_database s on s.datid = d.oid where d.datname = %s"""
+    return tuple(connection.execute(asked, [name]).fetchone() or ())

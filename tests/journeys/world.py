@@ -98,16 +98,15 @@ def _open_jobs() -> list[tuple[str, int, datetime]]:
 
 
 @contextmanager
-def running_world(
-    directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None
-) -> Iterator[World]:
+def running_world(directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None) -> Iterator[World]:
     """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
 
     Rehearsals start servers of their own: most journeys do without them, and without their checklist item.
     With a `clock` the waiting between two readings takes no time; where other processes or a browser take part
     there is none, for they would not know it.
     """
-    targets = {kind: create_database(kind) for kind in ("staging", "production")}
+    made = {kind: create_database(kind) for kind in ("staging", "production")}
+    targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
     github, railway = stand_ins(directory, targets, now)
     github.on_push.append(railway.pushed)
@@ -131,8 +130,8 @@ def running_world(
         github.hooks.stop()
         railway_server.stop()
         railway.stop()
-        for url in targets.values():
-            drop_database(url)
+        for kind, (url, written) in made.items():
+            drop_database(kind, url, written)
 
 
 @contextmanager
