@@ -10,7 +10,7 @@ from django.utils import timezone
 from environments import around, protections, staging, sync
 from environments.git import GitError
 from environments.github import GitHub
-from environments.models import BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
+from environments.models import ENDED_BADLY, BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
 from environments.railway import Deployment, ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.http import ApiError
@@ -18,7 +18,6 @@ from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 PATIENCE = timedelta(minutes=5)
 FINAL = ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated")
-ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
