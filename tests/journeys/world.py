@@ -1,5 +1,6 @@
 """The world around the portal for a journey: stand-ins over real sockets, target databases, and the worker."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import psycopg
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.db.models import Value
 from django.utils import timezone
 
@@ -87,6 +89,14 @@ def run_due() -> int:
 
 def _open_jobs() -> list[tuple[str, int, datetime]]:
     """Every job of any kind that has not ended, and when it is due; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(*_asking_for_jobs())
+        return cursor.fetchall()
+
+
+@functools.cache
+def _asking_for_jobs() -> tuple[str, tuple]:
+    """The query and its parameters, worked out once: it is asked in every round."""
     first, *others = (
         model.objects.filter(status__in=jobs.OPEN)
         .order_by()
@@ -94,7 +104,7 @@ def _open_jobs() -> list[tuple[str, int, datetime]]:
         .values_list("label", "pk", "wake_at")
         for model in jobs.job_models()
     )
-    return list(first.union(*others, all=True))
+    return first.union(*others, all=True).query.sql_with_params()
 
 
 @contextmanager
