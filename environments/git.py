@@ -239,7 +239,8 @@ class Mirror:
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline) as lock:
             self._sweep()
-            self._run("init", "--quiet", "--bare", "--", str(self.path), bare=True)
+            # No template: the hooks of this machine have no say in a mirror.
+            self._run("init", "--quiet", "--bare", "--template=", "--", str(self.path), bare=True)
             specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
             specs += [f"+refs/pull/{int(number)}/*:refs/pull/{int(number)}/*" for number in pulls]
             with self._signed_in() as extra:

@@ -49,58 +49,55 @@ def test_migrate_first_brings_the_schema_before_the_merge(world):
     assert steps[0].finished_at <= steps[1].started_at
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [("computed.py", COMPUTED, "down_revision"), ("second.py", SECOND_HEAD, "2 heads")],
-)
-def test_migrations_that_cannot_be_read_or_run_fail_their_gate_and_name_the_file(world, name, text, words):
-    world.github.push_commit("staging", {f"backend/alembic/versions/{name}": text}, "A migration")
-
+def test_migrations_that_cannot_be_read_run_or_trusted_fail_their_gate_and_name_the_file(world):
+    git, versions = world.github.git, "backend/alembic/versions/"
+    shipped = next(one for one in git.text("ls-tree", "-r", "--name-only", "main").splitlines() if versions in one)
+    edited = {shipped: git.text("show", f"main:{shipped}") + "\n# edited\n"}
+    world.github.push_commit("staging", {f"{versions}computed.py": COMPUTED}, "A migration")
     release = cut(world)
 
-    result = gates.migrations_ready(facts_of(release.pk))
-    assert result.state == gates.FAIL
-    assert words in result.sentence
-    assert name in result.sentence
-    with pytest.raises(Refused):
-        actions.migrate_staging(release, actor=world.person("alice"))
+    for name, text, words in (("computed.py", COMPUTED, "down_revision"), ("second.py", SECOND_HEAD, "2 heads")):
+        alone = {f"{versions}computed.py": None, f"{versions}second.py": None} | {f"{versions}{name}": text}
+        moved(world, release, {path: text for path, text in alone.items() if text or path in held(world)})
+        result = gates.migrations_ready(facts_of(release.pk))
+        assert result.state == gates.FAIL
+        assert words in result.sentence
+        assert name in result.sentence
+        with pytest.raises(Refused):
+            actions.migrate_staging(release, actor=world.person("alice"))
+    moved(world, release, edited | {f"{versions}second.py": None})
 
-
-def test_an_edited_revision_that_was_shipped_is_named(world):
-    git = world.github.git
-    path = next(one for one in git.text("ls-tree", "-r", "--name-only", "main").splitlines() if "/versions/" in one)
-    world.github.push_commit("staging", {path: git.text("show", f"main:{path}") + "\n# edited\n"}, "Edit history")
-
-    release = cut(world)
-
-    assert path in release.migrations_problem
+    assert shipped in release.migrations_problem
     assert "Edited after it was shipped" in release.migrations_problem
 
 
-def test_a_database_at_an_unknown_revision_stops_the_migration_and_a_retry_goes_on(world):
-    release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
+def held(world) -> list[str]:
+    """The paths on staging."""
+    return world.github.git.text("ls-tree", "-r", "--name-only", "staging").splitlines()
+
+
+def moved(world, release, files: dict[str, str | None]) -> None:
+    """Pushes `files` to staging and waits until the release has collected them."""
+    commit = world.github.push_commit("staging", files, "Another try")
+    world.work(lambda: reread(release).collected == commit)
+
+
+def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is_down_or_elsewhere(world):
+    dave = world.person("dave")
+    dave.is_superuser = True
+    dave.save()
+    release, alice = prepare(world), world.person("alice")
+    actions.freeze(world.project, actor=dave, reason="Black Friday")
+    with pytest.raises(Refused, match="Black Friday"):
+        actions.promote(release, actor=alice)
+    actions.lift_freeze(world.project, actor=dave)
+    assert actions.promote(release, actor=alice).is_open
+    with pytest.raises(Refused, match="already"):
+        actions.promote(release, actor=alice)
+    assert release.promotions.count() == 1
     world.work(lambda: reread(release).merge_commit)  # before the merge the gates would stop it already
-    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
-        connection.execute("update alembic_version set version_num = 'elsewhere'")
-
-    step = stopped_step(world, release)
-
-    assert step.name == "migrate"
-    assert "elsewhere" in step.sentence
-    assert "does not know" in step.sentence
-    assert MigrationRun.objects.get(environment__kind="production").status == "failed"
-    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
-        connection.execute("update alembic_version set version_num = '4d6f8b0c2e34'")
-    actions.retry_step(release, actor=world.person("alice"))
-    world.work(lambda: reread(release).status == "verifying")
-    assert world.revisions("production") == sorted(release.heads)
-
-
-def test_a_database_that_is_down_is_said_so_and_nothing_is_started(world):
-    release = prepare(world)
+    url = world.databases["production"]
     world.railway.set_variable("production", "backend", "DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/x")
-    actions.promote(release, actor=world.person("alice"))
 
     step = stopped_step(world, release)
 
@@ -108,6 +105,28 @@ def test_a_database_that_is_down_is_said_so_and_nothing_is_started(world):
     assert "Nothing was changed" in step.sentence
     said = " ".join(AuditEvent.objects.values_list("sentence", flat=True)) + step.sentence
     assert "secret-word" not in said
+
+    world.railway.set_variable("production", "backend", "DATABASE_URL", url)
+    at(world, "elsewhere")
+    actions.retry_step(release, actor=alice)
+    step = stopped_step(world, release)
+
+    assert step.name == "migrate"
+    assert "elsewhere" in step.sentence
+    assert "does not know" in step.sentence
+    runs = MigrationRun.objects.filter(environment__kind="production")
+    assert set(runs.values_list("status", flat=True)) == {"failed"}
+
+    at(world, "4d6f8b0c2e34")
+    actions.retry_step(release, actor=alice)
+    world.work(lambda: reread(release).status == "verifying")
+    assert world.revisions("production") == sorted(release.heads)
+
+
+def at(world, revision: str) -> None:
+    """Production's database says that it is at `revision`."""
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = %s", [revision])
 
 
 def test_a_token_with_a_line_break_is_named_without_being_shown(world, settings):
@@ -132,30 +151,6 @@ def test_a_token_that_is_refused_is_said_so_and_recovery_too(world, settings):
 
     actions_ = AuditEvent.objects.filter(action__startswith="sync.").values_list("action", flat=True)
     assert sorted(actions_) == ["sync.failed", "sync.recovered"]
-
-
-def test_what_is_promoted_already_cannot_be_promoted_again(world):
-    release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
-
-    with pytest.raises(Refused, match="already"):
-        actions.promote(release, actor=world.person("alice"))
-
-    assert release.promotions.count() == 1
-
-
-def test_a_freeze_refuses_and_lifting_it_allows(world):
-    dave = world.person("dave")
-    dave.is_superuser = True
-    dave.save()
-    release = prepare(world)
-    actions.freeze(world.project, actor=dave, reason="Black Friday")
-
-    with pytest.raises(Refused, match="Black Friday"):
-        actions.promote(release, actor=world.person("alice"))
-
-    actions.lift_freeze(world.project, actor=dave)
-    assert actions.promote(release, actor=world.person("alice")).is_open
 
 
 def test_a_second_person_must_approve_when_the_project_asks_for_it(world):

@@ -35,16 +35,6 @@ def opened(world, branch: str = "feature-search", **how) -> int:
     return world.github.open_pull(branch, "staging", "Search", **how)
 
 
-def work(world, until, **kwargs) -> None:
-    """Works on, without waiting for the next look."""
-
-    def hurried() -> bool:
-        Preview.objects.update(wake_at=timezone.now())
-        return until()
-
-    world.work(hurried, **kwargs)
-
-
 def environments_of(world) -> list[str]:
     rows = world.railway.world.data["environments"].values()
     return sorted(row["name"] for row in rows if not row.get("deletedAt") and row["isEphemeral"])
@@ -61,7 +51,7 @@ def state_of(number: int) -> str:
 def test_an_opened_pull_request_gets_a_live_preview_and_one_comment(previews):
     number = opened(previews)
 
-    work(previews, lambda: state_of(number) == "live" and Preview.objects.get().told.get("state") == "success")
+    previews.work(lambda: state_of(number) == "live" and Preview.objects.get().told.get("state") == "success")
 
     preview, head = Preview.objects.get(), previews.github.heads()["feature-search"]
     assert environments_of(previews) == [f"pr-{number}"]
@@ -78,7 +68,7 @@ def test_the_frontend_of_a_preview_speaks_to_its_own_backend_from_the_first_depl
     previews.railway.set_variable("staging", "frontend", "API_URL", f"{own}/api")
 
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     place = f"pr-{number}"
     running = previews.railway.running_variables("frontend", place)["API_URL"]
@@ -89,12 +79,14 @@ def test_the_frontend_of_a_preview_speaks_to_its_own_backend_from_the_first_depl
 
 
 def test_pushes_in_quick_succession_end_at_the_newest_commit(previews):
+    previews.railway.freeze()
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "deploying")
+    previews.work(lambda: state_of(number) == "deploying")
     for text in ("two", "three", "four"):
         newest = push(previews, "feature-search", text)
+    previews.railway.unfreeze()
 
-    work(previews, lambda: Preview.objects.get().head == newest and state_of(number) == "live")
+    previews.work(lambda: Preview.objects.get().head == newest and state_of(number) == "live")
 
     assert previews.railway.latest("frontend", f"pr-{number}")["meta"]["commitHash"] == newest
     assert len(comments_on(previews, number)) == 1
@@ -103,10 +95,10 @@ def test_pushes_in_quick_succession_end_at_the_newest_commit(previews):
 @pytest.mark.parametrize("merged", [False, True])
 def test_a_closed_pull_requests_preview_is_gone_and_the_comment_says_so(previews, merged):
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     previews.github.merge_pull(number) if merged else previews.github.close_pull(number)
-    work(previews, lambda: not reread(Preview.objects.get()).is_open)
+    previews.work(lambda: not reread(Preview.objects.get()).is_open)
 
     assert environments_of(previews) == []
     [comment] = comments_on(previews, number)
@@ -115,13 +107,13 @@ def test_a_closed_pull_requests_preview_is_gone_and_the_comment_says_so(previews
 
 def test_reopened_it_comes_back_with_the_same_comment(previews):
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
     previews.github.close_pull(number)
-    work(previews, lambda: not Preview.objects.get().is_open)
+    previews.work(lambda: not Preview.objects.get().is_open)
 
     row = next(one for one in previews.github.state["pulls"] if one["number"] == number)
     row |= {"state": "open", "closed_at": None}
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     assert environments_of(previews) == [f"pr-{number}"]
     assert len(comments_on(previews, number)) == 1
@@ -131,7 +123,7 @@ def test_a_creation_whose_answer_was_lost_is_found_and_not_repeated(previews):
     previews.railway.set_knobs(lose_answers=1)
 
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     assert environments_of(previews) == [f"pr-{number}"]
 
@@ -140,7 +132,7 @@ def test_railways_pause_between_two_environments_is_survived(previews):
     previews.railway.set_knobs(cooldown=2)
 
     numbers = [opened(previews, branch) for branch in ("one", "two")]
-    work(previews, lambda: {state_of(number) for number in numbers} == {"live"})
+    previews.work(lambda: {state_of(number) for number in numbers} == {"live"})
 
     assert environments_of(previews) == sorted(f"pr-{number}" for number in numbers)
 
@@ -149,20 +141,20 @@ def test_services_that_appear_late_are_waited_for(previews):
     previews.railway.set_knobs(late=1)
 
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     assert {row["name"] for row in Preview.objects.get().services} == {"backend", "frontend"}
 
 
 def test_what_happened_while_the_portal_was_down_is_caught_up_with(previews):
     gone, kept = opened(previews, "gone"), opened(previews, "kept")
-    work(previews, lambda: {state_of(gone), state_of(kept)} == {"live"})
+    previews.work(lambda: {state_of(gone), state_of(kept)} == {"live"})
 
     previews.github.close_pull(gone)
     newest = push(previews, "kept", "later")
     fresh = opened(previews, "fresh")
-    work(previews, lambda: state_of(gone) == "gone" and state_of(fresh) == "live")
-    work(previews, lambda: Preview.objects.get(number=kept).head == newest and state_of(kept) == "live")
+    previews.work(lambda: state_of(gone) == "gone" and state_of(fresh) == "live")
+    previews.work(lambda: Preview.objects.get(number=kept).head == newest and state_of(kept) == "live")
 
     assert environments_of(previews) == sorted([f"pr-{kept}", f"pr-{fresh}"])
 
@@ -173,13 +165,13 @@ def test_a_sealed_variable_is_asked_for_before_anything_is_deployed(previews):
     staging = Environment.objects.get(kind="staging")
     previews.work(lambda: staging.variables.filter(name="PAYMENT_SECRET", sealed=True).exists())
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "asking")
+    previews.work(lambda: state_of(number) == "asking")
     asked = Preview.objects.get()
 
     actions.set_preview_variable(
         previews.project, actor=previews.person("alice"), service="backend", name="PAYMENT_SECRET", value="for-previews"
     )
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     assert asked.missing == ["backend: PAYMENT_SECRET"] and asked.deployed == {}
     assert previews.railway.running_variables("backend", f"pr-{number}")["PAYMENT_SECRET"] == "for-previews"
@@ -190,9 +182,9 @@ def test_an_environment_of_that_name_that_is_not_ours_is_never_touched(previews)
     previews.railway.add_environment(f"pr-{number}")
 
     assert opened(previews) == number
-    work(previews, lambda: state_of(number) == "blocked")
+    previews.work(lambda: state_of(number) == "blocked")
     previews.github.close_pull(number)
-    work(previews, lambda: state_of(number) == "gone")
+    previews.work(lambda: state_of(number) == "gone")
 
     rows = previews.railway.world.data["environments"].values()
     assert [row["name"] for row in rows if row["name"] == f"pr-{number}" and not row.get("deletedAt")]
@@ -216,40 +208,40 @@ def test_drafts_forks_and_one_too_many_get_none(previews):
     first, draft = opened(previews, "first"), opened(previews, "draft", draft=True)
     second = opened(previews, "second")
 
-    work(previews, lambda: state_of(first) == "live")
+    previews.work(lambda: state_of(first) == "live")
     previews.work(lambda: PullRequest.objects.filter(number=second).exists())
 
     assert (state_of(draft), state_of(second)) == ("", "")
     previews.github.close_pull(first)
-    work(previews, lambda: state_of(second) == "live")
+    previews.work(lambda: state_of(second) == "live")
 
 
 def test_a_build_that_fails_is_said_on_the_pull_request_with_its_log(previews):
     previews.railway.freeze()
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "deploying" and len(Preview.objects.get().deployed) == 2)
+    previews.work(lambda: state_of(number) == "deploying" and len(Preview.objects.get().deployed) == 2)
     previews.railway.finish(previews.railway.latest("frontend", f"pr-{number}")["id"], "FAILED")
     previews.railway.unfreeze()
 
-    work(previews, lambda: state_of(number) == "failed" and "failed" in "".join(comments_on(previews, number)))
+    previews.work(lambda: state_of(number) == "failed" and "failed" in "".join(comments_on(previews, number)))
 
     preview = Preview.objects.get()
     assert "frontend did not come up" in preview.sentence and preview.log
     actions.rebuild_preview(preview, actor=previews.person("alice"))
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
 
 def test_removed_by_a_person_it_stays_away_until_the_next_push(previews):
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     actions.remove_preview(Preview.objects.get(), actor=previews.person("alice"))
-    work(previews, lambda: state_of(number) == "gone")
+    previews.work(lambda: state_of(number) == "gone")
     GitHubSync.objects.update(wake_at=timezone.now())
     previews.work(lambda: GitHubSync.objects.filter(wake_at__gt=timezone.now()).exists())
     stayed = environments_of(previews)
     push(previews, "feature-search", "again")
-    work(previews, lambda: state_of(number) == "live")
+    previews.work(lambda: state_of(number) == "live")
 
     assert stayed == []
 
@@ -259,7 +251,7 @@ def test_a_preview_that_uses_stagings_database_never_migrates_it(previews):
     before = previews.revisions("staging")
 
     number = opened(previews)
-    work(previews, lambda: state_of(number) == "failed")
+    previews.work(lambda: state_of(number) == "failed")
 
     assert "uses staging's database" in Preview.objects.get().sentence
     assert previews.revisions("staging") == before and not MigrationRun.objects.exists()

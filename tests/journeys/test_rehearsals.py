@@ -10,7 +10,7 @@ from portal.sandbox.sample import migration
 from releases import gates
 from releases.facts import facts_of
 from tests.journeys.test_release import cut, reread
-from tests.journeys.world import running_world
+from tests.journeys.world import quick_world
 
 pytestmark = pytest.mark.slow
 BROKEN = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "broken", 'op.drop_column("events", "nowhere")', "pass")
@@ -18,7 +18,7 @@ BROKEN = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "broken", 'op.drop_column("ev
 
 @pytest.fixture
 def world(tmp_path, settings, db):
-    with running_world(tmp_path, settings, rehearse=True) as world:
+    with quick_world(tmp_path, settings, rehearse=True) as world:
         yield world
 
 

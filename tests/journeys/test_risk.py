@@ -9,7 +9,7 @@ from portal.sandbox.sample import migration
 from releases import actions, gates
 from releases.facts import facts_of
 from releases.models import ReleaseStatus
-from tests.journeys.test_release import cut, prepare, reread
+from tests.journeys.test_release import cut, make_ready, push, reread
 
 pytestmark = pytest.mark.slow
 ADD = 'op.add_column("events", sa.Column("severity", sa.Text))'
@@ -57,9 +57,9 @@ def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
 
 
 def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world):
-    release = prepare(world)
-    alice, bob = world.person("alice"), world.person("bob")
-    planned(world, release, world.github.push_commit("staging", DROP, "Drop the severity"))
+    commit = push(world, DROP)
+    release, alice, bob = cut(world), world.person("alice"), world.person("bob")
+    planned(world, release, commit)
 
     asked = gates.migration_risks(facts_of(release.pk))
     with pytest.raises(Refused, match="Drops a column of events"):
@@ -76,11 +76,7 @@ def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world)
     with pytest.raises(Refused, match="changed since"):
         actions.accept_risk(release, actor=bob, **seen, reason="still")
     actions.accept_risk(release, actor=bob, **dropping(release), reason="still nothing")
-    run = actions.migrate_staging(release, actor=alice)
-    world.work(lambda: not reread(run).is_open)
-    for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=alice, note="read")
-    world.work(lambda: gates.stand(facts_of(release.pk)).ready)
+    make_ready(world, release)
     actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
     assert world.revisions("production") == ["7a9c1e3f5b67"]

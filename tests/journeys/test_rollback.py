@@ -19,7 +19,7 @@ from releases import rollback_actions as back
 from releases.facts import facts_of
 from releases.models import Advice, Release, ReleaseStatus, Rollback, RollbackStep
 from tests.journeys.test_bad_days import look_now
-from tests.journeys.test_release import head, prepare, reread, standing, stopped_step
+from tests.journeys.test_release import cut, head, make_ready, prepare, push, reread, stopped_step
 from tests.journeys.test_risk import planned
 
 pytestmark = pytest.mark.slow
@@ -34,27 +34,20 @@ RENAMED = migration(
 
 
 def ship(world, files: dict[str, str] | None = None) -> Release:
-    """A release in production, with its risks accepted and its way back known."""
-    release = prepare(world)
+    """A release in production, with `files` in it, its risks accepted and its way back known."""
+    commit = push(world, files) if files else ""
+    release = cut(world)
     if files:
-        world_with(world, release, files)
+        planned(world, release, commit)
+        file = reread(release).migrations[-1]
+        actions.accept_risk(
+            release, actor=world.person("bob"), revision=file["id"], sha256=file["sha256"], reason="known"
+        )
+    make_ready(world, release)
     actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
     advised(world, release)
     return release
-
-
-def world_with(world, release: Release, files: dict[str, str]) -> None:
-    """Lets staging hold `files` as well, and the release be ready with them."""
-    alice, bob = world.person("alice"), world.person("bob")
-    planned(world, release, world.github.push_commit("staging", files, "A migration that could hurt"))
-    file = reread(release).migrations[-1]
-    actions.accept_risk(release, actor=bob, revision=file["id"], sha256=file["sha256"], reason="known")
-    run = actions.migrate_staging(release, actor=alice)
-    world.work(lambda: not reread(run).is_open)
-    for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=alice, note="read")
-    world.work(lambda: standing(release).ready)
 
 
 def advised(world, release: Release) -> Advice:
@@ -83,7 +76,7 @@ def served(world, kind: str = "production") -> set[str]:
     return set(found)
 
 
-def test_both_services_go_back_once_though_an_answer_is_lost_and_the_branch_stays(world):
+def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_and_the_branch_stays(world):
     before = head(world, "main")
     release = ship(world)
     world.railway.set_variable("production", "backend", "LIMIT", "5")
@@ -96,9 +89,29 @@ def test_both_services_go_back_once_though_an_answer_is_lost_and_the_branch_stay
     assert {one["commit"] for one in advice.targets} == {before}
     assert advice.services[0]["variables"] == [["LIMIT", "added"]]
 
+    alice, bob = world.person("alice"), world.person("bob")
+    with pytest.raises(NotPermitted):
+        back.request_rollback(release, actor=bob, reason="x")
     job = ask(world, release)
     world.work(lambda: "approval" in reread(job).sentence)
     assert asked_of_railway(world) == []
+    with pytest.raises(Refused, match="under way already"):
+        ask(world, release)
+    alice.groups.add(*bob.groups.all())
+    with pytest.raises(Refused, match="second person"):
+        back.approve_rollback(release, actor=world.person("alice"), content=job.content)
+    with pytest.raises(Refused, match="changed since"):
+        back.approve_rollback(release, actor=bob, content="0" * 64)
+    first = job.target("frontend")["deployment"]
+    world.railway.deploy("frontend", "production", before, live=True)
+    world.railway.deploy("frontend", "production", merged, live=True)
+    world.railway.forget_images("frontend", "production", only=first)
+    sign(world, job)
+    world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
+    assert reread(job).target("frontend")["deployment"] != first
+    assert job.is_open and asked_of_railway(world) == []
+    assert [one.content == job.content for one in job.approvals.all()] == [False], "it lapses with the deployments"
+
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
 
@@ -158,45 +171,7 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     assert AuditEvent.objects.filter(action="step.restoring").count() == 3
 
 
-def test_signatures_are_other_peoples_and_lapse_with_the_deployments(world):
-    before = head(world, "main")
-    release = ship(world)
-    alice, bob = world.person("alice"), world.person("bob")
-    with pytest.raises(NotPermitted):
-        back.request_rollback(release, actor=bob, reason="x")
-    job = ask(world, release)
-    with pytest.raises(Refused, match="under way already"):
-        ask(world, release)
-    alice.groups.add(*bob.groups.all())
-    with pytest.raises(Refused, match="second person"):
-        back.approve_rollback(release, actor=world.person("alice"), content=job.content)
-    with pytest.raises(Refused, match="changed since"):
-        back.approve_rollback(release, actor=bob, content="0" * 64)
-    first = job.target("frontend")["deployment"]
-    world.railway.deploy("frontend", "production", before, live=True)
-    world.railway.deploy("frontend", "production", head(world, "main"), live=True)
-    world.railway.forget_images("frontend", "production", only=first)
-
-    sign(world, job)
-    world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
-
-    assert reread(job).target("frontend")["deployment"] != first
-    assert job.is_open and asked_of_railway(world) == []
-    assert [one.content == job.content for one in job.approvals.all()] == [False]
-
-    world.railway.forget_images("frontend", "production")
-    sign(world, job)
-    world.work(lambda: not reread(job).is_open)
-
-    assert job.status == "failed" and "fix forward" in job.sentence
-    assert asked_of_railway(world) == []
-    with pytest.raises(Refused, match="Without approval"):
-        back.skip_rollback(release, actor=world.person("alice"), reason="now")
-    back.abandon_rollback(release, actor=world.person("alice"), reason="corrected by a new release")
-    assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
-
-
-def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may(world):
+def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may_while_there_are_any(world):
     release = ship(world, RENAMED)
     alice, bob = world.person("alice"), world.person("bob")
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
@@ -244,7 +219,16 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     assert gates.production_at_head(facts_of(release.pk)).state == gates.FAIL
     world.work(lambda: reread(release.advice).verdict == SAFE)  # without being asked: the run has ended
-    assert ask(world, release).is_open
+    job = ask(world, release)
+    world.railway.forget_images("frontend", "production")
+    sign(world, job)
+    world.work(lambda: not reread(job).is_open)
+    assert job.status == "failed" and "fix forward" in job.sentence
+    assert asked_of_railway(world) == []
+    with pytest.raises(Refused, match="Without approval"):
+        back.skip_rollback(release, actor=world.person("alice"), reason="now")
+    back.abandon_rollback(release, actor=world.person("alice"), reason="corrected by a new release")
+    assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
     production = run.environment
     both = {"requested_by": alice, "approved_by": bob, "now": timezone.now()}
     far = queue_downgrade(production, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)

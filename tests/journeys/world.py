@@ -1,29 +1,30 @@
 """The world around the portal for a journey: stand-ins over real sockets, target databases, and the worker."""
 
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.db.models import Value
 from django.utils import timezone
-from psycopg import sql
 
 from environments.models import Project
 from portal import jobs, roles
-from portal.sandbox import databases, sample
+from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
 from releases import setup
 from releases.models import ChecklistTemplateItem
+from tests.journeys.clock import Clock, set_by
+from tests.journeys.furnished import create_database, drop_database, stand_ins
 
 PEOPLE = {"alice": "Release managers", "bob": "Approvers", "carol": "Auditors", "dave": "Administrators"}
 
@@ -39,6 +40,7 @@ class World:
     databases: dict[str, str]
     project: Project
     repository: Path
+    clock: Clock | None = None
 
     def person(self, name: str):
         """alice, bob, carol or dave, fresh from the database."""
@@ -50,7 +52,15 @@ class World:
         while not until():
             if time.monotonic() > deadline:
                 raise AssertionError(f"It never came true. {self.told()}")
-            run_due()
+            if not run_due():
+                self._wait()
+
+    def _wait(self) -> None:
+        """Until the next job is due: by putting the clock forward, where the world has one of its own."""
+        moments = [wake_at for *_, wake_at in _open_jobs()]
+        if self.clock and moments:
+            self.clock.reach(min(moments))
+        else:
             time.sleep(0.02)
 
     def told(self) -> str:
@@ -68,45 +78,86 @@ class World:
         return [one.body for one in self.github_server.requests if one.method == method and path in one.path]
 
 
-def run_due() -> None:
-    """One round of the worker, without its processes: every job whose time has come."""
-    for model in jobs.job_models():
-        for pk in model.objects.filter(status__in=jobs.OPEN, wake_at__lte=timezone.now()).values_list("pk", flat=True):
-            jobs.wake(model._meta.label, pk)
+def run_due() -> int:
+    """One round of the worker, without its processes: every job whose time has come. Returns how many."""
+    now = timezone.now()
+    due = [(label, pk) for label, pk, wake_at in _open_jobs() if wake_at <= now]
+    for label, pk in due:
+        jobs.wake(label, pk)
+    return len(due)
+
+
+def _open_jobs() -> list[tuple[str, int, datetime]]:
+    """Every job of any kind that has not ended, and when it is due; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(*_asking_for_jobs())
+        return cursor.fetchall()
+
+
+@functools.cache
+def _asking_for_jobs() -> tuple[str, tuple]:
+    """The query and its parameters, worked out once: it is asked in every round."""
+    first, *others = (
+        model.objects.filter(status__in=jobs.OPEN)
+        .order_by()
+        .annotate(label=Value(model._meta.label))
+        .values_list("label", "pk", "wake_at")
+        for model in jobs.job_models()
+    )
+    return first.union(*others, all=True).query.sql_with_params()
 
 
 @contextmanager
-def running_world(directory: Path, override, *, rehearse: bool = False) -> Iterator[World]:
+def running_world(directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None) -> Iterator[World]:
     """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
 
     Rehearsals start servers of their own: most journeys do without them, and without their checklist item.
+    With a `clock` the waiting between two readings takes no time; where other processes or a browser take part
+    there is none, for they would not know it.
     """
-    built = sample.build(directory / "sample")
-    github = GitHubStandIn(directory / "github", owner="acme", name="inspector")
-    github_server = Server(github).start()
+    made = {kind: create_database(kind) for kind in ("staging", "production")}
+    targets = {kind: url for kind, (url, _) in made.items()}
+    now = clock.now if clock else lambda: datetime.now(UTC)
+    github, railway = stand_ins(directory, targets, now)
+    github.on_push.append(railway.pushed)
+    github_server, railway_server = Server(github).start(), Server(railway).start()
     github.url = github_server.url
-    sample.populate(github, built)
-    targets = {kind: _create_database(kind) for kind in ("staging", "production")}
-    railway = RailwayStandIn(
-        directory / "railway",
-        repository=directory / "github" / "repository.git",
-        repository_name="acme/inspector",
-        seconds_per_state=0.02,
-    )
-    railway_server = Server(railway).start()
-    _furnish(railway, github, targets, built)
     override.GITHUB_API_URL = override.GITHUB_GIT_URL = github_server.url
     override.RAILWAY_API_URL = f"{railway_server.url}/graphql/v2"
     override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = "sandbox-github-token", "sandbox-railway-token"
-    override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 0.2, 3.0
+    override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 3.0 if clock else 0.2, 3.0
     override.REHEARSE = rehearse
     override.VAR_DIR = directory / "var"
     override.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    project = _people_and_project(railway)
+    if not rehearse:
+        ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
+    try:
+        repository = directory / "github" / "repository.git"
+        yield World(github, railway, github_server, railway_server, targets, project, repository, clock)
+    finally:
+        github_server.stop()
+        github.hooks.stop()
+        railway_server.stop()
+        railway.stop()
+        for kind, (url, written) in made.items():
+            drop_database(kind, url, written)
+
+
+@contextmanager
+def quick_world(directory: Path, override, *, rehearse: bool = False) -> Iterator[World]:
+    """A world with a clock of its own, which the portal and the stand-ins go by."""
+    clock = Clock()
+    with set_by(clock), running_world(directory, override, rehearse=rehearse, clock=clock) as world:
+        yield world
+
+
+def _people_and_project(railway: RailwayStandIn) -> Project:
     roles.ensure()
     for name, role in PEOPLE.items():
         user = get_user_model().objects.create_user(name, password="a-long-password", is_staff=True)
         user.groups.add(Group.objects.get(name=role))
-    project = setup.connect(
+    return setup.connect(
         name="inspector",
         repository="acme/inspector",
         railway_project_id=railway.project_id,
@@ -114,61 +165,3 @@ def running_world(directory: Path, override, *, rehearse: bool = False) -> Itera
         soak_minutes=0,
         smoke=[("backend", "/health"), ("frontend", "/")],
     )
-    if not rehearse:
-        ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
-    try:
-        repository = directory / "github" / "repository.git"
-        yield World(github, railway, github_server, railway_server, targets, project, repository)
-    finally:
-        github_server.stop()
-        github.hooks.stop()
-        railway_server.stop()
-        railway.stop()
-        for url in targets.values():
-            _drop_database(url)
-
-
-def _furnish(railway: RailwayStandIn, github: GitHubStandIn, databases: dict[str, str], built: sample.Sample) -> None:
-    branches = {"staging": "staging", "production": "main"}
-    for kind in branches:
-        railway.add_environment(kind)
-    for service in ("backend", "frontend"):
-        railway.add_service(service, service)
-    for kind, branch in branches.items():
-        railway.set_variable(kind, "backend", "DATABASE_URL", databases[kind])
-        for service in ("backend", "frontend"):
-            railway.set_trigger(service, kind, branch)
-            railway.deploy(service, kind, built.branches[branch], live=True)
-    github.on_push.append(railway.pushed)
-
-
-@functools.cache
-def _template() -> str:
-    """A database where main's migrations have run, made once and copied for every journey.
-
-    Staging begins there too: it has not run the release's migrations yet.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        built = sample.build(Path(folder) / "sample")
-        url = databases.create(f"{_admin()}/postgres", f"target_template_{uuid4().hex[:8]}")
-        databases.bring_to_branch_head(url, built.path, built.branches["main"], sample.ALEMBIC)
-    return url.rsplit("/", 1)[1]
-
-
-def _admin() -> str:
-    values = settings.DATABASES["default"]
-    return f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"
-
-
-def _create_database(kind: str) -> str:
-    name = f"target_{kind}_{uuid4().hex[:8]}"
-    with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_template()))
-        connection.execute(copy)
-    return f"{_admin()}/{name}"
-
-
-def _drop_database(url: str) -> None:
-    name = url.rsplit("/", 1)[1]
-    with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

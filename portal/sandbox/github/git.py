@@ -75,7 +75,7 @@ class Git:
         self._known: dict[tuple[str, ...], Any] = {}
         if not (path / "HEAD").exists():
             path.mkdir(parents=True, exist_ok=True)
-            self.text("init", "--bare", "--quiet", "--initial-branch=main", ".")
+            self.text("init", "--bare", "--quiet", "--template=", "--initial-branch=main", ".")
         self.text("config", "http.receivepack", "true")
 
     def run(
