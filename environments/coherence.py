@@ -7,7 +7,17 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Q
 
-from environments.models import Branch, Deployment, Environment, FindingKind, Project, Service, ServiceInstance
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    Branch,
+    Deployment,
+    Environment,
+    FindingKind,
+    Project,
+    Service,
+    ServiceInstance,
+)
 
 # Findings of these kinds are opened and closed by comparison alone.
 KINDS = (
@@ -25,8 +35,6 @@ KINDS = (
 )
 # What is shown beside a release and does not stop it.
 BESIDE = (FindingKind.PROTECTION, FindingKind.BYPASS, FindingKind.ROLLED_BACK)
-SERVING = ("SUCCESS", "SLEEPING")
-ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 
 
 @dataclass(frozen=True)

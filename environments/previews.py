@@ -17,8 +17,8 @@ from django.utils.dateparse import parse_datetime
 
 from environments import preview_notes, preview_variables
 from environments.database import NoDatabase, url_of
+from environments.models import ENDED_BADLY, MigrationRun, Preview, PreviewState, PreviewVariable, Project
 from environments.models import Environment as EnvironmentRow
-from environments.models import MigrationRun, Preview, PreviewState, PreviewVariable, Project
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
 from environments.schema.database import DatabaseError, same_database
@@ -41,7 +41,6 @@ NOTHING_HAPPENED = (
 )
 LOG_CHARS = 20_000
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
-ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 # What is done for an environment; forgotten when it has to be made anew.
 FRESH: dict[str, Any] = {
     "asked_at": None, "environment_id": "", "made_at": None, "quiet": [], "variables_at": None, "missing": [],

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from environments import around
 from environments.database import instance_of
-from environments.models import Environment, MigrationRun
+from environments.models import SERVING, UNDER_WAY, Environment, MigrationRun
 from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
 from environments.schema.database import invalid_indexes
 from environments.schema.history import History
@@ -24,8 +24,7 @@ from environments.schema.runner import Outcome
 from portal.http import ApiError
 from portal.jobs import Again
 
-MOVING = frozenset({"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING", "NEEDS_APPROVAL"})
-WELL = frozenset({"SUCCESS", "SLEEPING"})
+MOVING = UNDER_WAY | {"NEEDS_APPROVAL"}
 PATIENCE_SECONDS = 300.0  # how long Railway may not answer while a deployment is followed
 STOPPING_SECONDS = 60.0
 TICK_SECONDS = 0.5
@@ -178,7 +177,7 @@ def _pause(seconds: float, stop: Callable[[], str] | None) -> str:
 
 
 def _over(deployment: Deployment, place: Place, ended: Ended) -> Ended:
-    if deployment.status not in WELL and not ended.stopped:
+    if deployment.status not in SERVING and not ended.stopped:
         ended.returncode = 1
         ended.events.append({"ended": f"the deployment of {place.name} ended as {deployment.status}"})
     return ended
@@ -248,9 +247,9 @@ def verify(
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
         return Again(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
-    how = f"{output.error.rstrip('.')}; " if output.error and deployment.status not in WELL else ""
+    how = f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
     said = f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at {', '.join(history.heads)}."
-    if deployment.status in WELL:
+    if deployment.status in SERVING:
         said += " Is a pre-deploy command set there that runs Alembic?"
     failed = output.revision if output.revision in history.revisions else ""
     return Outcome("failed", said, before, after, (), failed, output.statement, invalid_indexes(url))

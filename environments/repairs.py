@@ -10,7 +10,7 @@ from django.utils import timezone
 from environments import around, protections, staging, sync
 from environments.git import GitError
 from environments.github import GitHub
-from environments.models import BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
+from environments.models import ENDED_BADLY, BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
 from environments.railway import Deployment, ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.http import ApiError
@@ -18,7 +18,6 @@ from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 PATIENCE = timedelta(minutes=5)
 FINAL = ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated")
-ENDED_BADLY = ("FAILED", "CRASHED", "SKIPPED", "REMOVED")
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
@@ -44,6 +43,17 @@ def _keep(job: Repair, **values: Any) -> None:
     for name, value in values.items():
         setattr(job, name, value)
     Repair.objects.filter(pk=job.pk, fence=job.fence).update(**values)
+
+
+def _once(job: Repair, now: datetime, *, before: str, write: Callable[[], object], told: str, still: str) -> Outcome:
+    """Writes, the first time, what was `before` being kept; afterwards says what `still` is so, until that is late."""
+    if job.wrote_at is not None:
+        return _late(job, still, now) or Again(2, still)
+    if not holds(job):
+        return Again(0)
+    _keep(job, wrote_at=now, before=before)
+    write()
+    return Again(0, told)
 
 
 def _sync_staging(job: Repair, now: datetime) -> Outcome:
@@ -111,14 +121,14 @@ def _branch(job: Repair, now: datetime) -> Outcome:
         return _late(job, said, now) or Again(2, said) if not tree.complete else Ended(JobStatus.FAILED, said)
     if trigger.branch == job.wanted:
         return Ended(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
-    if job.wrote_at is not None:
-        said = f"{job.subject} still follows {trigger.branch}."
-        return _late(job, said, now) or Again(2, said)
-    if not holds(job):
-        return Again(0)
-    _keep(job, wrote_at=now, before=trigger.branch)
-    railway.set_trigger_branch(trigger.id, job.wanted)
-    return Again(0, f"{job.subject} was told to follow {job.wanted}; reading it again.")
+    return _once(
+        job,
+        now,
+        before=trigger.branch,
+        write=lambda: railway.set_trigger_branch(trigger.id, job.wanted),
+        told=f"{job.subject} was told to follow {job.wanted}; reading it again.",
+        still=f"{job.subject} still follows {trigger.branch}.",
+    )
 
 
 def _push(job: Repair, now: datetime) -> Outcome:
@@ -136,14 +146,14 @@ def _push(job: Repair, now: datetime) -> Outcome:
     if not seen.can_enable:
         why = seen.reason.rstrip(".") or "Railway gives no reason"
         return Ended(JobStatus.FAILED, f"{job.subject} cannot be deployed on push: {why}.")
-    if job.wrote_at is not None:
-        said = f"{job.subject} is still not deployed on push."
-        return _late(job, said, now) or Again(2, said)
-    if not holds(job):
-        return Again(0)
-    _keep(job, wrote_at=now, before="off")
-    railway.set_autodeploy(*place, enabled=True)
-    return Again(0, f"{job.subject} was told to be deployed on push; reading it again.")
+    return _once(
+        job,
+        now,
+        before="off",
+        write=lambda: railway.set_autodeploy(*place, enabled=True),
+        told=f"{job.subject} was told to be deployed on push; reading it again.",
+        still=f"{job.subject} is still not deployed on push.",
+    )
 
 
 def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
@@ -220,14 +230,14 @@ def _delete(job: Repair, now: datetime) -> Outcome:
         return Ended(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Ended(JobStatus.FAILED, f"{job.subject} is not what it was when it was confirmed; nothing was deleted.")
-    if job.wrote_at is not None:
-        said = f"Railway still shows {job.subject}."
-        return _late(job, said, now) or Again(2, said)
-    if not holds(job):
-        return Again(0)
-    _keep(job, wrote_at=now, before=place.name)
-    railway.delete_environment(place.id)
-    return Again(1, f"{job.subject} is being deleted.")
+    return _once(
+        job,
+        now,
+        before=place.name,
+        write=lambda: railway.delete_environment(place.id),
+        told=f"{job.subject} is being deleted.",
+        still=f"Railway still shows {job.subject}.",
+    )
 
 
 def _serves(latest: Deployment) -> bool:

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from environments.models import AtStart
+from environments.models import SERVING, AtStart
 from environments.railway import Deployment
 
 READY, SAME, NEW, GONE, UNKNOWN = "ready", "same", "new", "gone", "unknown"
-LIVE = ("SUCCESS", "SLEEPING")
 # Flask's `db upgrade` is Alembic as well.
 _ALEMBIC = re.compile(r"\balembic\b|\bdb\s+upgrade\b", re.I)
 _CALLS_ON = re.compile(r"\.sh\b|(?:^|[\s;&|'\"])\./|\b(?:make|just|npm|yarn|pnpm|poe|task|invoke|python\d? \S+\.py)\b")
@@ -60,7 +59,7 @@ def restorable(
     `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None: not noted).
     `released`: the release's commit in production. `keep`: how long images of replaced deployments are kept.
     """
-    serves = next((one.commit or "" for one in found if one.status in LIVE and not one.stopped), "")
+    serves = next((one.commit or "" for one in found if one.status in SERVING and not one.stopped), "")
     if before is None:
         before = _deduced(found, released)
     if before is None:
@@ -70,7 +69,7 @@ def restorable(
     if not wanted:
         said = "Nothing of it ran before this release, so there is nothing to restore."
         return Restorable(service, service_id, NEW, said, serves)
-    if found and found[0].commit == wanted and found[0].status in LIVE:
+    if found and found[0].commit == wanted and found[0].status in SERVING:
         return Restorable(service, service_id, SAME, f"Serves {wanted[:7]}, as before.", serves, commit=wanted)
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next((one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None)

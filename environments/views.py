@@ -17,6 +17,8 @@ from environments import actions, protections, staging, standing_views
 from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
 from environments.models import (
+    ENDED_BADLY,
+    SERVING,
     Branch,
     BranchProtection,
     ConnectionCheck,
@@ -41,7 +43,6 @@ RUNS_SHOWN = 50
 REPAIRS_SHOWN = 10
 REHEARSALS_SHOWN = 20
 RESOLVED_SHOWN = 20
-BAD = ("FAILED", "CRASHED", "REMOVED", "SKIPPED")
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
@@ -144,7 +145,7 @@ def _cell(project: Project, instance: ServiceInstance, expected: str, current: d
     foreign = follows and instance.repository.lower() != project.repository.lower()
     wrong = foreign or bool(follows and expected and instance.branch != expected)
     status = latest.status if latest else ""
-    state = "pass" if status in ("SUCCESS", "SLEEPING") else "fail" if status in BAD or not latest else "wait"
+    state = "pass" if status in SERVING else "fail" if status in ENDED_BADLY or not latest else "wait"
     return {
         "instance": instance,
         "follows": follows,

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from django.utils import timezone
-
-from environments.models import Project, RailwaySync
 from portal.outside import dig, text
+from portal.webhooks import Mark
 
 # Changes of deployments; Railway's spelling varies in case. Monitor and volume alerts change nothing mirrored.
 EVENTS = tuple(
@@ -17,14 +15,10 @@ EVENTS = tuple(
 )  # fmt: skip
 
 
-def on_railway(event: str, payload: dict[str, Any]) -> bool:
-    """Marks the named project stale; False when it is none of ours. Old payloads name it at the top level."""
-    return mark_stale(text(dig(payload, "resource", "project", "id") or dig(payload, "project", "id"), 64))
+_OURS = "project_id IN (SELECT id FROM environments_project WHERE railway_project_id = %s)"
 
 
-def mark_stale(railway_project_id: str) -> bool:
-    """The worker reads this project next."""
-    if not railway_project_id:
-        return False
-    ids = Project.objects.filter(railway_project_id=railway_project_id).values("pk")
-    return bool(RailwaySync.objects.filter(project__in=ids).update(wake_at=timezone.now()))
+def on_railway(event: str, payload: dict[str, Any]) -> Mark | None:
+    """The named project; None where none is named. Old payloads name it at the top level."""
+    name = text(dig(payload, "resource", "project", "id") or dig(payload, "project", "id"), 64)
+    return Mark("environments_railwaysync", _OURS, (name,)) if name else None

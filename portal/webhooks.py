@@ -1,9 +1,11 @@
 """Webhooks in: proven genuine before anything is read, kept once, answered at once.
 
-A delivery is a hint. Its handler (`settings.WEBHOOK_HANDLERS`) only marks rows stale, in the transaction that keeps
-the delivery, so one that is lost, repeated, reordered or replayed costs time and never correctness; docs/webhooks.md.
+A delivery is a hint. Its handler (`settings.WEBHOOK_HANDLERS`) only names rows that are stale, marked in the statement
+that keeps the delivery, so one that is lost, repeated, reordered or replayed costs time and never correctness;
+docs/webhooks.md.
 """
 
+import functools
 import hashlib
 import hmac
 import json
@@ -14,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -45,6 +47,17 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e
 _reading_large = threading.Lock()
 
 log = logging.getLogger(__name__)
+
+
+class Mark(NamedTuple):
+    """Jobs that are due at once: those rows of `table` for which the SQL condition `where` holds with `values`."""
+
+    table: str
+    where: str
+    values: tuple[Any, ...]
+
+
+Handler = Callable[[str, dict[str, Any]], Mark | None]
 
 
 class _Unacceptable(Exception):
@@ -181,65 +194,85 @@ def _parsed(body: bytes) -> tuple[dict[str, Any] | None, str]:
 
 def _receive(delivery: _Delivery, *, now: datetime) -> HttpResponse:
     try:
-        with transaction.atomic():
-            pk, times, outcome = _keep(delivery, now)
-            again = times > 1
-            if again and outcome in (_Outcome.HANDLED, _Outcome.IGNORED):
-                return _answer(200, "Known already.")
-            if delivery.payload is not None:
-                found = _Outcome.HANDLED if _handle(delivery) else _Outcome.IGNORED
-                if found != outcome:
-                    WebhookDelivery.objects.filter(pk=pk).update(outcome=found, error="")
-    except DatabaseError:
-        log.exception("A webhook of %s could not be kept.", delivery.source)
-        return _answer(503, "The portal cannot keep this delivery now: deliver it again later.")
+        mark = _mark(delivery)
     except Exception as error:
         log.exception("The handler of %s failed.", delivery.source)
-        _keep_failure(delivery, f"{type(error).__name__}: {error}", now)
-        return _answer(500, "The portal could not use this delivery: its log says why; then deliver it again.")
-    if not again and pk % 100 == 0:
-        forget_old(now=now)
-    return _answer(400, delivery.problem) if delivery.payload is None else _answer(202, "Thank you.")
+        return _failed(delivery, f"{type(error).__name__}: {error}", now)
+    outcome = _Outcome.HANDLED if delivery.payload is not None else _Outcome.UNREADABLE
+    try:
+        pk, known = _keep(delivery, mark, outcome, delivery.problem, now)
+        if not known and pk % 100 == 0:
+            forget_old(now=now)
+    except DatabaseError:
+        return _not_kept(delivery)
+    if delivery.payload is None:
+        return _answer(400, delivery.problem)
+    return _answer(200, "Known already.") if known else _answer(202, "Thank you.")
 
 
+def _mark(delivery: _Delivery) -> Mark | None:
+    """What the handler has a use for the delivery for."""
+    path = settings.WEBHOOK_HANDLERS.get(delivery.source)
+    if path is None or delivery.payload is None:
+        return None
+    handler: Handler = import_string(path)
+    return handler(delivery.event, delivery.payload)
+
+
+# One statement: the fewer the round trips, the more deliveries a second, and two equal ones need no lock of ours.
+# Whoever comes second waits for the first's row. `mark` marks nothing for what was known before.
 _KEEP = """
+WITH before AS (
+    SELECT outcome FROM portal_webhookdelivery WHERE source = %s AND delivery = %s
+), marked AS (
+    {mark}
+)
 INSERT INTO portal_webhookdelivery AS known
     (source, delivery, event, action, received_at, size, body, outcome, error, times)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1)
-ON CONFLICT (source, delivery) DO UPDATE SET times = known.times + 1
-RETURNING id, times, outcome
+VALUES (%s, %s, %s, %s, %s, %s, %s,
+        CASE WHEN %s = 'handled' AND NOT EXISTS (SELECT FROM marked) THEN 'ignored' ELSE %s END, %s, 1)
+ON CONFLICT (source, delivery) DO UPDATE SET
+    times = known.times + 1,
+    outcome = CASE known.outcome WHEN 'failed' THEN excluded.outcome ELSE known.outcome END,
+    error = CASE known.outcome WHEN 'failed' THEN excluded.error ELSE known.error END
+RETURNING id, times > 1 AND COALESCE((SELECT outcome FROM before), '') <> 'failed'
+"""
+_MARKED = """
+UPDATE {table} SET wake_at = %s
+WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETURNING 1
 """
 
 
-def _keep(delivery: _Delivery, now: datetime) -> tuple[int, int, str]:
-    """Keeps a delivery, or counts it once more: its key, how often it came, and what had become of it.
+@functools.cache
+def _statement(table: str, where: str) -> str:
+    return _KEEP.format(mark=_MARKED.format(table=table, where=where) if table else "SELECT 1 WHERE false")
 
-    One statement, so that of two equal ones at the same time the second waits for the first's outcome.
-    """
+
+def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: str, now: datetime) -> tuple[int, bool]:
+    """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was known already."""
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
     kept = _UNPRINTABLE.sub(" ", delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])
-    outcome = _Outcome.HANDLED if delivery.payload is not None else _Outcome.UNREADABLE
-    values: list[Any] = [delivery.source, delivery.id, delivery.event, action, now, len(delivery.body), kept]
+    which: list[Any] = [delivery.source, delivery.id]
+    marking: list[Any] = [now, *mark.values] if mark else []
+    values: list[Any] = [*which, delivery.event, action, now, len(delivery.body), kept, outcome.value, outcome.value]
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [*values, outcome.value, delivery.problem])
+        cursor.execute(_statement(*(mark[:2] if mark else ("", ""))), [*which, *marking, *values, problem])
         return cursor.fetchone()
 
 
-def _handle(delivery: _Delivery) -> bool:
-    """Whether the handler had a use for it."""
-    path = settings.WEBHOOK_HANDLERS.get(delivery.source)
-    handler: Callable[[str, dict[str, Any]], bool] | None = import_string(path) if path else None
-    return bool(handler and handler(delivery.event, delivery.payload or {}))
-
-
-def _keep_failure(delivery: _Delivery, error: str, now: datetime) -> None:
-    """The handler's transaction is undone; that it failed is not."""
+def _failed(delivery: _Delivery, error: str, now: datetime) -> HttpResponse:
     try:
-        with transaction.atomic():
-            pk, _, _ = _keep(delivery, now)
-            WebhookDelivery.objects.filter(pk=pk).update(outcome=_Outcome.FAILED, error=text(error, 500))
+        _, known = _keep(delivery, None, _Outcome.FAILED, text(error, 500), now)
     except DatabaseError:
-        log.exception("That the handler of %s failed could not be kept.", delivery.source)
+        return _not_kept(delivery)
+    if known:
+        return _answer(200, "Known already.")
+    return _answer(500, "The portal could not use this delivery: its log says why; then deliver it again.")
+
+
+def _not_kept(delivery: _Delivery) -> HttpResponse:
+    log.exception("A webhook of %s could not be kept.", delivery.source)
+    return _answer(503, "The portal cannot keep this delivery now: deliver it again later.")
 
 
 def forget_old(*, now: datetime, at_most: int = 1000) -> int:

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 from environments.database import NoDatabase, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
-from environments.models import AtStart, Environment, MigrationPlan, Project, ServiceInstance
+from environments.models import SERVING, AtStart, Environment, MigrationPlan, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
 from environments.schema import database, losses, revisions
@@ -27,7 +27,6 @@ from environments.variables import going_back
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from releases.facts import LONG_LIVED, Facts
-from releases.gates import SERVING
 from releases.models import Advice, Downgrade, Promotion, Release, ReleaseStatus
 from releases.models.rollback import rollback_content
 

@@ -9,9 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, F, Q
 
-from environments.models import Branch, Deployment, Environment, Finding, Project, ServiceInstance
+from environments.models import SERVING, UNDER_WAY, Branch, Deployment, Environment, Finding, Project, ServiceInstance
 from portal.jobs import OPEN, STOPPED
-from releases.gates import SERVING, UNDER_WAY
 from releases.models import (
     ChecklistItem,
     Downgrade,

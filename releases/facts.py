@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from environments.coherence import BESIDE
 from environments.models import (
+    BROKEN,
+    SERVING,
     Branch,
     Deployment,
     Environment,
@@ -36,6 +38,15 @@ class Live:
     instance: ServiceInstance
     latest: Deployment | None
     active: tuple[Deployment, ...]
+
+    @property
+    def serving(self) -> str:
+        """The commit that answers requests; "" where none is known."""
+        return next((one.commit for one in self.active if one.status in SERVING), "")
+
+    def is_broken_at(self, commit: str) -> bool:
+        """Whether the newest deployment is of `commit` and came to nothing."""
+        return self.latest is not None and self.latest.commit == commit and self.latest.status in BROKEN
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,7 @@ def release_queryset() -> QuerySet[Any]:
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
+        was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
         **annotations(),
     )
@@ -136,7 +148,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     project = release.project
     environments, live = _live(project)
     pulls = _pulls(release)
-    steps = tuple(_STEPS.filter(promotion__release=release)[:10])
+    steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
     promotion = steps[0].promotion if steps else None
     findings = list(Finding.objects.filter(project=project, closed_at=None))
     planned = planned_of(release)

@@ -15,7 +15,7 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, wishes
+from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, variable_drift, wishes
 from releases.facts import facts_of
 from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
 
@@ -55,6 +55,7 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     try:
+        variable_drift.compare(job)
         for need in (
             _follow_candidate,
             _collect,

@@ -468,8 +468,7 @@ def _is_elsewhere(release: Release) -> bool:
 
 def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
     state, words = gates.liveness(live, wanted, since=since)
-    serving = next((one.commit for one in live.active if one.status in gates.SERVING), "")
-    return LiveCell(STATE[state], serving, "" if state == gates.PASS else words)
+    return LiveCell(STATE[state], live.serving, "" if state == gates.PASS else words)
 
 
 def pulse_seconds(facts: Facts) -> int:

@@ -126,18 +126,13 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
     waited = steps.waited(step, facts.now)
-    broken = [live for live in services if _broken_at(live, release.merge_commit)]
+    broken = any(live.is_broken_at(release.merge_commit) for live in services)
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
         world = "The merge is done and stays; production partly runs the release." if services else ""
         return Stop(result.sentence, world, evidence)
     # Railway counts requests by the hour: look often at first, then less.
     return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
-
-
-def _broken_at(live: Live, commit: str) -> bool:
-    latest = live.latest
-    return latest is not None and latest.commit == commit and latest.status in ("FAILED", "CRASHED", "SKIPPED")
 
 
 def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]) -> Look:
@@ -164,7 +159,7 @@ def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
     if latest is None or latest.commit != commit:
         return False
     asked_here = bool(latest.created_at and step.started_at and latest.created_at >= step.started_at)
-    return asked_here or not _broken_at(live, commit)
+    return asked_here or not live.is_broken_at(commit)
 
 
 def migrate(step: PromotionStep, facts: Facts) -> Look:

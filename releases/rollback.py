@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from environments import around
 from environments import sync as environment_sync
-from environments.models import Branch, DeploymentAsk, Project, ServiceInstance
+from environments.models import SERVING, UNDER_WAY, Branch, DeploymentAsk, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.restorable import newest_first
 from portal import audit
@@ -95,9 +95,9 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     newest = found[0] if found else None
     if step.asked:
         return _came_of_it(step.asked, target, found, facts.now)
-    if newest and newest.commit == target["commit"] and newest.status in gates.SERVING | gates.UNDER_WAY:
+    if newest and newest.commit == target["commit"] and newest.status in SERVING | UNDER_WAY:
         return Done(f"Railway has {target['commit'][:7]} on {step.service} already.", _evidence(newest))
-    serves = next((one.commit or "" for one in found if one.status in gates.SERVING), "")
+    serves = next((one.commit or "" for one in found if one.status in SERVING), "")
     world = f"{step.service} serves {serves[:7] or 'no known commit'}; nothing was asked of Railway."
     if newest and newest.commit not in (facts.release.merge_commit, target["commit"]):
         stranger = newest.commit[:7] if newest.commit else "an unknown commit"
@@ -157,8 +157,10 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     if not wanted:
         return Stop("No service was restored, so there is nothing to watch.", "Production runs the release.")
     judged = []
+    failed = False
     for service, commit in wanted.items():
         one = _live(facts, service)
+        failed |= one is not None and one.is_broken_at(commit)
         state, said = gates.liveness(one, commit, since=facts.fresh_since) if one else (gates.FAIL, "is gone")
         judged.append((service, state, said))
     evidence = tuple({"label": service, "said": said} for service, _, said in judged)
@@ -166,27 +168,17 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     if not late:
         return Done(f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} what ran before.", evidence)
     waited = steps.waited(step, facts.now)
-    failed = any(_broken(_live(facts, service), commit) for service, commit in wanted.items())
     if failed or waited > timedelta(minutes=project.deploy_minutes):
         return Stop(f"In production, {'; '.join(late)}.", "Production is between this release and the earlier one.",
                     evidence)  # fmt: skip
     return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), f"In production, {'; '.join(late)}.")
 
 
-def _broken(one: Live | None, commit: str) -> bool:
-    latest = one.latest if one else None
-    return latest is not None and latest.commit == commit and latest.status in ("FAILED", "CRASHED", "SKIPPED")
-
-
 def smoke(step: RollbackStep, facts: Facts) -> Look:
     """Asks the same pages as after a promotion; each service must name the commit that it was brought back to."""
-    commits = {one.service: _serving(one) for one in facts.live.get("production", ())} | _restored(step.rollback)
+    commits = {one.service: one.serving for one in facts.live.get("production", ())} | _restored(step.rollback)
     world = "Production runs what ran before; these requests are not answered as expected."
     return steps.smoke(step, facts, commits, world)
-
-
-def _serving(one: Live) -> str:
-    return next((each.commit for each in one.active if each.status in gates.SERVING), "")
 
 
 def _restored(job: Rollback) -> dict[str, str]:

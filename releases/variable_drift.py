@@ -10,12 +10,12 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import Environment, Variable
 from environments.variables import fingerprint
-from releases.models import KeptVariables, Release
+from releases.models import KeptVariables, Release, Upkeep
 
 KINDS = ("production", "staging")
 MOST_LINES = 100
-# A part of the query for a release: the snapshot of the last release that was merged, beside this one's own or beside
-# what is there now.
+# For a row of releases: the snapshot of the last release that was merged, beside this one's own or beside what is
+# there now. It answers only with differences.
 _DRIFT = """(
 with was_kept as (
   select k.*, r.name as release from releases_keptvariables k join releases_release r on r.id = k.release_id
@@ -92,14 +92,16 @@ def keep(release: Release, *, now: datetime) -> None:
     KeptVariables.objects.update_or_create(release=release, defaults=kept)
 
 
-def column() -> RawSQL:
-    """What `drift` reads, as a column of a query over releases: it answers only with differences."""
-    return RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
+def compare(upkeep: Upkeep) -> None:
+    """Keeps with the release what changed since the last one that reached production. One query, two on a change."""
+    drift = RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
+    found = Release.objects.filter(pk=upkeep.release_id).annotate(drift=drift).values_list("drift", flat=True).get()
+    if found != upkeep.drift:
+        Upkeep.objects.filter(pk=upkeep.pk).update(drift=found)
 
 
-def drift(release: Any) -> Drift:
-    """What changed since the last release that reached production; `release.variable_drift` is `column()`."""
-    found = release.variable_drift
+def drift(found: Any) -> Drift:
+    """What `compare` kept, in words."""
     if not found:
         return Drift()
     since, at = found["since"], parse_datetime(found["at"])

@@ -89,7 +89,7 @@ def _page_queryset() -> Any:
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
     rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
-    return rows.annotate(newest_commits=newest, variable_drift=variable_drift.column(), **going_back)
+    return rows.annotate(newest_commits=newest, variable_drift=F("upkeep__drift"), **going_back)
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": [(one, one.content == content) for one in facts.approvals],
         "lapsed": [row.text for row in before if row.lapsed],
-        "drift": variable_drift.drift(shown),
+        "drift": variable_drift.drift(shown.variable_drift),
         "task_log": log_views.panel(shown),
         "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
         "pulse": 2 if back.is_busy else panels.pulse_seconds(facts),

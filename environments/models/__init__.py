@@ -6,7 +6,11 @@ from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
+    BROKEN,
+    ENDED_BADLY,
     REPOSITORY_NAME,
+    SERVING,
+    UNDER_WAY,
     AtStart,
     Branch,
     BranchProtection,
@@ -26,7 +30,11 @@ from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, V
 from .variables import RuleKind, Variable, VariableChange, VariableRule
 
 __all__ = [
+    "BROKEN",
+    "ENDED_BADLY",
     "REPOSITORY_NAME",
+    "SERVING",
+    "UNDER_WAY",
     "VALID",
     "AtStart",
     "Branch",

@@ -356,6 +356,14 @@ class ServiceInstance(models.Model):
         return f"{self.service} in {self.environment}"
 
 
+# Railway's words for a deployment (DeploymentStatus in its schema): it serves, is on its way, came to nothing. What
+# sleeps wakes on a request; a word that is new to us serves nothing.
+SERVING = frozenset({"SUCCESS", "SLEEPING"})
+UNDER_WAY = frozenset({"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"})
+BROKEN = frozenset({"FAILED", "CRASHED", "SKIPPED"})
+ENDED_BADLY = BROKEN | {"REMOVED"}
+
+
 class Deployment(models.Model):
     """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
 

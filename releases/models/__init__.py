@@ -437,6 +437,7 @@ class Upkeep(Job):
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
+    drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
 
     def __str__(self) -> str:
         return f"upkeep of {self.release_id}"

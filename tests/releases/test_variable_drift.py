@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from environments.models import Environment, Variable
 from releases import actions, variable_drift
-from releases.models import KeptVariables, Release
+from releases.models import KeptVariables, Release, Upkeep
 from tests.environments.test_variables import put
 from tests.factory import CANDIDATE, MERGE, make_people, make_project, make_release
 
@@ -38,7 +38,10 @@ def next_release(people, shipped, **values):
 
 
 def drift(release):
-    return variable_drift.drift(Release.objects.annotate(variable_drift=variable_drift.column()).get(pk=release.pk))
+    upkeep, _ = Upkeep.objects.get_or_create(release=release)
+    variable_drift.compare(upkeep)
+    upkeep.refresh_from_db()
+    return variable_drift.drift(upkeep.drift)
 
 
 def told(release):
@@ -65,6 +68,7 @@ def test_the_page_shows_names_and_neither_value_nor_fingerprint(people, shipped)
     release = next_release(people, shipped)
     Variable.objects.filter(name="DATABASE_URL").delete()
     put("production", "backend", "DATABASE_URL", "postgresql://other-secret/db")
+    drift(release)
     alice = Client()
     alice.force_login(people["alice"], backend="django.contrib.auth.backends.ModelBackend")
 
@@ -120,13 +124,18 @@ def test_a_release_that_never_reached_production_is_not_compared_with(people, sh
 
 
 def test_it_is_one_query_that_answers_with_a_bounded_number_of_lines(people, shipped):
-    release = next_release(people, shipped)
+    upkeep, _ = Upkeep.objects.get_or_create(release=next_release(people, shipped))
     environment = Environment.objects.get(kind="production")
     Variable.objects.bulk_create(
         Variable(environment=environment, name=f"V{n:04}", fingerprint="f" * 64) for n in range(500)
     )
 
     with CaptureQueriesContext(connection) as seen:
-        found = drift(release)
+        variable_drift.compare(upkeep)
+    upkeep.refresh_from_db()
+    with CaptureQueriesContext(connection) as unchanged:
+        variable_drift.compare(upkeep)
 
-    assert len(seen) == 1 and len(found.lines) == variable_drift.MOST_LINES and found.more
+    found = variable_drift.drift(upkeep.drift)
+    assert (len(seen), len(unchanged)) == (2, 1)
+    assert len(found.lines) == variable_drift.MOST_LINES and found.more

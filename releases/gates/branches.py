@@ -1,0 +1,132 @@
+"""Whether the branches, their pull requests and the checks on them allow a promotion."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from releases.facts import Facts
+from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
+from releases.models import StepName, StepStatus
+
+GREEN_CHECKS = {"success"}
+RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}
+
+
+def promotion_open(facts: Facts) -> Result:
+    """The promotion pull request is open, at the candidate, and can be merged."""
+    release, pull = facts.release, facts.promotion_pull
+    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    if release.pull_number is None or pull is None:
+        return Result(PENDING, "The promotion pull request is being opened.")
+    evidence = (("pull request", f"#{pull.number}"), ("state", pull.state), ("head", pull.head_sha[:7]))
+    if pull.state == "merged":
+        return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
+    if pull.base != facts.project.production_branch:
+        said = f"Pull request #{pull.number} goes into {pull.base}, not into {facts.project.production_branch}."
+        return Result(FAIL, said, evidence)
+    if pull.state != "open":
+        return Result(
+            FAIL, f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.", evidence
+        )
+    if pull.seen_at < facts.fresh_since:
+        return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", evidence, pull.seen_at)
+    if pull.draft:
+        return Result(FAIL, f"Pull request #{pull.number} is a draft; mark it ready for review.", evidence)
+    if pull.head_sha != release.candidate:
+        moved = f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
+        return Result(PENDING, moved, evidence, pull.seen_at)
+    if pull.mergeable == "conflicting":
+        conflict = f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
+        return Result(FAIL, conflict, evidence, pull.seen_at)
+    if pull.mergeable != "mergeable":
+        return Result(PENDING, f"GitHub is still working out whether #{pull.number} merges cleanly.", evidence)
+    return Result(PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at)
+
+
+def ci_green(facts: Facts) -> Result:
+    """Every required check on the candidate succeeded, and none of the others failed."""
+    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    pull = facts.promotion_pull
+    if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
+        return Result(PENDING, "The candidate's checks have not been read yet.")
+    if pull.checks is None:
+        return Result(PENDING, "The checks cannot be read with this token; see Connections.")
+    if facts.required_contexts is None:
+        return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
+    return judge_checks(pull.checks, facts.required_contexts, pull.seen_at)
+
+
+def judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetime) -> Result:
+    """Whether these checks of a commit are green: every required one succeeded, and none of the others failed."""
+    states: dict[str, str] = {}
+    for check in checks:
+        name, word = str(check.get("name", "")), str(check.get("state", "")).lower()
+        if name == settings.STATUS_CONTEXT:
+            continue
+        # Several runs of one name: the worst of them counts.
+        states[name] = max(states.get(name, word), word, key=_badness)
+    evidence = tuple((name, word or "pending") for name, word in sorted(states.items()))
+    missing = [name for name in required if name not in states]
+    unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]
+    failed = [name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}]
+    running = [name for name, word in states.items() if word in RUNNING_CHECKS]
+    if failed:
+        said = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
+        return Result(FAIL, f"Not green: {said}.", evidence, seen_at)
+    if missing:
+        return Result(PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at)
+    if running:
+        return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
+    if not states:
+        return Result(PENDING, "No check has reported on the candidate, so nothing says that it is green.")
+    return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
+
+
+def _badness(word: str) -> int:
+    return 0 if word in GREEN_CHECKS else 1 if word in RUNNING_CHECKS else 2
+
+
+def staging_equals_main(facts: Facts) -> Result:
+    """Both long-lived branches are at the same commit, or were when this release was synchronised."""
+    step = step_of(facts, StepName.SYNC_STAGING)
+    if step is not None and step.status == StepStatus.DONE:
+        return Result(PASS, step.sentence, (), step.finished_at)
+    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    names = f"{facts.project.staging_branch} and {facts.project.production_branch}"
+    if not facts.release.merge_commit:
+        return Result(PENDING, "The release is not merged yet.")
+    if facts.staging_head and facts.staging_head == facts.production_head:
+        return Result(PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at)
+    state = FAIL if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED) else PENDING
+    return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
+
+
+def back_merged(facts: Facts) -> Result:
+    """Staging holds what the hotfix brought to production."""
+    release, main, staging = facts.release, facts.project.production_branch, facts.project.staging_branch
+    if not release.merge_commit:
+        return Result(PENDING, "The hotfix is not merged yet.")
+    known, commit = release.back_merge, release.merge_commit[:7]
+    number = known.get("number")
+    evidence = (("pull request", f"#{number}"),) if number else ()
+    if known.get("contained"):
+        return Result(PASS, f"{staging} holds {commit}.", evidence)
+    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    if facts.staging_head and facts.staging_head == facts.production_head:
+        return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
+    if number and known.get("state") == "closed":
+        said = f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a back-merge anew."
+        return Result(FAIL, f"{said} The page Environments does that.", evidence)
+    if not number:
+        said = f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
+        return Result(PENDING, said)
+    said = f"Pull request #{number} brings {commit} to {staging}: merge it, with a merge commit."
+    return Result(PENDING, said, evidence)

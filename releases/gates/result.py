@@ -1,0 +1,45 @@
+"""What a gate says, and what all gates share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from releases.facts import Facts
+from releases.models import PromotionStep
+
+PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a gate says: its state, one sentence for people, its evidence line by line, and how old that is."""
+
+    state: str
+    sentence: str
+    evidence: tuple[tuple[str, str], ...] = ()
+    seen_at: datetime | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.state == PASS
+
+
+def step_of(facts: Facts, name: str) -> PromotionStep | None:
+    """The newest promotion's step of that name."""
+    return next((step for step in facts.steps if step.name == name), None)
+
+
+def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
+    """The `pending` answer when what we know of `source` is missing or too old to prove anything."""
+    if seen_at is None:
+        return Result(PENDING, problem or f"{source} has not been read yet.")
+    if seen_at < facts.fresh_since:
+        minutes = int((facts.now - seen_at).total_seconds() // 60)
+        return Result(PENDING, problem or f"{source} was last read {minutes} min ago.", (), seen_at)
+    return None
+
+
+def and_(names: Iterable[str]) -> str:
+    """“a”, “a and b”, “a, b and c”."""
+    listed = list(names)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
