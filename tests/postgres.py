@@ -17,6 +17,7 @@ os.environ["PORTAL_ENV_FILE"] = os.devnull
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-tests-"))
     os.environ["PORTAL_VAR_DIR"] = str(_directory)
+    (_directory / "static").mkdir()  # WhiteNoise warns where there is none, in every test that loads the middleware
     _server = start(_directory / "postgres", fsync=False)
     os.environ["DATABASE_URL"] = _server.url
 

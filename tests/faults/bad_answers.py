@@ -251,9 +251,8 @@ def spoil(stage: Stage, each: int, tally: Tally) -> None:
     found = truths(stage)
     share = Counter(gate for truth in found for gate in truth.gates)
     for truth in found:
-        for gate in truth.gates:
-            unspoiled = stage.tried(truth.source, (gate,), spoil=False)[1]
-            assert unspoiled == [gate], f"{gate} must be green while all is well"
+        unspoiled = stage.tried(truth.source, truth.gates, spoil=False)[1]
+        assert unspoiled == list(truth.gates), f"{truth.gates} must be green while all is well"
         unmake = truth.make()
         try:
             for _ in range(-(-each // min(share[gate] for gate in truth.gates))):

@@ -14,11 +14,11 @@ from tests.faults.scene import world_of_its_own
 @pytest.mark.django_db(transaction=True)
 def test_a_release_is_shipped_through_killed_workers(settings):
     with world_of_its_own(settings) as world:
-        killer, people = shipped(world, kills=6, seed=7)
+        killer, people = shipped(world, kills=4, seed=7)
         found = findings(world, people)
 
     assert killer.errors == []
-    assert sum(killer.hits.values()) == 6
+    assert sum(killer.hits.values()) == 4
     assert not any(found.values()), found
 
 

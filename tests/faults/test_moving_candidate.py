@@ -25,7 +25,7 @@ MOVED = "9" * 40
 @pytest.mark.django_db(transaction=True)
 def test_nothing_unsigned_is_merged_or_run_while_the_candidate_moves(settings):
     with world_of_its_own(settings) as world:
-        stage = play(world, times=4, seed=3)
+        stage = play(world, times=2, seed=3)
 
     assert stage.wrong == []
     assert stage.did["tick"] and stage.did["approve"]  # whether one is merged within so few is chance

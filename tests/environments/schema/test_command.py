@@ -106,24 +106,23 @@ def test_a_failing_revision_is_named_with_its_statement(tmp_path, database):
     assert outcome.after == current(database)
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("true", "is at no revision and not at aaaa00000001"),
-        ("exit 3", "code 3"),
-        ("nosuchprogram upgrade head", "code 127"),
-        ("kill -9 $PPID; sleep 100", "code -9"),
-        (f"{UPGRADE}; {ALEMBIC} downgrade base; exit 0", "is at no revision"),
-        (f"cd backend; {ALEMBIC} upgrade head; psql_drop='drop table alembic_version'; {sys.executable} -c \"import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute('$psql_drop')\"", "no revision"),
-    ],
-)  # fmt: skip
-def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database, line, words):
+def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))
+    drop = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute('$psql_drop')"
+    tricks = {
+        "true": "is at no revision and not at aaaa00000001",
+        "exit 3": "code 3",
+        "nosuchprogram upgrade head": "code 127",
+        "kill -9 $PPID; sleep 100": "code -9",
+        f"{UPGRADE}; {ALEMBIC} downgrade base; exit 0": "is at no revision",
+        f"cd backend; {ALEMBIC} upgrade head; psql_drop='drop table alembic_version, one'; {sys.executable} -c \"{drop}\"": "no revision",
+    }  # fmt: skip
 
-    outcome, lines = go(mirror, database, line)
+    for line, words in tricks.items():
+        outcome, lines = go(mirror, database, line)
 
-    assert outcome.status == "failed" and words in outcome.sentence, (outcome, lines)
-    assert outcome.after == current(database) == ()
+        assert outcome.status == "failed" and words in outcome.sentence, (line, outcome, lines)
+        assert outcome.after == current(database) == ()
 
 
 def test_a_command_that_never_ends_ignores_sigterm_and_forks_is_ended_with_all_it_started(tmp_path, database):
@@ -223,46 +222,54 @@ def ready(mirror, root: Path, install: str = INSTALL, *, alive=lambda: True, lin
     )
 
 
-def test_an_environment_is_made_once_for_its_lock_files_and_runs_the_command(tmp_path, database):
-    mirror = repository(tmp_path / "git", tree(FIRST), {"backend/README": "other"}, {"backend/requirements.txt": "x"})
-    lines: list[str] = []
-
-    first = ready(repository(tmp_path / "c0", tree(FIRST)), tmp_path / "prepared", lines=lines)
-    same = ready(repository(tmp_path / "c1", tree(FIRST) | {"backend/README": "other"}), tmp_path / "prepared")
-    other = ready(mirror, tmp_path / "prepared", "true")
-    outcome, said = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=first)
-
-    assert first == same != other
-    assert any("backend/requirements.txt" in line for line in lines)
-    assert outcome.status == "succeeded", said
-    assert f"{first}/bin/python" in said
-    assert sorted(one.name for one in (tmp_path / "prepared").glob("*-*")) == sorted([first.name, other.name])
-
-
-@pytest.mark.parametrize(("install", "words"), [("echo sorry; exit 4", "code 4"), ("sleep 100", "took too long")])
-def test_an_environment_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path, install, words):
-    mirror, lines = repository(tmp_path / "git", tree(FIRST)), []
-
-    with pytest.raises(prepared.NotPrepared, match=words):
-        ready(mirror, tmp_path / "prepared", install, lines=lines, limit_s=12 if "sleep" in install else 60)
-
-    assert not [one for one in (tmp_path / "prepared").iterdir() if one.suffix != ".lock" and one.name != "cache"]
-    assert "sorry" in lines or "sleep" in install
-
-
-def test_two_runs_at_once_make_one_environment(tmp_path):
-    mirror = repository(tmp_path / "git", tree(FIRST))
-    made: list[Path] = []
-    install = f"echo built >> {tmp_path}/count"
-    threads = [threading.Thread(target=lambda: made.append(ready(mirror, tmp_path / "p", install))) for _ in range(2)]
+def test_two_runs_at_once_make_one_environment_that_runs_the_command_and_a_bad_one_leaves_nothing(tmp_path, database):
+    mirror, root = repository(tmp_path / "git", tree(FIRST)), tmp_path / "prepared"
+    install, lines, made = f"echo built >> {tmp_path}/count; {INSTALL}", [], []
+    threads = [threading.Thread(target=lambda: made.append(ready(mirror, root, install, lines=lines))) for _ in "ab"]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
+    same = ready(repository(tmp_path / "c1", tree(FIRST) | {"backend/README": "other"}), root, install)
+    outcome, said = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=same)
+    with pytest.raises(prepared.NotPrepared, match="code 4"):
+        ready(mirror, root, "echo sorry; exit 4", lines=lines)
 
-    assert len(made) == 2 and made[0] == made[1]
+    assert made == [same, same]
     assert (tmp_path / "count").read_text() == "built\n"
+    assert any("backend/requirements.txt" in line for line in lines)
+    assert outcome.status == "succeeded", said
+    assert f"{same}/bin/python" in said
+    assert "sorry" in lines
+    assert left_in(root) == sorted([same.name, same.name.partition("-")[0]])
+
+
+def test_an_environment_that_takes_too_long_is_given_up_and_leaves_nothing(tmp_path):
+    mirror = repository(tmp_path / "git", tree(FIRST))
+
+    with pytest.raises(prepared.NotPrepared, match="took too long"):
+        ready(mirror, tmp_path / "prepared", "sleep 7532.5", limit_s=1)
+
+    assert left_in(tmp_path / "prepared") == []
+    assert wait_for(lambda: not running("portal-preparing-"))
+
+
+def left_in(root: Path) -> list[str]:
+    """Environments, links to them, and what is left of their making."""
+    return sorted(one.name for one in root.iterdir() if one.suffix != ".lock" and one.name != "cache")
+
+
+def test_an_environment_is_known_by_its_lock_files_and_its_install_command(tmp_path):
+    files = tree(FIRST)
+    other, locked = files | {"backend/README": "other"}, files | {"backend/requirements.txt": "x"}
+    mirror = repository(tmp_path / "git", files, other, locked)
+
+    def key(commit: str, install: str = INSTALL) -> str:
+        return prepared.key_of(mirror, mirror.commit(commit), "backend/alembic.ini", install)[0]
+
+    assert key("c0") == key("c1")
+    assert len({key("c0"), key("c2"), key("c0", "true")}) == 3
 
 
 def test_files_are_whole_with_links_inside_and_a_link_that_leads_out_is_refused(tmp_path, database):

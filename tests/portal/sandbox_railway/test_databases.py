@@ -2,9 +2,11 @@
 
 import os
 import uuid
+from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.config import Config
 
 from portal.sandbox import databases
 
@@ -67,31 +69,34 @@ def test_each_branch_brings_its_database_to_its_own_head(repository, target):
     assert (staging, tables(target)) == (["b2"], ["t_a1", "t_b2"])
 
 
-@pytest.mark.parametrize("path", ["db/alembic", "db/alembic/versions"])
-def test_a_script_directory_or_a_folder_of_versions_serves_as_well(repository, target, path):
+def folders(repository, checkout, path):
+    """The folders of `path` on main in which Alembic looks for version files, below the repository's root."""
+    checkout.mkdir()
+    databases.extract(repository.bare, "main", checkout)
+    (checkout / "ours.ini").write_text(databases._configuration(checkout / path, checkout, path))
+    found = Config(str(checkout / "ours.ini")).get_version_locations_list()
+    return [str(Path(one).relative_to(checkout)) for one in found]
+
+
+def test_a_directory_of_scripts_or_versions_and_all_an_ini_file_may_name_serve(repository, target, tmp_path):
+    revision(repository, "m1", folder="db/alembic/more")
     revision(repository, "a1")
-
-    assert databases.bring_to_branch_head(target, repository.bare, "main", path) == ["a1"]
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
+    written = (
         "script_location = %(here)s/alembic",
         "script_location = db/alembic",
         "script_location = db:alembic",
         "script_location = nowhere\nversion_locations = %(here)s/alembic/versions",
         "script_location = x\npath_separator = space\nversion_locations = alembic/versions alembic/more",
-    ],
-)
-def test_the_ini_file_may_name_its_folders_in_many_ways(repository, target, lines):
-    configured(repository, lines)
-    revision(repository, "m1", folder="db/alembic/more")
-    revision(repository, "a1")
+    )
 
-    heads = databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini")
-
-    assert "a1" in heads
+    for number, path in enumerate(("db/alembic", "db/alembic/versions")):
+        assert folders(repository, tmp_path / f"c{number}", path) == ["db/alembic/versions"]
+    for number, lines in enumerate(written):
+        configured(repository, lines)
+        found = folders(repository, tmp_path / f"i{number}", "db/alembic.ini")
+        assert found[0] == "db/alembic/versions", lines
+    assert found[1:] == ["db/alembic/more"]
+    assert databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini") == ["a1", "m1"]
 
 
 def test_merges_long_names_and_autocommit_blocks_are_no_hindrance(repository, target):
