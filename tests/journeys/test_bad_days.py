@@ -95,6 +95,11 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
     with pytest.raises(Refused, match="already"):
         actions.promote(release, actor=alice)
     assert release.promotions.count() == 1
+    actions.freeze(world.project, actor=dave, reason="Black Friday")  # in the last moment
+    step = stopped_step(world, release)
+    assert (step.name, world.sent("PUT", "/merge")) == ("merge", []) and "Black Friday" in step.sentence
+    actions.lift_freeze(world.project, actor=dave)
+    actions.retry_step(release, actor=alice)
     world.work(lambda: reread(release).merge_commit)  # before the merge the gates would stop it already
     url = world.databases["production"]
     world.railway.set_variable("production", "backend", "DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/x")
