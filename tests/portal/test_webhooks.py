@@ -265,6 +265,20 @@ def test_a_database_that_cannot_keep_it_asks_for_it_again(project, monkeypatch):
     assert github(PUSH).status_code == 503
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_cut_meanwhile_costs_no_delivery(project):
+    github(PUSH)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("select pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    other.close()
+
+    answer = github(PUSH, guid="g-2")
+
+    assert answer.status_code == 202
+    assert WebhookDelivery.objects.count() == 2
+
+
 def test_only_posting_is_answered():
     assert CLIENT.get("/webhooks/github/").status_code == 405
     assert CLIENT.get(f"/webhooks/railway/{RAILWAY_SECRET}/").status_code == 405
