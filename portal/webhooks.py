@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_POST
@@ -86,7 +86,10 @@ def ahead_of_people(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
     def handle(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/webhooks/"):
             return get_response(request)
-        found = resolve(request.path_info)
+        try:
+            found = resolve(request.path_info)
+        except Resolver404:
+            return get_response(request)  # which answers with a page for people, under their policies
         return found.func(request, *found.args, **found.kwargs)
 
     return handle

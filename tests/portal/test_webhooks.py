@@ -279,6 +279,13 @@ def test_a_connection_that_was_cut_meanwhile_costs_no_delivery(project):
     assert WebhookDelivery.objects.count() == 2
 
 
+def test_what_is_beside_them_is_a_page_under_the_content_policy():
+    answer = CLIENT.post("/webhooks/nothing-here/")
+
+    assert answer.status_code == 404
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
 def test_only_posting_is_answered():
     assert CLIENT.get("/webhooks/github/").status_code == 405
     assert CLIENT.get(f"/webhooks/railway/{RAILWAY_SECRET}/").status_code == 405
