@@ -137,7 +137,7 @@ def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None)
 
 def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
     return ServiceInstance.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["service", "environment"], update_fields=fields
+        list(rows), update_conflicts=True, unique_fields=["service", "environment"], update_fields=fields
     )
 
 

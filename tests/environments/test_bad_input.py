@@ -1,6 +1,7 @@
 """Odd names and things that are gone: each one clear sentence, and nothing half-done."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,6 +66,19 @@ def project(people):
     )  # fmt: skip
     RailwaySync.objects.create(project=project, wake_at=timezone.now() + timedelta(days=365))
     return project
+
+
+def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last_seen(project):
+    seen = tree(("e1", "staging"), ("e2", "production"))
+    places = (replace(one, instances=tuple(replace(each, readable=False) for each in one.instances))
+              for one in seen.environments)  # fmt: skip
+    sync.apply(project, seen, now=timezone.now())
+    before = list(ServiceInstance.objects.values("railway_id", "branch", "seen_at"))
+
+    sync.apply(project, replace(seen, environments=tuple(places)), now=timezone.now())
+
+    assert list(ServiceInstance.objects.values("railway_id", "branch", "seen_at")) == before
+    assert len(before) == 2 and all(one["seen_at"] for one in before)
 
 
 def test_odd_names_of_services_environments_branches_and_variables_come_through_whole(project, alice):
