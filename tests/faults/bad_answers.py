@@ -37,11 +37,12 @@ class Truth:
 
 @dataclass
 class Tally:
-    """What came of it all: answers by gate, faults by name, and the false greens in words."""
+    """What came of it all: answers by gate, faults by name, the false greens in words, and unexpected errors."""
 
     answers: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     false: list[str] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Stage:
     now: Any
     dice: random.Random
     old: str
+    errors: Counter[str] = field(default_factory=Counter)
 
     def read(self, source: str) -> None:
         """One reading of `source` at the later time, as the worker does it, and what the release needs after it."""
@@ -96,8 +98,8 @@ class Stage:
             with self._spoiling(source, fault) if spoil else _nothing():
                 try:
                     self.read(source)
-                except Exception as error:  # noqa: BLE001 - the worker records it and goes on
-                    fault[0] += f", {type(error).__name__}"
+                except Exception as error:  # noqa: BLE001 - the worker notes it and goes on, with no word for people
+                    self.errors[repr(error)] += 1
             green = self.greens(gates_)
             transaction.set_rollback(True)
         return fault[0], green
@@ -262,6 +264,7 @@ def spoil(stage: Stage, each: int, tally: Tally) -> None:
                 tally.false += [f"{gate} while {truth.name}: {fault}" for gate in green]
         finally:
             unmake()
+    tally.errors.update(stage.errors)
 
 
 def stages(world: Any, seed: int) -> Iterator[Stage]:
@@ -305,7 +308,10 @@ def main(each: int = 2000, seed: int = 20262) -> int:
         for line, count in false.most_common(8):
             print(f"      {count:4} × {line}")
     print("  " + ", ".join(f"{count} {fault}" for fault, count in tally.faults.most_common()))
-    return 1 if tally.false else 0
+    print(f"  {tally.errors.total()} unexpected errors in reading them")
+    for line, count in tally.errors.most_common(8):
+        print(f"      {count:4} × {line}")
+    return 1 if tally.false or tally.errors else 0
 
 
 if __name__ == "__main__":
