@@ -255,9 +255,7 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     sentence = sentence[:140]
     if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence):
         return None
-    github = GitHub(release.project.repository)
-    known = github.status(release.candidate, settings.STATUS_CONTEXT)
-    sync.tell_verdict(github, release, known, state=state, sentence=sentence, now=now)
+    sync.tell_verdict(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
     return Again(0)
 
 

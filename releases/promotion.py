@@ -76,7 +76,7 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     status = github.status(release.candidate, settings.STATUS_CONTEXT)
     if status is None or status.state != "success":
         ready = f"Release {release.name} is ready."
-        sync.tell_verdict(github, release, status, state="success", sentence=ready, now=facts.now)
+        sync.tell_verdict(github, release, state="success", sentence=ready, now=facts.now)
         return Wait(0.2, "The verdict is on GitHub; merging next.")
     word = release.get_kind_display().capitalize()
     try:

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from environments.git import Mirror
-from environments.github import CommitStatus, GitHub, MergedPull, Overview, Pull, PullState
+from environments.github import GitHub, MergedPull, Overview, Pull, PullState
 from environments.models import Branch, Project
 from environments.schema import revisions
 from portal import audit
@@ -294,19 +294,23 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     return True
 
 
-def tell_verdict(
-    github: GitHub, release: Release, known: CommitStatus | None, *, state: str, sentence: str, now: datetime
-) -> None:
-    """Posts the verdict on the candidate unless `known`, which GitHub says now, is the same; remembers it."""
-    if known is None or (known.state, known.description) != (state, sentence):
-        github.set_status(
-            release.candidate,
-            context=settings.STATUS_CONTEXT,
-            state=state,
-            description=sentence,
-            target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
-        )
+def tell_verdict(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> None:
+    """Posts the verdict on the candidate unless GitHub has it already; remembers it.
+
+    One at a time for each release: a promotion that begins and the upkeep may both be about to say the same.
+    """
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
+        known = github.status(release.candidate, settings.STATUS_CONTEXT)
+        if known is None or (known.state, known.description) != (state, sentence):
+            github.set_status(
+                release.candidate,
+                context=settings.STATUS_CONTEXT,
+                state=state,
+                description=sentence,
+                target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
+            )
         Upkeep.objects.filter(release=release).update(
             verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
         )

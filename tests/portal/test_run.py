@@ -1,6 +1,7 @@
 """`manage.py run` as a person starts it, without the stand-ins: those are tried by the journeys and the demo."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -82,9 +84,11 @@ def _listens(process: psutil.Process) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that no other program is given by chance until ours takes it: below those that the kernel hands out."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", 20_000 + secrets.randbelow(10_000)))
+            return probe.getsockname()[1]
 
 
 def becomes(condition, seconds: float = LIMIT_SECONDS) -> bool:
