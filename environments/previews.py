@@ -286,7 +286,9 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
                 job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
             said = f"{one.service_name} did not come up: {latest.status.lower()} at {job.head[:7]}."
             return _fail(job, said, now)
-    waiting = [one.service_name for one in place.instances if not _serves(one.latest_deployment)]
+    waiting = [
+        one.service_name for one in place.instances if not (one.latest_deployment and one.latest_deployment.serves)
+    ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Again(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
@@ -303,11 +305,6 @@ def _service(one: ServiceInstance) -> dict[str, str]:
         "address": (address_of(domain, "/") or "") if domain else "",
         "log": latest.url if latest else "",
     }
-
-
-def _serves(latest: Deployment | None) -> bool:
-    """A stopped deployment keeps SUCCESS; one that sleeps wakes on a request."""
-    return latest is not None and (latest.status == "SLEEPING" or (latest.status == "SUCCESS" and not latest.stopped))
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:

@@ -11,7 +11,7 @@ from environments import around, protections, staging, sync
 from environments.git import GitError
 from environments.github import GitHub
 from environments.models import ENDED_BADLY, BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
-from environments.railway import Deployment, ProjectTree, Railway, Trigger
+from environments.railway import ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -45,15 +45,19 @@ def _keep(job: Repair, **values: Any) -> None:
     Repair.objects.filter(pk=job.pk, fence=job.fence).update(**values)
 
 
-def _once(job: Repair, now: datetime, *, before: str, write: Callable[[], object], told: str, still: str) -> Outcome:
-    """Writes, the first time, what was `before` being kept; afterwards says what `still` is so, until that is late."""
+def _once(
+    job: Repair, now: datetime, *, before: str, write: Callable[[], object], told: str, still: str, seconds: float = 0
+) -> Outcome:
+    """Writes, the first time, what was `before` being kept, and has it read again after `seconds`; from then on says
+    what `still` is so, until that is late.
+    """
     if job.wrote_at is not None:
         return _late(job, still, now) or Again(2, still)
     if not holds(job):
         return Again(0)
     _keep(job, wrote_at=now, before=before)
     write()
-    return Again(0, told)
+    return Again(seconds, told)
 
 
 def _sync_staging(job: Repair, now: datetime) -> Outcome:
@@ -173,7 +177,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return Ended(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
     latest = state.latest_deployment if state.readable else None
     ours = latest is not None and latest.commit == job.wanted and (job.wrote_at is None or latest.id != job.before)
-    if ours and latest is not None and _serves(latest):
+    if ours and latest is not None and latest.serves:
         return Ended(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
     begun = ours and latest is not None and latest.status not in ENDED_BADLY
     if begun and latest is not None and (job.wrote_at is not None or latest.status != "SUCCESS"):
@@ -237,12 +241,8 @@ def _delete(job: Repair, now: datetime) -> Outcome:
         write=lambda: railway.delete_environment(place.id),
         told=f"{job.subject} is being deleted.",
         still=f"Railway still shows {job.subject}.",
+        seconds=1,
     )
-
-
-def _serves(latest: Deployment) -> bool:
-    """A stopped deployment keeps SUCCESS; one that sleeps wakes on a request."""
-    return latest.status == "SLEEPING" or (latest.status == "SUCCESS" and not latest.stopped)
 
 
 def _deploying(job: Repair, status: str, now: datetime) -> Outcome:

@@ -5,7 +5,6 @@ that keeps the delivery, so one that is lost, repeated, reordered or replayed co
 docs/webhooks.md.
 """
 
-import functools
 import hashlib
 import hmac
 import json
@@ -256,28 +255,25 @@ WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETU
 """
 
 
-@functools.cache
-def _statement(table: str, where: str) -> str:
-    return _KEEP.format(mark=_MARKED.format(table=table, where=where) if table else "SELECT 1 WHERE false")
-
-
 def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: str, now: datetime) -> tuple[int, bool]:
     """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was known already."""
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
     kept = _UNPRINTABLE.sub(" ", delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])
     which: list[Any] = [delivery.source, delivery.id]
-    marking: list[Any] = [now, *mark.values] if mark else []
+    marked, marking = "SELECT 1 WHERE false", list[Any]()
+    if mark is not None:
+        marked, marking = _MARKED.format(table=mark.table, where=mark.where), [now, *mark.values]
     values: list[Any] = [*which, delivery.event, action, now, len(delivery.body), kept, outcome.value, outcome.value]
-    statement = _statement(*(mark[:2] if mark else ("", "")))
+    statement, parameters = _KEEP.format(mark=marked), [*which, *marking, *values, problem]
     # Asking first whether the connection still stands would cost as much as this statement, which may be sent twice.
     connection.health_check_done = True  # type: ignore[attr-defined]  # unknown to the stubs
     try:
-        return _answer_to(statement, [*which, *marking, *values, problem])
+        return _answer_to(statement, parameters)
     except OperationalError:
         if connection.in_atomic_block:
             raise
         connection.close()
-        return _answer_to(statement, [*which, *marking, *values, problem])
+        return _answer_to(statement, parameters)
 
 
 def _answer_to(statement: str, values: list[Any]) -> tuple[int, bool]:

@@ -36,6 +36,11 @@ class Deployment:
     instances: tuple[str, ...]
     creator: str | None = None
 
+    @property
+    def serves(self) -> bool:
+        """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on a request."""
+        return self.status == "SLEEPING" or (self.status == "SUCCESS" and not self.stopped)
+
 
 @dataclass(frozen=True)
 class Domain:

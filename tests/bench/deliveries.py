@@ -22,6 +22,7 @@ from uuid import uuid4
 import psycopg
 
 from portal.embedded_postgres import running
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SENDERS, ROUNDS, LEAST = 4, 3, 0.3
@@ -44,7 +45,7 @@ WHERE project_id IN (SELECT id FROM environments_project WHERE UPPER(repository)
 def main(count: int = 2000) -> int:
     """Prints a table; 1 when the portal accepts less than 0.3 of what raw writes reach, or refuses anything."""
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as var, running(Path(var) / "postgres") as server:
-        port = _free_port()
+        port = free_port()
         env = os.environ | {
             "PORTAL_VAR_DIR": var,
             "DATABASE_URL": server.url,
@@ -115,12 +116,6 @@ def _write(url: str, count: int) -> None:
             with connection.transaction():
                 connection.execute(INSERT, [str(uuid4()), len(BODY), kept])
                 connection.execute(UPDATE)
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def _await(port: int) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.deliveries import _free_port as free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 COLD_SECONDS, WARM_SECONDS, MOST_MEGABYTES = 90.0, 8.0, 500.0

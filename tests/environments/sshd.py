@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or ""
 MISSING = "No sshd was found, so the tests over SSH did NOT run: install the package openssh-server."
 
@@ -40,7 +42,7 @@ def serving(where: Path, repository: Path, *, port: int = 0) -> Iterator[Sshd]:
     private, other = make_key(where / "client"), make_key(where / "other")
     forced = f'command="git-upload-pack {repository}",restrict'
     (where / "authorized").write_text(f"{forced} {(where / 'client.pub').read_text()}")
-    port = port or _free_port()
+    port = port or free_port()
     (where / "config").write_text(_config(where, port))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # without it an sshd of root does not begin
@@ -64,12 +66,6 @@ def _config(where: Path, port: int) -> str:
             "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password", "",
         )
     )  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -1,7 +1,6 @@
 """`manage.py run` as a person starts it, without the stand-ins: those are tried by the journeys and the demo."""
 
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,6 +18,7 @@ from django_q.conf import Conf
 from portal.embedded_postgres import attach
 from tests.faults.idle_workers import LIMIT_SECONDS, idle_workers
 from tests.portal.test_processes import gone
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,14 +80,6 @@ class Portal:
 
 def _listens(process: psutil.Process) -> bool:
     return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections("tcp"))
-
-
-def free_port() -> int:
-    """One that no other program is given by chance until ours takes it: below those that the kernel hands out."""
-    while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", 20_000 + secrets.randbelow(10_000)))
-            return probe.getsockname()[1]
 
 
 def becomes(condition, seconds: float = LIMIT_SECONDS) -> bool:

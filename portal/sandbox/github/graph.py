@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLResolveInfo,
     GraphQLSchema,
     build_schema,
     execute_sync,
-    parse,
-    validate,
 )
 
+from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
 from . import checks, pulls, rules
@@ -38,16 +36,6 @@ def schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text())
 
 
-@functools.lru_cache(256)
-def _read(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
-    """The document, and what is wrong with it: the portal asks the same few questions again and again."""
-    try:
-        document = parse(query)
-    except GraphQLError as error:
-        return None, [error]
-    return document, validate(schema(), document)
-
-
 def answer(hub: "GitHubStandIn", request: Request) -> Response:
     """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no query."""
     try:
@@ -60,7 +48,7 @@ def answer(hub: "GitHubStandIn", request: Request) -> Response:
         "rateLimit": lambda info: _rate(hub),
         "repository": lambda info, owner, name: _repository(hub, owner, name),
     }
-    document, errors = _read(body["query"])
+    document, errors = documents.read(schema(), body["query"])
     if document is None or errors:
         result = ExecutionResult(None, errors)
     else:

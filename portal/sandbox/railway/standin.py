@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
     build_schema,
     execute_sync,
-    parse,
-    validate,
 )
 
+from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
 from . import environments, logs, mutations, pages, predeploy  # noqa: F401 - these modules register resolvers
@@ -54,16 +52,6 @@ TOLD_FROM_OUTSIDE = {
 @lru_cache(1)
 def schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text())
-
-
-@lru_cache(256)
-def _read(query: str) -> tuple[DocumentNode | None, list[GraphQLError], str]:
-    """The document, what is wrong with it, and the error code for that."""
-    try:
-        document = parse(query)
-    except GraphQLError as error:
-        return None, [error], "GRAPHQL_PARSE_FAILED"
-    return document, validate(schema(), document), "GRAPHQL_VALIDATION_FAILED"
 
 
 class RailwayStandIn(Story):
@@ -162,9 +150,9 @@ class RailwayStandIn(Story):
             query, variables = sent["query"], sent.get("variables") or {}
         except (ValueError, KeyError, TypeError, AttributeError):
             return _failed(400, [GraphQLError("Must provide query string.")], "BAD_USER_INPUT")
-        document, errors, code = _read(query)
+        document, errors = documents.read(schema(), query)
         if document is None or errors:
-            return _failed(400, errors, code)
+            return _failed(400, errors, f"GRAPHQL_{'PARSE' if document is None else 'VALIDATION'}_FAILED")
         try:
             caller = identify(self.world, request.headers)
         except Refused as refusal:
