@@ -5,10 +5,12 @@ digest itself: the number of fields (15), then each column of `COLUMNS` as lengt
 with position, previous digest and digest, so one slice of fixed size tells where it belongs.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
-from itertools import repeat
+from itertools import islice, repeat
 from struct import Struct
 from typing import Any
 
@@ -25,7 +27,7 @@ GENESIS = bytes(32)
 _HASHED = slice(None, -(4 + 32))  # all but the digest
 _END = Struct(">i q i 32s i 32s")  # length and value of position, previous, digest
 _AT_END = slice(-_END.size, None)
-_ROWS = 256  # checked at once: few enough to stay in the processor's cache, many enough to share the cost
+_ROWS = 256  # held at once: few enough for the processor's cache and the collector, enough to share the cost
 _TRAILER = 2  # bytes that come after the last row
 _MISSING = "Event {0} is missing: it was removed."
 
@@ -74,20 +76,22 @@ def follow(
     """
     end, broken = start, None
     found: dict[int, bytes] = {}
-    for rows, digests in _read(connection.pgconn, start.position, upto):
-        if broken:
-            continue  # the rest of the answer has to be taken off the connection
-        for row in rows if content else ():
-            content.update(row)
-        positions = range(end.position + 1, end.position + 1 + len(rows))
-        previous = [end.digest, *digests]
-        expected = map(_END.pack, repeat(8), positions, repeat(32), previous, repeat(32), digests)
-        if b"".join([row[_AT_END] for row in rows]) != b"".join(expected):
-            end, broken = _find_break(rows, digests, end)
-            digests = digests[: end.position - positions.start + 1]
-        elif digests:
-            end = Link(positions[-1], digests[-1])
-        found |= {mark: digests[mark - positions.start] for mark in marks if positions.start <= mark <= end.position}
+    with closing(_read(connection, start.position, upto)) as events:
+        for rows in events:
+            for row in rows if content else ():
+                content.update(row)
+            digests = [sha256(row[_HASHED]).digest() for row in rows]
+            positions = range(end.position + 1, end.position + 1 + len(rows))
+            previous = [end.digest, *digests]
+            expected = map(_END.pack, repeat(8), positions, repeat(32), previous, repeat(32), digests)
+            if b"".join([row[_AT_END] for row in rows]) != b"".join(expected):
+                end, broken = _find_break(rows, digests, end)
+                digests = digests[: end.position - positions.start + 1]
+            else:
+                end = Link(positions[-1], digests[-1])
+            found |= {one: digests[one - positions.start] for one in marks if positions.start <= one <= end.position}
+            if broken:
+                break
     if not broken and end.position < upto:
         broken = Break(end.position + 1, _MISSING.format(end.position + 1))
     return Followed(end, found, broken)
@@ -98,60 +102,55 @@ def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
 
     Reads the same bytes as `follow`, but hashes them in one go, which is what makes it fast.
     """
-    pgconn, fitting = connection.pgconn, 0
-    size, row = _begin(pgconn, seals[0].after, seals[-1].position)
-    next_row = pgconn.get_copy_data
-    for seal in seals:
-        content = sha256()
-        add = content.update
-        for _ in range(seal.position - seal.after):
-            if size <= _TRAILER or len(row) <= _TRAILER:
-                break
-            add(row)
-            size, row = next_row(0)
-        if content.digest() != seal.content:
-            break
-        fitting += 1
-    _end(pgconn, size)
+    fitting, content = 0, sha256()
+    left = [seal.position - seal.after for seal in seals]  # events that each still has to be given
+    with closing(_read(connection, seals[0].after, seals[-1].position)) as events:
+        for rows in events:
+            while rows:
+                if fitting == len(seals):
+                    return fitting - 1  # more bears these positions than was sealed
+                taken, rows = rows[: left[fitting]], rows[left[fitting] :]
+                for row in taken:
+                    content.update(row)
+                left[fitting] -= len(taken)
+                if not left[fitting]:
+                    if content.digest() != seals[fitting].content:
+                        return fitting
+                    fitting, content = fitting + 1, sha256()
     return fitting
 
 
-def _read(pgconn: Any, after: int, upto: int) -> Iterator[tuple[list[memoryview], list[bytes]]]:
-    """The rows, some at a time, with their digests computed as they come."""
-    size, row = _begin(pgconn, after, upto)
-    next_row, blank = pgconn.get_copy_data, sha256().copy
-    while size > _TRAILER and len(row) > _TRAILER:
-        rows: list[memoryview] = []
-        digests: list[bytes] = []
-        while size > _TRAILER and len(rows) < _ROWS:
-            hasher = blank()  # a copy costs less than a new one
-            hasher.update(row[_HASHED])
-            digests.append(hasher.digest())
-            rows.append(row)
-            size, row = next_row(0)
-        yield rows, digests
-    _end(pgconn, size)
+def _read(connection: psycopg.Connection, after: int, upto: int) -> Generator[list[memoryview]]:
+    """The rows after one position up to another, some at a time; after 0 also those below 1.
 
-
-def _begin(pgconn: Any, after: int, upto: int) -> tuple[int, memoryview]:
-    """Starts the reading and returns size and bytes of the first row, without the header sent with it.
-
-    By libpq's own calls, since psycopg's `Copy.read` costs more per row than the hash.
+    By libpq's own calls, since psycopg's `Copy.read` costs more per row than the hash. Leaves the connection
+    ready for its next query, also when it is closed early.
     """
+    pgconn = connection.pgconn
     lower = f"position > {after:d} AND " if after else ""
     events = f"SELECT {COLUMNS} FROM portal_auditevent WHERE {lower}position <= {upto:d} ORDER BY position"  # noqa: S608
     started = pgconn.exec_(f"COPY ({events}) TO STDOUT (FORMAT binary)".encode())
     if started.status != ExecStatus.COPY_OUT:
         raise psycopg.OperationalError(started.error_message.decode(errors="replace"))
-    size, row = pgconn.get_copy_data(0)
-    return size, row[len(COPY_HEADER) :]
+    answer = iter(partial(pgconn.get_copy_data, 0), (-1, b""))
+    skipped = len(COPY_HEADER)  # is sent with the first row
+    try:
+        while rows := [row for _, row in islice(answer, _ROWS)]:
+            rows[0] = rows[0][skipped:]
+            if len(rows[-1]) <= _TRAILER:
+                rows.pop()
+            if rows:
+                yield rows
+            skipped = 0
+    finally:
+        _end(pgconn)
 
 
-def _end(pgconn: Any, size: int) -> None:
-    """Leaves the connection ready for its next query; raises when the reading ended early."""
-    while size > 0:
-        size, _ = pgconn.get_copy_data(0)
+def _end(pgconn: Any) -> None:
+    """Takes what is left of an answer off the connection; raises when it ended in an error."""
     while result := pgconn.get_result():
+        while result.status == ExecStatus.COPY_OUT and pgconn.get_copy_data(0)[0] > 0:
+            pass
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
 

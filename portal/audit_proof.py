@@ -205,8 +205,8 @@ def _at_the_end(using: str, last: Link, head: Link, broken: Break | None) -> Bre
     with connections[using].cursor() as cursor:
         # One statement, so one moment, however many events are being added.
         cursor.execute(
-            "SELECT max(position), min(position) FILTER (WHERE position > "
-            "coalesce((SELECT position FROM portal_audithead), 0)) FROM portal_auditevent"
+            "SELECT (SELECT max(position) FROM portal_auditevent), (SELECT min(position) FROM portal_auditevent "
+            "WHERE position > coalesce((SELECT position FROM portal_audithead), 0))"
         )
         highest, beyond = cursor.fetchone()
     if broken:

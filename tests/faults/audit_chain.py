@@ -75,6 +75,11 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     yield "insert before the first", sql(_copy_of(middle, "0")), 0
     yield "insert past the head", sql(_copy_of(middle, "(SELECT position + 1 FROM portal_audithead)")), None
     yield (
+        "insert a second one at the end",
+        sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey", _copy_of(middle, f"{middle * 2}")),
+        middle * 2,
+    )
+    yield (
         "insert between",
         sql(
             f"UPDATE {table} SET position = -position WHERE position > {middle}",

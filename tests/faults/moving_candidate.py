@@ -308,8 +308,10 @@ def play(world: Any, times: int, seed: int) -> Play:
     world.project.required_approvals = 1
     world.project.save()
     stage = Play(world, random.Random(seed))
-    for _ in range(times):
+    for number in range(1, times + 1):
         stage.interleave()
+        if number % 50 == 0:
+            print(f"  {number} of {times}, {stage.did['merged']} merges", file=sys.stderr, flush=True)
     return stage
 
 
