@@ -16,7 +16,7 @@ from typing import Any
 
 from portal.sandbox import sample
 from portal.sandbox.server import Response
-from tests.faults.scene import world_of_its_own
+from tests.faults.scene import lift_allowances, world_of_its_own
 from tests.faults.spoiling import spoiled
 from tests.scratch import scratch_database
 
@@ -295,10 +295,7 @@ def main(each: int = 2000, seed: int = 20262) -> int:
     stamina.set_testing(True, attempts=3, cap=True)  # no waiting between the tries
     started, tally = time.monotonic(), Tally()
     with scratch_database(), world_of_its_own() as world:
-        # More is asked than an hour's allowance holds, and "used up" may not be all that is ever answered.
-        world.railway.set_knobs(rate_limit=10**9)
-        for rate in world.github.rate.values():
-            rate.limit = 10**9
+        lift_allowances(world)  # "used up" may not be all that is ever answered
         for stage in stages(world, seed):
             spoil(stage, each, tally)
     print(f"Bad answers while the truth is bad (seed {seed}), {time.monotonic() - started:.0f} s")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.sandbox import sample
-from tests.faults.scene import world_of_its_own
+from tests.faults.scene import lift_allowances, world_of_its_own
 from tests.scratch import scratch_database
 
 MOVES = ("view", "view", "tick", "approve", "accept", "promote", "push", "edit", "sync", "migrate", "work")
@@ -319,6 +319,7 @@ def main(times: int = 500, seed: int = 20261) -> int:
     """Prints what happened how often; 0 when nothing unsigned was merged or run."""
     started = time.monotonic()
     with scratch_database(), world_of_its_own() as world:
+        lift_allowances(world)
         stage = play(world, times, seed)
     print(f"{times} interleavings of people, pushes and edits (seed {seed}), {time.monotonic() - started:.0f} s")
     for what, count in sorted(stage.did.items()):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.scene import Workers, world_of_its_own
+from tests.faults.scene import Workers, lift_allowances, world_of_its_own
 from tests.scratch import scratch_database
 
 WORKERS = 2
@@ -93,9 +93,8 @@ def disturbed(world: Any, count: int, seed: int) -> tuple[Killer, Authors]:
         world.railway.add_environment(name)
     for pull in [one for one in world.github.state["pulls"] if one["state"] == "open"]:
         world.github.close_pull(pull["number"])
-    world.railway.set_knobs(cooldown=0, late=0.2, rate_limit=10**9)
-    for rate in world.github.rate.values():
-        rate.limit = 10**9
+    world.railway.set_knobs(cooldown=0, late=0.2)
+    lift_allowances(world)
     Project.objects.update(previews=True, preview_limit=1000)
     workers = Workers(JOB_LEASE_SECONDS="1", PREVIEW_PAUSE_SECONDS="0", PREVIEW_PATIENCE_SECONDS="6")
     killer, authors = Killer(workers, random.Random(seed + 1)), Authors(world, dice)
