@@ -36,10 +36,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     _deployments(tree, instances, now)
     if tree.complete:
         alive = [row.pk for row in instances.values()]
-        vanished = ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive)
-        # Where some instance could be laid at no service's door, none of the services has certainly left.
-        strays = [environments[one.id].pk for one in tree.environments if _strays(one, services)]
-        vanished.exclude(environment__in=strays, service__gone_at=None).delete()
+        ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
     RailwaySync.objects.filter(project=project).update(synced_at=now)
     compare(project, now=now)
 
@@ -103,7 +100,7 @@ def _instances(
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
         for state in environment.instances:
             if state.service_id not in services:
-                continue  # see `_strays`
+                continue  # its service was deleted, or the reading is not complete
             trigger = triggers.get(state.service_id)
             row = ServiceInstance(
                 service=services[state.service_id],
@@ -124,11 +121,6 @@ def _instances(
             around.trigger_moved(row, was, now=now)
     rows += _upsert_instances(unknown.values(), ["railway_id"])
     return {row.railway_id: row for row in rows}
-
-
-def _strays(environment: railway.Environment, services: Collection[str]) -> bool:
-    """Whether an instance in it belongs to no service: one deleted while its instance lingers, or a broken answer."""
-    return any(state.service_id not in services for state in environment.instances)
 
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:

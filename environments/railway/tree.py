@@ -20,6 +20,7 @@ class _Gathering:
     transport: Transport
     project_id: str
     services: dict[str, Service] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)  # ids of services that are told to be
     environments: dict[str, Environment] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -39,6 +40,7 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
         following = _add_page(seen, _page(seen, following), following)
     else:
         seen.lacks("The project has more services or environments than are read.")
+    _match(seen)
     try:
         return ProjectTree(
             id=need(top, "id", str),
@@ -91,6 +93,8 @@ def _add_node(seen: _Gathering, name: str, node: object) -> None:
         if deleted is not None:
             if moment(deleted) is None:
                 raise Malformed("deletedAt is no time")
+            if name == "services":
+                seen.deleted.add(need(node, "id", str))
             return
         if name == "services":
             service = answers.read_service(node)
@@ -127,6 +131,14 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
         readable = False
     readable = readable and all(instance.readable for instance in instances)
     return replace(environment, instances=tuple(instances), triggers=tuple(triggers), readable=readable)
+
+
+def _match(seen: _Gathering) -> None:
+    """Notes where an instance belongs to no service of the project: whose it is, and which has none, is not known."""
+    known = seen.services.keys() | seen.deleted
+    for environment in seen.environments.values():
+        if any(instance.service_id not in known for instance in environment.instances):
+            seen.lacks(f"Environment {environment.name} has an instance of a service that the project does not name.")
 
 
 def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any] | None:

@@ -81,28 +81,6 @@ def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last
     assert len(before) == 2 and all(one["seen_at"] for one in before)
 
 
-@pytest.mark.parametrize("service", ["", "x"])
-def test_where_an_instance_belongs_to_no_service_none_is_taken_for_removed(project, service):
-    seen = tree(("e1", "staging"), ("e2", "production"), services=("backend", "frontend"))
-    sync.apply(project, seen, now=timezone.now())
-    backend, frontend = seen.environments[0].instances
-    odd = replace(seen.environments[0], instances=(backend, replace(frontend, service_id=service)))
-
-    sync.apply(project, replace(seen, environments=(odd, seen.environments[1])), now=timezone.now())
-
-    kept = ServiceInstance.objects.get(environment__name="staging", service__name="frontend")
-    assert kept.seen_at < ServiceInstance.objects.get(environment=kept.environment, service__name="backend").seen_at
-
-
-def test_an_instance_of_a_service_that_is_gone_goes_with_it_while_it_lingers_on_railway(project):
-    seen = tree(("e1", "staging"), services=("backend", "frontend"))
-    sync.apply(project, seen, now=timezone.now())
-
-    sync.apply(project, replace(seen, services=seen.services[:1]), now=timezone.now())
-
-    assert [one.service.name for one in ServiceInstance.objects.all()] == ["backend"]
-
-
 def test_odd_names_of_services_environments_branches_and_variables_come_through_whole(project, alice):
     places = [("e1", "staging"), ("e2", "production"), *((f"x{n}", name) for n, name in enumerate(ODD))]
     sync.apply(project, tree(*places, services=ODD), now=timezone.now())

@@ -65,6 +65,10 @@ def trigger(number: int) -> dict:
     }
 
 
+def service(number: int, **other) -> dict:
+    return {"id": f"s{number}", "name": "backend", "icon": None, "deletedAt": None} | other
+
+
 def environment(name: str, **other) -> dict:
     return {
         "id": name,
@@ -85,7 +89,7 @@ def project(*environments: dict, **other) -> dict:
         "id": "p",
         "name": "inspector",
         "workspaceId": None,
-        "services": edges({"id": "s1", "name": "backend", "icon": None, "deletedAt": None}),
+        "services": edges(service(1)),
         "environments": edges(*(environments or [environment("production")])),
     } | other
 
@@ -239,7 +243,7 @@ def test_further_pages_are_followed_only_where_railway_says_so(server, railway):
     pages = [
         {"project": project(services=edges(page=more), environments=edges(first, page=more))},
         {"environment": {"serviceInstances": edges(instance(2))}},
-        {"project": project(environment("production"))},
+        {"project": project(environment("production"), services=edges(service(1), service(2)))},
     ]
     server.app = lambda request: Response(200, {"data": pages.pop(0)})
 
@@ -247,7 +251,7 @@ def test_further_pages_are_followed_only_where_railway_says_so(server, railway):
 
     assert [found.name for found in tree.environments] == ["staging", "production"]
     assert [found.service_id for found in tree.environments[0].instances] == ["s1", "s2"]
-    assert [service.id for service in tree.services] == ["s1"]
+    assert [service.id for service in tree.services] == ["s1", "s2"]
     assert tree.complete and len(server.requests) == 3
 
 
@@ -498,6 +502,8 @@ def _whole(tree) -> bool:
     [found] = tree.environments or [None]
     if not (tree.services and found and found.readable and found.triggers and found.instances):
         return False
+    if found.instances[0].service_id != tree.services[0].id:
+        return False
     deployments = (found.instances[0].latest_deployment, *found.instances[0].active_deployments)
     return all(deployment and deployment.status != "UNKNOWN" for deployment in deployments)
 
@@ -524,6 +530,23 @@ def test_half_of_the_instances_is_not_the_environment(server, railway):
     tree = railway.project("p")
 
     assert not tree.complete and not tree.environments[0].readable
+
+
+@pytest.mark.parametrize("service", ["", "another"])
+def test_an_instance_of_no_service_of_the_project_makes_the_reading_incomplete(server, railway, service):
+    stray = environment("production", serviceInstances=edges(instance(1, serviceId=service)))
+    answering(server, {"data": {"project": project(stray)}})
+
+    tree = railway.project("p")
+
+    assert tree.problems == ("Environment production has an instance of a service that the project does not name.",)
+
+
+def test_an_instance_that_lingers_after_its_service_was_deleted_is_nothing_odd(server, railway):
+    deleted = service(1, deletedAt="2026-01-01T00:00:00Z")
+    answering(server, {"data": {"project": project(services=edges(deleted))}})
+
+    assert railway.project("p").complete
 
 
 def test_a_deployment_without_status_leaves_its_instance_unreadable(server, railway):
