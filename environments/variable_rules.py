@@ -39,14 +39,23 @@ class Known:
         return sorted({name for _, owner, name in self.variables if owner == service and fnmatchcase(name, pattern)})
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule finds now, and its state: fail, attest (cannot be seen), skipped (nobody has it), wait or pass."""
+
+    rule: VariableRule
+    state: str
+    problems: tuple[Problem, ...]
+
+
 def problems(project: Project) -> list[Problem]:
     """Everything that a rule of the project finds wrong, or cannot see. Four queries."""
-    rules = list(VariableRule.objects.filter(project=project))
     known = _known(project)
-    if not rules:
+    verdicts_ = _verdicts(project, known)
+    if not verdicts_:
         return []
     found: dict[tuple[str, str], Problem] = {}
-    for one in (one for rule in rules for one in RULES[RuleKind(rule.kind)](rule, known)):
+    for one in (one for verdict in verdicts_ for one in verdict.problems):
         # Of two rules about one thing the one that is sure counts.
         if (one.kind, one.subject) not in found or not one.attestable:
             found[one.kind, one.subject] = one
@@ -57,14 +66,25 @@ def problems(project: Project) -> list[Problem]:
     return list(found.values())
 
 
-def unused(project: Project) -> list[VariableRule]:
-    """Rules that ask about a variable nobody has. Four queries."""
-    known = _known(project)
-    return [
-        rule
-        for rule in VariableRule.objects.filter(project=project)
-        if not any(known.names(service, rule.name) for service in known.services(rule.service))
-    ]
+def verdicts(project: Project) -> list[Verdict]:
+    """Every rule of the project with what it finds. Four queries."""
+    return _verdicts(project, _known(project))
+
+
+def _verdicts(project: Project, known: Known) -> list[Verdict]:
+    readable = [one for one in known.environments.values() if not one.variables_problem]
+    return [_verdict(rule, known, len(readable) == 2) for rule in VariableRule.objects.filter(project=project)]
+
+
+def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
+    found = tuple(RULES[RuleKind(rule.kind)](rule, known))
+    if found:
+        state = "attest" if all(one.attestable for one in found) else "fail"
+    elif not both_read:
+        state = "wait"
+    else:
+        state = "pass" if _asked(rule, known) else "skipped"
+    return Verdict(rule, state, found)
 
 
 def _known(project: Project) -> Known:

@@ -28,11 +28,9 @@ def variables(request: HttpRequest) -> HttpResponse:
         second = _chosen(request, "b", environments, 1)
         lines = difference(first, second) if first and second else []
         shown = [one for one in lines if request.GET.get("all") or one.state not in EXPECTED]
-        unused = {rule.pk for rule in variable_rules.unused(project)}
-        rules = [(rule, rule.pk in unused) for rule in project.variable_rules.all()]
         context |= {
-            "environments": environments, "first": first, "second": second, "lines": shown, "rules": rules,
-            "hidden": len(lines) - len(shown),
+            "environments": environments, "first": first, "second": second, "lines": shown,
+            "verdicts": variable_rules.verdicts(project), "hidden": len(lines) - len(shown),
         }  # fmt: skip
     return render(request, "environments/variables.html", context)
 

@@ -159,18 +159,32 @@ def test_present_everywhere_and_only_here(project):
         "API_URL of frontend is set in staging but not in production.",
         "DEBUG of backend belongs in staging only, and is set in production.",
     }
-    assert [one.name for one in variable_rules.unused(project)] == ["NOBODY_HAS_THIS"]
+    states = {one.rule.name: one.state for one in variable_rules.verdicts(project)}
+    assert states == {"API_URL": "fail", "DEBUG": "fail", "NOBODY_HAS_THIS": "skipped"}
 
 
 def test_what_was_never_read_is_not_called_missing_and_what_may_not_be_read_is_attested(project):
     rule(project, "present", "API_URL", service="frontend")
     put("staging", "frontend", "API_URL", "x")
     Environment.objects.filter(kind="production").update(variables_at=None)
-    never = said(project)
+    never, unread = said(project), [one.state for one in variable_rules.verdicts(project)]
     Environment.objects.filter(kind="production").update(variables_at=timezone.now(), variables_problem="Not allowed.")
 
-    assert never == []
+    assert (never, unread) == ([], ["wait"])
     assert said(project) == [("Not allowed.", True)]
+    assert [one.state for one in variable_rules.verdicts(project)] == ["wait"]
+
+
+def test_a_rule_that_is_kept_says_so_on_the_page_and_a_broken_one_says_how(project, alice):
+    rule(project, "present", "API_URL", service="frontend")
+    for kind in ("staging", "production"):
+        put(kind, "frontend", "API_URL", "x")
+    kept = alice.get("/variables/").content.decode()
+    Variable.objects.filter(environment__kind="production").delete()
+    broken = alice.get("/variables/").content.decode()
+
+    assert "passed:" in kept.split("rules-h")[-1] and "running:" not in kept
+    assert "API_URL of frontend is set in staging but not in production." in broken.split("rules-h")[-1]
 
 
 def test_findings_follow_the_rules_and_a_name_of_any_length_fits(project):
