@@ -61,12 +61,21 @@ class Play:
     def _cut(self) -> None:
         from releases import actions
 
+        self._put_back()
         self._write(f"fa{self.number:010d}")
         self._look()
         self.release = actions.cut(self.world.project, actor=self.world.person("alice"))
         self.seen, self.signed, self.files = {}, {}, {}
         self._sync()
         self._sync()  # the first opened the pull request, this one sees it
+
+    def _put_back(self) -> None:
+        """A file that was edited after it was shipped would keep every later release from going out."""
+        git = self.world.github.git
+        for path in git.text("diff", "--name-only", "--diff-filter=M", "main...staging", "--", "*/versions/*").split():
+            shipped = git.text("show", f"main:{path}")
+            head = self.world.github.push_commit("staging", {path: shipped}, "Put it back")
+            self.world.github.set_check(head, sample.CI)
 
     def _do(self, move: str) -> None:
         from portal.actions import Refused
