@@ -319,8 +319,9 @@ def play(world: Any, times: int, seed: int) -> Play:
     stage = Play(world, random.Random(seed))
     for number in range(1, times + 1):
         stage.interleave()
-        if number % 50 == 0:
-            print(f"  {number} of {times}, {stage.did['merged']} merges", file=sys.stderr, flush=True)
+        if number % 20 == 0:
+            said = f"  {number} of {times}, {stage.did['merged']} merges, {len(stage.wrong)} wrong"
+            print(said, file=sys.stderr, flush=True)
     return stage
 
 
