@@ -50,12 +50,12 @@ class Verdict:
 
 def problems(project: Project) -> list[Problem]:
     """Everything that a rule of the project finds wrong, or cannot see. Four queries."""
+    rules = list(VariableRule.objects.filter(project=project))
     known = _known(project)
-    verdicts_ = _verdicts(project, known)
-    if not verdicts_:
+    if not rules:
         return []
     found: dict[tuple[str, str], Problem] = {}
-    for one in (one for verdict in verdicts_ for one in verdict.problems):
+    for one in (one for rule in rules for one in RULES[RuleKind(rule.kind)](rule, known)):
         # Of two rules about one thing the one that is sure counts.
         if (one.kind, one.subject) not in found or not one.attestable:
             found[one.kind, one.subject] = one
@@ -68,10 +68,7 @@ def problems(project: Project) -> list[Problem]:
 
 def verdicts(project: Project) -> list[Verdict]:
     """Every rule of the project with what it finds. Four queries."""
-    return _verdicts(project, _known(project))
-
-
-def _verdicts(project: Project, known: Known) -> list[Verdict]:
+    known = _known(project)
     readable = [one for one in known.environments.values() if not one.variables_problem]
     return [_verdict(rule, known, len(readable) == 2) for rule in VariableRule.objects.filter(project=project)]
 
