@@ -93,8 +93,7 @@ def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
             reason = getattr(error, "strerror", None) or error
             other = port + 1 if 0 < port < 65535 else 8000
             raise RunError(
-                f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take another: "
-                f"make run PORT={other}"
+                f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take another: PORT={other}"
             ) from None
 
 
@@ -116,8 +115,9 @@ class Supervisor:
     """Starts the parts in order, forwards what they print, starts again what dies, stops them in reverse."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.url = f"http://{self.bind.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')}"  # noqa: S104
+        self.host, self.port = host, port
+        near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        self.url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
         self.var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var").resolve()
         self.sandboxed = not any(os.environ.get(name, "").strip() for name in CREDENTIALS)
         self.database: Server | None = None
@@ -127,7 +127,6 @@ class Supervisor:
     def start(self) -> None:
         """All parts, up to the first page; then says where it is."""
         forks_die_with_us()
-        (self.var / "static").mkdir(parents=True, exist_ok=True)  # else whitenoise warns
         os.environ.setdefault("PORTAL_URL", self.url)
         if not os.environ.get("DATABASE_URL"):
             self.database = start(self.var / "postgres")
@@ -188,11 +187,9 @@ class Supervisor:
         work()
 
     def _serve(self) -> None:
-        from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+        from portal.web import serve
 
-        config = ["-c", "python:portal.gunicorn", "-b", self.bind, "--log-level", "warning"]
-        sys.argv = ["gunicorn", *config, "portal.wsgi"]
-        run()
+        serve(self.host, self.port)
 
     def await_first_page(self) -> None:
         """Returns when the web server answers anything at all."""

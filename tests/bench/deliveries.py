@@ -1,6 +1,6 @@
 """How many webhooks a second the portal accepts, beside the two writes each of them makes, done raw.
 
-The portal runs as it is served (gunicorn), on a PostgreSQL that keeps what it was told (fsync on); four senders
+The portal runs as it is served (`manage.py web`), on a PostgreSQL that keeps what it was told (fsync on); four senders
 post signed deliveries over kept connections. Raw: four connections make the same INSERT and the same UPDATE, a
 transaction for each. Run by `make bench`, or `python -m tests.bench.deliveries 2000`. Ends with 1 below 0.3.
 """
@@ -54,8 +54,8 @@ def main(count: int = 2000) -> int:
         }
         subprocess.run([sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity=0"], check=True, env=env)
         _make_project(server.url)
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:portal.gunicorn", "-b", f"127.0.0.1:{port}"]
-        portal = subprocess.Popen([*command, "--log-level", "error", "portal.wsgi"], env=env, cwd=ROOT)
+        command = [sys.executable, "manage.py", "web", "--host=127.0.0.1", f"--port={port}"]
+        portal = subprocess.Popen(command, env=env, cwd=ROOT)
         try:
             _await(port)
             deliver, write = (lambda part: _deliver(port, part)), (lambda part: _write(server.url, part))

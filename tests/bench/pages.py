@@ -1,6 +1,6 @@
 """What the pages cost: a large release beside the stock admin's empty change list, and a tick.
 
-`python -m tests.bench.pages`. Each answer is made by the WSGI application that gunicorn serves, with its whole
+`python -m tests.bench.pages`. Each answer is made by the WSGI application that is served, with its whole
 middleware, and all ways are taken in turn. Exit status 1 when a page or a tick takes more queries than promised,
 or the release page more than 3 times as long as the change list.
 """

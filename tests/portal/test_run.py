@@ -69,8 +69,7 @@ class Portal:
     def child(self, name: str) -> psutil.Process:
         """The worker or the web server: forks, told apart by what only one of them does, serving."""
         forks = [process for process in psutil.Process(self.process.pid).children() if process.name() != "postgres"]
-        serving = [bool(process.net_connections("tcp")) and _listens(process) for process in forks]
-        return next(process for process, serves in zip(forks, serving, strict=True) if serves == (name == "web"))
+        return next(process for process in forks if _serves(process) == (name == "web"))
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -78,8 +77,19 @@ class Portal:
         self.process.communicate()
 
 
-def _listens(process: psutil.Process) -> bool:
-    return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections("tcp"))
+def _serves(process: psutil.Process) -> bool:
+    connections = (one for part in (process, *process.children()) for one in part.net_connections("tcp"))
+    return any(one.status == psutil.CONN_LISTEN for one in connections)
+
+
+def _answer(port: int, request: bytes) -> bytes:
+    """The status with which `port` answers, empty when nobody does."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            line.sendall(request)
+            return line.recv(12).removeprefix(b"HTTP/1.1 ")
+    except OSError:
+        return b""
 
 
 def becomes(condition, seconds: float = LIMIT_SECONDS) -> bool:
@@ -110,7 +120,7 @@ def test_it_refuses_a_taken_port_in_one_sentence_before_it_starts_anything(tmp_p
 
     assert said == (
         f"Cannot serve on 127.0.0.1 port {port} (Address already in use); stop what uses it, "
-        f"or take another: make run PORT={port + 1}\n"
+        f"or take another: PORT={port + 1}\n"
     )
     assert refused.process.returncode == 1
     assert not (tmp_path / "var").exists()
@@ -142,6 +152,26 @@ def test_other_commands_work_beside_it_on_its_database(portal):
     assert portal.query("select 1") == 1
 
 
+def test_the_web_server_runs_apart_too_refuses_a_taken_port_and_ends_when_told(portal):
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    env |= {"PORTAL_VAR_DIR": str(portal.var), "PORT": str(port)}
+    command = [sys.executable, "manage.py", "web", "--host=127.0.0.1"]
+    web = subprocess.Popen(command, cwd=ROOT, env=env)
+    try:
+        assert becomes(lambda: _answer(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b"200")
+        second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        assert _answer(port, b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: " + b"x" * 500_000) == b"431"
+    finally:
+        web.terminate()
+        ended = web.wait(timeout=20)
+
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"CommandError: Cannot serve on 127.0.0.1 port {port} (Address already in use);")
+    assert ended == 0
+    assert _answer(port, b"") == b""
+
+
 @pytest.mark.parametrize("name", ["web", "worker"])
 def test_it_starts_again_what_was_killed(portal, name):
     killed = portal.child(name)
@@ -149,6 +179,15 @@ def test_it_starts_again_what_was_killed(portal, name):
     killed.kill()
 
     assert gone([killed.pid, *beneath])
+    assert becomes(lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200)
+
+
+def test_it_serves_again_when_the_process_that_answers_was_killed(portal):
+    web = portal.child("web")
+    [answering] = web.children()
+    answering.kill()
+
+    assert gone([web.pid, answering.pid])
     assert becomes(lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200)
 
 

@@ -1,0 +1,27 @@
+"""`manage.py web`: the web server by itself, where it is not `manage.py run` that starts it."""
+
+import os
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from portal.supervisor import RunError, refuse_taken_port
+from portal.web import serve
+
+
+class Command(BaseCommand):
+    help = "Serves the pages and takes the webhooks until it is told to stop."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        port = os.environ.get("PORT", "8000")  # PORT: what Railway tells us
+        parser.add_argument("--host", default="0.0.0.0", help="address to serve on (all of this machine's)")  # noqa: S104
+        parser.add_argument("--port", type=int, default=port, help="port to serve on (PORT, or 8000)")
+
+    def handle(self, *, host: str, port: int, **options: object) -> None:
+        try:
+            refuse_taken_port(host, port)
+        except RunError as error:
+            raise CommandError(str(error)) from None
+        connections.close_all()  # a fork must not share them
+        serve(host, port)
