@@ -56,7 +56,7 @@ class AuditEventAdmin(ReadOnly):
     search_help_text = "The position of an event"
     fields = (
         "position", "at", "actor_name", "actor_id", "action", "outcome", "sentence", "scope", "subject_kind",
-        "subject_id", "subject_label", "details", "group", "previous_hex", "digest_hex",
+        "subject_id", "subject_label", "details", "group", "digest_hex",
     )  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -70,10 +70,6 @@ class AuditEventAdmin(ReadOnly):
     @admin.display(description="data")
     def details(self, event: AuditEvent) -> SafeString:
         return format_html("<pre>{}</pre>", json.dumps(event.data, indent=2, ensure_ascii=False))
-
-    @admin.display(description="previous digest")
-    def previous_hex(self, event: AuditEvent) -> str:
-        return bytes(event.previous).hex()
 
     @admin.display(description="digest")
     def digest_hex(self, event: AuditEvent) -> str:

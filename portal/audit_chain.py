@@ -1,35 +1,51 @@
 """Recomputes the audit chain from the raw columns, with nothing of Django or of the database's own code.
 
-An event's digest is the SHA-256 of its row in PostgreSQL's binary COPY format (manual, "COPY"), up to the
-digest itself: the number of fields (15), then each column of `COLUMNS` as length and value. The row ends
-with position, previous digest and digest, so one slice of fixed size tells where it belongs.
+An event's digest is the SHA-256 of the link before it, which is a position (8 bytes, big-endian) and its digest
+(32 bytes), and of its own text. The first follows position 0 and 32 zero bytes.
 """
 
-from collections.abc import Collection, Generator, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from itertools import islice, repeat
 from struct import Struct
 from typing import Any
 
 import psycopg
 from psycopg.pq import ExecStatus
 
-COLUMNS = (
-    "at, action, outcome, actor_id, actor_name, scope, subject_kind, subject_id, subject_label, sentence, "
-    'data, "group", position, previous, digest'
-)
-COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 GENESIS = bytes(32)
+# What pages read: the lines of `body`, one after the other. Anything else in its place may show another text.
+SHOWN = """
+SELECT position, pg_catalog.split_part(body, E'\\n', 1)::timestamptz AS at,
+    pg_catalog.split_part(body, E'\\n', 2) AS action, pg_catalog.split_part(body, E'\\n', 3) AS outcome,
+    nullif(pg_catalog.split_part(body, E'\\n', 4), '')::bigint AS actor_id,
+    pg_catalog.split_part(body, E'\\n', 5) AS actor_name, pg_catalog.split_part(body, E'\\n', 6) AS scope,
+    pg_catalog.split_part(body, E'\\n', 7) AS subject_kind, pg_catalog.split_part(body, E'\\n', 8) AS subject_id,
+    pg_catalog.split_part(body, E'\\n', 9) AS subject_label, pg_catalog.split_part(body, E'\\n', 10) AS sentence,
+    pg_catalog.split_part(body, E'\\n', 11) AS data, pg_catalog.split_part(body, E'\\n', 12)::uuid AS "group",
+    digest FROM portal_auditchain
+"""
 
-_HASHED = slice(None, -(4 + 32))  # all but the digest
-_END = Struct(">i q i 32s i 32s")  # length and value of position, previous, digest
-_AT_END = slice(-_END.size, None)
-_ROWS = 256  # held at once: few enough for the processor's cache and the collector, enough to share the cost
-_TRAILER = 2  # bytes that come after the last row
-_MISSING = "Event {0} is missing: it was removed."
+_LINK = Struct(">q 32s")
+_SIZE = Struct(">i")
+_BETWEEN = b"\x1e"  # after each text; none holds one
+_AT_ONCE = 256  # events that are read as one row
+_COPY_HEADER = 19  # bytes, sent with the first row (manual, "COPY", Binary Format)
+_READ = """
+SELECT many.* FROM unnest(ARRAY{0}::bigint[], ARRAY{1}::bigint[]) AS stretch (first, last), LATERAL (
+    SELECT string_agg(body, E'\\x1e'), string_agg(int8send(position) || digest, '') FROM (
+        SELECT body, position, digest FROM portal_auditchain WHERE position BETWEEN first AND last ORDER BY position
+    ) AS one
+) AS many
+"""
+_ONE_BY_ONE = """
+SELECT position, digest, convert_to(body, 'UTF8') FROM portal_auditchain
+WHERE position > %s AND position <= %s ORDER BY position
+"""
+
+Stretch = tuple[int, int]  # the first and the last of some positions
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,9 @@ class Link:
 
     position: int
     digest: bytes
+
+    def __bytes__(self) -> bytes:
+        return _LINK.pack(self.position, self.digest)
 
 
 @dataclass(frozen=True)
@@ -59,91 +78,135 @@ class Followed:
 
 @dataclass(frozen=True)
 class Seal:
-    """The SHA-256 over all bytes of the rows after one position up to another, end to end."""
+    """The digest of a `Content`: that of the events after one position up to another."""
 
     after: int
     position: int
     content: bytes
 
 
+class Content:
+    """All that is stored of some events: each text with U+001E after it, and each link.
+
+    A text that held the sign could stand for two, so none may; links are of one size.
+    """
+
+    def __init__(self) -> None:
+        self._texts, self._links = sha256(), sha256()
+
+    def add(self, texts: bytes | memoryview, links: bytes | memoryview) -> None:
+        """Takes in texts with U+001E between them, and the links of the same events."""
+        self._texts.update(texts)
+        self._texts.update(_BETWEEN)
+        self._links.update(links)
+
+    def digest(self) -> bytes:
+        """The SHA-256 of two SHA-256: that of the texts and that of the links."""
+        return sha256(self._texts.digest() + self._links.digest()).digest()
+
+
 def follow(
-    connection: psycopg.Connection, start: Link, upto: int, marks: Collection[int] = (), content: Any = None
+    connection: psycopg.Connection,
+    start: Link,
+    upto: int,
+    marks: Collection[int] = (),
+    content: Content | None = None,
 ) -> Followed:
     """Recomputes the events after `start` up to `upto`, which must be there; `start` itself is trusted.
 
-    A start at 0 also looks below 1, where no event may be. `content`, a hash object, is fed all bytes.
-    Raises psycopg.Error when it cannot read.
+    `content` is given all that is read. Raises psycopg.Error when it cannot read.
     """
-    end, broken = start, None
-    found: dict[int, bytes] = {}
-    with closing(_read(connection, start.position, upto)) as events:
-        for rows in events:
-            for row in rows if content else ():
-                content.update(row)
-            digests = [sha256(row[_HASHED]).digest() for row in rows]
-            positions = range(end.position + 1, end.position + 1 + len(rows))
-            previous = [end.digest, *digests]
-            expected = map(_END.pack, repeat(8), positions, repeat(32), previous, repeat(32), digests)
-            if b"".join([row[_AT_END] for row in rows]) != b"".join(expected):
-                end, broken = _find_break(rows, digests, end)
-                digests = digests[: end.position - positions.start + 1]
-            else:
-                end = Link(positions[-1], digests[-1])
-            found |= {one: digests[one - positions.start] for one in marks if positions.start <= one <= end.position}
-            if broken:
+    last, found = start, dict[int, bytes]()
+    stretches = _stretches(start.position, upto)
+    with _copy(connection, stretches) as rows:
+        for (first, end), (texts, links) in zip(stretches, rows, strict=False):
+            if content:
+                content.add(texts, links)
+            computed = _links(last, texts.split(_BETWEEN))
+            if b"".join(computed) != links or len(computed) != end + 1 - first:
                 break
-    if not broken and end.position < upto:
-        broken = Break(end.position + 1, _MISSING.format(end.position + 1))
-    return Followed(end, found, broken)
+            last = Link(*_LINK.unpack(computed[-1]))
+            found |= {one: computed[one - first][8:] for one in marks if first <= one <= end}
+    if last.position >= upto:
+        return Followed(last, found)
+    sound, broken = _find_break(connection, last, upto)
+    found |= {one.position: one.digest for one in sound if one.position in marks}
+    return Followed(sound[-1] if sound else last, found, broken)
+
+
+def _links(last: Link, texts: list[bytes]) -> list[bytes]:
+    """The links that follow `last` where these are the texts."""
+    links, link = [], bytes(last)
+    for position, text in enumerate(texts, last.position + 1):
+        link = _LINK.pack(position, sha256(link + text).digest())
+        links.append(link)
+    return links
+
+
+def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[list[Link], Break]:
+    """Event by event, for the few that hold the break: the sound links after `last`, and what is wrong then."""
+    sound: list[Link] = []
+    for position, digest, text in connection.execute(_ONE_BY_ONE, [last.position, min(upto, last.position + _AT_ONCE)]):
+        expected = last.position + 1
+        if position > expected:
+            break
+        if position < expected:
+            return sound, Break(position, f"Event {position} is there twice: one of them was put in.")
+        if _BETWEEN in (text or b"") or digest != sha256(bytes(last) + (text or b"")).digest():
+            sentence = f"Event {expected} is not what was written at this place: it was edited, moved or put in."
+            return sound, Break(expected, sentence)
+        last = Link(position, digest)
+        sound.append(last)
+    return sound, Break(last.position + 1, f"Event {last.position + 1} is missing: it was removed.")
 
 
 def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
     """How many of the seals, each beginning where the one before ends, fit; it stops at one that does not.
 
-    Reads the same bytes as `follow`, but hashes them in one go, which is what makes it fast.
+    Reads what `follow` reads, but hashes it in one go, which is what makes it fast.
     """
-    fitting, content = 0, sha256()
-    left = [seal.position - seal.after for seal in seals]  # events that each still has to be given
-    with closing(_read(connection, seals[0].after, seals[-1].position)) as events:
-        for rows in events:
-            while rows:
-                if fitting == len(seals):
-                    return fitting - 1  # more bears these positions than was sealed
-                taken, rows = rows[: left[fitting]], rows[left[fitting] :]
-                for row in taken:
-                    content.update(row)
-                left[fitting] -= len(taken)
-                if not left[fitting]:
-                    if content.digest() != seals[fitting].content:
-                        return fitting
-                    fitting, content = fitting + 1, sha256()
-    return fitting
+    stretches = [_stretches(seal.after, seal.position) for seal in seals]
+    with _copy(connection, [one for each in stretches for one in each]) as rows:
+        for fitting, seal in enumerate(seals):
+            content = Content()
+            for _, row in zip(stretches[fitting], rows, strict=False):
+                content.add(*row)
+            if content.digest() != seal.content:
+                return fitting
+    return len(seals)
 
 
-def _read(connection: psycopg.Connection, after: int, upto: int) -> Generator[list[memoryview]]:
-    """The rows after one position up to another, some at a time; after 0 also those below 1.
+def _stretches(after: int, upto: int) -> list[Stretch]:
+    return [(first, min(first + _AT_ONCE - 1, upto)) for first in range(after + 1, upto + 1, _AT_ONCE)]
 
-    By libpq's own calls, since psycopg's `Copy.read` costs more per row than the hash. Leaves the connection
-    ready for its next query, also when it is closed early.
+
+@contextmanager
+def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+    """The texts, with U+001E between them, and the links of the events in each stretch, all events of one in one.
+
+    By libpq's own calls, since psycopg's `Copy.read` costs more than the hash. Leaves the connection ready for its
+    next query, also when not all was read.
     """
+    firsts, lasts = [first for first, _ in stretches], [last for _, last in stretches]
     pgconn = connection.pgconn
-    lower = f"position > {after:d} AND " if after else ""
-    events = f"SELECT {COLUMNS} FROM portal_auditevent WHERE {lower}position <= {upto:d} ORDER BY position"  # noqa: S608
-    started = pgconn.exec_(f"COPY ({events}) TO STDOUT (FORMAT binary)".encode())
+    started = pgconn.exec_(f"COPY ({_READ.format(firsts, lasts)}) TO STDOUT (FORMAT binary)".encode())
     if started.status != ExecStatus.COPY_OUT:
         raise psycopg.OperationalError(started.error_message.decode(errors="replace"))
-    answer = iter(partial(pgconn.get_copy_data, 0), (-1, b""))
-    skipped = len(COPY_HEADER)  # is sent with the first row
     try:
-        while rows := [row for _, row in islice(answer, _ROWS)]:
-            rows[0] = rows[0][skipped:]
-            if len(rows[-1]) <= _TRAILER:
-                rows.pop()
-            if rows:
-                yield rows
-            skipped = 0
+        yield _rows(pgconn)
     finally:
         _end(pgconn)
+
+
+def _rows(pgconn: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Both fields of each row, empty where they are null; ends before the two bytes that end the format."""
+    skipped = _COPY_HEADER
+    for _, sent in iter(partial(pgconn.get_copy_data, 0), (-1, b"")):
+        row = bytes(sent[skipped:])
+        skipped = 0
+        if len(row) > _SIZE.size:
+            size = max(0, _SIZE.unpack_from(row, 2)[0])
+            yield row[6 : 6 + size], row[10 + size :]
 
 
 def _end(pgconn: Any) -> None:
@@ -153,32 +216,3 @@ def _end(pgconn: Any) -> None:
             pass
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
-
-
-def _find_break(rows: list[memoryview], digests: list[bytes], last: Link) -> tuple[Link, Break]:
-    """Row by row, for the few that hold the break: the last sound link, and what is wrong after it."""
-    for row, digest in zip(rows, digests, strict=True):
-        expected = last.position + 1
-        end = bytes(row[_AT_END])
-        if end != _END.pack(8, expected, 32, last.digest, 32, digest):
-            return last, _explain(end, expected, last.digest, digest)
-        last = Link(expected, digest)
-    raise AssertionError("The rows fit one by one but not together.")
-
-
-def _explain(end: bytes, expected: int, last: bytes, digest: bytes) -> Break:
-    """What is wrong with the first row that does not fit, from its last three columns."""
-    *sizes, position, previous, stored = (_END.unpack(end)[index] for index in (0, 2, 4, 1, 3, 5))
-    if sizes != [8, 32, 32]:
-        return Break(expected, f"Event {expected} was edited: a digest of it is not one.")
-    name = f"Event {position}"
-    if position > expected:
-        return Break(expected, _MISSING.format(expected))
-    if position < expected:
-        return Break(position, f"{name} is out of order: it was put in where no event was written.")
-    if previous == last and stored != digest:
-        return Break(position, f"{name} was edited: its contents no longer give its digest.")
-    if stored == digest:
-        sentence = f"{name} does not follow event {position - 1}: one of them was put in or rewritten later."
-        return Break(position, sentence)
-    return Break(position, f"{name} is not what was written at this place: it was edited, moved or put in.")

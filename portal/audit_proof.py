@@ -9,18 +9,18 @@ what is trusted.
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 
-from portal.audit_chain import GENESIS, Break, Followed, Link, Seal, follow, weigh
+from portal.audit_chain import GENESIS, SHOWN, Break, Content, Followed, Link, Seal, follow, weigh
 
 STRETCH = 50_000  # events between two reports of progress
+NOT_SHOWN = "The events are whole, but pages may show others: the view portal_auditevent was changed."
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def anchor(now: datetime, *, using: str = "default", path: Path | None = None) -
     `UnreadableAnchors`, or OSError when the file cannot be written.
     """
     path = path or anchors_path()
-    last, head, content = _last_anchor(path), _head(using), sha256()
+    last, head, content = _last_anchor(path), _head(using), Content()
     followed = follow(_raw(using), last.link, head.position, content=content)
     broken = followed.broken or _at_the_end(using, followed.end, head, None)
     if broken:
         raise BrokenChain(broken.sentence)
-    noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.hexdigest())
+    noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex())
     _append(path, json.dumps(asdict(noted)).encode() + b"\n")
     return noted
 
@@ -155,7 +155,10 @@ def verify(
     broken = _at_the_end(using, last, head, broken)
     # Of the others, which lie before the start or inside a seal, what is stored there now has to do.
     digests = _stored_digests(using, [a.position for a in noted if a.position not in digests]) | digests
-    return _verdict(start, last, _against_anchors(noted, digests, last, broken))
+    verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
+    if verdict.ok and not _shows_what_was_written(using):
+        return replace(verdict, ok=False, sentence=NOT_SHOWN, checkpoint=None)
+    return verdict
 
 
 def _follow_all(using: str, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
@@ -205,10 +208,13 @@ def _at_the_end(using: str, last: Link, head: Link, broken: Break | None) -> Bre
     with connections[using].cursor() as cursor:
         # One statement, so one moment, however many events are being added.
         cursor.execute(
-            "SELECT (SELECT max(position) FROM portal_auditevent), (SELECT min(position) FROM portal_auditevent "
-            "WHERE position > coalesce((SELECT position FROM portal_audithead), 0))"
+            "SELECT (SELECT min(position) FROM portal_auditchain), (SELECT max(position) FROM portal_auditchain), "
+            "(SELECT min(position) FROM portal_auditchain"
+            " WHERE position > coalesce((SELECT position FROM portal_audithead), 0))"
         )
-        highest, beyond = cursor.fetchone()
+        lowest, highest, beyond = cursor.fetchone()
+    if lowest is not None and lowest < 1:
+        return Break(lowest, f"Event {lowest} was put in where no event was written.")
     if broken:
         if broken.position <= (highest or 0):
             return broken
@@ -240,6 +246,16 @@ def _against_anchors(
     return broken
 
 
+def _shows_what_was_written(using: str) -> bool:
+    """Whether the view that pages read is what it was made as: PostgreSQL would run it as it runs `SHOWN`."""
+    plans = []
+    with connections[using].cursor() as cursor:
+        for source in ("portal_auditevent", f"({SHOWN}) AS shown"):
+            cursor.execute(f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}")  # noqa: S608
+            plans.append(cursor.fetchone()[0][0]["Plan"])
+    return plans[0] == plans[1]
+
+
 def _raw(using: str) -> Any:
     """The connection below Django's, in the caller's own transaction."""
     connections[using].ensure_connection()
@@ -256,5 +272,5 @@ def _head(using: str) -> Link:
 
 def _stored_digests(using: str, positions: list[int]) -> dict[int, bytes]:
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT position, digest FROM portal_auditevent WHERE position = ANY(%s)", [positions])
+        cursor.execute("SELECT position, digest FROM portal_auditchain WHERE position = ANY(%s)", [positions])
         return {position: bytes(digest or b"") for position, digest in cursor.fetchall()}

@@ -9,7 +9,7 @@ from django.db import models
 class AuditEvent(models.Model):
     """One thing that happened: written only by `portal.audit.record`, never changed, hashed with the last.
 
-    PostgreSQL fills `position`, `at`, `previous` and `digest`; docs/audit.md says which bytes are hashed.
+    A view: what the one text of an event says, line by line (migration 0002). docs/audit.md says what is hashed.
     """
 
     class Outcome(models.TextChoices):
@@ -30,20 +30,15 @@ class AuditEvent(models.Model):
     subject_id = models.TextField()
     subject_label = models.TextField()
     sentence = models.TextField()
-    # Text, not jsonb: it is hashed byte for byte, and jsonb would reorder and rewrite it.
     data_json = models.TextField(db_column="data")
     group = models.UUIDField()
-    previous = models.BinaryField()
     digest = models.BinaryField()
 
     class Meta:
+        managed = False
         default_permissions = ("view",)
         ordering = ["-position"]
         verbose_name = "audit event"
-        indexes = [
-            models.Index(fields=["subject_kind", "subject_id", "-position"], name="portal_audit_subject"),
-            models.Index(fields=["scope", "-position"], name="portal_audit_scope"),
-        ]
 
     def __str__(self) -> str:
         return f"{self.position} {self.action} {self.outcome}"

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from uuid import UUID
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-COLUMNS = (
-    *("at", "action", "outcome", "actor_id", "actor_name", "scope", "subject_kind", "subject_id"),
-    *("subject_label", "sentence", "data", '"group"', "position", "previous", "digest"),
-)
-TABLES = ("portal_auditevent", "portal_audithead")
+COLUMNS = ("body", "position", "digest")
+TABLES = ("portal_auditchain", "portal_audithead")
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def start_over(connection) -> Iterator[None]:
     with unguarded(connection):
         yield
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE portal_auditevent, portal_audithead")
+            cursor.execute("TRUNCATE portal_auditchain, portal_audithead")
             cursor.execute(
                 "INSERT INTO portal_audithead (single, position, digest)"
                 " VALUES (true, 0, decode(repeat('00', 32), 'hex'))"
@@ -52,38 +51,39 @@ def fill(connection, count: int) -> None:
     """
     last = bytes(32)
     with unguarded(connection), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE portal_auditevent")
+        cursor.execute("TRUNCATE portal_auditchain")
         columns = ", ".join(COLUMNS)
-        with cursor.copy(f"COPY portal_auditevent ({columns}) FROM STDIN (FORMAT binary)") as copy:
+        with cursor.copy(f"COPY portal_auditchain ({columns}) FROM STDIN (FORMAT binary)") as copy:
             copy.write(COPY_HEADER)
             for position in range(1, count + 1):
-                row = b"\x00\x0f" + b"".join(map(field, (*_event(position), position.to_bytes(8), last)))
-                last = sha256(row).digest()
-                copy.write(row + field(last))
+                body = _event(position)
+                last = sha256((position - 1).to_bytes(8) + last + body).digest()
+                copy.write(b"\x00\x03" + b"".join(map(field, (body, position.to_bytes(8), last))))
             copy.write(b"\xff\xff")
         cursor.execute("UPDATE portal_audithead SET position = %s, digest = %s", [count, last])
 
 
-def field(value: bytes | None) -> bytes:
+def field(value: bytes) -> bytes:
     """One field as PostgreSQL's binary COPY format writes it."""
-    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4) + value
+    return len(value).to_bytes(4) + value
 
 
-def _event(position: int) -> tuple[bytes | None, ...]:
-    """The columns from `at` to `group`; every seventh event is the portal's own."""
-    microseconds_since_2000 = 846_000_000_000_000 + position * 1_000_003
-    actor = None if position % 7 == 0 else (position % 50 + 1).to_bytes(8)
-    return (
-        microseconds_since_2000.to_bytes(8),
-        b"checklist.ticked",
-        b"done",
+def _event(position: int) -> bytes:
+    """The lines from `at` to `group`; every seventh event is the portal's own."""
+    at = datetime(2026, 10, 22, tzinfo=UTC) + timedelta(microseconds=position * 1_000_003)
+    actor = "" if position % 7 == 0 else str(position % 50 + 1)
+    lines = (
+        f"{at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "checklist.ticked",
+        "done",
         actor,
-        b"Alice Archer" if actor else b"portal",
-        b"inspector",
-        b"releases.checklistitem",
-        str(position % 300).encode(),
-        b"Key pages looked at",
-        b"Alice Archer ticked \xe2\x80\x9cKey pages looked at\xe2\x80\x9d of release 2026.11.3.",
-        b'{"candidate":"0123456789abcdef0123456789abcdef01234567","note":"looked at %d"}' % position,
-        sha256(position.to_bytes(8)).digest()[:16],
+        "Alice Archer" if actor else "portal",
+        "inspector",
+        "releases.checklistitem",
+        str(position % 300),
+        "Key pages looked at",
+        "Alice Archer ticked “Key pages looked at” of release 2026.11.3.",
+        f'{{"candidate":"0123456789abcdef0123456789abcdef01234567","note":"looked at {position}"}}',
+        str(UUID(int=position)),
     )
+    return "\n".join(lines).encode()

@@ -63,14 +63,13 @@ class Migration(migrations.Migration):
                 ('sentence', models.TextField()),
                 ('data_json', models.TextField(db_column='data')),
                 ('group', models.UUIDField()),
-                ('previous', models.BinaryField()),
                 ('digest', models.BinaryField()),
             ],
             options={
                 'verbose_name': 'audit event',
                 'ordering': ['-position'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['subject_kind', 'subject_id', '-position'], name='portal_audit_subject'), models.Index(fields=['scope', '-position'], name='portal_audit_scope')],
+                'managed': False,
             },
         ),
         migrations.CreateModel(

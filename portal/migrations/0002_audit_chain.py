@@ -1,46 +1,54 @@
-"""The chain's rules, in the database: one function appends, and nothing changes what was appended.
+"""The chain and its rules, in the database: one function appends, and nothing changes what was appended.
 
-The bytes that are hashed are those of the row in PostgreSQL's documented binary COPY format (manual, COPY,
-"Binary Format"): the number of fields, then each field as its length in four bytes and its value; a null has
-the length -1. So every column counts, no value can slide into its neighbour, and a reader of
-`COPY ... (FORMAT binary)` has the hashed bytes in hand without rebuilding them.
+An event is one text of twelve lines, none of which can hold another. What is hashed is position and digest of the event
+before, which are of one size, and the text: so every column counts, and no value can slide into its neighbour.
 """
 
 from django.db import migrations
 
 RULES = r"""
-CREATE FUNCTION portal_audit_field(value bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT CASE WHEN value IS NULL THEN '\xffffffff'::bytea ELSE int4send(octet_length(value)) || value END $$;
+CREATE TABLE portal_auditchain (
+    -- Time, action, outcome, actor's number; seven lines of any text; group. U+001E stands between two events.
+    body text NOT NULL CHECK (body !~ '\u001e' AND body ~ ('^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\n[^\n]*\n'
+        '(done|refused|failed|found)\n\d*\n([^\n]*\n){7}[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')),
+    position bigint PRIMARY KEY,
+    digest bytea NOT NULL CHECK (octet_length(digest) = 32)
+);
+
+-- What it says, line by line. portal.audit_chain.SHOWN holds this to be what pages read.
+CREATE VIEW portal_auditevent AS SELECT position,
+    pg_catalog.split_part(body, E'\n', 1)::timestamptz AS at,
+    pg_catalog.split_part(body, E'\n', 2) AS action,
+    pg_catalog.split_part(body, E'\n', 3) AS outcome,
+    nullif(pg_catalog.split_part(body, E'\n', 4), '')::bigint AS actor_id,
+    pg_catalog.split_part(body, E'\n', 5) AS actor_name,
+    pg_catalog.split_part(body, E'\n', 6) AS scope,
+    pg_catalog.split_part(body, E'\n', 7) AS subject_kind,
+    pg_catalog.split_part(body, E'\n', 8) AS subject_id,
+    pg_catalog.split_part(body, E'\n', 9) AS subject_label,
+    pg_catalog.split_part(body, E'\n', 10) AS sentence,
+    pg_catalog.split_part(body, E'\n', 11) AS data,
+    pg_catalog.split_part(body, E'\n', 12)::uuid AS "group",
+    digest FROM portal_auditchain;
+
+CREATE INDEX portal_audit_scope ON portal_auditchain (split_part(body, E'\n', 6), position DESC);
+CREATE INDEX portal_audit_subject
+    ON portal_auditchain (split_part(body, E'\n', 7), split_part(body, E'\n', 8), position DESC);
 
 -- Runs for every INSERT, by whatever path: takes the head, fills in what the chain decides, moves the head.
 CREATE FUNCTION portal_audit_chain() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     last portal_audithead;
 BEGIN
-    IF num_nonnulls(NEW.position, NEW.previous, NEW.digest) > 0 THEN
+    IF num_nonnulls(NEW.position, NEW.digest) > 0 THEN
         RAISE EXCEPTION 'The chain itself decides the position and the digests of an audit event.';
     END IF;
     SELECT * INTO STRICT last FROM portal_audithead FOR UPDATE;
     NEW.position := last.position + 1;
-    -- Read under the lock, so that time runs with position.
-    NEW.at := coalesce(NEW.at, clock_timestamp());
-    NEW.previous := last.digest;
-    NEW.digest := sha256(
-        '\x000f'::bytea
-        || portal_audit_field(timestamptz_send(NEW.at))
-        || portal_audit_field(convert_to(NEW.action, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.outcome, 'UTF8'))
-        || portal_audit_field(int8send(NEW.actor_id))
-        || portal_audit_field(convert_to(NEW.actor_name, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.scope, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.subject_kind, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.subject_id, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.subject_label, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.sentence, 'UTF8'))
-        || portal_audit_field(convert_to(NEW.data, 'UTF8'))
-        || portal_audit_field(uuid_send(NEW."group"))
-        || portal_audit_field(int8send(NEW.position))
-        || portal_audit_field(NEW.previous));
+    IF starts_with(NEW.body, E'\n') THEN  -- no time was given: read under the lock, so that time runs with position
+        NEW.body := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || NEW.body;
+    END IF;
+    NEW.digest := sha256(int8send(last.position) || last.digest || convert_to(NEW.body, 'UTF8'));
     UPDATE portal_audithead SET position = NEW.position, digest = NEW.digest;
     RETURN NEW;
 END $$;
@@ -49,9 +57,9 @@ CREATE FUNCTION portal_audit_append(
     at timestamptz, action text, outcome text, actor_id bigint, actor_name text, scope text,
     subject_kind text, subject_id text, subject_label text, sentence text, data text, "group" uuid
 ) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
-    INSERT INTO portal_auditevent (at, action, outcome, actor_id, actor_name, scope,
-        subject_kind, subject_id, subject_label, sentence, data, "group")
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING position
+    INSERT INTO portal_auditchain (body) VALUES (array_to_string(ARRAY[
+        to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        $2, $3, $4::text, $5, $6, $7, $8, $9, $10, $11, $12::text], E'\n', '')) RETURNING position
 $$;
 
 CREATE FUNCTION portal_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -78,11 +86,9 @@ REVOKE ALL ON FUNCTION portal_audit_append FROM PUBLIC;
 INSERT INTO portal_audithead (single, position, digest) VALUES (true, 0, decode(repeat('00', 32), 'hex'));
 -- The row is updated by every event: leave room, so that the update stays on its page.
 ALTER TABLE portal_audithead SET (fillfactor = 10);
-ALTER TABLE portal_auditevent
-    ADD CHECK (octet_length(digest) = 32), ADD CHECK (octet_length(previous) = 32);
 
-CREATE TRIGGER chain BEFORE INSERT ON portal_auditevent FOR EACH ROW EXECUTE FUNCTION portal_audit_chain();
-CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON portal_auditevent
+CREATE TRIGGER chain BEFORE INSERT ON portal_auditchain FOR EACH ROW EXECUTE FUNCTION portal_audit_chain();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON portal_auditchain
     FOR EACH STATEMENT EXECUTE FUNCTION portal_audit_refuse();
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON portal_audithead
     FOR EACH ROW EXECUTE FUNCTION portal_audit_guard_head();
@@ -90,17 +96,16 @@ CREATE TRIGGER keep BEFORE TRUNCATE ON portal_audithead
     FOR EACH STATEMENT EXECUTE FUNCTION portal_audit_refuse();
 
 -- ALWAYS: also where session_replication_role = replica switches ordinary triggers off.
-ALTER TABLE portal_auditevent ENABLE ALWAYS TRIGGER chain, ENABLE ALWAYS TRIGGER keep;
+ALTER TABLE portal_auditchain ENABLE ALWAYS TRIGGER chain, ENABLE ALWAYS TRIGGER keep;
 ALTER TABLE portal_audithead ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER keep;
 """
 
 UNDO = """
-DROP TRIGGER chain ON portal_auditevent;
-DROP TRIGGER keep ON portal_auditevent;
+DROP VIEW portal_auditevent;
+DROP TABLE portal_auditchain;
 DROP TRIGGER guard ON portal_audithead;
 DROP TRIGGER keep ON portal_audithead;
-DROP FUNCTION portal_audit_append, portal_audit_chain(), portal_audit_refuse(), portal_audit_guard_head(),
-    portal_audit_field(bytea);
+DROP FUNCTION portal_audit_append, portal_audit_chain(), portal_audit_refuse(), portal_audit_guard_head();
 DELETE FROM portal_audithead;
 """
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 from django.contrib.auth.models import Group, User
@@ -21,7 +22,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from portal.audit import record
-from portal.audit_chain import COLUMNS, COPY_HEADER
+from portal.audit_chain import GENESIS, Link
 from portal.audit_proof import Anchor, anchor, verify
 from tests.chain import fill
 
@@ -33,7 +34,7 @@ def main(events: int = 1_000_000, saves: int = 1_500) -> int:
     """Prints the table; returns the exit status."""
     fill(connection, events)
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE portal_auditevent")
+        cursor.execute("VACUUM ANALYZE portal_auditchain")
     with tempfile.TemporaryDirectory() as directory:
         anchors = [anchor(timezone.now(), path=Path(directory) / "anchors")]
     sample = hashed_bytes(min(events, SAMPLE))
@@ -72,9 +73,11 @@ def check(anchors: list[Anchor]) -> None:
 
 def hashed_bytes(count: int) -> list[bytes]:
     """What each of the first events is hashed from."""
-    query = f"SELECT {COLUMNS} FROM portal_auditevent WHERE position <= {count} ORDER BY position"
-    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
-        return [bytes(row).removeprefix(COPY_HEADER)[:-36] for row in copy][:count]
+    query = "SELECT position, digest, body FROM portal_auditchain WHERE position <= %s ORDER BY position"
+    with connection.cursor() as cursor:
+        cursor.execute(query, [count])
+        rows = [(Link(position, digest), body.encode()) for position, digest, body in cursor]
+    return [bytes(link) + body for (link, _), (_, body) in pairwise([(Link(0, GENESIS), b""), *rows])]
 
 
 def audited_action(count: int) -> float:

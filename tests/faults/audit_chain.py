@@ -16,24 +16,27 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils import timezone
 
+from portal.audit_chain import SHOWN
 from portal.audit_proof import Anchor, anchor, read_anchors, verify
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
-EDITS = {
-    "at": "at + interval '1 microsecond'",
-    "action": "action || '.'",
+# What becomes of one line of the text, `$`.
+LINES = {
+    "at": "regexp_replace($, '.Z', CASE WHEN $ LIKE '%0Z' THEN '1Z' ELSE '0Z' END)",
+    "action": "$ || '.'",
     "outcome": "'failed'",
-    "actor_id": "CASE WHEN actor_id IS NULL THEN 0 END",
+    "actor_id": "CASE WHEN $ = '' THEN '0' ELSE '' END",
     "actor_name": "''",
-    "scope": "scope || ' '",
-    "subject_kind": "upper(subject_kind)",
-    "subject_id": "'0' || subject_id",
-    "subject_label": "subject_label || chr(160)",
-    "sentence": "'not ' || sentence",
-    "data": "data || ' '",
-    '"group"': "gen_random_uuid()",
+    "scope": "$ || ' '",
+    "subject_kind": "upper($)",
+    "subject_id": "'0' || $",
+    "subject_label": "$ || chr(160)",
+    "sentence": "'not ' || $",
+    "data": "$ || ' '",
+    "group": "gen_random_uuid()::text",
+}
+EDITS = {
     "position": "position + 5000000",
-    "previous": "set_byte(previous, 31, get_byte(previous, 31) # 1)",
     "digest": "set_byte(digest, 0, get_byte(digest, 0) # 128)",
 }
 
@@ -41,12 +44,14 @@ EDITS = {
 def attacks(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     """Name, deed, and the position that must be named (None where any will do)."""
     for place, position in (("first", 1), ("middle", events // 2), ("last", events)):
+        for line in LINES:
+            yield f"edit {line} of the {place}", sql(edited(line, f"position = {position}")), position
         for column, value in EDITS.items():
-            edit = f"UPDATE portal_auditevent SET {column} = {value} WHERE position = {position}"
+            edit = f"UPDATE portal_auditchain SET {column} = {value} WHERE position = {position}"
             yield f"edit {column} of the {place}", sql(edit), position
         yield (
             f"delete the {place}",
-            sql(f"DELETE FROM portal_auditevent WHERE position = {position}"),
+            sql(f"DELETE FROM portal_auditchain WHERE position = {position}"),
             position,
         )
     yield from _moves(events // 2)
@@ -54,13 +59,10 @@ def attacks(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
 
 
 def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
-    table = "portal_auditevent"
+    table = "portal_auditchain"
     yield (
         "shift a letter between fields",
-        sql(
-            f"UPDATE {table} SET action = left(action, -1), outcome = right(action, 1) || outcome"
-            f" WHERE position = {middle}"
-        ),
+        sql(f"UPDATE {table} SET body = replace(body, E'm\\n', E'\\nm') WHERE position = {middle}"),
         middle,
     )
     yield (
@@ -69,6 +71,34 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
             f"UPDATE {table} SET position = -1 WHERE position = {middle}",
             f"UPDATE {table} SET position = {middle} WHERE position = {middle + 1}",
             f"UPDATE {table} SET position = {middle + 1} WHERE position = -1",
+        ),
+        middle,
+    )
+    yield (
+        "fold a text into the one before",
+        sql(
+            f"ALTER TABLE {table} DROP CONSTRAINT {table}_body_check",
+            f"UPDATE {table} SET body = body || E'\\x1e' || (SELECT body FROM {table} WHERE position = {middle + 1})"
+            f" WHERE position = {middle}",
+            f"UPDATE {table} SET body = '' WHERE position = {middle + 1}",
+        ),
+        middle,
+    )
+    yield (
+        "take a text away",
+        sql(
+            f"ALTER TABLE {table} ALTER body DROP NOT NULL",
+            f"UPDATE {table} SET body = NULL WHERE position = {middle}",
+        ),
+        middle,
+    )
+    yield (
+        "slide a byte from digest to digest",
+        sql(
+            f"ALTER TABLE {table} DROP CONSTRAINT {table}_digest_check",
+            f"UPDATE {table} SET digest = digest || substring((SELECT digest FROM {table}"
+            f" WHERE position = {middle + 1}) for 1) WHERE position = {middle}",
+            f"UPDATE {table} SET digest = substring(digest from 2) WHERE position = {middle + 1}",
         ),
         middle,
     )
@@ -92,23 +122,39 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
 
 def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     kept = events - events // 10
-    move_head = "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditevent"
+    move_head = "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditchain"
     yield "change the head alone", sql(f"{move_head} WHERE position = {kept})"), kept + 1
-    yield "cut off the end", sql(f"DELETE FROM portal_auditevent WHERE position > {kept}"), kept + 1
+    yield "cut off the end", sql(f"DELETE FROM portal_auditchain WHERE position > {kept}"), kept + 1
     yield (
         "cut off the end, and the head with it",
-        sql(f"DELETE FROM portal_auditevent WHERE position > {kept}", f"{move_head} WHERE position = {kept})"),
+        sql(f"DELETE FROM portal_auditchain WHERE position > {kept}", f"{move_head} WHERE position = {kept})"),
         kept + 1,
     )
     yield (
         "remove everything",
         sql(
-            "TRUNCATE portal_auditevent",
+            "TRUNCATE portal_auditchain",
             "UPDATE portal_audithead SET position = 0, digest = decode(repeat('00', 32), 'hex')",
         ),
         1,
     )
     yield "edit, and compute all that follows anew", lambda: _rewrite(kept), None
+    shown = SHOWN.replace("pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'")
+    yield "let pages show something else", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
+    shown = f"{SHOWN} WHERE position <> {kept}"
+    yield "keep an event from the pages", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
+
+
+def edited(line: str, condition: str) -> str:
+    """The statement that edits `line` of the events that meet `condition`."""
+    number = list(LINES).index(line) + 1
+    value = LINES[line].replace("$", f"lines[{number}]")
+    parts = f"lines[:{number - 1}] || ({value})::text || lines[{number + 1}:]"
+    return (
+        f"UPDATE portal_auditchain SET body = array_to_string({parts}, E'\\n')"
+        " FROM (SELECT position AS at, string_to_array(body, E'\\n') AS lines FROM portal_auditchain) split"
+        f" WHERE at = position AND {condition}"
+    )
 
 
 def sql(*statements: str) -> Callable[[], None]:
@@ -123,29 +169,29 @@ def sql(*statements: str) -> Callable[[], None]:
 def _copy_of(position: int, new: str) -> str:
     columns = ", ".join(COLUMNS)
     values = columns.replace("position", new)
-    source = f"SELECT {values} FROM portal_auditevent WHERE position = {position}"
-    return f"INSERT INTO portal_auditevent ({columns}) {source}"
+    source = f"SELECT {values} FROM portal_auditchain WHERE position = {position}"
+    return f"INSERT INTO portal_auditchain ({columns}) {source}"
 
 
 def _rewrite(first: int) -> None:
     """What someone does who knows the format: a consistent chain with another content from `first` on."""
     columns = ", ".join(COLUMNS)
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE portal_auditevent SET outcome = 'refused' WHERE position = {first}")
-        cursor.execute(f"SELECT digest FROM portal_auditevent WHERE position = {first - 1}")
+        cursor.execute(edited("outcome", f"position = {first}"))
+        cursor.execute(f"SELECT digest FROM portal_auditchain WHERE position = {first - 1}")
         last = bytes(cursor.fetchone()[0])
-        query = f"SELECT {columns} FROM portal_auditevent WHERE position >= {first} ORDER BY position"
+        query = f"SELECT {columns} FROM portal_auditchain WHERE position >= {first} ORDER BY position"
         with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
             rows = [bytes(row) for row in copy]
         rows[0] = rows[0].removeprefix(COPY_HEADER)
-        cursor.execute(f"DELETE FROM portal_auditevent WHERE position >= {first}")
-        with cursor.copy(f"COPY portal_auditevent ({columns}) FROM STDIN (FORMAT binary)") as copy:
+        cursor.execute(f"DELETE FROM portal_auditchain WHERE position >= {first}")
+        with cursor.copy(f"COPY portal_auditchain ({columns}) FROM STDIN (FORMAT binary)") as copy:
             copy.write(COPY_HEADER)
             for row in rows:
                 if len(row) > 2:
-                    hashed = row[:-72] + field(last)
-                    last = sha256(hashed).digest()
-                    copy.write(hashed + field(last))
+                    before = int.from_bytes(row[-44:-36]) - 1
+                    last = sha256(before.to_bytes(8) + last + row[6:-48]).digest()
+                    copy.write(row[:-36] + field(last))
             copy.write(b"\xff\xff")
         cursor.execute("UPDATE portal_audithead SET digest = %s", [last])
 

@@ -349,12 +349,12 @@ def disk_full() -> Iterator[None]:
     _run(
         "create function faults_full() returns trigger language plpgsql as"
         " $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$",
-        "create trigger aaa before insert on portal_auditevent for each row execute function faults_full()",
+        "create trigger aaa before insert on portal_auditchain for each row execute function faults_full()",
     )
     try:
         yield
     finally:
-        _run("drop trigger aaa on portal_auditevent", "drop function faults_full")
+        _run("drop trigger aaa on portal_auditchain", "drop function faults_full")
 
 
 DENIALS = {"not permitted": not_permitted, "head taken": head_taken, "disk full": disk_full}

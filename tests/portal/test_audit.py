@@ -42,15 +42,20 @@ def test_positions_run_from_one_without_a_gap():
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE portal_auditevent SET sentence = 'other'",
+        "UPDATE portal_auditchain SET body = replace(body, 'x', 'y')",
+        "DELETE FROM portal_auditchain",
+        "TRUNCATE portal_auditchain",
+        "UPDATE portal_auditevent SET digest = digest",
         "DELETE FROM portal_auditevent",
-        "TRUNCATE portal_auditevent",
         "UPDATE portal_audithead SET position = 7",
         "UPDATE portal_audithead SET position = position + 1",
         "DELETE FROM portal_audithead",
         "TRUNCATE portal_audithead",
-        "SET LOCAL session_replication_role = replica; DELETE FROM portal_auditevent",
-        "INSERT INTO portal_auditevent SELECT * FROM portal_auditevent",
+        "SET LOCAL session_replication_role = replica; DELETE FROM portal_auditchain",
+        "INSERT INTO portal_auditchain SELECT * FROM portal_auditchain",
+        "INSERT INTO portal_auditchain (body) SELECT body || E'\\n' FROM portal_auditchain",
+        "INSERT INTO portal_auditchain (body) SELECT replace(body, E'\\ndone', E'\\nsplendid') FROM portal_auditchain",
+        "SELECT portal_audit_append(now(), E'a\\n', 'done', 1, '', '', '', '', '', '', '', gen_random_uuid())",
     ],
 )
 def test_postgresql_refuses_to_change_what_was_written(statement):

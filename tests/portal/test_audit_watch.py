@@ -7,6 +7,7 @@ from django.utils import timezone
 from portal import audit, audit_proof, audit_watch, jobs
 from portal.jobs import AuditWatch
 from tests.chain import unguarded
+from tests.faults.audit_chain import edited
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +46,7 @@ def test_it_finds_what_was_changed_since_and_does_not_anchor_it(watch):
     look(watch)
     happen(3)
     with unguarded(connection), connection.cursor() as cursor:
-        cursor.execute("update portal_auditevent set sentence = 'nothing' where position = 5")
+        cursor.execute(edited("sentence", "position = 5"))
 
     look(watch)
 
