@@ -20,6 +20,7 @@ from django.db import connections
 from portal.audit_chain import GENESIS, SHOWN, Break, Content, Followed, Link, Seal, follow, weigh
 
 STRETCH = 50_000  # events between two reports of progress
+NO_KEY = "The primary key of portal_auditchain is gone, so an event may be there twice: put it back, then verify again."
 NOT_SHOWN = "The events are whole, but pages may show others: the view portal_auditevent was changed."
 
 
@@ -73,6 +74,8 @@ def anchor(now: datetime, *, using: str = "default", path: Path | None = None) -
     `UnreadableAnchors`, or OSError when the file cannot be written.
     """
     path = path or anchors_path()
+    if not _has_key(using):
+        raise BrokenChain(NO_KEY)
     last, head, content = _last_anchor(path), _head(using), Content()
     followed = follow(_raw(using), last.link, head.position, content=content)
     broken = followed.broken or _at_the_end(using, followed.end, head, None)
@@ -142,6 +145,8 @@ def verify(
         noted = read_anchors() if anchors is None else list(anchors)
     except UnreadableAnchors as error:
         return Verification(False, 0, None, str(error), "")
+    if not _has_key(using):
+        return Verification(False, 0, None, NO_KEY, "")
     head, start = _head(using), since or Link(0, GENESIS)
     if since:  # what was verified before is held against what is there now, as an anchor is
         noted.append(Anchor(since.position, since.digest.hex(), "the last verification"))
@@ -244,6 +249,17 @@ def _against_anchors(
             return Break(sound + 1, sentence)
         sound = noted.position
     return broken
+
+
+def _has_key(using: str) -> bool:
+    """Whether each position can be there once only, and be found without reading the whole table."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'portal_auditchain'::regclass "
+            "AND conkey = (SELECT array_agg(attnum) FROM pg_attribute WHERE attrelid = conrelid"
+            " AND attname = 'position')"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _shows_what_was_written(using: str) -> bool:

@@ -107,7 +107,7 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     yield (
         "insert a second one at the end",
         sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey", _copy_of(middle, f"{middle * 2}")),
-        middle * 2,
+        None,
     )
     yield (
         "insert between",
