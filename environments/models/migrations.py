@@ -56,8 +56,10 @@ class MigrationRun(Job):
         ]
 
     def __str__(self) -> str:
-        way = "back to" if self.direction == Direction.DOWNGRADE else "to"
-        return f"{self.environment} {way} {', '.join(self.target) or 'nothing'}"
+        target = ", ".join(self.target)
+        if self.direction == Direction.DOWNGRADE:
+            return f"{self.environment} back to {target or 'nothing'}"
+        return f"{self.environment} to {target or self.commit[:7]}"  # the heads are known once it runs
 
     @property
     def audit_scope(self) -> str:
