@@ -29,8 +29,8 @@ class Header(NamedTuple):
 
     id: str
     down: tuple[str, ...]
-    depends_on: tuple[str, ...]
     labels: tuple[str, ...]
+    depends_on: tuple[str, ...]
     message: str
     has_downgrade: bool
 
@@ -156,15 +156,13 @@ def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) 
         raise UnreadableError("unreadable", "has no `revision`, which Alembic demands of every file here")
     if "down_revision" not in values:
         raise UnreadableError("unreadable", "has no `down_revision`")
+    down, labels, depends_on = (_tuple(values.get(key)) for key in NAMES[1:])
+    return Header(id, down, labels, depends_on, _first_line(doc), has_downgrade)
+
+
+def _first_line(doc: str) -> str:
     doc = doc.strip()
-    return Header(
-        id,
-        _tuple(values["down_revision"]),
-        _tuple(values.get("depends_on")),
-        _tuple(values.get("branch_labels")),
-        doc.splitlines()[0].strip() if doc else "",
-        has_downgrade,
-    )
+    return doc.splitlines()[0].strip() if doc else ""
 
 
 def _tuple(value: Value) -> tuple[str, ...]:
@@ -201,22 +199,26 @@ _COMMENT = re.compile(r"#[^\n]*")
 _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
 
 
-def scan(content: bytes, name: str) -> Header | None:
+def scan(content: bytes) -> Header | None:
     """What `judge` would say of this file when its four names are plain literals; None when in any doubt."""
     try:
-        text = content.decode().replace("\r\n", "\n")
+        text = content.decode()
     except UnicodeDecodeError:
         return None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
     top = _TOP.match(text)
-    if top is None or "coding" in top[0] or "\r" in text or "\0" in text or len(content) > MAX_FILE_BYTES:
+    if top is None or text.find("coding", 0, top.end()) >= 0 or len(content) > MAX_FILE_BYTES:
+        return None
+    if "\r" in text or "\0" in text:
         return None
     code = _plain(text[top.end() - 1 :])
     if code is None:
         return None
     if not code.isascii():
         code = unicodedata.normalize("NFKC", code)  # as Python reads names
-    if _has_word(code):
-        return None
+        if _has_word(code):
+            return None
     if _may_bind_unseen(code):
         return None
     has_downgrade = _scan_downgrade(code)
@@ -225,14 +227,13 @@ def scan(content: bytes, name: str) -> Header | None:
     doc, above, *found = top.groups()
     if _has_word(above.replace(_REMARK, "#")) and _has_word(_COMMENT.sub("", above)):
         return None  # imported, perhaps; most often a remark other than the template's
-    values = [
-        one[1:-1] if one else _texts(several) if several else None
+    id, down, labels, depends_on = (
+        (one[1:-1],) if one else tuple(dict.fromkeys(_texts(several))) if several else ()
         for one, several in zip(found[::2], found[1::2], strict=True)
-    ]
-    try:
-        return _header(dict(zip(NAMES, values, strict=True)), name, doc or "", has_downgrade)
-    except UnreadableError:
+    )
+    if not found[0] or not id[0]:
         return None
+    return Header(id[0], down, labels, depends_on, _first_line(doc or ""), has_downgrade)
 
 
 def _has_word(code: str) -> bool:
@@ -266,7 +267,7 @@ _MORE = re.compile(r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*[ \t]+[^ \t\x01\n#]")
 
 
 def _plain(below: str) -> str | None:
-    """Code in which every line is one of code: without strings over several lines; None where that is unsure.
+    """Code without any of the words, in which no string goes over several lines; None where that is unsure.
 
     Where one of the words occurs all strings and comments are taken out, for that is where it mostly is.
     """
@@ -279,7 +280,8 @@ def _plain(below: str) -> str | None:
     code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, below)
     prefixed = not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]])
     # f-strings hold code; a quote that is left over holds who knows what
-    return None if prefixed or '"' in code or "'" in code or "\\\n" in code else code
+    unsure = prefixed or '"' in code or "'" in code or "\\\n" in code or _has_word(code)
+    return None if unsure else code
 
 
 def _scan_downgrade(code: str) -> bool | None:

@@ -315,7 +315,7 @@ def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
         return "", UnreadableError("unreadable", "is larger than 1 MB")
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        header = scan(content, name)
+        header = scan(content)
         if header is None:
             return sha256, judge(content, name)
         if thorough:

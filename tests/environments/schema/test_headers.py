@@ -40,7 +40,7 @@ def downgrade() -> None:
 
 
 def test_the_quick_scan_knows_the_common_template():
-    header = scan(TEMPLATE.encode(), "x.py")
+    header = scan(TEMPLATE.encode())
 
     assert header == judge(TEMPLATE.encode(), "x.py")
     assert header == Header("1975ea83b712", ("ae1027a6acf",), (), (), "add signals", True)
@@ -118,7 +118,7 @@ sources = st.builds(
 def test_the_quick_scan_never_says_other_than_ast(source):
     content = source.encode()
 
-    quick = scan(content, "x.py")
+    quick = scan(content)
 
     if quick is not None:
         try:
@@ -152,7 +152,7 @@ def test_what_ast_says_is_what_running_the_file_says(source):
 def test_whatever_stands_above_the_names_the_quick_scan_says_what_ast_says(above, start):
     content = "\n".join(['"""Doc"""', above, *start, ""]).encode()
 
-    quick = scan(content, "x.py")
+    quick = scan(content)
 
     assert quick is None or quick == judge(content, "x.py")
     if above.startswith("#") and above.isprintable():
@@ -181,7 +181,7 @@ def test_it_refuses_to_guess(source, kind, line):
 
     assert raised.value.kind == kind
     assert raised.value.line == line or kind == "unreadable"
-    assert scan(source.encode(), "x.py") is None
+    assert scan(source.encode()) is None
 
 
 def test_very_old_files_take_their_id_from_their_name():
