@@ -5,10 +5,11 @@ Order is computed by Alembic's own RevisionMap, fed with what was read, so that 
 """
 
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from alembic.script.revision import Revision as Node
@@ -150,11 +151,11 @@ def build(
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    names = {label: one.id for one in revisions.values() for label in one.labels} | {id: id for id in revisions}
+    owner = {label: one.id for one in revisions.values() for label in one.labels if label not in revisions}
     return {
         id: one.down
         if not one.depends_on
-        else tuple(dict.fromkeys((*one.down, *(names.get(n, n) for n in one.depends_on))))
+        else tuple(dict.fromkeys((*one.down, *(owner.get(name, name) for name in one.depends_on))))
         for id, one in revisions.items()
     }
 
@@ -180,20 +181,22 @@ def _missing(revisions: Mapping[str, Revision]) -> list[Problem]:
     labels = {label for one in revisions.values() for label in one.labels}
     problems = []
     for one in revisions.values():
-        for name, ids, known in (("down_revision", one.down, ()), ("depends_on", one.depends_on, labels)):
-            for id in ids:
-                if id not in revisions and id not in known:
-                    sentence = (
-                        f"{one.path} builds upon revision “{id}”, which no file here has; "
-                        f"bring that file back or correct `{name}`."
-                    )
-                    problems.append(Problem("missing", sentence, (one.path,)))
+        gone = [("down_revision", id) for id in one.down if id not in revisions]
+        gone += [("depends_on", id) for id in one.depends_on if id not in revisions and id not in labels]
+        for name, id in gone:
+            sentence = (
+                f"{one.path} builds upon revision “{id}”, which no file here has; "
+                f"bring that file back or correct `{name}`."
+            )
+            problems.append(Problem("missing", sentence, (one.path,)))
     return problems
 
 
 def _cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
     """Kahn's algorithm: what no base leads to runs in a circle, or hangs on one that does."""
     parents = _parents(revisions)
+    if _all_lead_down(parents):
+        return []
     waiting: dict[str, int] = {}
     children: dict[str, list[str]] = {}
     ready: list[str] = []
@@ -211,12 +214,22 @@ def _cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
             waiting[child] -= 1
             if not waiting[child]:
                 ready.append(child)
-    if not waiting:
-        return []
     paths = tuple(sorted(revisions[id].path for id in waiting))
     shown = ", ".join(paths[:4]) + (" and others" if len(paths) > 4 else "")
     sentence = f"These revisions build upon each other in a circle: {shown}; correct a `down_revision`."
     return [Problem("cycle", sentence, paths)]
+
+
+def _all_lead_down(parents: Mapping[str, tuple[str, ...]]) -> bool:
+    """The same from the heads, which is quicker and tells only whether there is a circle at all."""
+    users = Counter(chain.from_iterable(parents.values()))
+    free = [id for id in parents if id not in users]
+    for id in free:  # grows on the way
+        for parent in parents.get(id, ()):
+            users[parent] -= 1
+            if not users[parent]:
+                free.append(parent)
+    return parents.keys() <= set(free)
 
 
 def _forked(revisions: Mapping[str, Revision], heads: tuple[str, ...]) -> list[Problem]:
