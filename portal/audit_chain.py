@@ -7,7 +7,6 @@ An event's digest is the SHA-256 of the link before it, which is a position (8 b
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 from struct import Struct
 from typing import Any
@@ -29,13 +28,16 @@ SELECT position, pg_catalog.split_part(body, E'\\n', 1)::timestamptz AS at,
 """
 
 _LINK = Struct(">q 32s")
-_SIZE = Struct(">i")
+_SIZE, _COUNT = Struct(">i"), Struct(">i q")
 _BETWEEN = b"\x1e"  # after each text; none holds one
 _AT_ONCE = 256  # events that are read as one row
 _COPY_HEADER = 19  # bytes, sent with the first row (manual, "COPY", Binary Format)
+# An absent value counts as an empty one: left out, it could be hidden in its neighbour.
 _READ = """
 SELECT many.* FROM unnest(ARRAY{0}::bigint[], ARRAY{1}::bigint[]) AS stretch (first, last), LATERAL (
-    SELECT string_agg(body, E'\\x1e'), string_agg(int8send(position) || digest, '') FROM (
+    SELECT string_agg(coalesce(body, ''), E'\\x1e'), string_agg(int8send(position) || coalesce(digest, ''), ''),
+        count(*)
+    FROM (
         SELECT body, position, digest FROM portal_auditchain WHERE position BETWEEN first AND last ORDER BY position
     ) AS one
 ) AS many
@@ -86,9 +88,10 @@ class Seal:
 
 
 class Content:
-    """All that is stored of some events: each text with U+001E after it, and each link.
+    """All that is stored of a known number of events: each text with U+001E after it, and each link.
 
-    A text that held the sign could stand for two, so none may; links are of one size.
+    So many signs end so many texts: one within a text would be one too many. And a link whose size is another moves
+    the position in the next to where it is not.
     """
 
     def __init__(self) -> None:
@@ -123,7 +126,7 @@ def follow(
             if content:
                 content.add(texts, links)
             computed = _links(last, texts.split(_BETWEEN))
-            if b"".join(computed) != links or len(computed) != end + 1 - first:
+            if len(computed) != end + 1 - first or b"".join(computed) != links:
                 break
             last = Link(*_LINK.unpack(computed[-1]))
             found |= {one: computed[one - first][8:] for one in marks if first <= one <= end}
@@ -182,6 +185,7 @@ def _stretches(after: int, upto: int) -> list[Stretch]:
 def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Iterator[Iterator[tuple[bytes, bytes]]]:
     """The texts, with U+001E between them, and the links of the events in each stretch, all events of one in one.
 
+    Ends before a stretch in which an event is missing.
     By libpq's own calls, since psycopg's `Copy.read` costs more than the hash. Leaves the connection ready for its
     next query, also when not all was read.
     """
@@ -191,20 +195,20 @@ def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Itera
     if started.status != ExecStatus.COPY_OUT:
         raise psycopg.OperationalError(started.error_message.decode(errors="replace"))
     try:
-        yield _rows(pgconn)
+        yield _rows(pgconn, stretches)
     finally:
         _end(pgconn)
 
 
-def _rows(pgconn: Any) -> Iterator[tuple[bytes, bytes]]:
-    """Both fields of each row, empty where they are null; ends before the two bytes that end the format."""
+def _rows(pgconn: Any, stretches: Sequence[Stretch]) -> Iterator[tuple[bytes, bytes]]:
     skipped = _COPY_HEADER
-    for _, sent in iter(partial(pgconn.get_copy_data, 0), (-1, b"")):
-        row = bytes(sent[skipped:])
+    for first, last in stretches:
+        row = bytes(pgconn.get_copy_data(0)[1][skipped:])
         skipped = 0
-        if len(row) > _SIZE.size:
-            size = max(0, _SIZE.unpack_from(row, 2)[0])
-            yield row[6 : 6 + size], row[10 + size :]
+        if row[-_COUNT.size :] != _COUNT.pack(8, last - first + 1):
+            return
+        (size,) = _SIZE.unpack_from(row, 2)
+        yield row[6 : 6 + size], row[10 + size : -_COUNT.size]
 
 
 def _end(pgconn: Any) -> None:

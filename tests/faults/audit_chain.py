@@ -84,6 +84,19 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         ),
         middle,
     )
+    loose = (
+        *(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_check" for column in ("body", "digest")),
+        *(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL" for column in ("body", "digest")),
+    )
+    text = f"body = body || E'\\x1e' || (SELECT body FROM {table} WHERE position = {middle + 1})"
+    link = f"digest = digest || (SELECT int8send(position) || digest FROM {table} WHERE position = {middle + 1})"
+    folded = f"UPDATE {table} SET {text}, {link} WHERE position = {middle}"
+    removed = f"DELETE FROM {table} WHERE position = {middle + 1}"
+    yield "fold an event into the one before", sql(*loose, folded, removed), middle
+    for column, change in (("body", text), ("digest", link)):
+        emptied = f"UPDATE {table} SET {column} = NULL WHERE position = {middle + 1}"
+        folded = f"UPDATE {table} SET {change} WHERE position = {middle}"
+        yield f"fold a {column} into the one before and leave none", sql(*loose, folded, emptied), middle
     yield (
         "take a text away",
         sql(
