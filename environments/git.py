@@ -193,10 +193,10 @@ def _answer(out: IO[bytes], limit: int) -> Found | None:
     header = out.readline()
     if not header:
         raise GitError("git ended while the repository was being read; look at the mirror's directory.")
-    words = header.decode().split()
+    words = header.split()
     if len(words) != 3 or not words[2].isdigit():
         return None  # “… missing”, “… ambiguous”
-    sha, kind, size = words[0], words[1], int(words[2])
+    sha, kind, size = words[0].decode(), words[1].decode(), int(words[2])
     if size <= limit:
         return Found(sha, kind, size, out.read(size + 1)[:-1])
     left = size + 1

@@ -228,12 +228,12 @@ def scan(content: bytes) -> Header | None:
     if _has_word(above.replace(_REMARK, "#")) and _has_word(_COMMENT.sub("", above)):
         return None  # imported, perhaps; most often a remark other than the template's
     id, down, labels, depends_on = (
-        (one[1:-1],) if one else tuple(dict.fromkeys(_texts(several))) if several else ()
+        one[1:-1] if one else _texts(several) if several else None
         for one, several in zip(found[::2], found[1::2], strict=True)
     )
-    if not found[0] or not id[0]:
+    if not isinstance(id, str) or not id:
         return None
-    return Header(id[0], down, labels, depends_on, _first_line(doc or ""), has_downgrade)
+    return Header(id, _tuple(down), _tuple(labels), _tuple(depends_on), _first_line(doc or ""), has_downgrade)
 
 
 def _has_word(code: str) -> bool:
