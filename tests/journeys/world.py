@@ -169,5 +169,6 @@ def _people_and_project(railway: RailwayStandIn, shape: Shape) -> Project:
         repository="acme/inspector",
         railway_project_id=railway.project_id,
         smoke=[("backend", "/health"), ("frontend", "/")],
+        pages=sample.KEY_PAGES,
         **wanted,
     )

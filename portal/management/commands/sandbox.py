@@ -102,6 +102,7 @@ class Sandbox:
             "repository": self.github.full_name,
             "project": self.railway.project_id,
             "alembic": self.plan["alembic"],
+            "pages": sample.KEY_PAGES,
             "staging": self.shape.branch("staging"),
             "production": self.shape.branch("production"),
             "settings": self.shape.project(),
