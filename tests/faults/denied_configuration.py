@@ -70,7 +70,9 @@ ADDED: dict[Any, Callable[[Any], dict[str, Any]]] = {
     VariableRule: lambda scene: {
         "project": scene.project.pk, "kind": "present", "service": "backend", "name": "THIRD",
     },
-    ChecklistTemplate: lambda scene: {"name": "Third", "project": scene.project.pk, "kind": "hotfix"},
+    ChecklistTemplate: lambda scene: {
+        "name": "Third", "project": without_templates(scene.project).pk, "kind": "hotfix",
+    },
 }  # fmt: skip
 
 # Commands that change no row of the portal's, or do it through actions and jobs, which record for themselves.
@@ -97,9 +99,15 @@ def with_smoke_test(project: Project) -> Project:
 
 
 def template_of(project: Project) -> ChecklistTemplate:
+    without_templates(project)
     template = ChecklistTemplate.objects.create(project=project, name="One list")
     template.items.create(position=10, text="Look")
     return template
+
+
+def without_templates(project: Project) -> Project:
+    ChecklistTemplate.objects.filter(project=project).delete()  # a project has one of each kind from the start
+    return project
 
 
 def signed_in(scene: Any) -> Client:
