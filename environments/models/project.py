@@ -115,7 +115,11 @@ class Project(models.Model):
     deploy_minutes = models.PositiveIntegerField(
         default=20, help_text="How long a deployment may take before a person is asked."
     )
-    required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
+    required_approvals = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MaxValueValidator(5)],
+        help_text="People besides the one who cut a release. 0: one person alone can ship to production.",
+    )
     rollback_approvals = models.PositiveSmallIntegerField(
         default=1, validators=[MaxValueValidator(5)], help_text="People besides the one who asks for a rollback."
     )

@@ -163,5 +163,6 @@ def _people_and_project(railway: RailwayStandIn) -> Project:
         railway_project_id=railway.project_id,
         alembic=sample.ALEMBIC,
         soak_minutes=0,
+        required_approvals=0,  # most journeys are about something else
         smoke=[("backend", "/health"), ("frontend", "/")],
     )
