@@ -44,8 +44,7 @@ def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
 def settle(*, sandbox: bool) -> None:
     """Makes this database the sandbox's or a real portal's, if nobody has yet.
 
-    Raises `WrongMode` where it is the other already. A real database never becomes a sandbox, whose people have a known password; nor a sandbox a real one, for the
-    same reason.
+    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
     """
     from portal.models import Installation
 
