@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)
     try:
-        supervisor = Supervisor(options.host, options.port)
+        supervisor = Supervisor(options.host, options.port, options.shape)
     except WrongMode as error:
         sys.exit(str(error))
     try:
@@ -73,6 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The options of `manage.py run`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
+    parser.add_argument("--shape", action="append", default=[], help="what the sandbox's project looks like")
     parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
 
 
@@ -117,8 +118,8 @@ class Child:
 class Supervisor:
     """Starts the parts in order, forwards what they print, starts again what dies, stops them in reverse."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port = host, port
+    def __init__(self, host: str, port: int, shape: Sequence[str] = ()) -> None:
+        self.host, self.port, self.shape = host, port, shape
         near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         self.url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
         self.var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var").resolve()
@@ -173,6 +174,7 @@ class Supervisor:
         os.environ |= {"GITHUB_TOKEN": "sandbox-github-token", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
         os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
+        command += [part for name in self.shape for part in ("--shape", name)]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
         self.forward_until(lambda: bool(child.ready), "sandbox", "The stand-ins for GitHub and Railway did not start")
         os.environ |= {"GITHUB_API_URL": child.ready["github"], "GITHUB_GIT_URL": child.ready["git"]}

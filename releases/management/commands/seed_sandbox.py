@@ -44,16 +44,16 @@ class Command(BaseCommand):
         password = sandbox_password()
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
+        named = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
+        wanted = named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
         project = setup.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
-            alembic=ready["alembic"],
-            staging_branch=ready["staging"],
-            production_branch=ready["production"],
             soak_minutes=options["soak_minutes"],
-            previews=True,
+            **wanted,
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
+            pages=[(name, path) for name, path in ready.get("pages", ())],
         )
         # The sandbox's databases move to another port with the server: that is no edit of a variable by somebody.
         project.environments.update(variables_known={})
