@@ -25,11 +25,11 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.db import transaction
 from django.forms import MultiWidget
 from django.test import Client
-from django.test.utils import setup_test_environment
+from django.test.utils import override_settings, setup_test_environment
 from django.utils import timezone
 
 from environments.models import DeployKey, Environment, Project, SmokeTest, VariableRule
-from portal.models import AuditEvent
+from portal.models import AuditEvent, Installation
 from portal.site import ReadOnly, Recorded
 from releases.models import ChecklistTemplate, Freeze
 from tests.faults.denied_audit import DENIALS, Try, everything, problem
@@ -228,7 +228,7 @@ def command(name: str, *arguments: str, prepare: Callable[[Any], Any] | None = N
             made._get_pass = lambda *prompt: NEW_PASSWORD
 
         def run() -> None:
-            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), override_settings(SANDBOX=True):
                 call_command(made, *arguments, *given, stdout=io.StringIO(), stderr=io.StringIO(), **options)
 
         return run
@@ -259,6 +259,7 @@ def with_secret(scene: Any) -> None:
 
 
 def ready(scene: Any) -> list[str]:
+    Installation.objects.get_or_create(single=True, defaults={"sandbox": True})
     said = {"repository": "acme/fresh", "project": "p", "alembic": "alembic.ini", "staging": "staging"}
     return ["--ready", json.dumps(said | {"production": "main"}), "--no-webhooks"]
 

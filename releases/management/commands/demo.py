@@ -51,10 +51,10 @@ class Command(BaseCommand):
             }  # fmt: skip
             # Real tokens never reach the stand-ins that are started here; running ones may want their own.
             env = TOKENS | env if STAND_INS_RUN else env | TOKENS
-            if "DATABASE_URL" not in os.environ:
-                server = embedded_postgres.start(directory / "postgres")
-                stack.callback(server.stop)
-                env["DATABASE_URL"] = server.url
+            # Never the database that DATABASE_URL names: the demo makes people with a known password.
+            server = embedded_postgres.start(directory / "postgres")
+            stack.callback(server.stop)
+            env |= {"DATABASE_URL": server.url, "SANDBOX": "true"}
             self._run("migrate", "--verbosity", "0", env=env)
             ready = self._stand_ins(stack, env, directory, options)
             env |= {
