@@ -25,6 +25,7 @@ from environments.models import (
     DeployKey,
     Deployment,
     Environment,
+    EnvironmentDatabase,
     Finding,
     FindingKind,
     MigrationRun,
@@ -34,6 +35,8 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
     StagingReset,
+    databases_of,
+    with_several_databases,
 )
 from environments.smoke import address_of
 from portal.site import page, perform
@@ -48,7 +51,7 @@ ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent. Thirteen queries whatever the counts."""
     projects = list(Project.objects.select_related("railway_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -127,11 +130,15 @@ def _matrix(project: Project) -> dict[str, Any]:
         cells[instance.service.name][instance.environment_id] = _cell(
             project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )
+    places = EnvironmentDatabase.objects.filter(environment__in=columns)
+    place_of = {(row.environment_id, row.database_id): row for row in places}
+    databases = [(one, [place_of.get((column.pk, one.pk)) for column in columns]) for one in databases_of(project)]
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
     table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
     return {
         "columns": columns,
+        "databases": databases,
         "heads": list(zip(columns, told_apart, strict=True)),
         "table": table,
         "instances": named,
@@ -263,16 +270,17 @@ def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: s
 
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
-    """Where every database stands, every migration run, newest first, and rehearsals. Seven queries."""
-    runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log")
+    """Where every database stands, every migration run, newest first, and rehearsals. Ten queries."""
+    runs = MigrationRun.objects.select_related("environment__project", "database", "requested_by").defer("log")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
         runs = runs.filter(pk__lt=int(before))
     found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
     older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
     context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    context["several"] = with_several_databases()
     if not before:
-        rehearsals = Rehearsal.objects.select_related("environment__project", "requested_by")
+        rehearsals = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
         context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
         context |= standing_views.context(request)
     return render(request, "environments/migrations.html", context)
@@ -304,7 +312,7 @@ def _with_tail() -> Any:
 
 def _run_context(pk: int) -> dict[str, Any]:
     """The run with the end of its log, and its revisions as rows. One query."""
-    runs = _with_tail().select_related("environment__project", "requested_by", "approved_by").defer("log")
+    runs = _with_tail().select_related("environment__project", "database", "requested_by", "approved_by").defer("log")
     run = get_object_or_404(runs, pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
@@ -325,7 +333,7 @@ def _run_context(pk: int) -> dict[str, Any]:
 @page
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)
@@ -336,7 +344,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Starts a new run of the same commit, which goes on from where the database is."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)

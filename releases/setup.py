@@ -1,6 +1,6 @@
 """Setting a project up from what its stand-ins, or a person, say about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from django.conf import settings as configured
 from django.db import transaction
 
 from environments.github import GitHub
-from environments.models import ConnectionCheck, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
+from environments.models import ConnectionCheck, Database, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
@@ -28,16 +28,23 @@ def connect(
     repository: str,
     railway_project_id: str,
     actor: Any = None,
+    alembic: str = "",
+    databases: Iterable[Mapping[str, Any]] = (),
     smoke: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
     **settings: Any,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs and smoke tests (service, path). Idempotent."""
+    """Makes the project, or brings it up to date, with its syncs and smoke tests (service, path). Idempotent.
+
+    `databases`: fields of each `Database`, its name among them; `alembic` is short for one with that directory.
+    """
     project, created = Project.objects.update_or_create(
         slug=slug_of(name),
         defaults={"name": name, "repository": repository, "railway_project_id": railway_project_id, **settings},
     )
     start_syncs(project)
+    for position, one in enumerate(databases or ([{"name": "main", "alembic": alembic}] if alembic else [])):
+        Database.objects.update_or_create(project=project, name=one["name"], defaults={"position": position, **one})
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     checklist.ensure_defaults()
