@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
-from django.db.models.functions import Right
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+from django.db.models.functions import JSONObject, Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from environments import actions, protections, staging, standing_views
 from environments.aftermath import aftermath_of
@@ -35,7 +37,6 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
     StagingReset,
-    databases_of,
     with_several_databases,
 )
 from environments.smoke import address_of
@@ -51,7 +52,7 @@ ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Thirteen queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
     projects = list(Project.objects.select_related("railway_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -107,9 +108,8 @@ def _repairs(project: Project) -> dict[str, Any]:
 
 
 def _matrix(project: Project) -> dict[str, Any]:
-    columns = sorted(
-        Environment.objects.filter(project=project, gone_at=None), key=lambda one: (ORDER.get(one.kind, 2), one.name)
-    )
+    environments = Environment.objects.filter(project=project, gone_at=None)
+    columns = sorted(environments.annotate(place_rows=_places()), key=lambda one: (ORDER.get(one.kind, 2), one.name))
     instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
     current: dict[int, dict[str, Deployment]] = defaultdict(dict)
     deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
@@ -130,19 +130,36 @@ def _matrix(project: Project) -> dict[str, Any]:
         cells[instance.service.name][instance.environment_id] = _cell(
             project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
         )
-    places = EnvironmentDatabase.objects.filter(environment__in=columns)
-    place_of = {(row.environment_id, row.database_id): row for row in places}
-    databases = [(one, [place_of.get((column.pk, one.pk)) for column in columns]) for one in databases_of(project)]
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
     table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
     return {
         "columns": columns,
-        "databases": databases,
+        "databases": _database_rows(columns),
         "heads": list(zip(columns, told_apart, strict=True)),
         "table": table,
         "instances": named,
     }
+
+
+def _places() -> ArraySubquery:
+    """Each environment's databases, in the query of environments."""
+    places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(database__alembic="")
+    names = ("database_id", "revisions", "revisions_at", "revisions_problem")
+    row = JSONObject(name="database__name", **{name: name for name in names})
+    return ArraySubquery(places.order_by("database__position", "database_id").values(row=row))
+
+
+def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
+    """A row of the table for each database that was read: its name, where there are several, and each environment's."""
+    names = {one["database_id"]: one.pop("name") for column in columns for one in column.place_rows}
+    found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
+    for column in columns:
+        for one in column.place_rows:
+            at = one.pop("revisions_at")
+            found[one["database_id"]][column.pk] = EnvironmentDatabase(revisions_at=at and parse_datetime(at), **one)
+    several = len(names) > 1
+    return [(names[id] if several else "", [row.get(column.pk) for column in columns]) for id, row in found.items()]
 
 
 def _cell(project: Project, instance: ServiceInstance, expected: str, current: dict[str, Deployment]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     from environments.schema.plan import steps_as_json
 
     make_plan_row(release, steps=steps_as_json(steps))
-    assert migration_panels.context(facts_of(release.pk))["same_sql"][0] == "attest"
+    assert migration_panels.context(facts_of(release.pk))["migration_panels"][0].same_sql[0] == "attest"
 
 
 @pytest.mark.django_db
