@@ -108,7 +108,7 @@ def good_facts(
 
     `staged`: revision and hash → when staging ran it; `ran_at`: revision → at which commit.
     """
-    owner = Project(name="inspector", slug="inspector", **(project or {}))
+    owner = Project(name="inspector", slug="inspector", **({"required_approvals": 0} | (project or {})))
     values = {
         "name": "2026.11.22-1", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "pull_number": 131,
         "migrations": [REVISION], "heads": [REVISION["id"]], "candidate_at": NOW - timedelta(hours=2), "cut_by_id": 1,

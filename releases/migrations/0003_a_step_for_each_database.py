@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0004_no_database_of_the_project_itself'),
-        ('releases', '0001_initial'),
+        ('environments', '0006_no_database_of_the_project_itself'),
+        ('releases', '0002_checklists_of_projects'),
     ]
 
     operations = [

@@ -26,7 +26,7 @@ def name(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0002_a_step_for_each_database'),
+        ('releases', '0003_a_step_for_each_database'),
     ]
 
     operations = [migrations.RunPython(name, migrations.RunPython.noop)]
