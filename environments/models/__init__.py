@@ -2,6 +2,7 @@
 
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
+from .budgets import RailwayBudget
 from .databases import (
     ON_RAILWAY,
     Database,
@@ -69,6 +70,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "ProtectionSync",
+    "RailwayBudget",
     "RailwaySync",
     "Rehearsal",
     "Repair",
