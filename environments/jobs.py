@@ -11,6 +11,7 @@ from django.utils import timezone
 from environments import connections, railway_runs, redeploys, standings, starting_points, sync, variables
 from environments.database import NoDatabase, read_revisions, url_of
 from environments.git import GitError
+from environments.live import watching
 from environments.mirrors import mirror_of
 from environments.models import (
     ConnectionCheck,
@@ -42,6 +43,7 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), said)
     sync.note_problem(job, "", "Railway", now=now)
     sync.apply(job.project, tree, now=now)
+    watching.settle(job.project)
     railway_runs.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
     variables.start(job.project)
     try:

@@ -354,7 +354,7 @@ def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) 
     behind = [
         live.service
         for live in facts.live.get("production", ())
-        if gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
+        if live.at_commits and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
     steps.again(step, deploy_wanted=behind)
     steps.go_on(promotion, now)
