@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from environments import actions
 from environments.live import Live, Role, serves_instead
-from environments.models import SERVING, Service, ServiceInstance
+from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
 from environments.running import FAIL, PASS, PENDING, running
 from environments.smoke import address_of
 from portal.site import page, perform
@@ -90,6 +90,8 @@ def _standing(live: Live) -> tuple[str, str]:
     scheduled = bool(live.instance.cron)
     state, words = running(latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled)
     plain = latest.status.lower().replace("_", " ") or "status unknown"
+    if latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
+        return PENDING, plain
     if latest.status not in SERVING or state == PASS:
         return state, f"{plain}, runs at {live.instance.cron}" if scheduled and state == PASS else plain
     return state, words
