@@ -4,6 +4,7 @@ from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
+from .budgets import RailwayBudget
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
@@ -55,6 +56,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "ProtectionSync",
+    "RailwayBudget",
     "RailwaySync",
     "Rehearsal",
     "Repair",
