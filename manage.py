@@ -21,13 +21,13 @@ def main() -> None:
     show_all_that_is_printed()
     read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
-    if needs_database(sys.argv):
-        keep_private(var)
     if sys.argv[1:2] == ["run"]:
         from portal.supervisor import main as run
 
         return run(sys.argv[2:])
+    var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
+    if needs_database(sys.argv):
+        keep_private(var)
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
     from portal.embedded_postgres import StartError, running

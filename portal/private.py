@@ -32,7 +32,7 @@ def _take_from_others(path: Path) -> None:
 
 
 def let_through(directory: Path) -> None:
-    """Lets another user reach `directory`, which is theirs, through parents of ours that are 0700: to pass, not to look.
+    """Lets another user reach `directory`, which is theirs, through our parents of it: to pass, not to look.
 
     PostgreSQL refuses to run as root, so that its data may belong to somebody else.
     """

@@ -26,12 +26,13 @@ _SUSPECT = re.compile(
 )
 # Letters of scripts that join and stack: between two of them ZWJ and ZWNJ are spelling.
 _JOINING = "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1900-\u1cff\ua840-\uabff"
-_PICTURE = "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_PICTURE = (
+    "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff"
+)
 _TONE = "\U0001f3fb-\U0001f3ff"
 _IDEOGRAPH = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_FLAGS = "|".join(
-    "".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls")
-)
+_FLAGS = "|".join("".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls"))
 _READABLE = (
     f"[{_PICTURE}][{_TONE}]?\ufe0f?(?:\u200d[{_PICTURE}][{_TONE}]?\ufe0f?)+"  # a family, a profession
     f"|[{_PICTURE}][\ufe0e\ufe0f]"
@@ -114,4 +115,3 @@ _SECRET_IN_ADDRESS = re.compile(r"(/webhooks/railway/)[^/\s?#'\"]+")
 def without_secrets(text: str) -> str:
     """`text` without the part of Railway's webhook address that is a secret."""
     return _SECRET_IN_ADDRESS.sub(r"\1•••", text)
-
