@@ -25,6 +25,7 @@ from environments.models import (
 from environments.schema.plan import Rendered, Statement, Step, steps_as_json
 from environments.schema.way_back import SAFE
 from portal import audit, roles
+from portal.sandbox.sample import KEY_PAGES
 from releases import checklist
 from releases.models import (
     Advice,
@@ -84,6 +85,7 @@ def make_project(
     """A project in step with the world: both environments live at the heads of their branches."""
     now = now or timezone.now()
     known = {"repository": f"acme/{name}", "railway_project_id": f"rp-{name}", "alembic": "backend/alembic.ini"}
+    known["required_approvals"] = 0  # most tests are about something else
     project = Project.objects.create(name=name, slug=name, **(known | settings))
     # These jobs are asleep: nobody runs them in these tests.
     asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}
@@ -106,7 +108,7 @@ def make_project(
                 domains=[f"{row.name}-{kind}.up.railway.app"],
             )  # fmt: skip
             deploy(instance, commit, now=now)
-    checklist.ensure_defaults()
+    checklist.ensure_for(project, pages=KEY_PAGES)
     return project
 
 

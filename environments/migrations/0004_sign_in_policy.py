@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0001_initial'),
+        ('environments', '0003_one_approval_by_default'),
     ]
 
     operations = [
