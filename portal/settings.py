@@ -186,7 +186,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY el
 # How many proxies of ours add to the header what they saw; what stands before their entries anybody can write.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES") or BEHIND_PROXY)
 CLIENT_ADDRESS_HEADER = os.environ.get("CLIENT_ADDRESS_HEADER", "").strip() or "X-Forwarded-For"
-SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_SSL_REDIRECT = IS_HTTPS and BEHIND_PROXY  # else nothing tells https from http, and it would go round
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # the platform asks it from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
