@@ -56,8 +56,8 @@ class BrokenChain(ValueError):
 def anchor(now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False) -> Anchor:
     """Recomputes the events since the last anchor and notes the head, as one JSON line that is then on disk.
 
-    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new file. Raises `BrokenChain`,
-    `UnreadableAnchors`, or OSError when the file cannot be written.
+    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new file.
+    Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
     """
     path = path or anchors_path()
     if not anew and (missing := audit_anchors.gather(path=path).missing):
