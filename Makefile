@@ -7,7 +7,7 @@ PORT ?= 8000
 UV := .tools/bin/uv
 TOOLS := .tools/uv-$(UV_VERSION)
 PYTHON := .venv/bin/python
-DEVELOPERS := test lint faults bench
+DEVELOPERS := test quick lint faults bench
 LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
 
 .PHONY: run demo lock $(DEVELOPERS)
@@ -22,6 +22,11 @@ demo: .venv/$(LOCK)
 # Three on two cores, for much of it waits; in order, because what takes long comes first.
 test: .venv/$(LOCK)
 	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# The inner loop: everything but browsers, journeys and what takes seconds each.
+quick: .venv/$(LOCK)
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" \
+	  tests/portal tests/environments tests/releases $(ARGS)
 
 lint: .venv/$(LOCK)
 	.venv/bin/ruff check .

@@ -1,6 +1,11 @@
-"""The portal's own admin site takes the place of Django's default one."""
+"""The portal's app: its admin site takes the place of Django's, and its roles exist once tables do."""
 
+from typing import Any
+
+from django.apps import AppConfig
+from django.apps import apps as installed
 from django.contrib.admin import apps
+from django.db.models.signals import post_migrate
 
 
 class PortalAdminConfig(apps.AdminConfig):
@@ -8,3 +13,25 @@ class PortalAdminConfig(apps.AdminConfig):
 
     default = False  # of the app "portal", which lies in the same package
     default_site = "portal.site.PortalSite"
+
+
+class PortalConfig(AppConfig):
+    """Sees that the roles are there however the portal is started: by `run`, or by its parts."""
+
+    name = "portal"
+
+    def ready(self) -> None:
+        post_migrate.connect(ensure_roles, dispatch_uid="portal roles")
+
+
+def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> None:
+    """Make the roles when `migrate` comes to the last app, for then every permission exists."""
+    if app_config.label != list(installed.get_app_configs())[-1].label:
+        return
+    try:
+        apps.get_model("auth", "Permission")  # absent while tables are taken back
+    except LookupError:
+        return
+    from portal import roles
+
+    roles.ensure()

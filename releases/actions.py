@@ -438,6 +438,7 @@ def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = 
             row = Freeze.objects.create(project=project, reason=reason[:300], started_by=actor, started_at=now)
     except IntegrityError:
         raise Refused("Promotions are frozen already.") from None
+    _judge_again(project, now)
     audit.record("project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now)
     return row
 
@@ -448,7 +449,13 @@ def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) ->
     now = now or timezone.now()
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
         raise Refused("Promotions are not frozen.")
+    _judge_again(project, now)
     audit.record("project.unfrozen", actor=actor, subject=project, sentence="Promotions are allowed again.", now=now)
+
+
+def _judge_again(project: Project, now: datetime) -> None:
+    """Have the verdicts of the project's releases told anew: GitHub must not stay green for long."""
+    Upkeep.objects.filter(release__project=project, status__in=OPEN).update(wake_at=now)
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:

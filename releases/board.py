@@ -62,7 +62,7 @@ class Card:
     production: tuple[Serving, ...] = ()
     databases: dict[str, Environment] = field(default_factory=dict)
     findings: int = 0
-    freeze: str = ""
+    freeze: Freeze | None = None
     problems: list[str] = field(default_factory=list)
     synced_at: datetime | None = None
     stale: bool = False
@@ -90,8 +90,8 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     _live(cards, now)
     for finding in Finding.objects.filter(closed_at=None).values("project").annotate(count=Count("pk")):
         cards[finding["project"]].findings = finding["count"]
-    for freeze in Freeze.objects.filter(lifted_at=None):
-        cards[freeze.project_id].freeze = freeze.reason
+    for freeze in Freeze.objects.filter(lifted_at=None).select_related("started_by"):
+        cards[freeze.project_id].freeze = freeze
     for card in cards.values():
         _sources(card, now)
         _standing(card)
@@ -99,9 +99,14 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
         card.can_cut = _cuttable(card) and card.may_cut
     seen = [card.synced_at for card in cards.values() if card.synced_at]
     running = [one for card in cards.values() for one in (card.release, card.hotfix and card.hotfix.release) if one]
+    may = {
+        "freeze": user.has_perm("releases.freeze_project"),
+        "checklist": user.has_perm("releases.change_checklisttemplate"),
+    }
     busy = any(release.status == ReleaseStatus.PROMOTING for release in running)
     return {
         "cards": list(cards.values()),
+        "may": may,
         "waiting": list(_waiting(cards.values(), user)),
         "synced_at": min(seen, default=None),
         "pulse": 3 if busy else 10,

@@ -1,4 +1,6 @@
-"""The shipped checklist, and how a release copies its own."""
+"""The shipped checklist, the one each project makes of it, and how a release copies that."""
+
+from collections.abc import Iterable
 
 from environments.models import Project
 from releases.models import (
@@ -12,6 +14,7 @@ from releases.models import (
 )
 
 DEFAULT_NAMES = {ReleaseKind.NORMAL: "The team's runbook", ReleaseKind.HOTFIX: "Hotfix"}
+KEY_PAGES = "Key pages verified in production"
 BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, Condition.ALWAYS, Condition.MIGRATIONS
 # text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's frontend)
 DEFAULT_ITEMS = (
@@ -25,9 +28,7 @@ DEFAULT_ITEMS = (
     ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),
     ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
     ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
-    ("Key page looked at: Signals list", "", AFTER, ALWAYS, "/signals"),
-    ("Key page looked at: Signal detail", "", AFTER, ALWAYS, "/signals/1"),
-    ("Key page looked at: Settings", "", AFTER, ALWAYS, "/settings"),
+    (KEY_PAGES, "", AFTER, ALWAYS, "/"),
     ("staging equals main", "staging_equals_main", AFTER, ALWAYS, ""),
 )
 
@@ -76,9 +77,39 @@ def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
     return template
 
 
+def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> None:
+    """Give the project a checklist of its own for each kind of release, to be edited before the first one.
+
+    A new one copies the default as the team made it; `pages` (name, path on production's frontend) take
+    the place of the line about key pages. What is there already stays as it is.
+    """
+    for kind in ReleaseKind:
+        default = ensure_default(kind)
+        name = _free_name(f"{default.name}: {project.name}"[:90])
+        own, created = ChecklistTemplate.objects.get_or_create(project=project, kind=kind, defaults={"name": name})
+        if created:
+            lines = list(default.items.all())
+            shown = [one for line in lines for one in _with_pages(line, list(pages))]
+            for line in shown:
+                line.pk, line.template = None, own
+            ChecklistTemplateItem.objects.bulk_create(shown)
+
+
+def _with_pages(line: ChecklistTemplateItem, pages: list[tuple[str, str]]) -> list[ChecklistTemplateItem]:
+    """The line itself, or in place of the one about key pages a line for each of `pages`."""
+    if line.text != KEY_PAGES or not pages:
+        return [line]
+    rest = {"gate": line.gate, "phase": line.phase, "condition": line.condition}
+    return [
+        ChecklistTemplateItem(position=line.position, text=f"Verify page: {name}", link=path, **rest)
+        for name, path in pages
+    ]
+
+
 def _free_name(name: str) -> str:
-    """`name`, unless a team has given it to a template of its own."""
-    return f"{name} (default)" if ChecklistTemplate.objects.filter(name=name).exists() else name
+    """`name`, or with a number where a template is called that already."""
+    taken = set(ChecklistTemplate.objects.filter(name__startswith=name).values_list("name", flat=True))
+    return next(one for one in (name, *(f"{name} ({n})" for n in range(2, 1000))) if one not in taken)
 
 
 def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:

@@ -29,18 +29,22 @@ def connect(
     railway_project_id: str,
     actor: Any = None,
     smoke: Iterable[tuple[str, str]] = (),
+    pages: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
     **settings: Any,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs and smoke tests (service, path). Idempotent."""
+    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests. Idempotent.
+
+    `smoke` holds (service, path), `pages` what is looked at after a promotion: (name, path).
+    """
     project, created = Project.objects.update_or_create(
         slug=slug_of(name),
         defaults={"name": name, "repository": repository, "railway_project_id": railway_project_id, **settings},
     )
+    checklist.ensure_for(project, pages=pages)
     start_syncs(project)
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
-    checklist.ensure_defaults()
     if created:
         said = f"{name} connects {repository} with Railway."
         audit.record("project.connected", actor=actor, subject=project, sentence=said, now=now)
@@ -48,7 +52,8 @@ def connect(
 
 
 def start_syncs(project: Project) -> None:
-    """Sees that every source of the project is read by the worker from now on."""
+    """Sees that every source of the project is read by the worker from now on, and that it has checklists."""
+    checklist.ensure_for(project)
     for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync, LineReading):
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)

@@ -15,5 +15,6 @@ urlpatterns = [
     path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
     path("task-logs/<slug:kind>/<int:pk>/", log_views.task_log, name="task-log"),
     path("task-logs/<slug:kind>/<int:pk>/file/", log_views.download, name="task-log-file"),
+    path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
     path("projects/<slug:slug>/<slug:verb>/", views.do_project, name="project-do"),
 ]

@@ -28,7 +28,16 @@ from releases import (
 )
 from releases.board import board_context
 from releases.facts import gather, release_queryset
-from releases.models import ChecklistItem, Downgrade, IllegalMove, Phase, Release, Rollback
+from releases.models import (
+    ChecklistItem,
+    ChecklistTemplate,
+    Downgrade,
+    IllegalMove,
+    Phase,
+    Release,
+    ReleaseKind,
+    Rollback,
+)
 
 COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
 
@@ -278,6 +287,13 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     if made and isinstance(made[0], Release):
         return HttpResponseRedirect(reverse("release", args=[made[0].pk]))
     return response
+
+
+@page
+def checklist_of(request: HttpRequest, slug: str) -> HttpResponse:
+    """Lead to the page where the checklist of the project's releases is edited."""
+    template = get_object_or_404(ChecklistTemplate, project__slug=slug, kind=ReleaseKind.NORMAL)
+    return HttpResponseRedirect(reverse("admin:releases_checklisttemplate_change", args=[template.pk]))
 
 
 def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:

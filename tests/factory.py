@@ -25,6 +25,7 @@ from environments.models import (
 from environments.schema.plan import Rendered, Statement, Step, steps_as_json
 from environments.schema.way_back import SAFE
 from portal import audit, roles
+from portal.sandbox.sample import KEY_PAGES
 from releases import checklist
 from releases.models import (
     Advice,
@@ -106,7 +107,7 @@ def make_project(
                 domains=[f"{row.name}-{kind}.up.railway.app"],
             )  # fmt: skip
             deploy(instance, commit, now=now)
-    checklist.ensure_defaults()
+    checklist.ensure_for(project, pages=KEY_PAGES)
     return project
 
 

@@ -13,6 +13,8 @@ from portal.sandbox.github.git import Git, Person
 CI = "python-ci"
 VERDICT = "release-portal"
 ALEMBIC = "backend/alembic.ini"
+# What people look at after a promotion: name, path on the frontend.
+KEY_PAGES = (("Signals list", "/signals"), ("Signal detail", "/signals/1"), ("Settings", "/settings"))
 Files = dict[str, str]
 
 

@@ -140,10 +140,10 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         assert "Signals" in opened.value.inner_text("h1")
         opened.value.close()
         for text in ("Signals list", "Signal detail"):
-            walk_to(page, f"Key page looked at: {text}")
+            walk_to(page, f"Verify page: {text}")
             page.keyboard.press("x")
-            page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Key page looked at: {text}"]')
-        walk_to(page, "Key page looked at: Settings")
+            page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Verify page: {text}"]')
+        walk_to(page, "Verify page: Settings")
         page.keyboard.press("x")  # the last one closes the release, and with it its boxes
         says(page, "#now", "This release is in production")
         notes = page.inner_text("#notes")

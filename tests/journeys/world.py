@@ -164,4 +164,5 @@ def _people_and_project(railway: RailwayStandIn) -> Project:
         alembic=sample.ALEMBIC,
         soak_minutes=0,
         smoke=[("backend", "/health"), ("frontend", "/")],
+        pages=sample.KEY_PAGES,
     )

@@ -34,6 +34,8 @@ import encodings.idna, os, sys
 from pathlib import Path
 import psutil, psycopg
 from portal.embedded_postgres import CLONE_NEWUSER, NOBODY, start
+
+pytestmark = pytest.mark.slow
 def main():
     first = start(Path(sys.argv[1]), fsync=False)
     owner = psutil.Process(first.process.pid).uids().real

@@ -164,7 +164,7 @@ def test_every_page_comes_with_the_strict_policy(people):
 def test_a_change_of_configuration_is_in_the_trail(people):
     project = make_project()
     dave = signed_in(people["dave"])
-    template = ChecklistTemplate.objects.get(kind="normal")
+    template = ChecklistTemplate.objects.get(kind="normal", project=project)
     address = reverse("admin:releases_checklisttemplate_change", args=[template.pk])
     page = dave.get(address)
     form = {key: value for key, value in page.context["adminform"].form.initial.items() if value is not None}

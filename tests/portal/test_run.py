@@ -20,6 +20,8 @@ from tests.faults.idle_workers import LIMIT_SECONDS, idle_workers
 from tests.portal.test_processes import gone
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

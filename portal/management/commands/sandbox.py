@@ -97,6 +97,7 @@ class Sandbox:
             "repository": self.github.full_name,
             "project": self.railway.project_id,
             "alembic": self.plan["alembic"],
+            "pages": sample.KEY_PAGES,
         } | BRANCHES
 
     def stop(self) -> None:

@@ -50,6 +50,7 @@ class Command(BaseCommand):
             soak_minutes=options["soak_minutes"],
             previews=True,
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
+            pages=[(name, path) for name, path in ready.get("pages", ())],
         )
         # The sandbox's databases move to another port with the server: that is no edit of a variable by somebody.
         project.environments.update(variables_known={})

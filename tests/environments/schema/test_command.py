@@ -20,6 +20,8 @@ from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_runner import CONCURRENT, FIRST, SECOND, at_work, query, running, tables, wait_for
 
+pytestmark = pytest.mark.slow
+
 ALEMBIC = f"{sys.executable} -m alembic"
 UPGRADE = f"cd backend && {ALEMBIC} upgrade head"
 # An installation that needs nothing from outside: the packages of our own interpreter, by a path file.

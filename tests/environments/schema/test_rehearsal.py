@@ -18,6 +18,8 @@ from environments.schema.scratch import sweep
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_runner import tree
 
+pytestmark = pytest.mark.slow
+
 FIRST = source(
     "aaaa00000001",
     body='op.execute("create table one (id int primary key, n text)")',

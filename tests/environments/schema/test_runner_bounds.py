@@ -13,6 +13,8 @@ from tests.environments.schema.conftest import on_server
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_runner import FIRST, asked, go, query, tables, tree
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_way_to_write_the_address_leads_to_the_same_database(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))

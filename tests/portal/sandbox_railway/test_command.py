@@ -19,6 +19,8 @@ from portal.sandbox import databases
 from .conftest import TOKEN, git, wait_for
 from .test_databases import revision
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 TREE = """query($id: String!) { project(id: $id) { name environments { edges { node { name
   deploymentTriggers { edges { node { branch } } }

@@ -1,0 +1,27 @@
+"""The app of releases: the default checklists exist once its tables do."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.apps import apps as installed
+from django.db.models.signals import post_migrate
+
+
+class ReleasesConfig(AppConfig):
+    """Sees that the default checklists can be edited before the first project is connected."""
+
+    name = "releases"
+
+    def ready(self) -> None:
+        post_migrate.connect(ensure_checklists, sender=self, dispatch_uid="default checklists")
+
+
+def ensure_checklists(apps: Any = installed, **rest: Any) -> None:
+    """Make the default checklists, unless their tables were taken back."""
+    try:
+        apps.get_model("releases", "ChecklistTemplateItem")
+    except LookupError:
+        return
+    from releases import checklist
+
+    checklist.ensure_defaults()
