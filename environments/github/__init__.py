@@ -13,7 +13,8 @@ from environments.github.answers import (
     Review,
 )
 from environments.github.client import GitHub
-from environments.github.overview import Overview
+from environments.github.merging import MergeRules
+from environments.github.overview import Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import Recent
 
@@ -24,8 +25,10 @@ __all__ = [
     "Comparison",
     "GitHub",
     "Hook",
+    "MergeRules",
     "MergedPull",
     "Overview",
+    "Pages",
     "Pull",
     "PullState",
     "Recent",

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from environments.github import answers, overview, protection
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, PullState
-from environments.github.overview import Overview
+from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.http import ApiError, Reply, unknown_outcome
@@ -53,10 +53,15 @@ class GitHub:
         self.path = f"/repos/{repository}"
         self.transport = Transport(settings.GITHUB_API_URL if api_url is None else api_url, token, kept)
 
-    def overview(self, *, staging: str, production: str) -> Overview:
-        """Branches, rules, pull requests and checks; one call per 50 open pull requests."""
+    def overview(
+        self, *, staging: str, production: str, numbers: Sequence[int] = (), pages: Pages = EVERYTHING
+    ) -> Overview:
+        """Branches, rules, pull requests and checks; one call per 100 open pull requests.
+
+        Those of `numbers` are read with all that their merge takes, wherever they stand in the lists.
+        """
         _branch(staging), _branch(production)
-        return overview.read_overview(self.transport, self.owner, self.name, staging, production)
+        return overview.read_overview(self.transport, self.owner, self.name, staging, production, numbers, pages)
 
     # Pull requests
 
