@@ -7,14 +7,14 @@ PORT ?= 8000
 UV := .tools/bin/uv
 TOOLS := .tools/uv-$(UV_VERSION)
 PYTHON := .venv/bin/python
-DEVELOPERS := test quick lint faults bench
+DEVELOPERS := test quick lint faults bench shapes
 LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
 
 .PHONY: run demo lock $(DEVELOPERS)
 .DEFAULT_GOAL := run
 
 run: .venv/$(LOCK)
-	@exec $(PYTHON) manage.py run --host $(HOST) --port $(PORT) --with-parent
+	@exec $(PYTHON) manage.py run --host $(HOST) --port $(PORT) --with-parent $(ARGS)
 
 demo: .venv/$(LOCK)
 	@exec $(PYTHON) manage.py demo $(ARGS)
@@ -41,6 +41,10 @@ faults bench: .venv/$(LOCK)
 	  module=$$(echo "$${script%.py}" | tr / .); echo "== $$module"; \
 	  $(PYTHON) -m "$$module" || failed="$$failed $$module"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed" >&2; exit 1; }
+
+# Ships a release of every project shape, or of those that ARGS names, and prints one table.
+shapes: .venv/$(LOCK)
+	$(PYTHON) -m tests.shapes.shipping $(ARGS)
 
 lock: $(TOOLS)
 	$(UV) lock --quiet

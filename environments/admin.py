@@ -1,5 +1,6 @@
 """Environments in the admin: the one secret that can be set here, and rows to look at."""
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from environments import ssh
+from environments.git import GitError
 from environments.mirrors import git_address
 from environments.models import (
     DeployKey,
@@ -161,9 +163,10 @@ class DeployKeyAdmin(Recorded):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """GitHub's own host keys are pinned from the start; any other server's are to be confirmed."""
-        address = ssh.address_of(git_address(obj.project, over_ssh=True))
-        if not obj.host_keys and address:
-            obj.host_keys = ssh.published(address.host)
+        with suppress(GitError):  # an address that git is not given has no host to pin
+            address = ssh.address_of(git_address(obj.project, over_ssh=True))
+            if not obj.host_keys and address:
+                obj.host_keys = ssh.published(address.host)
         obj.changed_at = timezone.now()
         super().save_model(request, obj, form, change)
 

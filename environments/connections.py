@@ -130,7 +130,10 @@ def _deploy_key(project: Project) -> Connection | None:
         key = deploy_key_of(project)
     except GitError as error:
         return Connection(name, FAIL, "not readable", str(error), mend=MAKE_KEY)
-    url = git_address(project, over_ssh=key is not None)
+    try:
+        url = git_address(project, over_ssh=key is not None)
+    except GitError as error:
+        return Connection(name, FAIL, "not used", str(error), mend="Change the git address under Projects.")
     address = ssh.address_of(url)
     if key is None:
         said = f"{project.name} is read over SSH from {address.label}, and no deploy key is set." if address else ""

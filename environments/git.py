@@ -22,6 +22,7 @@ from typing import IO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from environments import ssh
+from environments.git_addresses import origin
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 MAX_CHECKOUT_BYTES = 256 * 1024 * 1024
@@ -40,6 +41,8 @@ _REASONS = (
     ("missing", ("Repository not found", "not found", "does not exist", "error: 404",
                  "does not appear to be a git repository", "not a git repository"),
      "There is no repository at {name}, or the access token may not see it."),
+    ("moved", ("error: 301", "error: 302", "error: 303", "error: 307", "error: 308", "from redirection"),
+     "{name} sends git to another address, where it does not follow: set the repository's present name."),
     ("unreachable", ("Could not resolve", "Failed to connect", "Connection refused", "timed out", "unable to",
                      "early EOF", "hung up", "Operation too slow", "Connection reset", "No route to host"),
      "{name} cannot be reached; try again, or check the address and the network."),
@@ -208,18 +211,29 @@ def _answer(out: IO[bytes], limit: int) -> Found | None:
 class Mirror:
     """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
 
-    def __init__(self, path: Path, url: str = "", *, token: str = "", access: ssh.Access | None = None) -> None:
-        """`token` is sent with http(s) only; a password inside `url` is taken out of it and used alike.
+    def __init__(
+        self,
+        path: Path,
+        url: str = "",
+        *,
+        token: str = "",
+        token_for: str = "",
+        access: ssh.Access | None = None,
+    ) -> None:
+        """`token` is sent over http(s) to the host of `token_for` (default: of `url`) and to no other.
 
+        A password inside `url` is taken out of it, and sent to its own host where no token is.
         `access` signs in where `url` is an SSH address; without it such an address is left to the machine's own ssh.
         """
         parts = urlsplit(url)
         self.path = path
         if parts.scheme in ("http", "https") and parts.password is not None:
-            token = token or unquote(parts.password)
             url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+            if not token or origin(token_for or url) != origin(url):
+                token, token_for = unquote(parts.password), url
         self.url = url
         self._token = token
+        self._token_for = origin(token_for or url)
         self._ssh = access if ssh.address_of(url) else None
 
     def __repr__(self) -> str:
@@ -342,11 +356,13 @@ class Mirror:
             "credential.helper": "",
             "http.lowSpeedLimit": "1",
             "http.lowSpeedTime": "30",
+            # git would take its headers along to wherever the server points.
+            "http.followRedirects": "false",
         }
-        parts = urlsplit(self.url)
-        if self._token and parts.scheme in ("http", "https"):
+        # Only to the host it is for: git looks the header up by the address that it asks.
+        if self._token and self._token_for:
             basic = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
-            config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {basic}"
+            config[f"http.{self._token_for}.extraHeader"] = f"Authorization: Basic {basic}"
         env = {"GIT_CONFIG_COUNT": str(len(config))}
         for number, (key, value) in enumerate(config.items()):
             env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from environments import ssh
+from environments import git_addresses, ssh
 from environments.git import GitError, Mirror
 from environments.models import DeployKey, Project
 from portal.credentials import github_token
@@ -23,7 +23,8 @@ def mirror_of(project: Project) -> Mirror:
     if key is not None and ssh.address_of(url):
         private = cast(HiddenText, key.private_key).reveal()
         return Mirror(path, url, access=ssh.Access(private, key.host_keys, key.fingerprint))
-    return Mirror(path, url, token=github_token(settings.GITHUB_API_URL))
+    # Bound to the configured host: an address that leads elsewhere is read without it.
+    return Mirror(path, url, token=github_token(settings.GITHUB_API_URL), token_for=settings.GITHUB_GIT_URL)
 
 
 def deploy_key_of(project: Project) -> DeployKey | None:
@@ -35,8 +36,13 @@ def deploy_key_of(project: Project) -> DeployKey | None:
 
 
 def git_address(project: Project, *, over_ssh: bool) -> str:
-    """Where git reads the repository: the address that was set, else GitHub's usual one of either kind."""
+    """Where git reads the repository: the address that was set, else GitHub's usual one of either kind.
+
+    Raises `GitError` for a set address that git must not be given: a path, an option, another protocol.
+    """
     if project.git_url:
+        if fault := git_addresses.fault_of(project.git_url):
+            raise GitError(f"The git address of {project} is refused: {fault}", "address")
         return project.git_url
     if over_ssh:
         return f"ssh://git@{urlsplit(settings.GITHUB_GIT_URL).hostname}/{project.repository}.git"

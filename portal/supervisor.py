@@ -1,7 +1,7 @@
 """Everything the portal needs, under one supervisor, until Ctrl-C: `manage.py run`.
 
-PostgreSQL (unless DATABASE_URL is set), the stand-ins for GitHub and Railway (unless a token for one is set), the
-worker and the web server. However the supervisor ends, its children end with it.
+PostgreSQL (unless DATABASE_URL is set), the stand-ins for GitHub and Railway (only where `portal.modes` says that the
+sandbox is asked for), the worker and the web server. However the supervisor ends, its children end with it.
 
 It decides the whole environment before Django reads it, then loads Django once and forks worker and web server from
 there: that halves the time to the first page, and the memory. So it must stay free of threads.
@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,11 +27,11 @@ from types import FrameType
 from typing import Any
 
 from portal.embedded_postgres import Server, StartError, start
+from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
 from portal.processes import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
 
-HELP = "Starts the portal with all it needs: database, stand-ins when no token is set, worker, web server."
+HELP = "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker, web server."
 BASE_DIR = Path(__file__).resolve().parent.parent
-CREDENTIALS = ("GITHUB_TOKEN", "GITHUB_APP_ID", "RAILWAY_API_TOKEN", "RAILWAY_TOKEN")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 0.25
 START_SECONDS = 60.0
@@ -53,12 +53,15 @@ def main(arguments: list[str]) -> None:
         die_with_parent(os.getppid(), signal.SIGTERM)
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)
-    supervisor = Supervisor(options.host, options.port)
+    try:
+        supervisor = Supervisor(options.host, options.port, options.shape)
+    except WrongMode as error:
+        sys.exit(str(error))
     try:
         refuse_taken_port(options.host, options.port)
         supervisor.start()
         supervisor.watch()
-    except (RunError, StartError) as error:
+    except (RunError, StartError, WrongMode) as error:
         sys.exit(str(error))
     finally:
         for number in STOP_SIGNALS:
@@ -70,6 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The options of `manage.py run`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
+    parser.add_argument("--shape", action="append", default=[], help="what the sandbox's project looks like")
     parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
 
 
@@ -114,12 +118,12 @@ class Child:
 class Supervisor:
     """Starts the parts in order, forwards what they print, starts again what dies, stops them in reverse."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port = host, port
+    def __init__(self, host: str, port: int, shape: Sequence[str] = ()) -> None:
+        self.host, self.port, self.shape = host, port, shape
         near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         self.url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
         self.var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var").resolve()
-        self.sandboxed = not any(os.environ.get(name, "").strip() for name in CREDENTIALS)
+        self.sandboxed = asks_for_sandbox(os.environ)
         self.database: Server | None = None
         self.children: dict[str, Child] = {}
         self.output = selectors.DefaultSelector()
@@ -128,6 +132,7 @@ class Supervisor:
         """All parts, up to the first page; then says where it is."""
         forks_die_with_us()
         os.environ.setdefault("PORTAL_URL", self.url)
+        self.remember_mode()
         if not os.environ.get("DATABASE_URL"):
             self.database = start(self.var / "postgres")
             os.environ["DATABASE_URL"] = self.database.url
@@ -138,8 +143,27 @@ class Supervisor:
         self.run("web", lambda output: fork(partial(self._apart, self._serve), output=output))
         self.await_first_page()
         if not self.sandboxed:
+            for service, names in (("GitHub", CREDENTIALS[:2]), ("Railway", CREDENTIALS[2:])):
+                if not any(os.environ.get(name, "").strip() for name in names):
+                    say(f"No credential is set for {service}; see .env.example, and the page Connections.")
             say("Make the first user with: .venv/bin/python manage.py createsuperuser")
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
+
+    def remember_mode(self) -> None:
+        """Marks the directory of a real portal, so that one whose settings have vanished does not become a sandbox.
+
+        Its database may lie elsewhere, and then nothing here would tell.
+        """
+        mark = self.var / "real"
+        if self.sandboxed and mark.exists():
+            raise WrongMode(
+                f"A real portal ran in {self.var}, and its settings are gone: restore .env or the environment. To try "
+                "the sandbox, use another directory: PORTAL_VAR_DIR=DIRECTORY."
+            )
+        if not self.sandboxed:
+            self.var.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+            os.environ["SANDBOX"] = "false"
 
     def start_sandbox(self) -> None:
         """The stand-ins, on the ports of last time, and what web and worker need to reach them."""
@@ -150,6 +174,7 @@ class Supervisor:
         os.environ |= {"GITHUB_TOKEN": "sandbox-github-token", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
         os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
+        command += [part for name in self.shape for part in ("--shape", name)]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
         self.forward_until(lambda: bool(child.ready), "sandbox", "The stand-ins for GitHub and Railway did not start")
         os.environ |= {"GITHUB_API_URL": child.ready["github"], "GITHUB_GIT_URL": child.ready["git"]}
@@ -168,7 +193,9 @@ class Supervisor:
         try:
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
-            if self.sandboxed:
+            if not self.sandboxed:
+                settle(sandbox=False)
+            else:
                 call_command("seed_sandbox", ready=json.dumps(self.children["sandbox"].ready))
         except OperationalError as error:
             raise RunError(f"The database does not answer: {str(error).strip().splitlines()[0]}") from None

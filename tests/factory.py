@@ -85,6 +85,7 @@ def make_project(
     """A project in step with the world: both environments live at the heads of their branches."""
     now = now or timezone.now()
     known = {"repository": f"acme/{name}", "railway_project_id": f"rp-{name}", "alembic": "backend/alembic.ini"}
+    known["required_approvals"] = 0  # most tests are about something else
     project = Project.objects.create(name=name, slug=name, **(known | settings))
     # These jobs are asleep: nobody runs them in these tests.
     asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}

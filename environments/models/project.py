@@ -1,16 +1,24 @@
 """What a project is made of, as seen on Railway and GitHub."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from environments.git_addresses import fault_of
 from portal.secrets import EncryptedTextField
 
 NO_PASSWORD = RegexValidator(
     r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
 )
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
+
+
+def check_git_address(url: str) -> None:
+    """Raises `ValidationError` for an address that git must not be given."""
+    if fault := fault_of(url):
+        raise ValidationError(fault)
 
 
 class DeployOrder(models.TextChoices):
@@ -40,7 +48,12 @@ class Project(models.Model):
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=50, unique=True)
     repository = models.CharField(max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub")
-    git_url = models.CharField(max_length=500, blank=True, help_text="Only where it is not GitHub's usual address.")
+    git_url = models.CharField(
+        max_length=500,
+        blank=True,
+        validators=[check_git_address],
+        help_text="Only where it is not GitHub's usual address. The GitHub token is sent to GitHub's host alone.",
+    )
     railway_project_id = models.CharField(max_length=64, blank=True)
     staging_branch = models.CharField(max_length=200, default="staging")
     production_branch = models.CharField(max_length=200, default="main")
@@ -102,7 +115,11 @@ class Project(models.Model):
     deploy_minutes = models.PositiveIntegerField(
         default=20, help_text="How long a deployment may take before a person is asked."
     )
-    required_approvals = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(5)])
+    required_approvals = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MaxValueValidator(5)],
+        help_text="People besides the one who cut a release. 0: one person alone can ship to production.",
+    )
     rollback_approvals = models.PositiveSmallIntegerField(
         default=1, validators=[MaxValueValidator(5)], help_text="People besides the one who asks for a rollback."
     )

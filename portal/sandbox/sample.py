@@ -306,26 +306,30 @@ def build(directory: Path, *, start: datetime = datetime(2026, 1, 5, 9, tzinfo=U
     return Sample(directory, heads, tuple(merged), listed)
 
 
-def populate(standin: GitHubStandIn, sample: Sample) -> None:
-    """Serves the sample: its pull requests, green checks on every head, and main protected."""
-    standin.import_repository(sample.path, sample.branches)
+def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | None = None) -> None:
+    """Serves the sample: its pull requests, green checks on every head, and production's branch protected.
+
+    `named`: branch of the sample → what it is called instead.
+    """
+    called = {branch: (named or {}).get(branch, branch) for branch in sample.branches}
+    standin.import_repository(sample.path, {called[name]: sha for name, sha in sample.branches.items()})
     for pull in sample.merged:
         standin.record_merged(
             pull.number,
             head=pull.head,
-            base="staging",
+            base=called["staging"],
             title=pull.title,
             author=pull.author,
             merge_commit=pull.commit,
         )
     for number, head, title, author in sample.open:
-        standin.open_pull(head, "staging", title, author=author, number=number)
+        standin.open_pull(head, called["staging"], title, author=author, number=number)
     for sha in dict.fromkeys(sample.branches.values()):
         standin.set_check(sha, CI)
-    standin.protect("main", checks=(CI, VERDICT), pull_request=True, enforce_admins=False)
+    standin.protect(called["main"], checks=(CI, VERDICT), pull_request=True, enforce_admins=False)
 
 
-def demo_state(standin: GitHubStandIn) -> None:
+def demo_state(standin: GitHubStandIn, staging: str = "staging") -> None:
     """What any other imported repository is given: a green check on staging, no pull requests, no rules."""
-    if sha := standin.heads().get("staging"):
+    if sha := standin.heads().get(staging):
         standin.set_check(sha, CI)

@@ -22,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 Gate = Callable[[Facts], Result]
+NOBODY_ELSE = "No approval is required: one person alone can ship to production."
 
 
 def approved(facts: Facts) -> Result:
@@ -32,7 +33,7 @@ def approved(facts: Facts) -> Result:
     counted = [one for one in given if one.user_id != facts.release.cut_by_id]
     evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
     if len(counted) >= needed:
-        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else "No approval is required."
+        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
         return Result(PASS, said, evidence)
     missing = needed - len(counted)
     return Result(PENDING, f"{missing} approval{'s' if missing > 1 else ''} missing.", evidence)
@@ -104,7 +105,7 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     return listed + tuple(
         Line(None, name, name.replace("_", " ").capitalize(), result)
         for name, result in extra
-        if not result.passed or (name == "approved" and facts.project.required_approvals)
+        if not result.passed or name == "approved"
     )
 
 

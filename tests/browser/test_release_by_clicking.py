@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from playwright.sync_api import TimeoutError as NeverCame
 
+from environments.models import Project
 from portal.models import AuditEvent
 from releases.models import Release
 from tests.journeys.test_release import head
@@ -83,6 +84,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
     world, open_as, complaints, picture
 ):
     before = head(world, "main")
+    Project.objects.update(required_approvals=1)
     world.work(lambda: world.project.branches.exclude(head="").count() == 2)
     page = open_as(None, "/")
     with worker():
@@ -107,6 +109,10 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         page.keyboard.press("Escape")
         page.keyboard.press("x")
         says(page, "#before", "with Dana")
+        bob = open_as(world.person("bob"), f"/releases/{Release.objects.get().pk}/")
+        bob.click("#approve", timeout=SLOW)
+        says(bob, "#approvals", "bob for")
+        bob.close()
         says(page, "#now", "Nothing stands between this release and production.")
         picture(page, "release-ready")
         picture(page, "release-ready-dark", color_scheme="dark")
@@ -182,6 +188,7 @@ def the_auditor_reads_the_story(world, release, open_as, picture) -> None:
 
 STORY = (
     "cut at",
+    "Approved ",
     "Promotion of",
     "Merge: Pull request #",
     "Deploy: ",

@@ -7,7 +7,7 @@ import atexit
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -16,24 +16,24 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from portal.sandbox import databases, sample
+from portal.sandbox import databases, furnish, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 
-KINDS = {"staging": "staging", "production": "main"}  # environment: the branch that it follows
 DATABASE = "postgresql://nobody@nowhere/{}"  # where each environment's own database is written into the copy
 
 
 def stand_ins(
-    directory: Path, targets: dict[str, str], clock: Callable[[], datetime]
+    directory: Path, targets: dict[str, str], clock: Callable[[], datetime], shape: Sequence[str] = ()
 ) -> tuple[GitHubStandIn, RailwayStandIn]:
     """GitHub with the sample, and Railway with it live in both environments, in `directory`.
 
-    `targets` are the environments' databases; `clock` tells both what time it is.
+    `targets` are the environments' databases; `clock` tells both what time it is; `shape` names what the project
+    looks like.
     """
-    shutil.copytree(_furnished() / "github", directory / "github")
+    shutil.copytree(_furnished(tuple(shape)) / "github", directory / "github")
     (directory / "railway").mkdir()
-    text = (_furnished() / "railway" / "railway.json").read_text()
+    text = (_furnished(tuple(shape)) / "railway" / "railway.json").read_text()
     for kind, url in targets.items():
         text = text.replace(DATABASE.format(kind), url)
     (directory / "railway" / "railway.json").write_text(text)
@@ -55,51 +55,42 @@ def _railway(directory: Path, clock: Callable[[], datetime]) -> RailwayStandIn:
 
 
 @functools.cache
-def _sample() -> sample.Sample:
-    return sample.build(_directory() / "sample")
+def _sample(build: Callable[[Path], sample.Sample] = sample.build) -> sample.Sample:
+    return build(_directory(build.__module__) / "sample")
 
 
 @functools.cache
-def _furnished() -> Path:
-    directory, built = _directory(), _sample()
+def _furnished(names: tuple[str, ...]) -> Path:
+    shape, directory = shapes.combined(names), _directory(" ".join(names))
+    built = _sample(shape.build or sample.build)
     github = _github(directory, lambda: datetime.now(UTC))
-    sample.populate(github, built)
+    furnish.repository(github, shape, built)
     railway = _railway(directory, lambda: datetime.now(UTC))
     try:
-        _furnish(railway, built)
+        furnish.project(railway, shape, github.heads(), {kind: DATABASE.format(kind) for kind in shapes.KINDS})
     finally:
         railway.stop()
     return directory
 
 
-def _furnish(railway: RailwayStandIn, built: sample.Sample) -> None:
-    for kind in KINDS:
-        railway.add_environment(kind)
-    for service in ("backend", "frontend"):
-        railway.add_service(service, service)
-    for kind, branch in KINDS.items():
-        railway.set_variable(kind, "backend", "DATABASE_URL", DATABASE.format(kind))
-        for service in ("backend", "frontend"):
-            railway.set_trigger(service, kind, branch)
-            railway.deploy(service, kind, built.branches[branch], live=True)
-
-
 @functools.cache
-def _directory() -> Path:
+def _directory(what: str) -> Path:
+    """A directory of its own for `what`, until the process ends."""
     directory = Path(tempfile.mkdtemp(prefix="portal-journeys-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
 
 
 @functools.cache
-def _template() -> str:
+def _template(build: Callable[[Path], sample.Sample], alembic: str) -> str:
     """A database where main's migrations have run, made once and copied for every journey.
 
     Staging begins there too: it has not run the release's migrations yet.
     """
-    built = _sample()
+    built = _sample(build)
     url = databases.create(f"{_admin()}/postgres", f"target_template_{uuid4().hex[:8]}")
-    databases.bring_to_branch_head(url, built.path, built.branches["main"], sample.ALEMBIC)
+    if alembic:
+        databases.bring_to_branch_head(url, built.path, built.branches["main"], alembic)
     return url.rsplit("/", 1)[1]
 
 
@@ -111,25 +102,26 @@ def _admin() -> str:
 _spare: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
 
 
-def create_database(kind: str) -> tuple[str, tuple[object, ...]]:
+def create_database(kind: str, shape: shapes.Shape = shapes.PLAIN) -> tuple[str, tuple[object, ...]]:
     """A database of its own for the environment `kind`, at main's head: its URL, and what tells that it was changed."""
-    if _spare.get(kind):
-        return _spare[kind].pop()
+    template = _template(shape.build or sample.build, shape.settings.get("alembic", sample.ALEMBIC))
+    if _spare.get(f"{kind} {template}"):
+        return _spare[f"{kind} {template}"].pop()
     name = f"target_{kind}_{uuid4().hex[:8]}"
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_template()))
+        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
         connection.execute(copy)
-        return f"{_admin()}/{name}", _written(connection, name)
+        return f"{_admin()}/{name}", (template, *_written(connection, name))
 
 
 def drop_database(kind: str, url: str, written: tuple[object, ...]) -> None:
     """Removes the database, unless nobody wrote to it: then the next journey gets it."""
-    name = url.rsplit("/", 1)[1]
+    name, (template, *before) = url.rsplit("/", 1)[1], written
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
         # Whoever is connected has told what he wrote when he is gone.
         connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [name])
-        if _written(connection, name) == written:
-            _spare.setdefault(kind, []).append((url, written))
+        if _written(connection, name) == tuple(before):
+            _spare.setdefault(f"{kind} {template}", []).append((url, written))
         else:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 

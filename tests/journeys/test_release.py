@@ -39,6 +39,8 @@ def make_ready(world, release: Release) -> Release:
     for item in release.items.filter(phase="before", gate=""):
         if not item.is_ticked:
             actions.tick(item, actor=alice, note="read")
+    if world.project.required_approvals:
+        actions.approve(release, actor=world.person("bob"), comment="read")
     world.work(lambda: standing(release).ready)
     return release
 
@@ -89,6 +91,8 @@ def head(world, branch: str) -> str:
 
 def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and_by_who_may(world):
     before, alice = head(world, "main"), world.person("alice")
+    world.project.required_approvals = 1
+    world.project.save()
     world.github.push_commit("feature/script", {"x.txt": "x"}, "x")
     number = world.github.open_pull("feature/script", "staging", "<script>alert(1)</script>")
 

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +17,11 @@ from django.utils import timezone
 
 from environments.models import Project
 from portal import jobs, roles
-from portal.sandbox import sample
+from portal.sandbox import sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
+from portal.sandbox.shapes import Shape
 from releases import setup
 from releases.models import ChecklistTemplateItem
 from tests.journeys.clock import Clock, set_by
@@ -41,6 +42,7 @@ class World:
     project: Project
     repository: Path
     clock: Clock | None = None
+    shape: Shape = shapes.PLAIN
 
     def person(self, name: str):
         """alice, bob, carol or dave, fresh from the database."""
@@ -108,17 +110,21 @@ def _asking_for_jobs() -> tuple[str, tuple]:
 
 
 @contextmanager
-def running_world(directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None) -> Iterator[World]:
+def running_world(
+    directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None, shape: Sequence[str] = ()
+) -> Iterator[World]:
     """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
 
+    `shape` names what the project looks like, of `portal.sandbox.shapes`.
     Rehearsals start servers of their own: most journeys do without them, and without their checklist item.
     With a `clock` the waiting between two readings takes no time; where other processes or a browser take part
     there is none, for they would not know it.
     """
-    made = {kind: create_database(kind) for kind in ("staging", "production")}
+    look = shapes.combined(shape)
+    made = {kind: create_database(kind, look) for kind in ("staging", "production")}
     targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
-    github, railway = stand_ins(directory, targets, now)
+    github, railway = stand_ins(directory, targets, now, shape)
     github.on_push.append(railway.pushed)
     github_server, railway_server = Server(github).start(), Server(railway).start()
     github.url = github_server.url
@@ -129,12 +135,12 @@ def running_world(directory: Path, override, *, rehearse: bool = False, clock: C
     override.REHEARSE = rehearse
     override.VAR_DIR = directory / "var"
     override.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    project = _people_and_project(railway)
+    project = _people_and_project(railway, look)
     if not rehearse:
         ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
     try:
         repository = directory / "github" / "repository.git"
-        yield World(github, railway, github_server, railway_server, targets, project, repository, clock)
+        yield World(github, railway, github_server, railway_server, targets, project, repository, clock, look)
     finally:
         github_server.stop()
         github.hooks.stop()
@@ -145,24 +151,25 @@ def running_world(directory: Path, override, *, rehearse: bool = False, clock: C
 
 
 @contextmanager
-def quick_world(directory: Path, override, *, rehearse: bool = False) -> Iterator[World]:
+def quick_world(directory: Path, override, *, rehearse: bool = False, shape: Sequence[str] = ()) -> Iterator[World]:
     """A world with a clock of its own, which the portal and the stand-ins go by."""
     clock = Clock()
-    with set_by(clock), running_world(directory, override, rehearse=rehearse, clock=clock) as world:
+    with set_by(clock), running_world(directory, override, rehearse=rehearse, clock=clock, shape=shape) as world:
         yield world
 
 
-def _people_and_project(railway: RailwayStandIn) -> Project:
+def _people_and_project(railway: RailwayStandIn, shape: Shape) -> Project:
     roles.ensure()
     for name, role in PEOPLE.items():
         user = get_user_model().objects.create_user(name, password="a-long-password", is_staff=True)
         user.groups.add(Group.objects.get(name=role))
+    # Most journeys are about something else than approvals.
+    wanted = {"alembic": sample.ALEMBIC, "soak_minutes": 0, "required_approvals": 0} | shape.project()
     return setup.connect(
         name="inspector",
         repository="acme/inspector",
         railway_project_id=railway.project_id,
-        alembic=sample.ALEMBIC,
-        soak_minutes=0,
         smoke=[("backend", "/health"), ("frontend", "/")],
         pages=sample.KEY_PAGES,
+        **wanted,
     )

@@ -63,7 +63,8 @@ def good_facts(
     *, release: dict[str, Any] | None = None, project: dict[str, Any] | None = None, **changes: Any
 ) -> Facts:
     """Facts of a release that is ready to be promoted, with `changes` to fields of `Facts`."""
-    owner = Project(name="inspector", slug="inspector", alembic="alembic.ini", **(project or {}))
+    known = {"alembic": "alembic.ini", "required_approvals": 0}
+    owner = Project(name="inspector", slug="inspector", **(known | (project or {})))
     values = {
         "name": "2026.11.22-1", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "pull_number": 131,
         "migrations": [REVISION], "heads": [REVISION["id"]], "candidate_at": NOW - timedelta(hours=2), "cut_by_id": 1,

@@ -33,7 +33,6 @@ def collected(tmp_path, settings):
         project = make_project(alembic=alembic)
         (tmp_path / "mirrors").mkdir()
         mirror = repository(tmp_path / "mirrors" / f"{project.pk}.git", before, after)
-        Project.objects.filter(pk=project.pk).update(git_url=str(mirror.path))
         release = make_release(
             Project.objects.get(pk=project.pk), by=make_people()["alice"], candidate=mirror.commit("c1"),
             base=mirror.commit("c0"), collected="", migrations=[],

@@ -14,13 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.sandbox import databases, sample
+from portal.sandbox import databases, furnish, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Request, Response, Server
 
 OWNER = "acme"
-BRANCHES = {"staging": "staging", "production": "main"}
 
 
 class Command(BaseCommand):
@@ -32,6 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--staging", default="staging", help="what staging starts from (default: staging)")
         parser.add_argument("--production", default="main", help="what production starts from (default: main)")
         parser.add_argument("--alembic", help="ini file or script directory inside the repository")
+        parser.add_argument(
+            "--shape", action="append", default=[], help=f"what the project looks like, of {', '.join(shapes.names())}"
+        )
         parser.add_argument("--github-port", type=int, default=0, help="default: the last one, or a free one")
         parser.add_argument("--railway-port", type=int, default=0, help="default: the last one, or a free one")
         parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
@@ -44,6 +46,8 @@ class Command(BaseCommand):
             sandbox = Sandbox(options)
         except databases.DatabaseProblem as problem:
             raise CommandError(str(problem)) from None
+        except KeyError as unknown:
+            raise CommandError(unknown.args[0]) from None
         ready = sandbox.ready()
         for server in sandbox.servers:
             server.ready = ready
@@ -62,6 +66,7 @@ class Sandbox:
         if not self.admin_url:
             raise CommandError("DATABASE_URL is not set; it names the server that holds the sandbox's databases.")
         self.plan = self._plan(options)
+        self.shape = shapes.combined(self.plan.get("shape", ()))
         self.github = GitHubStandIn(self.directory / "github", owner=OWNER, name=self.plan["name"])
         # Both ports are taken before the long work, so that a taken one is told at once.
         self.servers = [_bind(options[port], self.plan[port]) for port in ("github_port", "railway_port")]
@@ -98,7 +103,10 @@ class Sandbox:
             "project": self.railway.project_id,
             "alembic": self.plan["alembic"],
             "pages": sample.KEY_PAGES,
-        } | BRANCHES
+            "staging": self.shape.branch("staging"),
+            "production": self.shape.branch("production"),
+            "settings": self.shape.project(),
+        }
 
     def stop(self) -> None:
         for server in self.servers:
@@ -114,6 +122,9 @@ class Sandbox:
             if source and source != old["source"]:
                 served = old["source"] or "the sample"
                 raise CommandError(f"{self.directory} already serves {served}; name another --directory.")
+            if (wanted := options.get("shape")) and wanted != old.get("shape", []):
+                looks = ", ".join(old.get("shape", [])) or "no shape"
+                raise CommandError(f"{self.directory} already has {looks}; name another --directory.")
             return old
         for name in (old or {}).get("databases", {}).values():
             databases.drop(self.admin_url, name)
@@ -123,6 +134,7 @@ class Sandbox:
         return {
             "ready": False,
             "source": source,
+            "shape": options.get("shape") or [],
             "name": name.strip(".-") or "inspector",
             "alembic": "",
             "databases": {},
@@ -139,49 +151,43 @@ class Sandbox:
     def _import(self, options: dict[str, Any]) -> None:
         """Fills the GitHub stand-in and settles where the migrations lie."""
         if not self.plan["source"]:
-            sample.populate(self.github, sample.build(self.directory / "sample"))
-            self.plan["alembic"] = options["alembic"] or sample.ALEMBIC
+            build = self.shape.build or sample.build
+            furnish.repository(self.github, self.shape, build(self.directory / "sample"))
+            self.plan["alembic"] = options["alembic"] or self.shape.settings.get("alembic", sample.ALEMBIC)
             return
         source = Path(self.plan["source"])
-        wanted = {"main": options["production"], "staging": options["staging"]}
+        wanted = {self.shape.branch(kind): options[kind] for kind in ("production", "staging")}
         for ref in wanted.values():
             if _git(source, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
                 raise CommandError(f"The repository {source} has no branch or commit {ref!r}.")
         self.github.import_repository(source, wanted)
-        sample.demo_state(self.github)
-        self.plan["alembic"] = options["alembic"] or _alembic_path(self.github.git.path)
+        sample.demo_state(self.github, self.shape.branch("staging"))
+        for arrange in self.shape.github:
+            arrange(self.github)
+        self.plan["alembic"] = options["alembic"] or _alembic_path(self.github.git.path, self.shape.branch("staging"))
 
     def _furnish(self) -> None:
-        """A project of two environments and two services, live at each branch's head, with its databases."""
-        railway, repository, heads = self.railway, self.github.git.path, self.github.heads()
-        urls = self._databases(repository)
-        for environment in ("production", "staging"):
-            railway.add_environment(environment)
-        for service in ("backend", "frontend"):
-            folder = _git(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/staging:{service}")
-            railway.add_service(service, f"/{service}" if folder else None)
-        for environment, branch in BRANCHES.items():
-            railway.set_variable(environment, "backend", "DATABASE_URL", urls[environment])
-            railway.set_variable(environment, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True)
-            api = "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
-            railway.set_variable(environment, "frontend", "API_URL", api)
-            for service in ("backend", "frontend"):
-                railway.set_trigger(service, environment, branch)
-                railway.deploy(service, environment, heads[branch], live=True)
+        """A project of two environments, live at each branch's head, with its databases."""
+        railway, shape = self.railway, self.shape
+        furnish.project(railway, shape, self.github.heads(), self._databases(self.github.git.path))
+        for kind in shapes.KINDS:
+            where = shape.environment(kind)
+            railway.set_variable(where, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True)
+            railway.set_variable(where, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
 
     def _point_at_databases(self) -> None:
         """The server of DATABASE_URL may have moved to another port since the last start."""
-        for environment, name in self.plan["databases"].items():
+        for kind, name in self.plan["databases"].items():
             url = databases.create(self.admin_url, name)
-            self.railway.set_variable(environment, "backend", "DATABASE_URL", url)
+            self.railway.set_variable(self.shape.environment(kind), "backend", "DATABASE_URL", url)
 
     def _databases(self, repository: Path) -> dict[str, str]:
         """An empty database for each environment, brought to its own branch's head; environment to URL."""
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
         suffix = ""
-        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in BRANCHES):
+        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in shapes.KINDS):
             suffix = f"_{os.urandom(3).hex()}"
-        self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in BRANCHES}
+        self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in shapes.KINDS}
         self._keep()
         urls = {
             environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
@@ -189,8 +195,10 @@ class Sandbox:
         if self.plan["alembic"]:
             with ThreadPoolExecutor(2) as pool:
                 waiting = [
-                    pool.submit(databases.bring_to_branch_head, url, repository, BRANCHES[name], self.plan["alembic"])
-                    for name, url in urls.items()
+                    pool.submit(
+                        databases.bring_to_branch_head, url, repository, self.shape.branch(kind), self.plan["alembic"]
+                    )
+                    for kind, url in urls.items()
                 ]
                 for future in waiting:
                     future.result()
@@ -216,8 +224,8 @@ def _git(repository: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _alembic_path(repository: Path) -> str:
-    """The ini file on staging that lies nearest to the root; "" when there is none."""
-    listed = (_git(repository, "ls-tree", "-r", "--name-only", "-z", "refs/heads/staging") or "").split("\0")
+def _alembic_path(repository: Path, staging: str) -> str:
+    """The ini file on staging's branch that lies nearest to the root; "" when there is none."""
+    listed = (_git(repository, "ls-tree", "-r", "--name-only", "-z", f"refs/heads/{staging}") or "").split("\0")
     found = [path for path in listed if Path(path).name == "alembic.ini"]
     return min(found, key=lambda path: (path.count("/"), path), default="")

@@ -5,6 +5,7 @@ import os
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from portal.management.commands.worker import settle_or_leave
 from portal.supervisor import RunError, refuse_taken_port
 from portal.web import serve
 
@@ -23,5 +24,6 @@ class Command(BaseCommand):
             refuse_taken_port(host, port)
         except RunError as error:
             raise CommandError(str(error)) from None
+        settle_or_leave()
         connections.close_all()  # a fork must not share them
         serve(host, port)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 from django.utils import timezone
@@ -24,6 +25,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
+from portal.modes import WrongMode, settle
 from portal.processes import fork, forks_die_with_us, has_ended, stop_group
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, **options: object) -> None:
+        settle_or_leave()
         forks_die_with_us()
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
@@ -54,6 +57,14 @@ class Command(BaseCommand):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             worker.stop()
+
+
+def settle_or_leave() -> None:
+    """Ends the command where the database is a sandbox's and this is no sandbox, or the other way round."""
+    try:
+        settle(sandbox=settings.SANDBOX)
+    except WrongMode as error:
+        raise CommandError(str(error)) from None
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from . import git
-from .movement import associated_commit, branch_head, deploy
+from .movement import associated_commit, branch_head, deploy, is_image
 from .variables import own_variables, references, set_variable
 from .world import Refused, Row, World
 
@@ -47,6 +47,8 @@ def add_instance(world: World, environment_id: str, service_id: str, late: float
         outcomes=[],
         skipNext=0,
         neverNext=0,
+        quiet=False,
+        volumeMounts={},
         broken={},
         **{name: list(value) if isinstance(value, list) else value for name, value in SETTINGS.items()},
     )
@@ -68,7 +70,8 @@ def set_trigger(world: World, instance: Row, **values: Any) -> Row:
     """The one trigger of that instance, made or changed."""
     place = {"environmentId": instance["environmentId"], "serviceId": instance["serviceId"]}
     trigger = world.one("triggers", **place)
-    if branch := values.get("branch"):
+    ours = values.get("repository", world.repository_name) == world.repository_name
+    if (branch := values.get("branch")) and ours:
         head = git.commit(world.repository, f"refs/heads/{branch}")
         world.data["heads"].setdefault(branch, head or "")
     if trigger is None:
@@ -130,6 +133,7 @@ def _service_config(world: World, instance: Row, *, decrypt: bool) -> dict[str, 
         "networking": {
             "serviceDomains": {row["domain"]: {"port": row["targetPort"]} for row in world.rows("domains", **place)}
         },
+        "volumeMounts": instance.get("volumeMounts") or {},
         "variables": _variables_config(world, *place.values(), decrypt=decrypt),
     }
 
@@ -166,8 +170,9 @@ def apply_patch(world: World, environment_id: str, patch: dict[str, Any], *, ski
 def _deploy_configured(world: World, instance: Row, *, to_head: bool) -> None:
     trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
     known = trigger and git.commit(world.repository, f"refs/heads/{trigger['branch']}")
-    if known or instance["deploymentIds"]:
-        find = branch_head if to_head and known else associated_commit
+    ours = not trigger or trigger["repository"] == world.repository_name
+    if (known and ours) or instance["deploymentIds"] or is_image(instance) or not ours:
+        find = branch_head if to_head and known and ours else associated_commit
         deploy(world, instance, find(world, instance))
 
 
@@ -188,6 +193,7 @@ def _apply_service(world: World, environment_id: str, service_id: str, part: dic
         instance = add_instance(world, environment_id, service_id, world.data["knobs"].get("late", 0))
     _apply_source(world, instance, part.get("source") or {})
     update_settings(instance, (part.get("build") or {}) | (part.get("deploy") or {}))
+    instance["volumeMounts"] = part.get("volumeMounts") or instance.get("volumeMounts") or {}
     _apply_variables(world, environment_id, service_id, part.get("variables") or {})
     for name, port in ((part.get("networking") or {}).get("serviceDomains") or {}).items():
         domain = world.one("domains", domain=name, environmentId=environment_id, serviceId=service_id)

@@ -27,3 +27,8 @@ def changed_paths(repository: Path, before: str, after: str) -> list[str] | None
     """Paths that differ between two commits; None when that cannot be told (a new branch)."""
     shown = _git(repository, "diff", "--name-only", "-z", before, after, "--") if before.strip("0") else None
     return None if shown is None else [path for path in shown.split("\0") if path]
+
+
+def has(repository: Path, commit: str, path: str) -> bool:
+    """Whether the commit holds something at `path`."""
+    return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}") is not None

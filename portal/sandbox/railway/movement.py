@@ -1,7 +1,8 @@
 """How deployments come to be and move through their states by the clock."""
 
-from fnmatch import fnmatch
 from typing import Any
+
+from portal.gitignore import is_exception, takes_in
 
 from . import git, predeploy
 from .variables import running_variables
@@ -39,15 +40,20 @@ EVENTS = {
 def deploy(
     world: World,
     instance: Row,
-    commit: str,
+    commit: str | None,
     *,
     reason: str = "deploy",
     built: bool = False,
     variables: dict[str, str] | None = None,
     branch: str | None = None,
 ) -> Row:
-    """Starts a deployment of `commit`; with `built`, from the image made before (nothing is built)."""
-    steps = BUILD[1:] if built else BUILD
+    """Starts a deployment of `commit`; with `built`, from the image made before (nothing is built).
+
+    Without a commit it is one of the service's image, or of files that were uploaded.
+    """
+    steps = BUILD[1:] if built or is_image(instance) else BUILD
+    if instance.get("sleepApplication"):
+        steps = [*steps, "SLEEPING"]
     outcomes = instance["outcomes"]
     if outcomes:
         steps = OUTCOMES.get(outcomes.pop(0), BUILD)
@@ -57,7 +63,7 @@ def deploy(
 def _create(
     world: World,
     instance: Row,
-    commit: str,
+    commit: str | None,
     status: str,
     steps: list[str],
     reason: str,
@@ -83,21 +89,30 @@ def _create(
         preDeploy=predeploy.wanted(instance),
     )
     instance["deploymentIds"].append(deployment["id"])
-    deployment["variables"] |= {
-        "RAILWAY_DEPLOYMENT_ID": deployment["id"],
-        "RAILWAY_GIT_COMMIT_SHA": commit,
-        "RAILWAY_GIT_BRANCH": deployment["meta"]["branch"] or "",
-    }
+    deployment["variables"] |= {"RAILWAY_DEPLOYMENT_ID": deployment["id"]}
+    if commit:
+        branch = deployment["meta"].get("branch") or ""
+        deployment["variables"] |= {"RAILWAY_GIT_COMMIT_SHA": commit, "RAILWAY_GIT_BRANCH": branch}
     if steps:
         world.data["moving"].append(deployment["id"])
     _enter(world, deployment, status, world.clock())
     return deployment
 
 
-def _meta(world: World, instance: Row, commit: str, reason: str, branch: str | None) -> dict[str, Any]:
+def is_image(instance: Row) -> bool:
+    """Whether the service runs an image of a registry."""
+    return bool((instance["source"] or {}).get("image"))
+
+
+def _meta(world: World, instance: Row, commit: str | None, reason: str, branch: str | None) -> dict[str, Any]:
+    """What Railway tells of a deployment. Images and uploads have no commit, and Railway then leaves the keys out."""
+    if is_image(instance):
+        return {"image": instance["source"]["image"], "reason": reason}
+    if commit is None:
+        return {"reason": reason, "cliMessage": None, "rootDirectory": instance["rootDirectory"]}
     trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
     return git.describe(world.repository, commit) | {
-        "repo": world.repository_name,
+        "repo": (instance["source"] or {}).get("repo") or world.repository_name,
         "branch": branch or (trigger["branch"] if trigger else None),
         "reason": reason,
         "rootDirectory": instance["rootDirectory"],
@@ -134,6 +149,8 @@ def _enter(world: World, deployment: Row, status: str, at: float) -> None:
     if status == "DEPLOYING":
         predeploy.begin(world, deployment)
     if status == "SUCCESS":
+        if world.data["instances"].get(deployment["instanceId"], {}).get("cronSchedule"):
+            deployment["stopped"] = True  # its run is over, and nothing runs until the next
         _take_over(world, deployment, at)
 
 
@@ -187,9 +204,12 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
         instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
         if instance is None or not instance["autoDeploy"]:
             continue
+        touched = watched(instance, changed)
         if instance["neverNext"]:
             instance["neverNext"] -= 1
-        elif instance["skipNext"] or not _watched(instance, changed):
+        elif not touched and instance.get("quiet"):
+            continue
+        elif instance["skipNext"] or not touched:
             instance["skipNext"] = max(0, instance["skipNext"] - 1)
             _create(world, instance, after, "SKIPPED", [], "deploy", None, branch)
         else:
@@ -204,11 +224,23 @@ def catch_up(world: World) -> None:
             pushed(world, branch, before, head)
 
 
-def _watched(instance: Row, changed: list[str] | None) -> bool:
-    patterns = [pattern.lstrip("/") for pattern in instance["watchPatterns"]]
+def watched(instance: Row, changed: list[str] | None) -> bool:
+    """Whether the service watches any of the paths, from the repository's root; None: it is not known which."""
+    patterns = instance["watchPatterns"]
     if not patterns or changed is None:
         return True
-    return any(fnmatch(path, pattern) for path in changed for pattern in patterns)
+    if all(is_exception(one) for one in patterns):
+        patterns = ["*", *patterns]
+    return any(takes_in(patterns, path) for path in changed)
+
+
+def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) -> None:
+    """Deploys `commit` of another repository to every service that follows `branch` there."""
+    world.data.setdefault("elsewhere", {})[f"{repository} {branch}"] = commit
+    for trigger in world.rows("triggers", branch=branch, repository=repository):
+        instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
+        if instance is not None and instance["autoDeploy"]:
+            deploy(world, instance, commit, branch=branch)
 
 
 def history(world: World, instance: Row) -> list[Row]:
@@ -225,16 +257,26 @@ def active(world: World, instance: Row) -> Row | None:
     return world.data["deployments"].get(instance["activeDeploymentId"])
 
 
-def associated_commit(world: World, instance: Row) -> str:
-    """The commit a deploy without one takes: that of the latest deployment, else the branch's head."""
+def associated_commit(world: World, instance: Row) -> str | None:
+    """The commit a deploy without one takes: that of the latest deployment, else the branch's head.
+
+    None for an image. What was uploaded cannot be deployed where it was not, as has been seen of copies.
+    """
     last = latest(world, instance)
-    return last["meta"]["commitHash"] if last else branch_head(world, instance)
+    if last or is_image(instance):
+        return last["meta"].get("commitHash") if last else None
+    if not (instance["source"] or {}).get("repo"):
+        raise Refused("Deployment not found")
+    return branch_head(world, instance)
 
 
 def branch_head(world: World, instance: Row) -> str:
     """The head of the branch that the service's trigger names; refuses when there is none."""
     trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
-    head = git.commit(world.repository, f"refs/heads/{trigger['branch']}") if trigger else None
+    if trigger and trigger["repository"] != world.repository_name:
+        head = world.data.get("elsewhere", {}).get(f"{trigger['repository']} {trigger['branch']}")
+    else:
+        head = git.commit(world.repository, f"refs/heads/{trigger['branch']}") if trigger else None
     if head is None:
         raise Refused("No deployments or source found for the service", "BAD_USER_INPUT")
     return head
@@ -248,7 +290,7 @@ def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool 
     if original["status"] in IN_PROGRESS:
         raise Refused("Cannot redeploy yet, please wait for the original deployment to finish building")
     meta = original["meta"]
-    return deploy(world, instance, meta["commitHash"], reason="redeploy", built=built, branch=meta["branch"])
+    return deploy(world, instance, meta.get("commitHash"), reason="redeploy", built=built, branch=meta.get("branch"))
 
 
 def redeploy_configured(world: World, instances: list[Row]) -> None:
@@ -278,9 +320,9 @@ def roll_back(world: World, deployment: Row) -> Row:
     return deploy(
         world,
         instance,
-        meta["commitHash"],
+        meta.get("commitHash"),
         reason="rollback",
         built=True,
         variables=dict(deployment["variables"]),
-        branch=meta["branch"],
+        branch=meta.get("branch"),
     )

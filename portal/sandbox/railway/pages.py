@@ -26,15 +26,18 @@ def answer(world: World, domain_id: str, path: str) -> Page:
         names = {
             "service": world.get("services", domain["serviceId"])["name"],
             "environment": world.get("environments", domain["environmentId"])["name"],
-            "commit": deployment["meta"]["commitHash"],
+            "commit": deployment["meta"].get("commitHash") or "",
         }
     return _page(path, names, broken)
 
 
 def _serving(world: World, deployment: Row) -> bool:
-    """A sleeping service wakes on the request."""
+    """A sleeping service wakes on the request; one that is serverless falls asleep again."""
     if deployment["status"] == "SLEEPING":
-        deployment["status"] = "SUCCESS"
+        deployment |= {"status": "SUCCESS", "enteredAt": world.clock()}
+        if world.get("instances", deployment["instanceId"]).get("sleepApplication"):
+            deployment["next"] = ["SLEEPING"]
+            world.data["moving"].append(deployment["id"])
         world.dirty = True
     return deployment["status"] == "SUCCESS" and not deployment["stopped"]
 

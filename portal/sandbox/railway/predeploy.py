@@ -68,7 +68,7 @@ def _run(world: World, id: str) -> None:
         deployment = world.data["deployments"].get(id)
         if deployment is None:
             return
-        command, commit = deployment["preDeploy"]["command"], deployment["meta"]["commitHash"]
+        command, commit = deployment["preDeploy"]["command"], deployment["meta"].get("commitHash") or ""
         root, variables = deployment["meta"].get("rootDirectory") or "", dict(deployment["variables"])
     with tempfile.TemporaryDirectory(prefix="sandbox-image-", ignore_cleanup_errors=True) as name:
         files = Path(name) / "files"

@@ -402,9 +402,23 @@ def service_of_deployment(source: Row, caller: Caller) -> Row:
     return caller.world.get("services", source["serviceId"])
 
 
+# One container runs a little before its deployment is called a success, as has been seen.
+CONTAINERS = {
+    "INITIALIZING": "INITIALIZING",
+    "DEPLOYING": "RUNNING",
+    "SUCCESS": "RUNNING",
+    "SLEEPING": "STOPPED",
+    "CRASHED": "CRASHED",
+    "REMOVING": "REMOVING",
+}
+
+
 @field("Deployment", "instances")
 def deployment_instances(source: Row, caller: Caller) -> list[Row]:
-    """One container. It runs a little before its deployment is called a success, as has been seen."""
-    states = {"DEPLOYING": "RUNNING", "SUCCESS": "RUNNING", "SLEEPING": "STOPPED", "CRASHED": "CRASHED"}
-    state = "STOPPED" if source["stopped"] else states.get(source["status"])
-    return [{"id": f"{source['id']}-1", "status": state}] if state else []
+    """One container, or what a story says of several; that of a scheduled run has exited when the run is over."""
+    states = source.get("containers")
+    if states is None:
+        instance = caller.world.data["instances"].get(source["instanceId"], {})
+        over = "EXITED" if instance.get("cronSchedule") else "STOPPED"
+        states = [over if source["stopped"] else CONTAINERS.get(source["status"])]
+    return [{"id": f"{source['id']}-{n}", "status": state} for n, state in enumerate(states, 1) if state]

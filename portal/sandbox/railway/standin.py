@@ -45,7 +45,7 @@ TOLD_FROM_OUTSIDE = {
         "latest",
     ),
     *("fail_next", "skip_next", "never_next", "break_path", "freeze", "unfreeze", "set_knobs"),
-    *("add_webhook", "add_token", "running_variables"),
+    *("add_webhook", "add_token", "running_variables", "run_scheduled", "push_elsewhere", "set_containers"),
 }
 
 

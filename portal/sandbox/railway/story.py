@@ -7,7 +7,7 @@ Services and environments are named by name or id. The same calls can be made fr
 from typing import Any
 
 from . import movement
-from .configuration import add_domain, add_instance, set_trigger
+from .configuration import add_domain, add_instance, set_trigger, update_settings
 from .environments import new_environment
 from .variables import running_variables, set_variable
 from .world import Refused, Row, World
@@ -51,30 +51,46 @@ class Story:
                 self._place(service, row)
             return row["id"]
 
-    def add_service(self, name: str, root_directory: str | None = None) -> str:
-        """A service, with an address, in each environment that is no fork. Returns its id."""
+    def add_service(self, name: str, root_directory: str | None = None, **spec: Any) -> str:
+        """A service in each environment that is no fork, built from the repository. Returns its id.
+
+        `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or `repository`: where it is
+        built from instead, both None: it is only uploaded; `public` False: it has no address; `volume`: where one is
+        mounted; `quiet`: pushes that touch nothing watched leave no deployment.
+        """
         with self.world.changing():
+            spec = {"repository": self.world.repository_name, "image": None, "public": True} | spec
+            if spec["image"]:
+                spec["repository"] = None
             service = self.world.add(
-                "services", name=name, icon=None, projectId=self.project_id, rootDirectory=root_directory
+                "services", name=name, icon=None, projectId=self.project_id, rootDirectory=root_directory, spec=spec
             )
             for environment in self.world.rows("environments", sourceEnvironmentId=None, deletedAt=None):
                 self._place(service, environment)
             return service["id"]
 
     def _place(self, service: Row, environment: Row) -> None:
+        spec = service.get("spec") or {"repository": self.world.repository_name, "image": None, "public": True}
         instance = add_instance(self.world, environment["id"], service["id"])
+        built = spec["repository"] or spec["image"]
         instance |= {
-            "source": {"repo": self.world.repository_name, "image": None},
+            "source": {"repo": spec["repository"], "image": spec["image"]} if built else None,
             "rootDirectory": service["rootDirectory"],
-            "healthcheckPath": "/health",
+            "healthcheckPath": "/health" if spec["public"] else None,
+            "quiet": bool(spec.get("quiet")),
+            "volumeMounts": {f"volume-{service['name']}": {"mountPath": spec["volume"]}} if spec.get("volume") else {},
         }
-        add_domain(self.world, environment["id"], service["id"])
+        update_settings(instance, {name: value for name, value in spec.items() if value})
+        if spec["public"]:
+            add_domain(self.world, environment["id"], service["id"])
 
     def set_trigger(self, service: str, environment: str, branch: str, *, check_suites: bool = False) -> str:
-        """Lets pushes to `branch` deploy the service there. Returns the trigger's id."""
+        """Lets pushes to `branch` of its repository deploy the service there. Returns the trigger's id."""
         with self.world.changing():
             instance = self._instance(service, environment)
-            return set_trigger(self.world, instance, branch=branch, checkSuites=check_suites)["id"]
+            repository = (instance["source"] or {}).get("repo") or self.world.repository_name
+            values = {"branch": branch, "checkSuites": check_suites, "repository": repository}
+            return set_trigger(self.world, instance, **values)["id"]
 
     def set_variable(
         self, environment: str, service: str | None, name: str, value: str, *, sealed: bool = False
@@ -95,13 +111,38 @@ class Story:
             instance = self._instance(service, environment)
             return running_variables(self.world, instance["environmentId"], instance["serviceId"])
 
-    def deploy(self, service: str, environment: str, commit: str, *, live: bool = False) -> str:
-        """Starts a deployment of `commit`, or with `live` one that is up at once. Returns its id."""
+    def deploy(self, service: str, environment: str, commit: str | None = None, *, live: bool = False) -> str:
+        """Starts a deployment of `commit` (None: of its image, or of uploaded files), or with `live` one that is up.
+
+        Returns its id.
+        """
         with self.world.changing():
             row = movement.deploy(self.world, self._instance(service, environment), commit)
             if live:
                 movement.finish(self.world, row, "SUCCESS")
             return row["id"]
+
+    def run_scheduled(self, service: str, environment: str) -> str:
+        """A run of a scheduled service is due: a new deployment of what it has. Returns its id."""
+        with self.world.changing():
+            movement.settle(self.world)
+            instance = self._instance(service, environment)
+            commit = movement.associated_commit(self.world, instance)
+            return movement.deploy(self.world, instance, commit, built=True)["id"]
+
+    def push_elsewhere(self, repository: str, branch: str, commit: str) -> None:
+        """Somebody pushes `commit` to a branch of another repository, from which services here are built."""
+        with self.world.changing():
+            movement.settle(self.world)
+            movement.pushed_elsewhere(self.world, repository, branch, commit)
+
+    def set_containers(self, service: str, environment: str, *states: str) -> None:
+        """How the containers of the live deployment are, in Railway's words; none: as usual."""
+        with self.world.changing():
+            movement.settle(self.world)
+            deployment = movement.active(self.world, self._instance(service, environment))
+            if deployment is not None:
+                deployment["containers"] = list(states) or None
 
     def redeploy(self, service: str, environment: str, *, by: str | None = None) -> str:
         """Somebody presses “Redeploy” on the dashboard. Returns the new deployment's id."""
@@ -149,7 +190,7 @@ class Story:
         with self.world.reading():
             movement.settle(self.world)
             row = movement.active(self.world, self._instance(service, environment))
-            return row["meta"]["commitHash"] if row else ""
+            return (row["meta"].get("commitHash") or "") if row else ""
 
     def set_command(
         self, service: str, environment: str, *, start: str | None = None, pre_deploy: str | None = None
@@ -172,6 +213,12 @@ class Story:
         """Puts a deployment into `status` now, for good or until told otherwise."""
         with self.world.changing():
             movement.finish(self.world, self.world.get("deployments", deployment_id), status)
+
+    def finish_latest(self, service: str, environment: str, status: str) -> None:
+        """The same for the newest deployment of the service there."""
+        with self.world.changing():
+            if row := movement.latest(self.world, self._instance(service, environment)):
+                movement.finish(self.world, row, status)
 
     def fail_next(self, service: str, environment: str, status: str = "FAILED", times: int = 1) -> None:
         """The next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--staging", default="staging", help="the ref that staging runs")
         parser.add_argument("--production", default="main", help="the ref that production runs")
         parser.add_argument("--alembic", default=None, help="alembic.ini or the script directory, in the repository")
+        parser.add_argument("--shape", action="append", default=[], help="what the project looks like")
         parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
@@ -50,10 +51,10 @@ class Command(BaseCommand):
             }  # fmt: skip
             # Real tokens never reach the stand-ins that are started here; running ones may want their own.
             env = TOKENS | env if STAND_INS_RUN else env | TOKENS
-            if "DATABASE_URL" not in os.environ:
-                server = embedded_postgres.start(directory / "postgres")
-                stack.callback(server.stop)
-                env["DATABASE_URL"] = server.url
+            # Never the database that DATABASE_URL names: the demo makes people with a known password.
+            server = embedded_postgres.start(directory / "postgres")
+            stack.callback(server.stop)
+            env |= {"DATABASE_URL": server.url, "SANDBOX": "true"}
             self._run("migrate", "--verbosity", "0", env=env)
             ready = self._stand_ins(stack, env, directory, options)
             env |= {
@@ -88,6 +89,7 @@ class Command(BaseCommand):
             command += ["--staging", options["staging"], "--production", options["production"]]
             if options["alembic"] is not None:
                 command += ["--alembic", _inside(options["repository"], options["alembic"])]
+        command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()
         sandbox = processes.spawn(command, env=env, output=writer)

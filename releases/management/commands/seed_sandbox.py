@@ -10,9 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from portal import roles
+from environments.models import Project
+from portal import changes, roles
+from portal.models import Installation
+from portal.modes import WrongMode, settle
 from releases import setup
 
 # Who is who in the sandbox: user name, full name, role.
@@ -35,20 +39,20 @@ class Command(BaseCommand):
         parser.add_argument("--no-webhooks", action="store_true", help="for a portal without a web server")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        ready = json.loads(options["ready"])
+        _refuse_a_real_database(ready["repository"])
         roles.ensure()
         password = sandbox_password()
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
-        ready = json.loads(options["ready"])
+        named = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
+        wanted = named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
         project = setup.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
-            alembic=ready["alembic"],
-            staging_branch=ready["staging"],
-            production_branch=ready["production"],
             soak_minutes=options["soak_minutes"],
-            previews=True,
+            **wanted,
             smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
             pages=[(name, path) for name, path in ready.get("pages", ())],
         )
@@ -59,6 +63,20 @@ class Command(BaseCommand):
                 self.stderr.write(one.sentence)
         names = ", ".join(f"{username} ({role.lower()})" for username, _, role in PEOPLE)
         self.stdout.write(f"Sign in as {names}; the password of each is {password}")
+
+
+def _refuse_a_real_database(repository: str) -> None:
+    """Raises `CommandError` unless the sandbox was asked for and the database has never been anything else."""
+    if not settings.SANDBOX:
+        raise CommandError("People with a known password are made in the sandbox only, and SANDBOX is not set.")
+    projects = Project.objects.exclude(repository=repository)
+    people = get_user_model().objects.exclude(username__in=[username for username, *_ in PEOPLE])
+    if not Installation.objects.exists() and (projects.exists() or people.exists()):
+        raise CommandError("This database holds projects or people that are not the sandbox's: name another one.")
+    try:
+        settle(sandbox=True)
+    except WrongMode as error:
+        raise CommandError(str(error)) from None
 
 
 def sandbox_password() -> str:
@@ -87,6 +105,7 @@ WORDS = (
 )
 
 
+@transaction.atomic
 def _person(username: str, name: str, role: str, password: str) -> None:
     user, created = get_user_model().objects.get_or_create(
         username=username, defaults={"first_name": name, "is_staff": True, "is_superuser": role == "Administrators"}
@@ -95,3 +114,4 @@ def _person(username: str, name: str, role: str, password: str) -> None:
         user.set_password(password)
         user.save()
         user.groups.add(Group.objects.get(name=role))
+        changes.record(user, {}, changes.stored(user), actor=None, by="for the sandbox")

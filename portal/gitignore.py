@@ -1,0 +1,91 @@
+"""Patterns as in a .gitignore: which paths a list of them takes in. Pure, and held against git itself by a test."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class _Rule(NamedTuple):
+    """One pattern; `back`: it begins with “!” and takes its paths out again."""
+
+    back: bool
+    directories: bool
+    matches: re.Pattern[str]
+
+
+def takes_in(patterns: Iterable[str], path: str) -> bool:
+    """Whether `patterns` take in the file at `path`: the last one that matches it decides.
+
+    A directory that is taken in is so with all that lies in it, whatever a later pattern says of that.
+    """
+    rules = [rule for pattern in patterns if (rule := _rule(pattern)) is not None]
+    parts = path.strip("/").split("/")
+    for count in range(1, len(parts) + 1):
+        if _is_in(rules, "/".join(parts[:count]), directory=count < len(parts)):
+            return True
+    return False
+
+
+def is_exception(pattern: str) -> bool:
+    """Whether a pattern only takes paths out."""
+    rule = _rule(pattern)
+    return rule is not None and rule.back
+
+
+def _is_in(rules: Iterable[_Rule], path: str, *, directory: bool) -> bool:
+    inside = False
+    for rule in rules:
+        if (directory or not rule.directories) and rule.matches.fullmatch(path):
+            inside = not rule.back
+    return inside
+
+
+@lru_cache(1024)
+def _rule(pattern: str) -> _Rule | None:
+    """None for what is no pattern: a blank line or a comment."""
+    text = re.sub(r"(?<!\\) +$", "", pattern.rstrip("\r\n"))
+    if not text or text.startswith("#"):
+        return None
+    back = text.startswith("!")
+    text = text[1:] if back else text
+    directories = text.endswith("/")
+    text = text.rstrip("/") if directories else text
+    if not text:
+        return None
+    anchored = "/" in text
+    return _Rule(back, directories, re.compile(_translated(text.removeprefix("/"), anchored), re.DOTALL))
+
+
+def _translated(text: str, anchored: bool) -> str:
+    """A regular expression for the whole of a path. “**” between slashes stands for any number of directories."""
+    parts, written = text.split("/"), "" if anchored else "(?:.*/)?"
+    for place, part in enumerate(parts):
+        last = place == len(parts) - 1
+        if part == "**" and anchored:
+            written += ".+" if last else "(?:.*/)?"
+        else:
+            written += _segment(part) + ("" if last else "/")
+    return written
+
+
+_TOKEN = re.compile(
+    r"\\(?P<escaped>.)|(?P<class>\[[!^]?\]?[^\]/]*\])|(?P<stars>\*+)|(?P<one>\?)|(?P<other>.)", re.DOTALL
+)
+
+
+def _segment(part: str) -> str:
+    """One name of a path, in which “*” and “?” stand for anything but a slash."""
+    written = ""
+    for found in _TOKEN.finditer(part):
+        if found["stars"]:
+            written += "[^/]*"
+        elif found["one"]:
+            written += "[^/]"
+        elif found["class"]:
+            inside = found["class"][1:-1].replace("\\", r"\\")
+            negated = inside[:1] in ("!", "^")
+            written += f"(?!/)[{'^' if negated else ''}{(inside[1:] if negated else inside).replace('[', r'\[')}]"
+        else:
+            written += re.escape(found["escaped"] or found["other"])
+    return written

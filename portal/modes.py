@@ -1,0 +1,61 @@
+"""Sandbox or real: asked for before the start, settled in the database by the first start, never changed."""
+
+from collections.abc import Mapping
+
+# What only a portal that is meant seriously has. With none of it, `make run` is somebody who tries the sandbox.
+CREDENTIALS = ("GITHUB_TOKEN", "GITHUB_APP_ID", "RAILWAY_API_TOKEN", "RAILWAY_TOKEN")
+CONFIGURED = (
+    *CREDENTIALS,
+    "DATABASE_URL",
+    "GITHUB_APP_INSTALLATION_ID",
+    "GITHUB_APP_PRIVATE_KEY",
+    "GITHUB_WEBHOOK_SECRET",
+    "RAILWAY_WEBHOOK_SECRET",
+    "RAILWAY_PROJECT_ID",
+    "GITHUB_API_URL",
+    "GITHUB_GIT_URL",
+    "RAILWAY_API_URL",
+    "SECRET_KEY",
+    "FIELD_ENCRYPTION_KEYS",
+)
+
+
+class WrongMode(Exception):
+    """The portal must not start like this; the text is one sentence for the person at the terminal."""
+
+
+def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
+    """Whether the sandbox is asked for: by SANDBOX=1, or by configuring nothing at all.
+
+    Raises `WrongMode` where SANDBOX=1 stands beside a database or a credential that is not the sandbox's.
+    """
+    set_ = [name for name in CONFIGURED if environ.get(name, "").strip()]
+    asked = environ.get("SANDBOX", "").strip().lower()
+    if not asked:
+        return not set_
+    if asked not in ("1", "true", "yes", "on"):
+        return False
+    if clashing := [name for name in set_ if name in (*CREDENTIALS, "DATABASE_URL")]:
+        names = ", ".join(clashing)
+        raise WrongMode(f"SANDBOX is set beside {names}: the sandbox brings its own. Unset SANDBOX, or {names}.")
+    return True
+
+
+def settle(*, sandbox: bool) -> None:
+    """Makes this database the sandbox's or a real portal's, if nobody has yet.
+
+    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
+    """
+    from portal.models import Installation
+
+    row, _ = Installation.objects.get_or_create(single=True, defaults={"sandbox": sandbox})
+    if row.sandbox and not sandbox:
+        raise WrongMode(
+            "This database belongs to the sandbox, whose passwords are known: name another one in PORTAL_VAR_DIR or "
+            "DATABASE_URL, or remove the sandbox with `rm -r var`."
+        )
+    if sandbox and not row.sandbox:
+        raise WrongMode(
+            "This database belongs to a real portal, so the sandbox does not start in it: set the credentials that "
+            "are missing, or try the sandbox with PORTAL_VAR_DIR=DIRECTORY."
+        )

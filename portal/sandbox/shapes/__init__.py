@@ -1,0 +1,129 @@
+"""Named project shapes: how a Railway project and a GitHub repository can look. One file each, with one `SHAPE`.
+
+A file `two_databases.py` here is the shape `two-databases`; nothing else has to be told of it. Shapes are laid over
+each other in the order in which they are named; where two say different things of one service, both count.
+"""
+
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portal.sandbox.github import GitHubStandIn
+    from portal.sandbox.railway import RailwayStandIn
+    from portal.sandbox.sample import Sample
+
+KINDS = ("production", "staging")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service in both environments, built from the released repository unless something else is said.
+
+    `repository`: another one. `image`: of a registry. `uploaded`: by Railway's CLI, without a commit.
+    `quiet`: a push that touches nothing watched leaves no deployment at all, where others leave a skipped one.
+    `cron`: its schedule. `sleeps`: serverless. `volume`: where one is mounted. `public`: it has an address.
+    """
+
+    name: str
+    repository: str = ""
+    image: str = ""
+    uploaded: bool = False
+    root: str = ""
+    watch: tuple[str, ...] = ()
+    quiet: bool = False
+    cron: str = ""
+    sleeps: bool = False
+    volume: str = ""
+    public: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What differs from the plain project: two services, two branches and a permissive repository.
+
+    `sentence` says it to people. `refused`: words of the sentence with which the portal refuses to ship it; "": it
+    ships. `environments` and `branches` name what staging and production are called. `settings` are fields of the
+    portal's project. `build` makes the repository instead of the sample's. `github` and `railway` arrange what is
+    left when everything is there.
+    """
+
+    sentence: str
+    name: str = ""
+    refused: str = ""
+    services: tuple[Service, ...] = ()
+    environments: Mapping[str, str] = field(default_factory=dict)
+    branches: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    build: "Callable[[Path], Sample] | None" = None
+    github: "tuple[Callable[[GitHubStandIn], None], ...]" = ()
+    railway: "tuple[Callable[[RailwayStandIn], None], ...]" = ()
+
+    def environment(self, kind: str) -> str:
+        """What the environment of that kind is called on Railway."""
+        return self.environments.get(kind, kind)
+
+    def branch(self, kind: str) -> str:
+        """The branch that the environment of that kind follows."""
+        return self.branches.get(kind, PLAIN_BRANCHES[kind])
+
+    def project(self) -> dict[str, Any]:
+        """Fields of the portal's project that this shape asks for."""
+        named = {f"{kind}_branch": self.branch(kind) for kind in KINDS}
+        named |= {f"{kind}_environment": self.environment(kind) for kind in KINDS}
+        return named | dict(self.settings)
+
+
+PLAIN_BRANCHES = {"staging": "staging", "production": "main"}
+PLAIN = Shape(
+    "Two services, two branches and a permissive repository.",
+    services=(Service("backend", root="/backend"), Service("frontend", root="/frontend")),
+)
+
+
+def names() -> list[str]:
+    """Every shape there is, by name."""
+    return sorted(one.name.replace("_", "-") for one in pkgutil.iter_modules(__path__))
+
+
+def named(name: str) -> Shape:
+    """The shape of that name. Raises `KeyError` with a sentence for one that there is not."""
+    if name not in names():
+        raise KeyError(f"There is no shape {name!r}; there are {', '.join(names())}.")
+    module = import_module(f"{__name__}.{name.replace('-', '_')}")
+    return replace(module.SHAPE, name=name)
+
+
+def combined(wanted: Iterable[str] = ()) -> Shape:
+    """The plain project with these shapes laid over it. Raises `KeyError` for an unknown name."""
+    return reduce(_over, (named(name) for name in wanted), PLAIN)
+
+
+def _over(below: Shape, above: Shape) -> Shape:
+    services = {one.name: one for one in below.services}
+    for one in above.services:
+        services[one.name] = _both(services[one.name], one) if one.name in services else one
+    return Shape(
+        name=" + ".join(filter(None, (below.name, above.name))),
+        sentence=above.sentence if below is PLAIN else f"{below.sentence} {above.sentence}",
+        refused=above.refused or below.refused,
+        services=tuple(services.values()),
+        environments={**below.environments, **above.environments},
+        branches={**below.branches, **above.branches},
+        settings={**below.settings, **above.settings},
+        build=above.build or below.build,
+        github=below.github + above.github,
+        railway=below.railway + above.railway,
+    )
+
+
+def _both(below: Service, above: Service) -> Service:
+    """What `above` says of a service, and what `below` says where it says nothing."""
+    plain = Service(above.name)
+    said = {one.name: getattr(above, one.name) for one in fields(Service)}
+    return replace(below, **{name: value for name, value in said.items() if value != getattr(plain, name)})
