@@ -1,5 +1,6 @@
 """The GitHub client. Previews need it as well as releases, so it lives here."""
 
+from environments.github import merging
 from environments.github.answers import (
     Check,
     Comment,
@@ -35,4 +36,5 @@ __all__ = [
     "Required",
     "Review",
     "Rules",
+    "merging",
 ]

@@ -35,10 +35,10 @@ TOO_SLOW = frozenset({502, 504})
 class Overview:
     """What a sync pass sees. `complete` False: something is missing, and `problems` says what.
 
-    `named` are the pull requests asked for by number. `listed`: every open pull request into staging was seen;
-    if not, `cursor` is where the next pass goes on. `closed` are numbers of those that ended unmerged last.
-    `checks_hidden`: GitHub did not show check runs to this credential. `full_name` is what the repository is
-    called now. `rules` of a branch None: they could not be read.
+    `named` are the pull requests asked for by number. `listed`: every open pull request into staging was seen
+    (`into_listed`: into production); if not, `cursor` is where the next pass goes on. `closed` are numbers of
+    those that ended unmerged last. `checks_hidden`: GitHub did not show check runs to this credential.
+    `full_name` is what the repository is called now. `rules` of a branch None: they could not be read.
     """
 
     staging_head: str | None
@@ -54,6 +54,7 @@ class Overview:
     remaining_points: int | None
     named: tuple[Pull, ...] = ()
     listed: bool = True
+    into_listed: bool = True
     cursor: str | None = None
     closed: tuple[int, ...] = ()
     checks_hidden: bool = False
@@ -118,11 +119,31 @@ def read_overview(
     return _finish(seen, first, staging, production, points, named, bool(errors))
 
 
-def _document(numbers: Sequence[int]) -> str:
-    """The document with these pull requests in it."""
-    asked = "\n    ".join(
+def read_merge(transport: Transport, owner: str, name: str, staging: str, production: str, number: int) -> Overview:
+    """Both branches with what a merge into them takes, and one pull request by its number. Raises `ApiError`."""
+    seen = _Gathering(listed=False)
+    variables: dict[str, object] = {
+        "owner": owner,
+        "name": name,
+        "stagingRef": f"refs/heads/{staging}",
+        "productionRef": f"refs/heads/{production}",
+    }
+    document = MERGE_DOCUMENT.replace("# named", _asked((number,)))
+    first, errors, points = http.read_again(lambda: _ask(transport, document, variables))
+    _note_errors(seen, errors)
+    named = _named(seen, first, (number,), bool(errors))
+    return _finish(seen, first, staging, production, points, named, bool(errors))
+
+
+def _asked(numbers: Sequence[int]) -> str:
+    return "\n    ".join(
         f"named{number:d}: pullRequest(number: {number:d}) {{ ...Pull ...Merging }}" for number in numbers
     )
+
+
+def _document(numbers: Sequence[int]) -> str:
+    """The document with these pull requests in it."""
+    asked = _asked(numbers)
     if asked:
         return DOCUMENT.replace("# named", asked)
     return DOCUMENT[: DOCUMENT.index("# What the merge of one")] + DOCUMENT[DOCUMENT.index("fragment Pull on") :]
@@ -187,6 +208,20 @@ def _asker(transport: Transport, variables: dict[str, object], document: str, pa
 
 
 DOCUMENT_OF_PAGES = _document(())
+MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: String!, $productionRef: String!) {
+  rateLimit { remaining }
+  repository(owner: $owner, name: $name) {
+    nameWithOwner
+    mergeCommitAllowed
+    squashMergeAllowed
+    rebaseMergeAllowed
+    deleteBranchOnMerge
+    # named
+    staging: ref(qualifiedName: $stagingRef) { ...Branch }
+    production: ref(qualifiedName: $productionRef) { ...Branch }
+  }
+}
+""" + DOCUMENT[DOCUMENT.index("fragment Branch on") :]
 
 
 def _ask(
@@ -313,6 +348,7 @@ def _finish(
         remaining_points=points,
         named=tuple(_with_required(pull, wanted[production]) for pull in named),
         listed=seen.listed,
+        into_listed=not errors and dig(first, "promotions", "pageInfo", "hasNextPage") is False,
         cursor=seen.cursor,
         closed=_closed(dig(first, "closed", "nodes")),
         checks_hidden=seen.checks_hidden,

@@ -8,7 +8,7 @@ from environments.schema.revisions import put_back
 from environments.starting_points import is_elsewhere
 from portal.jobs import OPEN, JobStatus
 from releases.facts import Facts
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
 
 
 def migrations_ready(facts: Facts) -> Result:
@@ -58,8 +58,8 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
-    minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
-    return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
+    until = f"{facts.project.soak_minutes} minutes, until {clock(staged_at + needed)}"
+    return Result(PENDING, f"Staging soaks for {until}.", files, staged_at)
 
 
 def _hotfix_staged(facts: Facts, staged_at: datetime | None, files: tuple[tuple[str, str], ...]) -> Result | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from releases.facts import Facts
 from releases.models import PromotionStep
@@ -34,9 +34,14 @@ def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) 
     if seen_at is None:
         return Result(PENDING, problem or f"{source} has not been read yet.")
     if seen_at < facts.fresh_since:
-        minutes = int((facts.now - seen_at).total_seconds() // 60)
-        return Result(PENDING, problem or f"{source} was last read {minutes} min ago.", (), seen_at)
+        # The moment, not the minutes since: the sentence is posted to GitHub each time it changes.
+        return Result(PENDING, problem or f"{source} was last read at {clock(seen_at)}.", (), seen_at)
     return None
+
+
+def clock(at: datetime) -> str:
+    """“14:05 UTC”."""
+    return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
 def and_(names: Iterable[str]) -> str:
