@@ -60,7 +60,7 @@ def verdict_told(facts: Facts) -> Result:
 
 def _order(one: Demand) -> tuple[bool, bool]:
     """What is wrong first, then what is awaited, then what is not known."""
-    return one.met is None, one.waits
+    return one.met is None, one.met is False and one.waits
 
 
 def demanded(facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -159,11 +159,11 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
     behind, main = facts.release.behind, facts.project.production_branch
     if rules.strict is False and pull.merge_state != "behind":
         return
-    if behind == 0 and facts.release.base == facts.production_head:
+    if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
         yield Demand("up to date", True, f"The candidate holds everything that {main} has.")
         return
     lacks = f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}" if behind else f"may lack commits of {main}"
-    said = f"The candidate {lacks}, which demands branches that are up to date: merge {main} into {pull.head}."
+    said = f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into {pull.head}."
     known = False if rules.strict and behind else None
     yield Demand("up to date", False if pull.merge_state == "behind" else _if_good(known, pull), said, pull.url)
 
