@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0003_one_approval_by_default'),
+        ('environments', '0004_railway_pace'),
     ]
 
     operations = [
