@@ -35,9 +35,11 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
     [pull] = overview.named or [None]
     if pull is None:
         return Wait(2, "GitHub does not show what the promotion pull request still needs.")
-    if not _is_told(pull):
+    if facts.verdict_problem or not _is_told(pull):
         ready = f"Release {release.name} is ready."
-        verdicts.tell(github, release, state="success", sentence=ready, now=facts.now)
+        stands = verdicts.tell(github, release, state="success", sentence=ready, now=facts.now)
+        if stands != "success":
+            return Stop(verdicts.WORN_OUT, NOTHING)
         return Wait(0.2, "The verdict is on GitHub; looking whether anything blocks the merge.")
     return _by_its_word(step, facts, pull)
 
@@ -64,7 +66,8 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
 
 def still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     """The gates once more, just before the point of no return."""
-    missing = gates.stand(facts).missing
+    # Whether the verdict is told is seen to right after this, by telling it.
+    missing = [line for line in gates.stand(facts).missing if line.gate != "verdict_told"]
     if not missing:
         return None
     line = missing[0]

@@ -38,8 +38,8 @@ LOOK_SECONDS = 3.0
 def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     """One reading of the repository; trouble is noted once and the next look comes as usual."""
     project = job.project
-    github = GitHub(project.repository)
     try:
+        github = GitHub(project.repository)
         overview = github.overview(
             staging=project.staging_branch,
             production=project.production_branch,

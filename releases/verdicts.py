@@ -36,11 +36,11 @@ def due(job: Upkeep, release: Release, state: str, sentence: str, now: datetime)
     return again or not job.verdict_problem
 
 
-def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> None:
+def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> str:
     """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it could not be posted.
 
-    One at a time for each release: a promotion that begins and the upkeep may both be about to say the same. Raises
-    `ApiError` where GitHub gave no answer, or took no form of it.
+    Returns the state that stands there: `failure` on a commit that has had too many. One at a time for each release:
+    a promotion that begins and the upkeep may both be about to say the same. Raises `ApiError` where GitHub gave no answer, or took no form of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -52,7 +52,7 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
             failure = error
         else:
             _remember(job, release, state, said, count, now)
-            return
+            return state
     _note(job, failure, now)
     raise failure
 

@@ -54,7 +54,7 @@ def merge_allowed(facts: Facts) -> Result:
 def verdict_told(facts: Facts) -> Result:
     """GitHub holds the portal's verdict: while it does not, an older one may stand there."""
     if facts.verdict_problem:
-        return Result(FAIL, f"The verdict could not be posted on GitHub: {facts.verdict_problem}")
+        return Result(PENDING, f"The verdict is not on GitHub: {facts.verdict_problem}")
     return Result(PASS, "GitHub holds the portal's verdict.")
 
 

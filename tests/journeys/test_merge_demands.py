@@ -61,13 +61,11 @@ def foreign_check(hub, number):
 DEMANDS: dict[str, Callable] = {
     "reviews": lambda hub, number: hub.protect("main", checks=("python-ci",), approvals=1),
     "reviews by ruleset": ruleset("pull_request", **PULL | {"required_approving_review_count": 1}),
-    "code owners": code_owners,
     "stale approval": stale_approval,
     "last push": ruleset("pull_request", **PULL | {"require_last_push_approval": True}),
     "changes requested": changes_requested,
     "a check of another App": foreign_check,
     "a check that never ran": lambda hub, number: hub.protect("main", checks=("never",), pull_request=True),
-    "up to date": behind,
     "conversations": conversation,
     "no merge commits": lambda hub, number: hub.set_settings(allow_merge_commit=False),
     "squash only by ruleset": ruleset("pull_request", **PULL | {"allowed_merge_methods": ["squash"]}),
@@ -79,6 +77,9 @@ DEMANDS: dict[str, Callable] = {
     "no updates": ruleset("update"),
     "code scanning": ruleset("code_scanning", code_scanning_tools=[]),
     "head branches deleted": lambda hub, number: hub.set_settings(delete_branch_on_merge=True),
+    # Last, for a push to main is deployed as well, which is in the way of a release by itself.
+    "code owners": code_owners,
+    "up to date": behind,
 }
 
 
@@ -87,7 +88,7 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
     hub, number = world.github, reread(release).pull_number
     saved, alice = json.dumps(hub.state), world.person("alice")
     before = (hub.heads()["main"], world.revisions("production"))
-    passed = []
+    passed, sentences = [], set()
 
     def undo():
         with hub.change():
@@ -96,6 +97,7 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
             hub.state.update(json.loads(saved))
 
     for name, demand in DEMANDS.items():
+        assert standing(release).ready or name == "up to date", name
         demand(hub, number)
         main = hub.heads()["main"]
         _read(world)
@@ -103,16 +105,17 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
             passed.append(f"{name}: the gates are green")
         with pytest.raises(Refused) as refused:
             actions.promote(release, actor=alice)
-        print(f"{name}: {refused.value}")
+        sentences.add(str(refused.value))
         for order, look in _looks(world, release):
             if isinstance(look, Done) or "queued" in look.sentence or "Merged" in look.sentence:
                 passed.append(f"{name}, {order}: {look.sentence}")
         if hub.heads()["main"] != main or world.revisions("production") != before[1]:
             passed.append(f"{name}: written")
         undo()
-        world.work(lambda: _read(world) or standing(release).ready)
+        _read(world)
+        _read(world)
 
-    assert passed == []
+    assert passed == [] and all("Merge allowed: " in one or "CI is green: " in one for one in sentences)
     assert world.sent("PUT", "/merge") == [] and not MigrationRun.objects.filter(environment__kind="production")
 
 
