@@ -39,8 +39,9 @@ def due(job: Upkeep, release: Release, state: str, sentence: str, now: datetime)
 def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> str:
     """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it could not be posted.
 
-    Returns the state that stands there: `failure` on a commit that has had too many. One at a time for each release:
-    a promotion that begins and the upkeep may both be about to say the same. Raises `ApiError` where GitHub gave no answer, or took no form of it.
+    Returns the state that stands there: `failure` on a commit that has had too many. One at a time for each
+    release: a promotion that begins and the upkeep may both be about to say the same. Raises `ApiError` where
+    GitHub gave no answer, or took no form of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
