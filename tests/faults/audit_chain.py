@@ -19,8 +19,8 @@ from django.db import connection, transaction
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from portal.audit_chain import SHOWN, table
 from portal.audit_anchors import as_line
+from portal.audit_chain import SHOWN, table
 from portal.audit_proof import Anchor, Verification, anchor, anchors_path, read_anchors, verify
 from portal.jobs import AuditWatch
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
@@ -374,15 +374,18 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
 
 def without_anchors(anchors: list[Anchor]) -> Iterator[tuple[str, Verification]]:
     """What is said once the file of anchors is gone, empty, or no longer what it was, after the worker anchored."""
-    with tempfile.TemporaryDirectory() as directory, override_settings(VAR_DIR=Path(directory), AUDIT_OUTSIDE=""):
-        with transaction.atomic():
-            AuditWatch.objects.create(ok=True, at=timezone.now())
-            yield "remove the anchors", verify()
-            anchors_path().write_bytes(b"")
-            yield "empty the anchors", verify()
-            anchors_path().write_bytes(as_line(replace(anchors[-1], digest="00" * 32)))
-            yield "rewrite the anchors", verify()
-            transaction.set_rollback(True)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        override_settings(VAR_DIR=Path(directory), AUDIT_OUTSIDE=""),
+        transaction.atomic(),
+    ):
+        AuditWatch.objects.create(ok=True, at=timezone.now())
+        yield "remove the anchors", verify()
+        anchors_path().write_bytes(b"")
+        yield "empty the anchors", verify()
+        anchors_path().write_bytes(as_line(replace(anchors[-1], digest="00" * 32)))
+        yield "rewrite the anchors", verify()
+        transaction.set_rollback(True)
 
 
 def sealed_chain(events: int, path: Path) -> list[Anchor]:
