@@ -1,0 +1,96 @@
+"""The admin form of what two people change: guarded fields become a proposal, the others are saved at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+
+from portal import audit
+from portal.actions import Refused
+from portal.configuration.actions import propose
+from portal.configuration.kinds import Kind, kind_of
+from portal.configuration.models import ConfigurationChange
+from portal.site import Recorded
+
+
+class TwoPeople(Recorded):
+    """Saves what is free, and proposes what is guarded."""
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.model)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Puts guarded fields back to what is stored; `save_related` proposes them."""
+        wanted: dict[str, Any] = {}
+        if change:
+            stored = self.model._base_manager.get(pk=obj.pk)
+            for name in self.kind.columns(obj):
+                if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
+                    wanted[name] = getattr(obj, name)
+                    setattr(obj, name, getattr(stored, name))
+        super().save_model(request, obj, form, change)
+        if change or self.kind.new_too:
+            wanted |= self._rows_wanted(obj, form)
+        request.wanted = wanted  # type: ignore[attr-defined]
+
+    def _rows_wanted(self, obj: Any, form: Any) -> dict[str, Any]:
+        """What the form chose of other models' rows, which is left as it is until somebody confirms it."""
+        wanted = {}
+        for name in self.kind.many:
+            if name in form.cleaned_data:
+                chosen = form.cleaned_data[name]
+                form.cleaned_data[name] = getattr(obj, name).all()
+                wanted[name] = self.kind.names(name, chosen)
+        return wanted
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        wanted: dict[str, Any] = request.wanted  # type: ignore[attr-defined]
+        kept = []
+        for formset in formsets:
+            name = self.guarded_children(formset) if change else ""
+            if name:
+                wanted[name] = self.children_wanted(formset)
+            else:
+                kept.append(formset)
+        super().save_related(request, form, kept, change)
+        if wanted:
+            self.propose(request, form.instance, values=wanted)
+
+    def guarded_children(self, formset: Any) -> str:
+        """The name under which the rows of this formset are guarded; "" where they are saved at once."""
+        return ""
+
+    def children_wanted(self, formset: Any) -> Any:
+        """The rows of a guarded formset as they are to be."""
+        raise NotImplementedError
+
+    def propose(self, request: HttpRequest, obj: Any, **what: Mapping[str, Any]) -> ConfigurationChange | None:
+        """Proposes, and tells the person what came of it."""
+        made = propose(obj, actor=request.user, **what)
+        if made and made.state == ConfigurationChange.State.WAITING:
+            link = format_html('<a href="{}">Configuration changes</a>', reverse("changes"))
+            said = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
+            messages.warning(request, said)
+        elif made and made.alone:
+            messages.info(request, f"Changed at once, for {made.alone}: {made.words}.")
+        return made
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except Refused as refusal:
+            return self.refused(request, refusal, object_id)
+
+    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> Any:
+        """Says why nothing was saved, and records it: what was begun was undone with its transaction."""
+        obj = self.get_object(request, object_id) if object_id else None
+        with transaction.atomic():
+            audit.record("configuration.proposed", actor=request.user, subject=obj, outcome="refused",
+                         sentence=str(refusal))  # fmt: skip
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(request.get_full_path())
