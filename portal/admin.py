@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from portal.models import AuditEvent, WebhookDelivery
 from portal.people import PersonAdmin, RoleAdmin  # noqa: F401 - registered by being imported
+from portal.site import ReadOnly
 
 COUNTED = 5_000
 
@@ -26,7 +26,7 @@ class NearestPages(Paginator):
         return rows[:COUNTED].count()
 
 
-class ReadOnly(admin.ModelAdmin):
+class Newest(ReadOnly):
     """Shows, newest first, and changes nothing, whoever asks."""
 
     paginator = NearestPages
@@ -35,20 +35,10 @@ class ReadOnly(admin.ModelAdmin):
     list_max_show_all = 200
     ordering = ("-pk",)
     sortable_by = ()
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnly):
+class AuditEventAdmin(Newest):
     """The chain, event by event. A position is searched for by its number, a subject by its own."""
 
     list_display = ("position", "at", "actor_name", "action", "outcome", "subject_label", "sentence")
@@ -77,7 +67,7 @@ class AuditEventAdmin(ReadOnly):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnly):
+class WebhookDeliveryAdmin(Newest):
     """What GitHub and Railway delivered, and what became of it."""
 
     list_display = ("received_at", "source", "event", "action", "outcome", "times", "size", "delivery")

@@ -28,6 +28,10 @@ class PersonAdmin(Recorded, UserAdmin):
         may = super().has_change_permission(request, obj)
         return may and (request.user.is_superuser or obj is None or not obj.is_superuser)
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        with self._remembering(request, id):
+            return super().user_change_password(request, id, form_url)
+
     def recorded_data(self, obj: Any) -> dict[str, Any]:
         """What the account may do now: its roles are what an auditor looks for."""
         return {

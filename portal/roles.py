@@ -1,6 +1,9 @@
 """Who may do what: four roles, as data. Administrators come on top of it: they may configure, not decide."""
 
 from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+from portal import changes
 
 _SEE = (
     "environments.view_project",
@@ -73,11 +76,14 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@transaction.atomic
 def ensure() -> None:
-    """Makes the groups and gives them exactly these permissions, as far as they exist. Idempotent."""
+    """Makes the groups and gives them exactly these permissions, as far as they exist; what it changes is an event."""
     known = {
         f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.select_related("content_type")
     }
     for name, codes in ROLES.items():
-        group, _ = Group.objects.get_or_create(name=name)
+        group, created = Group.objects.get_or_create(name=name)
+        before = {} if created else changes.stored(group)
         group.permissions.set([known[code] for code in codes if code in known])
+        changes.record(group, before, changes.stored(group), actor=None, by="as the portal ships it")

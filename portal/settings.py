@@ -97,6 +97,7 @@ WEBHOOK_HANDLERS = {
 }
 
 INSTALLED_APPS = [
+    "portal",  # first: its commands take the place of those that would leave no trace in the trail
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -105,7 +106,6 @@ INSTALLED_APPS = [
     "portal.apps.PortalAdminConfig",
     "axes",
     "django_q",
-    "portal",
     "environments",
     "releases",
 ]

@@ -1,73 +1,86 @@
 """The admin site on which configuration and the purpose-built pages live, and what their views share."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from portal import audit
+from portal import audit, changes
 from portal.actions import Refused
 
 View = Callable[..., HttpResponse]
 
 
-class PortalSite(admin.AdminSite):
-    """Django's admin with the portal's name."""
-
-    site_header = site_title = "Release portal"
-    index_title = "Configuration"
-    site_url = "/"
-
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """The sign-in page; in sandbox mode it names the people that were made for trying out."""
-        return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
-
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Configuration first; what the portal itself keeps comes after."""
-        order = ["environments", "releases", "auth"]
-        apps = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
-
-
 class Recorded(admin.ModelAdmin):
-    """Configuration whose changes are part of the trail: no event, no change. What a field holds is never written."""
+    """Configuration whose changes are part of the trail: no event, no change.
+
+    An event holds what each field was and is, those of inline rows too, and of a secret only that it was changed.
+    """
 
     actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
+    list_editable = ()
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        with self._remembering(request, object_id):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @contextmanager
+    def _remembering(self, request: HttpRequest, object_id: str | None) -> Iterator[None]:
+        """One transaction, at whose beginning the row is locked and its fields are kept for the event."""
+        with transaction.atomic():
+            row = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+            request.stored_before = (  # type: ignore[attr-defined]
+                changes.with_children(row, self._children(), lock=True) if row else {}
+            )
+            yield
+
+    def _children(self) -> list[tuple[type[Model], str]]:
+        """The models that are edited within this one, each with its link to it."""
+        found = []
+        for inline in self.inlines:
+            link = next(one for one in inline.model._meta.concrete_fields if one.related_model is self.model)
+            found.append((inline.model, link.name))
+        return found
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self._record(request, obj, "added", message)
+        self._record(request, obj, {}, changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        if message:
-            self._record(request, obj, "changed", message)
+        before = request.stored_before  # type: ignore[attr-defined]
+        self._record(request, obj, before, changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for obj in queryset:
-            self._record(request, obj, "deleted", [])
+            self._record(request, obj, changes.with_children(obj, self._children(), lock=True), {})
         return super().log_deletions(request, queryset)
 
     def recorded_data(self, obj: Any) -> dict[str, Any]:
-        """What the event holds besides the names of the fields that were changed."""
+        """What the event holds besides the changes."""
         return {}
 
-    def _record(self, request: HttpRequest, obj: Any, done: str, message: Any) -> None:
-        sentence = f"{str(obj._meta.verbose_name).capitalize()} {obj} was {done}."
-        data = {"change": message, **(self.recorded_data(obj) if done != "deleted" else {})}
-        audit.record(f"configuration.{done}", actor=request.user, subject=obj, sentence=sentence, data=data)
+    def _record(self, request: HttpRequest, obj: Any, before: changes.Stored, after: changes.Stored) -> None:
+        changes.record(obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {})
 
 
 class ReadOnly(admin.ModelAdmin):
     """What the portal itself writes: to be looked at, never edited here."""
 
     actions: Sequence[Any] | None = None
+    list_editable = ()
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -77,6 +90,44 @@ class ReadOnly(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class PortalSite(admin.AdminSite):
+    """Django's admin with the portal's name, in which nothing is changed without an event."""
+
+    site_header = site_title = "Release portal"
+    index_title = "Configuration"
+    site_url = "/"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Registers; what neither records its changes nor makes none, such as a library's, is shown only."""
+        if not issubclass(admin_class or admin.ModelAdmin, (Recorded, ReadOnly)):
+            base = admin_class or admin.ModelAdmin
+            admin_class = type(f"Shown{base.__name__}", (ReadOnly, base), {"__module__": base.__module__})
+        super().register(model_or_iterable, admin_class, **options)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The sign-in page; in sandbox mode it names the people that were made for trying out."""
+        with transaction.atomic():  # who signs in is an event, or does not
+            return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """One's own password: the change and its event, or neither."""
+        person: Any = request.user
+        with transaction.atomic():
+            before = changes.stored(person, lock=True)
+            answer = super().password_change(request, extra_context)
+            if told := changes.difference(before, changes.stored(person)):
+                said = f"{audit.actor_name(person)} changed their own password."
+                data = {"changes": told}
+                audit.record("person.password_changed", actor=person, subject=person, sentence=said, data=data)
+            return answer
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Configuration first; what the portal itself keeps comes after."""
+        order = ["environments", "releases", "auth"]
+        apps = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
 
 
 def page(view: View) -> View:

@@ -1,24 +1,28 @@
 """Setting a project up from what its stand-ins, or a person, say about it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as configured
 from django.db import transaction
+from django.db.models import Model
 
 from environments.github import GitHub
 from environments.models import ConnectionCheck, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
-from portal import audit, webhooks
+from portal import audit, changes, webhooks
 from portal.http import ApiError, is_loopback
 from portal.jobs import AuditWatch
 from releases import checklist
 from releases.models import GitHubSync, LineReading
 from releases.webhooks import EVENTS as GITHUB_EVENTS
+
+SMOKE: list[tuple[type[Model], str]] = [(SmokeTest, "project")]
 
 
 @transaction.atomic
@@ -37,6 +41,8 @@ def connect(
 
     `smoke` holds (service, path), `pages` what is looked at after a promotion: (name, path).
     """
+    known = Project.objects.filter(slug=slug_of(name)).first()
+    before = changes.with_children(known, SMOKE, lock=True) if known else {}
     project, created = Project.objects.update_or_create(
         slug=slug_of(name),
         defaults={"name": name, "repository": repository, "railway_project_id": railway_project_id, **settings},
@@ -47,7 +53,10 @@ def connect(
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     if created:
         said = f"{name} connects {repository} with Railway."
-        audit.record("project.connected", actor=actor, subject=project, sentence=said, now=now)
+        data = {"changes": changes.difference({}, changes.with_children(project, SMOKE))}
+        audit.record("project.connected", actor=actor, subject=project, sentence=said, data=data, now=now)
+    else:
+        changes.record(project, before, changes.with_children(project, SMOKE), actor=actor, by="by its set-up")
     return project
 
 
@@ -83,37 +92,45 @@ def connect_webhooks(
     """Has GitHub and Railway tell the portal at once when something happens; what is there already stays.
 
     `renew` gives GitHub the present secret anew, which it never shows. Trouble with one does not stop the other.
+    Each write is announced in the trail before it is made, so that none is made without an event.
     """
+
+    def tell(event: str, sentence: str) -> None:
+        with transaction.atomic():
+            audit.record(event, actor=actor, subject=project, sentence=sentence, now=now)
+
     done = []
     for service, connect_one in (("GitHub", _connect_github), ("Railway", _connect_railway)):
+        announce = partial(tell, "webhooks.requested", f"{service} is to report what happens in {project}.")
         try:
-            one = connect_one(project, renew)
+            one = connect_one(project, renew, announce)
         except ApiError as error:
             one = Connected(service, False, str(error))
         if one.changed:
-            with transaction.atomic():
-                audit.record("webhooks.connected", actor=actor, subject=project, sentence=one.sentence, now=now)
+            tell("webhooks.connected", one.sentence)
         done.append(one)
     return done
 
 
-def _connect_github(project: Project, renew: bool) -> Connected:
+def _connect_github(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
         return Connected("GitHub", False, fault)
     github, url = GitHub(project.repository), f"{configured.PORTAL_URL}/webhooks/github/"
     secret = configured.GITHUB_WEBHOOK_SECRET
     hook = next((one for one in github.hooks() if one.url == url), None)
     if hook is None:
+        announce()
         github.add_hook(url, secret=secret, events=GITHUB_EVENTS)
         return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} from now on.", True)
     as_wanted = hook.active and hook.content_type == "json" and hook.events == set(GITHUB_EVENTS)
     if as_wanted and not renew:
         return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} already.")
+    announce()
     github.change_hook(hook.id, url, secret=secret, events=GITHUB_EVENTS)
     return Connected("GitHub", True, f"The webhook of {project.repository} was put right on GitHub.", True)
 
 
-def _connect_railway(project: Project, renew: bool) -> Connected:
+def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
         return Connected("Railway", False, fault)
     railway, start = Railway(), f"{configured.PORTAL_URL}/webhooks/railway/"
@@ -126,11 +143,13 @@ def _connect_railway(project: Project, renew: bool) -> Connected:
     # By the beginning of its address: the rest is the secret, which may have been changed.
     rule = next((one for one in rules if any(known.startswith(start) for known in one.urls)), None)
     if rule is None:
+        announce()
         railway.add_rule(tree.workspace_id, tree.id, url, RAILWAY_EVENTS)
         return Connected("Railway", True, f"Railway reports every deployment of {tree.name} from now on.", True)
     as_wanted = rule.urls == (url,) and rule.event_types == {event.lower() for event in RAILWAY_EVENTS}
     if as_wanted and rule.ephemeral_environments and not renew:
         return Connected("Railway", True, f"Railway reports every deployment of {tree.name} already.")
+    announce()
     railway.change_rule(rule.id, url, RAILWAY_EVENTS)
     return Connected("Railway", True, f"The webhook of {tree.name} was put right on Railway.", True)
 

@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, transaction
 
 from portal.models import AuditEvent
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Server
 from releases import setup
+from tests.faults.denied_audit import disk_full
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +51,13 @@ def test_webhooks_are_registered_once_however_often_it_is_asked_for(world):
     assert len(world.github.state["hooks"]) == len(rules(world)) == 1
     assert posted(world) == 1
     assert AuditEvent.objects.filter(action="webhooks.connected").count() == 2
+
+
+def test_no_webhook_is_registered_without_its_event(world):
+    with disk_full(), pytest.raises(DatabaseError), transaction.atomic():
+        setup.connect_webhooks(world.project)
+
+    assert (world.github.state["hooks"], list(rules(world))) == ([], [])
 
 
 def test_a_new_secret_replaces_the_old_one_and_adds_no_second_webhook(world, settings):

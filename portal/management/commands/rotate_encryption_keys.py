@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from portal import secrets
+from portal import audit, changes, secrets
 
 
 class Command(BaseCommand):
@@ -14,7 +15,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            count = secrets.rotate()
+            with transaction.atomic():
+                count = secrets.rotate()
+                said = f"{count} stored secrets were encrypted anew {changes.at_the_shell('rotate_encryption_keys')}."
+                audit.record("secrets.rotated", actor=None, sentence=said, data={"count": count})
         except secrets.Unreadable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{count} secret{'' if count == 1 else 's'} encrypted with the newest key.")

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from environments.models import Project
-from portal import roles
+from portal import changes, roles
 from portal.models import Installation
 from portal.modes import WrongMode, settle
 from releases import setup
@@ -104,6 +105,7 @@ WORDS = (
 )
 
 
+@transaction.atomic
 def _person(username: str, name: str, role: str, password: str) -> None:
     user, created = get_user_model().objects.get_or_create(
         username=username, defaults={"first_name": name, "is_staff": True, "is_superuser": role == "Administrators"}
@@ -112,3 +114,4 @@ def _person(username: str, name: str, role: str, password: str) -> None:
         user.set_password(password)
         user.save()
         user.groups.add(Group.objects.get(name=role))
+        changes.record(user, {}, changes.stored(user), actor=None, by="for the sandbox")

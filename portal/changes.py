@@ -1,0 +1,135 @@
+"""What changed: the stored fields of a row before and after, as the trail shows them. Of a secret only that it did."""
+
+import getpass
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Model, TextField
+from django.db.models.functions import Cast
+
+from portal import audit
+from portal.secrets import HIDDEN, EncryptedTextField
+
+Stored = dict[str, Any]
+
+CHANGED = "changed"  # all that the trail says of a secret
+SHOWN_CHARS = 500
+_SECRET_NAMES = frozenset({"password"})
+_PASSWORD_IN_ADDRESS = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+
+
+class Hidden(str):
+    """The digest of a secret: it can be compared, and is never shown."""
+
+    __slots__ = ()
+
+
+def stored(row: Model, *, lock: bool = False) -> Stored:
+    """The fields and links of `row` as the database holds them now; empty when it is not there.
+
+    With `lock` nobody else changes the row until the transaction ends.
+    """
+    model = row._meta.model
+    hidden = [one.attname for one in model._meta.concrete_fields if _is_secret(one)]
+    plain = [one.name for one in model._meta.concrete_fields if one.attname not in hidden]
+    rows = model._base_manager.filter(pk=row.pk)
+    if lock:
+        rows = rows.select_for_update()
+    # A secret is read as it lies there, encrypted: one whose key is gone must not stop a change.
+    raw = {f"raw_{name}": Cast(name, TextField()) for name in hidden}
+    found = rows.values(*plain, **raw).first()
+    if found is None:
+        return {}
+    held: Stored = {name: _told(model._meta.get_field(name), found[name]) for name in plain}
+    held |= {name: Hidden(_digest(found[f"raw_{name}"])) for name in hidden}
+    for link in model._meta.many_to_many:
+        held[link.name] = sorted(map(_named, link.value_from_object(row)))
+    return held
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a secret `"changed"`."""
+    told: dict[str, Any] = {}
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        secret = isinstance(old, Hidden) or isinstance(new, Hidden)
+        told[name] = CHANGED if secret else {"from": _shown(old), "to": _shown(new)}
+    return told
+
+
+def with_children(row: Model, children: Iterable[tuple[type[Model], str]], *, lock: bool = False) -> Stored:
+    """`stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it by a named link."""
+    held = stored(row, lock=lock)
+    for model, link in children:
+        for child in model._base_manager.filter(**{link: row.pk}).only("pk").order_by("pk"):
+            name = f"{model._meta.verbose_name} {child.pk}"
+            held |= {f"{name}: {field}": value for field, value in stored(child).items() if field != link}
+    return held
+
+
+def record(
+    row: Model,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    actor: Any,
+    by: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> bool:
+    """Writes the event that `row` was added, changed or deleted, in the caller's transaction; False: it was not.
+
+    `by` says how, where there is no actor, such as `at the shell by …`.
+    """
+    changes = difference(before, after)
+    if not changes:
+        return False
+    done = "added" if not before else "changed" if after else "deleted"
+    sentence = f"{str(row._meta.verbose_name).capitalize()} {row} was {done}{by and ' '}{by}."
+    told = {**(data or {}), "changes": changes}
+    audit.record(f"configuration.{done}", actor=actor, subject=row, sentence=sentence, data=told)
+    return True
+
+
+def at_the_shell(command: str) -> str:
+    """How the trail names who ran `manage.py command`: the account of the system, which is all that is known."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # an account without a name
+        user = "an unnamed account"
+    return f"by `manage.py {command}`, run by {user} of the system"
+
+
+def _is_secret(field: Any) -> bool:
+    return isinstance(field, EncryptedTextField) or field.name in _SECRET_NAMES
+
+
+def _told(field: Any, value: Any) -> Any:
+    """A value as it is; a link to another row with that row's name."""
+    if not field.is_relation or value is None:
+        return value
+    linked = field.remote_field.model._base_manager.filter(pk=value).first()
+    return f"{linked} ({value})"
+
+
+def _digest(secret: str | None) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest() if secret else ""
+
+
+def _named(linked: Any) -> str:
+    """How a linked row is called; a permission by its code, as roles are written."""
+    if hasattr(linked, "codename"):
+        return f"{linked.content_type.app_label}.{linked.codename}"
+    return str(linked)
+
+
+def _shown(value: Any) -> Any:
+    """The value without a password in an address, and no longer than needed to recognise it."""
+    if isinstance(value, str):
+        value = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
+    if isinstance(value, str) and len(value) > SHOWN_CHARS:
+        return f"{value[:SHOWN_CHARS]}… ({len(value)} characters, SHA-256 {_digest(value)})"
+    return value

@@ -1,0 +1,9 @@
+"""`manage.py axes_reset_username`, with its event."""
+
+from axes.management.commands import axes_reset_username
+
+from portal.recorded_commands import RecordedCommand
+
+
+class Command(RecordedCommand, axes_reset_username.Command):
+    """As it comes, but what it does is part of the trail."""

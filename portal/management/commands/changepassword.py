@@ -1,0 +1,9 @@
+"""`manage.py changepassword`, with its event."""
+
+from django.contrib.auth.management.commands import changepassword
+
+from portal.recorded_commands import RecordedCommand
+
+
+class Command(RecordedCommand, changepassword.Command):
+    """As it comes, but what it does is part of the trail."""

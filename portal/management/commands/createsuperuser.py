@@ -1,0 +1,9 @@
+"""`manage.py createsuperuser`, with its event."""
+
+from django.contrib.auth.management.commands import createsuperuser
+
+from portal.recorded_commands import RecordedCommand
+
+
+class Command(RecordedCommand, createsuperuser.Command):
+    """As it comes, but what it does is part of the trail."""

@@ -1,0 +1,9 @@
+"""`manage.py remove_stale_contenttypes`, with its event."""
+
+from django.contrib.contenttypes.management.commands import remove_stale_contenttypes
+
+from portal.recorded_commands import RecordedCommand
+
+
+class Command(RecordedCommand, remove_stale_contenttypes.Command):
+    """As it comes, but what it does is part of the trail."""
