@@ -1,7 +1,8 @@
 """Environments in the admin: the one secret that can be set here, and rows to look at."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin
@@ -21,6 +22,8 @@ from environments.models import (
     ServiceInstance,
     VariableRule,
 )
+from portal.configuration.admin import TwoPeople
+from portal.secrets import HiddenText
 from portal.site import ReadOnly, Recorded
 
 
@@ -49,7 +52,7 @@ class EnvironmentForm(forms.ModelForm):
 
 
 @admin.register(Environment)
-class EnvironmentAdmin(Recorded):
+class EnvironmentAdmin(TwoPeople):
     form = EnvironmentForm
     list_display = ("name", "project", "kind", "seen_at", "revisions", "has_own_address")
     list_filter = ("project", "kind")
@@ -71,12 +74,29 @@ class EnvironmentAdmin(Recorded):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Only the secret changes; the other columns are Railway's and may have moved meanwhile."""
-        if form.cleaned_data.get("forget_database_url"):
-            obj.database_url = ""
-        elif form.cleaned_data.get("new_database_url"):
-            obj.database_url = form.cleaned_data["new_database_url"]
-        obj.save(update_fields=["database_url"])
+        """Only the secret changes, by two people; the other columns are Railway's and may have moved meanwhile."""
+        given = "" if form.cleaned_data.get("forget_database_url") else form.cleaned_data.get("new_database_url")
+        if given or (form.cleaned_data.get("forget_database_url") and obj.database_url):
+            told = {"database_url": (place_of(obj), place_in_words(given or ""))}
+            secrets = {"database_url": given or ""}
+            self.propose(request, obj, values={}, shown=told, secrets=secrets)
+
+
+def place_of(environment: Environment) -> str:
+    """Where the environment's own database address leads, without user and password."""
+    kept = environment.database_url
+    return place_in_words(cast(HiddenText, kept).reveal() if kept else "")
+
+
+def place_in_words(url: str) -> str:
+    """Host, port and name of a database, as a second person has to see them."""
+    if not url:
+        return "as Railway's variable says"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or 'no host'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "an address that cannot be read"
 
 
 class SecretArea(forms.Textarea):

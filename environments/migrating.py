@@ -22,11 +22,13 @@ from environments.models import (
     unknown_staging,
 )
 from environments.schema import database, revisions, runner
+from portal.configuration.signing import may_sign
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+APPROVE = "releases.approve_release"
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
@@ -35,6 +37,9 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     A run that was cut off is looked at before anything is repeated: what the database reports decides.
     """
     environment = job.environment
+    if job.direction == Direction.DOWNGRADE and job.before is None and not may_sign(job.approved_by, APPROVE):
+        who = job.approved_by or "Whoever"
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so.")
     try:
         mirror = mirror_of(environment.project)
         if not mirror.has(job.commit):

@@ -6,6 +6,17 @@ from typing import Any, Never
 from django.db import models
 from django.utils import timezone
 
+from portal.configuration.models import ConfigurationChange, RoleGrant
+
+__all__ = [
+    "AuditEvent",
+    "AuditHead",
+    "ConfigurationChange",
+    "Installation",
+    "RoleGrant",
+    "WebhookDelivery",
+]
+
 
 class AuditEvent(models.Model):
     """One thing that happened: written only by `portal.audit.record`, never changed, hashed with the last.

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from portal import views, webhooks
+from portal.configuration import views as changes
 
 urlpatterns = [
     # First: they come most often, and each pattern before them is tried for each of them.
@@ -11,6 +12,8 @@ urlpatterns = [
     path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
     path("", include("releases.urls")),
     path("", include("environments.urls")),
+    path("configuration/changes/", changes.changes, name="changes"),
+    path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
     path("audit/", views.audit_page, name="audit"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),

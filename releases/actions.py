@@ -10,10 +10,11 @@ from environments.actions import start_migration
 from environments.models import Branch, DeployOrder, Environment, MigrationRun, Project
 from portal import audit
 from portal.actions import Refused, action
+from portal.configuration.signing import require as require_signer
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, checklist, gates, steps, variable_drift
 from releases.doubts import doubts, items_to_attest
-from releases.facts import facts_of
+from releases.facts import APPROVE, facts_of
 from releases.models import (
     Approval,
     ChecklistItem,
@@ -233,12 +234,14 @@ def approve(
     _as_seen(release, candidate)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
     approval, created = Approval.objects.get_or_create(
         release=release,
         user=actor,
         content=gates.content_digest(release),
+        lapsed_at=None,
         defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
     )
     if created:
@@ -261,6 +264,7 @@ def accept_risk(
         raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+    require_signer(actor, APPROVE)
     if not reason.strip():
         raise Refused("Say why this risk can be taken.")
     if release.collected != release.candidate or plan is None or plan.status != JobStatus.SUCCEEDED:

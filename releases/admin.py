@@ -8,8 +8,10 @@ from django.http import HttpRequest
 
 from environments.models import Project, SmokeTest
 from portal.actions import Refused
+from portal.configuration.admin import TwoPeople
 from portal.site import ReadOnly, Recorded
 from releases import actions
+from releases.configuration import claimed, smoke_tests_as_text
 from releases.gates import GATES
 from releases.models import (
     ChecklistTemplate,
@@ -30,9 +32,23 @@ class SmokeTestInline(admin.TabularInline):
     extra = 0
 
 
+class ProjectForm(forms.ModelForm):
+    """A project that does not take over what another one ships."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses the repository or Railway project of a project that is in production."""
+        given = super().clean() or self.cleaned_data
+        names = {name: given.get(name, getattr(self.instance, name)) for name in ("repository", "railway_project_id")}
+        if said := claimed(self.instance, **names):
+            raise forms.ValidationError(said)
+        return given
+
+
 @admin.register(Project)
-class ProjectAdmin(Recorded):
+class ProjectAdmin(TwoPeople):
     """Stands here, above environments, because a new project also starts to be read from GitHub."""
+
+    form = ProjectForm
 
     list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
     search_fields = ("name", "repository")
@@ -84,6 +100,14 @@ class ProjectAdmin(Recorded):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         start_syncs(obj)
+
+    def guarded_children(self, formset: Any) -> str:
+        return "smoke_tests" if formset.model is SmokeTest else ""
+
+    def children_wanted(self, formset: Any) -> list[str]:
+        """The smoke tests that the form leaves, as a proposal names them."""
+        left = [one for one in formset.forms if one not in formset.deleted_forms]
+        return smoke_tests_as_text(one.instance for one in left if one.has_changed() or one.instance.pk)
 
 
 class TemplateItemForm(forms.ModelForm):

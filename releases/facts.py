@@ -24,10 +24,13 @@ from environments.models import (
     StagedRevision,
 )
 from environments.schema.plan import rendered_from_json
+from portal.configuration.signing import counts
 from releases.compared import Staged
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
 from releases.rehearsed import Rehearsed, rehearsed_of, rows
+
+APPROVE = "releases.approve_release"
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         staged={key: one.at for key, one in staged.items()},
         staged_sql=staged,
         ran_at={revision: one.commit for (revision, _), one in staged.items()},
-        approvals=tuple(release.approvals.select_related("user")),
+        approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),

@@ -40,23 +40,37 @@ def propose(
     told |= {name: {"from": before, "to": after} for name, (before, after) in (shown or {}).items()}
     if not told:
         return None
-    kind.refuse(obj, {name: one["to"] for name, one in told.items()}, actor)
+    kind.refuse(obj, known, {name: one["to"] for name, one in told.items()}, actor)
     alone = kind.alone(obj, actor)
     change = _create(obj, told, secrets or {}, actor, now)
     if alone:
-        return _apply(change, actor=actor, alone=alone, now=now)
+        kind.write(obj, values, secrets or {})
+        return _applied(change, obj, actor=actor, alone=alone, now=now)
     sentence = f"Proposed for {change.label}: {change.words}."
     audit.record("configuration.proposed", actor=actor, subject=change, sentence=sentence, data=_data(change), now=now)
     return change
 
 
+def record_alone(
+    obj: Any, before: Mapping[str, Any], *, actor: Any, alone: str, now: datetime | None = None
+) -> ConfigurationChange | None:
+    """Keeps what a form has changed of guarded fields without a second person, and why; None where nothing differs."""
+    now, kind = now or timezone.now(), kind_of(obj)
+    after = kind.read(type(obj)._base_manager.get(pk=obj.pk))
+    told = {name: {"from": before[name], "to": value} for name, value in after.items() if before[name] != value}
+    if not told:
+        return None
+    kind.refuse(obj, before, {name: one["to"] for name, one in told.items()}, actor)
+    return _applied(_create(obj, told, {}, actor, now), obj, actor=actor, alone=alone, now=now)
+
+
 def _create(obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: Any, now: datetime) -> Any:
-    name = f"{obj._meta.verbose_name} {obj}"
+    name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
         with transaction.atomic():
             return ConfigurationChange.objects.create(
                 kind=obj._meta.label_lower, object_id=obj.pk, label=name[:200], proposed_by=actor, proposed_at=now,
-                scope=getattr(obj, "audit_scope", "") or "", values=told, secrets=json.dumps(secrets) if secrets else "",
+                scope=getattr(obj, "audit_scope", "") or "", values=told, secrets=kept,
             )  # fmt: skip
     except IntegrityError:
         raise Refused(f"A change of {name} waits for a second person already; confirm or decline that first.") from None
@@ -70,7 +84,7 @@ def confirm_change(change: ConfigurationChange, *, actor: Any, now: datetime | N
     if actor is None or actor.pk == change.proposed_by_id:
         raise Refused("Whoever proposed a change cannot confirm it; a second person must.")
     require_signer(actor, CONFIRM)
-    return _apply(change, actor=actor, alone="", now=now)
+    return _apply(change, actor=actor, now=now)
 
 
 @action("configuration.declined", "portal.view_configurationchange")
@@ -94,19 +108,21 @@ def _waiting(change: ConfigurationChange) -> ConfigurationChange:
     return row
 
 
-def _apply(change: ConfigurationChange, *, actor: Any, alone: str, now: datetime) -> ConfigurationChange:
+def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> ConfigurationChange:
     obj = _subject(change)
-    kind = kind_of(obj)
-    if not alone:
-        _refuse_outdated(change, obj, actor)
-    secrets = json.loads(change.secrets.reveal() if isinstance(change.secrets, HiddenText) else change.secrets or "{}")
-    kind.write(obj, {name: one["to"] for name, one in change.values.items()}, secrets)
+    _refuse_outdated(change, obj, actor)
+    secrets = json.loads(change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}")
+    kind_of(obj).write(obj, {name: one["to"] for name, one in change.values.items()}, secrets)
+    return _applied(change, obj, actor=actor, alone="", now=now)
+
+
+def _applied(change: ConfigurationChange, obj: Any, *, actor: Any, alone: str, now: datetime) -> ConfigurationChange:
+    """Marks the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
     change.alone, change.secrets = alone, ""
     change.save(update_fields=["state", "decided_by", "decided_at", "alone", "secrets"])
-    after = kind.applied(change, obj, now=now)
-    proposer = audit.actor_name(change.proposed_by)
-    how = f"applied at once, for {alone}" if alone else f"proposed by {proposer}"
+    after = kind_of(obj).applied(change, obj, now=now)
+    how = f"at once, for {alone}" if alone else f"proposed by {audit.actor_name(change.proposed_by)}"
     sentence = f"Changed {change.label}: {change.words} ({how}). {after}".strip()
     audit.record("configuration.confirmed", actor=actor, subject=change, sentence=sentence, data=_data(change), now=now)
     return change

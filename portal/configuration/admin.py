@@ -1,6 +1,6 @@
 """The admin form of what two people change: guarded fields become a proposal, the others are saved at once."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
@@ -11,10 +11,19 @@ from django.utils.html import format_html
 
 from portal import audit
 from portal.actions import Refused
-from portal.configuration.actions import propose
+from portal.configuration.actions import propose, record_alone
 from portal.configuration.kinds import Kind, kind_of
 from portal.configuration.models import ConfigurationChange
 from portal.site import Recorded
+
+
+@dataclass
+class _Asked:
+    """What a form asks of guarded fields: how they were, what is wanted, and why one person is enough ("": is not)."""
+
+    before: dict[str, Any]
+    alone: str
+    wanted: dict[str, Any] = field(default_factory=dict)
 
 
 class TwoPeople(Recorded):
@@ -25,41 +34,41 @@ class TwoPeople(Recorded):
         return kind_of(self.model)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Puts guarded fields back to what is stored; `save_related` proposes them."""
-        wanted: dict[str, Any] = {}
-        if change:
-            stored = self.model._base_manager.get(pk=obj.pk)
+        """Puts guarded fields back to what is stored, for `save_related` to propose, unless one person is enough."""
+        stored = self.model._base_manager.get(pk=obj.pk) if change else None
+        asked = _Asked(self.kind.read(stored) if stored else {}, self.kind.alone(stored or obj, request.user))
+        request.asked = asked  # type: ignore[attr-defined]
+        if stored and not asked.alone:
             for name in self.kind.columns(obj):
                 if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
-                    wanted[name] = getattr(obj, name)
+                    asked.wanted[name] = getattr(obj, name)
                     setattr(obj, name, getattr(stored, name))
         super().save_model(request, obj, form, change)
-        if change or self.kind.new_too:
-            wanted |= self._rows_wanted(obj, form)
-        request.wanted = wanted  # type: ignore[attr-defined]
+        if not asked.alone and (change or self.kind.new_too):
+            self._rows_wanted(obj, form, asked.wanted)
 
-    def _rows_wanted(self, obj: Any, form: Any) -> dict[str, Any]:
+    def _rows_wanted(self, obj: Any, form: Any, wanted: dict[str, Any]) -> None:
         """What the form chose of other models' rows, which is left as it is until somebody confirms it."""
-        wanted = {}
         for name in self.kind.many:
             if name in form.cleaned_data:
-                chosen = form.cleaned_data[name]
+                wanted[name] = self.kind.names(name, form.cleaned_data[name])
                 form.cleaned_data[name] = getattr(obj, name).all()
-                wanted[name] = self.kind.names(name, chosen)
-        return wanted
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        wanted: dict[str, Any] = request.wanted  # type: ignore[attr-defined]
+        asked: _Asked = getattr(request, "asked", None) or _Asked({}, "")
         kept = []
         for formset in formsets:
-            name = self.guarded_children(formset) if change else ""
+            name = self.guarded_children(formset) if change and not asked.alone else ""
             if name:
-                wanted[name] = self.children_wanted(formset)
+                asked.wanted[name] = self.children_wanted(formset)
+                formset.new_objects = formset.changed_objects = formset.deleted_objects = []  # nothing was saved
             else:
                 kept.append(formset)
         super().save_related(request, form, kept, change)
-        if wanted:
-            self.propose(request, form.instance, values=wanted)
+        if asked.wanted:
+            self.propose(request, form.instance, values=asked.wanted)
+        elif asked.alone and change:
+            self._tell(request, record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone))
 
     def guarded_children(self, formset: Any) -> str:
         """The name under which the rows of this formset are guarded; "" where they are saved at once."""
@@ -69,16 +78,17 @@ class TwoPeople(Recorded):
         """The rows of a guarded formset as they are to be."""
         raise NotImplementedError
 
-    def propose(self, request: HttpRequest, obj: Any, **what: Mapping[str, Any]) -> ConfigurationChange | None:
+    def propose(self, request: HttpRequest, obj: Any, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""
-        made = propose(obj, actor=request.user, **what)
+        self._tell(request, propose(obj, actor=request.user, **what))
+
+    def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
         if made and made.state == ConfigurationChange.State.WAITING:
-            link = format_html('<a href="{}">Configuration changes</a>', reverse("changes"))
+            link = format_html('<a href="{}">Changes</a>', reverse("changes"))
             said = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
             messages.warning(request, said)
-        elif made and made.alone:
-            messages.info(request, f"Changed at once, for {made.alone}: {made.words}.")
-        return made
+        elif made:
+            messages.info(request, f"Changed at once by one person, for {made.alone}: {made.words}.")
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,6 +1,6 @@
 """What may be changed by two people only. Fields that nobody named as free are guarded: also those still to come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -36,6 +36,10 @@ class Kind:
             and not isinstance(field, EncryptedTextField)
         )
 
+    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+        """Rows of another model as a proposal names them."""
+        return sorted(map(str, rows))
+
     def read(self, obj: Any) -> Values:
         """All that is guarded, as JSON says it."""
         return {name: getattr(obj, name) for name in self.columns(obj)}
@@ -46,14 +50,15 @@ class Kind:
         for name in names:
             setattr(obj, name, values[name])
         try:
-            obj.full_clean()
+            obj.clean_fields(exclude=[one.name for one in obj._meta.fields if one.name not in names])
+            obj.validate_constraints()
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from None
         if names:
             obj.save(update_fields=names)
 
-    def refuse(self, obj: Any, values: Mapping[str, Any], actor: Any) -> None:
-        """Raises `Refused` for what `actor` must not propose at all."""
+    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+        """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
     def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
         """Raises `Refused` where `actor` must not be the second person."""
@@ -73,7 +78,7 @@ class Kind:
 
 def nobody_else(actor: Any) -> str:
     """Why there is no second person: only as long as nobody else, active or not, has the right to confirm."""
-    others = holders(CONFIRM).exclude(pk=actor.pk if actor else None)
+    others = holders(CONFIRM).exclude(pk=actor.pk)
     return "" if others.exists() else "nobody else may confirm changes yet"
 
 
@@ -85,4 +90,3 @@ def _kinds() -> dict[str, Kind]:
 def kind_of(obj: Model | type[Model]) -> Kind:
     """How `obj` is guarded; raises `KeyError` for a model that is not."""
     return _kinds()[obj._meta.label_lower]
-

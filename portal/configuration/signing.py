@@ -7,7 +7,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from portal.configuration.models import RoleGrant
 
-SELF_GIVEN = "You gave yourself the role that allows this, so your signature does not count: somebody else must give it."
+SELF_GIVEN = (
+    "You gave yourself the role that allows this, so your signature does not count: somebody else must give it."
+)
 
 
 def holders(permission: str) -> "QuerySet[User]":
