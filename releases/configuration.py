@@ -68,7 +68,7 @@ class Environments(Kind):
 
 def was_promoted(project: Project) -> bool:
     """Whether a release of the project was ever promoted: from then on it guards a production."""
-    return Promotion.objects.filter(release__project=project).exists()
+    return project.pk is not None and Promotion.objects.filter(release__project=project).exists()
 
 
 def claimed(project: Project, *, repository: str, railway_project_id: str) -> str:
