@@ -15,7 +15,19 @@ from environments.models import VALID, Branch, Direction, Environment, Migration
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, variable_drift, wishes
+from releases import (
+    advice,
+    gates,
+    identity,
+    lines,
+    promotion,
+    pull_notes,
+    pulls,
+    rollback,
+    sync,
+    variable_drift,
+    wishes,
+)
 from releases.facts import facts_of
 from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
 
@@ -253,7 +265,8 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     facts = facts_of(release.pk, now=now)
     state, sentence = gates.verdict(facts, gates.stand(facts))
     sentence = sentence[:140]
-    if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence):
+    told = (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence)
+    if told and not identity.contradicted(job, release, now=now):
         return None
     sync.tell_verdict(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
     return Again(0)

@@ -16,7 +16,7 @@ from environments.railway import Railway
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import OPEN, Ended, JobStatus, Outcome
-from releases import advice, gates, steps, sync
+from releases import advice, gates, identity, steps, sync
 from releases.facts import Facts, Live, facts_of
 from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
 from releases.steps import PATIENCE, Done, Look, Stop, Wait
@@ -73,7 +73,7 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
         return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
     if pull.mergeable is None:
         return Wait(1, "GitHub is working out whether the pull request merges cleanly.")
-    status = github.status(release.candidate, settings.STATUS_CONTEXT)
+    status = identity.own(github, release)
     if status is None or status.state != "success":
         ready = f"Release {release.name} is ready."
         sync.tell_verdict(github, release, state="success", sentence=ready, now=facts.now)

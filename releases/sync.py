@@ -14,6 +14,7 @@ from environments.github import GitHub, MergedPull, Overview, Pull, PullState
 from environments.models import Branch, Project
 from environments.schema import revisions
 from portal import audit
+from releases import identity
 from releases.models import (
     ChecklistItem,
     GitHubSync,
@@ -302,17 +303,20 @@ def tell_verdict(github: GitHub, release: Release, *, state: str, sentence: str,
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
-        known = github.status(release.candidate, settings.STATUS_CONTEXT)
-        if known is None or (known.state, known.description) != (state, sentence):
-            github.set_status(
+        posted, known_as = identity.posted(github, release), identity.ours(release.project)
+        known, by = (posted[0], posted[0].creator) if posted else (None, "")
+        if known is None or by not in known_as or (known.state, known.description) != (state, sentence):
+            by = github.set_status(
                 release.candidate,
                 context=settings.STATUS_CONTEXT,
                 state=state,
                 description=sentence,
                 target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
             )
-        Upkeep.objects.filter(release=release).update(
-            verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
-        )
-        data = {"sha": release.candidate, "state": state}
-        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)
+        told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": sentence}
+        news = not Upkeep.objects.filter(release=release, verdict_by=by, **told).exists()
+        Upkeep.objects.filter(release=release).update(**told, verdict_at=now, verdict_by=by)
+        identity.note_strangers(release, posted, known_as | {by}, now=now)
+        data = {"sha": release.candidate, "state": state, "by": by}
+        if news:
+            audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)

@@ -448,6 +448,7 @@ class Upkeep(Job):
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_at = models.DateTimeField(null=True, blank=True)
+    verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
     problem = models.TextField(blank=True, default="")
     drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
 
