@@ -93,13 +93,13 @@ def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Sees whether pushes deploy each service of staging and production: one call each. Raises `ApiError`."""
-    instances = ServiceInstance.objects.filter(
+    """Sees whether pushes deploy each service of staging and production: one request. Raises `ApiError`."""
+    found = ServiceInstance.objects.filter(
         environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
         service__gone_at=None,
     ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
-    for instance in instances:
-        place, service = instance.environment.railway_id, instance.service.railway_id
-        around.autodeploy_switched(
-            instance, railway.push_deploys(project.railway_project_id, place, service).enabled, now=now
-        )
+    instances = list(found)
+    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
+    read = railway.push_deploys_of(project.railway_project_id, places)
+    for instance, one in zip(instances, read, strict=True):
+        around.autodeploy_switched(instance, one.enabled, now=now)

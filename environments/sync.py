@@ -66,12 +66,19 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
             Environment.objects.filter(pk=row.pk).update(kind=EnvironmentKind.OTHER)
     rows = Environment.objects.bulk_create(
         [
-            Environment(project=project, railway_id=state.id, name=state.name[:200], kind=kinds[state.id], seen_at=now)
+            Environment(
+                project=project,
+                railway_id=state.id,
+                name=state.name[:200],
+                kind=kinds[state.id],
+                seen_at=now,
+                config_etag=state.config_etag,
+            )
             for state in tree.environments
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
-        update_fields=["name", "kind", "seen_at", "gone_at"],
+        update_fields=["name", "kind", "seen_at", "gone_at", "config_etag"],
     )
     return {row.railway_id: row for row in rows}
 

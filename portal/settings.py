@@ -73,7 +73,9 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
-# How often the names and fingerprints of variables are read: one call for each service and environment.
+# What Railway allows in an hour, counted where it does not say so itself: Free 100, Hobby 1000, Pro 10000.
+RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "1000"))
+# How often the names and fingerprints of variables are read when no setting of their environment changed.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
 # How often the way back from what is in production is worked out anew: one call for each of its services.
 ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from environments import pace
 from environments.actions import start_migration
 from environments.models import Branch, DeployOrder, Environment, MigrationRun, Project
 from portal import audit
@@ -113,6 +114,7 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
 def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime) -> Release:
     """The fresh release with its checklist and its upkeep, told of in the trail."""
     items = checklist.copy_to(release)
+    pace.watch(release.project, now=now)
     wake_now(Upkeep.objects.create(release=release, created_at=now, wake_at=now), now=now)
     said = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
     audit.record(event, actor=actor, subject=release, sentence=said, data=data, now=now)

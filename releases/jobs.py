@@ -5,7 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from environments import staging, starting_points
+from environments import pace, staging, starting_points
 from environments import sync as environment_sync
 from environments.actions import queue_rehearsal
 from environments.git import GitError
@@ -66,6 +66,8 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
 def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
+    if release.is_in_preparation or release.status == ReleaseStatus.VERIFYING:
+        pace.watch(release.project, now=now)
     try:
         variable_drift.compare(job)
         for need in (

@@ -2,6 +2,7 @@
 
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
+from .budgets import RailwayBudget
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
@@ -57,6 +58,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "ProtectionSync",
+    "RailwayBudget",
     "RailwaySync",
     "Rehearsal",
     "Repair",

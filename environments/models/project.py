@@ -251,6 +251,11 @@ class Environment(models.Model):
         default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
     )
 
+    config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
+    variables_etag = models.CharField(
+        max_length=200, blank=True, default="", help_text="What it was when the variables were read."
+    )
+
     class Meta:
         ordering = ["project", "name"]
         permissions = [

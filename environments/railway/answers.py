@@ -98,6 +98,7 @@ class Environment:
     pr_repo: str | None
     branch: str | None
     base_branch: str | None
+    config_etag: str = ""  # changes with the environment's settings and variables; opaque
     triggers: tuple[Trigger, ...] = ()
     instances: tuple[ServiceInstance, ...] = ()
     readable: bool = True
@@ -152,6 +153,11 @@ class Rule:
     urls: tuple[str, ...]
     event_types: frozenset[str]  # in lower case
     ephemeral_environments: bool
+
+
+def read_push_deploys(node: object) -> PushDeploys:
+    reason = text(optional(node, "reason", str))
+    return PushDeploys(field(node, "enabled", bool), field(node, "canEnable", bool), reason)
 
 
 def read_rule(item: object) -> Rule:
@@ -297,6 +303,7 @@ def read_environment(node: object, problem: Callable[[str], None]) -> Environmen
         pr_repo=text(dig(node, "meta", "prRepo")) or None,
         branch=text(dig(node, "meta", "branch")) or None,
         base_branch=text(dig(node, "meta", "baseBranch")) or None,
+        config_etag=text(dig(node, "configEtag"), 200),
         triggers=tuple(triggers),
         instances=tuple(instances),
         readable=readable and all(instance.readable for instance in instances),
