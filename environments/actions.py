@@ -244,7 +244,7 @@ def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None
     return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", said, actor=actor, now=now)
 
 
-@action("staging.reset_requested", "environments.repair_environment")
+@action("staging.reset_requested", "environments.repair_environment", guarded=True)
 def request_reset(
     project: Project, *, actor: Any, staging: str, main: str, reason: str, now: datetime | None = None
 ) -> StagingReset:
@@ -275,7 +275,7 @@ def request_reset(
     return row
 
 
-@action("staging.reset_signed", "environments.sign_reset")
+@action("staging.reset_signed", "environments.sign_reset", guarded=True)
 def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None) -> Repair:
     """The second person's word for exactly these heads; the worker then looks once more, and resets."""
     now = now or timezone.now()

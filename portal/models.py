@@ -6,13 +6,16 @@ from typing import Any, Never
 from django.db import models
 from django.utils import timezone
 
+from portal.access.models import Authenticator, RecoveryCode
 from portal.configuration.models import ConfigurationChange, RoleGrant
 
 __all__ = [
     "AuditEvent",
     "AuditHead",
+    "Authenticator",
     "ConfigurationChange",
     "Installation",
+    "RecoveryCode",
     "RoleGrant",
     "WebhookDelivery",
 ]

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from portal import audit
+from portal.access import sessions  # noqa: F401 - its receivers end the sessions of changed accounts
 from portal.actions import Refused
 from portal.configuration.admin import TwoPeople
 from portal.configuration.people import AS_IT_IS, may_ever_sign

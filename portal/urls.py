@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from portal import views, webhooks
+from portal.access import views as access
 from portal.configuration import views as changes
 
 urlpatterns = [
@@ -15,6 +16,10 @@ urlpatterns = [
     path("configuration/changes/", changes.changes, name="changes"),
     path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
     path("audit/", views.audit_page, name="audit"),
+    path("sign-out/", access.sign_out, name="sign-out"),
+    path("sign-in/again/", access.again, name="sign-in-again"),
+    path("sign-in/resume/", access.resume, name="sign-in-resume"),
+    path("account/second-factor/", access.second_factor_page, name="second-factor"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]

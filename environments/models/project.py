@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from environments.git_addresses import fault_of
+from portal.access.proof import Policy
 from portal.secrets import EncryptedTextField
 
 NO_PASSWORD = RegexValidator(
@@ -146,6 +147,19 @@ class Project(models.Model):
         default="",
         help_text="Slug of the GitHub App with which the portal fast-forwards staging past its pull-request rule.",
     )
+    second_factor = models.BooleanField(
+        "Second factor",
+        default=False,
+        help_text="To promote, approve, accept a risk, roll back, skip or reset, a person proves who they are by an "
+        "authenticator app.",
+    )
+    sign_in_minutes = models.PositiveSmallIntegerField(
+        "Recent sign-in",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="For the same actions: how many minutes ago the person may have signed in. Empty: any time.",
+    )
     statement_seconds = models.PositiveIntegerField(
         default=900, help_text="Longest time one migration statement may take."
     )
@@ -209,6 +223,11 @@ class Project(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.slug
+
+    @property
+    def sign_in_policy(self) -> Policy:
+        """What a person must have proven before a dangerous action."""
+        return Policy(self.second_factor, self.sign_in_minutes)
 
     @property
     def schema_order(self) -> str:

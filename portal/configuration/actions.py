@@ -76,7 +76,7 @@ def _create(obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: A
         raise Refused(f"A change of {name} waits for a second person already; confirm or decline that first.") from None
 
 
-@action("configuration.confirmed", CONFIRM)
+@action("configuration.confirmed", CONFIRM, guarded=True)
 def confirm_change(change: ConfigurationChange, *, actor: Any, now: datetime | None = None) -> ConfigurationChange:
     """Applies what somebody else proposed, if it still says what is there now. Approvals of open releases lapse."""
     now = now or timezone.now()

@@ -1,11 +1,13 @@
 """Changes of configuration that wait for a second person or were made, and who granted which role."""
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from portal.access.proof import Policy
 from portal.secrets import EncryptedTextField
 
 
@@ -60,6 +62,14 @@ class ConfigurationChange(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.scope
+
+    @property
+    def sign_in_policy(self) -> Policy:
+        """What confirming it demands: what its project does, and for people the strictest of all projects."""
+        projects = apps.get_model("environments", "Project").objects.all()
+        policies = [one.sign_in_policy for one in (projects.filter(slug=self.scope) if self.scope else projects)]
+        minutes = [one.minutes for one in policies if one.minutes]
+        return Policy(any(one.second_factor for one in policies), min(minutes, default=None))
 
     @property
     def words(self) -> str:

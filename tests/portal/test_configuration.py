@@ -359,6 +359,16 @@ def test_what_a_role_may_do_takes_two_people_outside_that_role(client, people):
     assert guests.permissions.get().codename == "promote_release"
 
 
+def test_confirming_demands_what_the_project_demands_and_of_people_what_any_project_does(people, project):
+    Project.objects.update(second_factor=True)
+    changes = [actions.propose(project, actor=people["erin"], values={"soak_minutes": 0}),
+               actions.propose(people["carol"], actor=people["erin"], values={"groups": ["Approvers"]})]  # fmt: skip
+
+    for change in changes:
+        with pytest.raises(Refused, match="signed in"):
+            actions.confirm_change(change, actor=people["bob"])
+
+
 def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people, project):
     change = actions.propose(project, actor=people["erin"], values={"migration_command": "<b>make</b>"})
     client.force_login(people["alice"])

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('portal', '0003_installation'),
+        ('portal', '0004_second_factor'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
