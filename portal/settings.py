@@ -103,7 +103,7 @@ CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
     "auth.group": "portal.configuration.people.Roles",
     "environments.project": "releases.configuration.Projects",
-    "environments.environment": "releases.configuration.Environments",
+    "environments.environmentdatabase": "releases.configuration.Addresses",
 }
 
 INSTALLED_APPS = [

@@ -4,14 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import connection
 from django.http import HttpRequest
 
-from environments.models import Project, SmokeTest
+from environments.models import Database, Project, SmokeTest
 from portal.actions import Refused
 from portal.configuration.admin import TwoPeople
 from portal.site import ReadOnly, Recorded
 from releases import actions
-from releases.configuration import claimed, smoke_tests_as_text
+from releases.configuration import claimed, databases_as_values, kept, smoke_tests_as_text
 from releases.gates import GATES
 from releases.models import (
     ChecklistTemplate,
@@ -21,6 +22,7 @@ from releases.models import (
     PromotionStep,
     PullRequest,
     Release,
+    ReleaseStatus,
     Rollback,
     RollbackStep,
 )
@@ -44,6 +46,30 @@ class ProjectForm(forms.ModelForm):
         return given
 
 
+class DatabaseFormSet(forms.BaseInlineFormSet):
+    """The databases of a project, held against the project's own rules."""
+
+    def clean(self) -> None:
+        """Refuse a runner that cannot keep the project's order of deploying and migrating."""
+        super().clean()
+        for form in self.forms:
+            one = form.instance
+            if form.cleaned_data and not form.cleaned_data.get("DELETE"):
+                one.project = self.instance
+                if one.out_of_order:
+                    form.add_error("runner", one.out_of_order)
+
+
+class DatabaseInline(admin.StackedInline):
+    model = Database
+    formset = DatabaseFormSet
+    extra = 0
+    fields = (
+        ("name", "position"), "alembic", "version_table", ("public_service", "public_variable"),
+        ("service", "variable"), "runner", "migration_command", "install_command", "migration_variables",
+    )  # fmt: skip
+
+
 @admin.register(Project)
 class ProjectAdmin(TwoPeople):
     """Stands here, above environments, because a new project also starts to be read from GitHub."""
@@ -53,7 +79,7 @@ class ProjectAdmin(TwoPeople):
     list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
     search_fields = ("name", "repository")
     prepopulated_fields = {"slug": ("name",)}
-    inlines = (SmokeTestInline,)
+    inlines = (DatabaseInline, SmokeTestInline)
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
         ("Branches and environments", {
@@ -68,15 +94,7 @@ class ProjectAdmin(TwoPeople):
         ),
         ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
         ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
-        (
-            "Migrations",
-            {
-                "fields": (
-                    "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
-                    "lock_seconds", "runner", "migration_command", "install_command", "migration_variables",
-                )
-            },
-        ),
+        ("Migrations", {"fields": ("statement_seconds", "lock_seconds")}),
         ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
         (
             "Previews",
@@ -102,16 +120,31 @@ class ProjectAdmin(TwoPeople):
         return bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with connection.cursor() as cursor:  # its databases are saved after it
+            cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
         super().save_model(request, obj, form, change)
         start_syncs(obj)
 
-    def guarded_children(self, formset: Any) -> str:
-        return "smoke_tests" if formset.model is SmokeTest else ""
-
-    def children_wanted(self, formset: Any) -> list[str]:
-        """The smoke tests that the form leaves, as a proposal names them."""
+    def children_wanted(self, formset: Any) -> dict[str, Any]:
+        """Databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [one for one in formset.forms if one not in formset.deleted_forms]
-        return smoke_tests_as_text(one.instance for one in left if one.has_changed() or one.instance.pk)
+        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
+        if formset.model is SmokeTest:
+            return {"smoke_tests": smoke_tests_as_text(rows)}
+        gone = [one.instance for one in formset.deleted_forms if one.instance.pk]
+        return databases_as_values(rows, names_of(formset)) | {kept(names_of(formset)[one.pk]): False for one in gone}
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """What is being prepared is read again when the databases are others."""
+        super().save_formset(request, form, formset, change)
+        if formset.model is Database and formset.has_changed():
+            Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(collected="")
+            PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
+
+
+def names_of(formset: Any) -> dict[int, str]:
+    """What each database of the formset is called in the portal until now, by key."""
+    return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))
 
 
 class TemplateItemForm(forms.ModelForm):

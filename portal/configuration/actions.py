@@ -36,7 +36,7 @@ def propose(
     now, kind = now or timezone.now(), kind_of(obj)
     require(actor, kind.permission)
     known = kind.read(obj)
-    told = {name: {"from": known[name], "to": value} for name, value in values.items() if known[name] != value}
+    told = {name: {"from": known.get(name), "to": to} for name, to in values.items() if known.get(name) != to}
     told |= {name: {"from": before, "to": after} for name, (before, after) in (shown or {}).items()}
     if not told:
         return None
@@ -57,7 +57,9 @@ def record_alone(
     """Keeps what a form has changed of guarded fields without a second person, and why; None where nothing differs."""
     now, kind = now or timezone.now(), kind_of(obj)
     after = kind.read(type(obj)._base_manager.get(pk=obj.pk))
-    told = {name: {"from": before[name], "to": value} for name, value in after.items() if before[name] != value}
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = {name: (before.get(name), after.get(name)) for name in names}
+    told = {name: {"from": old, "to": new} for name, (old, new) in pairs.items() if old != new}
     if not told:
         return None
     kind.refuse(obj, before, {name: one["to"] for name, one in told.items()}, actor)
@@ -143,7 +145,8 @@ def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
         raise Refused(f"{audit.actor_name(proposer)} may no longer propose this; decline it, and propose it anew.")
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
-    moved = [name for name, one in change.values.items() if name in known and known[name] != one["from"]]
+    shown = {"password", "address"}  # never read, only said
+    moved = [name for name, one in change.values.items() if name not in shown and known.get(name) != one["from"]]
     if moved:
         raise Refused(f"{', '.join(moved)} changed since this was proposed; decline it, and propose it anew.")
 

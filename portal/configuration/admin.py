@@ -58,9 +58,9 @@ class TwoPeople(Recorded):
         asked: _Asked = getattr(request, "asked", None) or _Asked({}, "")
         kept = []
         for formset in formsets:
-            name = self.guarded_children(formset) if change and not asked.alone else ""
-            if name:
-                asked.wanted[name] = self.children_wanted(formset)
+            found = self.children_wanted(formset) if change and not asked.alone else None
+            if found is not None:
+                asked.wanted |= found
                 formset.new_objects = formset.changed_objects = formset.deleted_objects = []  # nothing was saved
             else:
                 kept.append(formset)
@@ -70,13 +70,9 @@ class TwoPeople(Recorded):
         elif asked.alone and change:
             self._tell(request, record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone))
 
-    def guarded_children(self, formset: Any) -> str:
-        """The name under which the rows of this formset are guarded; "" where they are saved at once."""
-        return ""
-
-    def children_wanted(self, formset: Any) -> Any:
-        """The rows of a guarded formset as they are to be."""
-        raise NotImplementedError
+    def children_wanted(self, formset: Any) -> dict[str, Any] | None:
+        """The rows of a guarded formset as they are to be; None where they are saved at once."""
+        return None
 
     def propose(self, request: HttpRequest, obj: Any, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""

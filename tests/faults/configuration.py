@@ -210,8 +210,13 @@ def fields_by_one_person() -> Iterator[bool]:
                 client.post(path, form | {field: other(form[field])})
                 one.project.refresh_from_db()
                 yield Projects().read(one.project) != before
-            client.post(path, form | {"smoke_tests-0-path": "/quiet"})
-            yield Projects().read(one.project) != before
+            rows = [field for field in form if field.startswith(("smoke_tests-0-", "databases-0-"))]
+            for field in [field for field in rows if not field.endswith(("-id", "-project"))]:
+                client.post(path, form | {field: other(form[field])})
+                yield Projects().read(one.project) != before
+            for row in ("smoke_tests-0", "databases-0"):
+                client.post(path, form | {f"{row}-DELETE": "on"})
+                yield Projects().read(one.project) != before
 
 
 def other(value: Any) -> Any:
@@ -223,16 +228,18 @@ def other(value: Any) -> Any:
 
 def database_addresses() -> Iterator[bool]:
     """Another database for staging and production, and forgetting the one that was set."""
+    from environments.models import place_of
     from tests.faults.denied_configuration import address, filled
 
     url = "postgresql://portal:word@evil.example/x"
     for one in scene():
         client = one.client("dave")
-        for row in one.project.environments.filter(kind__in=["staging", "production"]):
+        for environment in one.project.environments.filter(kind__in=["staging", "production"]):
+            row = place_of(environment, one.project.databases.get())
             path = address(row, "change")
             client.post(path, filled(client.get(path)) | {"new_database_url": url})
             row.refresh_from_db()
-            yield bool(row.database_url)
+            yield bool(row.url)
 
 
 def own_confirmations() -> Iterator[bool]:
@@ -397,7 +404,7 @@ def other_signatures() -> Iterator[bool]:
         content = job.content
         yield works(lambda: rollback_actions.approve_rollback(one.release, actor=bob, content=content))
         run = MigrationRun.objects.create(
-            environment=one.project.environments.get(kind="production"), commit="c" * 40, direction="downgrade",
+            database=one.project.databases.get(), environment=one.project.environments.get(kind="production"), commit="c" * 40, direction="downgrade",
             target=["x"], planned=[], requested_by=alice, approved_by=bob, wake_at=timezone.now(),
         )  # fmt: skip
         yield "may no longer" not in migrate(run, now=timezone.now()).sentence

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import Environment, Project, SmokeTest
+from environments.models import Environment, Project, SmokeTest, place_of
 from portal.actions import NotPermitted, Refused
 from portal.configuration import actions, signing
 from portal.configuration.models import ConfigurationChange, RoleGrant
@@ -58,22 +58,24 @@ def confirm(people, name="bob") -> ConfigurationChange:
 
 
 def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, project):
-    page = send(erin, project, migration_command="make migrate", runner="command", pre_push="npm test")
+    commanded = {"databases-0-migration_command": "make migrate", "databases-0-runner": "command"}
+    page = send(erin, project, pre_push="npm test", **commanded)
 
     project.refresh_from_db()
+    database = project.databases.get()
     change = waiting()
-    assert (project.runner, project.migration_command, project.pre_push) == ("portal", "", "npm test")
-    assert change.values["runner"] == {"from": "portal", "to": "command"}
+    assert (database.runner, database.migration_command, project.pre_push) == ("portal", "", "npm test")
+    assert change.values["database main: runner"] == {"from": "portal", "to": "command"}
     assert "Not changed yet" in page.text and "make migrate" in page.text
 
     confirm(people)
 
-    project.refresh_from_db()
+    database.refresh_from_db()
     change.refresh_from_db()
     event = AuditEvent.objects.get(action="configuration.confirmed")
-    assert (project.runner, project.migration_command) == ("command", "make migrate")
+    assert (database.runner, database.migration_command) == ("command", "make migrate")
     assert (change.proposed_by, change.decided_by) == (people["erin"], people["bob"])
-    assert event.data["values"]["migration_command"] == {"from": "", "to": "make migrate"}
+    assert event.data["values"]["database main: migration_command"] == {"from": "", "to": "make migrate"}
     assert "portal → command" in event.sentence and event.actor_name == "bob"
 
 
@@ -81,9 +83,11 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
     ("name", "value"),
     [
         ("git_url", "https://elsewhere.example/x.git"), ("repository", "evil/inspector"),
-        ("railway_project_id", "other"), ("install_command", "curl evil"), ("migration_variables", "SECRET"),
-        ("database_service", "frontend"), ("database_variable", "OTHER_URL"), ("required_approvals", "3"),
-        ("rollback_approvals", "0"), ("soak_minutes", "0"), ("deploy_order", "migrate_first"), ("alembic", "evil"),
+        ("railway_project_id", "other"), ("databases-0-install_command", "curl evil"),
+        ("databases-0-migration_variables", "SECRET"), ("databases-0-service", "frontend"),
+        ("databases-0-variable", "OTHER_URL"), ("databases-0-public_service", "x"), ("databases-0-alembic", "evil"),
+        ("databases-0-DELETE", "on"), ("databases-0-name", "other"), ("required_approvals", "3"),
+        ("rollback_approvals", "0"), ("soak_minutes", "0"), ("deploy_order", "migrate_first"),
         ("required_checks", "[]  "), ("preview_forks", "on"), ("pull_comment_forks", "on"),
         ("production_branch", "other"), ("smoke_tests-0-path", "/quiet"),
     ],
@@ -106,6 +110,26 @@ def test_every_field_that_nobody_freed_is_guarded():
     assert known - guarded == configuration.FREE
 
 
+def test_databases_are_changed_added_and_taken_away_when_the_second_person_confirms(erin, people, project):
+    release = make_release(project, by=people["alice"])
+    added = {"databases-TOTAL_FORMS": "2", "databases-1-name": "events", "databases-1-alembic": "events/alembic.ini",
+             "databases-1-version_table": "alembic_version", "databases-1-runner": "portal", "databases-1-position": "1",
+             "databases-1-service": "worker", "databases-1-variable": "EVENTS_URL",
+             "databases-1-public_variable": "DATABASE_PUBLIC_URL"}  # fmt: skip
+    send(erin, project, **added, **{"databases-0-variable": "OTHER"})
+    assert project.databases.count() == 1
+    confirm(people)
+
+    assert dict(project.databases.values_list("name", "variable")) == {"main": "OTHER", "events": "EVENTS_URL"}
+    release.refresh_from_db()
+    assert release.collected == ""
+    number = [one.name for one in project.databases.all()].index("events")
+    send(erin, project, **{f"databases-{number}-DELETE": "on"})
+    assert project.databases.count() == 2
+    confirm(people)
+    assert [one.name for one in project.databases.all()] == ["main"]
+
+
 def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, project):
     kept = SmokeTest.objects.create(project=project, service="backend", path="/health")
     gone = SmokeTest.objects.create(project=project, service="backend", path="/old pages/x")
@@ -123,15 +147,15 @@ def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, 
 
 
 def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(erin, people, project):
-    environment = Environment.objects.get(project=project, kind="production")
+    environment = place_of(Environment.objects.get(project=project, kind="production"), project.databases.get())
     url = "postgresql://portal:hidden-word@db.evil.example:6543/inspector"
 
     page = send(erin, environment, new_database_url=url)
 
     environment.refresh_from_db()
     change = waiting()
-    assert environment.database_url == ""
-    assert change.values["database_url"]["to"] == "db.evil.example:6543/inspector"
+    assert environment.url == ""
+    assert change.values["address"]["to"] == "db.evil.example:6543/inspector"
     assert "hidden-word" not in page.text + erin.get("/configuration/changes/").text
     assert not AuditEvent.objects.filter(data_json__contains="hidden-word").exists()
 
@@ -139,7 +163,7 @@ def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(er
 
     environment.refresh_from_db()
     change.refresh_from_db()
-    assert environment.database_url.reveal() == url and change.secrets == ""
+    assert environment.url.reveal() == url and change.secrets == ""
 
 
 def test_the_second_person_is_another_one_who_may(people, project):
@@ -370,7 +394,7 @@ def test_confirming_demands_what_the_project_demands_and_of_people_what_any_proj
 
 
 def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people, project):
-    change = actions.propose(project, actor=people["erin"], values={"migration_command": "<b>make</b>"})
+    change = actions.propose(project, actor=people["erin"], values={"database main: migration_command": "<b>make</b>"})
     client.force_login(people["alice"])
     board = client.get("/").text
     client.force_login(people["bob"])
@@ -378,7 +402,7 @@ def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people,
     client.post(f"/configuration/changes/{change.pk}/decline/")
 
     assert "1 configuration change</a> waiting for a second person" in board
-    assert "migration command waits for a second person" in waits
+    assert "database main: migration command waits for a second person" in waits
     assert "&lt;b&gt;make&lt;/b&gt;" in page and f'id="confirm-{change.pk}"' in page
     change.refresh_from_db()
     assert change.state == "declined" and change.decided_by == people["bob"]

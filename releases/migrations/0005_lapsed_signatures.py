@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0003_one_approval_by_default'),
-        ('releases', '0002_checklists_of_projects'),
+        ('environments', '0009_no_database_of_the_project_itself'),
+        ('releases', '0004_steps_name_their_database'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
