@@ -397,14 +397,15 @@ def other_signatures() -> Iterator[bool]:
                                       user=bob, reason="fine")  # fmt: skip
         make_advice(one.release)
         job = make_rollback(one.release, by=alice, approved_by=bob)
-        honest = bool(rollback_actions.counted(job)) and bool(facts_of(one.release.pk).planned.accepted)
+        honest = bool(rollback_actions.counted(job)) and bool(facts_of(one.release.pk).databases[0].planned.accepted)
         RoleGrant.objects.create(user=bob, group=Group.objects.get(name="Approvers"), granted_by=bob)
         yield not honest or bool(rollback_actions.counted(job))
-        yield bool(facts_of(one.release.pk).planned.accepted)
+        yield bool(facts_of(one.release.pk).databases[0].planned.accepted)
         content = job.content
         yield works(lambda: rollback_actions.approve_rollback(one.release, actor=bob, content=content))
         run = MigrationRun.objects.create(
-            database=one.project.databases.get(), environment=one.project.environments.get(kind="production"), commit="c" * 40, direction="downgrade",
+            environment=one.project.environments.get(kind="production"), commit="c" * 40, direction="downgrade",
+            database=one.project.databases.get(),
             target=["x"], planned=[], requested_by=alice, approved_by=bob, wake_at=timezone.now(),
         )  # fmt: skip
         yield "may no longer" not in migrate(run, now=timezone.now()).sentence

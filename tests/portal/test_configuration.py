@@ -113,8 +113,8 @@ def test_every_field_that_nobody_freed_is_guarded():
 def test_databases_are_changed_added_and_taken_away_when_the_second_person_confirms(erin, people, project):
     release = make_release(project, by=people["alice"])
     added = {"databases-TOTAL_FORMS": "2", "databases-1-name": "events", "databases-1-alembic": "events/alembic.ini",
-             "databases-1-version_table": "alembic_version", "databases-1-runner": "portal", "databases-1-position": "1",
-             "databases-1-service": "worker", "databases-1-variable": "EVENTS_URL",
+             "databases-1-version_table": "alembic_version", "databases-1-runner": "portal",
+             "databases-1-position": "1", "databases-1-service": "worker", "databases-1-variable": "EVENTS_URL",
              "databases-1-public_variable": "DATABASE_PUBLIC_URL"}  # fmt: skip
     send(erin, project, **added, **{"databases-0-variable": "OTHER"})
     assert project.databases.count() == 1
