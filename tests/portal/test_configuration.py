@@ -86,7 +86,7 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
         ("railway_project_id", "other"), ("databases-0-install_command", "curl evil"),
         ("databases-0-migration_variables", "SECRET"), ("databases-0-service", "frontend"),
         ("databases-0-variable", "OTHER_URL"), ("databases-0-public_service", "x"), ("databases-0-alembic", "evil"),
-        ("databases-0-DELETE", "on"), ("databases-0-name", "other"), ("required_approvals", "3"),
+        ("databases-0-name", "other"), ("required_approvals", "3"),
         ("rollback_approvals", "0"), ("soak_minutes", "0"), ("deploy_order", "migrate_first"),
         ("required_checks", "[]  "), ("preview_forks", "on"), ("pull_comment_forks", "on"),
         ("production_branch", "other"), ("smoke_tests-0-path", "/quiet"),
