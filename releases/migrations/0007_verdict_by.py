@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0005_lapsed_signatures'),
+        ('releases', '0006_lapsed_signatures'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('environments', '0009_no_database_of_the_project_itself'),
-        ('releases', '0004_steps_name_their_database'),
+        ('releases', '0005_merge_state'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
