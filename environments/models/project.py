@@ -4,15 +4,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from environments.git_addresses import fault_of
 from portal.access.proof import Policy
-from portal.secrets import EncryptedTextField
 
-NO_PASSWORD = RegexValidator(
-    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
-)
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
 
 
@@ -27,15 +24,6 @@ class DeployOrder(models.TextChoices):
 
     DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
     MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
-
-
-class Runner(models.TextChoices):
-    """Who runs the migrations."""
-
-    PORTAL = "portal", "the portal's own Alembic"
-    COMMAND = "command", "the project's command, here"
-    RAILWAY = "railway", "the project's command, as pre-deploy command on Railway"
-    VERIFY = "verify", "Railway itself, while it deploys; the portal verifies"
 
 
 def default_checks() -> list[str]:
@@ -64,49 +52,6 @@ class Project(models.Model):
     production_environment = models.CharField(
         max_length=200, default="production", help_text="What the environment is called on Railway."
     )
-    alembic = models.CharField(
-        "Alembic",
-        max_length=300,
-        blank=True,
-        help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
-    )
-    version_table = models.CharField(
-        max_length=127, default="alembic_version", help_text="With its schema before it, where that is not the usual."
-    )
-    runner = models.CharField(
-        "Migrations are run by",
-        max_length=20,
-        choices=Runner,
-        default=Runner.PORTAL,
-        help_text="On Railway the code must come first: a deployment is what migrates there.",
-    )
-    migration_command = models.CharField(
-        max_length=500,
-        validators=[NO_PASSWORD],
-        blank=True,
-        default="",
-        help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
-    )
-    install_command = models.CharField(
-        max_length=500,
-        validators=[NO_PASSWORD],
-        blank=True,
-        default="",
-        help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
-    )
-    migration_variables = models.CharField(
-        max_length=1000,
-        blank=True,
-        default="",
-        help_text="Names of the service's variables that the command needs besides the database's, with spaces.",
-    )
-    database_service = models.CharField(
-        max_length=100,
-        default="backend",
-        blank=True,
-        help_text="The service whose variables name the database.",
-    )
-    database_variable = models.CharField(max_length=100, default="DATABASE_URL")
     deploy_order = models.CharField(max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST)
     soak_minutes = models.PositiveIntegerField(
         default=30,
@@ -196,6 +141,9 @@ class Project(models.Model):
         help_text="Strangers' revision files would be executed here to show their SQL, by a process without variables.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    shares_repository = models.BooleanField(
+        default=False, editable=False, help_text="Older than the rule that a repository has one project."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -205,15 +153,12 @@ class Project(models.Model):
                 name="project_two_environments",
                 violation_error_message="Staging and production must be two environments; their names are the same.",
             ),
-            models.CheckConstraint(
-                condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
-                name="project_runner_has_command",
-                violation_error_message="Give the migration command that is to be run.",
-            ),
-            models.CheckConstraint(
-                condition=~Q(runner__in=["railway", "verify"]) | Q(deploy_order="deploy_first"),
-                name="project_railway_deploys_first",
-                violation_error_message="Railway migrates while it deploys, so let deploying come first.",
+            models.UniqueConstraint(
+                Lower("repository"),
+                condition=Q(shares_repository=False),
+                name="project_one_for_a_repository",
+                violation_error_message="Another project releases this repository already: both would post one commit "
+                "status and share one promotion pull request. Add its second database to that project instead.",
             ),
         ]
 
@@ -229,11 +174,6 @@ class Project(models.Model):
         """What a person must have proven before a dangerous action."""
         return Policy(self.second_factor, self.sign_in_minutes)
 
-    @property
-    def schema_order(self) -> str:
-        """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
-        return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.deploy_order
-
 
 class EnvironmentKind(models.TextChoices):
     """What an environment is for."""
@@ -245,22 +185,14 @@ class EnvironmentKind(models.TextChoices):
 
 
 class Environment(models.Model):
-    """An environment on Railway, as last seen, and the revision its database last reported."""
+    """An environment on Railway, as last seen."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
     railway_id = models.CharField(max_length=64)
-    database_url = EncryptedTextField(
-        blank=True,
-        default="",
-        help_text="Only where Railway's variable cannot be reached from here. Write-only.",
-    )
     seen_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
-    revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
-    revisions_at = models.DateTimeField(null=True, blank=True)
-    revisions_problem = models.TextField(blank=True, default="")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
     variables_problem = models.TextField(blank=True, default="")
     variables_since = models.DateTimeField(
@@ -347,13 +279,24 @@ class Service(models.Model):
     name = models.CharField(max_length=200)
     railway_id = models.CharField(max_length=64)
     gone_at = models.DateTimeField(null=True, blank=True)
+    belongs = models.BooleanField(
+        "Belongs to the release",
+        null=True,
+        blank=True,
+        help_text="Whether a release waits for it; unknown: if it is built from the project's repository.",
+    )
 
     class Meta:
         ordering = ["name"]
+        permissions = [("place_service", "Can say which services belong to the release")]
         constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
 
 
 class AtStart(models.TextChoices):
@@ -373,6 +316,16 @@ class ServiceInstance(models.Model):
     railway_id = models.CharField(max_length=64)
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
+    image = models.CharField(max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub.")
+    watch_patterns = models.JSONField(
+        default=list, blank=True, help_text="Only a push that touches these paths deploys it; empty: every push."
+    )
+    cron = models.CharField(max_length=100, blank=True, default="", help_text="When it runs; empty: always.")
+    unchanged = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="The commit it serves, what it watches, and for other commits the first such path that differs.",
+    )
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
     at_start = models.CharField(
@@ -397,14 +350,6 @@ class ServiceInstance(models.Model):
         return f"{self.service} in {self.environment}"
 
 
-# Railway's words for a deployment (DeploymentStatus in its schema): it serves, is on its way, came to nothing. What
-# sleeps wakes on a request; a word that is new to us serves nothing.
-SERVING = frozenset({"SUCCESS", "SLEEPING"})
-UNDER_WAY = frozenset({"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"})
-BROKEN = frozenset({"FAILED", "CRASHED", "SKIPPED"})
-ENDED_BADLY = BROKEN | {"REMOVED"}
-
-
 class Deployment(models.Model):
     """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
 
@@ -414,6 +359,7 @@ class Deployment(models.Model):
     commit = models.CharField(max_length=64, blank=True, default="")
     branch = models.CharField(max_length=200, blank=True, default="")
     stopped = models.BooleanField(default=False)
+    containers = models.JSONField(default=list, blank=True, help_text="Railway's word for each of them.")
     is_latest = models.BooleanField(default=False)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True, blank=True)

@@ -65,7 +65,7 @@ def furnish() -> dict[str, Any]:
     SmokeTest.objects.create(project=project, service="backend", path="/health")
     StagingReset.objects.create(project=project, staging_head=CANDIDATE, main_head="b" * 40, reason="r",
                                 requested_by=people["alice"], requested_at=now)  # fmt: skip
-    VariableRule.objects.create(project=project, kind="required", service="backend", name="A")
+    VariableRule.objects.create(project=project, kind="present", service="backend", name="A")
     Freeze.objects.create(project=project, reason="r", started_by=people["alice"], started_at=now)
     WebhookDelivery.objects.create(source="github", delivery="g", event="push", size=2, outcome="handled",
                                    received_at=now)  # fmt: skip
