@@ -26,11 +26,13 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments "
     "previews protections variables connections migrations migration migration-panels migration-log "
-    "rehearsal rehearsal-panels audit second-factor project-checklist "
+    "rehearsal rehearsal-panels audit second-factor "
 )
+# Where there is no log, and where nothing more will come of one.
+READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286}
 # Addresses of buttons: to look at them does nothing and leads back.
 ACT = words(
-    "release-do item-do project-do staging-sync back-merge reset-ask reset-sign reset-take-back "
+    "release-do item-do project-do project-checklist service-place staging-sync back-merge reset-ask reset-sign reset-take-back "
     "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
     "preview-variable-remove environment-delete protect connections-check host-keys finding-resolve "
     "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again sign-in-again "
@@ -42,6 +44,7 @@ OPEN = {"healthz": 200, "webhooks/github/": 405, "webhooks/railway/<str:secret>/
 SEES = {
     "auth.user": "carol erin", "auth.group": "carol erin", "portal.auditevent": ALL,
     "portal.webhookdelivery": "carol erin", "environments.environment": ALL, "environments.deploykey": "carol erin",
+    "environments.environmentdatabase": "carol erin",
     "environments.service": "carol", "environments.deployment": "carol", "environments.migrationrun": ALL,
     "environments.finding": ALL, "environments.variablerule": "carol erin", "environments.project": ALL,
     "releases.checklisttemplate": "carol erin", "releases.freeze": "carol", "releases.release": ALL,
@@ -68,7 +71,7 @@ def expected(name: str, pattern: str, role: str) -> int:
     if role == "norole":
         return _without_a_role(name, pattern)
     if name in READ:
-        return 200
+        return READ_OTHERWISE.get(name, 200)
     if name in ACT:
         return 302
     if name in ADMIN:
@@ -83,7 +86,10 @@ def _without_a_role(name: str, pattern: str) -> int:
 
 
 def _configuration(name: str, pattern: str, role: str) -> int:
-    app, model, rest = re.fullmatch(r"admin/(\w+)/(\w+)/(.*)", pattern).groups()
+    found = re.fullmatch(r"admin/(\w+)/(\w+)/(.*)", pattern)
+    if found is None:
+        return -1  # nobody wrote down who may ask this address
+    app, model, rest = found.groups()
     label, what = f"{app}.{model}", rest.rstrip("/").rpartition("/")[2]
     if rest == "<path:object_id>/":
         return 302
@@ -93,9 +99,12 @@ def _configuration(name: str, pattern: str, role: str) -> int:
         return 200 if role in DELETES.get(label, "").split() else 403
     if what == "password":
         return 200 if role == "erin" else 403
+    exists = not rest or apps.get_model(label).objects.exists()
+    if what == "history" and not exists:
+        return 302
     if role not in SEES.get(label, "").split():
         return 403
-    return 200 if not rest or apps.get_model(label).objects.exists() else 302
+    return 200 if exists else 302
 
 
 def clients(people):
@@ -112,7 +121,11 @@ def test_every_address_answers_every_role_as_the_table_says(settings):
     wrong = []
 
     for name, pattern, address in every():
+        # What libraries bring, and mere redirects, are asked by two: tests/faults/access.py asks them by all.
+        by_all = not re.match("admin/(axes|django_q)/", pattern) and not pattern.endswith("<path:object_id>/")
         for role, client in asked.items():
+            if not by_all and role not in ("nobody", "carol"):
+                continue
             status = client.get(address).status_code
             if status != expected(name, pattern, role):
                 wrong.append(f"{role} {address} ({name}): {status}, promised {expected(name, pattern, role)}")
