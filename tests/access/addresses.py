@@ -78,7 +78,7 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("branch-repair", ServiceInstance), ("push-repair", ServiceInstance), ("head-deploy", ServiceInstance),
     ("preview-variable-remove", PreviewVariable), ("preview", Preview),
     ("environment-delete", apps.get_model("environments", "Environment")),
-    ("schema-compare", apps.get_model("environments", "EnvironmentDatabase")), ("finding", Finding),
+    ("schema-compare", apps.get_model("environments", "SchemaStanding")), ("finding", Finding),
     ("migration", MigrationRun), ("rehearsal", Rehearsal), ("task-log", Release),
 )  # fmt: skip
 VERBS = {"release-do": "notes", "item-do": "untick", "project-do": "freeze"}

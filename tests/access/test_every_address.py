@@ -28,11 +28,12 @@ READ = words(
     "previews protections variables connections migrations migration migration-panels migration-log "
     "rehearsal rehearsal-panels audit second-factor "
 )
-# Where there is no log, and where nothing more will come of one.
-READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286}
+# Where there is no log or comparison yet, and where nothing more will come of a log.
+READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404}
 # Addresses of buttons: to look at them does nothing and leads back.
 ACT = words(
-    "release-do item-do project-do project-checklist service-place staging-sync back-merge reset-ask reset-sign reset-take-back "
+    "release-do item-do project-do project-checklist service-place staging-sync "
+    "back-merge reset-ask reset-sign reset-take-back "
     "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
     "preview-variable-remove environment-delete protect connections-check host-keys finding-resolve "
     "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again sign-in-again "
@@ -54,7 +55,7 @@ ADDS = {
     "auth.user": "erin", "environments.deploykey": "erin", "environments.variablerule": "erin",
     "environments.project": "erin", "releases.checklisttemplate": "erin", "releases.freeze": "alice",
 }  # fmt: skip
-DELETES = dict.fromkeys(("environments.deploykey", "environments.variablerule"), "erin")
+DELETES = dict.fromkeys(("environments.deploykey", "environments.variablerule", "releases.checklisttemplate"), "erin")
 # The rest of the admin, for those who have a role.
 ADMIN = {
     "index": 200, "login": 302, "logout": 405, "password_change": 200, "password_change_done": 200, "autocomplete": 403,
@@ -70,7 +71,7 @@ def expected(name: str, pattern: str, role: str) -> int:
         return 200 if name == "login" else 302
     if role == "norole":
         return _without_a_role(name, pattern)
-    if name in READ:
+    if name in READ_OTHERWISE or name in READ:
         return READ_OTHERWISE.get(name, 200)
     if name in ACT:
         return 302
