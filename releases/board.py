@@ -9,7 +9,17 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, F, Q
 
-from environments.models import SERVING, UNDER_WAY, Branch, Deployment, Environment, Finding, Project, ServiceInstance
+from environments.models import (
+    SERVING,
+    UNDER_WAY,
+    Branch,
+    Deployment,
+    Environment,
+    EnvironmentDatabase,
+    Finding,
+    Project,
+    ServiceInstance,
+)
 from portal.jobs import OPEN, STOPPED
 from releases.models import (
     ChecklistItem,
@@ -60,7 +70,7 @@ class Card:
     pulls: list[PullRequest] = field(default_factory=list)  # open ones straight into production, not cut yet
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
-    databases: dict[str, Environment] = field(default_factory=dict)
+    databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
     findings: int = 0
     freeze: Freeze | None = None
     problems: list[str] = field(default_factory=list)
@@ -156,8 +166,9 @@ def _pulls(cards: dict[int, Card]) -> None:
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
     long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
-    for environment in long_lived:
-        cards[environment.project_id].databases[environment.kind] = environment
+    places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
+    for place in places.select_related("database", "environment").order_by("database__position", "database"):
+        cards[place.environment.project_id].databases[place.environment.kind].append(place)
     instances = list(
         ServiceInstance.objects.filter(environment__in=long_lived, service__gone_at=None).select_related(
             "service", "environment"
