@@ -1,12 +1,14 @@
 """Where a database of an environment is, and which revision it reports."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
 from environments.models import Database, Environment, EnvironmentDatabase, ServiceInstance
 from environments.railway import Railway
+from environments.railway.batch import Place
 from environments.schema import database
 from environments.schema.database import DatabaseError, is_internal
 from portal.credentials import Secret
@@ -78,6 +80,23 @@ def _runs_in(environment: Environment) -> bool:
     return all(here) and here == (environment.project.railway_project_id, environment.railway_id)
 
 
+def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
+    """Read the variables that name these databases in one request, for `url_of` with the same `railway`.
+
+    What cannot be read so is asked for by itself, and says then what is wrong.
+    """
+    asked: dict[str, list[Place]] = {}
+    for place in places:
+        database, environment = place.database, place.environment
+        for service in () if place.url else (database.public_service, database.service):
+            if service and (instance := _instance(environment, service)):
+                wanted = environment.railway_id, instance.service.railway_id
+                asked.setdefault(environment.project.railway_project_id, []).append(wanted)
+    for project, wanted_places in asked.items():
+        with suppress(ApiError):
+            railway.remember(project, list(dict.fromkeys(wanted_places)))
+
+
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:
     """Return the service there whose code uses the database, and which migrates. Raises `NoDatabase`."""
     row = _instance(environment, of.service)
@@ -92,12 +111,13 @@ def _instance(environment: Environment, service: str) -> ServiceInstance | None:
     return found.select_related("service").first()
 
 
-def read_revisions(place: EnvironmentDatabase, *, now: datetime) -> None:
+def read_revisions(place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None) -> None:
     """Ask the database which revisions it has, and keep the answer, or why there is none, on the row."""
     revisions: list[str] | None = None
     problem = ""
     try:
-        revisions = list(database.current(url_of(place), table=place.database.version_table))
+        url = url_of(place, railway)
+        revisions = list(database.current(url, table=place.database.version_table))
     except (NoDatabase, DatabaseError, ApiError) as error:
         problem = f"{place.environment}: {error}"
     EnvironmentDatabase.objects.filter(pk=place.pk).update(

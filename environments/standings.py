@@ -26,6 +26,7 @@ from environments.models import (
     databases_of,
     places_of,
 )
+from environments.railway import Railway
 from environments.schema import revisions, standing
 from environments.schema.database import DatabaseError, same_database
 from portal.http import ApiError
@@ -48,23 +49,27 @@ class Place:
         return self.at.environment
 
 
-def read_previews(project: Project, *, now: datetime) -> None:
-    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase]:
+    """The databases of previews that were not asked for their revision lately."""
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
     previews = Environment.objects.filter(project=project, kind="preview", gone_at=None, instances__isnull=False)
-    databases = databases_of(project)
-    all_of_them = places_of(previews.select_related("project").distinct(), databases)
-    due = [one for one in all_of_them if (one.revisions_at or since) <= since]
+    places = places_of(previews.select_related("project").distinct(), databases_of(project))
+    return [one for one in places if (one.revisions_at or since) <= since]
+
+
+def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
+    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+    due = due_previews(project, now=now)
     long_lived = Environment.objects.filter(project=project, kind__in=LONG_LIVED, gone_at=None)
-    others = places_of(long_lived.select_related("project"), databases) if due else []
+    others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []
     for preview in due:
         try:
-            url = url_of(preview)
-            if any(same_database(url, url_of(one)) for one in others):
+            url = url_of(preview, railway)
+            if any(same_database(url, url_of(one, railway)) for one in others):
                 continue
         except (NoDatabase, DatabaseError, ApiError):
             continue  # it has none of its own, as far as can be told
-        read_revisions(preview, now=now)
+        read_revisions(preview, now=now, railway=railway)
 
 
 def read(project: Project, *, now: datetime) -> None:

@@ -16,6 +16,7 @@ from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
 from environments.coherence import BESIDE
+from environments.live import Live
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from releases.database_facts import (
     DatabaseFacts,
@@ -25,7 +26,7 @@ from releases.database_facts import (
     migrations_of,
     places_in,
 )
-from releases.facts import LONG_LIVED, Facts, Live
+from releases.facts import LONG_LIVED, Facts
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
 from releases.rehearsed import rehearsed_of, rows
 

@@ -1,7 +1,10 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
+
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
+from .budgets import RailwayBudget
 from .databases import (
     ON_RAILWAY,
     Database,
@@ -16,11 +19,7 @@ from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
-    BROKEN,
-    ENDED_BADLY,
     REPOSITORY_NAME,
-    SERVING,
-    UNDER_WAY,
     AtStart,
     Branch,
     BranchProtection,
@@ -69,6 +68,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "ProtectionSync",
+    "RailwayBudget",
     "RailwaySync",
     "Rehearsal",
     "Repair",

@@ -82,7 +82,7 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
         said = f"Staging's database could not be read, so its revision is not known.{why}"
         return Result(PENDING, said, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Staging's database was last read too long ago.", files, staging.revisions_at)
+        return Result(PENDING, "Reading staging's database: what is known is too old.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(heads)}.", files)
@@ -194,7 +194,7 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if production.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
+        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     if sorted(production.revisions) == sorted(one.heads or ()):
         return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
     row = next((row for row in one.rehearsals if row.kind == "production"), None)
@@ -234,7 +234,7 @@ def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
     if one.heads is None:
         return Result(PENDING, "The release was read before this database was configured.", (), production.revisions_at)
     if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
-        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
+        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(one.heads):
         wanted = ", ".join(one.heads)
@@ -245,4 +245,4 @@ def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
 def _why_unread(production: EnvironmentDatabase | None) -> str:
     """Why nothing is known of production's database: what the last reading said, or that there was none."""
     problem = production.revisions_problem if production else ""
-    return problem or "Production's database has not been read yet."
+    return problem or "Reading production's database for the first time."

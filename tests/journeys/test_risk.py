@@ -56,7 +56,7 @@ def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
     MigrationPlan.objects.update(wake_at=timezone.now())
     world.work(lambda: MigrationPlan.objects.filter(status="succeeded").exists())
 
-    assert facts_of(release.pk).planned.met["tables"]["events"]["size"] > 0
+    assert facts_of(release.pk).databases[0].planned.met["tables"]["events"]["size"] > 0
 
 
 def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from environments.live import Live
 from environments.models import (
     Database,
     Deployment,
@@ -18,7 +19,7 @@ from environments.schema.plan import Step
 from environments.schema.risk import Risk
 from releases.compared import Staged
 from releases.database_facts import DatabaseFacts
-from releases.facts import Facts, Live
+from releases.facts import Facts
 from releases.models import ChecklistItem, PullRequest, Release
 from releases.planned import Planned
 from releases.rehearsed import Rehearsed

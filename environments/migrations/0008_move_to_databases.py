@@ -61,7 +61,7 @@ def move(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0004_databases_of_a_project'),
+        ('environments', '0007_databases_of_a_project'),
     ]
 
     operations = [migrations.RunPython(move, migrations.RunPython.noop)]

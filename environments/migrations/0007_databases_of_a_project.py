@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0003_one_approval_by_default'),
+        ('environments', '0006_services_of_a_release'),
     ]
 
     operations = [

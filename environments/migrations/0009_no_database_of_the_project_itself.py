@@ -32,7 +32,7 @@ DROP FUNCTION environments_railway_deploys_first;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0005_move_to_databases'),
+        ('environments', '0008_move_to_databases'),
     ]
 
     operations = [
