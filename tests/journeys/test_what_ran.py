@@ -36,7 +36,7 @@ def test_a_file_that_a_revision_reads_is_part_of_what_staging_ran(world):
     release = brought(world, files | beside)
     ready = gates.migrations_ready(facts_of(release.pk))
 
-    commit = push(world, {path: "create table extra (id bigint)" for path in beside})
+    commit = push(world, dict.fromkeys(beside, "create table extra (id bigint)"))
     world.work(lambda: reread(release).collected == commit)
     edited = gates.migrations_ready(facts_of(release.pk))
 
