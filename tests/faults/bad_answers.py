@@ -231,7 +231,7 @@ def truths(stage: Stage) -> list[Truth]:
         Truth("another check failed", "github", ci, both(check("lint", conclusion="failure"), draft)),
         Truth("a service failed", "railway", elsewhere, both(deployed(staging, status="FAILED"), trigger)),
         Truth("a service deploys", "railway", elsewhere, both(deployed(staging, status="DEPLOYING"), trigger)),
-        Truth("a service is stopped", "railway", elsewhere, both(deployed(staging, stopped=True), trigger)),
+        Truth("a service is stopped", "railway", elsewhere, both(deployed(staging, status="SUCCESS", stopped=True), trigger)),
         Truth("another commit", "railway", elsewhere,
               both(deployed(staging, meta={"commitHash": stage.old, "branch": "staging"}), trigger)),
         Truth("staging's database elsewhere", "database", ("migrations_ready",), revision(staging)),
