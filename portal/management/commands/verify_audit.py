@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from portal.audit_proof import Anchor, UnreadableAnchors, read_anchors, verify
+from portal.embedded_owner import role_fault
 
 
 class Command(BaseCommand):
@@ -25,6 +27,9 @@ class Command(BaseCommand):
         anchors = self._anchors(options["anchors"]) if options["anchors"] else None
         progress = self._progress if sys.stderr.isatty() and not options["json"] else None
         verdict = verify(anchors=anchors, progress=progress, full=options["full"], outside=not options["offline"])
+        connection.ensure_connection()
+        if fault := role_fault(connection.connection):
+            self.stderr.write(fault)
         if options["json"]:
             fields = asdict(verdict)
             del fields["checkpoint"]
