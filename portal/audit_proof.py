@@ -127,7 +127,11 @@ def _verify(
     digests = _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
     verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
     sealed = max((a.position for a in noted if a.content), default=0)
-    looked_at = audit_shown.chosen(start.position, start.position if full else sealed, last.position)
+    looked_at = (
+        audit_shown.after(start.position, last.position)
+        if full
+        else audit_shown.chosen(start.position, sealed, last.position)
+    )
     if verdict.ok and (shown := audit_shown.fault(raw, looked_at)):
         return replace(verdict, ok=False, sentence=shown, checkpoint=None)
     return verdict

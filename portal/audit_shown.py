@@ -9,6 +9,7 @@ from portal.audit_chain import SHOWN, table
 
 NOT_SHOWN = "The events are whole, but pages may show others: the view portal_auditevent was changed."
 AT_ONCE = 1_000
+NEWEST = 10_000  # events that are not sealed, of which the showing is compared in an ordinary run
 SAMPLE = 1_000  # sealed events whose showing is compared in an ordinary run; `--full` compares all
 
 _COLUMNS = (
@@ -23,8 +24,8 @@ def after(position: int, last: int) -> range:
 
 
 def chosen(start: int, sealed: int, last: int) -> list[int]:
-    """Every event after the position `sealed`, and some that lie evenly between `start` and it."""
-    until = min(max(start, sealed), last)
+    """The events after the position `sealed`, of many the newest, and some that lie evenly between `start` and these."""
+    until = min(max(start, sealed, last - NEWEST), last)
     step = max(1, (until - start) // SAMPLE)
     return [*range(start + 1, until + 1, step), *after(until, last)]
 
