@@ -11,7 +11,11 @@ def _without(files: sample.Files) -> sample.Files:
 
 
 MAIN = tuple((message, _without(files)) for message, files in sample.MAIN if _without(files))
-MERGED = tuple((*pull, _without(files)) for *pull, files in sample.MERGED if _without(files))
+MERGED = tuple(
+    (number, head, title, author, _without(files))
+    for number, head, title, author, files in sample.MERGED
+    if _without(files)
+)
 
 
 def build(directory: Path) -> sample.Sample:
