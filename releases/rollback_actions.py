@@ -18,7 +18,9 @@ from environments.models import (
 )
 from environments.schema.way_back import DOWNGRADE_FIRST
 from portal import audit
-from portal.actions import Refused, action
+from portal.actions import Refused, action, require_seen
+from portal.configuration.signing import counts
+from portal.configuration.signing import require as require_signer
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, steps
 from releases.models import (
@@ -36,21 +38,23 @@ from releases.models.rollback import downgrade_content
 
 # What the adviser saw longer ago than this is looked at again before anybody acts on it.
 FRESH = timedelta(minutes=30)
+APPROVE = "releases.approve_release"
 
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
 def request_rollback(
-    release: Release, *, actor: Any, reason: str, content: str = "", now: datetime | None = None
+    release: Release, *, actor: Any, reason: str, content: str | None = None, now: datetime | None = None
 ) -> Rollback:
     """Asks for production to go back to what ran before `release`; it begins once others have approved.
 
-    `content` is the digest of what the person's page showed ("": the caller has just read it). A freeze does not stop
+    `content` is the digest of what the person's page showed (None: the caller has just read it). A freeze does not stop
     it: it is meant for what can wait.
     """
     now = now or timezone.now()
     if not reason.strip():
         raise Refused("Say why production is to go back.")
     release, row = _in_production(release, now)
+    require_seen(actor, content, "deployments")
     if content and content != row.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
     if row.verdict == DOWNGRADE_FIRST:
@@ -92,8 +96,9 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """The approvals that hold: of this content, by active people other than the one who asked."""
-    given = job.approvals.filter(content=job.content, user__is_active=True).exclude(user=job.requested_by_id)
+    """The approvals that hold: of this content, by people who still may, other than the one who asked."""
+    given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
+    given = given.exclude(user=job.requested_by_id)
     return list(given.select_related("user"))
 
 
@@ -129,10 +134,15 @@ def approve_rollback(
         raise Refused("No rollback of this release waits for an approval.")
     if actor is None or actor.pk == job.requested_by_id:
         raise Refused("Whoever asked for a rollback cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if content != job.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
     approval, created = RollbackApproval.objects.get_or_create(
-        rollback=job, user=actor, content=job.content, defaults={"comment": comment.strip()[:2000], "given_at": now}
+        rollback=job,
+        user=actor,
+        content=job.content,
+        lapsed_at=None,
+        defaults={"comment": comment.strip()[:2000], "given_at": now},
     )
     if created:
         wake_now(job, now=now)
@@ -227,7 +237,7 @@ def _database(release: Release, known: dict[str, Any]) -> Database:
 
 @action("downgrade.requested", "releases.roll_back_release", guarded=True)
 def request_downgrade(
-    release: Release, *, actor: Any, typed: str, reason: str, content: str = "", now: datetime | None = None
+    release: Release, *, actor: Any, typed: str, reason: str, content: str | None = None, now: datetime | None = None
 ) -> Downgrade:
     """Asks for one revision to be taken back in production. The person types the database's name."""
     now = now or timezone.now()
@@ -237,6 +247,7 @@ def request_downgrade(
     known = row.downgrade
     if known is None:
         raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+    require_seen(actor, content, "downgrade")
     if content and content != downgrade_content(known):
         raise Refused("What would be taken back has changed since you opened this page; look again.")
     if typed.strip() != known["database"]:
@@ -281,6 +292,7 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
     wish = _waiting(release)
     if actor is None or actor.pk == wish.requested_by_id:
         raise Refused("Whoever asked for a downgrade cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if content != wish.content:
         raise Refused("This is another downgrade than the one on your page; look again.")
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
