@@ -117,10 +117,11 @@ def _instances(
                 branch=((trigger.branch if trigger else None) or "")[:200],
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
+                healthcheck_path=(state.healthcheck_path or "")[:500],
                 at_start=at_start(state.pre_deploy_command, state.start_command),
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
-    kept = ["railway_id", "repository", "branch", "domains", "at_start"]
+    kept = ["railway_id", "repository", "branch", "domains", "at_start", "healthcheck_path"]
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     for row in rows:

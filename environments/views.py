@@ -54,7 +54,7 @@ def environments(request: HttpRequest) -> HttpResponse:
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
-        context |= _matrix(project)
+        context |= _matrix(project) | {"untested": not project.smoke_tests.exists()}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.filter(project=project, closed_at=None)

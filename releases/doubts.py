@@ -20,6 +20,7 @@ from environments.models import Environment, Finding, Project, Service, ServiceI
 from releases.facts import LONG_LIVED, Facts, Live
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
 from releases.rehearsed import Rehearsed, rehearsed_of, rows
+from releases.smoked import Test, tests, tests_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Doubts:
     findings: tuple[Finding, ...]
     steps: tuple[PromotionStep, ...]
     rehearsals: tuple[Rehearsed, ...]
+    staging_tests: tuple[Test, ...]
 
     fresh_since = Facts.fresh_since
 
@@ -61,6 +63,7 @@ def items_to_attest() -> QuerySet[Any]:
         instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
         findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
         rehearsal_rows=rows("release__project", "release__candidate"),
+        staging_tests=tests("release__project"),
         smoke=Subquery(steps.order_by("-promotion__created_at").values("status")[:1]),
     )
 
@@ -93,5 +96,6 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
         live=live,
         findings=tuple(Finding(**row) for row in item.findings),
         rehearsals=rehearsed_of(item.rehearsal_rows),
+        staging_tests=tests_of(item.staging_tests),
         steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
     )

@@ -11,7 +11,16 @@ from typing import Any
 
 from releases.facts import Facts
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
-from releases.gates.deployed import environments_coherent, liveness, production_live, smoke_green, staging_healthy
+from releases.gates.deployed import (
+    environments_coherent,
+    liveness,
+    production_live,
+    smoke_green,
+    staging_healthy,
+    staging_smoked,
+    staging_smoked_if_tested,
+    staging_untested,
+)
 from releases.gates.migrations import migration_risks, migrations_ready, production_at_head, rehearsed, same_databases
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 from releases.models import ChecklistItem, Phase, Promotion, Release, ReleaseStatus
@@ -48,6 +57,7 @@ def not_frozen(facts: Facts) -> Result:
 
 GATES: dict[str, Gate] = {
     "staging_healthy": staging_healthy,
+    "staging_smoked": staging_smoked,
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "migrations_ready": migrations_ready,
@@ -64,6 +74,7 @@ ATTESTED: dict[str, Callable[[Any], Result]] = {
     "environments_coherent": environments_coherent,
     "rehearsed": rehearsed,
     "smoke_green": smoke_green,
+    "staging_smoked": staging_untested,
 }
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
@@ -71,6 +82,7 @@ ALWAYS: dict[str, Gate] = {
     "ci_green": ci_green,
     "migrations_ready": migrations_ready,
     "migration_risks": migration_risks,
+    "staging_smoked": staging_smoked_if_tested,
     "approved": approved,
     "not_frozen": not_frozen,
 }

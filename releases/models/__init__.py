@@ -13,6 +13,7 @@ from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
 from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from .staging_smoke import StagingSmoke
 from .steps import Step, StepStatus
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "RollbackApproval",
     "RollbackStep",
     "RollbackStepName",
+    "StagingSmoke",
     "StepName",
     "StepStatus",
     "Upkeep",
