@@ -78,7 +78,11 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 @transaction.atomic
 def ensure() -> None:
-    """Makes the groups and gives them exactly these permissions, as far as they exist; what it changes is an event."""
+    """Makes the groups and gives them exactly these permissions, as far as they exist.
+
+    They come with the tables; whatever is changed of them afterwards is an event.
+    """
+    shipped = not Group.objects.filter(name__in=ROLES).exists()
     known = {
         f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.select_related("content_type")
     }
@@ -86,4 +90,5 @@ def ensure() -> None:
         group, created = Group.objects.get_or_create(name=name)
         before = {} if created else changes.stored(group)
         group.permissions.set([known[code] for code in codes if code in known])
-        changes.record(group, before, changes.stored(group), actor=None, by="as the portal ships it")
+        if not shipped:
+            changes.record(group, before, changes.stored(group), actor=None, by="as the portal ships it")

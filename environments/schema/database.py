@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 STATEMENT_TIMEOUT_MS = 10_000
 APPLICATION_NAME = "release-portal"
@@ -19,6 +21,7 @@ _LIBPQ = {
     "require_auth", "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslrootcert", "sslsni",
     "target_session_attrs", "tcp_user_timeout", "user",
 }  # fmt: skip
+_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks by itself
 _SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 _REASONS = (
     (
@@ -99,6 +102,23 @@ def normalise(url: str) -> Address:
     shown_host = kept.get("host", host) or "the local server"
     where = f"The database “{database}” at {shown_host}"
     return Address(libpq, "postgresql+psycopg" + libpq.removeprefix("postgresql"), where, database, password)
+
+
+def places_of(address: Address) -> tuple[tuple[str, int], ...]:
+    """Where the server may be reached: hosts, or directories of sockets, with their ports."""
+    parts = conninfo_to_dict(address.libpq)
+    named = str(parts.get("hostaddr") or parts.get("host") or "")
+    hosts = named.split(",") if named else list(_SOCKET_DIRECTORIES)
+    hosts += str(parts.get("host") or "").split(",") if parts.get("hostaddr") else []
+    ports = [int(port or 5432) for port in str(parts.get("port") or "5432").split(",")]
+    return tuple((host, port) for host in hosts if host for port in dict.fromkeys(ports))
+
+
+def files_in(address: Address) -> tuple[Path, ...]:
+    """The certificates and keys that the address names."""
+    parts = conninfo_to_dict(address.libpq)
+    named = (str(parts[name]) for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") if parts.get(name))
+    return tuple(Path(one) for one in named if one.startswith("/"))
 
 
 def same_database(one: str, other: str) -> bool:

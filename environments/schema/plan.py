@@ -19,6 +19,7 @@ from typing import Any
 from environments.git import Mirror
 from environments.schema.process import Ended, Log, Redactor, follow
 from environments.schema.revisions import History, Revision
+from portal import isolation
 
 TIME_LIMIT_S = 30.0
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
@@ -141,6 +142,7 @@ def _render(steps: Sequence[Step], root: Path, time_limit_s: float) -> Ended:
         {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps]},
         directory=root,
         variables={},
+        door=isolation.door(root, writes=False, size=isolation.SMALL),
         log=Log(lambda lines: None, Redactor([])),
         on_event=lambda event: None,
         stop=lambda: "time limit" if time.monotonic() >= deadline else "",

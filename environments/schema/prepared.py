@@ -21,6 +21,7 @@ from uuid import uuid4
 from environments.git import Mirror
 from environments.schema.command import surroundings
 from environments.schema.process import Log, follow
+from portal import isolation
 
 LIMIT_SECONDS = 15 * 60.0
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -37,7 +38,10 @@ class NotPrepared(Exception):
 
 
 def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str, tuple[str, ...]]:
-    """What the environment depends on, as a hash, and the lock files: at the root and beside the Alembic directory."""
+    """What the environment depends on, as a hash, and the lock files: at the root and beside the Alembic directory.
+
+    The repository is part of it: what one project's packages did while they were installed never serves another.
+    """
     above = PurePosixPath(alembic.strip("/"))
     places = {".", str(above.parent), str(above)}
     found = [
@@ -45,7 +49,8 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
         for path, sha in mirror.files(commit)
         if str(PurePosixPath(path).parent) in places and _LOCKS.match(PurePosixPath(path).name)
     ]
-    said = "\0".join([sys.version, install, *(f"{path} {sha}" for path, sha in sorted(found))])
+    files = (f"{path} {sha}" for path, sha in sorted(found))
+    said = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
     return hashlib.sha256(said.encode()).hexdigest()[:32], tuple(path for path, _ in sorted(found))
 
 
@@ -75,13 +80,23 @@ def prepare(
             log.say(f"Preparing the environment for {', '.join(locks) or 'no lock file'}: {install}")
             fresh = root / f"{key}-{uuid4().hex[:8]}"
             try:
-                _build(mirror, commit, install, fresh, root / "cache", log, alive, deadline)
+                _build(mirror, commit, install, fresh, log, alive, deadline)
+                _take_back(fresh)
                 _publish(fresh, ready)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
             log.say("The environment is prepared.")
         return ready.resolve()
+
+
+def _take_back(fresh: Path) -> None:
+    """From the user who installed, where root had it done by another: no later run may own it by chance."""
+    if os.geteuid() == 0:
+        os.lchown(fresh, 0, 0)
+        for directory, directories, files in os.walk(fresh):
+            for name in (*directories, *files):
+                os.lchown(f"{directory}/{name}", 0, 0)
 
 
 def _publish(fresh: Path, ready: Path) -> None:
@@ -95,7 +110,6 @@ def _build(
     commit: str,
     install: str,
     into: Path,
-    cache: Path,
     log: Log,
     alive: Callable[[], bool],
     deadline: float,
@@ -107,15 +121,17 @@ def _build(
         directory = Path(name)
         (directory / "home").mkdir()
         (directory / "files").mkdir()
+        into.mkdir()
         mirror.checkout_all(commit, directory / "files")
         environ = surroundings(into, directory / "home")
-        environ |= {"XDG_CACHE_HOME": str(cache), "UV_PROJECT_ENVIRONMENT": str(into), "PIP_NO_INPUT": "1"}
+        environ |= {"UV_PROJECT_ENVIRONMENT": str(into), "PIP_NO_INPUT": "1"}
         environ |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         line = f"{shlex.quote(sys.executable)} -m venv {shlex.quote(str(into))} || exit 1\n{install}"
         ended = follow(
             {"command": line, "environ": environ},
             directory=directory / "files",
             variables={},
+            door=isolation.door(directory, writable=[into], packages=True, size=isolation.LARGE),
             log=log,
             on_event=lambda event: None,
             stop=stop,

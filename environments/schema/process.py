@@ -166,17 +166,18 @@ def follow(
     log: Log,
     on_event: Callable[[dict[str, Any]], None],
     stop: Callable[[], str],
+    door: Mapping[str, Any] | None,
     child: Child | None = None,
 ) -> Ended:
     """Runs the child to its end. `stop` is asked twice a second; a word from it ends the child and all below.
 
     `request` goes over stdin, for arguments and variables can be seen by others. A `child` that waits already has
-    its variables.
+    its variables. `door`: what the child may use, from `portal.isolation`; None where this machine cannot isolate.
     """
     child = child or Child(directory, variables)
     ended = Ended()
     try:
-        _tell(child.process, {**request, "events": child.events, "directory": str(directory.absolute())})
+        _tell(child.process, {**request, "events": child.events, "directory": str(directory.absolute()), "door": door})
         _pump(child.process, child.reading, ended, log, on_event, stop)
     finally:
         child.close()

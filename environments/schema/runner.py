@@ -21,8 +21,10 @@ from environments.schema.database import (
     Address,
     DatabaseError,
     connection,
+    files_in,
     invalid_indexes,
     normalise,
+    places_of,
     refusal,
     revisions_in,
     split_table,
@@ -30,6 +32,7 @@ from environments.schema.database import (
 from environments.schema.output import Output
 from environments.schema.process import Child, Ended, Log, Redactor, follow
 from environments.schema.revisions import History, HistoryError, Revision, read
+from portal import isolation
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
@@ -280,6 +283,7 @@ def _follow(
             ),
             directory=directory if command is None else directory / "files",
             variables=request.variables if command is None else {},
+            door=_door(address, command, directory),
             log=log,
             on_event=on_event,
             stop=stop,
@@ -287,6 +291,13 @@ def _follow(
         )
     finally:
         log.finish()
+
+
+def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
+    """What the run may use: its own files and the one database; a command its environment as well."""
+    readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
+    size = isolation.LARGE if command else isolation.USUAL
+    return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
 
 
 def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dict[str, Any]:

@@ -1,18 +1,20 @@
 """The process of one migration run: started by `process.py`, isolated (`python -I`), told its work on stdin.
 
-Two processes: a small guard which outlives whatever the migration does, and the worker which runs Alembic, or
-becomes the shell of the project's own command.
+Two processes: a small guard which outlives whatever the migration does, and the worker which goes through the door
+(`portal/isolation`) and then runs Alembic, or becomes the shell of the project's own command.
 The guard ends everything (also what was forked or made itself a daemon) once the worker ends or stdin closes,
 which it does when the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
 """
 
+import contextlib
 import ctypes
-import importlib
+import importlib.util
 import json
 import os
 import runpy
 import select
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -37,15 +39,66 @@ def main() -> None:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
     guard = os.getpid()
+    door = request.pop("door", None)
+    bounds = _prepare(door, request) if door else None
+    ours, theirs = socket.socketpair()
     worker = os.fork()
     if worker == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if door:
+            _go_through(door, request["events"], theirs)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
         os._exit(_work(request) if os.getppid() == guard else FAILED)
     os.close(request["events"])
-    _watch(worker)
-    os._exit(_end_all(worker))
+    theirs.close()
+    if door and door["broker"] and (listener := _isolation().broker.receive(ours)) >= 0:
+        _isolation().broker.Broker(door, listener).start()
+    stopped = _watch(worker, bounds)
+    code = _end_all(worker)
+    if stopped:
+        os.write(1, f"{stopped}\n".encode())
+    os._exit(FAILED if stopped else code)
+
+
+def _isolation() -> Any:
+    """The package `portal.isolation`, without the portal."""
+    if "isolation" not in sys.modules:
+        place = Path(__file__).parents[3] / "portal" / "isolation"
+        spec = importlib.util.spec_from_file_location("isolation", place / "__init__.py")
+        assert spec and spec.loader  # noqa: S101
+        sys.modules["isolation"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["isolation"])
+        for name in ("bounds", "broker", "confine"):
+            importlib.import_module(f"isolation.{name}")
+    return sys.modules["isolation"]
+
+
+def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
+    """What has to be done outside the door: loading it, and giving the files to whom the child becomes."""
+    isolation = _isolation()
+    for top in door["owned"]:
+        os.lchown(top, door["uid"], door["uid"])
+        for directory, directories, files in os.walk(top):
+            for name in (*directories, *files):
+                os.lchown(f"{directory}/{name}", door["uid"], door["uid"])
+    if door["broker"]:  # names are asked over TCP, which the broker can answer
+        os.environ["RES_OPTIONS"] = "use-vc"
+        request.get("environ", {})["RES_OPTIONS"] = "use-vc"
+    return isolation.bounds.Bounds(door)
+
+
+def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None:
+    """Into the door; ends the process when the kernel refuses any of it, before anything was loaded."""
+    confine = _isolation().confine
+    try:
+        listener = confine.enter(door, keep=(events, guard.fileno()))
+        if listener >= 0:
+            confine.hand_over(listener, guard)
+        guard.close()
+    except OSError as error:
+        print(f"Nothing was run, for it could not be isolated: {error}", flush=True)
+        os._exit(FAILED)
 
 
 def _load() -> None:
@@ -63,19 +116,20 @@ def _line() -> bytes:
     return data
 
 
-def _watch(worker: int) -> None:
-    """Returns when the worker has ended or the portal has gone."""
+def _watch(worker: int, bounds: Any) -> str:
+    """Returns when the worker has ended or the portal has gone; or with a sentence when it became too large."""
     parent, ended = os.getppid(), os.pidfd_open(worker)
     while True:
-        ready = select.select([0, ended], [], [], 1)[0]
+        ready = select.select([0, ended], [], [], 0.2 if bounds else 1)[0]
         if ended in ready or os.getppid() != parent or (0 in ready and not os.read(0, 4096)):
-            return
+            return ""
+        if bounds and (stopped := bounds.exceeded()):
+            return str(stopped)
 
 
 def _end_all(worker: int) -> int:
     """Kills all that is left below us, which orphans become ours; returns the worker's exit code."""
     code = FAILED
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -85,9 +139,19 @@ def _end_all(worker: int) -> int:
             exit_code = os.waitstatus_to_exitcode(status)
             code = exit_code if exit_code >= 0 else 128 - exit_code
         elif pid == 0:
-            for child in children.read_text().split():
-                os.kill(int(child), signal.SIGKILL)
+            for child in _below(os.getpid()):  # all at once, or those that fork would be quicker than we
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
             time.sleep(0.005)
+
+
+def _below(pid: int) -> Iterator[int]:
+    """Every process that descends from `pid`."""
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                yield int(child)
+                yield from _below(int(child))
 
 
 def _work(request: dict[str, Any]) -> int:

@@ -73,7 +73,7 @@ def test_it_sees_its_variables_and_nothing_of_the_portals(tmp_path, database, mo
 
     seen = {line.partition("=")[0] for line in lines if "=" in line}
     assert seen == {"DATABASE_URL", "HOME", "LANG", "PATH", "PGAPPNAME", "PGOPTIONS", "PWD", "PYTHONUNBUFFERED",
-                    "REGION", "TMPDIR"}, seen  # fmt: skip
+                    "REGION", "RES_OPTIONS", "TMPDIR"}, seen  # fmt: skip
     assert not any("the portal's own" in line for line in lines) and "backend" in lines
 
 
@@ -115,7 +115,7 @@ def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database):
         "true": "is at no revision and not at aaaa00000001",
         "exit 3": "code 3",
         "nosuchprogram upgrade head": "code 127",
-        "kill -9 $PPID; sleep 100": "code -9",
+        "kill -9 $PPID || exit 9": "code 9",
         f"{UPGRADE}; {ALEMBIC} downgrade base; exit 0": "is at no revision",
         f"cd backend; {ALEMBIC} upgrade head; psql_drop='drop table alembic_version, one'; {sys.executable} -c \"{drop}\"": "no revision",
     }  # fmt: skip
@@ -217,29 +217,33 @@ def test_a_server_that_vanishes_in_mid_statement_leaves_a_known_state(tmp_path, 
     assert tables(database) <= {"alembic_version"}
 
 
-def ready(mirror, root: Path, install: str = INSTALL, *, alive=lambda: True, lines=None, **limits) -> Path:
+def ready(
+    mirror, root: Path, install: str = INSTALL, *, commit="main", alive=lambda: True, lines=None, **limits
+) -> Path:
     log = Log((lines if lines is not None else []).extend, Redactor([]))
     return prepared.prepare(
-        mirror, mirror.commit("main"), "backend/alembic.ini", install, root=root, log=log, alive=alive, **limits
+        mirror, mirror.commit(commit), "backend/alembic.ini", install, root=root, log=log, alive=alive, **limits
     )
 
 
 def test_two_runs_at_once_make_one_environment_that_runs_the_command_and_a_bad_one_leaves_nothing(tmp_path, database):
-    mirror, root = repository(tmp_path / "git", tree(FIRST)), tmp_path / "prepared"
-    install, lines, made = f"echo built >> {tmp_path}/count; {INSTALL}", [], []
-    threads = [threading.Thread(target=lambda: made.append(ready(mirror, root, install, lines=lines))) for _ in "ab"]
+    readme = tree(FIRST) | {"backend/README": "other"}
+    mirror, root = repository(tmp_path / "git", tree(FIRST), readme), tmp_path / "prepared"
+    install, lines, made = f"echo built; {INSTALL}", [], []
+    first = {"commit": "c0", "lines": lines}
+    threads = [threading.Thread(target=lambda: made.append(ready(mirror, root, install, **first))) for _ in "ab"]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    same = ready(repository(tmp_path / "c1", tree(FIRST) | {"backend/README": "other"}), root, install)
+    same = ready(mirror, root, install, lines=lines)
     outcome, said = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=same)
     with pytest.raises(prepared.NotPrepared, match="code 4"):
         ready(mirror, root, "echo sorry; exit 4", lines=lines)
 
     assert made == [same, same]
-    assert (tmp_path / "count").read_text() == "built\n"
+    assert lines.count("built") == 1
     assert any("backend/requirements.txt" in line for line in lines)
     assert outcome.status == "succeeded", said
     assert f"{same}/bin/python" in said
@@ -272,6 +276,8 @@ def test_an_environment_is_known_by_its_lock_files_and_its_install_command(tmp_p
 
     assert key("c0") == key("c1")
     assert len({key("c0"), key("c2"), key("c0", "true")}) == 3
+    elsewhere = repository(tmp_path / "other", files)
+    assert prepared.key_of(elsewhere, elsewhere.commit("main"), "backend/alembic.ini", INSTALL)[0] != key("c0")
 
 
 def test_files_are_whole_with_links_inside_and_a_link_that_leads_out_is_refused(tmp_path, database):

@@ -1,0 +1,155 @@
+"""The one door for code of a repository: what it may touch, applied by the kernel before any of it is loaded.
+
+`door` says what a confined process may use; `confine.enter` applies it in the child; `broker.Broker` connects it to
+the one database, from outside. Everything that executes files of a repository goes through here: see
+docs/security.md. Standard library only, for the child loads this package by its path.
+"""
+
+import ctypes
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .confine import FIRST_UID, UIDS
+from .system_calls import known
+
+ABI = 6  # of Landlock, since Linux 6.12: scopes for signals and sockets
+MB = 1 << 20
+_LANDLOCK_CREATE, _VERSION = 444, 1
+_SET_IDS = 0b11 << 6  # CAP_SETGID, CAP_SETUID
+_HERE = Path(__file__).resolve().parent
+# What programs need of the machine; nothing of it is the portal's, and nothing says who uses the machine.
+_SYSTEM = (
+    "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/bin",
+    "/usr/sbin", "/usr/share", "/usr/include", "/usr/local/lib", "/usr/local/lib64", "/usr/local/bin",
+    "/usr/local/include", "/usr/local/share", "/nix/store", "/sys/devices/system/cpu", "/proc/cpuinfo",
+    "/proc/meminfo", "/proc/filesystems", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
+    "/etc/ld-musl-x86_64.path", "/etc/localtime", "/etc/timezone", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+    "/etc/ssl/cert.pem", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/ca-certificates",
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/etc/hosts", "/etc/host.conf",
+    "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/services", "/etc/protocols",
+    "/etc/mime.types", "/etc/os-release", "/etc/debian_version", "/etc/alternatives", "/etc/locale.alias",
+    "/etc/pip.conf", "/etc/uv",
+)  # fmt: skip
+
+
+class Size(NamedTuple):
+    """How large a tree of processes may become: their number, bytes of memory in all, bytes of one file."""
+
+    processes: int = 32
+    memory: int = 1024 * MB
+    file_size: int = 256 * MB
+
+
+USUAL = Size()
+SMALL, LARGE = Size(processes=8, memory=512 * MB), Size(processes=256, memory=4096 * MB, file_size=1024 * MB)
+
+
+@cache
+def why_not() -> str:
+    """Why code cannot be isolated on this machine, as one sentence; "" where it can."""
+    if os.environ.get("PORTAL_ISOLATION", "").lower() == "off":
+        return "PORTAL_ISOLATION=off switches it off."
+    if sys.platform != "linux" or not known():
+        return f"It needs Linux on x86_64 or aarch64; this is {platform.system()} on {platform.machine()}."
+    abi = ctypes.CDLL(None).syscall(_LANDLOCK_CREATE, None, 0, _VERSION)
+    if abi < ABI:
+        said = f"Landlock {abi}" if abi > 0 else "no Landlock"
+        return f"The kernel ({platform.release()}) offers {said}; Linux 6.12 or newer with Landlock is needed."
+    if os.geteuid() == 0 and _capabilities() & _SET_IDS != _SET_IDS:
+        return "The portal runs as root without the right to become another user; run it as an ordinary user."
+    return ""
+
+
+def door(
+    work: Path,
+    *,
+    writes: bool = True,
+    readable: Iterable[Path] = (),
+    writable: Iterable[Path] = (),
+    hosts: Sequence[tuple[str, int]] = (),
+    packages: bool = False,
+    size: Size = USUAL,
+) -> dict[str, Any] | None:
+    """What a process that executes code of a repository may use, for `confine.enter`; None where `why_not`.
+
+    `work` is its own tree, where it `writes` or only reads; `hosts`: the database, as hosts (or socket directories)
+    and ports; `packages`: any public address besides.
+    """
+    if why_not():
+        return None
+    own = [work.resolve(), *(path.resolve() for path in writable)]
+    seen = [*_interpreter(), *(path.resolve() for path in readable), *([] if writes else own[:1])]
+    as_root = os.geteuid() == 0
+    return {
+        "readable": [*map(str, seen)],
+        "writable": [*map(str, own if writes else own[1:])],
+        "owned": [*map(str, own)] if as_root else [],
+        "network": "packages" if packages else "database" if hosts else "",
+        "hosts": [*hosts, *(_package_hosts() if packages else ())],
+        "broker": bool(packages or hosts),
+        "uid": FIRST_UID + secrets.randbelow(UIDS) if as_root else os.geteuid(),
+        "reachable": all(map(_reachable, [*own, *seen])) if as_root else True,
+        "memory": size.memory,
+        "disk": 8 * size.file_size,
+        "limits": {
+            "CORE": 0, "AS": max(4 * size.memory, 4096 * MB), "FSIZE": size.file_size, "NOFILE": 512, "MEMLOCK": 0,
+            "NPROC": size.processes if as_root else _running() + size.processes, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0,
+            "SIGPENDING": 256,
+        },
+    }  # fmt: skip
+
+
+def _interpreter() -> list[Path]:
+    """Our interpreter, its standard library and packages, and the system's; never the portal's own files."""
+    root = _HERE.parent.parent
+    kept_out = [root, Path(os.environ.get("PORTAL_VAR_DIR", root / "var")).resolve()]
+    places = [Path(path) for path in _SYSTEM]
+    places += [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
+    found = [one for place in dict.fromkeys(places) for one in _without(place.resolve(), kept_out) if one.exists()]
+    return [*dict.fromkeys(found), *((root / path) for path in ("environments/schema/alembic_env",))]
+
+
+def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
+    """`place`, or, where something to be kept out lies within, all that lies beside that."""
+    if any(place.is_relative_to(one) and place not in (Path(sys.prefix),) for one in kept_out):
+        return []
+    if not any(one.is_relative_to(place) for one in kept_out):
+        return [place]
+    return [found for below in sorted(place.iterdir()) for found in _without(below, kept_out)]
+
+
+def _reachable(path: Path) -> bool:
+    return all(one.stat().st_mode & 0o001 for one in path.parents)
+
+
+def _running() -> int:
+    """How many threads our user runs now, for the kernel counts them together with those of the child."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == os.geteuid():
+                found += len(os.listdir(process / "task"))
+        except OSError:
+            continue
+    return found
+
+
+def _capabilities() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+
+
+def _package_hosts() -> list[tuple[str, int]]:
+    """Package indexes beside the public ones, as PORTAL_PACKAGE_HOSTS names them: `host` or `host:port`."""
+    found = []
+    for one in os.environ.get("PORTAL_PACKAGE_HOSTS", "").replace(",", " ").split():
+        host, _, port = one.partition(":")
+        found += [(host, int(port))] if port else [(host, 443), (host, 80)]
+    return found

@@ -1,0 +1,70 @@
+"""Bounds that the kernel does not put on a tree of processes as a whole: its memory, and the space that it fills.
+
+Asked a few times a second by the guard, which ends the tree when there is an answer. Standard library only.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+MAX_FILES = 400_000
+MB = 1 << 20
+
+
+class Bounds:
+    """The bounds of one door, from when its process starts."""
+
+    def __init__(self, door: dict[str, Any]) -> None:
+        self.memory, self.disk, self.writable = door["memory"], door["disk"], door["writable"]
+        self._free = [self._space(path) for path in self.writable]
+
+    def exceeded(self) -> str:
+        """What became too much, as a sentence; "" while nothing has."""
+        if sum(map(_resident, below(os.getpid()))) > self.memory:
+            return f"It was stopped: it used more than {self.memory // MB} MB of memory."
+        for path, (space, files) in zip(self.writable, self._free, strict=True):
+            now, left = self._space(path)
+            # Only a look at all files says whose they are; it is taken when so much is gone.
+            if (space - now > self.disk or files - left > MAX_FILES) and self._filled() > self.disk:
+                return f"It was stopped: it filled more than {self.disk // MB} MB, or made too many files."
+        return ""
+
+    def _space(self, path: str) -> tuple[int, int]:
+        found = os.statvfs(path)
+        return found.f_bfree * found.f_frsize, found.f_ffree
+
+    def _filled(self) -> int:
+        """Bytes in files below our directories, and in those that are open without a name; too many files are all."""
+        count = size = 0
+        for path in self.writable:
+            for directory, _, names in os.walk(path):
+                for name in names:
+                    with suppress(OSError):
+                        count, size = count + 1, size + os.lstat(f"{directory}/{name}").st_blocks * 512
+                count += 1
+        for pid in below(os.getpid()):
+            with suppress(OSError):
+                for one in os.scandir(f"/proc/{pid}/fd"):
+                    with suppress(OSError):
+                        found = os.stat(one.path)
+                        size += found.st_blocks * 512 if found.st_nlink == 0 else 0
+        return size if count <= MAX_FILES else self.disk + 1
+
+
+def below(pid: int) -> Iterator[int]:
+    """Every process that descends from `pid`, as far as they can be seen in one look."""
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                yield int(child)
+                yield from below(int(child))
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,235 @@
+"""The broker: does outside the door what repository code asks for, where that is allowed; and watches its size.
+
+It runs in the guard, the parent of the confined process. Whatever address is asked for, the broker connects by itself
+and puts the connection in place of the asker's socket: nothing in the asker's memory is trusted between looking and
+doing. Standard library only.
+"""
+
+import array
+import ctypes
+import errno
+import fcntl
+import ipaddress
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .system_calls import ARCHITECTURES, CONNECT, MODES
+
+RECEIVE, SEND, ADD = 0xC0502100, 0xC0182101, 0x40182103
+SET_DESCRIPTOR = 1
+DNS = 53
+CONNECT_SECONDS = 10
+AT_FDCWD = -100
+MAX_THREADS = 40
+COLUMN = ARCHITECTURES.get(os.uname().machine, (0, 0))[1]
+_NAMES = {numbers[COLUMN]: name for calls in (MODES, CONNECT) for name, numbers in calls.items()}
+
+
+class Broker:
+    """Answers for one confined tree of processes, in a thread of its own, until that has ended."""
+
+    def __init__(self, door: dict[str, Any], listener: int) -> None:
+        self.network: str = door["network"]  # "database" or "packages"
+        self.hosts = {(str(host), int(port)) for host, port in door["hosts"]}
+        self.writable = [os.path.realpath(path) for path in door["writable"]]
+        self.uid: int = door["uid"]
+        self.listener = listener
+
+    def start(self) -> None:
+        """Begins to answer."""
+        _resolved("localhost", DNS)  # loads what looks names up, for the thread may not read our files
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        if os.geteuid() == 0 and not _may_look():  # in many containers; then this thread looks as the same user
+            libc = ctypes.CDLL(None)
+            libc.setfsgid(self.uid)
+            libc.setfsuid(self.uid)
+        while True:
+            asked = bytearray(80)
+            try:
+                fcntl.ioctl(self.listener, RECEIVE, asked, True)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.EINTR):  # the asker was killed meanwhile
+                    continue
+                return
+            id, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
+            try:
+                failed = self._answer(id, pid, _NAMES.get(number, ""), arguments)
+            except OSError as error:
+                failed = error.errno or errno.EPERM
+            except Exception:  # noqa: BLE001 - whatever was asked for, the asker must not wait for ever
+                failed = errno.EINVAL
+            with suppress(OSError):
+                fcntl.ioctl(self.listener, SEND, struct.pack("QqiI", id, 0, -failed, 0))
+
+    def _answer(self, id: int, pid: int, name: str, arguments: list[int]) -> int:
+        """0, or the number of the error that the asker gets."""
+        if name == "connect":
+            return self._connect(id, pid, arguments)
+        first = ctypes.c_int(arguments[0] & 0xFFFFFFFF).value
+        if name == "fchmod":
+            return self._set_mode(f"/proc/{pid}/fd/{first}", arguments[1])
+        place, path, mode = (AT_FDCWD, *arguments[:2]) if name == "chmod" else (first, *arguments[1:3])
+        base = os.readlink(f"/proc/{pid}/cwd" if place == AT_FDCWD else f"/proc/{pid}/fd/{place}")
+        asked = os.fsdecode(_memory(pid, path, 4096).partition(b"\0")[0])
+        return self._set_mode(os.path.join(base, asked) if asked else base, mode)
+
+    def _set_mode(self, path: str, mode: int) -> int:
+        """What the path leads to now is opened first, and judged by where that lies."""
+        found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            handle = f"/proc/self/fd/{found}"
+            real = os.readlink(handle)
+            if not any(real == one or real.startswith(f"{one}/") for one in self.writable):
+                return errno.EPERM
+            os.chmod(handle, mode & 0o777)
+        finally:
+            os.close(found)
+        return 0
+
+    def _connect(self, id: int, pid: int, arguments: list[int]) -> int:
+        theirs, at, size = arguments[0] & 0x7FFFFFFF, arguments[1], min(arguments[2] & 0xFFFFFFFF, 128)
+        address = _address(_memory(pid, at, size))
+        ours = self._opened(address)
+        if ours is None:
+            return errno.ECONNREFUSED
+        with ours:
+            flags = _flags(pid, theirs)
+            ours.setblocking(not flags & os.O_NONBLOCK)
+            request = struct.pack("QIIII", id, SET_DESCRIPTOR, ours.fileno(), theirs, flags & os.O_CLOEXEC)
+            fcntl.ioctl(self.listener, ADD, request)
+        return 0
+
+    def _opened(self, asked: tuple[str, int]) -> socket.socket | None:
+        """A connection to where is allowed to be connected to; None where it is not. Raises `OSError`."""
+        if asked[1] == DNS and asked not in self.hosts:
+            return self._names()
+        family, address = next(self._places(asked), (0, None))
+        if address is None:
+            return None
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(CONNECT_SECONDS)
+        try:
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            raise OSError(error.errno or errno.ETIMEDOUT, "not connected") from None
+        if family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return connection
+
+    def _places(self, asked: tuple[str, int]) -> Iterator[tuple[int, Any]]:
+        """What the asked address stands for among those that are allowed."""
+        for host, port in self.hosts:
+            if host.startswith("/"):
+                path = f"{host}/.s.PGSQL.{port}"
+                if asked == (path, 0):
+                    yield socket.AF_UNIX, path
+                continue
+            for family, _, _, _, address in _resolved(host, port):
+                if asked == (address[0], port):
+                    yield family, address
+        if self.network == "packages" and _is_public(asked[0]):
+            yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked
+
+    def _names(self) -> socket.socket | None:
+        """A name server of our own, at the other end of the returned socket; None while there are too many."""
+        if threading.active_count() > MAX_THREADS:
+            return None
+        theirs, ours = socket.socketpair()
+        threading.Thread(target=self._serve_names, args=(ours,), daemon=True).start()
+        return theirs
+
+    def _serve_names(self, connection: socket.socket) -> None:
+        known = {host.lower() for host, _ in self.hosts}
+        with connection, suppress(OSError, ValueError, IndexError, struct.error), connection.makefile("rb") as stream:
+            connection.settimeout(30)
+            while header := stream.read(2):
+                query = stream.read(struct.unpack("!H", header)[0])
+                name, kind, end = _question(query)
+                if self.network == "packages" or name.lower() in known:
+                    found = {one[4][0] for one in _resolved(name, 0)}
+                else:
+                    found = set()
+                answer = _reply(query, kind, end, sorted(found))
+                connection.sendall(struct.pack("!H", len(answer)) + answer)
+
+
+def receive(through: socket.socket) -> int:
+    """The descriptor that `hand_over` sent; -1 when the confined process ended before."""
+    _, sent, _, _ = through.recvmsg(1, socket.CMSG_SPACE(4))
+    return next((array.array("i", data)[0] for _, _, data in sent), -1)
+
+
+def _may_look() -> bool:
+    """Whether we may look at processes of other users (CAP_SYS_PTRACE)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return bool(next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff")) & 1 << 19)
+
+
+def _memory(pid: int, at: int, size: int) -> bytes:
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        memory.seek(at)
+        return memory.read(size)
+
+
+def _flags(pid: int, descriptor: int) -> int:
+    for line in Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text().splitlines():
+        if line.startswith("flags:"):
+            return int(line.split()[1], 8)
+    return 0
+
+
+def _address(raw: bytes) -> tuple[str, int]:
+    """Host and port of a `sockaddr`; for a Unix socket its path and 0."""
+    family = struct.unpack_from("=H", raw)[0]
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, raw[4:8]), struct.unpack_from("!H", raw, 2)[0]
+    if family == socket.AF_INET6:
+        found = ipaddress.IPv6Address(raw[8:24])
+        return str(found.ipv4_mapped or found), struct.unpack_from("!H", raw, 2)[0]
+    return os.fsdecode(raw[2:].split(b"\0")[0]), 0
+
+
+def _resolved(host: str, port: int) -> list[tuple[int, int, int, str, Any]]:
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError):
+        return []
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
+def _question(query: bytes) -> tuple[str, int, int]:
+    """Name and kind that a DNS query asks for (RFC 1035, 4.1.2), and where the question ends."""
+    labels, at = [], 12
+    while size := query[at]:
+        labels.append(query[at + 1 : at + 1 + size].decode("ascii"))
+        at += 1 + size
+    return ".".join(labels), struct.unpack_from("!H", query, at + 1)[0], at + 5
+
+
+def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
+    """The answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the name does not exist."""
+    family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
+    fitting = [one for one in addresses if (":" in one) == (family == socket.AF_INET6)] if family else []
+    code = 0 if addresses else 3
+    header = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(fitting), 0, 0)
+    records = b""
+    for one in fitting:
+        data = socket.inet_pton(family, one)  # type: ignore[arg-type]
+        records += struct.pack("!HHHIH", 0xC00C, kind, 1, 30, len(data)) + data
+    return header + query[12:end] + records
