@@ -22,9 +22,8 @@ TESTS = (Test(1, "backend", "/health", 200, True), Test(2, "frontend", "/", 200,
 def asked(*, ok: tuple[bool, ...] = (True, True), at=NOW, **changes):
     """Facts in which staging was asked as it is now."""
     facts = good_facts(staging_tests=TESTS, **changes)
-    lines = tuple(
-        {"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in zip(TESTS, ok, strict=False)
-    )
+    answered = zip(TESTS, ok, strict=False)
+    lines = tuple({"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in answered)
     return replace(facts, smoked=Smoked(facts.smoke_about, all(ok), at, lines))
 
 
@@ -43,7 +42,7 @@ def test_it_passes_only_when_every_test_was_answered():
     "change",
     [
         {"release": {"candidate": "e" * 40}},
-        {"live": {"staging": (a_live("backend", railway_id="another"), a_live("frontend"))}},
+        {"live": {"staging": (a_live("backend", kind="anew"), a_live("frontend"))}},
         {"runs": (a_run(pk=7),)},
         {"staging_tests": (*TESTS, Test(3, "backend", "/version", 200, True))},
     ],
