@@ -22,6 +22,7 @@ from environments import (
 )
 from environments.database import NoDatabase, read_revisions, remember, url_of
 from environments.git import GitError
+from environments.live import watching
 from environments.mirrors import mirror_of
 from environments.models import (
     ConnectionCheck,
@@ -59,6 +60,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     sync.note_problem(job, "", "Railway", now=now)
     pace.listen(job, tree, now=now)
     sync.apply(job.project, tree, now=now)
+    watching.settle(job.project)
     previews.notice(job.project, tree, now=now)
     railway_runs.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
     variables.start(job.project)

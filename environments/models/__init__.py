@@ -1,5 +1,7 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
+
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
 from .budgets import RailwayBudget
@@ -7,11 +9,7 @@ from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
-    BROKEN,
-    ENDED_BADLY,
     REPOSITORY_NAME,
-    SERVING,
-    UNDER_WAY,
     AtStart,
     Branch,
     BranchProtection,

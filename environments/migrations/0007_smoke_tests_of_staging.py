@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0004_railway_pace'),
+        ('environments', '0006_services_of_a_release'),
     ]
 
     operations = [
