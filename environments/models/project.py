@@ -270,6 +270,8 @@ class Environment(models.Model):
         default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
     )
 
+    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="Of the pull request it is for.")
+    by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
     config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
     variables_etag = models.CharField(
         max_length=200, blank=True, default="", help_text="What it was when the variables were read."

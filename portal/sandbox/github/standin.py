@@ -63,6 +63,8 @@ class GitHubStandIn:
         self.state = state.load(directory / "github.json", clock())
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
+        self.on_pull: list[Callable[[dict[str, Any]], None]] = []  # each is told of a row that was opened or closed
+        self._open_pulls: set[int] | None = None
         self.lazy_mergeable, self.checks_readable = lazy_mergeable, True
         hour = timedelta(hours=1)
         self.rate = {kind: front.Rate(5000, 0, clock() + hour) for kind in ("core", "graphql")}
@@ -147,6 +149,19 @@ class GitHubStandIn:
         for move in moves:
             for listener in self.on_push:
                 listener(*move)
+        self._tell_pulls()
+
+    def _tell_pulls(self) -> None:
+        """Calls the listeners to pull requests for each that was opened or closed since the last change."""
+        if not self.on_pull:
+            return
+        with self._lock:
+            rows = {row["number"]: dict(row) for row in self.state["pulls"]}
+            now = {number for number, row in rows.items() if row["state"] == "open"}
+            before, self._open_pulls = self._open_pulls if self._open_pulls is not None else now, now
+        for number in sorted(now ^ before):
+            for listener in self.on_pull:
+                listener(rows[number])
 
     def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
         """Whether mergeability of this pair is known; if not, asking makes the next request know it."""
