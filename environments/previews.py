@@ -18,7 +18,18 @@ from django.utils.dateparse import parse_datetime
 
 from environments import allowance, preview_notes, preview_variables
 from environments.database import NoDatabase, url_of
-from environments.models import ENDED_BADLY, MigrationRun, Preview, PreviewState, PreviewVariable, Project
+from environments.models import (
+    ENDED_BADLY,
+    Database,
+    MigrationRun,
+    Preview,
+    PreviewState,
+    PreviewVariable,
+    Project,
+    databases_of,
+    place_of,
+    places_of,
+)
 from environments.models import Environment as EnvironmentRow
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
@@ -321,7 +332,8 @@ def _is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | No
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Waits until every service serves; says which does not."""
     rows = [_service(one) for one in place.instances]
-    address = next((row["address"] for row in rows if row["address"] and row["name"] != job.project.database_service),
+    behind = {one.service for one in databases_of(job.project)} or {"backend"}
+    address = next((row["address"] for row in rows if row["address"] and row["name"] not in behind),
                    next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
     job.keep(services=rows, address=address)
     for one in place.instances:
@@ -366,41 +378,52 @@ def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
 
 
 def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Brings the preview's own database to the head of the pull request, where the project wants that."""
-    project = job.project
-    if not (project.preview_migrates and project.alembic):
+    """Brings the preview's own databases to the head of the pull request, where the project wants that."""
+    databases = databases_of(job.project) if job.project.preview_migrates else []
+    if not databases:
         return None
-    row = EnvironmentRow.objects.filter(project=project, railway_id=job.environment_id, gone_at=None).first()
+    row = EnvironmentRow.objects.filter(project=job.project, railway_id=job.environment_id, gone_at=None).first()
     if row is None:
         return Again(3, "The new environment is being read.")
-    run = MigrationRun.objects.filter(environment=row, commit=job.head).order_by("-pk").first()
-    if run is None:
-        if problem := _not_its_own(row):
-            return _fail(job, problem, now)
-        with transaction.atomic():
-            run = MigrationRun.objects.create(
-                environment=row, runner=row.project.runner, commit=job.head, created_at=now, wake_at=now
-            )
-            wake_now(run, now=now)
-            said = f"Migrate {job}'s database to {job.head[:7]}."
-            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
-    if run.is_open:
-        return Again(2, f"{job}'s database is being migrated.")
-    if run.status != JobStatus.SUCCEEDED:
-        return _fail(job, f"{job}'s database was not migrated: {run.sentence}", now)
+    for database in databases:
+        if outcome := _migrate_one(job, row, database, now):
+            return outcome
     return None
 
 
-def _not_its_own(preview: EnvironmentRow) -> str:
+def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: datetime) -> Outcome | None:
+    """One database of it; None once that is at the head."""
+    whose = f"{job}'s database{f' {database.called}' if database.called else ''}"
+    runs = MigrationRun.objects.filter(environment=row, database=database, commit=job.head)
+    run = runs.order_by("-pk").first()
+    if run is None:
+        if problem := _not_its_own(row, database):
+            return _fail(job, problem, now)
+        with transaction.atomic():
+            run = MigrationRun.objects.create(
+                environment=row, database=database, runner=database.runner, commit=job.head, created_at=now, wake_at=now
+            )
+            wake_now(run, now=now)
+            said = f"Migrate {whose} to {job.head[:7]}."
+            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
+    if run.is_open:
+        return Again(2, f"{whose} is being migrated.")
+    if run.status != JobStatus.SUCCEEDED:
+        return _fail(job, f"{whose} was not migrated: {run.sentence}", now)
+    return None
+
+
+def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
     """Why the preview's database must not be touched: it is another environment's, or cannot be told."""
     try:
-        url = url_of(preview)
+        url = url_of(place_of(preview, database))
         long_lived = EnvironmentRow.objects.filter(
             project=preview.project, kind__in=["staging", "production"], gone_at=None
         )
-        for one in long_lived:
+        for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
             if same_database(url, url_of(one)):
-                return f"{preview} uses {one}'s database, which is not migrated for it: give previews one of their own."
+                said = "which is not migrated for it: give previews one of their own."
+                return f"{preview} uses {one}, {said}"
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""

@@ -16,6 +16,7 @@ from environments.models import (
     Branch,
     Deployment,
     Environment,
+    EnvironmentDatabase,
     Finding,
     Project,
     ServiceInstance,
@@ -73,7 +74,7 @@ class Card:
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
     instances: list[ServiceInstance] = field(default_factory=list)
-    databases: dict[str, Environment] = field(default_factory=dict)
+    databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
     findings: int = 0
     freeze: Freeze | None = None
     tested: bool = True  # whether a smoke test is configured
@@ -174,8 +175,9 @@ def _pulls(cards: dict[int, Card]) -> None:
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
     long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
-    for environment in long_lived:
-        cards[environment.project_id].databases[environment.kind] = environment
+    places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
+    for place in places.select_related("database", "environment").order_by("database__position", "database"):
+        cards[place.environment.project_id].databases[place.environment.kind].append(place)
     instances = list(
         ServiceInstance.objects.filter(environment__in=long_lived, service__gone_at=None).select_related(
             "service", "environment"

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0006_services_of_a_release'),
+        ('environments', '0009_no_database_of_the_project_itself'),
     ]
 
     operations = [
