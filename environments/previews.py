@@ -17,9 +17,12 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from environments import allowance, preview_notes, preview_variables
+from environments.coherence import meant
 from environments.database import NoDatabase, url_of
 from environments.models import (
     ENDED_BADLY,
+    SERVING,
+    UNDER_WAY,
     Database,
     MigrationRun,
     Preview,
@@ -33,6 +36,7 @@ from environments.models import (
 from environments.models import Environment as EnvironmentRow
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
+from environments.running import FAIL, PASS, PENDING, running
 from environments.schema.database import DatabaseError, same_database
 from environments.smoke import address_of
 from portal import audit
@@ -199,7 +203,9 @@ def _look(job: Preview) -> Seen:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
-    staging = next((one for one in tree.environments if one.name == wanted and not one.is_ephemeral), None)
+    lasting = [one for one in tree.environments if not one.is_ephemeral]
+    name = meant(wanted, (one.name for one in lasting))
+    staging = next((one for one in lasting if one.name == name), None)
     ours = next((one for one in tree.environments if one.id == job.environment_id), None)
     others = [one for one in _environments_for(job, tree) if one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
@@ -312,7 +318,7 @@ def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Has each service deployed at the pull request's head, one call per step."""
-    for one in place.instances:
+    for one in _copied(place):
         latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
         if _is_at_head(job, one, latest):
             continue
@@ -338,6 +344,13 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
     return None
 
 
+def _copied(place: Place) -> list[ServiceInstance]:
+    """The services that a copy can run: what was only uploaded has no source that Railway could build it from."""
+    known = (one for one in place.instances if one.repo or one.image or one.latest_deployment)
+    found = {one.service_id for one in known}
+    return [one for one in place.instances if one.service_id in found or place.branch_of(one.service_id)]
+
+
 def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
     """Whether the service is built from the project's repository."""
     return (instance.repo or "").lower() == job.project.repository.lower()
@@ -358,20 +371,35 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     address = next((row["address"] for row in rows if row["address"] and row["name"] not in behind),
                    next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
     job.keep(services=rows, address=address)
+    standing = {one.service_id: _standing(one) for one in _copied(place)}
     for one in place.instances:
         latest = one.latest_deployment
-        if latest is not None and latest.status in ENDED_BADLY:
+        if latest is not None and standing[one.service_id] == FAIL:
             if not job.log:
                 job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
-            said = f"{one.service_name} did not come up: {latest.status.lower()} at {job.head[:7]}."
+            said = f"{one.service_name} did not come up: {_words(one)} at {job.head[:7]}."
             return _fail(job, said, now)
-    waiting = [
-        one.service_name for one in place.instances if not (one.latest_deployment and one.latest_deployment.serves)
-    ]
+    waiting = [one.service_name for one in place.instances if standing.get(one.service_id, PASS) != PASS]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Again(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
     return None
+
+
+def _standing(one: ServiceInstance) -> str:
+    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that is known."""
+    latest = one.latest_deployment
+    if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
+        return PENDING
+    state, _ = running(latest.status, stopped=latest.stopped, containers=latest.instances, scheduled=bool(one.cron))
+    # It is stopped while it starts, too.
+    return PENDING if state == FAIL and latest.status == "SUCCESS" and latest.stopped else state
+
+
+def _words(one: ServiceInstance) -> str:
+    latest = one.latest_deployment
+    containers = set(latest.instances) if latest and latest.status in SERVING else set()
+    return ", ".join(sorted(containers)).lower() or (latest.status.lower() if latest else "")
 
 
 def _service(one: ServiceInstance) -> dict[str, str]:

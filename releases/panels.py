@@ -398,7 +398,8 @@ def _is_elsewhere(release: Release) -> bool:
 
 def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
     state, words = gates.liveness(live, wanted, since=since)
-    return LiveCell(STATE[state], live.serving, "" if state == gates.PASS else words)
+    plain = state == gates.PASS and live.at_commits and live.serving in ("", wanted)
+    return LiveCell(STATE[state], live.serving, "" if plain else words)
 
 
 def pulse_seconds(facts: Facts) -> int:
