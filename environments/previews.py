@@ -29,6 +29,7 @@ from environments.models import (
     PreviewState,
     PreviewVariable,
     Project,
+    RailwaySync,
     databases_of,
     place_of,
     places_of,

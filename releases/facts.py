@@ -65,7 +65,10 @@ class Facts:
     @property
     def smoke_about(self) -> str:
         """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
-        deployments = [one.railway_id for live in self.live.get("staging", ()) for one in live.active]
+        asked = {test.service for test in self.staging_tests}
+        deployments = [
+            one.railway_id for live in self.live.get("staging", ()) if live.service in asked for one in live.active
+        ]
         run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
         return about(self.release.candidate, deployments, run, self.staging_tests)
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from environments.live import Live, serves_instead
 from environments.smoke import Probe, probe
 from portal import audit
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -76,5 +77,10 @@ def _probe(test: Test, facts: Facts) -> Probe | None:
     live = next((one for one in facts.live.get("staging", ()) if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
-    commit = facts.release.candidate if test.expects_commit else None
+    commit = _expected(live, facts.release.candidate) if test.expects_commit and live.at_commits else None
     return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+
+
+def _expected(live: Live, candidate: str) -> str:
+    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    return live.serving if serves_instead(live, candidate) == "" and live.serving else candidate

@@ -153,8 +153,6 @@ class GitHubStandIn:
 
     def _tell_pulls(self) -> None:
         """Calls the listeners to pull requests for each that was opened or closed since the last change."""
-        if not self.on_pull:
-            return
         with self._lock:
             rows = {row["number"]: dict(row) for row in self.state["pulls"]}
             now = {number for number, row in rows.items() if row["state"] == "open"}

@@ -27,7 +27,7 @@ def pull_opened(world: World, project: Row, pull: Mapping[str, Any]) -> Row | No
 def pull_closed(world: World, number: int) -> None:
     """Railway deletes its own environment of that pull request, and no other."""
     for row in world.rows("environments", deletedAt=None):
-        if (row["meta"] or {}).get("prNumber") == number:
+        if (row.get("meta") or {}).get("prNumber") == number:
             drop_environment(world, row)
 
 
@@ -36,9 +36,7 @@ def made_by_action(world: World, project: Row, name: str, base: str, branch: str
     return _made(world, project, name, base, branch, ephemeral=False, meta=None)
 
 
-def _made(
-    world: World, project: Row, name: str, base: str, branch: str, *, ephemeral: bool, meta: Row | None
-) -> Row:
+def _made(world: World, project: Row, name: str, base: str, branch: str, *, ephemeral: bool, meta: Row | None) -> Row:
     environment = new_environment(world, project["id"], name, base, ephemeral=ephemeral, meta=meta)
     copy_environment(world, environment, base, {"skipInitialDeploys": True})
     for trigger in world.rows("triggers", environmentId=environment["id"]):
