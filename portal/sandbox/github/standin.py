@@ -64,7 +64,6 @@ class GitHubStandIn:
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
         self.on_pull: list[Callable[[dict[str, Any]], None]] = []  # each is told of a row that was opened or closed
-        self._open_pulls: set[int] | None = None
         self.lazy_mergeable, self.checks_readable = lazy_mergeable, True
         hour = timedelta(hours=1)
         self.rate = {kind: front.Rate(5000, 0, clock() + hour) for kind in ("core", "graphql")}
@@ -77,6 +76,7 @@ class GitHubStandIn:
         self._asked: set[tuple[str, str]] = set()
         self._reckoned: set[tuple[str, str]] = set()
         self._begun = False
+        self._open_pulls = {row["number"] for row in self.state["pulls"] if row["state"] == "open"}
 
     # --- names and numbers
 
@@ -156,7 +156,7 @@ class GitHubStandIn:
         with self._lock:
             rows = {row["number"]: dict(row) for row in self.state["pulls"]}
             now = {number for number, row in rows.items() if row["state"] == "open"}
-            before, self._open_pulls = self._open_pulls if self._open_pulls is not None else now, now
+            before, self._open_pulls = self._open_pulls, now
         for number in sorted(now ^ before):
             for listener in self.on_pull:
                 listener(rows[number])
