@@ -53,6 +53,7 @@ def test_railways_own_environments_are_explained_and_never_touched(world):
     before = deployments(world, name)
 
     world.work(lambda: Preview.objects.filter(number=number, state="blocked").exists())
+    world.work(lambda: Environment.objects.filter(name=name, by_railway=True).exists())
     seen = outsider(name)
     with pytest.raises(Refused, match="Railway owns it"):
         actions.adopt_environment(seen.environment, actor=world.person("alice"), typed=name)
