@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0009_no_database_of_the_project_itself'),
+        ('environments', '0010_merge_rules'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0004_steps_name_their_database'),
+        ('releases', '0005_merge_state'),
     ]
 
     operations = [
