@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0011_smoke_tests_of_staging'),
+        ('environments', '0012_smoke_tests_of_staging'),
     ]
 
     operations = [
