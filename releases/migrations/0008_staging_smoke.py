@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0005_merge_state'),
+        ('releases', '0007_verdict_by'),
     ]
 
     operations = [
