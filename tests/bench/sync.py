@@ -79,6 +79,8 @@ def scene(name: str, *, pulls: int, services: int, environments: int) -> Iterato
                 connected = setup.connect(name=name, repository="acme/inspector", railway_project_id=railway.project_id)
                 yield Scene(connected, github, railway, servers)
         finally:
+            # A repository has one project: the next scene takes it over.
+            Project.objects.filter(name=name).update(repository=f"acme/{name}-was-read")
             for server in servers:
                 server.stop()
             github.hooks.stop()
