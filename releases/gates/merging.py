@@ -34,6 +34,9 @@ def merge_allowed(facts: Facts) -> Result:
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
+    if facts.renamed_to:
+        said = f"GitHub calls the repository {facts.renamed_to} now, and takes changes only under that name"
+        return Result(FAIL, f"{said}: set it in the project's settings.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(
@@ -77,9 +80,6 @@ def demanded(facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullReq
 def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
     """What no waiting mends: the way of merging itself is not allowed."""
     main, below = facts.project.production_branch, facts.project.staging_branch
-    if facts.renamed_to:
-        said = f"GitHub calls the repository {facts.renamed_to} now, and takes changes only under that name"
-        yield Demand("name", False, f"{said}: set it in the project's settings.", web)
     if "merge" not in rules.methods:
         only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
         said = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
