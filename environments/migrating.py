@@ -24,11 +24,13 @@ from environments.models import (
 )
 from environments.schema import database, identity, revisions, runner
 from environments.schema.alembic_env.executed import key_of
+from portal.configuration.signing import may_sign
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+APPROVE = "releases.approve_release"
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
@@ -36,6 +38,9 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
 
     A run that was cut off is looked at before anything is repeated: what the database reports decides.
     """
+    if job.direction == Direction.DOWNGRADE and job.before is None and not may_sign(job.approved_by, APPROVE):
+        who = job.approved_by or "Whoever"
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so.")
     if waits := _waits(job):
         return waits
     try:

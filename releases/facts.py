@@ -24,12 +24,15 @@ from environments.models import (
     StagedRevision,
 )
 from environments.schema.plan import rendered_from_json
+from portal.configuration.signing import counts
 from releases.compared import Staged
 from releases.database_facts import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
 from releases.database_facts import annotations as database_annotations
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of, with_unplanned
 from releases.rehearsed import rehearsed_of, rows
+
+APPROVE = "releases.approve_release"
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         findings=tuple(one for one in findings if one.kind not in BESIDE),
         beside=tuple(one for one in findings if one.kind in BESIDE),
         databases=_databases(release, project),
-        approvals=tuple(release.approvals.select_related("user")),
+        approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),

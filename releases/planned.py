@@ -14,6 +14,7 @@ from environments.models import MigrationPlan
 from environments.schema.plan import Step, steps_from_json
 from environments.schema.risk import DANGER, Risk
 from environments.schema.target import Table, many
+from portal.configuration.signing import counts
 from releases.compared import Staged, unplanned
 from releases.models import RiskAcceptance
 
@@ -101,7 +102,8 @@ def annotations() -> dict[str, Any]:
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
-    words = RiskAcceptance.objects.filter(project=OuterRef("project"), user__is_active=True).order_by("-pk")
+    words = RiskAcceptance.objects.filter(project=OuterRef("project"), lapsed_at=None)
+    words = words.filter(counts("releases.approve_release")).order_by("-pk")
     accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
     return {
         "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),

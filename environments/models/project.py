@@ -19,6 +19,12 @@ def check_git_address(url: str) -> None:
         raise ValidationError(fault)
 
 
+ONE_PROJECT = (
+    "Another project releases this repository already: both would post one commit status and share one promotion pull "
+    "request. Add its second database to that project instead."
+)
+
+
 class DeployOrder(models.TextChoices):
     """Whether new code or the new schema comes first in a promotion."""
 
@@ -157,13 +163,18 @@ class Project(models.Model):
                 Lower("repository"),
                 condition=Q(shares_repository=False),
                 name="project_one_for_a_repository",
-                violation_error_message="Another project releases this repository already: both would post one commit "
-                "status and share one promotion pull request. Add its second database to that project instead.",
+                violation_error_message=ONE_PROJECT,
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a repository that another project has; forms leave out the field that the constraint looks at."""
+        others = Project.objects.filter(repository__iexact=self.repository).exclude(pk=self.pk)
+        if not self.shares_repository and others.exists():
+            raise ValidationError({"repository": ONE_PROJECT})
 
     @property
     def audit_scope(self) -> str:
