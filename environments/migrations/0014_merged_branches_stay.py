@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0011_what_a_run_sent'),
+        ('environments', '0013_existing_previews'),
     ]
 
     operations = [
