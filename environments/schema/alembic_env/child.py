@@ -40,6 +40,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
     guard = os.getpid()
     door = request.pop("door", None)
+    request["nest"] = _isolation().confine.nest if door else lambda: None
     bounds = _prepare(door, request) if door else None
     ours, theirs = socket.socketpair()
     worker = os.fork()

@@ -161,10 +161,10 @@ def test_what_raises_and_what_is_not_there_is_told_apart(steps):
     assert (step.downgrade.kind, "it imports “acme”" in step.downgrade.problem) == ("module", True)
 
 
-def test_a_revision_that_ends_the_process_leaves_the_rest_unknown(tmp_path):
+def test_a_revision_that_ends_its_process_ends_nobody_elses(tmp_path):
     steps = planned(tmp_path, source("b2", "a1", back="import os; os._exit(0)"), source("c3", "b2")).steps
 
-    assert steps[0].downgrade.kind == steps[1].upgrade.kind == "time"
+    assert (steps[0].downgrade.kind, steps[1].upgrade.kind) == ("time", "")
     assert "ended the process" in steps[0].downgrade.problem
 
 
