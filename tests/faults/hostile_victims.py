@@ -19,7 +19,7 @@ _VICTIM = """
 import ctypes, json, os, signal, socket, sys, threading
 where = sys.argv[1]; secret = ctypes.create_string_buffer(b'CANARY in memory')
 heard = open(where + '/heard', 'ab', buffering=0)
-for number in (signal.SIGUSR1, signal.SIGIO): signal.signal(number, lambda *_: heard.write(b'x'))
+for number in (signal.SIGUSR1, signal.SIGIO, signal.SIGURG): signal.signal(number, lambda *_: heard.write(b'x'))
 held = os.open(where + '/held', os.O_RDWR | os.O_CREAT, 0o600); os.write(held, b'CANARY'); os.unlink(where + '/held')
 def serve(family, address, kind=socket.SOCK_STREAM):
     s = socket.socket(family, kind); s.bind(address)
@@ -38,10 +38,10 @@ i = libc.shmget(key, 4096, 0o1600); libc.shmat.restype = ctypes.c_void_p; ctypes
 try: tcp6 = serve(socket.AF_INET6, ('::1', 0))[1]
 except OSError: tcp6 = 1
 print(json.dumps({'victim': os.getpid(), 'address': ctypes.addressof(secret), 'held': held, 'key': key, 'abstract': abstract,
-  'unix': where + '/unix', 'unix_dgram': where + '/dgram', 'heard': where + '/heard', 'heard_size': 0, 'tcp6': tcp6,
+  'unix': where + '/unix', 'unix_dgram': where + '/dgram', 'heard': where + '/heard', 'tcp6': tcp6,
   'tcp': serve(socket.AF_INET, ('127.0.0.1', 0))[1], 'udp': serve(socket.AF_INET, ('127.0.0.1', 0), socket.SOCK_DGRAM)[1]}), flush=True)
 sys.stdin.read(); libc.shmctl(i, 0, None)
-"""  # noqa: E501
+"""
 
 
 @contextmanager
@@ -56,6 +56,8 @@ def victims(database: str, *, without: bool) -> Iterator[dict[str, Any]]:
         for path in [*files.values(), "var/f"]:
             (place / path).write_text("CANARY")
             (place / path).chmod(0o600)
+        for path in (place, place / "sockets"):  # an attacker may see what came of it
+            path.chmod(0o755)
         shm = Path("/dev/shm") / f"hostile-{secrets.token_hex(4)}"
         shm.write_text("CANARY")
         parts = urlsplit(database)
@@ -68,9 +70,9 @@ def victims(database: str, *, without: bool) -> Iterator[dict[str, Any]]:
             yield told | {name: str(place / path) for name, path in files.items()} | {
                 "tmp": str(place / "other/1.py"), "var": str(place / "var"), "out": str(place / "out"),
                 "venv": str(place / "venv"), "shm": str(shm), "source": str(ROOT / "portal/settings.py"),
-                "packages": sysconfig.get_path("purelib"), "terminal": terminal, "disk": _disk(), "without": without,
+                "packages": sysconfig.get_path("purelib"), "terminal": terminal, "without": without,
                 "child": str(ROOT / "environments/schema/alembic_env/env.py"),
-                "database": (parts.hostname, parts.port), "guard": 0,
+                "database": (parts.hostname, parts.port),
             }  # fmt: skip
         finally:
             victim.stdin.close()  # type: ignore[union-attr]
@@ -86,7 +88,3 @@ def _terminal() -> Iterator[str]:
     finally:
         os.close(ours)
         os.close(theirs)
-
-
-def _disk() -> str:
-    return next((f"/dev/{one}" for one in ("vda", "sda", "nvme0n1", "xvda") if os.path.exists(f"/dev/{one}")), "/dev/x")

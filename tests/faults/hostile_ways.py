@@ -1,9 +1,9 @@
 """The ways out that hostile code tries: each is Python that returns what it got hold of, or raises.
-# ruff: noqa: E501
 
 `C` is what an attacker may know: paths, numbers of processes, ports. Nothing here does harm where it succeeds: the
 victims are made for it. `needs`: "root" where only root could do it anyway; "" else.
 """
+# ruff: noqa: E501
 
 from dataclasses import dataclass
 
@@ -55,7 +55,6 @@ _FILES = {
     "rename a file out": "p = C['out'] + '/l3'; os.rename(C['spare3'], p); return open(p).read()",
     "exchange two files": "p = C['out'] + '/l4'; open(p, 'w').close(); return call(316, -100, p.encode(), -100, C['spare3b'].encode(), 2)",
     "link a nameless file into var": "f = os.open(C['var'], os.O_TMPFILE | os.O_WRONLY); return f",
-    "read the disk itself": "return open(C['disk'], 'rb').read(512)",
     "make a device": "p = C['out'] + '/dev'; os.mknod(p, 0o60660, os.makedev(254, 0)); return True",
     "mount": "return checked(libc.mount(b'none', C['out'].encode(), b'tmpfs', 0, None)) and checked(libc.umount2(C['out'].encode(), 2))",
     "change the root": "if not (pid := os.fork()):\n        try: os.chroot(C['var'])\n        except OSError: os._exit(1)\n        os._exit(0)\n    return os.waitpid(pid, 0)[1] == 0",
@@ -74,7 +73,7 @@ _FILES = {
     "type into another's terminal": "fcntl.ioctl(os.open(C['terminal'], os.O_RDWR | os.O_NOCTTY), 0x5412, b'x'); return True",
     "hold a file by a lease": "f = os.open(C['secret_link'], os.O_RDONLY); fcntl.fcntl(f, 1024, 1); return True",
 }  # fmt: skip
-_ROOT = {"read the disk itself", "make a device", "mount", "change the root", "open by handle",
+_ROOT = {"make a device", "mount", "change the root", "open by handle",
          "write beside our packages", "write to the alembic package", "write to the child's own program",
          "write a kernel setting", "type into another's terminal"}  # fmt: skip
 _PROCESSES = {
@@ -85,31 +84,30 @@ _PROCESSES = {
     "another's root directory": "return os.listdir(f\"/proc/{C['victim']}/root\")",
     "another's command line": "return open(f\"/proc/{C['victim']}/cmdline\").read()",
     "the list of processes": "return len([p for p in os.listdir('/proc') if p.isdigit()]) > 3",
-    "the guard's environment": "return open(f'/proc/{C[\"guard\"] or os.getppid()}/environ', 'rb').read() is not None",
+    "the guard's environment": "return open(f'/proc/{os.getppid()}/environ', 'rb').read() is not None",
     "ptrace": "call(101, 16, C['victim'], 0, 0); os.waitpid(C['victim'], 0x40000000); call(101, 17, C['victim'], 0, 0); return True",
     "read memory across processes": (
         "b = ctypes.create_string_buffer(6); l = struct.pack('QQ', ctypes.addressof(b), 6); r = struct.pack('QQ', C['address'], 6)\n    "
-        "call(310, C['victim'], l, 1, r, 1, 0); return b.raw == b'CANARY'"
+        "n = ctypes.c_ulong; libc.process_vm_readv(C['victim'], l, n(1), r, n(1), n(0)); return b.raw == b'CANARY'"
     ),
     "take another's descriptor": "p = os.pidfd_open(C['victim']); f = call(438, p, C['held'], 0); return os.pread(f, 9, 0)",
     "a signal": "os.kill(C['victim'], signal.SIGUSR1); return True",
-    "a signal to everybody": "os.kill(-1, 0); return True",
-    "a signal to the guard": "os.kill(os.getppid(), signal.SIGCONT); return True",
+    "a signal to everybody": "before = os.path.getsize(C['heard']); os.kill(-1, signal.SIGURG); time.sleep(.3); return os.path.getsize(C['heard']) > before",
+    "a signal to the guard": "os.kill(os.getsid(0), signal.SIGCONT); return True",
     "a signal by descriptor": "signal.pidfd_send_signal(os.pidfd_open(C['victim']), signal.SIGUSR1); return True",
     "a signal to a thread": "return call(234, C['victim'], C['victim'], int(signal.SIGUSR1))",
     "a queued signal": "i = struct.pack('iiiii', int(signal.SIGUSR1), 0, -1, os.getpid(), os.getuid()) + bytes(108); return call(129, C['victim'], int(signal.SIGUSR1), i)",
     "a signal by a socket's owner": (
-        "a, b = socket.socketpair(); fcntl.fcntl(a, fcntl.F_SETOWN, C['victim']); fcntl.fcntl(a, 10, int(signal.SIGUSR1))\n    "
-        "fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK); b.send(b'x'); time.sleep(.3); return os.path.getsize(C['heard']) > C['heard_size']"
+        "before = os.path.getsize(C['heard']); a, b = socket.socketpair(); fcntl.fcntl(a, fcntl.F_SETOWN, C['victim']); fcntl.fcntl(a, 10, int(signal.SIGUSR1))\n    "
+        "fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK); b.send(b'x'); time.sleep(.3); return os.path.getsize(C['heard']) > before"
     ),
     "another's limits": "import resource; resource.prlimit(C['victim'], resource.RLIMIT_NOFILE, (99, 999)); return True",
     "another's priority": "os.setpriority(os.PRIO_PROCESS, C['victim'], 5); return True",
-    "the priority of all of one user": "os.setpriority(os.PRIO_USER, os.getuid(), os.getpriority(os.PRIO_USER, os.getuid()) + 1); return True",
     "another's processors": "os.sched_setaffinity(C['victim'], {0}); return True",
     "another's scheduling": "os.sched_setscheduler(C['victim'], os.SCHED_BATCH, os.sched_param(0)); return True",
     "another's input and output priority": "return call(251, 1, C['victim'], 3 << 13)",
     "compare kernel objects": "return call(312, os.getpid(), C['victim'], 0, 0, 1) is not None",
-    "performance events": "a = struct.pack('IIQ', 1, 128, 0) + bytes(112); return call(298, a, C['victim'], -1, -1, 0)",
+    "performance events": "a = struct.pack('IIQ', 1, 128, 0) + bytes(24) + struct.pack('Q', 0b1100001) + bytes(80); return call(298, a, os.getpid(), -1, -1, 0)",
     "real-time scheduling": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)); os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)); return True",
     "a lower niceness": "os.nice(-1); os.nice(1); return True",
     "another user": "if not (pid := os.fork()):\n        try: os.setresuid(4242, 4242, 4242)\n        except OSError: os._exit(1)\n        os._exit(0)\n    return os.waitpid(pid, 0)[1] == 0",
@@ -132,7 +130,6 @@ _SOCKETS = {
     "raw packets": "return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)",
     "packets of a network card": "return socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
     "the host of this machine (vsock)": "return socket.socket(40, socket.SOCK_STREAM)",
-    "the kernel's cryptography": "return socket.socket(38, socket.SOCK_SEQPACKET)",
     "to listen": "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); return True",
     "multipath TCP": "s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.settimeout(3); s.connect(('127.0.0.1', C['tcp'])); return s.recv(6) == b'CANARY'",
     "io_uring": "return call(425, 4, (ctypes.c_uint * 30)())",
