@@ -5,6 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+from portal.private import keep_private
+from portal.visible import VisibleStream
+
 BASE_DIR = Path(__file__).resolve().parent
 # These set up their own database, or need none.
 WITHOUT_DATABASE = {
@@ -15,23 +18,32 @@ WITHOUT_DATABASE = {
 
 def main() -> None:
     """Run one management command with the portal's settings."""
+    show_all_that_is_printed()
     read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     if sys.argv[1:2] == ["run"]:
         from portal.supervisor import main as run
 
         return run(sys.argv[2:])
+    var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
+    if needs_database(sys.argv):
+        keep_private(var)
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
     from portal.embedded_postgres import StartError, running
 
-    var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
     try:
         with running(var / "postgres") as server:
             os.environ["DATABASE_URL"] = server.url
             execute()
     except StartError as error:
         sys.exit(str(error))
+
+
+def show_all_that_is_printed() -> None:
+    """Terminals get no escape sequences: neither Django's colours nor what somebody wrote into a commit."""
+    os.environ["DJANGO_COLORS"] = "nocolor"
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)  # type: ignore[assignment]
 
 
 def execute() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import previews, protections
+from environments import previews, protections, sync
 from environments.aftermath import can_be_retried
 from environments.coherence import expected_branches
 from environments.models import (
@@ -24,6 +24,7 @@ from environments.models import (
     PreviewState,
     PreviewVariable,
     Project,
+    RailwaySync,
     Rehearsal,
     Repair,
     RepairKind,
@@ -243,7 +244,7 @@ def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None
     return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", said, actor=actor, now=now)
 
 
-@action("staging.reset_requested", "environments.repair_environment")
+@action("staging.reset_requested", "environments.repair_environment", guarded=True)
 def request_reset(
     project: Project, *, actor: Any, staging: str, main: str, reason: str, now: datetime | None = None
 ) -> StagingReset:
@@ -274,7 +275,7 @@ def request_reset(
     return row
 
 
-@action("staging.reset_signed", "environments.sign_reset")
+@action("staging.reset_signed", "environments.sign_reset", guarded=True)
 def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None) -> Repair:
     """The second person's word for exactly these heads; the worker then looks once more, and resets."""
     now = now or timezone.now()
@@ -337,6 +338,20 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
     said = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
     return _repair(project, RepairKind.BRANCH, "branch.repair_requested", said, actor=actor, now=now,
                    instance=instance, wanted=expected)  # fmt: skip
+
+
+@action("service.placed", "environments.place_service")
+def place_service(service: Service, *, actor: Any, belongs: bool | None, now: datetime | None = None) -> None:
+    """Says whether releases wait for `service`; None: as where it is built from says."""
+    now = now or timezone.now()
+    RailwaySync.objects.select_for_update().get(project=service.project_id)  # findings are compared by one at a time
+    before = Service.objects.values_list("belongs", flat=True).get(pk=service.pk)
+    Service.objects.filter(pk=service.pk).update(belongs=belongs)
+    what = {True: "belongs to the release", False: "does not belong to the release"}
+    said = f"{service} {what[belongs]}." if belongs is not None else f"{service} belongs by where it is built from."
+    data = {"before": before, "after": belongs}
+    audit.record("service.placed", actor=actor, subject=service, sentence=said, data=data, now=now)
+    sync.compare(service.project, now=now)
 
 
 @action("push.repair_requested", "environments.repair_environment")

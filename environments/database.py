@@ -1,10 +1,13 @@
 """Where an environment's database is, and which revision it reports."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
 from environments.models import Environment, ServiceInstance
 from environments.railway import Railway
+from environments.railway.batch import Place
 from environments.schema import database
 from portal.http import ApiError
 from portal.secrets import HiddenText
@@ -36,6 +39,22 @@ def url_of(environment: Environment, railway: Railway | None = None) -> str:
     return value.reveal()
 
 
+def remember(environments: Sequence[Environment], railway: Railway) -> None:
+    """Read the variables that name these databases in one request, for `url_of` with the same `railway`.
+
+    What cannot be read so is asked for by itself, and says then what is wrong.
+    """
+    asked: dict[str, list[Place]] = {}
+    for environment in environments:
+        with suppress(NoDatabase):
+            if not environment.database_url:
+                place = environment.railway_id, instance_of(environment).service.railway_id
+                asked.setdefault(environment.project.railway_project_id, []).append(place)
+    for project, places in asked.items():
+        with suppress(ApiError):
+            railway.remember(project, places)
+
+
 def instance_of(environment: Environment) -> ServiceInstance:
     """The service there whose variables name the database, and which migrates. Raises `NoDatabase`."""
     name = environment.project.database_service
@@ -46,12 +65,12 @@ def instance_of(environment: Environment) -> ServiceInstance:
     return row
 
 
-def read_revisions(environment: Environment, *, now: datetime) -> None:
+def read_revisions(environment: Environment, *, now: datetime, railway: Railway | None = None) -> None:
     """Asks the database which revisions it has and keeps the answer, or why there is none, on the row."""
     revisions: list[str] | None = None
     problem = ""
     try:
-        url = url_of(environment)
+        url = url_of(environment, railway)
         revisions = list(database.current(url, table=environment.project.version_table))
     except (NoDatabase, database.DatabaseError, ApiError) as error:
         problem = f"{environment}: {error}"

@@ -8,6 +8,7 @@ import base64
 import fcntl
 import os
 import re
+import selectors
 import shutil
 import signal
 import subprocess
@@ -17,15 +18,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, cast
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from environments import ssh
+from environments import checkout, ssh
 from environments.git_addresses import origin
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
-MAX_CHECKOUT_BYTES = 256 * 1024 * 1024
 MAX_BODY_CHARACTERS = 20_000
 _PIPE_BYTES = 4096  # what any pipe takes at once, so that neither side of it can block
 _WIDE_PIPE_BYTES = 1 << 20  # fewer changes between git and us than with the usual 64 KB
@@ -474,10 +474,11 @@ class Mirror:
         """
         files = self._files(commit, paths)
         for path, mode, _ in files:
-            parts = PurePosixPath(path).parts
-            if mode not in ("100644", "100755") or path.startswith("/") or {"..", ".git"} & set(parts):
-                raise GitError(f"“{path}” is a link or leads out of its directory; the portal does not follow.")
-        self._write(files, into)
+            if mode not in ("100644", "100755"):
+                raise GitError(f"“{checkout.named(path)}” is a link or a submodule; the portal does not follow.")
+        with _in_a_sentence():
+            checkout.judge([path for path, *_ in files])
+            self._write(files, into)
 
     def checkout_all(self, commit: str, into: Path) -> None:
         """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links, without submodules.
@@ -485,32 +486,26 @@ class Mirror:
         Raises `GitError` for a link that leads out of the tree.
         """
         files = [one for one in self._files(commit, ()) if one[1] != "160000"]
-        for path, *_ in files:
-            if path.startswith("/") or {"..", ".git"} & set(PurePosixPath(path).parts):
-                raise GitError(f"“{path}” leads out of its directory; the portal does not follow.")
-        # Links last, so that no file is ever written through one.
-        self._write([one for one in files if one[1] != "120000"], into)
         links = [one for one in files if one[1] == "120000"]
-        with self.objects() as objects:
-            for (path, *_), found in zip(links, objects.each(sha for *_, sha in links), strict=True):
-                leads = os.fsdecode(found.content) if found and found.content else ""
-                end = os.path.normpath(os.path.join(os.path.dirname(path), leads))
-                if not leads or os.path.isabs(leads) or end.split("/")[0] == "..":
-                    raise GitError(f"“{path}” is a link that leads out of the repository; the portal does not follow.")
-                (into / path).parent.mkdir(parents=True, exist_ok=True)
-                (into / path).symlink_to(leads)
+        with _in_a_sentence(), self.objects() as objects:
+            checkout.judge([path for path, *_ in files])
+            # Links last, so that no file is ever written through one.
+            self._write([one for one in files if one[1] != "120000"], into)
+            found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
+            checkout.link(
+                into, ((path, one.content if one else None) for (path, *_), one in zip(links, found, strict=True))
+            )
 
     def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
         with self.objects() as objects:
-            for (path, mode, _), found in zip(files, objects.each(sha for *_, sha in files), strict=True):
+            contents = objects.each((sha for *_, sha in files))
+            for (path, mode, _), found in zip(files, contents, strict=True):
                 total += found.size if found else 0
-                if found is None or found.content is None or total > MAX_CHECKOUT_BYTES:
-                    raise GitError(f"“{path}” is missing from the repository, or the directory is too large.")
-                target = into / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(found.content)
-                target.chmod(0o755 if mode == "100755" else 0o644)
+                if found is None or found.kind != "blob" or found.content is None or total > checkout.MAX_BYTES:
+                    said = "is missing from the repository, or the files up to it are more than 256 MB"
+                    raise GitError(f"“{checkout.named(path)}” {said}.")
+                checkout.write(into, path, found.content, mode)
 
     def files(self, commit: str) -> list[tuple[str, str]]:
         """Path and blob of every file at `commit`."""
@@ -562,17 +557,15 @@ class Mirror:
             pass_fds=pass_fds,
         )
         try:
-            out, error = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
+            out, error = _bounded(process, time.monotonic() + timeout)
+        except TimeoutError:
             raise GitError(f"git did not answer within {timeout:.0f} s; try again.", "timeout") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            process.communicate()  # closes what is open
         if process.returncode and process.returncode not in allowed:
             raise self._failure(error.decode("utf-8", "replace"))
-        if len(out) > MAX_OUTPUT_BYTES:
-            raise GitError("git answered with more than 64 MB; narrow the range of commits.")
         return subprocess.CompletedProcess(command, process.returncode, out, error)
 
     def _failure(self, text: str) -> GitError:
@@ -588,6 +581,38 @@ class Mirror:
         lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
         words = re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
         return GitError(f"git failed: {words[:200].rstrip('.')}.")
+
+
+def _bounded(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[bytes, bytes]:
+    """What git says on both its outputs, read no further than the bound: a tree of few bytes may list for ever."""
+    heard: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as both:
+        for stream in heard:
+            both.register(stream, selectors.EVENT_READ)
+        while both.get_map():
+            ready = both.select(max(0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                if not (part := os.read(key.fd, 1 << 18)):
+                    both.unregister(key.fileobj)
+                heard[key.fileobj] += part
+            if max(map(len, heard.values())) > MAX_OUTPUT_BYTES:
+                raise GitError("git answered with more than 64 MB; narrow the range of commits.")
+    try:
+        process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    return bytes(heard[process.stdout]), bytes(heard[process.stderr])
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """A tree that is not written to disk is refused as everything else here is."""
+    try:
+        yield
+    except checkout.Hostile as refusal:
+        raise GitError(str(refusal)) from None
 
 
 def _commit(sha: str, parents: str, author: str, at: str, title: str, body: str) -> Commit:

@@ -8,9 +8,21 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from environments import connections, railway_runs, redeploys, standings, starting_points, sync, variables
-from environments.database import NoDatabase, read_revisions, url_of
+from environments import (
+    allowance,
+    connections,
+    pace,
+    previews,
+    railway_runs,
+    redeploys,
+    standings,
+    starting_points,
+    sync,
+    variables,
+)
+from environments.database import NoDatabase, read_revisions, remember, url_of
 from environments.git import GitError
+from environments.live import watching
 from environments.mirrors import mirror_of
 from environments.models import (
     ConnectionCheck,
@@ -34,22 +46,33 @@ MOMENT = timedelta(minutes=1)
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     """One reading of the project on Railway; trouble is noted once and the next look comes as usual."""
+    with allowance.counted(now) as wait:
+        return Again(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
+
+
+def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     try:
         tree = Railway().project(job.project.railway_project_id)
     except ApiError as error:
         said = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
         sync.note_problem(job, said, "Railway", now=now)
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), said)
+        return Again(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), said)
     sync.note_problem(job, "", "Railway", now=now)
+    pace.listen(job, tree, now=now)
     sync.apply(job.project, tree, now=now)
+    watching.settle(job.project)
+    previews.notice(job.project, tree, now=now)
     railway_runs.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
     variables.start(job.project)
+    if variables.changed(job.project, now=now):
+        VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)
+    rest = pace.of_railway(job, now=now)
     try:
         redeploys.judge(job.project, Railway(), now=now)
     except ApiError as error:
         # What runs is known; how it came about is asked again at the next reading.
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
-    return Again(settings.SYNC_SECONDS, "In step with Railway.")
+        return Again(max(rest, error.retry_after or 0), str(error))
+    return Again(rest, "In step with Railway.")
 
 
 def _unseen(project: Project) -> str:
@@ -61,13 +84,18 @@ def _unseen(project: Project) -> str:
 
 
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
-    """One reading of the variables; trouble is noted once, and what was read before it is kept."""
+    """One reading of the variables that are due; trouble is noted once, and what was read before it is kept."""
+    with allowance.counted(now) as wait:
+        return Again(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
+
+
+def _read_variables(job: VariableSync, now: datetime) -> Outcome:
     try:
         complete = variables.read(job.project, Railway(), now=now)
         redeploys.read_autodeploy(job.project, Railway(), now=now)
     except ApiError as error:
         sync.note_problem(job, str(error), "Railway's variables", now=now)
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+        return Again(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     sync.note_problem(job, "", "Railway's variables", now=now)
     with transaction.atomic():
         # The lock of the other reading, so that one finding is not opened by both.
@@ -78,20 +106,28 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
     """Reads the revision that every database reports, and where it stands beside the head of its branch."""
+    with allowance.counted(now) as wait:
+        return Again(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
+
+
+def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
     known = Environment.objects.filter(project=job.project, kind__in=["staging", "production"], gone_at=None)
     environments = list(known.select_related("project"))
     if not environments:
         return Again(2, "Railway has not been read yet.")
+    rest = pace.of_databases(job.project, now=now)
     if not job.project.alembic:
-        return Again(2 * settings.SYNC_SECONDS, "The project has no migrations.")
+        return Again(rest, "The project has no migrations.")
+    railway = Railway()
+    remember([*environments, *standings.due_previews(job.project, now=now)], railway)
     for environment in environments:
-        read_revisions(environment, now=now)
-    standings.read_previews(job.project, now=now)
+        read_revisions(environment, now=now, railway=railway)
+    standings.read_previews(job.project, now=now, railway=railway)
     try:
         standings.read(job.project, now=now)
     except (ApiError, GitError) as error:
-        return Again(2 * settings.SYNC_SECONDS, f"Databases read, but not the branches: {error}")
-    return Again(2 * settings.SYNC_SECONDS, "Databases read.")
+        return Again(rest, f"Databases read, but not the branches: {error}")
+    return Again(rest, "Databases read.")
 
 
 def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:

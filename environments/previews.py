@@ -8,6 +8,7 @@ asked for it and saw that there was none.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, cast
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from environments import preview_notes, preview_variables
+from environments import allowance, preview_notes, preview_variables
 from environments.database import NoDatabase, url_of
 from environments.models import ENDED_BADLY, MigrationRun, Preview, PreviewState, PreviewVariable, Project
 from environments.models import Environment as EnvironmentRow
@@ -30,6 +31,7 @@ from portal.secrets import HiddenText, redact
 
 ASK_AGAIN = timedelta(minutes=1)
 MOST_ASKED = 3
+SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
 NOTHING_HAPPENED = (
     "too_quickly",
     "unavailable",
@@ -45,7 +47,7 @@ BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 FRESH: dict[str, Any] = {
     "asked_at": None, "environment_id": "", "made_at": None, "quiet": [], "variables_at": None, "missing": [],
     "shared": [], "deployed": {}, "deleted_at": None, "services": [], "address": "", "live_at": None, "log": "",
-    "state": PreviewState.CREATING,
+    "state": PreviewState.CREATING, "seen": "", "still_since": None,
 }  # fmt: skip
 
 
@@ -122,16 +124,59 @@ def step(job: Preview, *, now: datetime) -> Outcome:
         return told
     if job.state == PreviewState.GONE:
         return Ended(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
+    with allowance.counted(now) as wait:
+        return Again(wait, allowance.sentence(wait)) if wait else _step(job, now)
+
+
+def _step(job: Preview, now: datetime) -> Outcome:
     try:
         seen = _look(job)
         if seen.place is not None and job.environment_id != seen.place.id:
             job.keep(environment_id=seen.place.id, made_at=job.made_at or now)
-        outcome = _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now)
+        _note_movement(job, seen.tree, now)
+        outcome = _patient(job, _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now), now)
     except ApiError as error:
-        outcome = Again(max(error.retry_after or 0, 5), str(error))
+        outcome = _patient(job, Again(max(error.retry_after or 0, 5), str(error)), now)
     if preview_notes.is_due(job, now=now):
         return Again(0, outcome.sentence)
     return outcome
+
+
+def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
+    """Wake the previews of which this reading of the project shows something new, so that none need look often."""
+    for job in Preview.objects.filter(project=project, status__in=OPEN).exclude(state=PreviewState.GONE):
+        if job.seen and job.seen != _digest(job, tree):
+            wake_now(job, now=now)
+
+
+def _digest(job: Preview, tree: ProjectTree) -> str:
+    """What of Railway decides about the preview, and what is wanted of it."""
+    named = sorted(one.id for one in tree.environments if one.name.lower() == job.name)
+    mine = next((one for one in tree.environments if one.id == job.environment_id), None)
+    states = [
+        (one.service_id, latest.id, latest.status, latest.commit, latest.stopped) if latest else (one.service_id,)
+        for one in (mine.instances if mine else ())
+        for latest in (one.latest_deployment,)
+    ]
+    said = repr((job.head, job.wanted, named, sorted(states, key=repr), mine is not None))
+    return sha256(said.encode()).hexdigest()
+
+
+def _note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
+    """Remember since when nothing of the preview moves."""
+    digest = _digest(job, tree)
+    if digest != job.seen or job.still_since is None:
+        job.keep(seen=digest, still_since=now)
+
+
+def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
+    """Wait the longer, the longer nothing moved: the project's reading wakes what does (`notice`)."""
+    if isinstance(outcome, Ended) or outcome.seconds <= 0:
+        return outcome
+    still = (now - job.still_since).total_seconds() if job.still_since else 0.0
+    if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):
+        still = max(still, 8 * 60)
+    return Again(max(outcome.seconds, min(still / 8, SELDOM_SECONDS)), outcome.sentence)
 
 
 def _look(job: Preview) -> Seen:

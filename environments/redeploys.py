@@ -25,16 +25,26 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
     rows = Row.objects.filter(
         is_latest=True, instance__environment__project=project, instance__environment__kind__in=LONG_LIVED,
         instance__environment__gone_at=None, instance__service__gone_at=None,
-    ).exclude(instance__repository="")  # fmt: skip
+        instance__repository__iexact=project.repository,
+    )  # fmt: skip
     fresh = []
     for row in rows.select_related("instance__service__project", "instance__environment"):
         instance = row.instance
         if not instance.judged:
             instance.judged = row.railway_id
             fresh.append(instance)
+        elif instance.judged != row.railway_id and _is_due_run(instance, row):
+            _judged(instance, row.railway_id)
         elif instance.judged != row.railway_id:
             _judge(project, railway, instance, now)
     ServiceInstance.objects.bulk_update(fresh, ["judged"])
+
+
+def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
+    """Whether a deployment is no more than the next run of a scheduled service: of the commit that ran before."""
+    if not instance.cron or not row.commit:
+        return False
+    return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()
 
 
 def _judge(project: Project, railway: Railway, instance: ServiceInstance, now: datetime) -> None:
@@ -64,8 +74,11 @@ def _judged(instance: ServiceInstance, railway_id: str) -> bool:
 
 def _accused(project: Project, instance: ServiceInstance, one: Deployment, earlier: Sequence[Deployment]) -> str:
     """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
-    if around.is_ours(instance, one.id, one.commit or "", one.created_at):
+    if one.status == "SKIPPED" or around.is_ours(instance, one.id, one.commit or "", one.created_at):
         return ""
+    before = earlier[-1].commit if earlier else None
+    if instance.cron and one.commit and one.commit == before and (one.reason or "").lower() != "rollback":
+        return ""  # a run that was due
     reason = (one.reason or "").lower()
     if reason in REASONS:
         return _said(instance, one, REASONS[reason])
@@ -93,13 +106,13 @@ def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Sees whether pushes deploy each service of staging and production: one call each. Raises `ApiError`."""
-    instances = ServiceInstance.objects.filter(
+    """Sees whether pushes deploy each service of staging and production: one request. Raises `ApiError`."""
+    found = ServiceInstance.objects.filter(
         environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
         service__gone_at=None,
     ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
-    for instance in instances:
-        place, service = instance.environment.railway_id, instance.service.railway_id
-        around.autodeploy_switched(
-            instance, railway.push_deploys(project.railway_project_id, place, service).enabled, now=now
-        )
+    instances = list(found)
+    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
+    read = railway.push_deploys_of(project.railway_project_id, places)
+    for instance, one in zip(instances, read, strict=True):
+        around.autodeploy_switched(instance, one.enabled, now=now)

@@ -59,6 +59,7 @@ def restorable(
     `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None: not noted).
     `released`: the release's commit in production. `keep`: how long images of replaced deployments are kept.
     """
+    found = [one for one in found if one.status != "SKIPPED"]  # a push that touched nothing of it made no deployment
     serves = next((one.commit or "" for one in found if one.status in SERVING and not one.stopped), "")
     if before is None:
         before = _deduced(found, released)

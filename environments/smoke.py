@@ -1,10 +1,15 @@
 """Smoke tests: one GET to a service's own address, by the same way a visitor comes."""
 
+import ipaddress
 import re
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from portal import http
 from portal.http import ApiError
@@ -12,6 +17,8 @@ from portal.outside import text
 
 SERVICE = "smoke"
 MAX_BODY_BYTES = 1024 * 1024
+MOST_PLACES = 3  # of one host's addresses that are tried
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -36,24 +43,76 @@ def probe(
     commit_key: str = "commit",
     timeout: float = 10,
     clock: Callable[[], float] = time.monotonic,
+    local: bool | None = None,
 ) -> Probe:
     """Asks `path` of a service at `base_url` (a domain, or an address of which only host and port count).
 
     The commit is read from the header `X-Commit` or from `commit_key` of a JSON body; a service that reports
-    none is judged by its status alone. A redirect is a status like any other and is not followed.
+    none is judged by its status alone. A redirect is a status like any other and is not followed. Only addresses of
+    the public internet are asked, and exactly the ones that were judged; `local`: this machine's too, by default
+    where Railway's own API is a stand-in on it.
     """
     address = address_of(base_url, path)
     if address is None:
         sentence = f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the service's."
         return Probe(None, None, 0.0, None, sentence)
     started = clock()
+    if local is None:
+        local = http.is_loopback(urlsplit(settings.RAILWAY_API_URL).hostname)
     try:
-        reply = http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES)
+        places = _places(address, local)
+    except NotPublic as refusal:
+        return Probe(None, None, clock() - started, None, str(refusal))
+    try:
+        reply = _ask(address, places, timeout)
     except ApiError as error:
         return Probe(None, None, clock() - started, None, _no_answer(address, error, timeout))
     commit = _commit(reply, commit_key)
     ok, sentence = _verdict(address, reply.status, expected_status, commit, expected_commit)
     return Probe(ok, reply.status, clock() - started, commit, sentence)
+
+
+class NotPublic(Exception):
+    """This host is not on the public internet, or is not found; one sentence says so."""
+
+
+def _places(address: str, local: bool) -> list[str]:
+    """The addresses that the host of `address` has now. Raises `NotPublic` if any of them is not for everybody."""
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    if local and http.is_loopback(host):
+        return [""]
+    try:
+        found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    except (OSError, UnicodeError):
+        raise NotPublic(f"{text(host, 100)} has no address: look at the service's domain.") from None
+    places = list(dict.fromkeys(str(one[4][0]) for one in found))
+    if bad := next((one for one in places if not is_public(one)), None):
+        raise NotPublic(f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not asked.")
+    return places[:MOST_PLACES]
+
+
+def is_public(address: str) -> bool:
+    """Whether anybody on the internet may be meant by it: no private, local, shared or multicast address.
+
+    Of addresses of IPv6 that stand for one of IPv4, that one is judged.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
+
+
+def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
+    """One answer from the first of these places that can be reached."""
+    for place in places[:-1]:
+        with suppress(ApiError):
+            return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=place)
+    return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=places[-1])
 
 
 def address_of(base_url: str, path: str) -> str | None:

@@ -21,6 +21,7 @@ from environments.models import (
     SchemaStanding,
     StandingState,
 )
+from environments.railway import Railway
 from environments.schema import revisions, standing
 from environments.schema.database import DatabaseError, same_database
 from portal.http import ApiError
@@ -39,20 +40,25 @@ class Place:
     pull: int = 0
 
 
-def read_previews(project: Project, *, now: datetime) -> None:
-    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+def due_previews(project: Project, *, now: datetime) -> list[Environment]:
+    """The previews whose databases were not asked for their revision lately."""
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
     previews = Environment.objects.filter(project=project, kind="preview", gone_at=None, instances__isnull=False)
-    due = [one for one in previews.select_related("project").distinct() if (one.revisions_at or since) <= since]
+    return [one for one in previews.select_related("project").distinct() if (one.revisions_at or since) <= since]
+
+
+def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
+    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+    due = due_previews(project, now=now)
     long_lived = list(Environment.objects.filter(project=project, kind__in=LONG_LIVED, gone_at=None)) if due else []
     for preview in due:
         try:
-            url = url_of(preview)
-            if any(same_database(url, url_of(one)) for one in long_lived):
+            url = url_of(preview, railway)
+            if any(same_database(url, url_of(one, railway)) for one in long_lived):
                 continue
         except (NoDatabase, DatabaseError, ApiError):
             continue  # it has none of its own, as far as can be told
-        read_revisions(preview, now=now)
+        read_revisions(preview, now=now, railway=railway)
 
 
 def read(project: Project, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from environments.github import GitHub
 from portal.http import ApiError
+from portal.visible import visible
 
 _SPECIAL = frozenset(r"\`*_[]()<>|#!~&$")
 _BREAK = "\u200b"  # zero-width: GitHub then sees no mention, reference or address
@@ -71,5 +72,5 @@ def prose(said: str, limit: int = 1000) -> str:
 
 
 def _cut(said: str, limit: int) -> str:
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in said).split())
+    line = " ".join(visible(said).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

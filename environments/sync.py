@@ -66,12 +66,19 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
             Environment.objects.filter(pk=row.pk).update(kind=EnvironmentKind.OTHER)
     rows = Environment.objects.bulk_create(
         [
-            Environment(project=project, railway_id=state.id, name=state.name[:200], kind=kinds[state.id], seen_at=now)
+            Environment(
+                project=project,
+                railway_id=state.id,
+                name=state.name[:200],
+                kind=kinds[state.id],
+                seen_at=now,
+                config_etag=state.config_etag,
+            )
             for state in tree.environments
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
-        update_fields=["name", "kind", "seen_at", "gone_at"],
+        update_fields=["name", "kind", "seen_at", "gone_at", "config_etag"],
     )
     return {row.railway_id: row for row in rows}
 
@@ -79,15 +86,24 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
     """Environment id → kind. Of two with one name the older is meant; the other is a finding elsewhere."""
     kinds: dict[str, str] = {}
-    named = {name: EnvironmentKind(kind) for kind, name in coherence.expected_names(project).items()}
+    there = [state.name for state in tree.environments if not _is_preview(state)]
+    named = {
+        meant: EnvironmentKind(kind)
+        for kind, name in coherence.expected_names(project).items()
+        if (meant := coherence.meant(name, there)) is not None
+    }
     for state in sorted(tree.environments, key=lambda one: (str(one.created_at or ""), one.id)):
         kind = EnvironmentKind.OTHER
-        if state.is_ephemeral or state.name.startswith("pr-"):
+        if _is_preview(state):
             kind = EnvironmentKind.PREVIEW
         elif state.name in named and named[state.name] not in kinds.values():
             kind = named[state.name]
         kinds[state.id] = kind
     return kinds
+
+
+def _is_preview(state: railway.Environment) -> bool:
+    return state.is_ephemeral or state.name.startswith("pr-")
 
 
 def _instances(
@@ -108,12 +124,15 @@ def _instances(
                 railway_id=state.id,
                 repository=_repository(state, trigger)[:201],
                 branch=((trigger.branch if trigger else None) or "")[:200],
+                image=(state.image or "")[:300],
+                watch_patterns=list(state.watch_patterns),
+                cron=state.cron or "",
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
                 at_start=at_start(state.pre_deploy_command, state.start_command),
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
-    kept = ["railway_id", "repository", "branch", "domains", "at_start"]
+    kept = ["railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains", "at_start"]
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     for row in rows:
@@ -166,6 +185,7 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
             "commit",
             "branch",
             "stopped",
+            "containers",
             "is_latest",
             "is_active",
             "created_at",
@@ -188,6 +208,7 @@ def _deployment(
         commit=(one.commit or "")[:64],
         branch=(one.branch or "")[:200],
         stopped=bool(one.stopped),
+        containers=[state[:40] for state in one.instances[:50]],
         is_latest=latest is not None and one.id == latest.id,
         is_active=one.id in active,
         created_at=one.created_at,

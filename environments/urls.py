@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from environments import preview_views, rehearsal_views, reset_views, standing_views, variable_views, views
+from environments import (
+    preview_views,
+    rehearsal_views,
+    reset_views,
+    service_panels,
+    standing_views,
+    variable_views,
+    views,
+)
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
@@ -11,6 +19,7 @@ urlpatterns = [
     path("environments/<slug:slug>/reset/", reset_views.ask, name="reset-ask"),
     path("resets/<int:pk>/sign/", reset_views.sign, name="reset-sign"),
     path("resets/<int:pk>/take-back/", reset_views.take_back, name="reset-take-back"),
+    path("services/<int:pk>/place/", service_panels.place, name="service-place"),
     path("instances/<int:pk>/branch/", views.repair_branch, name="branch-repair"),
     path("instances/<int:pk>/push/", views.repair_push, name="push-repair"),
     path("instances/<int:pk>/deploy/", views.deploy_head, name="head-deploy"),

@@ -1,14 +1,15 @@
 """Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.utils.crypto import salted_hmac
 
 from environments import around
@@ -24,13 +25,15 @@ from environments.models import (
     VariableSync,
 )
 from environments.railway import Railway
+from environments.railway.batch import Place as RailwayPlace
 from portal.credentials import Secret
 from portal.http import ApiError
 
 REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
-REFUSED = ("unauthorized", "wrong_header", "forbidden", "not_found", "refused")
 PRIVATE_ENDING = ".railway.internal"
-MAX_CALLS = 60  # of one reading; what is left is read by the next
+MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the next
+SELDOM = 6  # so many times more seldom other environments than staging and production are read
+BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
 _PLACE = "portal-reference-"
 _LONG_LIVED = ("staging", "production")
 
@@ -88,44 +91,75 @@ class Place:
     environment: Environment
     service: Service | None
 
+    @property
+    def key(self) -> RailwayPlace:
+        """The place by Railway's ids."""
+        return self.environment.railway_id, self.service.railway_id if self.service else None
+
 
 def read(project: Project, railway: Railway, *, now: datetime) -> bool:
-    """Reads the variables of every environment, staging and production first; False: some are left for later.
+    """Reads the variables that are due, staging and production first; False: some are left for later.
 
     What the token may not read is noted on its environment and keeps its rows. Raises `ApiError` when there is
-    no answer; environments that were read before that are kept.
+    no answer; what was read before is kept.
     """
-    # Not yet read first, then those whose reading is the oldest.
-    found = Environment.objects.filter(project=project, gone_at=None).order_by(F("variables_at").asc(nulls_first=True))
-    environments = sorted(found, key=lambda one: one.kind not in _LONG_LIVED)
-    instances = list(
-        ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None).select_related("service")
-    )
-    calls = 0
+    environments, complete = _due(project, now)
+    places = {environment.pk: [Place(environment, None)] for environment in environments}
+    instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
+    for one in instances.select_related("service"):
+        places[one.environment_id].append(
+            Place(next(row for row in environments if row.pk == one.environment_id), one.service)
+        )
+    asked = [place.key for found in places.values() for place in found]
+    answers = railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
     for environment in environments:
-        services = [one.service for one in instances if one.environment_id == environment.pk]
-        calls += len(services) + 1
-        if calls > MAX_CALLS and environment.kind not in _LONG_LIVED:
-            return False
-        _read_environment(project, railway, environment, services, now)
-    return bool(environments)
+        _keep(project, environment, places[environment.pk], answers, now)
+    return complete
 
 
-def _read_environment(
-    project: Project, railway: Railway, environment: Environment, services: Sequence[Service], now: datetime
+def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
+    """Environments whose settings changed since they were read, or that were not read for long; and whether all fit."""
+    found = Environment.objects.filter(project=project, gone_at=None).annotate(services=Count("instances"))
+    ordered = sorted(
+        found.order_by(F("variables_at").asc(nulls_first=True)), key=lambda one: one.kind not in _LONG_LIVED
+    )
+    due: list[Environment] = []
+    places = 0
+    for one in ordered:
+        rest = timedelta(seconds=settings.VARIABLES_SECONDS * (1 if one.kind in _LONG_LIVED else SELDOM))
+        fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
+        if fresh and one.variables_etag == one.config_etag:
+            continue
+        places += one.services + 1
+        if places > MAX_PLACES and one.kind not in _LONG_LIVED:
+            return due, False
+        due.append(one)
+    return due, bool(ordered)
+
+
+def changed(project: Project, *, now: datetime) -> bool:
+    """Whether settings of an environment changed since its variables were read, a moment ago excepted."""
+    rows = Environment.objects.filter(project=project, gone_at=None).exclude(variables_etag=F("config_etag"))
+    moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
+    return rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment)).exists()
+
+
+def _keep(
+    project: Project,
+    environment: Environment,
+    places: Sequence["Place"],
+    answers: Mapping[RailwayPlace, dict[str, Secret | None] | ApiError],
+    now: datetime,
 ) -> None:
+    """Writes down what was read of one environment, and why some of it could not be."""
     rows: list[Variable] = []
     read_places: list[Place] = []
     problem = ""
-    for place in (Place(environment, one) for one in (None, *services)):
-        service = place.service.railway_id if place.service else None
-        try:
-            values = railway.variables(project.railway_project_id, environment.railway_id, service, unrendered=True)
-        except ApiError as error:
-            if error.kind not in REFUSED:
-                raise
+    for place in places:
+        values = answers[place.key]
+        if isinstance(values, ApiError):
             whose = place.service.name if place.service else "all services"
-            problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {error}"
+            problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {values}"
             continue
         # Of two names that are alike in all that is kept of them, one is kept.
         kept = {name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")}
@@ -147,7 +181,7 @@ def _read_environment(
         since = environment.variables_since if same else None
         Environment.objects.filter(pk=environment.pk).update(
             variables_at=now, variables_problem=problem, variables_known=known,
-            variables_since=since or (None if problem else now),
+            variables_since=since or (None if problem else now), variables_etag=environment.config_etag,
         )  # fmt: skip
 
 

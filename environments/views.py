@@ -13,12 +13,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from environments import actions, protections, staging, standing_views
+from environments import actions, protections, service_panels, staging, standing_views
 from environments.aftermath import aftermath_of
 from environments.coherence import expected_branches
+from environments.live import live_of
 from environments.models import (
-    ENDED_BADLY,
-    SERVING,
     Branch,
     BranchProtection,
     ConnectionCheck,
@@ -35,7 +34,6 @@ from environments.models import (
     ServiceInstance,
     StagingReset,
 )
-from environments.smoke import address_of
 from portal.site import page, perform
 
 LOG_CHARS = 20_000
@@ -108,15 +106,12 @@ def _matrix(project: Project) -> dict[str, Any]:
         Environment.objects.filter(project=project, gone_at=None), key=lambda one: (ORDER.get(one.kind, 2), one.name)
     )
     instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
-    current: dict[int, dict[str, Deployment]] = defaultdict(dict)
+    current: dict[int, list[Deployment]] = defaultdict(list)
     deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
     for one in deployments:
-        if one.is_latest:
-            current[one.instance_id]["latest"] = one
-        if one.is_active:
-            current[one.instance_id]["active"] = one
+        current[one.instance_id].append(one)
     expected = expected_branches(project)
-    cells: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    cells: dict[str, dict[int, service_panels.Cell]] = defaultdict(dict)
     by_key = {column.pk: column for column in columns}
     named = {}
     for instance in instances:
@@ -124,46 +119,19 @@ def _matrix(project: Project) -> dict[str, Any]:
         # Of two environments with one name the findings are about the one that counts.
         if instance.environment.kind in expected or str(instance)[:300] not in named:
             named[str(instance)[:300]] = instance
-        cells[instance.service.name][instance.environment_id] = _cell(
-            project, instance, expected.get(instance.environment.kind, ""), current[instance.pk]
-        )
+        live = live_of(instance, current[instance.pk], project.repository)
+        wanted = expected.get(instance.environment.kind, "")
+        cells[instance.service.name][instance.environment_id] = service_panels.cell(live, wanted)
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
-    table = [(name, [row.get(column.pk) for column in columns]) for name, row in sorted(cells.items())]
+    table = [(service_panels.heading(name, row.values()), [row.get(column.pk) for column in columns])
+             for name, row in sorted(cells.items())]  # fmt: skip
     return {
         "columns": columns,
         "heads": list(zip(columns, told_apart, strict=True)),
         "table": table,
         "instances": named,
     }
-
-
-def _cell(project: Project, instance: ServiceInstance, expected: str, current: dict[str, Deployment]) -> dict[str, Any]:
-    """One service in one environment: what it follows and should follow, what it serves, how it is."""
-    latest, active = current.get("latest"), current.get("active")
-    follows = bool(instance.repository)
-    foreign = follows and instance.repository.lower() != project.repository.lower()
-    wrong = foreign or bool(follows and expected and instance.branch != expected)
-    status = latest.status if latest else ""
-    state = "pass" if status in SERVING else "fail" if status in ENDED_BADLY or not latest else "wait"
-    return {
-        "instance": instance,
-        "follows": follows,
-        "foreign": foreign,
-        "expected": expected,
-        "on_push": instance.autodeploy if expected and follows and not foreign else None,
-        "wrong": wrong,
-        "latest": latest,
-        "commit": active.commit if active else "",
-        "state": state,
-        "status": status.lower().replace("_", " ") or "no deployment",
-        "domain": instance.domains[0] if instance.domains else "",
-        "address": _address(instance.domains[0]) if instance.domains else "",
-    }
-
-
-def _address(domain: object) -> str:
-    return (address_of(domain, "/") or "") if isinstance(domain, str) else ""
 
 
 @page

@@ -6,12 +6,14 @@ its audit event last. `actor` is a user, or None for the portal itself.
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from portal import audit
+from portal.access import proof
 
 
 class Refused(Exception):
@@ -22,14 +24,27 @@ class NotPermitted(Refused):
     """The person may not do this at all."""
 
 
-def action(name: str, permission: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`."""
+class NotProven(Refused):
+    """The project demands that the person proves first who they are; `policy` says how."""
+
+    def __init__(self, sentence: str, policy: proof.Policy) -> None:
+        super().__init__(sentence)
+        self.policy = policy
+
+
+def action(name: str, permission: str, *, guarded: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
+
+    `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second factor.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def run(subject: Any, *, actor: AbstractBaseUser | None, **arguments: Any) -> Any:
             try:
                 require(actor, permission)
+                if guarded:
+                    require_proof(actor, proof.policy_of(subject))
                 with transaction.atomic():
                     return function(subject, actor=actor, **arguments)
             except Refused as refusal:
@@ -47,3 +62,17 @@ def require(actor: Any, permission: str) -> None:
     if actor is not None and not actor.has_perm(permission):
         wanted = permission.split(".")[-1].replace("_", " ")
         raise NotPermitted(f"You are not allowed to do this: it needs the permission “{wanted}”.")
+
+
+def require_proof(actor: Any, policy: proof.Policy, now: datetime | None = None) -> None:
+    """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
+
+    A job or a command has no session, so where something is demanded it cannot do what a person must.
+    """
+    sign_in = getattr(actor, "sign_in", None)
+    lacks = proof.lacking(sign_in, policy, now)
+    if not lacks:
+        return
+    if sign_in is None:
+        raise NotProven("This is done by a person who is signed in to the portal, not by a command or a job.", policy)
+    raise NotProven(f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.", policy)

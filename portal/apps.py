@@ -32,6 +32,9 @@ def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> N
         apps.get_model("auth", "Permission")  # absent while tables are taken back
     except LookupError:
         return
+    from django.contrib.auth.management import create_permissions
+
     from portal import roles
 
+    create_permissions(app_config, verbosity=0, apps=apps)  # Django's own turn comes after this one
     roles.ensure()

@@ -17,14 +17,14 @@ from django.db.models import Model
 
 from portal.audit_proof import Anchor, Verification, anchor, verify
 from portal.models import AuditEvent
+from portal.visible import visible
 
 __all__ = ["Anchor", "OutsideTransaction", "Verification", "anchor", "record", "timeline", "verify"]
 
 NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
 
-# What breaks or forges a log line: control characters (NUL among them, which PostgreSQL refuses), line and
-# paragraph separators, direction overrides, and lone surrogates, which are not UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What lays text out in several lines; whatever else cannot be seen is written out (portal.visible).
+_LAYOUT = re.compile("[\t\n\r]")
 
 _ENCODER = DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _APPEND = f"SELECT portal_audit_append({', '.join(['%s'] * 12)})"
@@ -101,8 +101,8 @@ def actor_name(actor: AbstractBaseUser | AnonymousUser | None) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """`text` on one line, without what could forge a log line, and at most `limit` characters long."""
-    text = _UNPRINTABLE.sub(" ", text)
+    """`text` on one line, with all that it holds to be seen, and at most `limit` characters long."""
+    text = visible(_LAYOUT.sub(" ", text))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from portal.private import let_through
 from portal.processes import spawn, stop_group
 
 CLONE_NEWUSER = 0x10000000
@@ -267,6 +268,7 @@ def _demotion(directory: Path) -> Callable[[], None] | None:
         for path in [directory, *directory.rglob("*")]:
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
         owner = directory.stat()
+    let_through(directory)
     return partial(_become, owner.st_uid, owner.st_gid)
 
 

@@ -148,11 +148,13 @@ def send(
     content: bytes | None = None,
     read_seconds: float = READ_SECONDS,
     limit: int = MAX_ANSWER_BYTES,
+    at: str = "",
 ) -> Reply:
     """One request, one answer of at most `limit` bytes, whatever its status.
 
-    `read_seconds` bounds each silence and, doubled, the whole answer. Raises `ApiError`: unavailable or
-    malformed; for a write that may have arrived, unknown_outcome.
+    `at`: the address to connect to, instead of asking again which one the host has. `read_seconds` bounds each
+    silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed; for a write that may have
+    arrived, unknown_outcome.
     """
     with _counting:
         calls[service] += 1
@@ -160,7 +162,11 @@ def send(
     timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
     started = time.monotonic()
     try:
-        with client.stream(method, url, headers=headers, content=content, timeout=timeout) as answer:
+        target, named, extensions = _pinned(url, at)
+        told = {**(headers or {}), **named}
+        with client.stream(
+            method, target, headers=told, content=content, timeout=timeout, extensions=extensions
+        ) as answer:
             body = _bounded(answer, limit, started + 2 * read_seconds)
             reply = Reply(answer.status_code, answer.headers, body)
     except (httpx.HTTPError, httpx.InvalidURL, _TooLarge, UnicodeError) as error:
@@ -168,6 +174,14 @@ def send(
         log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
     return reply
+
+
+def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, str]]:
+    """The URL at that address, and what still names the host: its header, and TLS, which verifies its certificate."""
+    whole = httpx.URL(url)
+    if not at:
+        return whole, {}, {}
+    return whole.copy_with(host=at), {"Host": whole.netloc.decode()}, {"sni_hostname": whole.host}
 
 
 class _TooLarge(Exception):

@@ -6,6 +6,10 @@ from typing import Any, Never
 from django.db import models
 from django.utils import timezone
 
+from portal.access.models import Authenticator, RecoveryCode
+
+__all__ = ["AuditEvent", "AuditHead", "Authenticator", "RecoveryCode", "WebhookDelivery"]
+
 
 class AuditEvent(models.Model):
     """One thing that happened: written only by `portal.audit.record`, never changed, hashed with the last.

@@ -2,16 +2,17 @@
 
 Titles, names and messages written by others may hold control characters, half surrogates (which no database
 takes) or signs that turn the reading direction round; links may start with `javascript:`. Nothing of that
-passes these functions.
+passes these functions: what cannot be seen is written out, as `portal.visible` does everywhere, and not left
+out, or a branch `ma⟨U+200B⟩in` would pass for `main`.
 """
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-_TURNS_TEXT_ROUND = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from portal.visible import visible
+
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256 in newer repositories
 
 
@@ -20,22 +21,15 @@ class Malformed(ValueError):
 
 
 def text(value: object, limit: int = 300) -> str:
-    """`value` as one bounded line without control characters; what is no text becomes the empty string."""
+    """`value` as one bounded line in which all can be seen; what is no text becomes the empty string."""
     if not isinstance(value, str):
         return ""
-    return " ".join(_printable(value[: limit * 4]).split())[:limit]
+    return " ".join(visible(value[: limit * 4]).split())[:limit]
 
 
 def lines(value: object, limit: int = 10_000) -> str:
     """Like `text`, for texts of several lines: line breaks and tabs stay."""
-    return _printable(value[: limit * 2], keep="\n\t")[:limit] if isinstance(value, str) else ""
-
-
-def _printable(value: str, keep: str = "") -> str:
-    value = _TURNS_TEXT_ROUND.sub("", value)
-    return "".join(
-        letter if letter in keep or unicodedata.category(letter) not in {"Cc", "Cs"} else " " for letter in value
-    )
+    return visible(value[: limit * 2]).replace("\r\n", "\n")[:limit] if isinstance(value, str) else ""
 
 
 def word(value: object) -> str:
@@ -44,14 +38,14 @@ def word(value: object) -> str:
 
 
 def link(value: object) -> str:
-    """An `http` or `https` address, else the empty string."""
-    if not isinstance(value, str) or len(value) > 2000 or value != "".join(value.split()):
+    """An `http` or `https` address that can be seen whole, else the empty string."""
+    if not isinstance(value, str) or len(value) > 2000 or value != "".join(visible(value).split()):
         return ""
     try:
         parts = urlsplit(value)
     except ValueError:
         return ""
-    return _printable(value) if parts.scheme in {"http", "https"} and parts.netloc else ""
+    return value if parts.scheme in {"http", "https"} and parts.netloc else ""
 
 
 def moment(value: object) -> datetime | None:

@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from portal import audit
+from portal.access import sessions  # noqa: F401 - its receivers end the sessions of changed accounts
 from portal.site import Recorded
 
 admin.site.unregister((User, Group))

@@ -73,7 +73,9 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
-# How often the names and fingerprints of variables are read: one call for each service and environment.
+# What Railway allows in an hour, counted where it does not say so itself: Free 100, Hobby 1000, Pro 10000.
+RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "1000"))
+# How often the names and fingerprints of variables are read when no setting of their environment changed.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
 # How often the way back from what is in production is worked out anew: one call for each of its services.
 ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
@@ -113,6 +115,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "portal.webhooks.ahead_of_people",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.visible.only_visible",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -120,6 +123,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.access.sessions.end_old_sessions",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -155,6 +159,11 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# A try that is not looked at counts for nothing, or guessing on would keep a lock shut for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "portal.access.guesses.Limits"
+AXES_LOCKOUT_CALLABLE = "portal.access.guesses.refused"
+AXES_CLIENT_IP_CALLABLE = "portal.access.addresses.client_address"
 LOGIN_URL = "admin:login"
 
 # Strict: own files only, no inline script or style, no eval (CSP level 3).
@@ -172,8 +181,23 @@ SECURE_CSP = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _flag("BEHIND_PROXY", False) else None
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL_URL.startswith("https://")
+# With an https:// address the portal stands behind a proxy that ends TLS: it speaks plain HTTP itself.
+IS_HTTPS = PORTAL_URL.startswith("https://")
+BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+# How many proxies of ours add to the header what they saw; what stands before their entries anybody can write.
+TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES") or BEHIND_PROXY)
+CLIENT_ADDRESS_HEADER = os.environ.get("CLIENT_ADDRESS_HEADER", "").strip() or "X-Forwarded-For"
+SECURE_SSL_REDIRECT = IS_HTTPS and BEHIND_PROXY  # else nothing tells https from http, and it would go round
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # the platform asks it from inside, without TLS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+# Preloading binds a whole domain for years, so its owner decides, not one of its sites.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+# A session ends after this, whatever happens in it; and when no person has done anything for a while.
+SESSION_COOKIE_AGE = round(float(os.environ.get("SESSION_HOURS", "12")) * 3600)
+SESSION_IDLE_SECONDS = float(os.environ.get("SESSION_IDLE_MINUTES", "120")) * 60
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
@@ -190,7 +214,13 @@ LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING").strip().upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "portal.visible.LogFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # django-q2 would bring a handler of its own.

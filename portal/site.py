@@ -8,17 +8,31 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from portal import audit, changes
-from portal.actions import Refused
+from portal.access import held, proof
+from portal.actions import NotProven, Refused
 
 View = Callable[..., HttpResponse]
+READ = "releases.view_release"  # every role has it, and nobody sees anything without a role
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password. That an account may not use the portal is said after the right password, not instead."""
+
+    error_messages = {
+        "invalid_login": "The user name or the password is wrong.",
+        "inactive": "The user name or the password is wrong.",
+    }
 
 
 class Recorded(admin.ModelAdmin):
@@ -98,6 +112,15 @@ class PortalSite(admin.AdminSite):
     site_header = site_title = "Release portal"
     index_title = "Configuration"
     site_url = "/"
+    login_form = SignInForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whether the person is active, staff, and has a role. What the session has proven goes with the actor."""
+        user: Any = request.user
+        if not (user.is_active and user.is_staff and user.has_perm(READ)):
+            return False
+        user.sign_in = proof.read(request.session)
+        return True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Registers; what neither records its changes nor makes none, such as a library's, is shown only."""
@@ -108,6 +131,8 @@ class PortalSite(admin.AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
+        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
+            return no_role(request)
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
@@ -138,12 +163,27 @@ def page(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
-        login = reverse("admin:login")
+        if request.user.is_authenticated:
+            return no_role(request)
+        login, then = reverse("admin:login"), request.get_full_path()
+        if request.method == "POST":  # what was typed is not lost
+            held.hold(request, proof.Policy(), "/", getattr(request, "session_of", None))
+            then = reverse("sign-in-resume")
         if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
+            login += f"?next={then}" if request.method == "POST" else ""
             return HttpResponse(status=204, headers={"HX-Redirect": login})
-        return redirect_to_login(request.get_full_path() if request.method == "GET" else "/", login)
+        return redirect_to_login(then, login)
 
     return guarded
+
+
+def no_role(request: HttpRequest) -> HttpResponse:
+    """What a person sees who is signed in and may not use the portal: a sentence, and whom to ask."""
+    user: Any = request.user
+    deciding = User.objects.filter(Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True)
+    names = [one.get_full_name() or one.username for one in deciding.order_by("username").distinct()[:5]]
+    context = {"has_role": user.has_perm(READ), "names": names}
+    return render(request, "access/no_role.html", context, status=403)
 
 
 def by_htmx(request: HttpRequest) -> bool:
@@ -157,9 +197,13 @@ def perform(
     """Runs `act`, tells the person `said` or why it was refused, and goes on to the address `then`."""
     try:
         act()
+    except NotProven as lacking:
+        held.hold(request, lacking.policy, then, request.user.pk)
+        return HttpResponseRedirect(reverse("sign-in-again"))
     except (Refused, refused) as refusal:
         messages.error(request, str(refusal))
     else:
+        held.forget(request)
         if said:
             messages.success(request, said)
     return HttpResponseRedirect(then)

@@ -28,6 +28,7 @@ from typing import Any
 
 from portal.embedded_postgres import Server, StartError, start
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
+from portal.private import keep_private
 from portal.processes import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
 
 HELP = "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker, web server."
@@ -131,6 +132,7 @@ class Supervisor:
     def start(self) -> None:
         """All parts, up to the first page; then says where it is."""
         forks_die_with_us()
+        keep_private(self.var)
         os.environ.setdefault("PORTAL_URL", self.url)
         self.remember_mode()
         if not os.environ.get("DATABASE_URL"):

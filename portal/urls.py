@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from portal import views, webhooks
+from portal.access import views as access
 
 urlpatterns = [
     # First: they come most often, and each pattern before them is tried for each of them.
@@ -12,6 +13,10 @@ urlpatterns = [
     path("", include("releases.urls")),
     path("", include("environments.urls")),
     path("audit/", views.audit_page, name="audit"),
+    path("sign-out/", access.sign_out, name="sign-out"),
+    path("sign-in/again/", access.again, name="sign-in-again"),
+    path("sign-in/resume/", access.resume, name="sign-in-resume"),
+    path("account/second-factor/", access.second_factor_page, name="second-factor"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]

@@ -29,6 +29,7 @@ from portal import audit
 from portal.models import WebhookDelivery
 from portal.outside import text
 from portal.secrets import HIDDEN
+from portal.visible import visible
 
 MAX_BYTES = 25 * 1024 * 1024 + 64 * 1024  # GitHub sends at most 25 MB; some slack for how it counts
 LARGE_BYTES = 1024 * 1024
@@ -40,8 +41,6 @@ _Outcome = WebhookDelivery.Outcome
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,100}")
 _IN_AN_ADDRESS = re.compile(r"[0-9A-Za-z._~-]+")
-# Control characters (PostgreSQL refuses NUL) and what turns the reading direction round; line breaks stay.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # The objects of a large body take several times its size: read one such body at a time.
 _reading_large = threading.Lock()
 
@@ -258,7 +257,7 @@ WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETU
 def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: str, now: datetime) -> tuple[int, bool]:
     """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was known already."""
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
-    kept = _UNPRINTABLE.sub(" ", delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])
+    kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[:KEPT_LETTERS]
     which: list[Any] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[Any]()
     if mark is not None:

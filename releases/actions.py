@@ -6,6 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from environments import pace
 from environments.actions import start_migration
 from environments.models import Branch, DeployOrder, Environment, MigrationRun, Project
 from portal import audit
@@ -112,6 +113,7 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
 def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime) -> Release:
     """The fresh release with its checklist and its upkeep, told of in the trail."""
     items = checklist.copy_to(release)
+    pace.watch(release.project, now=now)
     wake_now(Upkeep.objects.create(release=release, created_at=now, wake_at=now), now=now)
     said = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
     audit.record(event, actor=actor, subject=release, sentence=said, data=data, now=now)
@@ -221,7 +223,7 @@ def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
     return item.gate in gates.ATTESTED and gates.ATTESTED[item.gate](doubts(item, now=now)).state == gates.ATTEST
 
 
-@action("release.approved", "releases.approve_release")
+@action("release.approved", "releases.approve_release", guarded=True)
 def approve(
     release: Release, *, actor: Any, comment: str = "", candidate: str = "", now: datetime | None = None
 ) -> Approval:
@@ -248,7 +250,7 @@ def approve(
     return approval
 
 
-@action("risk.accepted", "releases.approve_release")
+@action("risk.accepted", "releases.approve_release", guarded=True)
 def accept_risk(
     release: Release, *, actor: Any, revision: str, sha256: str, reason: str, now: datetime | None = None
 ) -> RiskAcceptance:
@@ -293,7 +295,7 @@ def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None
     return start_migration(staging, actor=actor, commit=release.candidate, reason=f"release {release.name}", now=now)
 
 
-@action("release.promoted", "releases.promote_release")
+@action("release.promoted", "releases.promote_release", guarded=True)
 def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime | None = None) -> Promotion:
     """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
     now = now or timezone.now()
@@ -354,7 +356,7 @@ def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) 
     behind = [
         live.service
         for live in facts.live.get("production", ())
-        if gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
+        if live.at_commits and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
     steps.again(step, deploy_wanted=behind)
     steps.go_on(promotion, now)
@@ -362,7 +364,7 @@ def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) 
     audit.record("step.deployed", actor=actor, subject=release, sentence=said, data={"services": behind}, now=now)
 
 
-@action("step.skipped", "releases.repair_release")
+@action("step.skipped", "releases.repair_release", guarded=True)
 def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
     """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
     now = now or timezone.now()

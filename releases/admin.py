@@ -50,6 +50,7 @@ class ProjectAdmin(Recorded):
             "Rules",
             {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
         ),
+        ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
         ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
         (
             "Migrations",
@@ -70,6 +71,9 @@ class ProjectAdmin(Recorded):
             },
         ),
     )  # fmt: skip
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"second_factor": True, "sign_in_minutes": 60, **super().get_changeform_initial_data(request)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # Addresses and the trail name a project by its slug, so it stays.

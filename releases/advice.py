@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 
 from environments.database import NoDatabase, url_of
 from environments.git import GitError
+from environments.live import Role, belongs, role_of
 from environments.mirrors import mirror_of
 from environments.models import SERVING, AtStart, Environment, MigrationPlan, Project, ServiceInstance
 from environments.railway import Deployment, Railway
@@ -39,7 +40,7 @@ def begin(facts: Facts, *, now: datetime) -> Advice:
     served = {
         live.instance.service.railway_id: _served(live.active)
         for live in facts.live.get("production", ())
-        if live.instance.repository or any(one.commit for one in live.active)
+        if live.at_commits
     }
     advice, created = Advice.objects.get_or_create(
         release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
@@ -166,9 +167,13 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     for instance in LONG_LIVED.filter(environment=production).order_by("service__name"):
         key = instance.service.railway_id
         before = None if noted is None else noted.get(key, {})
+        role = role_of(instance, None, project.repository)
+        if role not in (Role.CODE, Role.EMPTY):
+            continue  # a database, an image, another repository: no commit of the project tells what it is
         deployments = _deployments(railway, production, key, before)
-        if not instance.repository and not any(one.commit for one in deployments):
-            continue  # a database or an image: no commit tells what it is
+        role = Role.CODE if any(one.commit for one in deployments) else role  # what has lost its source has one still
+        if role is not Role.CODE or not belongs(instance.service.belongs, role):
+            continue
         one = restorable(
             instance.service.name, key, deployments, before=before, released=release.merge_commit, keep=keep
         )

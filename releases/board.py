@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, F, Q
 
+from environments import pace
 from environments.models import SERVING, UNDER_WAY, Branch, Deployment, Environment, Finding, Project, ServiceInstance
 from portal.jobs import OPEN, STOPPED
 from releases.models import (
@@ -213,7 +214,15 @@ def _sources(card: Card, now: datetime) -> None:
         if sync is not None and sync.synced_at:
             ages.append(sync.synced_at)
     card.synced_at = min(ages) if len(ages) == len(syncs) else None
-    card.stale = card.synced_at is None or card.synced_at < now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+    github, railway = syncs["GitHub"], syncs["Railway"]
+    old = now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+    card.stale = not (
+        card.synced_at
+        and github
+        and github.synced_at >= old
+        and railway
+        and railway.synced_at >= pace.stale_since(railway, now)
+    )
 
 
 def _standing(card: Card) -> None:

@@ -16,8 +16,9 @@ from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
 from environments.coherence import BESIDE
+from environments.live import Live
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
-from releases.facts import LONG_LIVED, Facts, Live
+from releases.facts import LONG_LIVED, Facts
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
 from releases.rehearsed import Rehearsed, rehearsed_of, rows
 

@@ -11,9 +11,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from environments.coherence import BESIDE
+from environments.live import Live, live_of
 from environments.models import (
-    BROKEN,
-    SERVING,
     Branch,
     Deployment,
     Environment,
@@ -28,25 +27,6 @@ from releases.compared import Staged
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
 from releases.rehearsed import Rehearsed, rehearsed_of, rows
-
-
-@dataclass(frozen=True)
-class Live:
-    """A service in one environment, with its newest deployment and those that serve."""
-
-    service: str
-    instance: ServiceInstance
-    latest: Deployment | None
-    active: tuple[Deployment, ...]
-
-    @property
-    def serving(self) -> str:
-        """The commit that answers requests; "" where none is known."""
-        return next((one.commit for one in self.active if one.status in SERVING), "")
-
-    def is_broken_at(self, commit: str) -> bool:
-        """Whether the newest deployment is of `commit` and came to nothing."""
-        return self.latest is not None and self.latest.commit == commit and self.latest.status in BROKEN
 
 
 @dataclass(frozen=True)
@@ -226,8 +206,6 @@ def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Liv
     for instance in instances:
         kind = instance.environment.kind
         environments[kind] = instance.environment
-        mine = current.get(instance.pk, [])
-        latest = next((deployment for deployment in mine if deployment.is_latest), None)
-        active = tuple(deployment for deployment in mine if deployment.is_active)
-        live[kind] = (*live.get(kind, ()), Live(instance.service.name, instance, latest, active))
+        one = live_of(instance, current.get(instance.pk, []), project.repository)
+        live[kind] = (*live.get(kind, ()), one)
     return environments, live

@@ -5,11 +5,12 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from environments import staging, starting_points
+from environments import pace, staging, starting_points
 from environments import sync as environment_sync
 from environments.actions import queue_rehearsal
 from environments.git import GitError
 from environments.github import GitHub
+from environments.live import watching
 from environments.mirrors import mirror_of
 from environments.models import VALID, Branch, Direction, Environment, MigrationPlan, Rehearsal
 from portal import audit
@@ -43,6 +44,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     problem = f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     sync.apply(project, overview, now=now)
+    watching.settle(project)
     wishes.make(project, now=now)
     pulls.wake(project, now=now)
     advice.see_to(project, now=now)
@@ -54,7 +56,10 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
 def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
+    if release.is_in_preparation or release.status == ReleaseStatus.VERIFYING:
+        pace.watch(release.project, now=now)
     try:
+        watching.settle(release.project, [release.candidate, release.merge_commit])
         variable_drift.compare(job)
         for need in (
             _follow_candidate,

@@ -11,12 +11,13 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from environments.aftermath import Aftermath, aftermath_of
+from environments.live import Live
 from environments.models import MigrationRun
 from environments.smoke import address_of
 from portal.jobs import OPEN, STOPPED
 from releases import gates
 from releases.actions import steps_of
-from releases.facts import Facts, Live
+from releases.facts import Facts
 from releases.models import (
     ChecklistItem,
     Phase,

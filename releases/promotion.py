@@ -11,13 +11,14 @@ from environments import around, staging
 from environments import sync as environment_sync
 from environments.actions import start_migration
 from environments.github import GitHub
+from environments.live import Live, serves_instead, watching
 from environments.models import DeployOrder, MigrationRun
 from environments.railway import Railway
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import OPEN, Ended, JobStatus, Outcome
 from releases import advice, gates, steps, sync
-from releases.facts import Facts, Live, facts_of
+from releases.facts import Facts, facts_of
 from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
 from releases.steps import PATIENCE, Done, Look, Stop, Wait
 
@@ -117,16 +118,17 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     railway = Railway()
     tree = railway.project(project.railway_project_id)
     environment_sync.apply(project, tree, now=facts.now)
+    watching.settle(project, [release.merge_commit])
     facts = facts_of(release.pk, now=facts.now)
     result = gates.production_live(facts)
     evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
     if result.passed:
         return Done(result.sentence, evidence)
-    services = facts.live.get("production", ())
+    services = tuple(live for live in facts.live.get("production", ()) if live.at_commits)
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
     waited = steps.waited(step, facts.now)
-    broken = any(live.is_broken_at(release.merge_commit) for live in services)
+    broken = result.state == gates.FAIL and any(live.is_broken_at(release.merge_commit) for live in services)
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
         world = "The merge is done and stays; production partly runs the release." if services else ""
@@ -216,9 +218,15 @@ def _database_world(run: MigrationRun) -> str:
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
     """Asks each configured page of production over HTTP."""
-    commits = {live.service: facts.release.merge_commit for live in facts.live.get("production", ())}
+    commits = {live.service: _expected(live, facts) for live in facts.live.get("production", ()) if live.at_commits}
     world = "Production runs the release; these requests are not answered as expected."
     return steps.smoke(step, facts, commits, world)
+
+
+def _expected(live: Live, facts: Facts) -> str:
+    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    commit = facts.release.merge_commit
+    return live.serving if serves_instead(live, commit) == "" and live.serving else commit
 
 
 def sync_staging(step: PromotionStep, facts: Facts) -> Look:

@@ -15,13 +15,14 @@ from django.utils.dateparse import parse_datetime
 
 from environments import around
 from environments import sync as environment_sync
+from environments.live import Live
 from environments.models import SERVING, UNDER_WAY, Branch, DeploymentAsk, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.restorable import newest_first
 from portal import audit
 from portal.jobs import STOPPED, Ended, JobStatus, Outcome, holds
 from releases import advice, gates, steps
-from releases.facts import Facts, Live, facts_of
+from releases.facts import Facts, facts_of
 from releases.models import (
     Advice,
     Promotion,

@@ -30,7 +30,7 @@ from releases.models.rollback import downgrade_content
 FRESH = timedelta(minutes=30)
 
 
-@action("rollback.requested", "releases.roll_back_release")
+@action("rollback.requested", "releases.roll_back_release", guarded=True)
 def request_rollback(
     release: Release, *, actor: Any, reason: str, content: str = "", now: datetime | None = None
 ) -> Rollback:
@@ -109,7 +109,7 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     return release, row
 
 
-@action("rollback.approved", "releases.approve_release")
+@action("rollback.approved", "releases.approve_release", guarded=True)
 def approve_rollback(
     release: Release, *, actor: Any, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
@@ -144,7 +144,7 @@ def retry_rollback(release: Release, *, actor: Any, now: datetime | None = None)
     audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
 
 
-@action("step.skipped", "releases.repair_release")
+@action("step.skipped", "releases.repair_release", guarded=True)
 def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
     """Goes on without the stopped step of the rollback, by a person's word. The approval cannot be skipped."""
     now = now or timezone.now()
@@ -202,7 +202,7 @@ def _production(release: Release) -> Environment:
     return found
 
 
-@action("downgrade.requested", "releases.roll_back_release")
+@action("downgrade.requested", "releases.roll_back_release", guarded=True)
 def request_downgrade(
     release: Release, *, actor: Any, typed: str, reason: str, content: str = "", now: datetime | None = None
 ) -> Downgrade:
@@ -249,7 +249,7 @@ def _rehearsed(environment: Environment, known: dict[str, Any], now: datetime) -
     return passed
 
 
-@action("downgrade.approved", "releases.approve_release")
+@action("downgrade.approved", "releases.approve_release", guarded=True)
 def approve_downgrade(release: Release, *, actor: Any, content: str, now: datetime | None = None) -> MigrationRun:
     """Signs a downgrade that somebody else asked for, which starts it: same content, same rehearsal, or not at all."""
     now = now or timezone.now()

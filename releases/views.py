@@ -12,6 +12,7 @@ from django.template.backends.utils import csrf_input
 from django.urls import reverse
 from django.utils import timezone
 
+from environments import pace
 from environments.models import Project
 from portal import audit
 from portal.actions import Refused
@@ -117,6 +118,8 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     except Release.DoesNotExist:
         raise Http404("There is no such release.") from None
     facts = gather(shown)
+    if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
+        pace.watch(facts.project, now=facts.now)  # the gates say that it is being read
     standing = gates.stand(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}

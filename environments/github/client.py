@@ -18,6 +18,7 @@ from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.http import ApiError, Reply, unknown_outcome
 from portal.outside import Malformed, commit, commit_field, dig, field, text
+from portal.visible import visible, visible_line
 
 STATUS_STATES = ("error", "failure", "pending", "success")
 DESCRIPTION_LETTERS = 140
@@ -88,7 +89,8 @@ class GitHub:
         """Opens a pull request, or returns the one already open. Refused when `head` has nothing new."""
         _branch(head), _branch(base)
         doing = f"open a pull request from {head} into {base}"
-        content: dict[str, object] = {"head": head, "base": base, "title": title, "body": body}
+        said = {"title": visible_line(title), "body": visible(body)}
+        content: dict[str, object] = {"head": head, "base": base, **said}
         try:
             item = self.transport.write(doing, "POST", f"{self.path}/pulls", content)
         except ApiError as error:
@@ -238,9 +240,7 @@ class GitHub:
         """Posts a commit status; a description beyond GitHub's 140 letters is cut."""
         if state not in STATUS_STATES:
             raise ValueError(f"{state!r} is no state of a commit status")
-        if len(description) > DESCRIPTION_LETTERS:
-            description = description[: DESCRIPTION_LETTERS - 1] + "…"
-        body: dict[str, object] = {"state": state, "context": context, "description": description}
+        body: dict[str, object] = {"state": state, "context": context, "description": _short(description)}
         if target_url:
             body["target_url"] = target_url
         path = f"{self.path}/statuses/{_commit(sha)}"
@@ -286,7 +286,7 @@ class GitHub:
         body: dict[str, object] = {
             "ref": ref,
             "environment": environment,
-            "description": description[:DESCRIPTION_LETTERS],
+            "description": _short(description),
             "production_environment": production,
             "transient_environment": transient,
             "auto_merge": False,
@@ -305,7 +305,7 @@ class GitHub:
     ) -> None:
         """Says how an announced deployment stands (error, failure, inactive, in_progress, queued, pending,
         success)."""
-        body: dict[str, object] = {"state": state, "description": description[:DESCRIPTION_LETTERS]}
+        body: dict[str, object] = {"state": state, "description": _short(description)}
         body |= {"environment_url": environment_url} if environment_url else {}
         body |= {"log_url": log_url} if log_url else {}
         path = f"{self.path}/deployments/{deployment_id:d}/statuses"
@@ -338,6 +338,12 @@ def _hook(url: str, secret: str, events: Sequence[str]) -> dict[str, object]:
     # The whole config each time: one sent without its secret loses it.
     config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
     return {"active": True, "events": list(events), "config": config}
+
+
+def _short(description: str) -> str:
+    """One line in which all can be seen, of no more letters than GitHub takes."""
+    line = visible_line(description)
+    return line if len(line) <= DESCRIPTION_LETTERS else line[: DESCRIPTION_LETTERS - 1] + "…"
 
 
 def _branch(name: str) -> str:

@@ -1,16 +1,15 @@
 """What runs where: projects, their environments and services, deployments, database migrations, findings."""
 
+from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
+
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
+from .budgets import RailwayBudget
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
 from .project import (
-    BROKEN,
-    ENDED_BADLY,
     REPOSITORY_NAME,
-    SERVING,
-    UNDER_WAY,
     AtStart,
     Branch,
     BranchProtection,
@@ -57,6 +56,7 @@ __all__ = [
     "PreviewVariable",
     "Project",
     "ProtectionSync",
+    "RailwayBudget",
     "RailwaySync",
     "Rehearsal",
     "Repair",

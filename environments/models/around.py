@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from portal.access.proof import Policy
+
 from .findings import Repair
 from .project import Project, ServiceInstance
 
@@ -56,3 +58,7 @@ class StagingReset(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.project.slug
+
+    @property
+    def sign_in_policy(self) -> Policy:
+        return self.project.sign_in_policy

@@ -29,6 +29,7 @@ class FindingKind(models.TextChoices):
     SCHEMA = "schema", "schema changed by hand"
     PROTECTION = "protection", "not protected as it should be"
     ROLLED_BACK = "rolled_back", "rolled back by people"
+    UPLOADED = "uploaded", "uploaded without a commit"
 
 
 class Finding(models.Model):

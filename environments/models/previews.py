@@ -52,6 +52,8 @@ class Preview(Job):
     address = models.CharField(max_length=300, blank=True, default="")
     live_at = models.DateTimeField(null=True, blank=True)
     log = models.TextField(blank=True, default="", help_text="The end of what failed, secrets removed.")
+    seen = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what was last seen of it.")
+    still_since = models.DateTimeField(null=True, blank=True, help_text="Nothing has moved since.")
     told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, deployment.")
 
     class Meta:

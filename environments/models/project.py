@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from environments.git_addresses import fault_of
+from portal.access.proof import Policy
 from portal.secrets import EncryptedTextField
 
 NO_PASSWORD = RegexValidator(
@@ -146,6 +147,19 @@ class Project(models.Model):
         default="",
         help_text="Slug of the GitHub App with which the portal fast-forwards staging past its pull-request rule.",
     )
+    second_factor = models.BooleanField(
+        "Second factor",
+        default=False,
+        help_text="To promote, approve, accept a risk, roll back, skip or reset, a person proves who they are by an "
+        "authenticator app.",
+    )
+    sign_in_minutes = models.PositiveSmallIntegerField(
+        "Recent sign-in",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="For the same actions: how many minutes ago the person may have signed in. Empty: any time.",
+    )
     statement_seconds = models.PositiveIntegerField(
         default=900, help_text="Longest time one migration statement may take."
     )
@@ -211,6 +225,11 @@ class Project(models.Model):
         return self.slug
 
     @property
+    def sign_in_policy(self) -> Policy:
+        """What a person must have proven before a dangerous action."""
+        return Policy(self.second_factor, self.sign_in_minutes)
+
+    @property
     def schema_order(self) -> str:
         """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
         return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.deploy_order
@@ -249,6 +268,11 @@ class Environment(models.Model):
     )
     variables_known = models.JSONField(
         default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+    )
+
+    config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
+    variables_etag = models.CharField(
+        max_length=200, blank=True, default="", help_text="What it was when the variables were read."
     )
 
     class Meta:
@@ -323,13 +347,24 @@ class Service(models.Model):
     name = models.CharField(max_length=200)
     railway_id = models.CharField(max_length=64)
     gone_at = models.DateTimeField(null=True, blank=True)
+    belongs = models.BooleanField(
+        "Belongs to the release",
+        null=True,
+        blank=True,
+        help_text="Whether a release waits for it; unknown: if it is built from the project's repository.",
+    )
 
     class Meta:
         ordering = ["name"]
+        permissions = [("place_service", "Can say which services belong to the release")]
         constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
 
 
 class AtStart(models.TextChoices):
@@ -349,6 +384,16 @@ class ServiceInstance(models.Model):
     railway_id = models.CharField(max_length=64)
     repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
     branch = models.CharField(max_length=200, blank=True, default="")
+    image = models.CharField(max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub.")
+    watch_patterns = models.JSONField(
+        default=list, blank=True, help_text="Only a push that touches these paths deploys it; empty: every push."
+    )
+    cron = models.CharField(max_length=100, blank=True, default="", help_text="When it runs; empty: always.")
+    unchanged = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="The commit it serves, what it watches, and for other commits the first such path that differs.",
+    )
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
     at_start = models.CharField(
@@ -373,14 +418,6 @@ class ServiceInstance(models.Model):
         return f"{self.service} in {self.environment}"
 
 
-# Railway's words for a deployment (DeploymentStatus in its schema): it serves, is on its way, came to nothing. What
-# sleeps wakes on a request; a word that is new to us serves nothing.
-SERVING = frozenset({"SUCCESS", "SLEEPING"})
-UNDER_WAY = frozenset({"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"})
-BROKEN = frozenset({"FAILED", "CRASHED", "SKIPPED"})
-ENDED_BADLY = BROKEN | {"REMOVED"}
-
-
 class Deployment(models.Model):
     """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
 
@@ -390,6 +427,7 @@ class Deployment(models.Model):
     commit = models.CharField(max_length=64, blank=True, default="")
     branch = models.CharField(max_length=200, blank=True, default="")
     stopped = models.BooleanField(default=False)
+    containers = models.JSONField(default=list, blank=True, help_text="Railway's word for each of them.")
     is_latest = models.BooleanField(default=False)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True, blank=True)

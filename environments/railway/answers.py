@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from environments.running import PASS, running
 from portal.outside import Malformed, commit, dig, field, link, moment, nullable, optional, text, word
 
 
@@ -39,7 +40,7 @@ class Deployment:
     @property
     def serves(self) -> bool:
         """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on a request."""
-        return self.status == "SLEEPING" or (self.status == "SUCCESS" and not self.stopped)
+        return running(self.status, stopped=self.stopped, containers=self.instances)[0] == PASS
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class ServiceInstance:
     healthcheck_path: str | None = None
     start_command: str | None = None
     pre_deploy_command: str | None = None
+    watch_patterns: tuple[str, ...] = ()
+    cron: str | None = None
     domains: tuple[Domain, ...] = ()
     latest_deployment: Deployment | None = None
     active_deployments: tuple[Deployment, ...] = ()
@@ -98,6 +101,7 @@ class Environment:
     pr_repo: str | None
     branch: str | None
     base_branch: str | None
+    config_etag: str = ""  # changes with the environment's settings and variables; opaque
     triggers: tuple[Trigger, ...] = ()
     instances: tuple[ServiceInstance, ...] = ()
     readable: bool = True
@@ -152,6 +156,11 @@ class Rule:
     urls: tuple[str, ...]
     event_types: frozenset[str]  # in lower case
     ephemeral_environments: bool
+
+
+def read_push_deploys(node: object) -> PushDeploys:
+    reason = text(optional(node, "reason", str))
+    return PushDeploys(field(node, "enabled", bool), field(node, "canEnable", bool), reason)
 
 
 def read_rule(item: object) -> Rule:
@@ -244,6 +253,8 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
             start_command=text(dig(node, "startCommand"), 4000) or None,
             pre_deploy_command=_command(dig(node, "preDeployCommand")),
+            watch_patterns=_patterns(optional(node, "watchPatterns", list)),
+            cron=text(optional(node, "cronSchedule", str), 100) or None,
             domains=tuple(_read_domains(field(node, "domains", dict))),
             latest_deployment=read_deployment(latest) if latest is not None else None,
             active_deployments=tuple(read_deployment(item) for item in field(node, "activeDeployments", list)),
@@ -251,6 +262,14 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
         return bare
+
+
+def _patterns(value: list[object] | None) -> tuple[str, ...]:
+    """Patterns as they were written: one that is cut short or left out would watch something else."""
+    found = value or []
+    if not all(isinstance(one, str) and len(one) <= 1000 for one in found) or len(found) > 500:
+        raise Malformed("watchPatterns cannot be read")
+    return tuple(str(one) for one in found)
 
 
 def _command(value: object) -> str | None:
@@ -297,6 +316,7 @@ def read_environment(node: object, problem: Callable[[str], None]) -> Environmen
         pr_repo=text(dig(node, "meta", "prRepo")) or None,
         branch=text(dig(node, "meta", "branch")) or None,
         base_branch=text(dig(node, "meta", "baseBranch")) or None,
+        config_etag=text(dig(node, "configEtag"), 200),
         triggers=tuple(triggers),
         instances=tuple(instances),
         readable=readable and all(instance.readable for instance in instances),

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.conf import settings
 
-from environments.railway import answers
+from environments.railway import answers, batch
 from environments.railway.answers import Deployment, LogLine, ProjectTree, PushDeploys, Rule
+from environments.railway.batch import Place
 from environments.railway.transport import SERVICE, Transport
 from environments.railway.tree import read_tree
 from portal.credentials import Secret
@@ -50,6 +51,7 @@ class Railway:
     def __init__(self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None) -> None:
         header = None if kind is None else ("project" if kind == "project" else "bearer")
         self.transport = Transport(settings.RAILWAY_API_URL if api_url is None else api_url, token, header)
+        self._known: dict[tuple[str, str, str | None, bool], dict[str, Secret | None]] = {}
 
     # Reads
 
@@ -75,9 +77,17 @@ class Railway:
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.ask("push_deploys", **scope)
         with _shaped():
-            seen = field(data, "serviceInstanceAutoDeployStatus", dict)
-            reason = text(optional(seen, "reason", str))
-            return PushDeploys(field(seen, "enabled", bool), field(seen, "canEnable", bool), reason)
+            return answers.read_push_deploys(field(data, "serviceInstanceAutoDeployStatus", dict))
+
+    def push_deploys_of(self, project: str, places: Sequence[tuple[str, str]]) -> list[PushDeploys]:
+        """`push_deploys` of many (environment, service), in their order; one request for every 60."""
+        read: list[PushDeploys] = []
+        for some in batch.chunks(places):
+            document = batch.push_deploys_document(len(some))
+            data = self.transport.ask_text(document, projectId=project, **batch.values(some))
+            with _shaped():
+                read += [answers.read_push_deploys(field(data, f"p{n}", dict)) for n in range(len(some))]
+        return read
 
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
         """At most `limit` (5000) lines of the build's log."""
@@ -100,6 +110,9 @@ class Railway:
 
         `unrendered` keeps references (`${{Service.NAME}}`) as written.
         """
+        known = self._known.get((project, environment, service, unrendered))
+        if known is not None:
+            return known
         data = self.transport.ask(
             "variables",
             projectId=project,
@@ -108,8 +121,47 @@ class Railway:
             unrendered=unrendered,
         )
         with _shaped():
-            found = field(data, "variables", dict)
-            return {name: _secret(found, name) for name in found}
+            return _secrets(data, "variables")
+
+    def variables_of(
+        self, project: str, places: Sequence[Place], *, unrendered: bool
+    ) -> dict[Place, dict[str, Secret | None] | ApiError]:
+        """`variables` of many (environment, service), in one request for every 60; the error where it is refused.
+
+        Railway answers a document with one refused place with nothing at all: then each place is asked by itself.
+        """
+        read: dict[Place, dict[str, Secret | None] | ApiError] = {}
+        for some in batch.chunks(places):
+            given = {"projectId": project, "unrendered": unrendered} | batch.values(some)
+            try:
+                data = self.transport.ask_text(batch.variables_document(len(some)), **given)
+                with _shaped():
+                    read |= {place: _secrets(data, f"p{n}") for n, place in enumerate(some)}
+            except ApiError as error:
+                if error.kind not in _REFUSALS or error.kind in ("unauthorized", "wrong_header"):
+                    raise
+                read |= {place: self._variables_or_refusal(project, place, unrendered) for place in some}
+        return read
+
+    def _variables_or_refusal(
+        self, project: str, place: Place, unrendered: bool
+    ) -> dict[str, Secret | None] | ApiError:
+        try:
+            return self.variables(project, *place, unrendered=unrendered)
+        except ApiError as error:
+            if error.kind not in _REFUSALS:
+                raise
+            return error
+
+    def remember(self, project: str, places: Sequence[Place]) -> None:
+        """Read the rendered variables of `places` together; `variables` of this object then answers from memory.
+
+        For one look at many places: nothing outlives this object. What is refused is asked again by itself.
+        """
+        found = self.variables_of(project, places, unrendered=False)
+        for (environment, service), one in found.items():
+            if not isinstance(one, ApiError):
+                self._known[project, environment, service, False] = one
 
     def pre_deploy(self, environment: str, service: str) -> tuple[str, ...]:
         """The pre-deploy command that is set there: none, or one."""
@@ -306,6 +358,11 @@ def _project_report(scope: object) -> TokenReport:
 def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
     with _shaped():
         return field(data, name, dict)
+
+
+def _secrets(data: dict[str, Any], name: str) -> dict[str, Secret | None]:
+    found = field(data, name, dict)
+    return {key: _secret(found, key) for key in found}
 
 
 def _secret(found: dict[str, Any], name: str) -> Secret | None:

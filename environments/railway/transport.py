@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from environments.railway import ledger
 from portal import http
 from portal.credentials import railway_token
 from portal.http import ApiError, Kind, Reply
@@ -100,6 +101,17 @@ class Transport:
         """The `data` of a query, up to 3 tries; any error in the answer is raised."""
         return http.read_again(lambda: self._whole(name, variables, write=False))
 
+    def ask_text(self, text: str, **variables: object) -> dict[str, Any]:
+        """Like `ask`, for a document that was put together: see `environments.railway.batch`."""
+
+        def once() -> dict[str, Any]:
+            data, errors, reply = self._post(text, variables, write=False)
+            if errors:
+                raise self._error(reply, errors, write=False)
+            return data
+
+        return http.read_again(once)
+
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
         """Like `ask`, but with data beside errors it returns both: the data and the errors' words."""
 
@@ -126,9 +138,14 @@ class Transport:
     def _send(
         self, name: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
     ) -> tuple[dict[str, Any], list[object], Reply]:
+        return self._post(document(name), variables, write=write, read_seconds=read_seconds)
+
+    def _post(
+        self, text: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
+    ) -> tuple[dict[str, Any], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
         kept = {key: value for key, value in variables.items() if value is not None}
-        body = json.dumps({"query": document(name), "variables": kept})
+        body = json.dumps({"query": text, "variables": kept})
         reply = http.send(
             SERVICE,
             "POST",
@@ -138,6 +155,7 @@ class Transport:
             content=body.encode(),
             read_seconds=read_seconds,
         )
+        ledger.note(self.token, reply, self.clock())
         try:
             answer = reply.json()
         except ValueError:

@@ -1,11 +1,11 @@
 """Whether the environments run what they should, hold together, and answer."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 
-from environments.models import SERVING, UNDER_WAY
-from releases.facts import Facts, Live
+from environments.live import Live, liveness, unread
+from releases.facts import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
 from releases.models import ReleaseStatus, StepName, StepStatus
 
@@ -34,49 +34,46 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     stale = outdated(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
     if stale:
         return stale
-    services = facts.live.get(kind, ())
-    if not services:
-        return Result(FAIL, f"No service was found in {kind}; see the project's configuration and Railway.")
+    services = [live for live in facts.live.get(kind, ()) if live.counts]
+    if not any(live.at_commits for live in services):
+        return Result(FAIL, _none_counts(facts, kind))
     judged = [liveness(live, commit, since=facts.fresh_since) for live in services]
     evidence = tuple((live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True))
+    evidence += _beside(facts, kind, commit)
     seen_at = min((live.instance.seen_at for live in services if live.instance.seen_at), default=None)
     for state in (FAIL, PENDING):
         wrong = [f"{live.service} {said}" for live, (its, said) in zip(services, judged, strict=True) if its == state]
         if wrong:
             return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
-    names = and_(live.service for live in services)
-    return Result(PASS, f"{names} serve{'s' if len(services) == 1 else ''} {what} {commit[:7]}.", evidence, seen_at)
+    return Result(PASS, _serve(services, judged, commit, what), evidence, seen_at)
 
 
-def _unread(live: Live, since: datetime) -> bool:
-    return live.instance.seen_at is None or live.instance.seen_at < since
+def _none_counts(facts: Facts, kind: str) -> str:
+    """Why there is nothing to look at: then nothing says that the release is there."""
+    if not facts.live.get(kind):
+        return f"No service was found in {kind}; see the project's configuration and Railway."
+    said = f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+    return f"{said}: connect one on Railway, or say under Environments which belong."
 
 
-def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
-    """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?"""
-    latest = live.latest
-    if _unread(live, since):
-        return PENDING, "could not be read lately"
-    if latest is None:
-        return FAIL, "has no deployment"
-    if latest.commit != commit:
-        if latest.status in UNDER_WAY:
-            return PENDING, f"is deploying {latest.commit[:7] or 'an unknown commit'}"
-        return FAIL, f"serves {live.serving[:7] or 'no known commit'}, not {commit[:7]}"
-    if latest.status in UNDER_WAY:
-        return PENDING, f"is deploying {commit[:7]} ({latest.status.lower()})"
-    if latest.status == "NEEDS_APPROVAL":
-        return PENDING, f"waits for an approval on Railway to deploy {commit[:7]}"
-    if latest.status not in SERVING:
-        return (
-            FAIL,
-            f"is not live at {commit[:7]} ({latest.status.lower().replace('_', ' ') or 'status unknown'})",
-        )
-    if latest.status == "SUCCESS" and latest.stopped:
-        return FAIL, f"is stopped at {commit[:7]}"
-    if not latest.is_active:
-        return PENDING, f"has deployed {commit[:7]}, but Railway does not list it as active yet"
-    return PASS, f"live at {commit[:7]}"
+def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
+    """Services that the release does not wait for, as they are."""
+    others = [live for live in facts.live.get(kind, ()) if not live.counts]
+    said = ((live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others)
+    return tuple((service, f"{words}; the release does not wait for it") for service, words in said)
+
+
+def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
+    """What the services serve that all are as they should be; those that rightly stay behind are told apart."""
+    ours = [live for live in services if live.at_commits]
+    there = [live.service for live in ours if live.serving in ("", commit)]
+    behind = [live.service for live in ours if live.service not in there]
+    said = [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"] if there else []
+    if behind:
+        watch, serve = ("watches", "it serves") if len(behind) == 1 else ("watch", "they serve")
+        said.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
+    said += [f"{live.service} {words}" for live, (_, words) in zip(services, judged, strict=True) if live not in ours]
+    return f"{'; '.join(said)}."
 
 
 def environments_coherent(facts: Facts) -> Result:
@@ -89,9 +86,9 @@ def environments_coherent(facts: Facts) -> Result:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
-    unread = [str(live.instance) for rows in facts.live.values() for live in rows if _unread(live, facts.fresh_since)]
-    if unread:
-        said = f"{and_(unread)} could not be read lately, so nothing says that branches and addresses are right."
+    blind = [str(live.instance) for rows in facts.live.values() for live in rows if unread(live, facts.fresh_since)]
+    if blind:
+        said = f"{and_(blind)} could not be read lately, so nothing says that branches and addresses are right."
         return Result(PENDING, said, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
         read_at = environment.variables_at

@@ -44,7 +44,7 @@ def migrations_ready(facts: Facts) -> Result:
     if staging is None or staging.revisions is None:
         return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Staging's database was last read too long ago.", files, staging.revisions_at)
+        return Result(PENDING, "Reading staging's database: what is known is too old.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(release.heads):
         now_at = ", ".join(staging.revisions) or "nothing"
         return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
@@ -133,9 +133,9 @@ def rehearsed(facts: Facts) -> Result:
         return Result(PASS, "There are no migrations to rehearse.")
     production = facts.environments.get("production")
     if production is None or production.revisions is None or production.revisions_at is None:
-        return Result(PENDING, "Production's database has not been read yet.")
+        return Result(PENDING, "Reading production's database for the first time.")
     if production.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
+        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     if sorted(production.revisions) == sorted(release.heads):
         return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
     row = next((one for one in facts.rehearsals if one.kind == "production"), None)
@@ -168,9 +168,9 @@ def production_at_head(facts: Facts) -> Result:
     production = facts.environments.get("production")
     if production is None or production.revisions is None or production.revisions_at is None:
         problem = production.revisions_problem if production else ""
-        return Result(PENDING, problem or "Production's database has not been read yet.")
+        return Result(PENDING, problem or "Reading production's database for the first time.")
     if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
-        return Result(PENDING, "Production's database was last read too long ago.", (), production.revisions_at)
+        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(facts.release.heads):
         wanted = ", ".join(facts.release.heads)

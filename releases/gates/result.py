@@ -32,10 +32,11 @@ def step_of(facts: Facts, name: str) -> PromotionStep | None:
 def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
     """The `pending` answer when what we know of `source` is missing or too old to prove anything."""
     if seen_at is None:
-        return Result(PENDING, problem or f"{source} has not been read yet.")
+        return Result(PENDING, problem or f"Reading {source} for the first time.")
     if seen_at < facts.fresh_since:
         minutes = int((facts.now - seen_at).total_seconds() // 60)
-        return Result(PENDING, problem or f"{source} was last read {minutes} min ago.", (), seen_at)
+        said = f"Reading {source}: what is known is {minutes} min old."
+        return Result(PENDING, problem or said, (), seen_at)
     return None
 
 

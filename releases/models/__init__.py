@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from environments.models import Finding, Project
 from portal import audit
+from portal.access.proof import Policy
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
 from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
@@ -315,6 +316,10 @@ class Release(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.project.slug
+
+    @property
+    def sign_in_policy(self) -> Policy:
+        return self.project.sign_in_policy
 
     @property
     def is_hotfix(self) -> bool:

@@ -30,6 +30,7 @@ from django.utils import timezone
 
 from environments.models import Finding
 from portal import audit
+from portal.access.sessions import ACTIVE_AT, BEGAN_AT
 from releases.models import ChecklistItem, Release
 from tests.factory import make_people, make_project, make_release
 
@@ -54,6 +55,7 @@ class Browser:
         session = SessionStore()
         session[SESSION_KEY], session[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
         session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+        session[BEGAN_AT] = session[ACTIVE_AT] = time.time()
         session.create()
         self.application = application
         self.cookies: SimpleCookie = SimpleCookie({settings.SESSION_COOKIE_NAME: str(session.session_key)})

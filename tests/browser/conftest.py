@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 
+from portal.access.sessions import ACTIVE_AT, BEGAN_AT
 from tests.browser.pictures import LIMIT, smaller
 
 # Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the database.
@@ -108,6 +110,7 @@ def picture(browser) -> Callable:
 def session_of(user: User) -> str:
     """The key of a session in which `user` has just signed in."""
     session = SessionStore()
+    session[BEGAN_AT] = session[ACTIVE_AT] = time.time()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()

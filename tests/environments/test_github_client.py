@@ -357,7 +357,7 @@ def test_an_overview_is_one_call(server, github):
     [pull], [promotion] = found.open_pulls, found.promotions
     assert len(server.requests) == 1
     assert (found.staging_head, found.production_head) == (HEAD, MAIN)
-    assert (pull.number, pull.title, pull.labels) == (1, "<script>alert(1)</script>", ("db",))
+    assert (pull.number, pull.title, pull.labels) == (1, "<script>alert(1)</script>⟨U+202E⟩⟨U+0000⟩", ("db",))
     assert (promotion.number, promotion.head_ref) == (9, "staging")
     assert [merged.number for merged in found.merged_pulls] == [5]
     assert found.complete and found.rules_readable and found.remaining_points == 4998

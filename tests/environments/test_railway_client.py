@@ -1,11 +1,12 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
 import stamina
 from graphql import build_schema, parse, validate
 
-from environments.railway import Railway
+from environments.railway import Railway, batch, ledger
 from environments.railway.transport import DOCUMENTS, document
 from portal.http import ApiError
 from portal.sandbox.server import Fault, Request, Response, Server
@@ -621,3 +622,75 @@ def test_a_project_token_goes_into_its_own_header(server):
     Railway(token="t0ken", api_url=server.url, kind="project").deployment("d1")
 
     assert seen["project-access-token"] == "t0ken" and "authorization" not in seen
+
+
+# Many questions in one request
+
+
+def _answering_places(server: Server, known: dict[str, dict]) -> None:
+    """Answers documents of `environments.railway.batch`, and single questions; what is not `known` is refused."""
+
+    def answer(request: Request) -> Response:
+        given = request.json()["variables"]
+        if "environmentId" in given:
+            found = {"variables": known.get(given.get("serviceId") or "shared")}
+        else:
+            count = sum(key.startswith("e") for key in given)
+            found = {f"p{n}": known.get(given.get(f"s{n}") or "shared") for n in range(count)}
+        return Response(200, error("Not Authorized") if None in found.values() else {"data": found})
+
+    server.app = answer
+
+
+def test_variables_of_many_places_are_one_request_for_sixty(server, railway):
+    _answering_places(server, {f"s{n}": {"N": str(n), "SEALED": None} for n in range(70)})
+
+    read = railway.variables_of("p", [("e1", f"s{n}") for n in range(70)], unrendered=True)
+
+    assert len(server.requests) == 2
+    assert read["e1", "s69"]["N"].reveal() == "69" and read["e1", "s0"]["SEALED"] is None
+
+
+def test_one_refused_place_takes_no_other_with_it(server, railway):
+    _answering_places(server, {"shared": {}, "s1": {"A": "1"}})
+
+    read = railway.variables_of("p", [("e1", None), ("e1", "s1"), ("e1", "secret")], unrendered=True)
+
+    assert read["e1", "s1"]["A"].reveal() == "1" and read["e1", None] == {}
+    assert isinstance(read["e1", "secret"], ApiError) and len(server.requests) == 4
+
+
+def test_what_was_remembered_is_not_asked_again_and_only_by_the_same_object(server, railway):
+    _answering_places(server, {"s1": {"DATABASE_URL": "postgresql://x/y"}})
+
+    railway.remember("p", [("e1", "s1")])
+    again = railway.variables("p", "e1", "s1", unrendered=False)
+
+    assert again["DATABASE_URL"].reveal() == "postgresql://x/y" and len(server.requests) == 1
+    railway.variables("p", "e1", "s1", unrendered=True)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.official
+@pytest.mark.parametrize("count", [1, 3, batch.MOST])
+@pytest.mark.parametrize("build", [batch.variables_document, batch.push_deploys_document])
+def test_documents_for_many_places_are_valid_by_the_official_schema(build, count):
+    if not SCHEMA.exists():
+        pytest.skip("the official Railway schema (../shared/railway/schema.graphql) is not here")
+
+    assert validate(_schema(), parse(build(count))) == []
+
+
+def test_the_limit_that_railway_tells_is_kept_and_a_429_until_it_is_over(server, railway):
+    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "2026-11-22T11:00:00Z"}
+    ledger.collect("t0ken-of-railway")
+    server.app = lambda request: Response(200, {"data": {"variables": {}}}, headers)
+    railway.variables("p", "e1", None, unrendered=True)
+    server.app = lambda request: Response(429, {"message": "Too many requests"}, {"Retry-After": "120"})
+
+    with pytest.raises(ApiError):
+        railway.variables("p", "e1", None, unrendered=True)
+
+    account = ledger.collect("t0ken-of-railway")
+    assert (account.asked, account.limit, account.remaining) == (2, 1000, 7)
+    assert 100 < account.blocked_until - time.time() <= 120

@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from environments.smoke import address_of, probe
+from environments.smoke import address_of, is_public, probe
+from portal import http
 from portal.sandbox.server import Fault, Response, Server
 
 COMMIT = "a" * 40
@@ -16,7 +17,8 @@ def server():
 
 
 def ask(server: Server, **other):
-    return probe(server.url, **{"path": "/health", "expected_status": 200, "timeout": 2} | other)
+    asked = {"path": "/health", "expected_status": 200, "timeout": 2, "local": True} | other
+    return probe(server.url, **asked)
 
 
 def test_it_is_green_when_status_and_commit_are_as_expected(server):
@@ -142,3 +144,49 @@ def test_what_is_no_domain_is_refused(base):
 @pytest.mark.parametrize("path", ["", "x", "@evil.com", "/a b", "/a\r\nHost: x", "/ä", "/\\x"])
 def test_a_path_must_begin_with_a_slash_and_hold_no_spaces(path):
     assert address_of("127.0.0.1", path) is None
+
+
+# Only the public internet is asked
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.9.9.9", "0.0.0.0",  # noqa: S104
+         "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+        "224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.2.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fd12::1",
+        "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "fd00:ec2::254",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_for_everybody_are_none_of_ours(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"])
+def test_addresses_of_the_internet_are_asked(address):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "127.1:{port}", "2130706433:{port}", "[::1]:{port}"]
+)
+def test_a_domain_that_leads_to_this_machine_is_not_asked(server, host):
+    found = probe(host.format(port=server.port), path="/health", expected_status=200, local=False)
+
+    assert found.ok is None and server.requests == []
+    assert "not on the public internet" in found.sentence or "has no address" in found.sentence
+
+
+def test_outside_the_sandbox_this_machine_is_never_asked(server, settings):
+    settings.RAILWAY_API_URL = "https://backboard.railway.com/graphql/v2"
+
+    assert probe(server.url, path="/health", expected_status=200).ok is None
+    assert server.requests == []
+
+
+def test_what_is_asked_is_the_address_that_was_judged_under_the_name_of_its_host(server):
+    server.app = lambda request: Response(200, {"host": request.headers["host"]})
+
+    reply = http.send("smoke", "GET", f"http://unknown.invalid:{server.port}/x", write=False, at="127.0.0.1")
+
+    assert reply.json() == {"host": f"unknown.invalid:{server.port}"}

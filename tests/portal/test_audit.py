@@ -148,13 +148,13 @@ def test_an_action_that_is_undone_leaves_no_event_and_no_gap():
     assert verify(anchors=[]).ok
 
 
-def test_what_would_forge_a_log_line_is_taken_out():
+def test_what_would_forge_a_log_line_is_shown_as_what_it_is():
     hostile = "ok\r\n2026 admin: fine \0\x1b[2J\u2028\u202e\ud800 ✓"
 
     audit.record("x", actor=None, sentence=hostile, data={"title": hostile})
 
     event = AuditEvent.objects.get()
-    assert event.sentence == "ok  2026 admin: fine   [2J    ✓"
+    assert event.sentence == "ok  2026 admin: fine ⟨U+0000⟩⟨U+001B⟩[2J⟨U+2028⟩⟨U+202E⟩⟨U+D800⟩ ✓"
     assert event.data == {"title": hostile}
     assert verify(anchors=[]).ok
 

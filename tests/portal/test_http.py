@@ -225,10 +225,10 @@ def test_https_and_this_machine_are_fine(url):
 # What is read
 
 
-def test_text_from_outside_is_one_bounded_line_without_control_signs():
-    assert text("a\x00b\n<script>\u202ec\ud800d" + "x" * 999, 20) == "a b <script>c dxxxxx"
+def test_text_from_outside_is_one_bounded_line_in_which_all_is_seen():
+    assert text("a\x00b\n<script>\u202ec\ud800d" + "x" * 999, 45) == "a⟨U+0000⟩b <script>⟨U+202E⟩c⟨U+D800⟩dxxxxxxxx"
     assert text(None) == text(7) == text({"a": 1}) == ""
-    assert lines("a\r\nb\x1b[2J") == "a \nb [2J"
+    assert lines("a\r\nb\x1b[2J") == "a\nb⟨U+001B⟩[2J"
 
 
 @pytest.mark.parametrize(

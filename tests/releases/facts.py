@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from environments.live import Live
 from environments.models import Deployment, Environment, MigrationRun, Project, Service, ServiceInstance
 from environments.schema.plan import Step
 from environments.schema.risk import Risk
-from releases.facts import Facts, Live
+from releases.facts import Facts
 from releases.models import ChecklistItem, PullRequest, Release
 from releases.planned import Planned
 from releases.rehearsed import Rehearsed

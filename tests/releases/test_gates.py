@@ -54,7 +54,7 @@ def test_everything_is_green_when_all_is_well():
         ({"stopped": True}, FAIL, "is stopped"),
         ({"is_active": False}, PENDING, "does not list it as active"),
         ({"commit": BASE}, FAIL, "serves bbbbbbb, not aaaaaaa"),
-        ({"commit": ""}, FAIL, "serves no known commit"),
+        ({"commit": ""}, FAIL, "was uploaded by Railway's CLI, without a commit"),
     ],
 )
 def test_staging_is_healthy_only_when_every_service_serves_the_candidate(deployment, state, words):

@@ -8,12 +8,9 @@ from portal.sandbox import shapes
 from tests.journeys.world import quick_world
 from tests.shapes.shipping import ship, table
 
-# The stand-ins know these already, the portal does not yet.
-NOT_YET = {"databases", "watch-paths", "sleeping-and-scheduled", "other-repository", "uploaded", "other-names"}
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [one for one in shapes.names() if one not in NOT_YET])
+@pytest.mark.parametrize("name", shapes.names())
 def test_a_release_ships_or_is_refused_before_anything_is_written(name, tmp_path, settings, transactional_db):
     with quick_world(tmp_path, settings, shape=[name]) as world:
         outcome = ship(world)

@@ -1,0 +1,45 @@
+"""Many questions of one kind in one request: Railway counts requests, whatever a document asks.
+
+Look here before asking in a loop. Documents are built from the number of questions alone; values travel as variables.
+"""
+
+from collections.abc import Iterator, Sequence
+
+MOST = 60  # questions in one request
+# A place: ids of an environment and of a service in it (None: what all its services share).
+Place = tuple[str, str | None]
+
+
+def chunks(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
+    """Yield `places` in portions that one request may ask for."""
+    for start in range(0, len(places), MOST):
+        yield places[start : start + MOST]
+
+
+def variables_document(count: int) -> str:
+    """Return the document that reads the variables of `count` places, as `p0`, `p1` and so on."""
+    declared = "".join(f", $e{n}: String!, $s{n}: String" for n in range(count))
+    asked = "\n".join(
+        f"  p{n}: variables(projectId: $projectId, environmentId: $e{n}, serviceId: $s{n}, unrendered: $unrendered)"
+        for n in range(count)
+    )
+    return f"query VariablesOfPlaces($projectId: String!, $unrendered: Boolean!{declared}) {{\n{asked}\n}}"
+
+
+def push_deploys_document(count: int) -> str:
+    """Return the document that reads whether a push deploys each of `count` services."""
+    declared = "".join(f", $e{n}: String!, $s{n}: String!" for n in range(count))
+    asked = "\n".join(
+        f"  p{n}: serviceInstanceAutoDeployStatus(projectId: $projectId, environmentId: $e{n}, serviceId: $s{n})"
+        " { enabled canEnable reason }"
+        for n in range(count)
+    )
+    return f"query PushDeploysOfPlaces($projectId: String!{declared}) {{\n{asked}\n}}"
+
+
+def values(places: Sequence[Place]) -> dict[str, object]:
+    """Return the variables that name `places` in either document; a service that is None is left out."""
+    sent: dict[str, object] = {}
+    for n, (environment, service) in enumerate(places):
+        sent |= {f"e{n}": environment, f"s{n}": service}
+    return sent

@@ -1,0 +1,62 @@
+"""What this process asked of Railway, and what Railway said about its limits; kept in memory, by token.
+
+`environments.allowance` carries it into the database, so that every process knows. Look here for rate-limit headers.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from portal import http
+from portal.http import Reply
+from portal.outside import moment
+
+MOST_SECONDS = 3600.0  # a limit of Railway's lasts an hour
+
+
+@dataclass(frozen=True)
+class Account:
+    """Requests of this process that nobody collected yet, and Railway's newest word. Times in Unix seconds."""
+
+    asked: int = 0
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+    blocked_until: float = 0.0
+
+
+_accounts: dict[str, Account] = {}
+_noting = threading.Lock()
+
+
+def key_of(token: str) -> str:
+    """Return what names a token where the token itself must not stand."""
+    return sha256(f"railway budget {token}".encode()).hexdigest()[:16]
+
+
+def note(token: str, reply: Reply, now: float) -> None:
+    """Count one request, and keep what the answer says about the limit; headers may be absent."""
+    limit, remaining = (_number(reply, f"x-ratelimit-{name}") for name in ("limit", "remaining"))
+    resets = moment(reply.headers.get("x-ratelimit-reset"))
+    with _noting:
+        known = _accounts.get(key_of(token), Account())
+        known = replace(known, asked=known.asked + 1)
+        if remaining is not None:
+            known = replace(known, limit=limit, remaining=remaining, resets_at=resets.timestamp() if resets else None)
+        if reply.status == 429:
+            wait = http.retry_after(reply.headers, now)
+            known = replace(known, blocked_until=now + min(60.0 if wait is None else wait, MOST_SECONDS))
+        _accounts[key_of(token)] = known
+
+
+def collect(token: str) -> Account:
+    """Return the account and begin to count from nought again."""
+    with _noting:
+        known = _accounts.get(key_of(token), Account())
+        _accounts[key_of(token)] = replace(known, asked=0)
+    return known
+
+
+def _number(reply: Reply, name: str) -> int | None:
+    said = reply.headers.get(name, "").strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None

@@ -1,0 +1,32 @@
+"""Where a request comes from, by what our own proxies say and nobody else can."""
+
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that counts for limits: of IPv6 the /64 network, since one person has all of it.
+
+    Each proxy adds the address that it saw at the end of the header, so only the last TRUSTED_PROXIES entries
+    are ours; what stands before them is whatever the client wrote.
+    """
+    seen = request.META.get("REMOTE_ADDR", "")
+    if settings.TRUSTED_PROXIES:
+        said = request.headers.get(settings.CLIENT_ADDRESS_HEADER, "").split(",")
+        if len(said) >= settings.TRUSTED_PROXIES:
+            seen = said[-settings.TRUSTED_PROXIES].strip() or seen
+    return _network(seen)
+
+
+def _network(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - all who cannot be told apart share one limit
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)).network_address)
+    return str(found)

@@ -1,0 +1,54 @@
+"""Guessing passwords is limited so that nobody can shut a colleague out.
+
+Four rules, over COOL_OFF. A name from one address: PAIR wrong passwords, then that pair waits. Whoever has signed in
+from an address lately is bound by no other rule there. Else one address may be wrong ADDRESS times, whatever the
+names; and a name that was guessed NAME times from anywhere takes one try in SLOWLY, which slows and shuts out nobody.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username
+from axes.models import AccessAttempt, AccessLog
+from django.conf import settings
+from django.db.models import Max, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+COOL_OFF = timedelta(hours=settings.AXES_COOLOFF_TIME)
+ADDRESS, NAME, SLOWLY = 50, 20, timedelta(seconds=10)
+REMEMBERED = timedelta(days=90)
+
+
+class Limits(AxesDatabaseHandler):
+    """django-axes with the pair as it counts it, and the two rules over many pairs."""
+
+    def is_locked(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
+        """Whether this try is refused without a look at the password."""
+        if super().is_locked(request, credentials):
+            return True
+        name, address, now = get_client_username(request, credentials), request.axes_ip_address, timezone.now()
+        if name is None or self._is_known(name, address):
+            return False
+        recent = AccessAttempt.objects.filter(attempt_time__gte=now - COOL_OFF)
+        told = recent.aggregate(
+            here=Sum("failures_since_start", filter=Q(ip_address=address)),
+            named=Sum("failures_since_start", filter=Q(username=name)),
+            last=Max("attempt_time", filter=Q(username=name)),
+        )
+        if (told["here"] or 0) >= ADDRESS:
+            return True
+        return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
+
+    def _is_known(self, name: str, address: str) -> bool:
+        since = timezone.now() - REMEMBERED
+        return AccessLog.objects.filter(username=name, ip_address=address, attempt_time__gte=since).exists()
+
+
+def refused(request: HttpRequest, original: Any = None, credentials: Any = None) -> HttpResponse:
+    """The answer to a try that is not looked at; it is the same for names that exist and for those that do not."""
+    response = render(request, "429.html", {"minutes": int(COOL_OFF.total_seconds() // 60)}, status=429)
+    response["Retry-After"] = str(int(SLOWLY.total_seconds()))
+    return response

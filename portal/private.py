@@ -1,0 +1,43 @@
+"""What the portal keeps on disk is its own user's: directories 0700, files 0600, also when they are older."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+OTHERS = 0o077
+
+
+def keep_private(directory: Path) -> None:
+    """Makes `directory` if it is missing, and takes all that is in it away from other users.
+
+    From now on this process makes no file that others can read. What belongs to somebody else is left to them.
+    """
+    os.umask(OTHERS)
+    directory.mkdir(parents=True, exist_ok=True)
+    if directory.is_symlink() or not directory.stat().st_mode & OTHERS:
+        return
+    with suppress(PermissionError):
+        directory.chmod(0o700)  # first: nobody gets in while the rest is looked through
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            _take_from_others(Path(parent, name))
+
+
+def _take_from_others(path: Path) -> None:
+    """Leaves the owner's own permissions alone; a link has none of its own."""
+    with suppress(FileNotFoundError, PermissionError):
+        mode = path.lstat().st_mode
+        if not path.is_symlink() and mode & OTHERS:
+            path.chmod(mode & 0o700)
+
+
+def let_through(directory: Path) -> None:
+    """Lets another user reach `directory`, which is theirs, through our parents of it: to pass, not to look.
+
+    PostgreSQL refuses to run as root, so that its data may belong to somebody else.
+    """
+    for parent in directory.parents:
+        about = parent.stat()
+        if about.st_uid != os.geteuid() or about.st_mode & OTHERS:
+            return
+        parent.chmod(0o711)

@@ -1,0 +1,117 @@
+"""Text that people read shows what is there: a sign that cannot be seen is written as `⟨U+202E⟩`.
+
+`visible` is the one function; it stands at every way out, so that no page, tag or sentence can forget it:
+`only_visible` for what the web server answers, `VisibleStream` for terminals, `LogFormatter` for logs,
+and `portal.outside` for what is read from others and written to GitHub again.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+# Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern; without
+# what can be seen (Prepended_Concatenation_Mark). Tab and line feed are no secret: they lay text out.
+# tests/portal/test_visible.py holds these ranges against Python's Unicode database.
+_UNSEEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# One of these in a row of bytes is a reason to look closer; almost every answer has none.
+_SUSPECT = re.compile(
+    rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])"
+    rb"|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]|\xa0\x80)|\xe3\x85\xa4"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x93[\x90\x91]|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
+)
+# Letters of scripts that join and stack: between two of them ZWJ and ZWNJ are spelling.
+_JOINING = "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1900-\u1cff\ua840-\uabff"
+_PICTURE = (
+    "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff"
+)
+_TONE = "\U0001f3fb-\U0001f3ff"
+_IDEOGRAPH = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_FLAGS = "|".join("".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls"))
+_READABLE = (
+    f"[{_PICTURE}][{_TONE}]?\ufe0f?(?:\u200d[{_PICTURE}][{_TONE}]?\ufe0f?)+"  # a family, a profession
+    f"|[{_PICTURE}][\ufe0e\ufe0f]"
+    "|[#*0-9]\ufe0f\u20e3"  # a keycap
+    f"|\U0001f3f4(?:{_FLAGS})\U000e007f"  # England, Scotland, Wales
+    f"|[{_IDEOGRAPH}][\ufe00-\ufe02\U000e0100-\U000e01ef]"  # a variant of a character, as its writer spells it
+    f"|(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
+    f"|(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]"
+    "|\r\n"
+)
+_ANY = re.compile(f"[{_UNSEEN}]")
+_FIND = re.compile(f"(?P<readable>{_READABLE})|[{_UNSEEN}]")
+
+
+def visible(text: str) -> str:
+    """`text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of every script stays.
+
+    Kept are tabs, line feeds, emoji with their joiners, combining marks, and joiners where a script is spelt
+    with them. Doing it twice changes nothing.
+    """
+    if _ANY.search(text) is None:  # almost always, and much quicker than to look for what may stay
+        return text
+    return _FIND.sub(_marked, text)
+
+
+def _marked(found: re.Match[str]) -> str:
+    return found[0] if found["readable"] else f"⟨U+{ord(found[0]):04X}⟩"
+
+
+def visible_line(text: str) -> str:
+    """Like `visible`, for a text of one line: a line feed or tab, which would make two of it, is marked too."""
+    return visible(text).replace("\r", "⟨U+000D⟩").replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
+
+
+def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Middleware: no page, fragment or download leaves with a sign that cannot be seen."""
+
+    def handle(request: Any) -> Any:
+        response = get_response(request)
+        kind = response.get("Content-Type", "").partition(";")[0].strip()
+        if response.streaming or not (kind.startswith("text/") or kind == "application/json"):
+            return response
+        if _SUSPECT.search(response.content):
+            response.content = visible(response.content.decode(response.charset, "surrogateescape"))
+            if response.has_header("Content-Length"):
+                response["Content-Length"] = str(len(response.content))
+        return response
+
+    return handle
+
+
+class VisibleStream:
+    """A terminal that shows no escape sequence, and nothing else that cannot be seen, of what is written to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(visible(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class LogFormatter(logging.Formatter):
+    """One line for what is logged, whatever it quotes, with no secret of an address; then its traceback."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = without_secrets(visible_line(record.message))
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return without_secrets(visible(super().formatException(ei)))
+
+
+_SECRET_IN_ADDRESS = re.compile(r"(/webhooks/railway/)[^/\s?#'\"]+")
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the part of Railway's webhook address that is a secret."""
+    return _SECRET_IN_ADDRESS.sub(r"\1•••", text)

@@ -1,0 +1,17 @@
+"""Readings of Railway, for what looks at nothing else."""
+
+from environments.railway import Deployment, Environment, ProjectTree, ServiceInstance
+
+
+def one_deployment(status: str) -> ProjectTree:
+    """A project whose only deployment is in this state."""
+    nothing = dict.fromkeys(("created_at", "status_updated_at", "commit", "branch", "repo", "image", "message",
+                             "author", "reason"))  # fmt: skip
+    latest = Deployment(
+        id="d1", project_id="p", environment_id="e", service_id="s", status=status, stopped=False, url="",
+        can_redeploy=True, can_rollback=False, instances=(), **nothing,
+    )  # fmt: skip
+    instance = ServiceInstance("i", "s", "backend", "e", latest_deployment=latest, active_deployments=(latest,))
+    environment = Environment("e", "staging", True, False, None, None, None, None, None, None, None,
+                              instances=(instance,))  # fmt: skip
+    return ProjectTree("p", "inspector", None, (), (environment,), True, ())
