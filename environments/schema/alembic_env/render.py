@@ -29,6 +29,9 @@ MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
 
 
+_KINDS = {"ImportError": "module", "ModuleNotFoundError": "module", "NotLiteral": "unread"}
+
+
 class NeedsDatabase(AttributeError):
     """The revision asks something that only a database can answer."""
 
@@ -100,7 +103,7 @@ def render(run: dict[str, Any]) -> None:
             os.close(run["events"])
             run["nest"]()
             try:
-                _alone(one["file"], writing)
+                _alone(one["file"], writing, run.get("load", _load))
             finally:
                 os._exit(1)  # whatever happened: what comes after this is not for this process
         os.close(writing)
@@ -119,7 +122,7 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
         run["emit"]({"rendered": id, "direction": direction, "statements": statements, "problem": problem})
 
 
-def _alone(path: str, writing: int) -> None:
+def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
     """Executes one file and says what both directions do, as lines of JSON."""
     with open(writing, "wb", buffering=0) as file:
 
@@ -128,7 +131,7 @@ def _alone(path: str, writing: int) -> None:
             file.write(json.dumps([direction, statements, problem]).encode() + b"\n")
 
         try:
-            module = _load(path)
+            module = load(path)
         except BaseException as error:  # noqa: BLE001 - whatever a script raises is its own
             for direction in ("upgrade", "downgrade"):
                 tell(direction, [], _problem(error, path))
@@ -182,7 +185,7 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
 
 
 def _problem(error: BaseException, path: str) -> dict[str, Any]:
-    """What happened at which line. `kind`: connection, module or raised."""
+    """What happened at which line. `kind`: connection, module, unread or raised."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     line = frames[-1].lineno or 0 if frames else getattr(error, "lineno", 0) or 0
     offline = isinstance(error, NeedsDatabase | exc.NoInspectionAvailable) or (
@@ -193,10 +196,10 @@ def _problem(error: BaseException, path: str) -> dict[str, Any]:
         message = "it inspects the database"
     elif isinstance(error, ImportError):
         message = f"it imports “{error.name or error}”"
-    elif not offline:
+    elif not offline and type(error).__name__ != "NotLiteral":
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {
-        "kind": "connection" if offline else "module" if isinstance(error, ImportError) else "raised",
+        "kind": "connection" if offline else _KINDS.get(type(error).__name__, "raised"),
         "message": " ".join(message.split())[:300],
         "line": line,
         "source": linecache.getline(path, line).strip()[:200] if line else "",
