@@ -14,6 +14,7 @@ from environments.coherence import expected_branches
 from environments.models import (
     Branch,
     ConnectionCheck,
+    Database,
     DeployKey,
     Direction,
     Environment,
@@ -44,35 +45,39 @@ FORGIVEN = (previews.BY_A_PERSON, previews.TOO_OLD)  # what a person may overrul
 def start_migration(
     environment: Environment,
     *,
+    database: Database,
     actor: Any,
     commit: str,
     reason: str = "",
     found: list[str] | None = None,
     now: datetime | None = None,
 ) -> MigrationRun:
-    """Queues one run of Alembic that brings `environment`'s database to the heads of `commit`.
+    """Queues one run of Alembic that brings a database of `environment` to the heads of `commit`.
 
     `found`: the revisions it reported before `commit` was deployed, for a run that only verifies what Railway did.
     """
     now = now or timezone.now()
-    if not environment.project.alembic:
+    if not database.alembic:
         raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to migrate.")
+    if said := database.out_of_order:
+        raise Refused(said)
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, runner=environment.project.runner, commit=commit, found=found,
+                environment=environment, database=database, runner=database.runner, commit=commit, found=found,
                 requested_by=actor, created_at=now, wake_at=now,
             )  # fmt: skip
     except IntegrityError:
-        raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
+        raise Refused(f"{database.of(environment)} is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)
-    said = f"Migrate {environment}'s database to {commit[:7]}{': ' + reason if reason else ''}."
+    said = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
     audit.record("migration.requested", actor=actor, subject=run, sentence=said, data={"commit": commit}, now=now)
     return run
 
 
 def queue_downgrade(
     environment: Environment,
+    database: Database,
     *,
     commit: str,
     target: str,
@@ -89,11 +94,12 @@ def queue_downgrade(
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, commit=commit, direction=Direction.DOWNGRADE, target=[target], planned=[file],
+                environment=environment, database=database, commit=commit, direction=Direction.DOWNGRADE,
+                target=[target], planned=[file],
                 requested_by=requested_by, approved_by=approved_by, created_at=now, wake_at=now,
             )  # fmt: skip
     except IntegrityError:
-        raise Refused(f"{environment}'s database is being migrated already; wait for that run to end.") from None
+        raise Refused(f"{database.of(environment)} is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)
     return run
 
@@ -113,17 +119,18 @@ def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = No
 def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> MigrationRun:
     """Queues a new run of the same commit after one that did not succeed; it goes on from where the database is."""
     now = now or timezone.now()
-    newest = MigrationRun.objects.filter(environment=run.environment).order_by("-pk").values_list("pk", flat=True)
+    mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
+    newest = mine.order_by("-pk").values_list("pk", flat=True)
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         raise Refused("This run has not failed, so there is nothing to retry.")
     if newest.first() != run.pk:
-        raise Refused(f"{run.environment}'s database was migrated again since; look at the newest run.")
+        raise Refused(f"{run.database.of(run.environment)} was migrated again since; look at the newest run.")
     if run.direction == Direction.DOWNGRADE:
         raise Refused("Two people agreed on this step back: ask for it anew on the release's page.")
     if not can_be_retried(run):
         raise Refused("This run belongs to a promotion: retry its step on the release's page.")
     why = f"again, after run {run.pk}"
-    fresh = start_migration(run.environment, actor=actor, commit=run.commit, reason=why, now=now)
+    fresh = start_migration(run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now)
     said = f"Migration {run.pk} is tried again from where the database is."
     audit.record("migration.retried", actor=actor, subject=run, sentence=said, data={"run": fresh.pk}, now=now)
     return fresh
@@ -133,6 +140,7 @@ def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = Non
 def start_rehearsal(
     environment: Environment,
     *,
+    database: Database,
     actor: Any,
     commit: str,
     direction: str = Direction.UPGRADE,
@@ -140,24 +148,32 @@ def start_rehearsal(
 ) -> Rehearsal:
     """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the database's schema."""
     now = now or timezone.now()
-    if not environment.project.alembic:
+    if not database.alembic:
         raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to rehearse.")
-    rehearsal = queue_rehearsal(environment, commit=commit, direction=direction, by=actor, now=now)
+    rehearsal = queue_rehearsal(environment, database, commit=commit, direction=direction, by=actor, now=now)
     if rehearsal is None:
         raise Refused("The same rehearsal is under way already; wait for it to end.")
-    said = f"Rehearse {Direction(direction).label} at {commit[:7]} for {environment}."
+    place = " ".join(filter(None, [str(environment), database.called]))
+    said = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
     audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=said, data={"commit": commit}, now=now)
     return rehearsal
 
 
 def queue_rehearsal(
-    environment: Environment, *, commit: str, direction: str = Direction.UPGRADE, by: Any = None, now: datetime
+    environment: Environment,
+    database: Database,
+    *,
+    commit: str,
+    direction: str = Direction.UPGRADE,
+    by: Any = None,
+    now: datetime,
 ) -> Rehearsal | None:
     """A new rehearsal, woken; None while the same is under way."""
     try:
         with transaction.atomic():
             rehearsal = Rehearsal.objects.create(
                 environment=environment,
+                database=database,
                 commit=commit,
                 direction=direction,
                 requested_by=by,

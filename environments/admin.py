@@ -15,6 +15,7 @@ from environments.models import (
     DeployKey,
     Deployment,
     Environment,
+    EnvironmentDatabase,
     Finding,
     MigrationRun,
     Service,
@@ -24,7 +25,15 @@ from environments.models import (
 from portal.site import ReadOnly, Recorded
 
 
-class EnvironmentForm(forms.ModelForm):
+@admin.register(Environment)
+class EnvironmentAdmin(ReadOnly):
+    list_display = ("name", "project", "kind", "seen_at", "gone_at")
+    list_filter = ("project", "kind")
+    list_select_related = ("project",)
+    exclude = ("variables_known",)
+
+
+class AddressForm(forms.ModelForm):
     """The database's address is write-only: it is never shown, and an empty field leaves it as it is."""
 
     new_database_url = forms.CharField(
@@ -37,7 +46,7 @@ class EnvironmentForm(forms.ModelForm):
     forget_database_url = forms.BooleanField(label="Forget the address that was set here", required=False)
 
     class Meta:
-        model = Environment
+        model = EnvironmentDatabase
         fields = ()
 
     def clean_new_database_url(self) -> str:
@@ -48,21 +57,26 @@ class EnvironmentForm(forms.ModelForm):
         return given
 
 
-@admin.register(Environment)
-class EnvironmentAdmin(Recorded):
-    form = EnvironmentForm
-    list_display = ("name", "project", "kind", "seen_at", "revisions", "has_own_address")
-    list_filter = ("project", "kind")
-    list_select_related = ("project",)
+@admin.register(EnvironmentDatabase)
+class EnvironmentDatabaseAdmin(Recorded):
+    """One row for each database in each environment, made when it is first read."""
+
+    form = AddressForm
+    list_display = ("environment", "database", "project", "revisions", "revisions_at", "has_own_address")
+    list_filter = ("environment__project", "environment__kind")
+    list_select_related = ("environment__project", "database")
     readonly_fields = (
-        "project", "name", "kind", "railway_id", "seen_at", "gone_at", "revisions", "revisions_at",
-        "revisions_problem", "has_own_address",
+        "environment", "database", "revisions", "revisions_at", "revisions_problem", "has_own_address",
     )  # fmt: skip
     fields = (*readonly_fields, "new_database_url", "forget_database_url")
 
+    @admin.display
+    def project(self, place: EnvironmentDatabase) -> str:
+        return str(place.environment.project)
+
     @admin.display(boolean=True, description="own address")
-    def has_own_address(self, environment: Environment) -> bool:
-        return bool(environment.database_url)
+    def has_own_address(self, place: EnvironmentDatabase) -> bool:
+        return bool(place.url)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -71,12 +85,12 @@ class EnvironmentAdmin(Recorded):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Only the secret changes; the other columns are Railway's and may have moved meanwhile."""
+        """Only the secret changes; the other columns are the portal's and may have moved meanwhile."""
         if form.cleaned_data.get("forget_database_url"):
-            obj.database_url = ""
+            obj.url = ""
         elif form.cleaned_data.get("new_database_url"):
-            obj.database_url = form.cleaned_data["new_database_url"]
-        obj.save(update_fields=["database_url"])
+            obj.url = form.cleaned_data["new_database_url"]
+        obj.save(update_fields=["url"])
 
 
 class SecretArea(forms.Textarea):
@@ -196,7 +210,7 @@ class DeploymentAdmin(ReadOnly):
 
 @admin.register(MigrationRun)
 class MigrationRunAdmin(ReadOnly):
-    list_display = ("id", "environment", "status", "commit", "created_at", "finished_at")
+    list_display = ("id", "environment", "database", "status", "commit", "created_at", "finished_at")
     list_filter = ("status", "environment__project")
     list_select_related = ("environment__project",)
     exclude = ("log", "revisions")

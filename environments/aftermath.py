@@ -23,7 +23,7 @@ def aftermath_of(run: MigrationRun) -> Aftermath | None:
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         return None
     invalid, kept = tuple(run.invalid_indexes), tuple(run.kept)
-    table = run.environment.project.version_table
+    table = run.database.version_table
     began = run.before is not None
     commands = next_commands(invalid=invalid, kept=kept, table=table, known=run.after is not None) if began else ()
     return Aftermath(_applied(run), _half(run, invalid, kept), kept, commands, can_be_retried(run))

@@ -32,6 +32,9 @@ from environments.models import (
     Project,
     RailwaySync,
     VariableSync,
+    databases_of,
+    place_of,
+    places_of,
 )
 from environments.railway import Railway
 from environments.schema import database, plan, revisions, risk, target
@@ -116,12 +119,13 @@ def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
     if not environments:
         return Again(2, "Railway has not been read yet.")
     rest = pace.of_databases(job.project, now=now)
-    if not job.project.alembic:
+    databases = databases_of(job.project)
+    if not databases:
         return Again(rest, "The project has no migrations.")
-    railway = Railway()
-    remember([*environments, *standings.due_previews(job.project, now=now)], railway)
-    for environment in environments:
-        read_revisions(environment, now=now, railway=railway)
+    railway, places = Railway(), places_of(environments, databases)
+    remember([*places, *standings.due_previews(job.project, now=now)], railway)
+    for place in places:
+        read_revisions(place, now=now, railway=railway)
     standings.read_previews(job.project, now=now, railway=railway)
     try:
         standings.read(job.project, now=now)
@@ -154,16 +158,16 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     """Works out what the commit will run in staging and in production, as SQL, and looks for risks. Runs nothing."""
-    project = job.project
+    of = job.database
     try:
-        mirror = mirror_of(project)
+        mirror = mirror_of(job.project)
         if not (mirror.has(job.commit) and mirror.has(job.base)):
             mirror.fetch()
-        history = revisions.read(mirror, job.commit, project.alembic)
+        history = revisions.read(mirror, job.commit, of.alembic)
         if history.problems:
             return Ended(JobStatus.FAILED, history.problems[0].sentence)
-        starts = starting_points.read(project, history)
-        new = {one.id for one in revisions.compare(mirror, job.base, job.commit, project.alembic).new}
+        starts = starting_points.read(of, history)
+        new = {one.id for one in revisions.compare(mirror, job.base, job.commit, of.alembic).new}
         wanted = new.union(*(one["revisions"] for one in starts.values()))
         files = [one for one in history.linear if one.id in wanted]
         made = plan.make_plan(mirror, job.commit, history, files, patient=now - (job.started_at or now) < MOMENT)
@@ -174,14 +178,14 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         if isinstance(met, Again):
             return met
         read, problem = met
-        risks = risk.assess(steps, order=project.schema_order, target=read)
+        risks = risk.assess(steps, order=of.schema_order, target=read)
     except (ApiError, GitError, HistoryError, plan.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
     job.digest = plan.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan.steps_as_json(steps),
         risks=[asdict(one) for one in risks],
-        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": project.schema_order},
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": of.schema_order},
         digest=job.digest,
         starts=starting_points.hashed(starts, made.steps, shown={step.revision for step in steps}),
         renderer=plan.renderer(),
@@ -199,7 +203,7 @@ def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> t
     if environment is None:
         return target.Target(), "There is no production environment on Railway."
     try:
-        return target.read_target(url_of(environment), tables), ""
+        return target.read_target(url_of(place_of(environment, job.database)), tables), ""
     except NoDatabase as error:
         return target.Target(), str(error)
     except (ApiError, database.DatabaseError) as error:

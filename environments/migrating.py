@@ -14,16 +14,17 @@ from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
 from environments.models import (
     Direction,
-    Environment,
+    EnvironmentDatabase,
     EnvironmentKind,
     MigrationRun,
     Runner,
     StagedRevision,
+    place_of,
     unknown_staging,
 )
 from environments.schema import database, revisions, runner
 from portal.http import ApiError
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
@@ -34,14 +35,15 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
 
     A run that was cut off is looked at before anything is repeated: what the database reports decides.
     """
-    environment = job.environment
+    if waits := _waits(job):
+        return waits
     try:
-        mirror = mirror_of(environment.project)
+        mirror = mirror_of(job.environment.project)
         if not mirror.has(job.commit):
             mirror.fetch()
-        history = revisions.read(mirror, job.commit, environment.project.alembic)
-        url = url_of(environment)
-        current = database.current(url, table=environment.project.version_table)
+        history = revisions.read(mirror, job.commit, job.database.alembic)
+        url = url_of(place_of(job.environment, job.database))
+        current = database.current(url, table=job.database.version_table)
         invalid = database.invalid_indexes(url)
     except (ApiError, GitError, NoDatabase, database.DatabaseError) as error:
         return _not_started(job, str(error), now)
@@ -56,15 +58,24 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     return _after(job, _execute(job, mirror, history, url))
 
 
+def _waits(job: MigrationRun) -> Outcome | None:
+    """One database after the other: two runs on Railway would set one command, and a log tells of one run."""
+    if job.cancel_requested_at or job.before is not None:
+        return None
+    others = MigrationRun.objects.filter(environment=job.environment, pk__lt=job.pk, status__in=OPEN)
+    earlier = others.exclude(database=job.database).select_related("database").order_by("pk").first()
+    return Again(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
+
+
 def _start(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> tuple[str, ...]:
     """Where the run begins: what the database reports, or, where Railway may have migrated it already, did report."""
     if job.runner != Runner.VERIFY:
         return current
     if job.before is not None:
         return tuple(job.before)
-    past = MigrationRun.objects.filter(environment=job.environment, after__isnull=False).exclude(pk=job.pk)
-    last = past.order_by("-pk").values_list("after", flat=True).first()
-    known = job.found or last or job.environment.revisions
+    past = MigrationRun.objects.filter(environment=job.environment, database=job.database, after__isnull=False)
+    last = past.exclude(pk=job.pk).order_by("-pk").values_list("after", flat=True).first()
+    known = job.found or last or place_of(job.environment, job.database).revisions
     was = tuple(one for one in known or () if one in history.revisions)
     now = history.ancestors(one for one in current if one in history.revisions)
     return was if known and set(was) <= now else current
@@ -77,7 +88,7 @@ def _verify(
     if job.cancel_requested_at:
         return Ended(JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there.")
     try:
-        values = railway_runs.variables(railway_runs.place_of(job.environment))
+        values = railway_runs.variables(railway_runs.place_of(job.environment, job.database))
         found = railway_runs.verify(job, history, current, url, secrets=runners.secrets_of(url, values), now=now)
     except (ApiError, NoDatabase, database.DatabaseError) as error:
         if isinstance(error, NoDatabase) or (now - job.created_at).total_seconds() > PATIENCE_SECONDS:
@@ -123,7 +134,8 @@ def _refusal(
         return Ended(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
     unknown = [one for one in current if one not in history.revisions]
     if unknown:
-        said = f"{environment}'s database is at {', '.join(unknown)}, which commit {job.commit[:7]} does not know."
+        at = f"{job.database.of(environment)} is at {', '.join(unknown)}"
+        said = f"{at}, which commit {job.commit[:7]} does not know."
         return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
@@ -148,7 +160,7 @@ def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[st
         would = ", ".join(one for one, _ in pending) or "nothing"
         said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
         return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
-    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.environment.project)):
+    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.database)):
         return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
     return None
 
@@ -156,9 +168,9 @@ def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[st
 def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> Ended | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
     proven = set(
-        StagedRevision.objects.filter(
-            project=job.environment.project, revision__in=[one.id for one in pending]
-        ).values_list("revision", "sha256")
+        StagedRevision.objects.filter(database=job.database, revision__in=[one.id for one in pending]).values_list(
+            "revision", "sha256"
+        )
     )
     missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
     if not missing:
@@ -174,12 +186,13 @@ def _remember_staged(job: MigrationRun, history: revisions.History, after: Seque
     it has never run.
     """
     now, project = timezone.now(), job.environment.project
+    base = {"project": project, "database": job.database, "run": job, "at": now}
     behind = history.ancestors(one for one in after if one in history.revisions)
     ran = {one["id"] for one in job.planned}
-    known = set(StagedRevision.objects.filter(project=project).values_list("revision", flat=True))
+    known = set(StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True))
     StagedRevision.objects.bulk_create(
         [
-            StagedRevision(project=project, revision=one.id, sha256=one.sha256, run=job, at=now)
+            StagedRevision(**base, revision=one.id, sha256=one.sha256)
             for one in history.revisions.values()
             if one.id in behind and (one.id in ran or one.id not in known)
         ],
@@ -250,7 +263,7 @@ def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcom
     for name, value in changes.items():
         setattr(job, name, value)
     if outcome.after is not None:
-        Environment.objects.filter(pk=job.environment_id).update(
+        EnvironmentDatabase.objects.filter(environment=job.environment_id, database=job.database_id).update(
             revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem=""
         )
     if outcome.status == "busy":

@@ -17,11 +17,26 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from environments import allowance, preview_notes, preview_variables
+from environments.coherence import meant
 from environments.database import NoDatabase, url_of
-from environments.models import ENDED_BADLY, MigrationRun, Preview, PreviewState, PreviewVariable, Project
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    UNDER_WAY,
+    Database,
+    MigrationRun,
+    Preview,
+    PreviewState,
+    PreviewVariable,
+    Project,
+    databases_of,
+    place_of,
+    places_of,
+)
 from environments.models import Environment as EnvironmentRow
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
+from environments.running import FAIL, PASS, PENDING, running
 from environments.schema.database import DatabaseError, same_database
 from environments.smoke import address_of
 from portal import audit
@@ -183,7 +198,9 @@ def _look(job: Preview) -> Seen:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
-    staging = next((one for one in tree.environments if one.name == wanted and not one.is_ephemeral), None)
+    lasting = [one for one in tree.environments if not one.is_ephemeral]
+    name = meant(wanted, (one.name for one in lasting))
+    staging = next((one for one in lasting if one.name == name), None)
     ours = next((one for one in tree.environments if one.id == job.environment_id), None)
     others = [one for one in tree.environments if one.name.lower() == job.name and one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
@@ -279,7 +296,7 @@ def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Has each service deployed at the pull request's head, one call per step."""
-    for one in place.instances:
+    for one in _copied(place):
         latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
         if _is_at_head(job, one, latest):
             continue
@@ -305,6 +322,13 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
     return None
 
 
+def _copied(place: Place) -> list[ServiceInstance]:
+    """The services that a copy can run: what was only uploaded has no source that Railway could build it from."""
+    known = (one for one in place.instances if one.repo or one.image or one.latest_deployment)
+    found = {one.service_id for one in known}
+    return [one for one in place.instances if one.service_id in found or place.branch_of(one.service_id)]
+
+
 def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
     """Whether the service is built from the project's repository."""
     return (instance.repo or "").lower() == job.project.repository.lower()
@@ -321,23 +345,39 @@ def _is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | No
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Waits until every service serves; says which does not."""
     rows = [_service(one) for one in place.instances]
-    address = next((row["address"] for row in rows if row["address"] and row["name"] != job.project.database_service),
+    behind = {one.service for one in databases_of(job.project)} or {"backend"}
+    address = next((row["address"] for row in rows if row["address"] and row["name"] not in behind),
                    next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
     job.keep(services=rows, address=address)
+    standing = {one.service_id: _standing(one) for one in _copied(place)}
     for one in place.instances:
         latest = one.latest_deployment
-        if latest is not None and latest.status in ENDED_BADLY:
+        if latest is not None and standing[one.service_id] == FAIL:
             if not job.log:
                 job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
-            said = f"{one.service_name} did not come up: {latest.status.lower()} at {job.head[:7]}."
+            said = f"{one.service_name} did not come up: {_words(one)} at {job.head[:7]}."
             return _fail(job, said, now)
-    waiting = [
-        one.service_name for one in place.instances if not (one.latest_deployment and one.latest_deployment.serves)
-    ]
+    waiting = [one.service_name for one in place.instances if standing.get(one.service_id, PASS) != PASS]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Again(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
     return None
+
+
+def _standing(one: ServiceInstance) -> str:
+    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that is known."""
+    latest = one.latest_deployment
+    if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
+        return PENDING
+    state, _ = running(latest.status, stopped=latest.stopped, containers=latest.instances, scheduled=bool(one.cron))
+    # It is stopped while it starts, too.
+    return PENDING if state == FAIL and latest.status == "SUCCESS" and latest.stopped else state
+
+
+def _words(one: ServiceInstance) -> str:
+    latest = one.latest_deployment
+    containers = set(latest.instances) if latest and latest.status in SERVING else set()
+    return ", ".join(sorted(containers)).lower() or (latest.status.lower() if latest else "")
 
 
 def _service(one: ServiceInstance) -> dict[str, str]:
@@ -366,41 +406,52 @@ def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
 
 
 def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Brings the preview's own database to the head of the pull request, where the project wants that."""
-    project = job.project
-    if not (project.preview_migrates and project.alembic):
+    """Brings the preview's own databases to the head of the pull request, where the project wants that."""
+    databases = databases_of(job.project) if job.project.preview_migrates else []
+    if not databases:
         return None
-    row = EnvironmentRow.objects.filter(project=project, railway_id=job.environment_id, gone_at=None).first()
+    row = EnvironmentRow.objects.filter(project=job.project, railway_id=job.environment_id, gone_at=None).first()
     if row is None:
         return Again(3, "The new environment is being read.")
-    run = MigrationRun.objects.filter(environment=row, commit=job.head).order_by("-pk").first()
-    if run is None:
-        if problem := _not_its_own(row):
-            return _fail(job, problem, now)
-        with transaction.atomic():
-            run = MigrationRun.objects.create(
-                environment=row, runner=row.project.runner, commit=job.head, created_at=now, wake_at=now
-            )
-            wake_now(run, now=now)
-            said = f"Migrate {job}'s database to {job.head[:7]}."
-            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
-    if run.is_open:
-        return Again(2, f"{job}'s database is being migrated.")
-    if run.status != JobStatus.SUCCEEDED:
-        return _fail(job, f"{job}'s database was not migrated: {run.sentence}", now)
+    for database in databases:
+        if outcome := _migrate_one(job, row, database, now):
+            return outcome
     return None
 
 
-def _not_its_own(preview: EnvironmentRow) -> str:
+def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: datetime) -> Outcome | None:
+    """One database of it; None once that is at the head."""
+    whose = f"{job}'s database{f' {database.called}' if database.called else ''}"
+    runs = MigrationRun.objects.filter(environment=row, database=database, commit=job.head)
+    run = runs.order_by("-pk").first()
+    if run is None:
+        if problem := _not_its_own(row, database):
+            return _fail(job, problem, now)
+        with transaction.atomic():
+            run = MigrationRun.objects.create(
+                environment=row, database=database, runner=database.runner, commit=job.head, created_at=now, wake_at=now
+            )
+            wake_now(run, now=now)
+            said = f"Migrate {whose} to {job.head[:7]}."
+            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
+    if run.is_open:
+        return Again(2, f"{whose} is being migrated.")
+    if run.status != JobStatus.SUCCEEDED:
+        return _fail(job, f"{whose} was not migrated: {run.sentence}", now)
+    return None
+
+
+def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
     """Why the preview's database must not be touched: it is another environment's, or cannot be told."""
     try:
-        url = url_of(preview)
+        url = url_of(place_of(preview, database))
         long_lived = EnvironmentRow.objects.filter(
             project=preview.project, kind__in=["staging", "production"], gone_at=None
         )
-        for one in long_lived:
+        for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
             if same_database(url, url_of(one)):
-                return f"{preview} uses {one}'s database, which is not migrated for it: give previews one of their own."
+                said = "which is not migrated for it: give previews one of their own."
+                return f"{preview} uses {one}, {said}"
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from environments import around
 from environments.database import instance_of
-from environments.models import SERVING, UNDER_WAY, Environment, MigrationRun
+from environments.models import SERVING, UNDER_WAY, Database, Environment, MigrationRun
 from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
 from environments.schema.database import invalid_indexes
 from environments.schema.history import History
@@ -41,9 +41,9 @@ class Place:
     name: str
 
 
-def place_of(environment: Environment) -> Place:
-    """Where the migrations of an environment run: the service that names its database. Raises `NoDatabase`."""
-    instance = instance_of(environment)
+def place_of(environment: Environment, database: Database) -> Place:
+    """Where a database's migrations run in an environment: the service that uses it. Raises `NoDatabase`."""
+    instance = instance_of(environment, database)
     name = f"{instance.service.name} in {environment}"
     return Place(environment.project.railway_project_id, environment.railway_id, instance.service.railway_id, name)
 
@@ -80,7 +80,7 @@ def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) 
 
 def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
     """Has the command set, and what was there remembered first."""
-    command = [job.environment.project.migration_command]
+    command = [job.database.migration_command]
     now = list(railway.pre_deploy(place.environment, place.service))
     if not job.railway:
         known = [one.id for one in railway.deployments(place.project, place.environment, place.service, RECENT)]
@@ -114,7 +114,7 @@ def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> st
         begun = _new(job, place, railway)
         if not begun:
             log.say(f"Deploying {job.commit[:7]} on {place.name}")
-            ask = around.ask(instance_of(job.environment), job.commit, now=timezone.now())
+            ask = around.ask(instance_of(job.environment, job.database), job.commit, now=timezone.now())
             try:
                 begun = railway.deploy_commit(place.environment, place.service, job.commit)
             except ApiError as error:
@@ -209,7 +209,7 @@ def put_back(job: MigrationRun) -> str:
     if not state.get("command") or state.get("put_back"):
         return ""
     environment = job.environment
-    name = f"{environment.project.database_service} in {environment}"
+    name = f"{job.database.service} in {environment}"
     place = Place(environment.project.railway_project_id, environment.railway_id, state["service"], name)
     railway = Railway()
     try:
@@ -235,7 +235,7 @@ def verify(
         applied = tuple((one["id"], None) for one in job.planned)
         said = f"Railway migrated while it deployed: {at}."
         return Outcome("succeeded", said, before, after, applied, invalid_indexes=invalid_indexes(url))
-    place, railway = place_of(job.environment), Railway()
+    place, railway = place_of(job.environment, job.database), Railway()
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
@@ -272,5 +272,5 @@ def put_back_all(environments: list[Environment]) -> None:
     left = MigrationRun.objects.filter(
         environment__in=environments, finished_at__isnull=False, railway__has_key="command"
     ).exclude(railway__has_key="put_back")
-    for job in left.select_related("environment__project").defer("log"):
+    for job in left.select_related("environment__project", "database").defer("log"):
         put_back(job)

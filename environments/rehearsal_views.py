@@ -46,7 +46,7 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Has it stopped."""
-    row = get_object_or_404(Rehearsal.objects.select_related("environment__project"), pk=pk)
+    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("rehearsal", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)
@@ -57,7 +57,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the same rehearsed anew; its page is found from the release's, and from this one."""
-    row = get_object_or_404(Rehearsal.objects.select_related("environment__project"), pk=pk)
+    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("rehearsal", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)
@@ -66,13 +66,17 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _start(environment: Environment, row: Rehearsal, actor: Any) -> Rehearsal:
-    return actions.start_rehearsal(environment, actor=actor, commit=row.commit, direction=row.direction)
+    return actions.start_rehearsal(
+        environment, database=row.database, actor=actor, commit=row.commit, direction=row.direction
+    )
 
 
 def _context(pk: int) -> dict[str, Any]:
-    rows = Rehearsal.objects.select_related("environment__project", "requested_by")
+    rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
     row = get_object_or_404(rows, pk=pk)
-    same = Rehearsal.objects.filter(environment=row.environment, commit=row.commit, direction=row.direction)
+    same = Rehearsal.objects.filter(
+        environment=row.environment, database=row.database, commit=row.commit, direction=row.direction
+    )
     newest = same.order_by("-pk").values_list("pk", flat=True).first()
     drift = [_difference(one) for one in row.drift or ()]
     return {
@@ -84,7 +88,7 @@ def _context(pk: int) -> dict[str, Any]:
         "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
         "changes": [_difference(one).sentence for one in row.changes],
         "left": None if row.left is None else [_difference(one).sentence for one in row.left],
-        "drift": None if row.drift is None else [sentence(one, row.environment) for one in drift[:SHOWN]],
+        "drift": None if row.drift is None else [sentence(one, str(row.environment)) for one in drift[:SHOWN]],
         "drift_more": max(0, len(drift) - SHOWN),
         "pulse": 1 if row.is_open else 0,
     }

@@ -10,7 +10,7 @@ from environments import sync
 from environments.database import NoDatabase, url_of
 from environments.git import GitError
 from environments.mirrors import mirror_of
-from environments.models import RailwaySync, Rehearsal
+from environments.models import RailwaySync, Rehearsal, place_of
 from environments.schema import rehearsal
 from environments.schema.database import DatabaseError
 from environments.schema.dump import DumpError
@@ -51,11 +51,11 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
             mirror.fetch()
         request = rehearsal.Request(
             commit=job.commit,
-            alembic=project.alembic,
-            url=url_of(job.environment),
+            alembic=job.database.alembic,
+            url=url_of(place_of(job.environment, job.database)),
             root=settings.VAR_DIR / "rehearsals",
             direction=job.direction,
-            version_table=project.version_table,
+            version_table=job.database.version_table,
             lock_timeout_ms=project.lock_seconds * 1000,
             statement_timeout_ms=project.statement_seconds * 1000,
         )

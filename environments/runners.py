@@ -11,7 +11,7 @@ from django.conf import settings
 from environments import railway_runs
 from environments.database import NoDatabase, instance_of
 from environments.git import GitError, Mirror
-from environments.models import Environment, MigrationRun, Runner
+from environments.models import MigrationRun, Runner
 from environments.railway import Railway
 from environments.schema import prepared, runner
 from environments.schema.command import Command
@@ -35,24 +35,24 @@ def run(
     alive: Callable[[], bool],
 ) -> runner.Outcome:
     """One run with the job's runner, as `environments.schema.runner.run`; never raises what that does not."""
-    project = job.environment.project
+    project, database = job.environment.project, job.database
     before, changes = tuple(job.before or ()), dict[str, Any]()
     request = runner.Run(
         commit=job.commit,
         target=tuple(job.target),
         direction=job.direction,
-        alembic=project.alembic,
+        alembic=database.alembic,
         url=url,
         lock_timeout_ms=project.lock_seconds * 1000,
         statement_timeout_ms=project.statement_seconds * 1000,
-        version_table=project.version_table,
+        version_table=database.version_table,
         lock_wait_s=5,
     )
     try:
         if job.runner == Runner.COMMAND:
             changes = _command(job, mirror, history, url, on_lines, alive)
         elif job.runner == Runner.RAILWAY:
-            place = railway_runs.place_of(job.environment)
+            place = railway_runs.place_of(job.environment, job.database)
             values = railway_runs.variables(place)
             changes = {"secrets": secrets_of(url, values), "elsewhere": railway_runs.elsewhere(job, place)}
     except UNPREPARED as error:
@@ -85,27 +85,28 @@ def _command(
     alive: Callable[[], bool],
 ) -> dict[str, Any]:
     """The command with its variables and its environment, which is made here where it is missing."""
-    project = job.environment.project
-    names = project.migration_variables.replace(",", " ").split()
-    values = _values(job.environment, names) if names else {}
+    database = job.database
+    names = database.migration_variables.replace(",", " ").split()
+    values = _values(job, names) if names else {}
     environment = None
-    if project.install_command and set(job.before or ()) != set(history.heads):
+    if database.install_command and set(job.before or ()) != set(history.heads):
         environment = prepared.prepare(
             mirror,
             job.commit,
-            project.alembic,
-            project.install_command,
+            database.alembic,
+            database.install_command,
             root=settings.VAR_DIR / "prepared",
             log=Log(on_lines, Redactor(secrets_of(url, values))),
             alive=alive,
         )
-    command = Command(project.migration_command, environment, project.database_variable, values)
+    command = Command(database.migration_command, environment, database.variable, values)
     return {"command": command, "secrets": secrets_of(url, values)}
 
 
-def _values(environment: Environment, names: list[str]) -> dict[str, str]:
+def _values(job: MigrationRun, names: list[str]) -> dict[str, str]:
     """The service's variables of those names. Raises `NoDatabase`, naming what is missing, and `ApiError`."""
-    service = instance_of(environment).service
+    environment = job.environment
+    service = instance_of(environment, job.database).service
     found = Railway().variables(
         environment.project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
     )

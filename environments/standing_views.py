@@ -11,13 +11,16 @@ from environments import actions
 from environments.coherence import expected_branches
 from environments.models import (
     Branch,
+    Database,
     DatabaseSync,
     Direction,
     Environment,
+    EnvironmentDatabase,
     Project,
     Rehearsal,
     SchemaStanding,
     StandingState,
+    databases_of,
 )
 from environments.schema.dump import Difference
 from environments.schema_drift import sentence
@@ -40,9 +43,11 @@ DIFFERENCES_SHOWN = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One environment: where its database is, how that stands to its branch, and how its schema is."""
+    """One database of an environment: where it is, how that stands to its branch, and how its schema is."""
 
     environment: Environment
+    database: Database
+    place: EnvironmentDatabase | None
     standing: SchemaStanding | None
     state: str
     compared: Rehearsal | None = None
@@ -52,7 +57,7 @@ class Row:
     @property
     def moved(self) -> bool:
         """Whether the database was read anew since the standing was worked out, and is elsewhere."""
-        return self.standing is not None and self.standing.revisions != self.environment.revisions
+        return self.standing is not None and self.place is not None and self.standing.revisions != self.place.revisions
 
     @property
     def comparable(self) -> bool:
@@ -69,74 +74,91 @@ class Mark:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """The state of one project's databases, for the page Migrations. Four queries whatever the counts."""
-    projects = list(Project.objects.exclude(alembic="").select_related("database_sync"))
+    """The state of one project's databases, for the page Migrations. Six queries whatever the counts."""
+    migrated = Database.objects.exclude(alembic="").values("project")
+    projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     if project is None:
         return {"projects": projects, "project": None}
-    found = rows(project)
+    databases = databases_of(project)
+    found = rows(project, databases)
     sync = getattr(project, "database_sync", None)
-    return {"projects": projects, "project": project, "states": found} | _trail(sync, found)
+    trails = [_trail(one, sync, [row for row in found if row.database.pk == one.pk]) for one in databases]
+    return {"projects": projects, "project": project, "databases": databases, "states": found, "trails": trails}
 
 
-def rows(project: Project) -> list[Row]:
-    """Staging, production and the previews with a database. Two queries."""
+def rows(project: Project, databases: list[Database]) -> list[Row]:
+    """Every database of staging, production and the previews that have one. Four queries."""
     environments = Environment.objects.filter(project=project, gone_at=None, kind__in=[*ORDER, "preview"])
-    newest = {row.environment_id: row for row in _compared(project)}
+    newest = {(row.environment_id, row.database_id): row for row in _compared(project)}
+    standings = SchemaStanding.objects.filter(environment__in=environments)
+    standing_of = {(row.environment_id, row.database_id): row for row in standings}
+    places = EnvironmentDatabase.objects.filter(environment__in=environments)
+    place_of = {(row.environment_id, row.database_id): row for row in places}
     found = []
-    for one in environments.select_related("standing"):
-        standing = getattr(one, "standing", None)
-        if one.kind not in ORDER and standing is None:
-            continue
-        found.append(_row(one, standing, newest.get(one.pk)))
+    for one in environments:
+        for database in databases:
+            key = one.pk, database.pk
+            standing = standing_of.get(key)
+            if one.kind in ORDER or standing is not None:
+                found.append(_row(one, database, place_of.get(key), standing, newest.get(key)))
     return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
 
 
-def _row(environment: Environment, standing: SchemaStanding | None, compared: Rehearsal | None) -> Row:
+def _row(
+    environment: Environment,
+    database: Database,
+    place: EnvironmentDatabase | None,
+    standing: SchemaStanding | None,
+    compared: Rehearsal | None,
+) -> Row:
     state = STATES[StandingState(standing.state)] if standing else "wait"
     drift = [Difference(**one | {"lines": tuple(one["lines"])}) for one in (compared.drift or ())] if compared else []
-    told = tuple(sentence(one, environment) for one in drift[:DIFFERENCES_SHOWN])
-    return Row(environment, standing, state, compared, told, max(0, len(drift) - DIFFERENCES_SHOWN))
+    told = tuple(sentence(one, environment.name) for one in drift[:DIFFERENCES_SHOWN])
+    more = max(0, len(drift) - DIFFERENCES_SHOWN)
+    return Row(environment, database, place, standing, state, compared, told, more)
 
 
 def _compared(project: Project) -> Any:
     """The newest comparison of each environment's schema with the one that its migrations make."""
     done = Rehearsal.objects.filter(environment__project=project, direction=Direction.UPGRADE, drift__isnull=False)
-    newest = done.order_by("environment_id", "-pk").distinct("environment_id")
-    return newest.only("environment_id", "drift", "finished_at")
+    newest = done.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    return newest.only("environment_id", "database_id", "drift", "finished_at")
 
 
-def _trail(sync: DatabaseSync | None, found: list[Row]) -> dict[str, Any]:
-    """The timeline with who is where on it."""
-    told = sync.timeline if sync else {}
+def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, Any]:
+    """The timeline of a database with who is where on it."""
+    told = sync.timeline.get(str(database.pk), {}) if sync else {}
     marks: dict[str, list[Mark]] = {}
     for row in found:
         if row.standing is not None:
             for id in row.standing.heads:
                 marks.setdefault(id, []).append(Mark(f"head of {row.standing.branch}", "closed"))
-        for id in row.environment.revisions or ():
+        for id in (row.place.revisions if row.place else None) or ():
             marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
     entries = told.get("entries", [])
-    return {"trail": [(one, marks.get(one["id"], [])) for one in entries], "trail_left": told.get("left", 0)}
+    lines = [(one, marks.get(one["id"], [])) for one in entries]
+    return {"database": database, "lines": lines, "left": told.get("left", 0)}
 
 
 @page
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a database's real schema compared with the one that its branch's migrations make, by a rehearsal."""
-    environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk, gone_at=None)
-    project = environment.project
+    standings = SchemaStanding.objects.select_related("environment__project", "database")
+    standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
+    environment, project = standing.environment, standing.environment.project
     then = f"{reverse('migrations')}?project={project.slug}"
     if request.method != "POST":
         return HttpResponseRedirect(then)
     said = "The schema is being compared; the rehearsal that does it is the newest below."
-    return perform(request, then, lambda: _start(environment, request.user), said)
+    return perform(request, then, lambda: _start(environment, standing.database, request.user), said)
 
 
-def _start(environment: Environment, actor: Any) -> Rehearsal:
+def _start(environment: Environment, database: Database, actor: Any) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
     head = Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
     if not head:
         raise Refused(f"The branch of {environment} has not been read yet, so no schema is expected of its database.")
-    return actions.start_rehearsal(environment, actor=actor, commit=head)
+    return actions.start_rehearsal(environment, database=database, actor=actor, commit=head)

@@ -4,27 +4,27 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from environments.models import Environment, MigrationPlan, Project, StagedRevision
+from environments.models import Database, EnvironmentDatabase, MigrationPlan, StagedRevision
 from environments.schema.history import History, HistoryError
 from environments.schema.plan import Step, digest_of, steps_as_json, steps_from_json
 
 KINDS = ("staging", "production")
 
 
-def read(project: Project, history: History) -> dict[str, dict[str, Any]]:
+def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
     """For each of both: where its database is (`start`, None: not read) and the `revisions` to run, in order.
 
     One query. A database from which no way leads to the heads has a `problem` and no revisions.
     """
-    environments = Environment.objects.filter(project=project, kind__in=KINDS, gone_at=None)
     found: dict[str, dict[str, Any]] = {}
-    for one in environments:
-        made: dict[str, Any] = {"start": one.revisions, "revisions": [], "problem": ""}
-        if one.revisions is None:
-            made["problem"] = one.revisions_problem or f"{one}'s database has not been read yet."
+    for place in _places(database).select_related("environment"):
+        one = place.environment
+        made: dict[str, Any] = {"start": place.revisions, "revisions": [], "problem": ""}
+        if place.revisions is None:
+            made["problem"] = place.revisions_problem or f"{one}'s database has not been read yet."
         else:
             try:
-                steps = history.between(one.revisions, history.effective_heads)
+                steps = history.between(place.revisions, history.effective_heads)
                 made["revisions"] = [step.id for step in steps]
             except HistoryError as error:
                 made["problem"] = f"{one}: {error}"
@@ -45,10 +45,14 @@ def hashed(
     return found
 
 
+def _places(database: Database) -> Any:
+    return EnvironmentDatabase.objects.filter(database=database, environment__kind__in=KINDS, environment__gone_at=None)
+
+
 def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
     """Whether a database is elsewhere than the plan says, and not at the commit's heads. One query."""
-    environments = Environment.objects.filter(project=plan.project_id, kind__in=KINDS, gone_at=None)
-    rows = environments.filter(revisions__isnull=False).values_list("kind", "revisions")
+    read = _places(plan.database).filter(revisions__isnull=False)
+    rows = read.values_list("environment__kind", "revisions")
     return any(is_elsewhere(plan.starts, kind, at or (), heads) for kind, at in rows)
 
 
@@ -62,7 +66,7 @@ def keep_rendered(plan: MigrationPlan) -> None:
     """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
     stored = [*plan.steps, *plan.starts.get("staging", {}).get("also", ())]
     planned = [one["revision"] for one in stored]
-    bare = StagedRevision.objects.filter(project=plan.project_id, run__commit=plan.commit, rendered__isnull=True)
+    bare = StagedRevision.objects.filter(database=plan.database_id, run__commit=plan.commit, rendered__isnull=True)
     waiting = list(bare.filter(revision__in=planned))
     if not waiting:
         return

@@ -22,6 +22,8 @@ from environments.railway import ProjectTree
 from environments.restorable import at_start
 from portal import audit
 
+LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
+
 
 @transaction.atomic
 def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
@@ -122,7 +124,7 @@ def _instances(
                 service=services[state.service_id],
                 environment=environments[environment.id],
                 railway_id=state.id,
-                repository=_repository(state, trigger)[:201],
+                repository=_repository(state, trigger, services[state.service_id].project)[:201],
                 branch=((trigger.branch if trigger else None) or "")[:200],
                 image=(state.image or "")[:300],
                 watch_patterns=list(state.watch_patterns),
@@ -136,22 +138,37 @@ def _instances(
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     for row in rows:
-        if was := before.get((row.service_id, row.environment_id)):
+        was = before.get((row.service_id, row.environment_id))
+        if was is not None:
             around.trigger_moved(row, was, now=now)
+        if row.watch_patterns and row.environment.kind in LONG_LIVED:
+            _confirm_patterns(row, was)
     rows += _upsert_instances(unknown.values(), ["railway_id"])
     return {row.railway_id: row for row in rows}
 
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
     """The instances of staging and production as they were read before."""
-    kinds = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
-    return ServiceInstance.objects.filter(environment__in=[one for one in environments if one.kind in kinds])
+    return ServiceInstance.objects.filter(environment__in=[one for one in environments if one.kind in LONG_LIVED])
 
 
-def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None) -> str:
-    """Where it is built from; what was deployed from a repository last is no image, whatever its source says."""
+def _confirm_patterns(row: ServiceInstance, was: ServiceInstance | None) -> None:
+    """What a service watches may excuse it, so it counts when two readings in a row say the same."""
+    if was is None or was.watch_patterns != row.watch_patterns:
+        ServiceInstance.objects.filter(pk=row.pk).update(unchanged={"unconfirmed": True})
+    elif was.unchanged.get("unconfirmed"):
+        ServiceInstance.objects.filter(pk=row.pk).update(unchanged={})
+
+
+def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project) -> str:
+    """Where it is built from: the project's repository if anything says so, for else no release would wait for it.
+
+    What was deployed from a repository last is no image, whatever its source says.
+    """
     latest = state.latest_deployment
-    return (trigger.repository if trigger else None) or state.repo or (latest.repo if latest else None) or ""
+    said = [trigger.repository if trigger else None, state.repo, latest.repo if latest else None]
+    ours = (one for one in said if one and one.lower() == project.repository.lower())
+    return next(ours, None) or next(filter(None, said), "")
 
 
 def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
@@ -168,6 +185,7 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
         latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _deployment(one, instances[state.id], latest, active, now)
+    _mark_unlisted(rows)
     readable = [
         instances[state.id].pk
         for environment in tree.environments
@@ -192,6 +210,17 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
             "seen_at",
         ],
     )
+
+
+def _mark_unlisted(rows: dict[str, Deployment]) -> None:
+    """A live deployment whose containers were listed before and are no longer is in a state that nobody knows."""
+    silent = [row for row in rows.values() if row.status == "SUCCESS" and not row.stopped and not row.containers]
+    if not silent:
+        return
+    known = Deployment.objects.filter(railway_id__in=[row.railway_id for row in silent]).exclude(containers=[])
+    listed = set(known.values_list("railway_id", flat=True))
+    for row in silent:
+        row.containers = ["UNLISTED"] if row.railway_id in listed else []
 
 
 def _deployment(

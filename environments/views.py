@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
-from django.db.models.functions import Right
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+from django.db.models.functions import JSONObject, Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from environments import actions, protections, service_panels, staging, standing_views
 from environments.aftermath import aftermath_of
@@ -24,6 +26,7 @@ from environments.models import (
     DeployKey,
     Deployment,
     Environment,
+    EnvironmentDatabase,
     Finding,
     FindingKind,
     MigrationRun,
@@ -33,6 +36,7 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
     StagingReset,
+    with_several_databases,
 )
 from portal.site import page, perform
 
@@ -102,9 +106,8 @@ def _repairs(project: Project) -> dict[str, Any]:
 
 
 def _matrix(project: Project) -> dict[str, Any]:
-    columns = sorted(
-        Environment.objects.filter(project=project, gone_at=None), key=lambda one: (ORDER.get(one.kind, 2), one.name)
-    )
+    environments = Environment.objects.filter(project=project, gone_at=None)
+    columns = sorted(environments.annotate(place_rows=_places()), key=lambda one: (ORDER.get(one.kind, 2), one.name))
     instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
     current: dict[int, list[Deployment]] = defaultdict(list)
     deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
@@ -128,10 +131,31 @@ def _matrix(project: Project) -> dict[str, Any]:
              for name, row in sorted(cells.items())]  # fmt: skip
     return {
         "columns": columns,
+        "databases": _database_rows(columns),
         "heads": list(zip(columns, told_apart, strict=True)),
         "table": table,
         "instances": named,
     }
+
+
+def _places() -> ArraySubquery:
+    """Each environment's databases, in the query of environments."""
+    places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(database__alembic="")
+    names = ("database_id", "revisions", "revisions_at", "revisions_problem")
+    row = JSONObject(name="database__name", **{name: name for name in names})
+    return ArraySubquery(places.order_by("database__position", "database_id").values(row=row))
+
+
+def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
+    """A row of the table for each database that was read: its name, where there are several, and each environment's."""
+    names = {one["database_id"]: one.pop("name") for column in columns for one in column.place_rows}
+    found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
+    for column in columns:
+        for one in column.place_rows:
+            at = one.pop("revisions_at")
+            found[one["database_id"]][column.pk] = EnvironmentDatabase(revisions_at=at and parse_datetime(at), **one)
+    several = len(names) > 1
+    return [(names[id] if several else "", [row.get(column.pk) for column in columns]) for id, row in found.items()]
 
 
 @page
@@ -231,16 +255,17 @@ def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: s
 
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
-    """Where every database stands, every migration run, newest first, and rehearsals. Seven queries."""
-    runs = MigrationRun.objects.select_related("environment__project", "requested_by").defer("log")
+    """Where every database stands, every migration run, newest first, and rehearsals. Ten queries."""
+    runs = MigrationRun.objects.select_related("environment__project", "database", "requested_by").defer("log")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
         runs = runs.filter(pk__lt=int(before))
     found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
     older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
     context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    context["several"] = with_several_databases()
     if not before:
-        rehearsals = Rehearsal.objects.select_related("environment__project", "requested_by")
+        rehearsals = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
         context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
         context |= standing_views.context(request)
     return render(request, "environments/migrations.html", context)
@@ -272,7 +297,7 @@ def _with_tail() -> Any:
 
 def _run_context(pk: int) -> dict[str, Any]:
     """The run with the end of its log, and its revisions as rows. One query."""
-    runs = _with_tail().select_related("environment__project", "requested_by", "approved_by").defer("log")
+    runs = _with_tail().select_related("environment__project", "database", "requested_by", "approved_by").defer("log")
     run = get_object_or_404(runs, pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
@@ -293,7 +318,7 @@ def _run_context(pk: int) -> dict[str, Any]:
 @page
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)
@@ -304,7 +329,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Starts a new run of the same commit, which goes on from where the database is."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project").defer("log"), pk=pk)
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
     if request.method != "POST":
         return HttpResponseRedirect(then)

@@ -1,5 +1,6 @@
 """What people do to a release. Each action: permission, row lock, gates, rows and event in one transaction."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +9,20 @@ from django.utils import timezone
 
 from environments import pace
 from environments.actions import start_migration
-from environments.models import Branch, DeployOrder, Environment, MigrationRun, Project
+from environments.models import (
+    Branch,
+    Database,
+    DeployOrder,
+    Environment,
+    MigrationRun,
+    Project,
+    databases_of,
+)
 from portal import audit
 from portal.actions import Refused, action
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, checklist, gates, steps, variable_drift
+from releases.database_facts import DatabaseFacts
 from releases.doubts import doubts, items_to_attest
 from releases.facts import facts_of
 from releases.models import (
@@ -55,6 +65,15 @@ def steps_of(release: Release) -> tuple[StepName, ...]:
     """The steps of the release's promotion in their order. Staging lacks a hotfix, so it cannot be moved forward."""
     names = STEPS[DeployOrder(release.project.deploy_order)]
     return (*names[:-1], StepName.BACK_MERGE) if release.is_hotfix else names
+
+
+def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[StepName, Database | None]]:
+    """The steps with what each is about: there is one migration for each database, one after the other."""
+    for name in steps_of(release):
+        if name != StepName.MIGRATE:
+            yield name, None
+        else:
+            yield from ((name, one) for one in databases or (None,))
 
 
 @action("release.cut", "releases.cut_release")
@@ -258,19 +277,30 @@ def accept_risk(
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
-    release, plan = facts.release, facts.planned
+    release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     if not reason.strip():
         raise Refused("Say why this risk can be taken.")
-    if release.collected != release.candidate or plan is None or plan.status != JobStatus.SUCCEEDED:
+    plans = [one.planned for one in facts.databases if one.migrations]
+    if release.collected != release.candidate or any(
+        plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
+    ):
         raise Refused("The migrations are being planned; look again in a moment.")
-    step = next((one for one in plan.unaccepted if (one.revision, one.sha256) == (revision, sha256)), None)
-    if step is None:
+    # One file may run in several databases: its risks in all of them are taken together.
+    asking = [
+        risk
+        for plan in plans
+        if plan
+        for step in plan.unaccepted
+        if (step.revision, step.sha256) == (revision, sha256)
+        for risk in plan.asking(step)
+    ]
+    if not asking:
         raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
-    risks = names(plan.asking(step))
+    risks = names(asking)
     accepted = RiskAcceptance.objects.create(
         project=release.project, release=release, revision=revision, sha256=sha256,
         risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
@@ -283,7 +313,7 @@ def accept_risk(
 
 @action("release.migrate_staging", "environments.migrate_environment")
 def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None) -> MigrationRun:
-    """Brings staging's database to the candidate's heads."""
+    """Brings staging's databases to the candidate's heads: a run for each that is not there. Returns the first."""
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}.")
@@ -292,7 +322,33 @@ def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None
     staging = Environment.objects.filter(project=release.project, kind="staging", gone_at=None).first()
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
-    return start_migration(staging, actor=actor, commit=release.candidate, reason=f"release {release.name}", now=now)
+    wanted = _to_migrate(release, staging)
+    why = f"release {release.name}"
+    runs = [
+        start_migration(staging, database=one, actor=actor, commit=release.candidate, reason=why, now=now)
+        for one in wanted
+    ]
+    return runs[0]
+
+
+def _to_migrate(release: Release, staging: Environment) -> list[Database]:
+    """The databases that the button is about: those whose new files staging has not run, or that are elsewhere."""
+    databases = databases_of(release.project)
+    if not databases:
+        raise Refused(f"{release.project} has no Alembic directory configured, so there is nothing to migrate.")
+    if len(databases) == 1:
+        return databases
+    facts = facts_of(release.pk)
+    behind = {one.database.pk for one in facts.databases if not one.is_staged or _is_elsewhere(one)}
+    found = [one for one in databases if one.pk in behind]
+    if not found:
+        raise Refused("Every database of staging is at the release's heads, brought there by the portal.")
+    return found
+
+
+def _is_elsewhere(one: DatabaseFacts) -> bool:
+    place = one.places.get("staging")
+    return place is None or sorted(place.revisions or ()) != sorted(one.heads or ())
 
 
 @action("release.promoted", "releases.promote_release", guarded=True)
@@ -315,14 +371,15 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
     snapshot = [
         {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
     ]
-    production = facts.environments.get("production")
-    found = production.revisions if production else None
+    places = {one.database.pk: one.places.get("production") for one in facts.databases}
+    found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
     )
+    databases = [one.database for one in facts.databases]
     PromotionStep.objects.bulk_create(
-        PromotionStep(promotion=promotion, position=position, name=name)
-        for position, name in enumerate(steps_of(release))
+        PromotionStep(promotion=promotion, position=position, name=name, database=one, called=one.called if one else "")
+        for position, (name, one) in enumerate(stops_of(release, databases))
     )
     variable_drift.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)

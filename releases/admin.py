@@ -4,9 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import connection
 from django.http import HttpRequest
 
-from environments.models import Project, SmokeTest
+from environments.models import Database, Project, SmokeTest
 from portal.actions import Refused
 from portal.site import ReadOnly, Recorded
 from releases import actions
@@ -19,6 +20,7 @@ from releases.models import (
     PromotionStep,
     PullRequest,
     Release,
+    ReleaseStatus,
     Rollback,
     RollbackStep,
 )
@@ -30,6 +32,30 @@ class SmokeTestInline(admin.TabularInline):
     extra = 0
 
 
+class DatabaseFormSet(forms.BaseInlineFormSet):
+    """The databases of a project, held against the project's own rules."""
+
+    def clean(self) -> None:
+        """Refuse a runner that cannot keep the project's order of deploying and migrating."""
+        super().clean()
+        for form in self.forms:
+            one = form.instance
+            if form.cleaned_data and not form.cleaned_data.get("DELETE"):
+                one.project = self.instance
+                if one.out_of_order:
+                    form.add_error("runner", one.out_of_order)
+
+
+class DatabaseInline(admin.StackedInline):
+    model = Database
+    formset = DatabaseFormSet
+    extra = 0
+    fields = (
+        ("name", "position"), "alembic", "version_table", ("public_service", "public_variable"),
+        ("service", "variable"), "runner", "migration_command", "install_command", "migration_variables",
+    )  # fmt: skip
+
+
 @admin.register(Project)
 class ProjectAdmin(Recorded):
     """Stands here, above environments, because a new project also starts to be read from GitHub."""
@@ -37,7 +63,7 @@ class ProjectAdmin(Recorded):
     list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
     search_fields = ("name", "repository")
     prepopulated_fields = {"slug": ("name",)}
-    inlines = (SmokeTestInline,)
+    inlines = (DatabaseInline, SmokeTestInline)
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
         ("Branches and environments", {
@@ -52,15 +78,7 @@ class ProjectAdmin(Recorded):
         ),
         ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
         ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
-        (
-            "Migrations",
-            {
-                "fields": (
-                    "alembic", "version_table", "database_service", "database_variable", "statement_seconds",
-                    "lock_seconds", "runner", "migration_command", "install_command", "migration_variables",
-                )
-            },
-        ),
+        ("Migrations", {"fields": ("statement_seconds", "lock_seconds")}),
         ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
         (
             "Previews",
@@ -86,8 +104,17 @@ class ProjectAdmin(Recorded):
         return bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with connection.cursor() as cursor:  # its databases are saved after it
+            cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
         super().save_model(request, obj, form, change)
         start_syncs(obj)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """What is being prepared is read again when the databases are others."""
+        super().save_formset(request, form, formset, change)
+        if formset.model is Database and formset.has_changed():
+            Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(collected="")
+            PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
 
 
 class TemplateItemForm(forms.ModelForm):

@@ -4,7 +4,8 @@ One `Advice` row for each release that goes to production. It reads Railway, git
 nothing but its row, and ends when a later release took its place or the release was taken back.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,16 +18,28 @@ from environments.database import NoDatabase, url_of
 from environments.git import GitError
 from environments.live import Role, belongs, role_of
 from environments.mirrors import mirror_of
-from environments.models import SERVING, AtStart, Environment, MigrationPlan, Project, ServiceInstance
+from environments.models import (
+    SERVING,
+    AtStart,
+    Database,
+    Environment,
+    MigrationPlan,
+    Project,
+    ServiceInstance,
+    databases_of,
+    place_of,
+)
 from environments.railway import Deployment, Railway
 from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
-from environments.schema import database, losses, revisions
+from environments.schema import database as schema_database
+from environments.schema import losses, revisions
 from environments.schema.plan import Step, steps_from_json
 from environments.schema.risk import Risk
 from environments.schema.way_back import WayBack, advise
 from environments.variables import going_back
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
+from releases.database_facts import migrations_of
 from releases.facts import LONG_LIVED, Facts
 from releases.models import Advice, Downgrade, Promotion, Release, ReleaseStatus
 from releases.models.rollback import rollback_content
@@ -108,12 +121,46 @@ def _shipped(project: Project) -> Any:
 
 @dataclass(frozen=True)
 class _Database:
-    """Where production's database is with regard to the release. `revisions` None: not known."""
+    """Where one of production's databases is with regard to the release. `revisions` None: not known."""
 
+    called: str  # its name, "" where there is one
     revisions: tuple[str, ...] | None
     in_effect: tuple[str, ...]  # the release's revisions that it has, in order; all of them where it is not known
     downgrade: dict[str, Any] | None = None
     problem: str = ""
+
+    def named(self, found: Sequence[str]) -> list[str]:
+        """Return what was found of it with its name before it."""
+        return [f"{self.called}: {one}" if self.called else one for one in found]
+
+
+@dataclass(frozen=True)
+class _Databases:
+    """All of them, the next revision that can be taken back, and what is planned of what is in effect."""
+
+    found: tuple[_Database, ...]
+    downgrade: dict[str, Any] | None
+    steps: list[Step]
+    risks: list[Risk]
+    unplanned: list[str]
+
+    @property
+    def revisions(self) -> list[str] | None:
+        """Return where they all are; None while one is not known."""
+        if any(one.revisions is None for one in self.found):
+            return None
+        at = [(one, one.revisions or (("empty",) if one.called else ())) for one in self.found]
+        return [text for one, revisions_ in at for text in one.named(revisions_)]
+
+    @property
+    def in_effect(self) -> list[str]:
+        """Return the release's revisions that they have."""
+        return [text for one in self.found for text in one.named(one.in_effect)]
+
+    @property
+    def problem(self) -> str:
+        """Return why something cannot be taken back."""
+        return " ".join(text for one in self.found for text in one.named([one.problem] if one.problem else []))
 
 
 def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
@@ -126,13 +173,11 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
         Environment.objects.filter(project=project, kind="production", gone_at=None).select_related("project").first()
     )
     services = _services(job, release, production) if production else []
-    read = _database(release, production)
-    steps, risks, unplanned = _planned(release, read.in_effect)
-    verdict = judge(services, steps, risks, unplanned)
+    read = _databases(release, production)
+    verdict = judge(services, read.steps, read.risks, read.unplanned)
     rows = [_with_variables(one, instance, production) for one, instance in services]
     job.verdict, job.reasons, job.steps = verdict.verdict, list(verdict.reasons), list(verdict.steps)
-    job.services, job.in_effect = rows, list(read.in_effect)
-    job.revisions = None if read.revisions is None else list(read.revisions)
+    job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
     names = ("verdict", "reasons", "steps", "services", "in_effect", "revisions", "downgrade", "downgrade_problem",
@@ -212,12 +257,14 @@ def _text(moment: datetime | None) -> str:
     return moment.isoformat() if moment else ""
 
 
-def _planned(release: Release, in_effect: Sequence[str]) -> tuple[list[Step], list[Risk], list[str]]:
-    """What the plan knows of the revisions in effect; the rest by id."""
+def _planned(
+    release: Release, database: Database, databases: Sequence[Database], in_effect: Sequence[str]
+) -> tuple[list[Step], list[Risk], list[str]]:
+    """What the plan knows of the revisions in effect in one database; the rest by id."""
     plan = MigrationPlan.objects.filter(
-        project=release.project, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
+        database=database, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
     ).first()
-    files = {one["id"]: one["sha256"] for one in release.migrations}
+    files = {one["id"]: one["sha256"] for one in migrations_of(release, database, databases)}
     steps = [
         step
         for step in steps_from_json(plan.steps if plan else [])
@@ -228,34 +275,62 @@ def _planned(release: Release, in_effect: Sequence[str]) -> tuple[list[Step], li
     return steps, risks, [one for one in in_effect if one not in known]
 
 
-def _database(release: Release, production: Environment | None) -> _Database:
-    """Production's database now: what it has of the release, and what one revision back would throw away."""
-    project, mine = release.project, tuple(one["id"] for one in release.migrations)
-    if not project.alembic or not mine:
-        return _Database(None if production is None else tuple(production.revisions or ()), ())
-    if production is None:
-        return _Database(None, mine, problem="There is no production environment on Railway.")
-    mirror, commit = mirror_of(project), release.merge_commit or release.candidate
+def _databases(release: Release, production: Environment | None) -> _Databases:
+    """All of production's databases. They go back in the opposite order of that in which they were migrated."""
+    databases = databases_of(release.project)
+    found = [_database(release, production, one, databases) for one in databases]
+    planned = [_planned(release, one, databases, read.in_effect) for one, read in zip(databases, found, strict=True)]
+    return _Databases(
+        tuple(found),
+        next((read.downgrade for read in reversed(found) if read.downgrade), None),
+        [step for steps, _, _ in planned for step in steps],
+        [risk for _, risks, _ in planned for risk in risks],
+        [one for _, _, unplanned in planned for one in unplanned],
+    )
+
+
+def _database(
+    release: Release, production: Environment | None, database: Database, databases: Sequence[Database]
+) -> _Database:
+    """One of production's databases now: what it has of the release, what one revision back would throw away."""
+    called = database.called
+    mine = tuple(one["id"] for one in migrations_of(release, database, databases))
+    place = place_of(production, database) if production else None
+    if not mine:
+        return _Database(called, None if place is None else tuple(place.revisions or ()), ())
+    if place is None:
+        return _Database(called, None, mine, problem="There is no production environment on Railway.")
+    mirror, commit = mirror_of(release.project), release.merge_commit or release.candidate
     if not mirror.has(commit):
         mirror.fetch()
     try:
-        history = revisions.read(mirror, commit, project.alembic)
-        url = url_of(production)
-        current = database.current(url, table=project.version_table)
+        history = revisions.read(mirror, commit, database.alembic)
+        url = url_of(place)
+        current = schema_database.current(url, table=database.version_table)
         strange = [one for one in current if one not in history.revisions]
         if history.problems or strange:
             said = history.problems[0].sentence if history.problems else f"{', '.join(strange)} is in no file."
-            return _Database(current, mine, problem=said)
+            return _Database(called, current, mine, problem=said)
         behind = history.ancestors(current)
         in_effect = tuple(one for one in mine if one in behind)
-        downgrade, problem = _downgrade(release, history, current, in_effect, url)
-        return _Database(current, in_effect, downgrade, problem)
-    except (NoDatabase, database.DatabaseError, revisions.HistoryError) as error:
-        return _Database(None, mine, problem=f"Production's database: {error}")
+        planned = functools.partial(_planned, release, database, databases)
+        downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
+        if downgrade is not None:
+            # Railway calls every database “railway”: of several, its name here is the one to type.
+            name = called or schema_database.normalise(url).database
+            downgrade |= {"database_id": database.pk, "database": name}
+        return _Database(called, current, in_effect, downgrade, problem)
+    except (NoDatabase, schema_database.DatabaseError, revisions.HistoryError) as error:
+        return _Database(called, None, mine, problem=f"Production's database: {error}")
 
 
 def _downgrade(
-    release: Release, history: revisions.History, current: tuple[str, ...], in_effect: Sequence[str], url: str
+    release: Release,
+    history: revisions.History,
+    current: tuple[str, ...],
+    in_effect: Sequence[str],
+    url: str,
+    planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
 ) -> tuple[dict[str, Any] | None, str]:
     """The one revision that can be taken back next, and what would be lost with it."""
     if not in_effect:
@@ -267,13 +342,13 @@ def _downgrade(
         what = "is a merge" if len(one.down) > 1 else "was not brought by this release"
         return None, f"{one.id} {what}, so it is not taken back here."
     target = one.down[0] if one.down else "base"
-    steps, _, _ = _planned(release, [one.id])
+    steps, _, _ = planned([one.id])
     rendered = steps[0].downgrade if steps else None
     lost = losses.count(url, losses.dropped(rendered)) if rendered else ()
     unsure = "What it drops was not worked out." if rendered is None else rendered.problem
     file = {"id": one.id, "path": one.path, "sha256": one.sha256}
     return {
-        "file": file, "target": target, "start": list(current), "database": database.normalise(url).database,
+        "file": file, "target": target, "start": list(current),
         "commit": release.merge_commit or release.candidate, "losses": [asdict(each) for each in lost],
         "unsure": unsure, "sql": rendered.text if rendered else "",
     }, ""  # fmt: skip

@@ -10,7 +10,19 @@ from django.conf import settings
 from django.db.models import Count, F, Q
 
 from environments import pace
-from environments.models import SERVING, UNDER_WAY, Branch, Deployment, Environment, Finding, Project, ServiceInstance
+from environments.live import Live, live_of, serves_instead
+from environments.models import (
+    SERVING,
+    UNDER_WAY,
+    Branch,
+    Deployment,
+    Environment,
+    EnvironmentDatabase,
+    Finding,
+    Project,
+    ServiceInstance,
+)
+from environments.running import FAIL, PASS, running
 from portal.jobs import OPEN, STOPPED
 from releases.models import (
     ChecklistItem,
@@ -61,7 +73,7 @@ class Card:
     pulls: list[PullRequest] = field(default_factory=list)  # open ones straight into production, not cut yet
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
-    databases: dict[str, Environment] = field(default_factory=dict)
+    databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
     findings: int = 0
     freeze: Freeze | None = None
     problems: list[str] = field(default_factory=list)
@@ -157,8 +169,9 @@ def _pulls(cards: dict[int, Card]) -> None:
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
     long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
-    for environment in long_lived:
-        cards[environment.project_id].databases[environment.kind] = environment
+    places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
+    for place in places.select_related("database", "environment").order_by("database__position", "database"):
+        cards[place.environment.project_id].databases[place.environment.kind].append(place)
     instances = list(
         ServiceInstance.objects.filter(environment__in=long_lived, service__gone_at=None).select_related(
             "service", "environment"
@@ -173,29 +186,36 @@ def _live(cards: dict[int, Card], now: datetime) -> None:
     for instance in instances:
         grouped[instance.environment.project_id, instance.environment.kind].append(instance)
     for (project, kind), members in grouped.items():
-        setattr(cards[project], kind, _servings(members, current))
+        setattr(cards[project], kind, _servings(cards[project].project, members, current))
 
 
-def _servings(members: Iterable[ServiceInstance], current: dict[int, list[Deployment]]) -> tuple[Serving, ...]:
-    """Services of one environment, those with the same commit and words together."""
+def _servings(
+    project: Project, members: Iterable[ServiceInstance], current: dict[int, list[Deployment]]
+) -> tuple[Serving, ...]:
+    """Services of one environment that a release is about, those with the same commit and words together."""
     found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for instance in members:
-        if not instance.repository and not any(one.commit for one in current[instance.pk]):
-            continue  # a database or an image: no commit tells what it is
-        found[_serving(current[instance.pk])].append(instance.service.name)
+        live = live_of(instance, current[instance.pk], project.repository)
+        if live.at_commits:
+            found[_serving(live)].append(instance.service.name)
     return tuple(Serving(tuple(names), *key) for key, names in found.items())
 
 
-def _serving(deployments: list[Deployment]) -> tuple[str, str, str]:
+def _serving(live: Live) -> tuple[str, str, str]:
     """Commit, state and words for one service."""
-    latest = next((one for one in deployments if one.is_latest), None)
-    commit = next((one.commit for one in deployments if one.is_active and one.status in SERVING), "")
+    latest, commit, scheduled = live.latest, live.serving, bool(live.instance.cron)
     if latest is None:
-        return commit, "fail", "no deployment"
+        return ("", "wait", "being read") if live.instance.seen_at is None else ("", "fail", "no deployment")
     if latest.status in UNDER_WAY:
         return commit, "wait", f"deploying {latest.commit[:7]}"
+    if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
+        return commit, "pass", ""
     if latest.status not in SERVING:
         return commit, "fail", latest.status.lower().replace("_", " ") or "status unknown"
+    state, words = running(latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled)
+    if state != PASS:
+        return commit, "fail" if state == FAIL else "wait", words
+    commit = commit or (latest.commit if scheduled else "")
     return commit, "pass" if commit else "wait", "" if commit else "not active yet"
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from environments.database import url_of
 from environments.mirrors import mirror_of
-from environments.models import Branch, Environment, Project
+from environments.models import Branch, Environment, Project, databases_of, places_of
 from environments.railway import Railway
 from environments.schema import database
 from portal import audit_proof
@@ -114,10 +114,11 @@ def _judge(release: Release, report: Report) -> None:
         raise DemoFailed(
             f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}."
         )
-    if project.alembic and {tuple(seen["after"]) for seen in report.revisions.values()} != {
-        tuple(sorted(release.heads))
-    }:
-        raise DemoFailed(f"Both databases should be at {release.heads}, they are at {report.revisions}.")
+    for one in databases_of(project):
+        kinds = [" ".join(filter(None, [kind, one.called])) for kind in ("staging", "production")]
+        wanted = sorted(release.heads_of[str(one.pk)])
+        if any(report.revisions[kind]["after"] != wanted for kind in kinds):
+            raise DemoFailed(f"Both databases should be at {wanted}, they are at {report.revisions}.")
 
 
 def _migrate_staging(release: Release, manager: Any, say: Say, deadline: float) -> None:
@@ -216,13 +217,14 @@ def _status(release: Release) -> str:
 
 
 def _revisions(project: Project) -> dict[str, list[str]]:
-    """What each database reports, read from it now."""
-    if not project.alembic:
-        return {}
+    """What each database reports, read from it now: by kind of environment, and by name where there are several."""
     rows = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None)
+    places = places_of(rows.select_related("project"), databases_of(project))
     return {
-        row.kind: sorted(database.current(url_of(row, Railway()), table=project.version_table))
-        for row in rows.select_related("project")
+        " ".join(filter(None, [place.environment.kind, place.database.called])): sorted(
+            database.current(url_of(place, Railway()), table=place.database.version_table)
+        )
+        for place in places
     }
 
 

@@ -18,9 +18,17 @@ from django.utils.dateparse import parse_datetime
 from environments.coherence import BESIDE
 from environments.live import Live
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
+from releases.database_facts import (
+    DatabaseFacts,
+    annotations,
+    databases_in,
+    heads_of,
+    migrations_of,
+    places_in,
+)
 from releases.facts import LONG_LIVED, Facts
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
-from releases.rehearsed import Rehearsed, rehearsed_of, rows
+from releases.rehearsed import rehearsed_of, rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Doubts:
     live: Mapping[str, tuple[Live, ...]]
     findings: tuple[Finding, ...]
     steps: tuple[PromotionStep, ...]
-    rehearsals: tuple[Rehearsed, ...]
+    databases: tuple[DatabaseFacts, ...]
 
     fresh_since = Facts.fresh_since
 
@@ -51,8 +59,6 @@ def items_to_attest() -> QuerySet[Any]:
         service="service__name",
         kind="environment__kind",
         environment="environment__name",
-        revisions="environment__revisions",
-        revisions_at="environment__revisions_at",
         seen_at="seen_at",
         variables_at="environment__variables_at",
     )
@@ -62,6 +68,7 @@ def items_to_attest() -> QuerySet[Any]:
         instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
         findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
         rehearsal_rows=rows("release__project", "release__candidate"),
+        **annotations("release__project"),
         smoke=Subquery(steps.order_by("-promotion__created_at").values("status")[:1]),
     )
 
@@ -72,13 +79,10 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
     live: dict[str, tuple[Live, ...]] = {}
     for row in item.instances:
         kind, read_at = row["kind"], row["variables_at"]
-        looked_at = row["revisions_at"] and parse_datetime(row["revisions_at"])
         environment = Environment(
             name=row["environment"],
             kind=kind,
             variables_at=read_at and parse_datetime(read_at),
-            revisions=row["revisions"],
-            revisions_at=looked_at,
         )
         environments[kind] = environment
         seen_at = row["seen_at"] and parse_datetime(row["seen_at"])
@@ -93,6 +97,23 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
         environments=environments,
         live=live,
         findings=tuple(Finding(**row) for row in item.findings),
-        rehearsals=rehearsed_of(item.rehearsal_rows),
+        databases=_databases(item),
         steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
+    )
+
+
+def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
+    """The release as each database sees it, without what staging ran: no gate that asks for a word looks at that."""
+    databases = databases_in(item, item.release.project)
+    places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)
+    return tuple(
+        DatabaseFacts(
+            database=one,
+            called=one.called,
+            migrations=migrations_of(item.release, one, databases),
+            heads=heads_of(item.release, one, databases),
+            places=places[one.pk],
+            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+        )
+        for one in databases
     )

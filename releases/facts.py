@@ -24,9 +24,11 @@ from environments.models import (
 )
 from environments.schema.plan import rendered_from_json
 from releases.compared import Staged
+from releases.database_facts import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
+from releases.database_facts import annotations as database_annotations
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of
-from releases.rehearsed import Rehearsed, rehearsed_of, rows
+from releases.rehearsed import rehearsed_of, rows
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,28 @@ class Facts:
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     beside: tuple[Finding, ...] = ()  # what is open and does not stop a release
-    runs: tuple[MigrationRun, ...] = ()
-    staged: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    staged_sql: Mapping[tuple[str, str], Staged] = field(default_factory=dict)
-    ran_at: Mapping[str, str] = field(default_factory=dict)  # revision → the commit at which staging ran it last
+    databases: tuple[DatabaseFacts, ...] = ()
     pulls: tuple[PullRequest, ...] = ()
     approvals: tuple[Approval, ...] = ()
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
-    planned: Planned | None = None
-    rehearsals: tuple[Rehearsed, ...] = ()
 
     @property
     def fresh_since(self) -> datetime:
         """Rows seen before this are too old to prove anything."""
         return self.now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
 
-    def staged_at(self) -> datetime | None:
-        """When staging had run every revision file of the release; None while one is missing."""
-        times = [self.staged.get((one["id"], one["sha256"])) for one in self.release.migrations]
-        return None if None in times else max(filter(None, times), default=None)
+    @property
+    def runs(self) -> tuple[MigrationRun, ...]:
+        """Staging's newest runs of every database, newest first."""
+        found = [run for one in self.databases for run in one.runs]
+        return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
-    def edited_since_staged(self) -> list[str]:
-        """Revision files of the release which staging ran with another content, and not with this one."""
-        ran = {revision for revision, _ in self.staged}
-        files = ((one["path"], one["id"], one["sha256"]) for one in self.release.migrations)
-        return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged]
+    def staged_at(self) -> datetime | None:
+        """When staging had run every revision file of the release; None while one is missing, or there is none."""
+        brought = [one.staged_at() for one in self.databases if one.migrations]
+        return None if None in brought else max(filter(None, brought), default=None)
 
 
 _STEPS = (
@@ -90,7 +87,7 @@ LONG_LIVED = ServiceInstance.objects.filter(
 _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 _RUNS = (
     MigrationRun.objects.filter(environment__kind="staging")
-    .only("status", "commit", "target", "sentence", "created_at", "finished_at")
+    .only("database_id", "status", "commit", "target", "sentence", "created_at", "finished_at")
     .order_by(F("created_at").desc())
 )
 
@@ -98,7 +95,7 @@ _RUNS = (
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
     """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
-    plan and rehearsals of the migrations.
+    databases, plans and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
@@ -120,6 +117,7 @@ def release_queryset() -> QuerySet[Any]:
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
         **annotations(),
+        **database_annotations("project"),
     )
 
 
@@ -131,8 +129,6 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
     promotion = steps[0].promotion if steps else None
     findings = list(Finding.objects.filter(project=project, closed_at=None))
-    planned = planned_of(release)
-    staged = _staged(release, planned)
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -152,16 +148,11 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         live=live,
         findings=tuple(one for one in findings if one.kind not in BESIDE),
         beside=tuple(one for one in findings if one.kind in BESIDE),
-        runs=tuple(_RUNS.filter(environment__project=project)[:10]),
-        staged={key: one.at for key, one in staged.items()},
-        staged_sql=staged,
-        ran_at={revision: one.commit for (revision, _), one in staged.items()},
+        databases=_databases(release, project),
         approvals=tuple(release.approvals.select_related("user")),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
-        planned=planned,
-        rehearsals=rehearsed_of(release.rehearsal_rows),
     )
 
 
@@ -185,15 +176,42 @@ def _pulls(release: Release) -> list[PullRequest]:
     return list(PullRequest.objects.filter(mine, project=release.project_id))
 
 
-def _staged(release: Release, planned: Planned | None) -> dict[tuple[str, str], Staged]:
-    """What staging ran of the release's revisions and of what production has still to run, oldest first."""
-    wanted = {one["id"] for one in release.migrations} | {step.revision for step in (planned.steps if planned else ())}
+def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
+    """The release as each database sees it. Two queries, none where there is no database."""
+    databases = databases_in(release, project)
+    if not databases:
+        return ()
+    plans, places = planned_of(release), places_in(release, databases)
+    rehearsals = rehearsed_of(release.rehearsal_rows)
+    runs = list(_RUNS.filter(environment__project=project)[: 10 * len(databases)])
+    staged = _staged(release, plans)
+    return tuple(
+        DatabaseFacts(
+            database=one,
+            called=one.called,
+            migrations=migrations_of(release, one, databases),
+            heads=heads_of(release, one, databases),
+            places=places[one.pk],
+            runs=tuple(run for run in runs if run.database_id == one.pk)[:10],
+            staged_sql=staged.get(one.pk, {}),
+            planned=plans.get(one.pk),
+            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+        )
+        for one in databases
+    )
+
+
+def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tuple[str, str], Staged]]:
+    """What staging ran of the release's revisions and of what production has still to run: of each, oldest first."""
+    wanted = {one["id"] for one in release.migrations}
+    wanted |= {step.revision for plan in plans.values() for step in plan.steps}
     rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
-    fields = ("revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit")
-    return {
-        (revision, sha256): Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer)
-        for revision, sha256, at, kept, renderer, run, commit in rows.values_list(*fields)
-    }
+    fields = ("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit")
+    found: dict[int, dict[tuple[str, str], Staged]] = {}
+    for database, revision, sha256, at, kept, renderer, run, commit in rows.values_list(*fields):
+        ran = Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer)
+        found.setdefault(database, {})[revision, sha256] = ran
+    return found
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:

@@ -1,5 +1,6 @@
 """The background work of releases: keeping the mirror of GitHub fresh, keeping releases up, promoting them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -12,11 +13,23 @@ from environments.git import GitError
 from environments.github import GitHub
 from environments.live import watching
 from environments.mirrors import mirror_of
-from environments.models import VALID, Branch, Direction, Environment, MigrationPlan, Rehearsal
+from environments.models import (
+    VALID,
+    Branch,
+    Database,
+    Direction,
+    Environment,
+    EnvironmentDatabase,
+    MigrationPlan,
+    Rehearsal,
+    databases_of,
+    places_of,
+)
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
 from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, variable_drift, wishes
+from releases.database_facts import heads_of, migrations_of
 from releases.facts import facts_of
 from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
 
@@ -127,28 +140,36 @@ def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
 
 
 def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned, by a job of its own: once, and anew for another order of deploying or
-    when a database is elsewhere than the plan says. What staging ran keeps the SQL that was planned for it.
+    """Has the collected migrations planned for each database, by a job of its own: once, and anew for another order
+    of deploying or when the database is elsewhere than the plan says. What staging ran keeps the SQL that was planned.
     """
     if not release.is_in_preparation or not release.migrations or release.migrations_problem:
         return None
-    order = release.project.schema_order
+    databases = databases_of(release.project)
+    for database in databases:
+        if migrations_of(release, database, databases):
+            _plan_one(release, database, heads_of(release, database, databases) or (), now)
+    return None
+
+
+def _plan_one(release: Release, database: Database, heads: Sequence[str], now: datetime) -> None:
+    order = database.schema_order
     with transaction.atomic():
-        plan, created = MigrationPlan.objects.get_or_create(
+        plan, created = MigrationPlan.objects.select_related("database").get_or_create(
             project=release.project,
+            database=database,
             commit=release.candidate,
             base=release.base,
             defaults={"created_at": now, "wake_at": now},
         )
         stale = not created and not plan.is_open and plan.met.get("order", order) != order
-        stale = stale or (plan.status == JobStatus.SUCCEEDED and starting_points.moved(plan, release.heads))
+        stale = stale or (plan.status == JobStatus.SUCCEEDED and starting_points.moved(plan, heads))
         if stale:
             MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
         elif plan.status == JobStatus.SUCCEEDED:
             starting_points.keep_rendered(plan)
         if created or stale:
             wake_now(plan, now=now)
-    return None
 
 
 def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
@@ -160,28 +181,35 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     if not release.migrations or release.migrations_problem:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
+    databases = databases_of(release.project)
     kinds = ["production"] if release.is_hotfix else ["staging", "production"]
-    environments = Environment.objects.filter(
-        project=release.project, kind__in=kinds, gone_at=None, revisions__isnull=False
-    ).order_by("kind")  # production first, for which the gate waits
+    environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
+    # Production first, for which the gate waits.
+    places = places_of(environments.order_by("kind"), databases)
     rows = Rehearsal.objects.filter(
-        environment__in=environments, commit=release.candidate, direction=Direction.UPGRADE
-    ).order_by("environment_id", "-pk").distinct("environment_id")  # fmt: skip
-    newest = {row.environment_id: row for row in rows.only("environment", "status", "start", "finished_at")}
-    for environment in environments:
-        behind = sorted(environment.revisions or ()) != sorted(release.heads)
-        if behind and _is_outdated(newest.get(environment.pk), environment, now):
-            queue_rehearsal(environment, commit=release.candidate, now=now)
+        environment__in=[place.environment_id for place in places],
+        commit=release.candidate,
+        direction=Direction.UPGRADE,
+    ).order_by("environment_id", "database_id", "-pk")
+    newest = {(row.environment_id, row.database_id): row for row in rows.distinct("environment_id", "database_id").only(
+        "environment", "database", "status", "start", "finished_at"
+    )}  # fmt: skip
+    for place in places:
+        heads, at = heads_of(release, place.database, databases), place.revisions
+        behind = heads is not None and at is not None and sorted(at) != sorted(heads)
+        brings = migrations_of(release, place.database, databases)
+        if brings and behind and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now):
+            queue_rehearsal(place.environment, place.database, commit=release.candidate, now=now)
     return None
 
 
-def _is_outdated(row: Rehearsal | None, environment: Environment, now: datetime) -> bool:
+def _is_outdated(row: Rehearsal | None, place: EnvironmentDatabase, now: datetime) -> bool:
     if row is None:
         return True
     if row.is_open or row.status == JobStatus.CANCELLED or row.finished_at is None:
         return False
-    moved = row.start is not None and sorted(row.start) != sorted(environment.revisions or ())
-    read_since = environment.revisions_at is not None and environment.revisions_at > row.finished_at
+    moved = row.start is not None and sorted(row.start) != sorted(place.revisions or ())
+    read_since = place.revisions_at is not None and place.revisions_at > row.finished_at
     return (moved and read_since) or now - row.finished_at > VALID
 
 

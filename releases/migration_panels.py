@@ -1,6 +1,7 @@
 """What the release page shows of migrations: plain values out of facts, no queries."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from environments.schema.plan import Step
@@ -8,9 +9,11 @@ from environments.schema.risk import Risk
 from environments.schema.way_back import WayBack, advise
 from portal.jobs import JobStatus
 from releases.compared import Compared, compare, route, summary
+from releases.database_facts import DatabaseFacts
 from releases.facts import Facts
 from releases.models import ReleaseStatus
 from releases.planned import Acceptance, Planned
+from releases.rehearsed import Rehearsed
 
 RISK_STATE = {"info": "closed", "caution": "attest", "danger": "fail"}
 
@@ -28,22 +31,47 @@ class MigrationRow:
     compared: Compared | None = None  # its SQL beside that which staging ran
 
 
+@dataclass(frozen=True)
+class DatabasePanel:
+    """One database on the card: its rows, where it is brought, and whether the SQL is what staging ran."""
+
+    called: str  # "" where there is one
+    rows: tuple[MigrationRow, ...]
+    routes: tuple["Route", ...]
+    same_sql: tuple[str, str]
+    staged_at: datetime | None
+    met_words: str
+    rehearsals: tuple[Rehearsed, ...]
+
+
 def context(facts: Facts) -> dict[str, Any]:
-    """What the card of migrations shows: its rows, where each database is brought, and whether the SQL is the same."""
-    compared = compared_rows(facts)
-    return {"migrations": migration_rows(facts, compared), "routes": routes(facts), "same_sql": summary(compared)}
+    """What the card of migrations shows: a part for each database, none of which is left out."""
+    return {"migration_panels": [_panel(facts, one) for one in facts.databases]}
 
 
-def migration_rows(facts: Facts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
+def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
+    compared = compared_rows(one)
+    return DatabasePanel(
+        called=one.called,
+        rows=migration_rows(one, compared),
+        routes=routes(one),
+        same_sql=summary(compared),
+        staged_at=one.staged_at(),
+        met_words=one.planned.met_words if one.planned and one.migrations else "",
+        rehearsals=one.rehearsals if one.migrations else (),
+    )
+
+
+def migration_rows(one: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
     """The revision files of the release, each with its plan, and those that run beside them in a database behind."""
-    plan = facts.planned
+    plan = one.planned
     steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
-    found = {one.revision: one for one in compared}
+    found = {each.revision: each for each in compared}
     rows = [
-        _migration_row(one, plan, steps.get((one["id"], one["sha256"])), found.get(one["id"]))
-        for one in facts.release.migrations
+        _migration_row(file, plan, steps.get((file["id"], file["sha256"])), found.get(file["id"]))
+        for file in one.migrations
     ]
-    own, before = {one["id"] for one in facts.release.migrations}, list[MigrationRow]()
+    own, before = {file["id"] for file in one.migrations}, list[MigrationRow]()
     for kind in ("production", "staging") if plan else ():
         for step in plan.steps_for(kind) if plan else ():
             if step.revision not in own:
@@ -65,11 +93,11 @@ def _migration_row(
     return MigrationRow(file, step, risks, accepted, asking and accepted is None, "", compared)
 
 
-def compared_rows(facts: Facts) -> tuple[Compared, ...]:
+def compared_rows(one: DatabaseFacts) -> tuple[Compared, ...]:
     """What production is to run beside what staging ran; nothing before staging has run all of the release."""
-    if facts.planned is None or facts.staged_at() is None:
+    if one.planned is None or one.staged_at() is None:
         return ()
-    return compare(facts.planned.steps_for("production"), facts.staged_sql, facts.planned.renderer)
+    return compare(one.planned.steps_for("production"), one.staged_sql, one.planned.renderer)
 
 
 @dataclass(frozen=True)
@@ -81,26 +109,29 @@ class Route:
     digest: str
 
 
-def routes(facts: Facts) -> tuple[Route, ...]:
-    """From where to where each database is brought, as it was when the plan was made."""
-    plan = facts.planned
+def routes(one: DatabaseFacts) -> tuple[Route, ...]:
+    """From where to where the database is brought, as it was when the plan was made."""
+    plan = one.planned
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
     found = []
     for kind in ("staging", "production"):
         if start := plan.starts.get(kind):
             digest = start.get("digest", "") if start.get("revisions") else ""
-            found.append(Route(*route(kind, start, facts.release.heads), digest))
+            found.append(Route(*route(kind, start, one.heads or ()), digest))
     return tuple(found)
 
 
 def way_back(facts: Facts) -> WayBack | None:
     """How to get back from this release; None while its migrations are not planned, or it was given up."""
-    plan, release = facts.planned, facts.release
+    release = facts.release
     if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         return None
     if release.migrations_problem or not release.collected:
         return None
-    if not release.migrations:
-        return advise((), ())
-    return advise(plan.steps, plan.risks) if plan and plan.status == "succeeded" else None
+    plans = [one.planned for one in facts.databases if one.migrations]
+    known = [plan for plan in plans if plan is not None and plan.status == JobStatus.SUCCEEDED]
+    if len(known) < len(plans):
+        return None
+    steps = [step for plan in known for step in plan.steps]
+    return advise(steps, [risk for plan in known for risk in plan.risks])

@@ -12,11 +12,11 @@ from django.utils.text import slugify
 
 from environments.aftermath import Aftermath, aftermath_of
 from environments.live import Live
-from environments.models import MigrationRun
+from environments.models import Database, MigrationRun
 from environments.smoke import address_of
 from portal.jobs import OPEN, STOPPED
 from releases import gates
-from releases.actions import steps_of
+from releases.actions import stops_of
 from releases.facts import Facts
 from releases.models import (
     ChecklistItem,
@@ -182,12 +182,19 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
     current = facts.promotion if release.status != ReleaseStatus.OPEN else None
     if current and facts.steps:
         return (*first, *(_stage(step) for step in facts.steps))
-    return (*first, *(Stage(name.label, "", "" if ended else _ahead(name, facts)) for name in steps_of(release)))
+    databases = [one.database for one in facts.databases]
+    ahead = stops_of(release, databases)
+    return (*first, *(_to_come(name, one, facts, ended) for name, one in ahead))
+
+
+def _to_come(name: StepName, database: Database | None, facts: Facts, ended: bool) -> Stage:
+    label = f"{name.label} {database.called if database else ''}".rstrip()
+    return Stage(label, "", "" if ended else _ahead(name, database, facts))
 
 
 def _staging_stage(facts: Facts) -> Stage:
     count = _count(len(facts.release.migrations), "revision")
-    staged_at, newest = facts.staged_at(), facts.runs[0] if facts.runs else None
+    staged_at, newest = facts.staged_at(), _of_interest(facts)
     if staged_at:
         return Stage("Migrate staging", "done", count, staged_at)
     if newest and newest.is_open:
@@ -199,19 +206,20 @@ def _staging_stage(facts: Facts) -> Stage:
 
 def _stage(step: PromotionStep) -> Stage:
     if step.status == StepStatus.PENDING:
-        return Stage(step.get_name_display())
+        return Stage(str(step))
     took = (step.finished_at - step.started_at).total_seconds() if step.finished_at and step.started_at else None
     small = "" if took is None else f"{took:.1f} s" if took < 100 else f"{took / 60:.0f} min"
-    return Stage(step.get_name_display(), step.status, small, step.finished_at or step.started_at)
+    return Stage(str(step), step.status, small, step.finished_at or step.started_at)
 
 
-def _ahead(name: StepName, facts: Facts) -> str:
+def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
     if name == StepName.MERGE:
         return f"#{facts.release.pull_number}" if facts.release.pull_number else ""
     if name == StepName.DEPLOY:
         return _count(len(facts.live.get("production", ())), "service")
     if name == StepName.MIGRATE:
-        return _count(len(facts.release.migrations), "revision")
+        mine = [one for one in facts.databases if one.database == database]
+        return _count(sum(len(one.migrations) for one in mine), "revision")
     return ""
 
 
@@ -298,26 +306,40 @@ def current_step(facts: Facts) -> PromotionStep | None:
 
 def can_migrate_staging(facts: Facts) -> bool:
     """Whether the one thing to do is to migrate staging."""
-    release, newest = facts.release, facts.runs[0] if facts.runs else None
+    release = facts.release
     return bool(
         release.status == ReleaseStatus.OPEN
         and release.migrations
         and not release.migrations_problem
         and facts.staged_at() is None
-        and not (newest and newest.is_open)
+        and not any(run.is_open for run in facts.runs)
         and not (release.is_hotfix and not gates.same_databases(facts))
     )
 
 
 def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
     """Where and what the run is whose log is of interest now: the promotion's, else staging's for this candidate."""
-    for step in facts.steps if facts.release.status != ReleaseStatus.OPEN else ():
-        if step.migration_run:
-            return "production", step.migration_run
-    newest = facts.runs[0] if facts.runs else None
+    steps = facts.steps if facts.release.status != ReleaseStatus.OPEN else ()
+    promoted = [step.migration_run for step in steps if step.migration_run]
+    if promoted:
+        return "production", promoted[-1]  # the newest, or the one that stopped
+    newest = _of_interest(facts)
     if newest and (newest.status in OPEN or newest.commit == facts.release.candidate):
         return "staging", newest
     return None
+
+
+def _of_interest(facts: Facts) -> MigrationRun | None:
+    """Of each database's last run in staging the one that is under way, else one that stopped, else the newest."""
+    last = [one.runs[0] for one in facts.databases if one.runs]
+    last = [run for run in last if run.is_open or run.commit == facts.release.candidate] or last
+    last.sort(key=lambda run: (run.is_open, run.status in STOPPED, run.created_at), reverse=True)
+    return last[0] if last else None
+
+
+def called(facts: Facts, run: MigrationRun) -> str:
+    """The name of the run's database where there are several."""
+    return next((one.called for one in facts.databases if one.database.pk == run.database_id), "")
 
 
 def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
@@ -325,8 +347,13 @@ def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermat
     environment = facts.environments.get(logged[0]) if logged else None
     if logged is None or environment is None:
         return None
-    environment.project, logged[1].environment = facts.project, environment
-    return aftermath_of(logged[1])
+    run = logged[1]
+    environment.project, run.environment = facts.project, environment
+    database = next((one.database for one in facts.databases if one.database.pk == run.database_id), None)
+    if database is None:
+        return None
+    run.database = database
+    return aftermath_of(run)
 
 
 @dataclass(frozen=True)
@@ -371,7 +398,8 @@ def _is_elsewhere(release: Release) -> bool:
 
 def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
     state, words = gates.liveness(live, wanted, since=since)
-    return LiveCell(STATE[state], live.serving, "" if state == gates.PASS else words)
+    plain = state == gates.PASS and live.at_commits and live.serving in ("", wanted)
+    return LiveCell(STATE[state], live.serving, "" if plain else words)
 
 
 def pulse_seconds(facts: Facts) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
@@ -16,7 +16,7 @@ from environments.schema.risk import Risk
 from environments.schema.target import Table, many
 from releases.models import RiskAcceptance
 
-PLANNED = ("status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
+PLANNED = ("database_id", "status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
 ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
 KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
 
@@ -96,23 +96,29 @@ def names(risks: Sequence[Risk]) -> list[str]:
 
 
 def annotations() -> dict[str, Any]:
-    """The plan of a release's candidate and its project's acceptances, for a query of releases."""
+    """The plans of a release's candidate and its project's acceptances, for a query of releases."""
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
     words = RiskAcceptance.objects.filter(project=OuterRef("project"), user__is_active=True).order_by("-pk")
     accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
     return {
-        "plan_row": Subquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))[:1]),
+        "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
         "accepted_rows": ArraySubquery(accepted[:KEPT]),
     }
 
 
-def planned_of(release: Any) -> Planned | None:
-    """What `annotations` brought along; None where no plan was begun."""
-    row = release.plan_row
-    if row is None:
-        return None
+def planned_of(release: Any) -> dict[int, Planned]:
+    """What `annotations` brought along: database → its plan, where one was begun."""
+    accepted = tuple(
+        Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
+        for one in release.accepted_rows
+        if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
+    )
+    return {row["database_id"]: _planned(row, accepted) for row in release.plan_rows}
+
+
+def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...]) -> Planned:
     return Planned(
         status=row["status"],
         sentence=row["sentence"],
@@ -122,9 +128,5 @@ def planned_of(release: Any) -> Planned | None:
         digest=row["digest"],
         starts=row["starts"],
         renderer=row["renderer"],
-        accepted=tuple(
-            Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
-            for one in release.accepted_rows
-            if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
-        ),
+        accepted=accepted,
     )

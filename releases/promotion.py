@@ -18,6 +18,7 @@ from portal import audit
 from portal.http import ApiError
 from portal.jobs import OPEN, Ended, JobStatus, Outcome
 from releases import advice, gates, steps, sync
+from releases.database_facts import DatabaseFacts
 from releases.facts import Facts, facts_of
 from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
 from releases.steps import PATIENCE, Done, Look, Stop, Wait
@@ -165,55 +166,65 @@ def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
 
 
 def migrate(step: PromotionStep, facts: Facts) -> Look:
-    """Brings production's database to the release's heads, through one migration run."""
-    project, release = facts.project, facts.release
-    if not project.alembic:
+    """Brings one of production's databases to the release's heads, through one migration run."""
+    if step.database_id is None:
         return Done("The project has no Alembic migrations.")
+    one = next((one for one in facts.databases if one.database.pk == step.database_id), None)
+    if one is None or one.heads is None:
+        return Stop("The release was not read for this database: it was configured, or retired, in the meantime.")
     run = step.migration_run
     if run is None:
-        return _start_run(step, facts)
+        return _start_run(step, facts, one)
     if run.status in OPEN:
         return Wait(0.5, run.sentence or "The migration is running.")
     if run.status != JobStatus.SUCCEEDED:
-        world = _database_world(run)
+        world = _database_world(step, run)
         return Stop(run.sentence, world, unknown=run.status == JobStatus.NEEDS_PERSON)
     if sorted(run.after or []) != sorted(run.target):
         return Stop(
             "The run ended well, but the database reports another revision.",
-            _database_world(run),
+            _database_world(step, run),
             unknown=True,
         )
-    if not set(release.heads) <= set(run.target):
-        return Stop(f"The run's commit does not end at the release's heads {', '.join(release.heads)}.")
-    evidence = tuple({"label": one[0], "said": f"{one[1] or 0:.2f} s"} for one in run.applied)
+    if not set(one.heads) <= set(run.target):
+        return Stop(f"The run's commit does not end at the release's heads {', '.join(one.heads)}.")
+    evidence = tuple({"label": id, "said": f"{seconds or 0:.2f} s"} for id, seconds in run.applied)
     count = len(run.applied)
     did = f"{count} revision{'s' if count != 1 else ''} applied" if count else "Nothing to apply"
-    return Done(f"{did}; production's database is at {', '.join(run.after or [])}.", evidence)
+    return Done(f"{did}; {_whose(step)} is at {', '.join(run.after or [])}.", evidence)
 
 
-def _start_run(step: PromotionStep, facts: Facts) -> Look:
+def _whose(step: PromotionStep) -> str:
+    return f"production's database{f' {step.called}' if step.called else ''}"
+
+
+def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
     production = facts.environments.get("production")
     if production is None:
         return Stop("There is no production environment on Railway.")
     after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
+    if said := one.database.out_of_order:
+        return Stop(said, "Nothing was changed.")
     if not after_merge and (refusal := _still_ready(step, facts)):
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(
             production,
+            database=one.database,
             actor=None,
             commit=commit,
             reason=f"release {facts.release.name}",
-            found=step.promotion.found,
+            found=(step.promotion.found or {}).get(str(one.database.pk)),
         )
         step.save(update_fields=["migration_run"])
     return Wait(0.5, "The migration is queued.")
 
 
-def _database_world(run: MigrationRun) -> str:
+def _database_world(step: PromotionStep, run: MigrationRun) -> str:
     after = "an unknown revision" if run.after is None else ", ".join(run.after) or "no revision"
-    return f"Production's database is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
+    said = f"is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
+    return f"P{_whose(step).removeprefix('p')} {said}"
 
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:

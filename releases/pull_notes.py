@@ -17,7 +17,7 @@ from environments import sticky
 from environments.git import GitError
 from environments.github import GitHub
 from environments.mirrors import mirror_of
-from environments.models import Project
+from environments.models import Database, Project, databases_of
 from environments.schema import plan, revisions, risk
 from environments.sticky import code, plain, prose
 from portal import isolation
@@ -131,8 +131,7 @@ def _about(project: Project, pull: PullRequest) -> str:
 
 def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
     """The risks of its new revisions, or why their SQL was not looked at."""
-    new = {one["id"] for one in pull.migrations if one["what"] == "new"}
-    if not new:
+    if not any(one["what"] == "new" for one in pull.migrations):
         return (), ""
     if pull.fork and not project.pull_comment_forks:
         return (), FORK
@@ -141,13 +140,24 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
     mirror = mirror_of(project)
     if not mirror.has(pull.head_sha):
         mirror.fetch(pulls=[pull.number])
-    history = revisions.read(mirror, pull.head_sha, project.alembic)
-    if any(one.kind != "heads" for one in history.problems):
-        return (), MEND_FIRST
-    files = [one for one in history.revisions.values() if one.id in new]
-    made = plan.make_plan(mirror, pull.head_sha, history, revisions.in_order(files), patient=True, reviewed=False)
-    unread = NOT_ISOLATED if isolation.why_not() else ""
-    return risk.assess(made.steps, order=project.deploy_order), unread
+    databases, risks = databases_of(project), list[risk.Risk]()
+    for one in databases:
+        mine = {row["id"] for row in pull.migrations if row["what"] == "new" and _is_of(row, one, databases)}
+        history = revisions.read(mirror, pull.head_sha, one.alembic) if mine else None
+        if history is None:
+            continue
+        if any(problem.kind != "heads" for problem in history.problems):
+            return (), MEND_FIRST
+        files = [file for file in history.revisions.values() if file.id in mine]
+        ordered = revisions.in_order(files)
+        made = plan.make_plan(mirror, pull.head_sha, history, ordered, patient=True, reviewed=False)
+        risks += risk.assess(made.steps, order=project.deploy_order)
+    return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
+
+
+def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:
+    """Whether a revision file is the database's; one that was read before there were several is the first's."""
+    return bool(row.get("database", databases[0].pk) == database.pk)
 
 
 def text_of(job: PullNote, pull: PullRequest) -> str:
@@ -192,7 +202,8 @@ def _files(pull: PullRequest) -> Iterator[str]:
             f", depends on {', '.join(code(id, 60) for id in one['depends_on'][:4])}" if one.get("depends_on") else ""
         )
         message = f" {plain(one['message'], 120)}" if one.get("message") else ""
-        yield f"- {one['what']} {code(one['id'], 60)}{message} in {code(one['path'])}{joins}{needs}"
+        whose = f" of {plain(one['called'], 60)}" if one.get("called") else ""
+        yield f"- {one['what']} {code(one['id'], 60)}{whose}{message} in {code(one['path'])}{joins}{needs}"
     if len(pull.migrations) > SHOWN:
         yield f"- and {len(pull.migrations) - SHOWN} more"
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from environments.models import Branch, Preview, Project
+from environments.models import Branch, Preview, Project, databases_of
 from environments.schema.risk import Risk
 from portal.site import by_htmx, page
 from releases import gates
@@ -47,7 +47,7 @@ class Row:
 
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """Open pull requests of one project, newest first. Six queries whatever the counts."""
+    """Open pull requests of one project, newest first. Seven queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
@@ -72,13 +72,14 @@ def _rows(project: Project) -> list[Row]:
     ).order_by("-number")[:SHOWN]
     preparing = Release.objects.filter(project=project, status__in=["open", "promoting"]).only("name", "pull_number")
     releases = {row.pull_number: row for row in preparing}
+    migrated = bool(databases_of(project))
     return [
         Row(
             pull=one,
             checks=_checks(project, one, branches.get(one.base)),
             reviews=REVIEWS.get(one.review_decision, ("wait", one.review_decision.replace("_", " "))),
             conflicts=CONFLICTS.get(one.mergeable, ("wait", "not known yet")),
-            migrations=_migrations(project, one, branches.get(project.staging_branch)),
+            migrations=_migrations(project, one, branches.get(project.staging_branch), migrated),
             preview=previews.get(one.number),
             promotion=one.base == project.production_branch,
             hotfix=one.base == project.production_branch and (one.fork or one.head != project.staging_branch),
@@ -106,10 +107,10 @@ def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates
     return gates.judge_checks(pull.checks, required, pull.seen_at)
 
 
-def _migrations(project: Project, pull: PullRequest, staging: Branch | None) -> tuple[str, str]:
+def _migrations(project: Project, pull: PullRequest, staging: Branch | None, migrated: bool) -> tuple[str, str]:
     if pull.base != project.staging_branch:
         return "skipped", "see its release"
-    if not project.alembic:
+    if not migrated:
         return "skipped", "the project has none"
     if staging is None or pull.read_for != f"{staging.head}..{pull.head_sha}":
         return "wait", "being read"

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from environments.git import GitError, Mirror
 from environments.mirrors import mirror_of
-from environments.models import Branch, Project, StagedRevision
+from environments.models import Branch, Database, Project, StagedRevision, databases_of
 from environments.schema import history, revisions
 from portal.jobs import Again, Outcome, holds, wake_now
 from releases import pull_notes
@@ -77,36 +77,47 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any
 
 def _migrations(mirror: Mirror, project: Project, base: str, fork: str, head: str) -> tuple[list[dict[str, Any]], str]:
     """The revision files that the pull request itself touches, and what would be wrong once it is merged."""
-    if not project.alembic:
-        return [], ""
-    change = revisions.compare(mirror, fork, head, project.alembic)
+    rows, problems = list[dict[str, Any]](), list[str]()
+    for one in databases_of(project):
+        files, problem = _migrations_of(mirror, one, base, fork, head)
+        rows += [file | {"database": one.pk} | ({"called": one.called} if one.called else {}) for file in files]
+        if problem:
+            problems.append(f"{one.called}: {problem}" if one.called else problem)
+    return rows, " ".join(problems)
+
+
+def _migrations_of(
+    mirror: Mirror, database: Database, base: str, fork: str, head: str
+) -> tuple[list[dict[str, Any]], str]:
+    change = revisions.compare(mirror, fork, head, database.alembic)
     touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
     rows = [revisions.described(one) | {"what": what} for what, files in touched for one in files]
     if change.problems:
         return rows, change.problems[0].sentence
     for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
         if files:
-            return rows, _rewritten(project, deed, files, fork)
+            return rows, _rewritten(database, deed, files, fork)
     if not rows:
         return rows, ""
-    return rows, _once_merged(mirror, project, base, head, {one.id for one in change.new})
+    return rows, _once_merged(mirror, database, base, head, {one.id for one in change.new})
 
 
-def _rewritten(project: Project, deed: str, files: Sequence[revisions.Revision], fork: str) -> str:
+def _rewritten(database: Database, deed: str, files: Sequence[revisions.Revision], fork: str) -> str:
     """What is wrong with editing or deleting what staging has, and how it is put back."""
-    ran = StagedRevision.objects.filter(project=project, revision__in=[one.id for one in files])
+    staging = database.project.staging_branch
+    ran = StagedRevision.objects.filter(database=database, revision__in=[one.id for one in files])
     has = "has run" if ran.exists() else "has"
     paths = [one.path for one in files]
     names, back = ", ".join(paths), revisions.put_back(fork, paths)
-    return f"{deed} what {project.staging_branch} {has}: {names}. Put it back with `{back}` and write a new revision."
+    return f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
 
 
-def _once_merged(mirror: Mirror, project: Project, base: str, head: str, new: set[str]) -> str:
+def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: set[str]) -> str:
     """What Alembic would find wrong in staging with the pull request's revisions added."""
-    mine = revisions.read(mirror, head, project.alembic)
+    mine = revisions.read(mirror, head, database.alembic)
     if mine.problems:
         return mine.problems[0].sentence
-    theirs = revisions.read(mirror, base, project.alembic)
+    theirs = revisions.read(mirror, base, database.alembic)
     together = [*theirs.revisions.values(), *(one for id, one in mine.revisions.items() if id in new)]
     merged = history.build(together, mine.directories, (), recursive=mine.recursive)
     if not merged.problems:

@@ -11,16 +11,17 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import Direction, Rehearsal
 
-FIELDS = ("pk", "status", "sentence", "phase", "start", "files", "warnings", "finished_at")
+FIELDS = ("pk", "database_id", "status", "sentence", "phase", "start", "files", "warnings", "finished_at")
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """The newest rehearsal of the candidate for one environment (`kind`). `start` None: not read yet."""
+    """The newest rehearsal of the candidate for a database in one environment (`kind`). `start` None: not read."""
 
     pk: int
     kind: str
     status: str
+    database_id: int = 0
     sentence: str = ""
     phase: str = ""
     start: tuple[str, ...] | None = None
@@ -30,7 +31,7 @@ class Rehearsed:
 
 
 def rows(project: str, candidate: str) -> ArraySubquery:
-    """The newest rehearsal for each environment, for a query of rows in which these are project and candidate."""
+    """The newest rehearsal of each database in each environment; `project`, `candidate`: their fields in the query."""
     mine: QuerySet[Any] = Rehearsal.objects.filter(
         Q(environment__kind="staging") | Q(environment__kind="production"),
         environment__project=OuterRef(project),
@@ -38,7 +39,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
         commit=OuterRef(candidate),
         direction=Direction.UPGRADE,
     )
-    newest = mine.order_by("environment_id", "-pk").distinct("environment_id")
+    newest = mine.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
     row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
     return ArraySubquery(newest.values(row=row))
 

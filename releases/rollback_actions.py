@@ -7,7 +7,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.actions import queue_downgrade, start_rehearsal
-from environments.models import Direction, Environment, MigrationRun, Rehearsal, passed_rehearsal, unknown_staging
+from environments.models import (
+    Database,
+    Direction,
+    Environment,
+    MigrationRun,
+    Rehearsal,
+    passed_rehearsal,
+    unknown_staging,
+)
 from environments.schema.way_back import DOWNGRADE_FIRST
 from portal import audit
 from portal.actions import Refused, action
@@ -188,7 +196,12 @@ def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = N
     if row.downgrade is None:
         raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
     rehearsal = start_rehearsal(
-        _production(release), actor=None, commit=row.downgrade["commit"], direction=Direction.DOWNGRADE, now=now
+        _production(release),
+        database=_database(release, row.downgrade),
+        actor=None,
+        commit=row.downgrade["commit"],
+        direction=Direction.DOWNGRADE,
+        now=now,
     )
     said = f"Rehearse that {row.downgrade['file']['id']} is taken back."
     audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=said, now=now)
@@ -199,6 +212,16 @@ def _production(release: Release) -> Environment:
     found = Environment.objects.filter(project=release.project, kind="production", gone_at=None).first()
     if found is None:
         raise Refused("There is no production environment on Railway.")
+    return found
+
+
+def _database(release: Release, known: dict[str, Any]) -> Database:
+    """The database that the adviser's next step back is about."""
+    databases = Database.objects.filter(project=release.project).exclude(alembic="")
+    found = databases.filter(pk=known["database_id"]).first() if "database_id" in known else databases.first()
+    if found is None:
+        raise Refused("The database is no longer one of the project's; the way back is being worked out anew.")
+    found.project = release.project
     return found
 
 
@@ -218,10 +241,11 @@ def request_downgrade(
         raise Refused("What would be taken back has changed since you opened this page; look again.")
     if typed.strip() != known["database"]:
         raise Refused(f"Type the name of the database, {known['database']}, to have it taken back; nothing was done.")
-    if said := unknown_staging(release.project):
+    database = _database(release, known)
+    if said := unknown_staging(database):
         raise Refused(f"Production does not go back after an unknown staging. {said}")
     environment = _production(release)
-    rehearsal = _rehearsed(environment, known, now)
+    rehearsal = _rehearsed(environment, database, known, now)
     values = {key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")}
     try:
         with transaction.atomic():
@@ -238,10 +262,10 @@ def request_downgrade(
     return wish
 
 
-def _rehearsed(environment: Environment, known: dict[str, Any], now: datetime) -> Rehearsal:
+def _rehearsed(environment: Environment, database: Database, known: dict[str, Any], now: datetime) -> Rehearsal:
     """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
     passed = passed_rehearsal(
-        environment, commit=known["commit"], start=known["start"], files=[known["file"]],
+        environment, database, commit=known["commit"], start=known["start"], files=[known["file"]],
         direction=Direction.DOWNGRADE, now=now,
     )  # fmt: skip
     if passed is None:
@@ -261,12 +285,13 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
         raise Refused("This is another downgrade than the one on your page; look again.")
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
         raise Refused("The database or the file has moved since it was asked for; withdraw it and ask anew.")
-    if said := unknown_staging(release.project):
+    database = wish.rehearsal.database
+    if said := unknown_staging(database):
         raise Refused(f"Production does not go back after an unknown staging. {said}")
-    _rehearsed(wish.environment, row.downgrade, now)
+    _rehearsed(wish.environment, database, row.downgrade, now)
     run = queue_downgrade(
-        wish.environment, commit=wish.commit, target=wish.target, file=wish.file, requested_by=wish.requested_by,
-        approved_by=actor, now=now,
+        wish.environment, database, commit=wish.commit, target=wish.target, file=wish.file,
+        requested_by=wish.requested_by, approved_by=actor, now=now,
     )  # fmt: skip
     Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
     advice.hurry(release, now=now)
@@ -279,7 +304,7 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
 def _waiting(release: Release) -> Downgrade:
     wish = (
         Downgrade.objects.select_for_update(of=("self",))
-        .select_related("environment__project", "requested_by")
+        .select_related("environment__project", "requested_by", "rehearsal__database__project")
         .filter(release=release, approved_at=None, withdrawn_at=None)
         .first()
     )

@@ -190,6 +190,8 @@ def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
         environment__project=facts.project, environment__kind="production", commit=known["commit"],
         direction=Direction.DOWNGRADE,
     )  # fmt: skip
+    if "database_id" in known:
+        rows = rows.filter(database=known["database_id"])
     row = rows.only("status", "sentence", "start", "files", "finished_at").order_by("-pk").first()
     same = row is not None and row.status == JobStatus.SUCCEEDED and hashes(row.files) == hashes([known["file"]])
     fresh = row is not None and row.finished_at is not None and now - row.finished_at < VALID

@@ -1,6 +1,6 @@
 """Setting a project up from what its stand-ins, or a person, say about it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from environments.github import GitHub
-from environments.models import ConnectionCheck, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
+from environments.models import ConnectionCheck, Database, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, changes, webhooks
@@ -22,7 +22,7 @@ from releases import checklist
 from releases.models import GitHubSync, LineReading
 from releases.webhooks import EVENTS as GITHUB_EVENTS
 
-SMOKE: list[tuple[type[Model], str]] = [(SmokeTest, "project")]
+CHILDREN: list[tuple[type[Model], str]] = [(Database, "project"), (SmokeTest, "project")]
 
 
 @transaction.atomic
@@ -32,6 +32,8 @@ def connect(
     repository: str,
     railway_project_id: str,
     actor: Any = None,
+    alembic: str = "",
+    databases: Iterable[Mapping[str, Any]] = (),
     smoke: Iterable[tuple[str, str]] = (),
     pages: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
@@ -39,24 +41,27 @@ def connect(
 ) -> Project:
     """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests. Idempotent.
 
+    `databases`: fields of each `Database`, its name among them; `alembic` is short for one with that directory.
     `smoke` holds (service, path), `pages` what is looked at after a promotion: (name, path).
     """
     known = Project.objects.filter(slug=slug_of(name)).first()
-    before = changes.with_children(known, SMOKE, lock=True) if known else {}
+    before = changes.with_children(known, CHILDREN, lock=True) if known else {}
     project, created = Project.objects.update_or_create(
         slug=slug_of(name),
         defaults={"name": name, "repository": repository, "railway_project_id": railway_project_id, **settings},
     )
     checklist.ensure_for(project, pages=pages)
     start_syncs(project)
+    for position, one in enumerate(databases or ([{"name": "main", "alembic": alembic}] if alembic else [])):
+        Database.objects.update_or_create(project=project, name=one["name"], defaults={"position": position, **one})
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     if created:
         said = f"{name} connects {repository} with Railway."
-        data = {"changes": changes.difference({}, changes.with_children(project, SMOKE))}
+        data = {"changes": changes.difference({}, changes.with_children(project, CHILDREN))}
         audit.record("project.connected", actor=actor, subject=project, sentence=said, data=data, now=now)
     else:
-        changes.record(project, before, changes.with_children(project, SMOKE), actor=actor, by="by its set-up")
+        changes.record(project, before, changes.with_children(project, CHILDREN), actor=actor, by="by its set-up")
     return project
 
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from environments.git import Mirror
 from environments.github import GitHub, MergedPull, Overview, Pull, PullState
-from environments.models import Branch, Project
+from environments.models import Branch, Database, Project, databases_of
 from environments.schema import revisions
 from portal import audit
 from releases.models import (
@@ -191,7 +191,8 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         ]
         fresh.commit_count = len(commits)
         fresh.migrations = change["migrations"]
-        fresh.heads = change["heads"]
+        fresh.heads_of = change["heads_of"]
+        fresh.heads = [head for heads in change["heads_of"].values() for head in heads]
         fresh.migrations_problem = change["problem"]
         fresh.uncovered = change["uncovered"]
         fresh.collected = release.candidate
@@ -201,6 +202,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "commit_count",
                 "migrations",
                 "heads",
+                "heads_of",
                 "migrations_problem",
                 "uncovered",
                 "collected",
@@ -230,20 +232,28 @@ def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
 
 def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
-    alembic, since, until = release.project.alembic, release.base, release.candidate
-    uncovered = list(revisions.outside(mirror, since, until, alembic))
-    if not alembic:
-        return {"migrations": [], "heads": [], "problem": "", "uncovered": uncovered}
-    history = revisions.read(mirror, until, alembic)
-    change = revisions.compare(mirror, since, until, alembic)
+    databases, since, until = databases_of(release.project), release.base, release.candidate
+    uncovered = list(revisions.outside(mirror, since, until, *(one.alembic for one in databases)))
+    found: dict[str, Any] = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
+    for one in databases:
+        new, heads, problem = _migrations_of(mirror, release, one)
+        found["migrations"] += [file | {"database": one.pk} for file in new]
+        found["heads_of"][str(one.pk)] = heads
+        if problem and not found["problem"]:
+            found["problem"] = f"{one.called}: {problem}" if one.called else problem
+    return found
+
+
+def _migrations_of(mirror: Mirror, release: Release, database: Database) -> tuple[list[dict[str, Any]], list[str], str]:
+    """One database's new revision files, its heads at the candidate, and what must be mended first."""
+    alembic = database.alembic
+    history = revisions.read(mirror, release.candidate, alembic)
+    change = revisions.compare(mirror, release.base, release.candidate, alembic)
     new = {one.id for one in change.new}
     ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
-    return {
-        "migrations": [revisions.described(one) for one in ordered],
-        "heads": list(history.effective_heads),  # what the version table holds when all has run
-        "problem": _migrations_problem(release, change),
-        "uncovered": uncovered,
-    }
+    # What the version table holds when all has run.
+    heads = list(history.effective_heads)
+    return [revisions.described(one) for one in ordered], heads, _migrations_problem(release, change)
 
 
 def _migrations_problem(release: Release, change: revisions.Change) -> str:

@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from environments.models import (
     Branch,
+    Database,
     Deployment,
     Environment,
+    EnvironmentDatabase,
     MigrationPlan,
     MigrationRun,
     Project,
@@ -80,13 +82,15 @@ def make_project(
     staging: str = CANDIDATE,
     production: str = BASE,
     now: datetime | None = None,
+    alembic: str = "backend/alembic.ini",
     **settings: Any,
 ) -> Project:
     """A project in step with the world: both environments live at the heads of their branches."""
     now = now or timezone.now()
-    known = {"repository": f"acme/{name}", "railway_project_id": f"rp-{name}", "alembic": "backend/alembic.ini"}
+    known = {"repository": f"acme/{name}", "railway_project_id": f"rp-{name}"}
     known["required_approvals"] = 0  # most tests are about something else
     project = Project.objects.create(name=name, slug=name, **(known | settings))
+    database = Database.objects.create(project=project, alembic=alembic) if alembic else None
     # These jobs are asleep: nobody runs them in these tests.
     asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}
     GitHubSync.objects.create(project=project, **asleep)
@@ -97,10 +101,13 @@ def make_project(
         branch = project.staging_branch if kind == "staging" else project.production_branch
         Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"], seen_at=now)
         environment = Environment.objects.create(
-            project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now,
-            revisions=[REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"], revisions_at=now,
-            variables_at=now,
+            project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now, variables_at=now,
         )  # fmt: skip
+        if database:
+            at = [REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"]
+            EnvironmentDatabase.objects.create(
+                environment=environment, database=database, revisions=at, revisions_at=now
+            )
         for row in rows:
             instance = ServiceInstance.objects.create(
                 service=row, environment=environment, railway_id=f"{name}-{kind}-{row.name}"[:64],
@@ -144,8 +151,9 @@ def make_release(
     }  # fmt: skip
     release = Release.objects.create(project=project, **(known | values))
     items = checklist.copy_to(release)
-    make_plan_row(release, now=now)
-    make_rehearsal(release, now=now)
+    if project.databases.exists():
+        make_plan_row(release, now=now)
+        make_rehearsal(release, now=now)
     Upkeep.objects.create(release=release, wake_at=now + timedelta(days=365))
     pulls = []
     for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
@@ -169,17 +177,19 @@ def make_plan_row(release: Release, *, now: datetime | None = None, **values: An
     done = Rendered((Statement("select 1"),))
     steps = [Step(one["id"], one["path"], one["sha256"], one["message"], False, done, done)
              for one in release.migrations]  # fmt: skip
-    environments = Environment.objects.filter(project=release.project, kind__in=["staging", "production"])
+    database = release.project.databases.first()
+    places = database.places.filter(environment__kind__in=["staging", "production"])
     starts = {
         kind: {"start": at, "revisions": [one["id"] for one in release.migrations if at != release.heads],
                "problem": "", "digest": "9a" * 32, "also": []}
-        for kind, at in environments.values_list("kind", "revisions")
+        for kind, at in places.values_list("environment__kind", "revisions")
     }  # fmt: skip
     known = {"status": "succeeded", "steps": steps_as_json(steps), "starts": starts, "digest": "8b" * 32,
              "renderer": "Alembic 1.20.1, SQLAlchemy 2.0.50", "wake_at": now or timezone.now()}  # fmt: skip
     return MigrationPlan.objects.update_or_create(
-        project=release.project, commit=release.candidate, base=release.base, defaults=known | values
-    )[0]
+        project=release.project, database=database, commit=release.candidate, base=release.base,
+        defaults=known | values,
+    )[0]  # fmt: skip
 
 
 def make_rehearsal(
@@ -195,6 +205,7 @@ def make_rehearsal(
                    ["compare", 1.1]],
     }  # fmt: skip
     environment = Environment.objects.get(project=release.project, kind=kind)
+    known["database"] = release.project.databases.first()
     return Rehearsal.objects.create(environment=environment, commit=release.candidate, **(known | values))
 
 
@@ -210,10 +221,18 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
         "sentence": "2 revisions applied.", "wake_at": now + timedelta(days=365),
     }  # fmt: skip
     environment = Environment.objects.get(project=project, kind=kind)
+    known["database"] = project.databases.first()
     run = MigrationRun.objects.create(environment=environment, **(known | values))
     if kind == "staging" and run.status == "succeeded":
         staged = (
-            StagedRevision(project=project, revision=one["id"], sha256=one["sha256"], run=run, at=run.finished_at)
+            StagedRevision(
+                project=project,
+                database=run.database,
+                revision=one["id"],
+                sha256=one["sha256"],
+                run=run,
+                at=run.finished_at,
+            )
             for one in REVISIONS
         )
         StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
@@ -237,6 +256,7 @@ def make_promotion(release: Release, *, by: User | None = None, at: str = "deplo
         said = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}
         PromotionStep.objects.create(
             promotion=promotion, position=position, name=name,
+            database=release.project.databases.first() if name == "migrate" else None,
             status="done" if passed else "pending" if not current else "failed" if failed else "active",
             started_at=now - timedelta(minutes=4) if passed or current else None,
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,

@@ -49,6 +49,8 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
 
 def _settle(row: ServiceInstance, serves: str, wanted: Iterable[str], compared: "_Compared") -> None:
     known = row.unchanged
+    if known.get("unconfirmed"):
+        return
     if known.get("serves") != serves or known.get("patterns") != row.watch_patterns:
         known = {"serves": serves, "patterns": row.watch_patterns, "at": {}}
     new = [commit for commit in wanted if commit not in known["at"] and commit != serves]

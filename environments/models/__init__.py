@@ -5,6 +5,16 @@ from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 from .access import DeployKey
 from .around import DeploymentAsk, StagingReset
 from .budgets import RailwayBudget
+from .databases import (
+    ON_RAILWAY,
+    Database,
+    EnvironmentDatabase,
+    Runner,
+    databases_of,
+    place_of,
+    places_of,
+    with_several_databases,
+)
 from .findings import Finding, FindingKind, Repair, RepairKind
 from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from .previews import Preview, PreviewState, PreviewVariable
@@ -18,7 +28,6 @@ from .project import (
     Environment,
     EnvironmentKind,
     Project,
-    Runner,
     Service,
     ServiceInstance,
     SmokeTest,
@@ -31,6 +40,7 @@ from .variables import RuleKind, Variable, VariableChange, VariableRule
 __all__ = [
     "BROKEN",
     "ENDED_BADLY",
+    "ON_RAILWAY",
     "REPOSITORY_NAME",
     "SERVING",
     "UNDER_WAY",
@@ -39,6 +49,7 @@ __all__ = [
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
+    "Database",
     "DatabaseSync",
     "DeployKey",
     "DeployOrder",
@@ -46,6 +57,7 @@ __all__ = [
     "DeploymentAsk",
     "Direction",
     "Environment",
+    "EnvironmentDatabase",
     "EnvironmentKind",
     "Finding",
     "FindingKind",
@@ -74,6 +86,10 @@ __all__ = [
     "VariableChange",
     "VariableRule",
     "VariableSync",
+    "databases_of",
     "passed_rehearsal",
+    "place_of",
+    "places_of",
     "unknown_staging",
+    "with_several_databases",
 ]

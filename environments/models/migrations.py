@@ -9,17 +9,19 @@ from django.db.models import F, Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
-from .project import Environment, Project, Runner
+from .databases import Database, Runner
+from .project import Environment, Project
 from .rehearsals import Direction
 
 
 class MigrationRun(Job):
-    """One run of Alembic in one environment, at one commit."""
+    """One run of Alembic for one database in one environment, at one commit."""
 
     step_function = "environments.migrating.migrate"
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
+    database = models.ForeignKey(Database, models.PROTECT, related_name="migration_runs")
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
     found = models.JSONField(
         null=True, blank=True, help_text="What the database reported before Railway could migrate it by itself."
@@ -46,7 +48,7 @@ class MigrationRun(Job):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment"], condition=Q(status__in=OPEN), name="migration_run_one_open"
+                fields=["environment", "database"], condition=Q(status__in=OPEN), name="migration_run_one_open"
             ),
             models.CheckConstraint(
                 condition=~Q(direction=Direction.DOWNGRADE)
@@ -57,9 +59,10 @@ class MigrationRun(Job):
 
     def __str__(self) -> str:
         target = ", ".join(self.target)
+        place = " ".join(filter(None, [str(self.environment), self.database.called]))
         if self.direction == Direction.DOWNGRADE:
-            return f"{self.environment} back to {target or 'nothing'}"
-        return f"{self.environment} to {target or self.commit[:7]}"  # the heads are known once it runs
+            return f"{place} back to {target or 'nothing'}"
+        return f"{place} to {target or self.commit[:7]}"  # the heads are known once it runs
 
     @property
     def audit_scope(self) -> str:
@@ -82,9 +85,9 @@ class MigrationRun(Job):
         )
 
 
-def unknown_staging(project: Project) -> str:
+def unknown_staging(database: Database) -> str:
     """Why staging's database is not known well enough for production to follow, as a sentence; "" when it is."""
-    runs = MigrationRun.objects.filter(environment__project=project, environment__kind="staging")
+    runs = MigrationRun.objects.filter(database=database, environment__kind="staging")
     newest = runs.order_by("-created_at").only("status").first()
     if newest is not None and newest.is_open:
         return "Staging is being migrated; wait for that run to end."
@@ -94,12 +97,13 @@ def unknown_staging(project: Project) -> str:
 
 
 class MigrationPlan(Job):
-    """What the migrations between two commits will do in production, worked out once: SQL, risks, what they meet."""
+    """What a database's migrations between two commits will do in production, worked out once: SQL and risks."""
 
     step_function = "environments.jobs.plan_migrations"
     tireless = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
+    database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
     commit = models.CharField(max_length=64)
     base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
     steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
@@ -113,7 +117,7 @@ class MigrationPlan(Job):
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["project", "commit", "base"], name="migration_plan_once")]
+        constraints = [models.UniqueConstraint(fields=["database", "commit", "base"], name="migration_plan_once")]
 
     def __str__(self) -> str:
         return f"plan of {self.commit[:7]} since {self.base[:7]}"
@@ -138,6 +142,7 @@ class StagedRevision(models.Model):
     """A revision file that staging's database has run successfully: what production may run."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="staged_revisions")
+    database = models.ForeignKey(Database, models.CASCADE, related_name="staged_revisions")
     revision = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
@@ -148,7 +153,7 @@ class StagedRevision(models.Model):
     renderer = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "revision", "sha256"], name="staged_revision_once")]
+        constraints = [models.UniqueConstraint(fields=["database", "revision", "sha256"], name="staged_revision_once")]
 
     def __str__(self) -> str:
         return self.revision

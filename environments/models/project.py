@@ -4,15 +4,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from environments.git_addresses import fault_of
 from portal.access.proof import Policy
-from portal.secrets import EncryptedTextField
 
-NO_PASSWORD = RegexValidator(
-    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
-)
 REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
 
 
@@ -27,15 +24,6 @@ class DeployOrder(models.TextChoices):
 
     DEPLOY_FIRST = "deploy_first", "deploy, then migrate"
     MIGRATE_FIRST = "migrate_first", "migrate, then deploy"
-
-
-class Runner(models.TextChoices):
-    """Who runs the migrations."""
-
-    PORTAL = "portal", "the portal's own Alembic"
-    COMMAND = "command", "the project's command, here"
-    RAILWAY = "railway", "the project's command, as pre-deploy command on Railway"
-    VERIFY = "verify", "Railway itself, while it deploys; the portal verifies"
 
 
 def default_checks() -> list[str]:
@@ -64,49 +52,6 @@ class Project(models.Model):
     production_environment = models.CharField(
         max_length=200, default="production", help_text="What the environment is called on Railway."
     )
-    alembic = models.CharField(
-        "Alembic",
-        max_length=300,
-        blank=True,
-        help_text="Path of alembic.ini or of the script directory in the repository; empty: no migrations.",
-    )
-    version_table = models.CharField(
-        max_length=127, default="alembic_version", help_text="With its schema before it, where that is not the usual."
-    )
-    runner = models.CharField(
-        "Migrations are run by",
-        max_length=20,
-        choices=Runner,
-        default=Runner.PORTAL,
-        help_text="On Railway the code must come first: a deployment is what migrates there.",
-    )
-    migration_command = models.CharField(
-        max_length=500,
-        validators=[NO_PASSWORD],
-        blank=True,
-        default="",
-        help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
-    )
-    install_command = models.CharField(
-        max_length=500,
-        validators=[NO_PASSWORD],
-        blank=True,
-        default="",
-        help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
-    )
-    migration_variables = models.CharField(
-        max_length=1000,
-        blank=True,
-        default="",
-        help_text="Names of the service's variables that the command needs besides the database's, with spaces.",
-    )
-    database_service = models.CharField(
-        max_length=100,
-        default="backend",
-        blank=True,
-        help_text="The service whose variables name the database.",
-    )
-    database_variable = models.CharField(max_length=100, default="DATABASE_URL")
     deploy_order = models.CharField(max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST)
     soak_minutes = models.PositiveIntegerField(
         default=30,
@@ -196,6 +141,9 @@ class Project(models.Model):
         help_text="Strangers' revision files would be executed here to show their SQL, by a process without variables.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    shares_repository = models.BooleanField(
+        default=False, editable=False, help_text="Older than the rule that a repository has one project."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -205,15 +153,12 @@ class Project(models.Model):
                 name="project_two_environments",
                 violation_error_message="Staging and production must be two environments; their names are the same.",
             ),
-            models.CheckConstraint(
-                condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
-                name="project_runner_has_command",
-                violation_error_message="Give the migration command that is to be run.",
-            ),
-            models.CheckConstraint(
-                condition=~Q(runner__in=["railway", "verify"]) | Q(deploy_order="deploy_first"),
-                name="project_railway_deploys_first",
-                violation_error_message="Railway migrates while it deploys, so let deploying come first.",
+            models.UniqueConstraint(
+                Lower("repository"),
+                condition=Q(shares_repository=False),
+                name="project_one_for_a_repository",
+                violation_error_message="Another project releases this repository already: both would post one commit "
+                "status and share one promotion pull request. Add its second database to that project instead.",
             ),
         ]
 
@@ -229,11 +174,6 @@ class Project(models.Model):
         """What a person must have proven before a dangerous action."""
         return Policy(self.second_factor, self.sign_in_minutes)
 
-    @property
-    def schema_order(self) -> str:
-        """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
-        return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.deploy_order
-
 
 class EnvironmentKind(models.TextChoices):
     """What an environment is for."""
@@ -245,22 +185,14 @@ class EnvironmentKind(models.TextChoices):
 
 
 class Environment(models.Model):
-    """An environment on Railway, as last seen, and the revision its database last reported."""
+    """An environment on Railway, as last seen."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
     railway_id = models.CharField(max_length=64)
-    database_url = EncryptedTextField(
-        blank=True,
-        default="",
-        help_text="Only where Railway's variable cannot be reached from here. Write-only.",
-    )
     seen_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
-    revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
-    revisions_at = models.DateTimeField(null=True, blank=True)
-    revisions_problem = models.TextField(blank=True, default="")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
     variables_problem = models.TextField(blank=True, default="")
     variables_since = models.DateTimeField(

@@ -10,6 +10,7 @@ from django.db.models import Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
+from .databases import Database
 from .project import Environment
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
@@ -24,12 +25,16 @@ class Direction(models.TextChoices):
 
 
 class Rehearsal(Job):
-    """One rehearsal for one environment. `succeeded`: passed; `failed`: a statement did; `needs_person`: not known."""
+    """One rehearsal for one database of an environment.
+
+    `succeeded`: passed; `failed`: a statement did; `needs_person`: not known.
+    """
 
     step_function = "environments.rehearsals.step"
     step_seconds = 3600.0
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="rehearsals")
+    database = models.ForeignKey(Database, models.CASCADE, related_name="rehearsals")
     commit = models.CharField(max_length=64)
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     start = models.JSONField(null=True, blank=True, help_text="The revisions the database was at.")
@@ -53,12 +58,15 @@ class Rehearsal(Job):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "commit", "direction"], condition=Q(status__in=OPEN), name="rehearsal_one_open"
+                fields=["environment", "database", "commit", "direction"],
+                condition=Q(status__in=OPEN),
+                name="rehearsal_one_open",
             )
         ]
 
     def __str__(self) -> str:
-        return f"rehearsal of {self.commit[:7]} for {self.environment}"
+        place = " ".join(filter(None, [str(self.environment), self.database.called]))
+        return f"rehearsal of {self.commit[:7]} for {place}"
 
     @property
     def audit_scope(self) -> str:
@@ -80,6 +88,7 @@ class Rehearsal(Job):
 
 def passed_rehearsal(
     environment: Environment,
+    database: Database,
     *,
     commit: str,
     start: list[str],
@@ -91,7 +100,7 @@ def passed_rehearsal(
 
     `start`: the revisions the database is at; `files`: what will run, with `id` and `sha256`.
     """
-    rows = Rehearsal.objects.filter(environment=environment, commit=commit, direction=direction)
+    rows = Rehearsal.objects.filter(environment=environment, database=database, commit=commit, direction=direction)
     newest = rows.exclude(status__in=[*OPEN, JobStatus.CANCELLED]).order_by("-pk").first()
     if newest is None or newest.status != JobStatus.SUCCEEDED or newest.finished_at is None:
         return None

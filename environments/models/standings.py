@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from .databases import Database
 from .project import Environment
 
 
@@ -21,7 +22,8 @@ class StandingState(models.TextChoices):
 class SchemaStanding(models.Model):
     """What lies between the revision that an environment's database reports and the head of its branch."""
 
-    environment = models.OneToOneField(Environment, models.CASCADE, related_name="standing")
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="standings")
+    database = models.ForeignKey(Database, models.CASCADE, related_name="standings")
     branch = models.CharField(max_length=250)
     commit = models.CharField(max_length=64, help_text="The branch's head that was read.")
     heads = models.JSONField(default=list, help_text="Alembic's heads there.")
@@ -35,6 +37,7 @@ class SchemaStanding(models.Model):
 
     class Meta:
         default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["environment", "database"], name="schema_standing_once")]
 
     def __str__(self) -> str:
         return self.sentence

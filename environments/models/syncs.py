@@ -34,7 +34,9 @@ class DatabaseSync(Job):
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
-    timeline = models.JSONField(default=dict, blank=True, help_text="environments.schema.standing.Entry, newest first.")
+    timeline = models.JSONField(
+        default=dict, blank=True, help_text="Database → environments.schema.standing.Entry, newest first."
+    )
 
     def __str__(self) -> str:
         return f"databases of {self.project}"

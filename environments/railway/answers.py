@@ -254,7 +254,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             start_command=text(dig(node, "startCommand"), 4000) or None,
             pre_deploy_command=_command(dig(node, "preDeployCommand")),
             watch_patterns=_patterns(optional(node, "watchPatterns", list)),
-            cron=text(optional(node, "cronSchedule", str), 100) or None,
+            cron=_schedule(optional(node, "cronSchedule", str)),
             domains=tuple(_read_domains(field(node, "domains", dict))),
             latest_deployment=read_deployment(latest) if latest is not None else None,
             active_deployments=tuple(read_deployment(item) for item in field(node, "activeDeployments", list)),
@@ -262,6 +262,14 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
         return bare
+
+
+def _schedule(value: str | None) -> str | None:
+    """A schedule in the five fields of cron: what is scheduled may stand still, so nothing else is taken for one."""
+    said = text(value, 100)
+    if said and len(said.split()) != 5:
+        raise Malformed("cronSchedule is no schedule")
+    return said or None
 
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ class Address:
     where: str  # host and database, fit to be shown
     database: str
     password: str = field(repr=False)
+    host: str = ""
 
 
 def normalise(url: str) -> Address:
@@ -101,7 +102,8 @@ def normalise(url: str) -> Address:
     libpq = f"postgresql://{netloc}{parts.path}" + (f"?{urlencode(kept, quote_via=quote)}" if kept else "")
     shown_host = kept.get("host", host) or "the local server"
     where = f"The database “{database}” at {shown_host}"
-    return Address(libpq, "postgresql+psycopg" + libpq.removeprefix("postgresql"), where, database, password)
+    sqlalchemy = "postgresql+psycopg" + libpq.removeprefix("postgresql")
+    return Address(libpq, sqlalchemy, where, database, password, kept.get("host") or parts.hostname or "")
 
 
 def places_of(address: Address) -> tuple[tuple[str, int], ...]:
@@ -122,8 +124,17 @@ def files_in(address: Address) -> tuple[Path, ...]:
 
 
 def same_database(one: str, other: str) -> bool:
-    """Whether two URLs lead to the same database by name. Raises `DatabaseError` for what is no such URL."""
-    return normalise(one).where.lower() == normalise(other).where.lower()
+    """Whether URLs of two environments lead to one database by name. Raises `DatabaseError` for what is no such URL.
+
+    A private name is the same in every environment of Railway and leads to another database in each.
+    """
+    first, second = normalise(one), normalise(other)
+    return first.where.lower() == second.where.lower() and not is_internal(first.host)
+
+
+def is_internal(host: str) -> bool:
+    """Whether the name is one of Railway's private network, which every environment has for itself."""
+    return host.lower().rstrip(".").endswith(".railway.internal")
 
 
 @contextmanager

@@ -118,12 +118,17 @@ def put_back(commit: str, paths: Iterable[str]) -> str:
     return f"git checkout {commit[:10]} -- {' '.join(shlex.quote(path) for path in paths)}"
 
 
-def outside(mirror: Mirror, since: str, until: str, alembic: str) -> tuple[str, ...]:
-    """Files that look like revisions, new or edited between two commits, in no directory that `alembic` leads to.
+def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str, ...]:
+    """Files that look like revisions, new or edited between two commits, in no directory that any `alembic` leads to.
 
     Another Alembic directory in the same repository, of which nothing is run: not to be mistaken for none.
     """
-    known = {*locate(mirror, until, alembic).directories, *locate(mirror, since, alembic).directories}
+    known = {
+        directory
+        for commit in (until, since)
+        for path in alembic or ("",)
+        for directory in locate(mirror, commit, path).directories
+    }
     changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
     likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][:OUTSIDE_MOST]
     blobs = dict(mirror.tree(until, likely)) if likely else {}

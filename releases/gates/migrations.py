@@ -1,14 +1,42 @@
-"""Whether the migrations of a release are known, ran in staging, are bearable and were rehearsed."""
+"""Whether the migrations of a release are known, ran in staging, are bearable and were rehearsed: each database's."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
-from environments.models import VALID
+from environments.models import VALID, EnvironmentDatabase
 from environments.schema.rehearsal import PHASES
 from environments.schema.revisions import put_back
 from environments.starting_points import is_elsewhere
 from portal.jobs import OPEN, JobStatus
+from releases.database_facts import DatabaseFacts
 from releases.facts import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
+
+NONE = "The project has no Alembic migrations."
+WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
+
+
+def _each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
+    """Judge every database: the worst answer counts, and says of which database it is where there are several."""
+    judged = [(one.called, judge(facts, one)) for one in facts.databases]
+    if len(judged) == 1:
+        return judged[0][1]
+    state = next(state for state in WORST_FIRST if any(result.state == state for _, result in judged))
+    said = " ".join(f"{name}: {result.sentence}" for name, result in judged if result.state == state)
+    evidence = tuple((f"{name}: {label}", text) for name, result in judged for label, text in result.evidence)
+    seen = min((result.seen_at for _, result in judged if result.seen_at), default=None)
+    return Result(state, said, evidence, seen)
+
+
+def _unread(facts: Any) -> Result | None:
+    """The answer while the release was read for other databases than the project has now."""
+    known = {one.database.pk for one in facts.databases}
+    if any(one.heads is None for one in facts.databases) or any(
+        one.get("database", next(iter(known), None)) not in known for one in facts.release.migrations
+    ):
+        return Result(PENDING, "The project's databases were changed; the release is being read again.")
+    return None
 
 
 def migrations_ready(facts: Facts) -> Result:
@@ -16,38 +44,48 @@ def migrations_ready(facts: Facts) -> Result:
     release = facts.release
     if release.migrations_problem:
         return Result(FAIL, release.migrations_problem)
-    if not facts.project.alembic:
-        return Result(PASS, "The project has no Alembic migrations.")
+    if unread := _unread(facts):
+        return unread
+    if not facts.databases:
+        return Result(PASS, NONE)
     if not release.migrations:
         return Result(PASS, "This release brings no migrations.")
-    files = tuple((revision["id"], revision["sha256"][:12]) for revision in release.migrations)
-    count = f"{len(release.migrations)} migration{'s' if len(release.migrations) > 1 else ''}"
-    open_run = next((run for run in facts.runs if run.is_open), None)
+    return _each(facts, _ready)
+
+
+def _ready(facts: Facts, one: DatabaseFacts) -> Result:
+    release = facts.release
+    if not one.migrations:
+        return Result(PASS, "This release brings no migrations.")
+    files = tuple((revision["id"], revision["sha256"][:12]) for revision in one.migrations)
+    count = f"{len(one.migrations)} migration{'s' if len(one.migrations) > 1 else ''}"
+    open_run = next((run for run in one.runs if run.is_open), None)
     if open_run:
         return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
-    staged_at = facts.staged_at()
-    edited = facts.edited_since_staged()
+    staged_at = one.staged_at()
+    edited = one.edited_since_staged()
     if edited:
-        return Result(FAIL, _edited(facts, edited), files)
+        return Result(FAIL, _edited(one, edited), files)
     if release.is_hotfix:
-        return _hotfix_staged(facts, staged_at, files) or Result(PASS, f"{count} run in staging, same files.", files)
+        return _hotfix_staged(facts, one, files) or Result(PASS, f"{count} run in staging, same files.", files)
+    heads, staging = one.heads or (), one.places.get("staging")
     if staged_at is None:
-        last = facts.runs[0] if facts.runs else None
+        last = one.runs[0] if one.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
             return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
-        staging = facts.environments.get("staging")
-        if staging and sorted(staging.revisions or ()) == sorted(release.heads):
+        if staging and sorted(staging.revisions or ()) == sorted(heads):
             said = f"Staging's database is at the release's head, but no run here has proven it with these {count}."
             return Result(PENDING, f"{said} Press Migrate staging.", files)
         return Result(PENDING, f"{count} wait to be applied in staging.", files)
-    staging = facts.environments.get("staging")
     if staging is None or staging.revisions is None:
-        return Result(PENDING, "Staging's database could not be read, so its revision is not known.", files)
+        why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
+        said = f"Staging's database could not be read, so its revision is not known.{why}"
+        return Result(PENDING, said, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
         return Result(PENDING, "Reading staging's database: what is known is too old.", files, staging.revisions_at)
-    if sorted(staging.revisions) != sorted(release.heads):
+    if sorted(staging.revisions) != sorted(heads):
         now_at = ", ".join(staging.revisions) or "nothing"
-        return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(release.heads)}.", files)
+        return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(heads)}.", files)
     return _soaking(facts, staged_at, files) or Result(
         PASS, f"{count} applied in staging, same files, soaked.", files, staged_at
     )
@@ -62,17 +100,17 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
 
 
-def _hotfix_staged(facts: Facts, staged_at: datetime | None, files: tuple[tuple[str, str], ...]) -> Result | None:
+def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]) -> Result | None:
     """What is missing until production may run a hotfix's files. Staging may be ahead: only the files must have run."""
-    if staged_at is not None:
+    if (staged_at := one.staged_at()) is not None:
         return _soaking(facts, staged_at, files)
-    waiting = [one["id"] for one in facts.release.migrations if (one["id"], one["sha256"]) not in facts.staged]
-    last, staging = (facts.runs[0] if facts.runs else None), facts.project.staging_branch
+    waiting = [file["id"] for file in one.migrations if (file["id"], file["sha256"]) not in one.staged_sql]
+    last, staging = (one.runs[0] if one.runs else None), facts.project.staging_branch
     failed = last is not None and last.commit == facts.release.candidate and last.status in ("failed", "needs_person")
     tried = (
         f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}" if failed and last else ""
     )
-    if same_databases(facts) and not failed:
+    if same_revisions(one) and not failed:
         return Result(PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files)
     said = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
     mend = f"Bring the same files to {staging} by a pull request, joined with its own heads, and migrate staging."
@@ -80,15 +118,20 @@ def _hotfix_staged(facts: Facts, staged_at: datetime | None, files: tuple[tuple[
 
 
 def same_databases(facts: Facts) -> bool:
-    """Whether both databases are at the same revisions, so that staging's knows all that the hotfix's branch knows."""
-    both = [facts.environments.get(kind) for kind in ("staging", "production")]
-    found = [sorted(one.revisions) for one in both if one is not None and one.revisions is not None]
+    """Whether staging knows all that a hotfix's branch knows: each of its databases is where production's is."""
+    return bool(facts.databases) and all(same_revisions(one) for one in facts.databases)
+
+
+def same_revisions(one: DatabaseFacts) -> bool:
+    """Whether the database is at the same revisions in staging and in production."""
+    both = [one.places.get(kind) for kind in ("staging", "production")]
+    found = [sorted(place.revisions) for place in both if place is not None and place.revisions is not None]
     return len(found) == 2 and found[0] == found[1]
 
 
-def _edited(facts: Facts, paths: list[str]) -> str:
+def _edited(one: DatabaseFacts, paths: list[str]) -> str:
     """Which files were edited after staging ran them, and the command that puts them back as they ran."""
-    commits = {one["path"]: facts.ran_at.get(one["id"], "") for one in facts.release.migrations}
+    commits = {file["path"]: one.ran_at(file["id"]) for file in one.migrations}
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
     return f"Edited after staging ran it: {', '.join(paths)}. Put it back{back}, or run it anew from below in staging."
@@ -96,21 +139,28 @@ def _edited(facts: Facts, paths: list[str]) -> str:
 
 def migration_risks(facts: Facts) -> Result:
     """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
-    release, plan = facts.release, facts.planned
-    if not facts.project.alembic or not release.migrations or release.migrations_problem:
+    release = facts.release
+    if not facts.databases or not release.migrations or release.migrations_problem:
+        return Result(PASS, "There are no migrations to look for risks in.")
+    return _unread(facts) or _each(facts, _risks)
+
+
+def _risks(facts: Facts, one: DatabaseFacts) -> Result:
+    plan = one.planned
+    if not one.migrations:
         return Result(PASS, "There are no migrations to look for risks in.")
     if plan is None or plan.status in OPEN:
         said = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
         return Result(PENDING, said)
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
-    if plan.met.get("order", facts.project.schema_order) != facts.project.schema_order:
+    if plan.met.get("order", one.order) != one.order:
         return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
-    if not {(one["id"], one["sha256"]) for one in release.migrations} <= plan.files:
+    if not {(file["id"], file["sha256"]) for file in one.migrations} <= plan.files:
         return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
-    production = facts.environments.get("production")
+    production = one.places.get("production")
     at = production.revisions if production else None
-    if at is not None and is_elsewhere(plan.starts, "production", at, release.heads):
+    if at is not None and is_elsewhere(plan.starts, "production", at, one.heads or ()):
         return Result(PENDING, "Production's database is elsewhere than the plan says; it is being made anew.")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     waiting = plan.unaccepted
@@ -119,9 +169,9 @@ def migration_risks(facts: Facts) -> Result:
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
         said = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
         return Result(ATTEST, said, evidence)
-    words = {one.who: one for step in plan.steps if plan.asking(step) and (one := plan.acceptance(step))}
+    words = {word.who: word for step in plan.steps if plan.asking(step) and (word := plan.acceptance(step))}
     if words:
-        said = "; ".join(f"{who}: “{one.reason}”" for who, one in words.items())
+        said = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
         return Result(PASS, f"Risks accepted by {said}", evidence)
     return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
 
@@ -129,20 +179,26 @@ def migration_risks(facts: Facts) -> Result:
 def rehearsed(facts: Facts) -> Result:
     """Exactly these files ran up, down and up again over a copy of production's schema, from where it is now."""
     release = facts.release
-    if not facts.project.alembic or not release.migrations or release.migrations_problem:
+    if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "There are no migrations to rehearse.")
-    production = facts.environments.get("production")
+    return _unread(facts) or _each(facts, _rehearsed)
+
+
+def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
+    if not one.migrations:
+        return Result(PASS, "There are no migrations to rehearse.")
+    production = one.places.get("production")
     if production is None or production.revisions is None or production.revisions_at is None:
-        return Result(PENDING, "Reading production's database for the first time.")
+        return Result(PENDING, _why_unread(production))
     if production.revisions_at < facts.fresh_since:
         return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
-    if sorted(production.revisions) == sorted(release.heads):
+    if sorted(production.revisions) == sorted(one.heads or ()):
         return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
-    row = next((one for one in facts.rehearsals if one.kind == "production"), None)
+    row = next((row for row in one.rehearsals if row.kind == "production"), None)
     if row is None or row.status in OPEN:
         said = PHASES.get(row.phase, "") if row else ""
         return Result(PENDING, f"It is being rehearsed{f': {said.lower()}' if said else ''}.")
-    evidence = (*(("warning", one) for one in row.warnings), ("rehearsal", str(row.pk)))
+    evidence = (*(("warning", said) for said in row.warnings), ("rehearsal", str(row.pk)))
     if row.status == JobStatus.CANCELLED:
         return Result(PENDING, "The rehearsal was cancelled; start it again from its page.", evidence, row.finished_at)
     if sorted(row.start or ()) != sorted(production.revisions) and row.status != JobStatus.NEEDS_PERSON:
@@ -154,25 +210,36 @@ def rehearsed(facts: Facts) -> Result:
     if row.status != JobStatus.SUCCEEDED:
         return Result(ATTEST, f"{row.sentence} A person must say that it was rehearsed.", evidence, row.finished_at)
     ran = dict(row.files)
-    if any(ran.get(one["id"], one["sha256"]) != one["sha256"] for one in release.migrations):
+    if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
         return Result(PENDING, "What was rehearsed are not these migration files.", evidence, row.finished_at)
     return Result(PASS, row.sentence, evidence, row.finished_at)
 
 
 def production_at_head(facts: Facts) -> Result:
     """Production's database reports exactly the release's heads."""
-    if not facts.project.alembic:
-        return Result(PASS, "The project has no Alembic migrations.")
+    if not facts.databases:
+        return Result(PASS, NONE)
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
-    production = facts.environments.get("production")
+    return _each(facts, _at_head)
+
+
+def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
+    production = one.places.get("production")
     if production is None or production.revisions is None or production.revisions_at is None:
-        problem = production.revisions_problem if production else ""
-        return Result(PENDING, problem or "Reading production's database for the first time.")
+        return Result(PENDING, _why_unread(production))
+    if one.heads is None:
+        return Result(PENDING, "The release was read before this database was configured.", (), production.revisions_at)
     if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
         return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     now_at = ", ".join(production.revisions) or "nothing"
-    if sorted(production.revisions) != sorted(facts.release.heads):
-        wanted = ", ".join(facts.release.heads)
+    if sorted(production.revisions) != sorted(one.heads):
+        wanted = ", ".join(one.heads)
         return Result(FAIL, f"Production's database is at {now_at}, not at {wanted}.", (), production.revisions_at)
     return Result(PASS, f"Production's database is at {now_at}.", (), production.revisions_at)
+
+
+def _why_unread(production: EnvironmentDatabase | None) -> str:
+    """Why nothing is known of production's database: what the last reading said, or that there was none."""
+    problem = production.revisions_problem if production else ""
+    return problem or "Reading production's database for the first time."

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from environments.models import Finding, Project
+from environments.models import Database, Finding, Project
 from portal import audit
 from portal.access.proof import Policy
 from portal.jobs import OPEN, Ended, Job, JobStatus
@@ -262,8 +262,11 @@ class Release(models.Model):
     commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
     commit_count = models.PositiveIntegerField(default=0)
     pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")
-    migrations = models.JSONField(default=list, help_text="New revisions in order: id, path, sha256, message.")
-    heads = models.JSONField(default=list, help_text="Alembic heads at the candidate.")
+    migrations = models.JSONField(
+        default=list, help_text="New revisions in order: id, path, sha256, message, database."
+    )
+    heads = models.JSONField(default=list, help_text="Alembic heads at the candidate, of every database.")
+    heads_of = models.JSONField(default=dict, blank=True, help_text="Database → Alembic heads at the candidate.")
     migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
     uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
     notes = models.TextField(blank=True, default="")
@@ -456,7 +459,7 @@ class Promotion(Job):
     release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
-    found = models.JSONField(null=True, blank=True, help_text="What production's database reported then.")
+    found = models.JSONField(null=True, blank=True, help_text="Database → what production's reported then.")
 
     class Meta:
         ordering = ["-created_at"]
@@ -507,12 +510,22 @@ class PromotionStep(Step):
     migration_run = models.ForeignKey(
         "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
     )
+    database = models.ForeignKey(
+        Database, models.PROTECT, null=True, blank=True, related_name="+", help_text="Of a migration."
+    )
+    called = models.CharField(
+        max_length=60, blank=True, default="", help_text="The database's name, where there were several."
+    )
 
     class Meta(Step.Meta):
-        constraints = [models.UniqueConstraint(fields=["promotion", "name"], name="promotion_step_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["promotion", "name", "database"], nulls_distinct=False, name="promotion_step_once"
+            )
+        ]
 
     def __str__(self) -> str:
-        return self.get_name_display()
+        return f"{self.get_name_display()} {self.called}".rstrip()
 
 
 class TaskLog(models.Model):

@@ -151,7 +151,9 @@ class Downgrade(models.Model):
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="downgrades")
     environment = models.ForeignKey("environments.Environment", models.PROTECT, related_name="+")
     commit = models.CharField(max_length=64)
-    database = models.CharField(max_length=200, help_text="Its name, which the person typed.")
+    database = models.CharField(
+        max_length=200, help_text="Its name, which the person typed: on its server, or here where there are several."
+    )
     start = models.JSONField(help_text="The revisions that the database is at.")
     target = models.CharField(max_length=200, help_text="The revision to go back to, or base.")
     file = models.JSONField(help_text="What is undone: id, path, sha256.")
@@ -197,4 +199,5 @@ def downgrade_content(values: dict[str, Any]) -> str:
     """What both people's words are bound to: database, where it is, where it goes, and the file, hex SHA-256."""
     file = values["file"]
     lines = [values["database"], ",".join(sorted(values["start"])), values["target"], file["id"], file["sha256"]]
+    lines += [str(values["database_id"])] if "database_id" in values else []
     return sha256("\n".join(lines).encode()).hexdigest()

@@ -136,7 +136,7 @@ def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"runner": "command"}, "project_runner_has_command"),
+        ({"runner": "command"}, "database_runner_has_command"),
         ({"runner": "verify", "deploy_order": "migrate_first"}, "project_railway_deploys_first"),
     ],
 )
@@ -144,4 +144,5 @@ def test_a_runner_that_could_not_run_is_refused_by_the_database(project, setting
     from django.db import IntegrityError
 
     with pytest.raises(IntegrityError, match=words):
+        project.databases.update(runner=settings.pop("runner"))
         Project.objects.filter(pk=project.pk).update(**settings)

@@ -24,9 +24,10 @@ def job(tmp_path, settings):
     (tmp_path / "mirrors").mkdir()
     mirror = repository(tmp_path / "mirrors" / f"{project.pk}.git", tree(source("aaaa00000001")))
     environment = Environment.objects.get(project=project, kind="production")
-    environment.database_url = NOWHERE
-    environment.save()
-    made = Rehearsal.objects.create(environment=environment, commit=mirror.commit("main"))
+    environment.databases.update(url=NOWHERE)
+    made = Rehearsal.objects.create(
+        environment=environment, database=project.databases.get(), commit=mirror.commit("main")
+    )
     return Rehearsal.objects.get(pk=made.pk)  # as a worker reads it
 
 
@@ -42,7 +43,7 @@ def test_a_database_that_does_not_answer_is_asked_again_and_then_a_person(job):
 
 def test_an_earlier_rehearsal_is_waited_for(job):
     lease = timezone.now() + timedelta(minutes=1)
-    later = Rehearsal.objects.create(environment=job.environment, commit="b" * 40)
+    later = Rehearsal.objects.create(environment=job.environment, database=job.database, commit="b" * 40)
     Rehearsal.objects.filter(pk=job.pk).update(status="running", lease_until=lease)
 
     outcome = step(later, now=timezone.now())

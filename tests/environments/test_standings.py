@@ -5,16 +5,18 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from environments import standings, sync
 from environments.models import (
     Branch,
+    Database,
     DatabaseSync,
     Environment,
+    EnvironmentDatabase,
     Finding,
     MigrationRun,
-    Project,
     Rehearsal,
     SchemaStanding,
 )
@@ -49,7 +51,8 @@ def more() -> dict[str, str]:
 
 def at(project, kind: str, *revisions: str) -> None:
     """The database of that environment was read, and is there."""
-    Environment.objects.filter(project=project, kind=kind).update(revisions=list(revisions), revisions_at=NOW)
+    place = EnvironmentDatabase.objects.filter(environment__project=project, environment__kind=kind)
+    place.update(revisions=list(revisions), revisions_at=NOW)
 
 
 def look(project, now=NOW) -> dict[str, SchemaStanding]:
@@ -69,7 +72,7 @@ def test_each_database_stands_beside_the_head_of_its_own_branch(project):
 
     assert {kind: row.state for kind, row in found.items()} == {"staging": "behind", "production": "level"}
     assert [one["id"] for one in found["staging"].between] == ["b2", "c3"]
-    trail = DatabaseSync.objects.get(project=project).timeline["entries"]
+    trail = DatabaseSync.objects.get(project=project).timeline[str(project.databases.get().pk)]["entries"]
     assert [(one["id"], one["branches"]) for one in trail] == [
         ("c3", ["staging"]), ("b2", ["staging", "main"]), ("a1", ["staging", "main"]),
     ]  # fmt: skip
@@ -95,7 +98,9 @@ def test_production_ahead_of_main_is_a_finding_unless_a_run_of_the_portal_brough
     [(said, _)] = findings()
 
     production = Environment.objects.get(project=project, kind="production")
-    MigrationRun.objects.create(environment=production, commit="c" * 40, status="succeeded", after=["c3"])
+    MigrationRun.objects.create(
+        environment=production, database=project.databases.get(), commit="c" * 40, status="succeeded", after=["c3"]
+    )
     look(project)
 
     assert said == "production's database is ahead of main by 1 revision: c3, which staging has. " + (
@@ -172,7 +177,7 @@ def test_the_schema_is_compared_on_demand_by_those_who_may(client, project):
 
     for name in ("carol", "alice"):
         client.force_login(people[name])
-        client.post(f"/environments/{production.pk}/compare/")
+        client.post(reverse("schema-compare", args=[production.standings.get().pk]))
 
     [row] = Rehearsal.objects.all()
     assert (row.requested_by, row.environment) == (people["alice"], production)
@@ -186,4 +191,4 @@ def test_a_project_without_migrations_has_no_state(client):
     client.force_login(people["alice"])
 
     assert client.get("/migrations/").status_code == 200
-    assert Project.objects.exclude(alembic="").count() == 0
+    assert Database.objects.exclude(alembic="").count() == 0

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Environment, Finding, MigrationRun, Repair, ServiceInstance
+from environments.models import EnvironmentDatabase, Finding, MigrationRun, Repair, ServiceInstance
 from tests.factory import BASE, deploy, make_people, make_project, make_run
 
 pytestmark = pytest.mark.django_db
@@ -197,17 +197,17 @@ def test_the_database_address_is_write_only_in_the_admin(people):
     make_project()
     dave = Client()
     dave.force_login(people["dave"], backend="django.contrib.auth.backends.ModelBackend")
-    staging = Environment.objects.get(kind="staging")
-    address = reverse("admin:environments_environment_change", args=[staging.pk])
+    staging = EnvironmentDatabase.objects.get(environment__kind="staging")
+    address = reverse("admin:environments_environmentdatabase_change", args=[staging.pk])
 
     dave.post(address, {"new_database_url": "postgresql://u:very-secret@db/x"})
     kept = dave.post(address, {"new_database_url": ""})
 
     assert kept.status_code == 302
-    stored = Environment.objects.get(kind="staging").database_url
+    stored = EnvironmentDatabase.objects.get(environment__kind="staging").url
     assert getattr(stored, "reveal", lambda: stored)() == "postgresql://u:very-secret@db/x"
     assert "very-secret" not in dave.get(address).content.decode()
     assert (
         "very-secret"
-        not in dave.get(reverse("admin:environments_environment_history", args=[staging.pk])).content.decode()
+        not in dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk])).content.decode()
     )

@@ -1,6 +1,7 @@
 """Spoils what GitHub, Railway, a database and the services answer while the truth is bad: no gate may turn green.
 
-Run by `make faults`, or with a count for each source: `python -m tests.faults.bad_answers 2000`. The last good
+Run by `make faults`, or with a count for each gate, a seed and the names of project shapes:
+`python -m tests.faults.bad_answers 200 7 databases watch-paths`. The last good
 reading is ten minutes old, so only the spoiled answer could make a gate green. Ends with 1 when one did.
 """
 
@@ -203,6 +204,22 @@ def truths(stage: Stage) -> list[Truth]:
         railway.break_path("frontend", production, "/", 500)
         return lambda: railway.break_path("frontend", production, "/", None)
 
+    def of(service: str, place: str, **values: Any) -> Callable[[], Callable[[], Any]]:
+        def make() -> Callable[[], Any]:
+            row = railway.world.data["deployments"][railway.latest(service, place)["id"]]
+            before = {name: row.get(name) for name in values}
+            row |= values
+            return lambda: row.update(before)
+
+        return make
+
+    def crashed(service: str, place: str) -> Callable[[], Callable[[], Any]]:
+        def make() -> Callable[[], Any]:
+            railway.set_containers(service, place, "CRASHED")
+            return lambda: railway.set_containers(service, place)
+
+        return make
+
     draft = pull(draft=True)
     ci, elsewhere = ("ci_green", "promotion_open"), ("staging_healthy", "environments_coherent")
     before = [
@@ -226,7 +243,13 @@ def truths(stage: Stage) -> list[Truth]:
         Truth("another commit is served", "service", ("smoke_green",),
               deployed(production, meta={"commitHash": stage.old, "branch": "main"})),
     ]  # fmt: skip
-    return after if stage.release.merge_commit else before
+    place = production if stage.release.merge_commit else staging
+    live: tuple[str, ...] = ("production_live",) if place == production else ("staging_healthy",)
+    for service in [one for one in stage.world.shape.services if one.watch or one.cron or one.sleeps]:
+        elsewhere_ = of(service.name, place, meta={"commitHash": stage.old, "branch": place}, status="FAILED")
+        (after if place == production else before).append(Truth(f"{service.name} failed", "railway", live, elsewhere_))
+    containers = Truth("containers crashed", "railway", live, crashed("backend", place))
+    return [*(after if stage.release.merge_commit else before), containers]
 
 
 def both(
@@ -284,7 +307,7 @@ def stages(world: Any, seed: int) -> Iterator[Stage]:
     yield Stage(world, release, timezone.now(), dice, old)
 
 
-def main(each: int = 2000, seed: int = 20262) -> int:
+def main(each: int = 2000, seed: int = 20262, *shape: str) -> int:
     """Prints how many bad answers each gate had and which turned it green; 0 when none did."""
     import logging
 
@@ -294,11 +317,12 @@ def main(each: int = 2000, seed: int = 20262) -> int:
     stamina.instrumentation.set_on_retry_hooks([])
     stamina.set_testing(True, attempts=3, cap=True)  # no waiting between the tries
     started, tally = time.monotonic(), Tally()
-    with scratch_database(), world_of_its_own() as world:
+    with scratch_database(), world_of_its_own(shape=shape) as world:
         lift_allowances(world)  # "used up" may not be all that is ever answered
         for stage in stages(world, seed):
             spoil(stage, each, tally)
-    print(f"Bad answers while the truth is bad (seed {seed}), {time.monotonic() - started:.0f} s")
+    looks = f", {' + '.join(shape)}" if shape else ""
+    print(f"Bad answers while the truth is bad (seed {seed}{looks}), {time.monotonic() - started:.0f} s")
     for gate in (*BEFORE, *AFTER):
         false = Counter(line for line in tally.false if line.startswith(f"{gate} "))
         print(f"  {gate:22} {tally.answers[gate]:6} bad answers, {false.total():4} false greens")
@@ -312,4 +336,5 @@ def main(each: int = 2000, seed: int = 20262) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    numbers = [one for one in sys.argv[1:] if one.isdigit()]
+    sys.exit(main(*map(int, numbers), *[one for one in sys.argv[1:] if not one.isdigit()]))

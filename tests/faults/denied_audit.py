@@ -105,17 +105,26 @@ def tries() -> list[Try]:
 
     def running(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
-        run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate)
+        run = MigrationRun.objects.create(
+            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+        )
         return lambda: on_environments.cancel_migration(run, actor=scene.dave)
 
     def failed(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
-        run = MigrationRun.objects.create(environment=environment, commit=scene.release.candidate, status="failed")
+        run = MigrationRun.objects.create(
+            environment=environment,
+            database=scene.project.databases.get(),
+            commit=scene.release.candidate,
+            status="failed",
+        )
         return lambda: on_environments.retry_migration(run, actor=scene.dave)
 
     def rehearsing(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
-        rehearsal = Rehearsal.objects.create(environment=environment, commit=scene.release.candidate)
+        rehearsal = Rehearsal.objects.create(
+            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+        )
         return lambda: on_environments.cancel_rehearsal(rehearsal, actor=scene.dave)
 
     def found(scene: Any) -> Callable[[], Any]:
@@ -242,11 +251,13 @@ def tries() -> list[Try]:
         Try("freeze", lambda scene: lambda: on_releases.freeze(scene.project, actor=scene.dave, reason="fair")),
         Try("lift_freeze", frozen),
         Try("start_migration", lambda scene: lambda: on_environments.start_migration(
-            scene.project.environments.get(kind="staging"), actor=scene.dave, commit=scene.release.candidate)),
+            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
+            actor=scene.dave, commit=scene.release.candidate)),
         Try("cancel_migration", running),
         Try("retry_migration", failed),
         Try("start_rehearsal", lambda scene: lambda: on_environments.start_rehearsal(
-            scene.project.environments.get(kind="staging"), actor=scene.dave, commit="9" * 40)),
+            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
+            actor=scene.dave, commit="9" * 40)),
         Try("cancel_rehearsal", rehearsing),
         Try("resolve_finding", found),
         Try("check_connections", checked),

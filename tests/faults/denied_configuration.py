@@ -28,7 +28,7 @@ from django.test import Client
 from django.test.utils import override_settings, setup_test_environment
 from django.utils import timezone
 
-from environments.models import DeployKey, Environment, Project, SmokeTest, VariableRule
+from environments.models import DeployKey, EnvironmentDatabase, Project, SmokeTest, VariableRule, place_of
 from portal.models import AuditEvent, Installation
 from portal.site import ReadOnly, Recorded
 from releases.models import ChecklistTemplate, Freeze
@@ -42,7 +42,7 @@ ROWS: dict[Any, Callable[[Any], Any]] = {
     User: lambda scene: User.objects.create_user("erin", password=NEW_PASSWORD),
     Group: lambda scene: Group.objects.create(name="Guests"),
     Project: lambda scene: with_smoke_test(scene.project),
-    Environment: lambda scene: scene.project.environments.first(),
+    EnvironmentDatabase: lambda scene: placed(scene),
     DeployKey: lambda scene: DeployKey.objects.create(
         project=scene.project, private_key="k", kind="ed25519", public_key="p", fingerprint="f"
     ),
@@ -55,7 +55,7 @@ CHANGES: dict[Any, dict[str, Any]] = {
     User: {"first_name": "Erin", "groups": []},
     Group: {"name": "Visitors"},
     Project: {"soak_minutes": "7", "smoke_tests-0-path": "/changed"},
-    Environment: {"new_database_url": "postgresql://portal:hidden-word@db.internal/x"},
+    EnvironmentDatabase: {"new_database_url": "postgresql://portal:hidden-word@db.internal/x"},
     DeployKey: {"make_key": "on"},
     VariableRule: {"name": "OTHER_KEY"},
     ChecklistTemplate: {"name": "Another list", "items-0-text": "Look twice"},
@@ -91,6 +91,10 @@ NO_EVENT = {
 
 def passwords(*names: str) -> dict[str, str]:
     return dict.fromkeys(names, NEW_PASSWORD)
+
+
+def placed(scene: Any) -> EnvironmentDatabase:
+    return place_of(scene.project.environments.first(), scene.project.databases.first())
 
 
 def with_smoke_test(project: Project) -> Project:
@@ -253,9 +257,9 @@ def attempts(scene: Any) -> None:
 
 
 def with_secret(scene: Any) -> None:
-    row = scene.project.environments.first()
-    row.database_url = "postgresql://portal:hidden-word@db.internal/x"
-    row.save(update_fields=["database_url"])
+    row = placed(scene)
+    row.url = "postgresql://portal:hidden-word@db.internal/x"
+    row.save(update_fields=["url"])
 
 
 def ready(scene: Any) -> list[str]:

@@ -277,7 +277,9 @@ class Play:
 
         production = Environment.objects.get(project=self.world.project, kind="production")
         run = MigrationRun.objects.filter(environment=production, status__in=OPEN).first()
-        run = run or start_migration(production, actor=None, commit=self.release.merge_commit)
+        run = run or start_migration(
+            production, database=production.project.databases.get(), actor=None, commit=self.release.merge_commit
+        )
         self._run(run)
         run.refresh_from_db()
         signed = {one["id"]: one["sha256"] for one in self.release.migrations}

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def world_of_its_own(settings: Any = None) -> Iterator[Any]:
+def world_of_its_own(settings: Any = None, shape: Sequence[str] = ()) -> Iterator[Any]:
     """`tests.journeys.world` in a directory of its own; `settings` as the pytest fixture, else Django's own."""
     from django.conf import settings as real
 
@@ -23,7 +23,7 @@ def world_of_its_own(settings: Any = None) -> Iterator[Any]:
 
     directory = Path(tempfile.mkdtemp(prefix="portal-faults-"))
     try:
-        with running_world(directory, settings or _Setting(real)) as world:
+        with running_world(directory, settings or _Setting(real), shape=shape) as world:
             yield world
     finally:
         shutil.rmtree(directory, ignore_errors=True)

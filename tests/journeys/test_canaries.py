@@ -35,7 +35,9 @@ def test_no_canary_reaches_a_row_a_page_or_the_workers_log(world, caplog):
     ):
         use(world, **settings)
         staging.refresh_from_db()
-        run = environment_actions.start_migration(staging, actor=alice, commit=release.candidate)
+        run = environment_actions.start_migration(
+            staging, database=world.project.databases.get(), actor=alice, commit=release.candidate
+        )
         finish(world, run)
         assert run.status == ("succeeded" if settings["runner"] == "portal" else "failed"), run.sentence
         staging = world.project.environments.select_related("project").get(kind="staging")

@@ -40,7 +40,12 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     finding = Finding.objects.get(kind="schema", closed_at=None)
     assert finding.sentence == "production has an index ix_by_hand that no migration made." and finding.attestable
     assert world.revisions("production") != release.heads
-    known = {"environment": row.environment, "commit": release.candidate, "now": row.finished_at}
+    known = {
+        "environment": row.environment,
+        "database": row.database,
+        "commit": release.candidate,
+        "now": row.finished_at,
+    }
     assert passed_rehearsal(**known, start=row.start, files=row.files) == row
     assert passed_rehearsal(**known, start=["elsewhere"], files=row.files) is None
     assert passed_rehearsal(**known, start=row.start, files=row.files, direction=Direction.DOWNGRADE) is None
@@ -57,7 +62,9 @@ def test_a_cancelled_rehearsal_stays_cancelled_until_somebody_asks_anew(world, s
     settings.REHEARSE = False
     release = cut(world)
     alice, production = world.person("alice"), world.project.environments.get(kind="production")
-    asked = on_environments.start_rehearsal(production, actor=alice, commit=release.candidate)
+    asked = on_environments.start_rehearsal(
+        production, database=world.project.databases.get(), actor=alice, commit=release.candidate
+    )
 
     on_environments.cancel_rehearsal(asked, actor=alice)
     settings.REHEARSE = True
@@ -69,7 +76,11 @@ def test_a_cancelled_rehearsal_stays_cancelled_until_somebody_asks_anew(world, s
     assert asked.status == "cancelled" and Rehearsal.objects.filter(environment=production).count() == 1
     assert gates.rehearsed(facts_of(release.pk)).state == gates.PENDING
     back = on_environments.start_rehearsal(
-        production, actor=alice, commit=release.candidate, direction=Direction.DOWNGRADE
+        production,
+        database=world.project.databases.get(),
+        actor=alice,
+        commit=release.candidate,
+        direction=Direction.DOWNGRADE,
     )
     world.work(lambda: not reread(back).is_open, seconds=90)
     assert back.status == "succeeded" and len(back.files) == 1, back.sentence

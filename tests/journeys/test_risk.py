@@ -37,10 +37,13 @@ def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
     facts = facts_of(release.pk)
 
     assert gates.migration_risks(facts).passed
-    assert [step.revision for step in facts.planned.steps] == [one["id"] for one in release.migrations]
-    assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.planned.steps[1].upgrade.text
-    assert {risk.severity for risk in facts.planned.risks} == {"info"}
-    assert facts.planned.met["tables"]["events"]["size"] > 0 and facts.planned.met["problem"] == ""
+    assert [step.revision for step in facts.databases[0].planned.steps] == [one["id"] for one in release.migrations]
+    assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.databases[0].planned.steps[1].upgrade.text
+    assert {risk.severity for risk in facts.databases[0].planned.risks} == {"info"}
+    assert (
+        facts.databases[0].planned.met["tables"]["events"]["size"] > 0
+        and facts.databases[0].planned.met["problem"] == ""
+    )
 
 
 def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
@@ -53,7 +56,7 @@ def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
     MigrationPlan.objects.update(wake_at=timezone.now())
     world.work(lambda: MigrationPlan.objects.filter(status="succeeded").exists())
 
-    assert facts_of(release.pk).planned.met["tables"]["events"]["size"] > 0
+    assert facts_of(release.pk).databases[0].planned.met["tables"]["events"]["size"] > 0
 
 
 def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world):

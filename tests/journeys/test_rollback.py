@@ -231,14 +231,15 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
     production = run.environment
     both = {"requested_by": alice, "approved_by": bob, "now": timezone.now()}
-    far = queue_downgrade(production, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)
+    far = queue_downgrade(production, run.database, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)
     world.work(lambda: not reread(far).is_open)
     assert far.status == "failed" and "not what was agreed on" in far.sentence
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     with pytest.raises(IntegrityError), transaction.atomic():
         MigrationRun.objects.create(
-            environment=production, commit=run.commit, direction="downgrade", requested_by=alice, approved_by=alice
-        )
+            environment=production, database=run.database, commit=run.commit, direction="downgrade",
+            requested_by=alice, approved_by=alice,
+        )  # fmt: skip
 
 
 def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):

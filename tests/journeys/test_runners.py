@@ -9,7 +9,7 @@ from django.db import connections
 
 from environments import actions as environment_actions
 from environments import railway_runs
-from environments.models import Finding, MigrationRun, Project, RailwaySync, ServiceInstance
+from environments.models import Finding, MigrationRun, RailwaySync, ServiceInstance
 from environments.railway import Railway
 from portal.jobs import wake_now
 from portal.sandbox.server import Fault
@@ -26,8 +26,7 @@ RAILWAY = {"runner": "railway", "migration_command": UPGRADE}
 
 
 def use(world, **settings) -> None:
-    Project.objects.filter(pk=world.project.pk).update(**settings)
-    world.project.refresh_from_db()
+    world.project.databases.update(**settings)
 
 
 def backend(kind: str) -> tuple[str, str]:
@@ -53,7 +52,9 @@ def started(world, **settings) -> MigrationRun:
     release = cut(world)
     use(world, **settings)
     staging = world.project.environments.get(kind="staging")
-    return environment_actions.start_migration(staging, actor=world.person("alice"), commit=release.candidate)
+    return environment_actions.start_migration(
+        staging, database=world.project.databases.get(), actor=world.person("alice"), commit=release.candidate
+    )
 
 
 def finish(world, run: MigrationRun, seconds: float = 60) -> MigrationRun:
@@ -179,7 +180,9 @@ def test_a_killed_run_on_railway_is_taken_up_again_with_its_own_deployment(world
     release = cut(world)
     use(world, **RAILWAY)
     staging = world.project.environments.get(kind="staging")
-    run = environment_actions.start_migration(staging, actor=world.person("alice"), commit=release.candidate)
+    run = environment_actions.start_migration(
+        staging, database=world.project.databases.get(), actor=world.person("alice"), commit=release.candidate
+    )
     place, service = backend("staging")
     known = [one.id for one in Railway().deployments(world.railway.project_id, place, service, 10)]
     set_on_railway("staging", UPGRADE)
@@ -228,7 +231,7 @@ def test_an_answer_that_is_lost_deploys_once(world):
 
 
 def test_a_service_that_is_missing_is_named_and_nothing_is_changed(world):
-    run = started(world, **RAILWAY, database_service="worker")
+    run = started(world, **RAILWAY, service="worker")
 
     finish(world, run)
 

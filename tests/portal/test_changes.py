@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 
-from environments.models import Environment, SmokeTest
+from environments.models import EnvironmentDatabase, SmokeTest
 from portal import changes, roles
 from portal.models import AuditEvent
 from releases import setup
@@ -63,11 +63,11 @@ def test_who_is_given_and_loses_a_role_is_told_from_and_to(admin_client):
 
 
 def test_a_secret_is_only_said_to_be_changed(admin_client):
-    environment = Environment.objects.filter(project=make_project())[0]
+    place = EnvironmentDatabase.objects.filter(environment__project=make_project())[0]
 
-    send(admin_client, environment, new_database_url="postgresql://portal:hidden-word@db.internal/x")
+    send(admin_client, place, new_database_url="postgresql://portal:hidden-word@db.internal/x")
 
-    assert newest("configuration.changed").data["changes"] == {"database_url": changes.CHANGED}
+    assert newest("configuration.changed").data["changes"] == {"url": changes.CHANGED}
 
 
 def test_what_was_deleted_is_told_whole(admin_client):

@@ -12,7 +12,7 @@ from django.template import Context, Template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.models import Environment, Project
+from environments.models import Database, Environment, EnvironmentDatabase, Project
 from portal import secrets
 from portal.secrets import HIDDEN, HiddenText, Unreadable, describe_token, redact
 
@@ -22,13 +22,15 @@ URL = "postgresql://app:p%40ss-word@db.internal/app"
 @pytest.fixture
 def environment(db):
     project = Project.objects.create(name="inspector", slug="inspector", repository="acme/inspector")
-    made = Environment.objects.create(project=project, name="staging", railway_id="e1", database_url=URL)
-    return Environment.objects.get(pk=made.pk)
+    staging = Environment.objects.create(project=project, name="staging", railway_id="e1")
+    database = Database.objects.create(project=project, alembic="alembic.ini")
+    made = EnvironmentDatabase.objects.create(environment=staging, database=database, url=URL)
+    return EnvironmentDatabase.objects.get(pk=made.pk)
 
 
 def stored() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT database_url FROM environments_environment")
+        cursor.execute("SELECT url FROM environments_environmentdatabase")
         return cursor.fetchone()[0]
 
 
@@ -36,7 +38,7 @@ def stored() -> str:
 
 
 def test_a_secret_is_encrypted_in_the_database_and_usable_in_python(environment):
-    assert environment.database_url == URL
+    assert environment.url == URL
     assert "app" not in stored() and stored().startswith("gAAAA")
 
 
@@ -49,32 +51,32 @@ def test_the_same_secret_is_stored_differently_each_time(environment):
 
 
 def test_an_empty_secret_stays_empty(environment):
-    environment.database_url = ""
+    environment.url = ""
     environment.save()
 
     assert stored() == ""
-    assert Environment.objects.get().database_url == ""
+    assert EnvironmentDatabase.objects.get().url == ""
 
 
 def test_an_older_key_is_still_read_and_rotation_makes_it_dispensable(environment, settings):
     old = settings.FIELD_ENCRYPTION_KEYS
     settings.FIELD_ENCRYPTION_KEYS = ["a new key", *old]
-    assert Environment.objects.get().database_url == URL
+    assert EnvironmentDatabase.objects.get().url == URL
 
     assert secrets.rotate() == 1
 
     settings.FIELD_ENCRYPTION_KEYS = ["a new key"]
-    assert Environment.objects.get().database_url == URL
+    assert EnvironmentDatabase.objects.get().url == URL
     settings.FIELD_ENCRYPTION_KEYS = old
     with pytest.raises(Unreadable):
-        Environment.objects.get()
+        EnvironmentDatabase.objects.get()
 
 
 def test_a_lost_key_is_named_and_never_an_empty_secret(environment, settings):
     settings.FIELD_ENCRYPTION_KEYS = ["another key"]
 
-    with pytest.raises(Unreadable, match="database_url was encrypted with another key"):
-        Environment.objects.get()
+    with pytest.raises(Unreadable, match="url was encrypted with another key"):
+        EnvironmentDatabase.objects.get()
     with pytest.raises(CommandError, match="FIELD_ENCRYPTION_KEYS"):
         call_command("rotate_encryption_keys")
 
@@ -114,13 +116,13 @@ def test_a_secret_is_not_exported(environment):
 # Forms
 
 
-def form(environment, **data):
-    made = modelform_factory(Environment, fields=["name", "database_url"])
-    return made({"name": "staging"} | data, instance=environment)
+def form(place, **data):
+    made = modelform_factory(EnvironmentDatabase, fields=["environment", "url"])
+    return made({"environment": place.environment_id} | data, instance=place)
 
 
 def test_a_form_never_shows_the_stored_secret(environment):
-    page = str(modelform_factory(Environment, fields=["database_url"])(instance=environment))
+    page = str(modelform_factory(EnvironmentDatabase, fields=["url"])(instance=environment))
 
     assert "ss-word" not in page and HIDDEN not in page
     assert 'type="password"' in page and "set; leave empty to keep it" in page
@@ -129,7 +131,7 @@ def test_a_form_never_shows_the_stored_secret(environment):
 def test_the_admin_never_shows_the_stored_secret(environment, rf, admin_user):
     request = rf.get("/")
     request.user = admin_user
-    found = admin.ModelAdmin(Environment, admin.site).get_form(request, environment, fields=["database_url"])
+    found = admin.ModelAdmin(EnvironmentDatabase, admin.site).get_form(request, environment, fields=["url"])
 
     page = str(found(instance=environment))
 
@@ -140,10 +142,10 @@ def test_the_admin_never_shows_the_stored_secret(environment, rf, admin_user):
     ("data", "expected"),
     [
         ({}, URL),
-        ({"database_url": ""}, URL),
-        ({"database_url": "postgresql://new"}, "postgresql://new"),
-        ({"database_url-clear": "on"}, ""),
-        ({"database_url": "postgresql://new", "database_url-clear": "on"}, "postgresql://new"),
+        ({"url": ""}, URL),
+        ({"url": "postgresql://new"}, "postgresql://new"),
+        ({"url-clear": "on"}, ""),
+        ({"url": "postgresql://new", "url-clear": "on"}, "postgresql://new"),
     ],
     ids=["left out", "left empty", "given", "cleared", "given and cleared"],
 )
@@ -153,19 +155,19 @@ def test_an_empty_field_keeps_the_secret_and_only_the_box_removes_it(environment
     assert filled.is_valid(), filled.errors
     filled.save()
 
-    assert Environment.objects.get().database_url == expected
-    assert ("database_url" in filled.changed_data) == (expected != URL)
+    assert EnvironmentDatabase.objects.get().url == expected
+    assert ("url" in filled.changed_data) == (expected != URL)
 
 
 def test_a_secret_just_entered_is_hidden_too(environment):
-    filled = form(environment, database_url="postgresql://new")
+    filled = form(environment, url="postgresql://new")
     filled.is_valid()
 
-    assert repr(filled.instance.database_url) == HIDDEN
+    assert repr(filled.instance.url) == HIDDEN
 
 
 def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environment):
-    page = str(form(environment, name="", database_url="postgresql://new-secret"))
+    page = str(form(environment, environment="", url="postgresql://new-secret"))
 
     assert "new-secret" not in page
 

@@ -5,9 +5,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from environments.live import Live
-from environments.models import Deployment, Environment, MigrationRun, Project, Service, ServiceInstance
+from environments.models import (
+    Database,
+    Deployment,
+    Environment,
+    EnvironmentDatabase,
+    MigrationRun,
+    Project,
+    Service,
+    ServiceInstance,
+)
 from environments.schema.plan import Step
 from environments.schema.risk import Risk
+from releases.compared import Staged
+from releases.database_facts import DatabaseFacts
 from releases.facts import Facts
 from releases.models import ChecklistItem, PullRequest, Release
 from releases.planned import Planned
@@ -20,7 +31,7 @@ REVISION = {"id": "4d1a2b3c", "path": "alembic/versions/4d1a2b3c.py", "sha256": 
 
 def a_live(service: str = "backend", kind: str = "staging", **deployment: Any) -> Live:
     """A service that serves the candidate."""
-    environment = Environment(name=kind, kind=kind, revisions=[REVISION["id"]], revisions_at=NOW, variables_at=NOW)
+    environment = Environment(name=kind, kind=kind, variables_at=NOW)
     instance = ServiceInstance(service=Service(name=service), environment=environment, seen_at=NOW)
     values = {"status": "SUCCESS", "commit": CANDIDATE, "is_latest": True, "is_active": True, "seen_at": NOW}
     latest = Deployment(instance=instance, railway_id=f"{service}-{kind}", **(values | deployment))
@@ -47,6 +58,7 @@ def a_run(**values: Any) -> MigrationRun:
         "status": "succeeded",
         "finished_at": NOW - timedelta(hours=1),
         "commit": CANDIDATE,
+        "created_at": NOW - timedelta(hours=1),
     }
     return MigrationRun(**(known | values))
 
@@ -60,12 +72,44 @@ def a_pull(**values: Any) -> PullRequest:
     return PullRequest(**(known | values))
 
 
+def a_place(kind: str, *revisions: str, **values: Any) -> EnvironmentDatabase:
+    """Where a database is in staging or production; at the release's head unless `revisions` are given."""
+    known = {"revisions": list(revisions or [REVISION["id"]]), "revisions_at": NOW}
+    return EnvironmentDatabase(environment=Environment(name=kind, kind=kind), **(known | values))
+
+
+def a_database(pk: int = 1, project: Project | None = None, **changes: Any) -> DatabaseFacts:
+    """A database that staging brought to the release's head an hour ago, with `changes` to `DatabaseFacts`."""
+    known: dict[str, Any] = {
+        "database": Database(pk=pk, project=project or Project(name="inspector"), name="main", alembic="alembic.ini"),
+        "migrations": (REVISION,),
+        "heads": (REVISION["id"],),
+        "places": {kind: a_place(kind) for kind in ("staging", "production")},
+        "runs": (a_run(),),
+        "staged_sql": {(REVISION["id"], REVISION["sha256"]): Staged(NOW - timedelta(hours=1))},
+        "planned": a_plan(),
+        "rehearsals": (a_rehearsal(),),
+    }
+    return DatabaseFacts(**(known | changes))
+
+
+OF_DATABASE = ("runs", "planned", "rehearsals", "places")
+
+
 def good_facts(
-    *, release: dict[str, Any] | None = None, project: dict[str, Any] | None = None, **changes: Any
+    *,
+    release: dict[str, Any] | None = None,
+    project: dict[str, Any] | None = None,
+    runner: str = "portal",
+    staged: Any = None,
+    ran_at: Any = None,
+    **changes: Any,
 ) -> Facts:
-    """Facts of a release that is ready to be promoted, with `changes` to fields of `Facts`."""
-    known = {"alembic": "alembic.ini", "required_approvals": 0}
-    owner = Project(name="inspector", slug="inspector", **(known | (project or {})))
+    """Facts of a release that is ready to be promoted, with `changes` to fields of `Facts` and its one database.
+
+    `staged`: revision and hash → when staging ran it; `ran_at`: revision → at which commit.
+    """
+    owner = Project(name="inspector", slug="inspector", **({"required_approvals": 0} | (project or {})))
     values = {
         "name": "2026.11.22-1", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "pull_number": 131,
         "migrations": [REVISION], "heads": [REVISION["id"]], "candidate_at": NOW - timedelta(hours=2), "cut_by_id": 1,
@@ -87,9 +131,11 @@ def good_facts(
         required_contexts=("python-ci",),
         environments={kind: services[0].instance.environment for kind, services in live.items()},
         live=live,
-        runs=(a_run(),),
-        planned=a_plan(),
-        rehearsals=(a_rehearsal(),),
-        staged={(REVISION["id"], REVISION["sha256"]): NOW - timedelta(hours=1)},
     )
-    return replace(facts, **changes)
+    given = {name: changes.pop(name) for name in OF_DATABASE if name in changes}
+    if staged is not None:
+        commits = ran_at or {}
+        given["staged_sql"] = {key: Staged(at, commits.get(key[0], "")) for key, at in staged.items()}
+    one = a_database(project=owner, migrations=tuple(row.migrations), heads=tuple(row.heads), **given)
+    one.database.runner = runner
+    return replace(facts, **({"databases": (one,)} | changes))

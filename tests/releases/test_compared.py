@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from environments import starting_points
-from environments.models import Environment, MigrationPlan, StagedRevision
+from environments.models import EnvironmentDatabase, MigrationPlan, StagedRevision
 from environments.schema.plan import Rendered, Statement, Step
 from environments.schema.revisions import read
 from releases import gates, migration_panels
@@ -66,10 +66,10 @@ def test_the_lines_that_differ_are_shown():
     ],
 )
 def test_a_plan_for_another_start_than_productions_does_not_count(starts, state):
-    facts = good_facts()
-    facts.environments["production"].revisions = ["now"]
+    facts = good_facts(planned=a_plan(starts=starts))
+    facts.databases[0].places["production"].revisions = ["now"]
 
-    result = gates.migration_risks(replace(facts, planned=a_plan(starts=starts)))
+    result = gates.migration_risks(facts)
 
     assert result.state == state, result.sentence
 
@@ -81,11 +81,11 @@ def test_each_environment_gets_its_own_list_from_where_its_database_is(tmp_path)
         repository(tmp_path / "git", tree(source("a1"), source("b2", "a1"), source("c3", "b2"))), "main", "alembic.ini"
     )
     for kind, at in (("staging", ["c3"]), ("production", ["a1"])):
-        Environment.objects.filter(project=project, kind=kind).update(revisions=at)
+        EnvironmentDatabase.objects.filter(environment__kind=kind).update(revisions=at)
 
-    starts = starting_points.read(project, history)
-    Environment.objects.filter(project=project, kind="staging").update(revisions=["lost"])
-    lost = starting_points.read(project, history)
+    starts = starting_points.read(project.databases.get(), history)
+    EnvironmentDatabase.objects.filter(environment__kind="staging").update(revisions=["lost"])
+    lost = starting_points.read(project.databases.get(), history)
 
     assert starts["staging"] == {"start": ["c3"], "revisions": [], "problem": ""}
     assert starts["production"]["revisions"] == ["b2", "c3"]
@@ -104,11 +104,11 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     kept = StagedRevision.objects.filter(revision__in=[one["id"] for one in REVISIONS])
     assert all(row.rendered["statements"][0]["sql"] == "select 1" and row.renderer == plan.renderer for row in kept)
     facts = facts_of(release.pk)
-    assert migration_panels.context(facts)["same_sql"] == (
+    assert migration_panels.context(facts)["migration_panels"][0].same_sql == (
         "pass",
         "Production is to run the same SQL as staging ran: 2 revisions.",
     )
-    assert [one.sentence for one in migration_panels.routes(facts)] == [
+    assert [one.sentence for one in migration_panels.routes(facts.databases[0])] == [
         "staging is at 4d1a2b3c4d5e: nothing is left to run.",
         "production: 2a8f45e9b1c0 → 4d1a2b3c4d5e, 2 revisions: 3c9d56f82e10, 4d1a2b3c4d5e.",
     ]
@@ -117,7 +117,7 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     from environments.schema.plan import steps_as_json
 
     make_plan_row(release, steps=steps_as_json(steps))
-    assert migration_panels.context(facts_of(release.pk))["same_sql"][0] == "attest"
+    assert migration_panels.context(facts_of(release.pk))["migration_panels"][0].same_sql[0] == "attest"
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.models import Environment, Finding
+from environments.models import Finding
 from environments.schema.risk import Risk
 from portal.jobs import JobStatus
 from releases import gates
@@ -21,6 +21,7 @@ from tests.releases.facts import (
     NOW,
     REVISION,
     a_live,
+    a_place,
     a_plan,
     a_pull,
     a_rehearsal,
@@ -156,14 +157,14 @@ def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soake
 
 def test_staging_at_another_revision_is_not_ready():
     facts = good_facts()
-    facts.environments["staging"].revisions = ["elsewhere"]
+    facts.databases[0].places["staging"].revisions = ["elsewhere"]
 
     assert gates.migrations_ready(facts).state == FAIL
 
 
 def test_staging_that_cannot_be_read_is_pending():
     facts = good_facts()
-    facts.environments["staging"].revisions = None
+    facts.databases[0].places["staging"].revisions = None
 
     assert gates.migrations_ready(facts).state == PENDING
 
@@ -207,8 +208,8 @@ def test_what_could_not_be_read_lately_is_not_coherent():
 @pytest.mark.parametrize("gate", [gates.migrations_ready, gates.production_at_head])
 def test_a_database_that_was_read_too_long_ago_proves_nothing(gate):
     facts = good_facts(release={"merge_commit": MERGE})
-    for environment in facts.environments.values():
-        environment.revisions_at = NOW - timedelta(hours=1)
+    for place in facts.databases[0].places.values():
+        place.revisions_at = NOW - timedelta(hours=1)
 
     assert gate(facts).state == PENDING
 
@@ -347,14 +348,12 @@ def test_it_waits_while_the_variables_were_not_read_lately(read_at):
 
 
 def production_at(*revisions: str, **values):
-    """The environments of the facts, with production's database there."""
-    environments = dict(good_facts().environments)
-    known = {"name": "production", "kind": "production", "revisions": list(revisions), "revisions_at": NOW}
-    return environments | {"production": Environment(**(known | values))}
+    """Where the database is, with production's there."""
+    return {"staging": a_place("staging"), "production": a_place("production", *revisions, **values)}
 
 
 @pytest.mark.parametrize(
-    ("state", "row", "environments"),
+    ("state", "row", "places"),
     [
         (PASS, a_rehearsal(), production_at("2a8f45e9")),
         (PASS, a_rehearsal(warnings=("The way back is not there.",)), production_at("2a8f45e9")),
@@ -375,8 +374,8 @@ def production_at(*revisions: str, **values):
         (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=None)),
     ],
 )
-def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is_passes(state, row, environments):
-    facts = good_facts(environments=environments, rehearsals=(row,) if row else ())
+def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is_passes(state, row, places):
+    facts = good_facts(places=places, rehearsals=(row,) if row else ())
 
     assert gates.rehearsed(facts).state == state
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.models import Environment, StagedRevision
+from environments.models import EnvironmentDatabase, StagedRevision
 from releases import gates
 from releases.checklist import SHIPPED
 from releases.facts import facts_of
@@ -30,7 +30,7 @@ def said(release: Release, gate: str) -> gates.Result:
 
 
 def at(release: Release, kind: str, *revisions: str) -> None:
-    Environment.objects.filter(project=release.project, kind=kind).update(
+    EnvironmentDatabase.objects.filter(environment__project=release.project, environment__kind=kind).update(
         revisions=list(revisions), revisions_at=timezone.now()
     )
 

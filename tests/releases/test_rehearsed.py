@@ -90,4 +90,6 @@ def test_without_the_right_it_is_neither_asked_for_nor_stopped(release, people):
     with pytest.raises(NotPermitted):
         cancel_rehearsal(row, actor=people["carol"])
     with pytest.raises(NotPermitted):
-        start_rehearsal(production, actor=people["carol"], commit=release.candidate)
+        start_rehearsal(
+            production, database=release.project.databases.get(), actor=people["carol"], commit=release.candidate
+        )

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Environment, MigrationRun, Service, ServiceInstance
+from environments.models import EnvironmentDatabase, MigrationRun, Service, ServiceInstance
 from portal import audit
 from portal.models import AuditEvent
 from releases.models import Approval, ChecklistItem, GitHubSync, Promotion, PromotionStep, PullRequest, Release
@@ -445,7 +445,9 @@ def test_long_and_foreign_names_are_shown_whole(alice, people):
     name = "名" * 100 + "x" * 100
     release = make_release(make_project(), by=people["alice"])
     Service.objects.filter(name="backend").update(name=name)
-    Environment.objects.filter(kind="staging").update(revisions_problem="The database does not answer.")
+    EnvironmentDatabase.objects.filter(environment__kind="staging").update(
+        revisions_problem="The database does not answer."
+    )
 
     html = page(alice, release)
 
