@@ -217,6 +217,7 @@ def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime 
 @action("connections.check_requested", "environments.check_connections")
 def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | None = None) -> None:
     """Has every credential looked at now."""
+    check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
     said = "Check the connections."
     audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)

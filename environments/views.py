@@ -185,7 +185,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     then = reverse("connections")
     if request.method != "POST":
         return HttpResponseRedirect(then)
-    check, _ = ConnectionCheck.objects.get_or_create(single=True)
+    check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
     said = "The connections are being checked."
     return perform(request, then, lambda: actions.check_connections(check, actor=request.user), said)
 

@@ -76,3 +76,12 @@ def require_proof(actor: Any, policy: proof.Policy, now: datetime | None = None)
     if sign_in is None:
         raise NotProven("This is done by a person who is signed in to the portal, not by a command or a job.", policy)
     raise NotProven(f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.", policy)
+
+
+def require_seen(actor: Any, seen: str | None, what: str) -> None:
+    """Raises `Refused` when a person acts without having said which `what` their page showed.
+
+    None is for a caller in this process that has just read it and has no page; nothing that comes in by a form is.
+    """
+    if not seen and (seen is not None or hasattr(actor, "sign_in")):
+        raise Refused(f"Your page did not say which {what} it showed, so nothing was done; load the page again.")

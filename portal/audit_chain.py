@@ -12,19 +12,20 @@ from struct import Struct
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from psycopg.pq import ExecStatus
 
 GENESIS = bytes(32)
 # What pages read: the lines of `body`, one after the other. Anything else in its place may show another text.
 SHOWN = """
-SELECT position, pg_catalog.split_part(body, E'\\n', 1)::timestamptz AS at,
+SELECT position, pg_catalog.split_part(body, E'\\n', 1)::pg_catalog.timestamptz AS at,
     pg_catalog.split_part(body, E'\\n', 2) AS action, pg_catalog.split_part(body, E'\\n', 3) AS outcome,
-    nullif(pg_catalog.split_part(body, E'\\n', 4), '')::bigint AS actor_id,
+    nullif(pg_catalog.split_part(body, E'\\n', 4), '')::pg_catalog.int8 AS actor_id,
     pg_catalog.split_part(body, E'\\n', 5) AS actor_name, pg_catalog.split_part(body, E'\\n', 6) AS scope,
     pg_catalog.split_part(body, E'\\n', 7) AS subject_kind, pg_catalog.split_part(body, E'\\n', 8) AS subject_id,
     pg_catalog.split_part(body, E'\\n', 9) AS subject_label, pg_catalog.split_part(body, E'\\n', 10) AS sentence,
-    pg_catalog.split_part(body, E'\\n', 11) AS data, pg_catalog.split_part(body, E'\\n', 12)::uuid AS "group",
-    digest FROM portal_auditchain
+    pg_catalog.split_part(body, E'\\n', 11) AS data,
+    pg_catalog.split_part(body, E'\\n', 12)::pg_catalog.uuid AS "group", digest FROM {chain}
 """
 
 _LINK = Struct(">q 32s")
@@ -34,18 +35,29 @@ _AT_ONCE = 256  # events that are read as one row
 _COPY_HEADER = 19  # bytes, sent with the first row (manual, "COPY", Binary Format)
 # An absent value counts as an empty one: left out, it could be hidden in its neighbour.
 _READ = """
-SELECT many.* FROM unnest(ARRAY{0}::bigint[], ARRAY{1}::bigint[]) AS stretch (first, last), LATERAL (
-    SELECT string_agg(coalesce(body, ''), E'\\x1e'), string_agg(int8send(position) || coalesce(digest, ''), ''),
-        count(*)
+SELECT many.* FROM ROWS FROM (
+    pg_catalog.unnest('{firsts}'::pg_catalog.int8[]), pg_catalog.unnest('{lasts}'::pg_catalog.int8[])
+) AS stretch (first, last), LATERAL (
+    SELECT pg_catalog.string_agg(coalesce(body, ''), E'\\x1e'),
+        pg_catalog.string_agg(pg_catalog.int8send(position) OPERATOR(pg_catalog.||) coalesce(digest, ''), ''),
+        pg_catalog.count(*)
     FROM (
-        SELECT body, position, digest FROM portal_auditchain WHERE position BETWEEN first AND last ORDER BY position
+        SELECT body, position, digest FROM ONLY {chain}
+        WHERE position OPERATOR(pg_catalog.>=) first AND position OPERATOR(pg_catalog.<=) last ORDER BY position
     ) AS one
 ) AS many
 """
 _ONE_BY_ONE = """
-SELECT position, digest, convert_to(body, 'UTF8') FROM portal_auditchain
-WHERE position > %s AND position <= %s ORDER BY position
+SELECT position, digest, pg_catalog.convert_to(body, 'UTF8') FROM ONLY {chain}
+WHERE position OPERATOR(pg_catalog.>) %s AND position OPERATOR(pg_catalog.<=) %s ORDER BY position
 """
+
+
+def table(name: str = "portal_auditchain") -> str:
+    """One of the chain's relations with its schema, as SQL spells it: no search_path decides which is read."""
+    schema = settings.DATABASE_SCHEMA.replace('"', '""')
+    return f'"{schema}".{name}'
+
 
 Stretch = tuple[int, int]  # the first and the last of some positions
 
@@ -149,7 +161,10 @@ def _links(last: Link, texts: list[bytes]) -> list[bytes]:
 def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[list[Link], Break]:
     """Event by event, for the few that hold the break: the sound links after `last`, and what is wrong then."""
     sound: list[Link] = []
-    for position, digest, text in connection.execute(_ONE_BY_ONE, [last.position, min(upto, last.position + _AT_ONCE)]):
+    query = _ONE_BY_ONE.format(chain=table())
+    for position, digest, text in connection.execute(
+        query.encode(), [last.position, min(upto, last.position + _AT_ONCE)]
+    ):
         expected = last.position + 1
         if position != expected:
             break
@@ -189,9 +204,10 @@ def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Itera
     By libpq's own calls, since psycopg's `Copy.read` costs more than the hash. Leaves the connection ready for its
     next query, also when not all was read.
     """
-    firsts, lasts = [first for first, _ in stretches], [last for _, last in stretches]
+    firsts, lasts = (",".join(str(one[end]) for one in stretches) for end in (0, 1))
+    query = _READ.format(firsts=f"{{{firsts}}}", lasts=f"{{{lasts}}}", chain=table())
     pgconn = connection.pgconn
-    started = pgconn.exec_(f"COPY ({_READ.format(firsts, lasts)}) TO STDOUT (FORMAT binary)".encode())
+    started = pgconn.exec_(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode())
     if started.status != ExecStatus.COPY_OUT:
         raise psycopg.OperationalError(started.error_message.decode(errors="replace"))
     try:

@@ -6,37 +6,32 @@ SHA-256 over all bytes of those events. `verify` holds the database against ever
 what is trusted.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 
-from portal.audit_chain import GENESIS, SHOWN, Break, Content, Followed, Link, Seal, follow, weigh
+from portal import audit_anchors, audit_shape, audit_shown
+from portal.audit_anchors import Anchor, UnreadableAnchors, anchors_path, last_anchor, read_anchors
+from portal.audit_chain import GENESIS, Break, Content, Followed, Link, Seal, follow, table, weigh
+
+__all__ = [
+    "Anchor",
+    "BrokenChain",
+    "UnreadableAnchors",
+    "Verification",
+    "anchor",
+    "anchors_path",
+    "read_anchors",
+    "verify",
+]
 
 STRETCH = 50_000  # events between two reports of progress
-NO_KEY = "The primary key of portal_auditchain is gone, so an event may be there twice: put it back, then verify again."
-NOT_SHOWN = "The events are whole, but pages may show others: the view portal_auditevent was changed."
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """The head of the chain as it was at a time, and the seal over the events after `after`; in hex."""
-
-    position: int
-    digest: str
-    at: str
-    after: int = 0
-    content: str = ""
-
-    @property
-    def link(self) -> Link:
-        return Link(self.position, bytes.fromhex(self.digest))
 
 
 @dataclass(frozen=True)
@@ -54,76 +49,32 @@ class Verification:
     checkpoint: Link | None = None
 
 
-class UnreadableAnchors(ValueError):
-    """The file of anchors is not as it was written; the sentence names file and line."""
-
-
 class BrokenChain(ValueError):
     """The chain broke since the last anchor, so no further anchor is made; the sentence names the event."""
 
 
-def anchors_path() -> Path:
-    """Where the anchors are kept; copy this file to where nobody who can change the database can write."""
-    return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
-
-
-def anchor(now: datetime, *, using: str = "default", path: Path | None = None) -> Anchor:
+def anchor(now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False) -> Anchor:
     """Recomputes the events since the last anchor and notes the head, as one JSON line that is then on disk.
 
-    Call it outside a transaction, so that the head is one that stays. Raises `BrokenChain`,
-    `UnreadableAnchors`, or OSError when the file cannot be written.
+    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new file.
+    Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
     """
     path = path or anchors_path()
-    if not _has_key(using):
-        raise BrokenChain(NO_KEY)
-    last, head, content = _last_anchor(path), _head(using), Content()
-    followed = follow(_raw(using), last.link, head.position, content=content)
-    broken = followed.broken or _at_the_end(using, followed.end, head, None)
-    if broken:
-        raise BrokenChain(broken.sentence)
+    if not anew and (missing := audit_anchors.gather(path=path).missing):
+        raise BrokenChain(missing)
+    with _pinned(using) as raw:
+        shape = audit_shape.Shape(raw, settings.DATABASE_SCHEMA)
+        if fault := shape.fault((*audit_shape.READS, *audit_shape.WRITES)):
+            raise BrokenChain(fault)
+        last, head, content = last_anchor(path), _head(raw), Content()
+        followed = follow(raw, last.link, head.position, content=content)
+        broken = followed.broken or _at_the_end(raw, followed.end, head, None)
+        if broken:
+            raise BrokenChain(broken.sentence)
+        if shown := audit_shown.fault(raw, audit_shown.after(last.position, head.position)):
+            raise BrokenChain(shown)
     noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex())
-    _append(path, json.dumps(asdict(noted)).encode() + b"\n")
-    return noted
-
-
-def _append(path: Path, line: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        if os.write(file, line) != len(line):
-            raise OSError(f"Only a part of the anchor could be written to {path}: is the disk full?")
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def read_anchors(path: Path | None = None) -> list[Anchor]:
-    """All anchors of the file, oldest first; none where there is no file. Raises `UnreadableAnchors`."""
-    path = path or anchors_path()
-    if not path.exists():
-        return []
-    lines = enumerate(path.read_bytes().splitlines(), start=1)
-    return [_parse(line, f"Line {number} of {path}") for number, line in lines]
-
-
-def _last_anchor(path: Path) -> Anchor:
-    """The last line alone, however long the file has become."""
-    if not path.exists():
-        return Anchor(0, GENESIS.hex(), "")
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().splitlines()
-    return _parse(lines[-1], f"The last line of {path}") if lines else Anchor(0, GENESIS.hex(), "")
-
-
-def _parse(line: bytes, name: str) -> Anchor:
-    try:
-        noted = Anchor(**json.loads(line))
-        sizes = {len(bytes.fromhex(noted.digest)), len(bytes.fromhex(noted.content or noted.digest))}
-        if type(noted.position) is not int or type(noted.after) is not int or sizes != {32}:
-            raise ValueError("not an anchor")
-    except (TypeError, ValueError) as error:
-        raise UnreadableAnchors(f"{name} is not an anchor: restore the file from its copy.") from error
+    audit_anchors.append(path, noted)
     return noted
 
 
@@ -133,42 +84,57 @@ def verify(
     since: Link | None = None,
     anchors: Iterable[Anchor] | None = None,
     full: bool = False,
+    outside: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Proves every event or names the first that is not as it was written.
 
-    Sealed events are held byte for byte against the seal of their anchor (the file's unless given), the
-    others are recomputed link by link; with `full` all are. Starts after `since` (an earlier
+    Sealed events are held byte for byte against the seal of their anchor (the file's unless given, with `outside`
+    also those that lie beside it), the others are recomputed link by link; with `full` all are. What pages show is
+    read and compared too: of all that was recomputed, and of some of the others. Starts after `since` (an earlier
     `Verification.checkpoint`) when given. `progress(done, total)` is called on the way.
     """
     try:
-        noted = read_anchors() if anchors is None else list(anchors)
+        kept = audit_anchors.gather(ask=outside) if anchors is None else audit_anchors.Kept(list(anchors))
     except UnreadableAnchors as error:
         return Verification(False, 0, None, str(error), "")
-    if not _has_key(using):
-        return Verification(False, 0, None, NO_KEY, "")
-    head, start = _head(using), since or Link(0, GENESIS)
-    if since:  # what was verified before is held against what is there now, as an anchor is
-        noted.append(Anchor(since.position, since.digest.hex(), "the last verification"))
+    with _pinned(using) as raw:
+        shape = audit_shape.Shape(raw, settings.DATABASE_SCHEMA)
+        if fault := shape.fault(audit_shape.READS):
+            return Verification(False, 0, None, fault, "")
+        verdict = _verify(raw, since or Link(0, GENESIS), kept.anchors, full, progress)
+        fault = kept.missing or shape.fault(audit_shape.WRITES)
+    if verdict.ok and fault:
+        return replace(verdict, ok=False, sentence=fault, checkpoint=None)
+    return verdict
+
+
+def _verify(
+    raw: Any, start: Link, anchors: list[Anchor], full: bool, progress: Callable[[int, int], None] | None
+) -> Verification:
+    head, noted = _head(raw), list(anchors)
+    if start.position:  # what was verified before is held against what is there now, as an anchor is
+        noted.append(Anchor(start.position, start.digest.hex(), "the last verification"))
     noted.sort(key=lambda anchor: anchor.position)
     last, broken, digests = start, None, {0: GENESIS}
-    for followed in _follow_all(using, start, head.position, noted, full):
+    for followed in _follow_all(raw, start, head.position, noted, full):
         digests |= followed.marks
         last, broken = followed.end, followed.broken
         if progress:
             progress(last.position - start.position, head.position - start.position)
-    broken = _at_the_end(using, last, head, broken)
+    broken = _at_the_end(raw, last, head, broken)
     # Of the others, which lie before the start or inside a seal, what is stored there now has to do.
-    digests = _stored_digests(using, [a.position for a in noted if a.position not in digests]) | digests
+    digests = _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
     verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
-    if verdict.ok and not _shows_what_was_written(using):
-        return replace(verdict, ok=False, sentence=NOT_SHOWN, checkpoint=None)
+    sealed = max((a.position for a in noted if a.content), default=0)
+    looked_at = audit_shown.chosen(start.position, start.position if full else sealed, last.position)
+    if verdict.ok and (shown := audit_shown.fault(raw, looked_at)):
+        return replace(verdict, ok=False, sentence=shown, checkpoint=None)
     return verdict
 
 
-def _follow_all(using: str, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
+def _follow_all(raw: Any, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
     """Stretch by stretch from `start` to `upto`, ending with the first that is broken."""
-    raw = _raw(using)
     sealed = {} if full else {a.after: a for a in anchors if a.content and a.after < a.position <= upto}
     last = start
     while last.position < upto:
@@ -208,16 +174,14 @@ def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
     return Verification(True, count, None, sentence, last.digest.hex(), last)
 
 
-def _at_the_end(using: str, last: Link, head: Link, broken: Break | None) -> Break | None:
+def _at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
     """The break told better when nothing follows it; without one, whether head and last event agree."""
-    with connections[using].cursor() as cursor:
-        # One statement, so one moment, however many events are being added.
-        cursor.execute(
-            "SELECT (SELECT min(position) FROM portal_auditchain), (SELECT max(position) FROM portal_auditchain), "
-            "(SELECT min(position) FROM portal_auditchain"
-            " WHERE position > coalesce((SELECT position FROM portal_audithead), 0))"
-        )
-        lowest, highest, beyond = cursor.fetchone()
+    chain, kept = f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}"  # noqa: S608
+    # One statement, so one moment, however many events are being added.
+    lowest, highest, beyond = raw.execute(
+        f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position) {chain}), "
+        f"(SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>) coalesce(({kept}), 0))"
+    ).fetchone()
     if lowest is not None and lowest < 1:
         return Break(lowest, f"Event {lowest} was put in where no event was written.")
     if broken:
@@ -251,42 +215,24 @@ def _against_anchors(
     return broken
 
 
-def _has_key(using: str) -> bool:
-    """Whether each position can be there once only, and be found without reading the whole table."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'portal_auditchain'::regclass "
-            "AND conkey = (SELECT array_agg(attnum) FROM pg_attribute WHERE attrelid = conrelid"
-            " AND attname = 'position')"
-        )
-        return bool(cursor.fetchone()[0])
+@contextmanager
+def _pinned(using: str) -> Iterator[Any]:
+    """The connection below Django's, in a transaction, going by nothing that was set in the database."""
+    with transaction.atomic(using=using):
+        connections[using].ensure_connection()
+        raw = connections[using].connection
+        with audit_shape.pinned(raw):
+            yield raw
 
 
-def _shows_what_was_written(using: str) -> bool:
-    """Whether the view that pages read is what it was made as: PostgreSQL would run it as it runs `SHOWN`."""
-    plans = []
-    with connections[using].cursor() as cursor:
-        for source in ("portal_auditevent", f"({SHOWN}) AS shown"):
-            cursor.execute(f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}")  # noqa: S608
-            plans.append(cursor.fetchone()[0][0]["Plan"])
-    return plans[0] == plans[1]
-
-
-def _raw(using: str) -> Any:
-    """The connection below Django's, in the caller's own transaction."""
-    connections[using].ensure_connection()
-    return connections[using].connection
-
-
-def _head(using: str) -> Link:
+def _head(raw: Any) -> Link:
     """The head as the database tells it; an absent one reads as an empty digest, which never fits."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT position, digest FROM portal_audithead")
-        position, digest = cursor.fetchone() or (0, b"")
+    found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
+    position, digest = found or (0, b"")
     return Link(position, bytes(digest))
 
 
-def _stored_digests(using: str, positions: list[int]) -> dict[int, bytes]:
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT position, digest FROM portal_auditchain WHERE position = ANY(%s)", [positions])
-        return {position: bytes(digest or b"") for position, digest in cursor.fetchall()}
+def _stored_digests(raw: Any, positions: list[int]) -> dict[int, bytes]:
+    query = f"SELECT position, digest FROM ONLY {table()} WHERE position"  # noqa: S608
+    found = raw.execute(f"{query} OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])", [positions])
+    return {position: bytes(digest or b"") for position, digest in found.fetchall()}

@@ -50,8 +50,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     # Everything, and nothing but looking.
     "Auditors": (
         *_SEE,
+        "environments.view_database",
         "environments.view_deployment",
         "environments.view_deploykey",
+        "environments.view_environmentdatabase",
         "environments.view_service",
         "environments.view_serviceinstance",
         "environments.view_smoketest",

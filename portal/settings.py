@@ -44,10 +44,17 @@ def _database(url: str) -> dict[str, object]:
         "PORT": parts.port or "",
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 10, "application_name": "release-portal"},
+        "OPTIONS": {
+            "connect_timeout": 10,
+            "application_name": "release-portal",
+            # Whatever was set for the database or the role: names mean the portal's own tables and nothing before them.
+            "options": f"-c search_path={DATABASE_SCHEMA},pg_temp",
+        },
     }
 
 
+# Where the portal's tables lie.
+DATABASE_SCHEMA = os.environ.get("DATABASE_SCHEMA", "").strip() or "public"
 SECRET_KEY = _secret_key()
 # Newest first; values are encrypted with the first and read with any, so that keys can be rotated.
 FIELD_ENCRYPTION_KEYS = _list("FIELD_ENCRYPTION_KEYS") or [SECRET_KEY]
@@ -83,6 +90,8 @@ ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
+# What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
+AUDIT_OUTSIDE = ""
 # The stand-ins are in use: the sign-in page says who is who.
 SANDBOX = _flag("SANDBOX", False)
 # How long a job stays with a worker that gives no sign of life.

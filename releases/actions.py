@@ -19,7 +19,7 @@ from environments.models import (
     databases_of,
 )
 from portal import audit
-from portal.actions import Refused, action
+from portal.actions import Refused, action, require_seen
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, checklist, gates, steps, variable_drift
 from releases.database_facts import DatabaseFacts
@@ -77,13 +77,22 @@ def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[
 
 
 @action("release.cut", "releases.cut_release")
-def cut(project: Project, *, actor: Any, notes: str = "", now: datetime | None = None) -> Release:
-    """Makes a release of what is on staging now; the worker then collects it and opens its pull request."""
+def cut(
+    project: Project, *, actor: Any, notes: str = "", seen: str | None = None, now: datetime | None = None
+) -> Release:
+    """Makes a release of what is on staging now; the worker then collects it and opens its pull request.
+
+    `seen`: the head of staging on the person's page.
+    """
     now = now or timezone.now()
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     candidate, base = heads.get(project.staging_branch, ""), heads.get(project.production_branch, "")
     if not candidate or not base:
         raise Refused(f"The branches of {project.repository} have not been read yet; see Connections.")
+    require_seen(actor, seen, "commit")
+    if seen and seen != candidate:
+        said = f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened this page"
+        raise Refused(f"{said}; look at what is new first.")
     if candidate == base:
         raise Refused(f"{project.staging_branch} equals {project.production_branch}: there is nothing to release.")
     release = _create(project, candidate, base, actor, notes, now)
@@ -92,13 +101,14 @@ def cut(project: Project, *, actor: Any, notes: str = "", now: datetime | None =
 
 @action("hotfix.cut", "releases.cut_release")
 def cut_hotfix(
-    project: Project, *, actor: Any, pull: int | str, candidate: str = "", now: datetime | None = None
+    project: Project, *, actor: Any, pull: int | str, candidate: str | None = None, now: datetime | None = None
 ) -> Release:
     """Makes a hotfix of an open pull request straight into production; `candidate`: the head on the person's page."""
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
     row = PullRequest.objects.filter(project=project, number=number).first()
     head = _head_of_hotfix(project, row, str(pull))
+    require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
         raise Refused(f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new first.")
     base = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
@@ -182,12 +192,12 @@ def _called(release: Release) -> str:
 
 @action("checklist.ticked", "releases.tick_checklistitem")
 def tick(
-    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str = "", now: datetime | None = None
+    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str | None = None, now: datetime | None = None
 ) -> ChecklistItem:
     """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
     now = now or timezone.now()
     item, release = _locked(item, items_to_attest() if item.gate in gates.ATTESTED else None)
-    _as_seen(release, candidate)
+    _as_seen(release, candidate, actor)
     if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
     if item.phase == "after" and release.is_in_preparation:
@@ -220,8 +230,9 @@ def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> C
     return item
 
 
-def _as_seen(release: Release, candidate: str) -> None:
-    """Refuses a signature for another commit than the one on the person's page ("": the caller has just read it)."""
+def _as_seen(release: Release, candidate: str | None, actor: Any) -> None:
+    """Refuses what is done to another commit than the one on the person's page, or without saying which that was."""
+    require_seen(actor, candidate, "candidate")
     if candidate and candidate != release.candidate:
         moved = f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened this page"
         raise Refused(f"{moved}; look at what is new first.")
@@ -244,14 +255,14 @@ def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
 
 @action("release.approved", "releases.approve_release", guarded=True)
 def approve(
-    release: Release, *, actor: Any, comment: str = "", candidate: str = "", now: datetime | None = None
+    release: Release, *, actor: Any, comment: str = "", candidate: str | None = None, now: datetime | None = None
 ) -> Approval:
     """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
-    _as_seen(release, candidate)
+    _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
     if release.collected != release.candidate:
@@ -271,7 +282,14 @@ def approve(
 
 @action("risk.accepted", "releases.approve_release", guarded=True)
 def accept_risk(
-    release: Release, *, actor: Any, revision: str, sha256: str, reason: str, now: datetime | None = None
+    release: Release,
+    *,
+    actor: Any,
+    revision: str,
+    sha256: str,
+    reason: str,
+    candidate: str | None = None,
+    now: datetime | None = None,
 ) -> RiskAcceptance:
     """Takes the risks of one revision file, seen with the content `sha256`. Whoever cut the release cannot."""
     now = now or timezone.now()
@@ -280,6 +298,7 @@ def accept_risk(
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
+    _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     if not reason.strip():
@@ -312,11 +331,14 @@ def accept_risk(
 
 
 @action("release.migrate_staging", "environments.migrate_environment")
-def migrate_staging(release: Release, *, actor: Any, now: datetime | None = None) -> MigrationRun:
+def migrate_staging(
+    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+) -> MigrationRun:
     """Brings staging's databases to the candidate's heads: a run for each that is not there. Returns the first."""
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}.")
+    _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
     staging = Environment.objects.filter(project=release.project, kind="staging", gone_at=None).first()
@@ -352,7 +374,7 @@ def _is_elsewhere(one: DatabaseFacts) -> bool:
 
 
 @action("release.promoted", "releases.promote_release", guarded=True)
-def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime | None = None) -> Promotion:
+def promote(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> Promotion:
     """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
@@ -360,7 +382,7 @@ def promote(release: Release, *, actor: Any, candidate: str = "", now: datetime 
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
-    _as_seen(release, candidate)
+    _as_seen(release, candidate, actor)
     if Rollback.objects.filter(release__project=release.project, status__in=[*OPEN, *STOPPED]).exists():
         raise Refused("Production is being rolled back; end or abandon that first.")
     if release.collected != release.candidate:
@@ -402,10 +424,11 @@ def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> 
 
 
 @action("step.deployed", "releases.repair_release")
-def deploy_commit(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> None:
     """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
+    _as_seen(release, candidate, actor)
     if step.name != StepName.DEPLOY:
         raise Refused(f"The step that failed is {step}, not the deployment.")
     facts = facts_of(release.pk, now=now)

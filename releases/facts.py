@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from environments.coherence import BESIDE
+from environments.github import MergeRules, merging
 from environments.live import Live, live_of
 from environments.models import (
     Branch,
@@ -46,8 +47,11 @@ class Facts:
     railway_seen_at: datetime | None = None
     railway_problem: str = ""
     upkeep_problem: str = ""
+    verdict_problem: str = ""  # why GitHub does not hold the verdict
     promotion_pull: PullRequest | None = None
     required_contexts: tuple[str, ...] | None = None
+    merge_rules: MergeRules | None = None  # of production's branch; None: not known
+    staging_rules: MergeRules | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -108,12 +112,15 @@ def release_queryset() -> QuerySet[Any]:
         staging_head=Subquery(staging.values("head")[:1]),
         production_head=Subquery(production.values("head")[:1]),
         production_contexts=Subquery(production.values("required_contexts")[:1]),
+        production_rules=Subquery(production.values("merge_rules")[:1]),
+        staging_rules=Subquery(staging.values("merge_rules")[:1]),
         freeze_reason=Subquery(freeze.values("reason")[:1]),
         github_seen_at=F("project__github_sync__synced_at"),
         github_problem=F("project__github_sync__problem"),
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
+        verdict_problem=F("upkeep__verdict_problem"),
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
         **annotations(),
@@ -141,9 +148,12 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         railway_seen_at=release.railway_seen_at,
         railway_problem=release.railway_problem or "",
         upkeep_problem=release.upkeep_problem or "",
+        verdict_problem=release.verdict_problem or "",
         promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
         pulls=tuple(one for one in pulls if one.number != release.pull_number),
         required_contexts=_required(project, release.production_contexts),
+        merge_rules=_rules(release.production_rules),
+        staging_rules=_rules(release.staging_rules),
         environments=environments,
         live=live,
         findings=tuple(one for one in findings if one.kind not in BESIDE),
@@ -167,6 +177,10 @@ def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] |
         return None
     names = dict.fromkeys([*contexts, *project.required_checks])
     return tuple(name for name in names if name != settings.STATUS_CONTEXT)
+
+
+def _rules(kept: dict[str, Any] | None) -> MergeRules | None:
+    return None if kept is None else merging.from_json(kept)
 
 
 def _pulls(release: Release) -> list[PullRequest]:

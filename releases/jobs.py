@@ -28,7 +28,20 @@ from environments.models import (
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
-from releases import advice, gates, lines, promotion, pull_notes, pulls, rollback, sync, variable_drift, wishes
+from releases import (
+    advice,
+    checks,
+    gates,
+    lines,
+    promotion,
+    pull_notes,
+    pulls,
+    rollback,
+    sync,
+    variable_drift,
+    verdicts,
+    wishes,
+)
 from releases.database_facts import heads_of, migrations_of
 from releases.facts import facts_of
 from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
@@ -40,9 +53,14 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     """One reading of the repository; trouble is noted once and the next look comes as usual."""
     project = job.project
     try:
-        overview = GitHub(project.repository).overview(
-            staging=project.staging_branch, production=project.production_branch
+        github = GitHub(project.repository)
+        overview = github.overview(
+            staging=project.staging_branch,
+            production=project.production_branch,
+            numbers=sync.numbers(project),
+            pages=sync.pages(job, now=now),
         )
+        overview = checks.read_hidden(github, project, overview)
     except ApiError as error:
         environment_sync.note_problem(job, str(error), "GitHub", now=now)
         return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
@@ -281,14 +299,17 @@ def _watch_back_merge(job: Upkeep, release: Release, now: datetime) -> Outcome |
 
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     """Posts the verdict on the candidate when it is not what GitHub was last told."""
-    if release.status == ReleaseStatus.PROMOTING:
-        return None  # the merge step sees to it
     facts = facts_of(release.pk, now=now)
     state, sentence = gates.verdict(facts, gates.stand(facts))
-    sentence = sentence[:140]
-    if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == (release.candidate, state, sentence):
+    if release.status == ReleaseStatus.PROMOTING and (release.merge_commit or state == "success"):
+        return None  # the merge step sees to it; but what stopped it must not stay green
+    if not verdicts.due(job, release, state, sentence, now):
         return None
-    sync.tell_verdict(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
+    try:
+        verdicts.tell(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
+    except ApiError as error:
+        _note(job, error.sentence, release, now)
+        return Again(LOOK_SECONDS, error.sentence)
     return Again(0)
 
 

@@ -17,7 +17,7 @@ from environments.railway import Railway
 from portal import audit
 from portal.http import ApiError
 from portal.jobs import OPEN, Ended, JobStatus, Outcome
-from releases import advice, gates, steps, sync
+from releases import advice, clearance, gates, steps, sync
 from releases.database_facts import DatabaseFacts
 from releases.facts import Facts, facts_of
 from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
@@ -68,23 +68,17 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     if pull.head_sha != release.candidate:
         moved = f"Pull request #{pull.number} moved from {release.candidate[:7]} to {pull.head_sha[:7]}."
         return Stop(f"{moved} Abandon this promotion, and the release takes up the new commits.", world)
-    refusal = _still_ready(step, facts)
-    if refusal:
-        return refusal
     if pull.mergeable is False:
         return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
-    if pull.mergeable is None:
-        return Wait(1, "GitHub is working out whether the pull request merges cleanly.")
-    status = github.status(release.candidate, settings.STATUS_CONTEXT)
-    if status is None or status.state != "success":
-        ready = f"Release {release.name} is ready."
-        sync.tell_verdict(github, release, state="success", sentence=ready, now=facts.now)
-        return Wait(0.2, "The verdict is on GitHub; merging next.")
+    if refusal := clearance.refused(step, facts, github):
+        return refusal
     word = release.get_kind_display().capitalize()
     try:
         github.merge(pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})")
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        if steps.waited(step, facts.now) > PATIENCE:
             raise
         return Wait(2, f"{error.sentence} Looking whether it was merged.")
     return Wait(0, "Merged; reading the merge commit.")
@@ -98,19 +92,6 @@ def _merged(pull: Any, release: Release) -> Look:
         return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
     evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
     return Done(f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.", evidence, pull.merge_commit)
-
-
-def _still_ready(step: PromotionStep, facts: Facts) -> Look | None:
-    """The gates once more, just before the point of no return."""
-    missing = gates.stand(facts).missing
-    if not missing:
-        return None
-    line = missing[0]
-    if line.result.state == gates.FAIL:
-        return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
-    if steps.waited(step, facts.now) > PATIENCE:
-        return Stop(f"{line.text}: {line.result.sentence}", "Nothing was merged.")
-    return Wait(2, f"{line.text}: {line.result.sentence}")
 
 
 def deploy(step: PromotionStep, facts: Facts) -> Look:
@@ -206,7 +187,7 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
     if said := one.database.out_of_order:
         return Stop(said, "Nothing was changed.")
-    if not after_merge and (refusal := _still_ready(step, facts)):
+    if not after_merge and (refusal := clearance.refused(step, facts, GitHub(facts.project.repository))):
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(

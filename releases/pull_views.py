@@ -100,11 +100,12 @@ def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:
     if pull.checks is None:
-        return gates.Result(gates.PENDING, "The checks cannot be read with this token; see Connections.")
+        said = "The checks are not read yet; Connections says what the token may read."
+        return gates.Result(gates.PENDING, said)
     if branch is None or branch.required_contexts is None:
         return gates.Result(gates.PENDING, f"The rules of {pull.base} could not be read: what is required is unknown.")
     required = tuple(dict.fromkeys([*branch.required_contexts, *project.required_checks]))
-    return gates.judge_checks(pull.checks, required, pull.seen_at)
+    return gates.judge_checks(pull.checks, required, pull.checks_at or pull.seen_at)
 
 
 def _migrations(project: Project, pull: PullRequest, staging: Branch | None, migrated: bool) -> tuple[str, str]:

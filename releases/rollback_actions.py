@@ -18,7 +18,7 @@ from environments.models import (
 )
 from environments.schema.way_back import DOWNGRADE_FIRST
 from portal import audit
-from portal.actions import Refused, action
+from portal.actions import Refused, action, require_seen
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, steps
 from releases.models import (
@@ -40,17 +40,18 @@ FRESH = timedelta(minutes=30)
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
 def request_rollback(
-    release: Release, *, actor: Any, reason: str, content: str = "", now: datetime | None = None
+    release: Release, *, actor: Any, reason: str, content: str | None = None, now: datetime | None = None
 ) -> Rollback:
     """Asks for production to go back to what ran before `release`; it begins once others have approved.
 
-    `content` is the digest of what the person's page showed ("": the caller has just read it). A freeze does not stop
+    `content` is the digest of what the person's page showed (None: the caller has just read it). A freeze does not stop
     it: it is meant for what can wait.
     """
     now = now or timezone.now()
     if not reason.strip():
         raise Refused("Say why production is to go back.")
     release, row = _in_production(release, now)
+    require_seen(actor, content, "deployments")
     if content and content != row.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
     if row.verdict == DOWNGRADE_FIRST:
@@ -227,7 +228,7 @@ def _database(release: Release, known: dict[str, Any]) -> Database:
 
 @action("downgrade.requested", "releases.roll_back_release", guarded=True)
 def request_downgrade(
-    release: Release, *, actor: Any, typed: str, reason: str, content: str = "", now: datetime | None = None
+    release: Release, *, actor: Any, typed: str, reason: str, content: str | None = None, now: datetime | None = None
 ) -> Downgrade:
     """Asks for one revision to be taken back in production. The person types the database's name."""
     now = now or timezone.now()
@@ -237,6 +238,7 @@ def request_downgrade(
     known = row.downgrade
     if known is None:
         raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+    require_seen(actor, content, "downgrade")
     if content and content != downgrade_content(known):
         raise Refused("What would be taken back has changed since you opened this page; look again.")
     if typed.strip() != known["database"]:

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from environments.git import Mirror
-from environments.github import GitHub, MergedPull, Overview, Pull, PullState
+from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Database, Project, databases_of
 from environments.schema import revisions
 from portal import audit
@@ -30,26 +30,101 @@ COMMITS_KEPT = 500
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
+EVERY_PULL = timedelta(minutes=10)  # how often all open pull requests are read, where they fill several pages
+ONE_PAGE = 90
+BLOCKED = timedelta(minutes=10)
+GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
+
+
+def numbers(project: Project) -> list[int]:
+    """The pull requests of releases that are still to be merged: they are read by number."""
+    preparing = Release.objects.filter(project=project, status__in=["open", "promoting"], pull_number__isnull=False)
+    return [number for number in preparing.values_list("pull_number", flat=True) if number is not None]
+
+
+def pages(job: GitHubSync, *, now: datetime) -> Pages:
+    """All open pull requests where they are few or were not read for long; else a page more, and what changed."""
+    base = job.project.staging_branch
+    known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
+    if known < ONE_PAGE or job.listed_at is None or now - job.listed_at > EVERY_PULL:
+        return Pages()
+    return Pages(cursor=job.cursor or None, most=1, recent=True)
+
+
 @transaction.atomic
 def apply(project: Project, overview: Overview, *, now: datetime) -> None:
     """Writes one reading of GitHub, in a fixed number of queries."""
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
-    pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes)
+    pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
     rows = [_open_row(project, pull, now) for pull in pulls]
     rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
+    _keep_known(project, rows, now)
     _upsert(rows)
-    if overview.complete:
-        # What was open and is in no list any more was closed.
-        gone = PullRequest.objects.filter(
-            project=project, state="open", base__in=[project.staging_branch, project.production_branch]
-        ).exclude(number__in=[row.number for row in rows])
-        # Those of a release are read by themselves: they may have been merged.
-        ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(status__in=ENDED)
-        gone.filter(Q(base=project.staging_branch) | ~Q(number__in=ours.values("pull_number"))).update(
-            state="closed", seen_at=now
+    _close(project, overview, [row.number for row in rows], now)
+    kept: dict[str, Any] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
+    if overview.listed:
+        kept["listed_at"] = now
+    name = overview.full_name
+    kept["renamed_to"] = name if name and name.lower() != project.repository.lower() else ""
+    GitHubSync.objects.filter(project=project).update(**kept)
+
+
+@transaction.atomic
+def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
+    """Writes what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the lists."""
+    GitHubSync.objects.select_for_update().get(project=project)
+    _branches(project, overview, now)
+    rows = [_open_row(project, pull, now) for pull in overview.named]
+    _keep_known(project, rows, now)
+    _upsert(rows)
+
+
+def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
+    """What GitHub says was closed, and what was open and is in no list any more, where the lists are whole."""
+    open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
+    open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
+    whole = [project.staging_branch] if overview.listed else []
+    whole += [project.production_branch] if overview.into_listed else []
+    # Those of a release are read by themselves: they may have been merged.
+    ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(status__in=ENDED)
+    gone = open_.filter(base__in=whole)
+    gone.filter(Q(base=project.staging_branch) | ~Q(number__in=ours.values("pull_number"))).update(
+        state="closed", seen_at=now
+    )
+
+
+def _keep_known(project: Project, rows: list[PullRequest], now: datetime) -> None:
+    """Keeps what was read of the same head before: checks that this reading did not show, and since when it is
+    blocked although the portal's own status is green.
+    """
+    known = {
+        row.number: row
+        for row in PullRequest.objects.filter(project=project, number__in=[row.number for row in rows]).only(
+            "number", "head_sha", "checks", "checks_at", "blocked_at"
         )
-    GitHubSync.objects.filter(project=project).update(synced_at=now)
+    }
+    for row in rows:
+        was = known.get(row.number)
+        if was is None or was.head_sha != row.head_sha:
+            was = None
+        elif row.checks is None:
+            row.checks, row.checks_at = was.checks, was.checks_at
+        row.blocked_at = _blocked_at(row, was.blocked_at if was else None, now)
+
+
+def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> datetime | None:
+    """Our own status, when it is required, blocks too: only a green one tells that something else does. That is
+    remembered for a while, lest the verdict turn green and back with every reading.
+    """
+    if row.merge_state in GOOD_STATES or row.merging is None:
+        return None
+    if row.merge_state != "blocked":
+        return since
+    own = [one["state"] for one in row.checks or () if one["name"] == settings.STATUS_CONTEXT]
+    if own == ["success"]:
+        return since or now
+    return since if since and now - since < BLOCKED else None
 
 
 def _branches(project: Project, overview: Overview, now: datetime) -> None:
@@ -69,6 +144,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
             required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
+            merge_rules=found.as_json() if (found := overview.rules.get(name)) else None,
             seen_at=now,
         )
         for name, head in heads.items()
@@ -77,21 +153,35 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         rows,
         update_conflicts=True,
         unique_fields=["project", "name"],
-        update_fields=["head", "head_at", "required_contexts", "seen_at"],
+        update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
     )
 
 
+def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
+    return [{"name": one.name, "state": one.state, "url": one.url or "", "app": one.app_id} for one in checks]
+
+
+def _merging(pull: Pull) -> dict[str, Any] | None:
+    if pull.merging is None:
+        return None
+    by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
+    for review in pull.reviews:
+        if review.state in by:
+            by[review.state].append(review.author)
+    counted = {"unresolved": pull.merging.unresolved, "unsigned": pull.merging.unsigned}
+    return counted | {"commits": pull.merging.commits, "asking": by["changes_requested"], "approved": by["approved"]}
+
+
 def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
-    checks = None
-    if pull.checks is not None:
-        checks = [{"name": one.name, "state": one.state, "url": one.url or ""} for one in pull.checks]
+    checks = None if pull.checks is None else checks_as_json(pull.checks)
     return PullRequest(
         project=project,
         number=pull.number,
         title=pull.title[:300],
         author=(pull.author or "")[:100],
         url=(pull.url or "")[:500],
-        state="open",
+        state=pull.state,
         draft=bool(pull.draft),
         fork=pull.fork,
         base=pull.base_ref[:250],
@@ -99,7 +189,10 @@ def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
         head_sha=pull.head_sha,
         mergeable=(pull.mergeable or "").lower()[:20],
         review_decision=(pull.review_decision or "").lower()[:30],
+        merge_state=(pull.merge_state or "").lower()[:20],
+        merging=_merging(pull),
         checks=checks,
+        checks_at=None if checks is None else now,
         updated_at=pull.updated_at,
         seen_at=now,
     )
@@ -139,7 +232,11 @@ def _upsert(rows: Iterable[PullRequest]) -> None:
             "head_sha",
             "mergeable",
             "review_decision",
+            "merge_state",
+            "merging",
+            "blocked_at",
             "checks",
+            "checks_at",
             "updated_at",
             "seen_at",
         ],
@@ -164,7 +261,8 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
     if not created:
         if (row.head_sha, row.state) != (pull.head_sha, state):
-            changes |= {"checks": None, "mergeable": ""}
+            unread = {"checks": None, "checks_at": None, "mergeable": "", "merge_state": "", "merging": None}
+            changes |= unread | {"blocked_at": None}
         elif state == "open":
             del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)
@@ -175,6 +273,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
     project = release.project
     mirror.fetch()
     commits = mirror.commits(release.base, release.candidate)
+    behind = len(mirror.commits(release.candidate, release.base))
     change = _migrations(mirror, release)
     with transaction.atomic():
         fresh = Release.objects.select_for_update().get(pk=release.pk)
@@ -190,6 +289,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
             for one in commits[:COMMITS_KEPT]
         ]
         fresh.commit_count = len(commits)
+        fresh.behind = behind
         fresh.migrations = change["migrations"]
         fresh.heads_of = change["heads_of"]
         fresh.heads = [head for heads in change["heads_of"].values() for head in heads]
@@ -200,6 +300,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
             update_fields=[
                 "commits",
                 "commit_count",
+                "behind",
                 "migrations",
                 "heads",
                 "heads_of",
@@ -302,27 +403,3 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
     audit.record("release.candidate_moved", actor=None, subject=release, sentence=said, data=data, now=now)
     return True
-
-
-def tell_verdict(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> None:
-    """Posts the verdict on the candidate unless GitHub has it already; remembers it.
-
-    One at a time for each release: a promotion that begins and the upkeep may both be about to say the same.
-    """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
-        known = github.status(release.candidate, settings.STATUS_CONTEXT)
-        if known is None or (known.state, known.description) != (state, sentence):
-            github.set_status(
-                release.candidate,
-                context=settings.STATUS_CONTEXT,
-                state=state,
-                description=sentence,
-                target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
-            )
-        Upkeep.objects.filter(release=release).update(
-            verdict_sha=release.candidate, verdict_state=state, verdict_sentence=sentence, verdict_at=now
-        )
-        data = {"sha": release.candidate, "state": state}
-        audit.record("release.verdict", actor=None, subject=release, sentence=sentence, data=data, now=now)

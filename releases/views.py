@@ -216,14 +216,14 @@ def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]
 # verb → (action, anchor, what it says when it went well, the names of what it takes from the form)
 Verb = tuple[Callable[..., Any], str, str, str]
 VERBS: dict[str, Verb] = {
-    "promote": (actions.promote, "promotion", "The promotion has started.", ""),
-    "migrate-staging": (actions.migrate_staging, "migrations", "The migration of staging is queued.", ""),
-    "approve": (actions.approve, "approvals", "Your approval is recorded.", "comment"),
-    "accept-risk": (actions.accept_risk, "migrations", "The risk is accepted.", "revision sha256 reason"),
+    "promote": (actions.promote, "promotion", "The promotion has started.", "candidate"),
+    "migrate-staging": (actions.migrate_staging, "migrations", "The migration of staging is queued.", "candidate"),
+    "approve": (actions.approve, "approvals", "Your approval is recorded.", "comment candidate"),
+    "accept-risk": (actions.accept_risk, "migrations", "The risk is accepted.", "revision sha256 reason candidate"),
     "notes": (actions.write_notes, "notes", "The notes are saved.", "notes"),
     "abandon": (actions.abandon, "", "The release is abandoned.", "reason"),
     "retry-step": (actions.retry_step, "promotion", "The step is tried again.", ""),
-    "deploy-commit": (actions.deploy_commit, "promotion", "The commit is being deployed.", ""),
+    "deploy-commit": (actions.deploy_commit, "promotion", "The commit is being deployed.", "candidate"),
     "skip-step": (actions.skip_step, "promotion", "The step is skipped.", "reason"),
     "abandon-promotion": (actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
     "request-rollback": (
@@ -252,7 +252,7 @@ VERBS: dict[str, Verb] = {
     "withdraw-downgrade": (rollback_actions.withdraw_downgrade, "downgrade", "The downgrade is withdrawn.", ""),
 }
 PROJECT_VERBS: dict[str, Verb] = {
-    "cut": (actions.cut, "", "The release is cut; its contents are being read.", ""),
+    "cut": (actions.cut, "", "The release is cut; its contents are being read.", "seen"),
     "cut-hotfix": (actions.cut_hotfix, "", "The hotfix is cut; its contents are being read.", "pull candidate"),
     "freeze": (actions.freeze, "", "Promotions are frozen.", "reason"),
     "unfreeze": (actions.lift_freeze, "", "Promotions are allowed again.", ""),
@@ -299,5 +299,4 @@ def checklist_of(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
-    given = {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}
-    return given | ({"candidate": _candidate(request)} if verb[0] in (actions.promote, actions.approve) else {})
+    return {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
+from environments.github import MergeRules
 from environments.models import (
     Branch,
     Database,
@@ -99,7 +100,8 @@ def make_project(
     Service.objects.bulk_create(rows)
     for kind, commit in (("staging", staging), ("production", production)):
         branch = project.staging_branch if kind == "staging" else project.production_branch
-        Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"], seen_at=now)
+        Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"],
+                              merge_rules=MergeRules().as_json(), seen_at=now)  # fmt: skip
         environment = Environment.objects.create(
             project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now, variables_at=now,
         )  # fmt: skip
@@ -145,7 +147,7 @@ def make_release(
     count = Release.objects.filter(project=project).count() + 1
     known = {
         "name": f"2026.11.22-{count}", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "cut_by": by,
-        "pull_number": 131, "migrations": REVISIONS, "heads": [REVISIONS[-1]["id"]], "commit_count": 11,
+        "pull_number": 131, "migrations": REVISIONS, "heads": [REVISIONS[-1]["id"]], "commit_count": 11, "behind": 0,
         "cut_at": now - timedelta(hours=2), "candidate_at": now - timedelta(hours=2),
         "commits": [{"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(11)],
     }  # fmt: skip
@@ -353,6 +355,7 @@ def _pull(project: Project, number: int, title: str, *, now: datetime, **values:
     checks = [{"name": "python-ci", "state": "success", "url": ""}]
     known = {
         "title": title, "author": "dana", "head_sha": CANDIDATE, "mergeable": "mergeable", "checks": checks,
+        "checks_at": now, "merge_state": "clean", "merging": {"unresolved": 0, "unsigned": 0, "commits": 1},
         "url": f"https://github.com/{project.repository}/pull/{number}", "seen_at": now,
     }  # fmt: skip
     return PullRequest.objects.update_or_create(project=project, number=number, defaults=known | values)[0]

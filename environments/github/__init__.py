@@ -1,5 +1,6 @@
 """The GitHub client. Previews need it as well as releases, so it lives here."""
 
+from environments.github import merging
 from environments.github.answers import (
     Check,
     Comment,
@@ -13,7 +14,8 @@ from environments.github.answers import (
     Review,
 )
 from environments.github.client import GitHub
-from environments.github.overview import Overview
+from environments.github.merging import MergeRules
+from environments.github.overview import Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import Recent
 
@@ -24,12 +26,15 @@ __all__ = [
     "Comparison",
     "GitHub",
     "Hook",
+    "MergeRules",
     "MergedPull",
     "Overview",
+    "Pages",
     "Pull",
     "PullState",
     "Recent",
     "Required",
     "Review",
     "Rules",
+    "merging",
 ]

@@ -1,6 +1,7 @@
 """What GitHub answers, as frozen values in GitHub's own words; unknown words survive in lower case."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from portal.outside import (
@@ -12,6 +13,7 @@ from portal.outside import (
     lines,
     link,
     moment,
+    nullable,
     optional,
     text,
     word,
@@ -46,6 +48,7 @@ class Check:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     required: bool | None = None
+    creator: str = ""  # who posted a status; a bot's login ends in [bot]
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,17 @@ class Pull:
     changed_files: int
     labels: tuple[str, ...] = ()
     reviews: tuple[Review, ...] = ()
+    state: str = "open"
+    merging: "Merging | None" = None  # only of those that were asked for by number
+
+
+@dataclass(frozen=True)
+class Merging:
+    """What stands in the way of one merge, counted; None: not all was shown."""
+
+    unresolved: int | None
+    unsigned: int | None
+    commits: int
 
 
 @dataclass(frozen=True)
@@ -161,8 +175,15 @@ def read_check(node: object) -> Check:
                 state=word(field(node, "state", str)),
                 url=link(dig(node, "targetUrl")),
                 started_at=moment(dig(node, "createdAt")),
+                creator=_login(dig(node, "creator")),
             )
     raise Malformed("a check is neither a check run nor a status")
+
+
+def _login(actor: object) -> str:
+    """A login as REST writes it: GraphQL leaves the end of a bot's out."""
+    login = text(dig(actor, "login"), 100)
+    return f"{login}[bot]" if login and dig(actor, "__typename") == "Bot" else login
 
 
 def _state(status: str, conclusion: str) -> str:
@@ -237,6 +258,53 @@ def read_pull(node: object, *, errors: bool) -> Pull:
             for review in _nodes(dig(node, "latestOpinionatedReviews"))
         ),
     )
+
+
+def read_named(node: object, *, errors: bool) -> Pull:
+    """A pull request that was asked for by number, in whatever state it is, with all that its merge takes."""
+    pull = read_pull(node, errors=errors)
+    return replace(
+        pull,
+        state=word(field(node, "state", str)),
+        checks=_read_all_checks(node, errors),
+        merging=Merging(
+            unresolved=_count(node, "reviewThreads", lambda one: not field(one, "isResolved", bool)),
+            unsigned=_count(node, "commits", lambda one: not _is_signed(field(one, "commit", dict))),
+            commits=optional(dig(node, "commits") or {}, "totalCount", int) or 0,
+        ),
+    )
+
+
+def _is_signed(commit_: object) -> bool:
+    signature = nullable(commit_, "signature", dict)
+    return signature is not None and field(signature, "isValid", bool)
+
+
+def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | None:
+    """How many of a connection fit; None when not all are shown. One that is found counts in any case."""
+    try:
+        connection = field(node, name, dict)
+        nodes = field(connection, "nodes", list)
+        found = sum(fits(one) for one in nodes)
+        return found if found or field(connection, "totalCount", int) == len(nodes) else None
+    except Malformed:
+        return None
+
+
+def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
+    """Checks out of the first and the last hundred; None when there are more, or not all are shown."""
+    if not isinstance(node, dict) or "all" not in node or "rollup" not in node:
+        return None
+    if node["all"] is None:
+        return None if errors or node["rollup"] is not None else ()
+    try:
+        first, last = field(node["all"], "contexts", dict), field(node["all"], "last", dict)
+        total, nodes = field(first, "totalCount", int), field(first, "nodes", list)
+        if total > len(nodes):
+            nodes = nodes + field(last, "nodes", list)[-(total - len(nodes)) :]
+        return tuple(read_check(one) for one in nodes) if total == len(nodes) else None
+    except Malformed:
+        return None
 
 
 def _nodes(connection: object) -> list[object]:

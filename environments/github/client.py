@@ -13,7 +13,7 @@ from django.conf import settings
 
 from environments.github import answers, overview, protection
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, PullState
-from environments.github.overview import Overview
+from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.http import ApiError, Reply, unknown_outcome
@@ -54,10 +54,20 @@ class GitHub:
         self.path = f"/repos/{repository}"
         self.transport = Transport(settings.GITHUB_API_URL if api_url is None else api_url, token, kept)
 
-    def overview(self, *, staging: str, production: str) -> Overview:
-        """Branches, rules, pull requests and checks; one call per 50 open pull requests."""
+    def overview(
+        self, *, staging: str, production: str, numbers: Sequence[int] = (), pages: Pages = EVERYTHING
+    ) -> Overview:
+        """Branches, rules, pull requests and checks; one call per 100 open pull requests.
+
+        Those of `numbers` are read with all that their merge takes, wherever they stand in the lists.
+        """
         _branch(staging), _branch(production)
-        return overview.read_overview(self.transport, self.owner, self.name, staging, production)
+        return overview.read_overview(self.transport, self.owner, self.name, staging, production, numbers, pages)
+
+    def merge_facts(self, number: int, *, staging: str, production: str) -> Overview:
+        """What the merge of one pull request takes, in one call: both branches' rules, and it alone in `named`."""
+        _branch(staging), _branch(production)
+        return overview.read_merge(self.transport, self.owner, self.name, staging, production, number)
 
     # Pull requests
 
@@ -114,8 +124,8 @@ class GitHub:
         try:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
-            if error.status == 405 and "base branch was modified" in error.detail.lower():
-                sentence = f"GitHub could not {doing} because its base branch moved meanwhile: it is tried again."
+            if error.status == 405 and (why := _passing(error.detail)):
+                sentence = f"GitHub could not {doing} because {why}: it is tried again."
                 raise ApiError(SERVICE, "unavailable", sentence, status=405, detail=error.detail) from error
             raise
         with _shaped(write=True):
@@ -332,6 +342,16 @@ class GitHub:
         item: Any = self.transport.write(doing, method, path, body)
         with _shaped(write=True):
             return field(item, "id", int)
+
+
+def _passing(refusal: str) -> str:
+    """Why a merge was refused, where that may be over in a moment; "" where only people can change it."""
+    said = refusal.lower()
+    if "base branch was modified" in said:
+        return "its base branch moved meanwhile"
+    if "required status check" in said and ("expected" in said or "pending" in said):
+        return "it has not reckoned with the newest status yet"
+    return ""
 
 
 def _hook(url: str, secret: str, events: Sequence[str]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """One repository in a few calls: branches, rules, pull requests and their checks, by one GraphQL document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,35 @@ from environments.github.answers import (
     Pull,
     Required,
     read_merged,
+    read_named,
     read_pull,
 )
+from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.transport import SERVICE, Transport
 from portal import http
 from portal.http import ApiError
-from portal.outside import Malformed, commit, dig, optional, text, word
+from portal.outside import Malformed, commit, dig, text
 from portal.outside import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
 DOING = "read the repository"
-PAGE = 50
+PAGE = 100
 SMALL_PAGE = 25  # after an answer that took GitHub more than its 10 s
-MAX_PAGES = 20
+MAX_PAGES = 40
+MOST_NAMED = 10
+MOST_PROBLEMS = 20
 TOO_SLOW = frozenset({502, 504})
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What a sync pass sees. `complete` False: something is missing, and `problems` says what."""
+    """What a sync pass sees. `complete` False: something is missing, and `problems` says what.
+
+    `named` are the pull requests asked for by number. `listed`: every open pull request into staging was seen
+    (`into_listed`: into production); if not, `cursor` is where the next pass goes on. `closed` are numbers of
+    those that ended unmerged last. `checks_hidden`: GitHub did not show check runs to this credential.
+    `full_name` is what the repository is called now. `rules` of a branch None: they could not be read.
+    """
 
     staging_head: str | None
     production_head: str | None
@@ -42,6 +52,14 @@ class Overview:
     complete: bool
     problems: tuple[str, ...]
     remaining_points: int | None
+    named: tuple[Pull, ...] = ()
+    listed: bool = True
+    into_listed: bool = True
+    cursor: str | None = None
+    closed: tuple[int, ...] = ()
+    checks_hidden: bool = False
+    full_name: str = ""
+    rules: dict[str, MergeRules | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,14 +68,37 @@ class _Gathering:
 
     pulls: dict[int, Pull] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    listed: bool = True
+    cursor: str | None = None
+    checks_hidden: bool = False
 
     def lacks(self, problem: str) -> None:
         if problem not in self.problems:
             self.problems.append(problem)
 
 
-def read_overview(transport: Transport, owner: str, name: str, staging: str, production: str) -> Overview:
-    """The overview of `owner/name`: one call per 50 open pull requests. Raises `ApiError`."""
+@dataclass(frozen=True)
+class Pages:
+    """Which pages of open pull requests are read: all from the start, or `most` more from `cursor` on."""
+
+    cursor: str | None = None
+    most: int = MAX_PAGES
+    recent: bool = False
+
+
+EVERYTHING = Pages()
+
+
+def read_overview(
+    transport: Transport,
+    owner: str,
+    name: str,
+    staging: str,
+    production: str,
+    numbers: Sequence[int] = (),
+    pages: Pages = EVERYTHING,
+) -> Overview:
+    """The overview of `owner/name`: one call per 100 open pull requests. Raises `ApiError`."""
     seen = _Gathering()
     variables: dict[str, object] = {
         "owner": owner,
@@ -67,50 +108,126 @@ def read_overview(transport: Transport, owner: str, name: str, staging: str, pro
         "production": production,
         "productionRef": f"refs/heads/{production}",
     }
-    ask = _asker(transport, variables)
-    first, errors, points = ask(None)
+    numbers = tuple(dict.fromkeys(numbers))[:MOST_NAMED]
+    ask = _asker(transport, variables, _document(numbers), pages)
+    first, errors, points = ask(pages.cursor, True)
     _note_errors(seen, errors)
-    page = first
+    _read_pages(seen, ask, first, errors, pages)
+    if pages.recent:
+        _add_pulls(seen, first, "recent", bool(errors))
+    named = _named(seen, first, numbers, bool(errors))
+    return _finish(seen, first, staging, production, points, named, bool(errors))
+
+
+def read_merge(transport: Transport, owner: str, name: str, staging: str, production: str, number: int) -> Overview:
+    """Both branches with what a merge into them takes, and one pull request by its number. Raises `ApiError`."""
+    seen = _Gathering(listed=False)
+    variables: dict[str, object] = {
+        "owner": owner,
+        "name": name,
+        "stagingRef": f"refs/heads/{staging}",
+        "productionRef": f"refs/heads/{production}",
+    }
+    document = MERGE_DOCUMENT.replace("# named", _asked((number,)))
+    first, errors, points = http.read_again(lambda: _ask(transport, document, variables))
+    _note_errors(seen, errors)
+    named = _named(seen, first, (number,), bool(errors))
+    return _finish(seen, first, staging, production, points, named, bool(errors))
+
+
+def _asked(numbers: Sequence[int]) -> str:
+    return "\n    ".join(
+        f"named{number:d}: pullRequest(number: {number:d}) {{ ...Pull ...Merging }}" for number in numbers
+    )
+
+
+def _document(numbers: Sequence[int]) -> str:
+    """The document with these pull requests in it."""
+    asked = _asked(numbers)
+    if asked:
+        return DOCUMENT.replace("# named", asked)
+    return DOCUMENT[: DOCUMENT.index("# What the merge of one")] + DOCUMENT[DOCUMENT.index("fragment Pull on") :]
+
+
+def _read_pages(seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: list[object], pages: Pages) -> None:
+    """Takes up the open pull requests of the first page and of those after it, as many as are wanted."""
     cursors: set[str] = set()
-    for _ in range(MAX_PAGES):
+    for read in range(pages.most):
         _add_pulls(seen, page, "open", bool(errors))
-        cursor = _next(page, seen)
+        seen.cursor = cursor = _next(page, seen)
         if cursor is None:
             break
         if cursor in cursors:
             seen.lacks("GitHub's pages of pull requests go round in a circle: some may be missing.")
             break
         cursors.add(cursor)
-        page, errors, points = ask(cursor)
+        if read + 1 == pages.most:
+            break
+        page, errors, _ = ask(cursor, False)
         _note_errors(seen, errors)
-    else:
+    if pages.cursor is not None or seen.cursor is not None:
+        seen.listed = False
+    if seen.cursor is not None and pages.most == MAX_PAGES:
         seen.lacks(f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not read.")
-    return _finish(seen, first, staging, production, points)
 
 
-Asker = Callable[[str | None], tuple[dict[str, Any], list[object], int | None]]
-
-
-def _asker(transport: Transport, variables: dict[str, object]) -> Asker:
-    size = PAGE
-
-    def ask(cursor: str | None) -> tuple[dict[str, Any], list[object], int | None]:
-        nonlocal size
-        asked = variables | {"after": cursor, "first": cursor is None}
+def _named(seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], errors: bool) -> tuple[Pull, ...]:
+    found = []
+    for number in numbers:
         try:
-            shy = TOO_SLOW if size == PAGE else frozenset()
-            return http.read_again(lambda: _ask(transport, asked | {"pageSize": size}), unless_status=shy)
+            pull = read_named(first.get(f"named{number}"), errors=errors)
+            if pull.number != number:
+                raise Malformed("it is another one")
+            found.append(pull)
+        except Malformed as error:
+            seen.lacks(f"Pull request #{number} cannot be read: {error}.")
+    return tuple(found)
+
+
+Asker = Callable[[str | None, bool], tuple[dict[str, Any], list[object], int | None]]
+
+
+def _asker(transport: Transport, variables: dict[str, object], document: str, pages: Pages) -> Asker:
+    most = PAGE if pages.most > 1 else 50  # a page that is read beside the recent ones
+    size = most
+
+    def ask(cursor: str | None, first: bool) -> tuple[dict[str, Any], list[object], int | None]:
+        nonlocal size
+        asked = variables | {"after": cursor, "first": first, "recent": first and pages.recent}
+        text_ = document if first else DOCUMENT_OF_PAGES
+        try:
+            shy = TOO_SLOW if size == most else frozenset()
+            return http.read_again(lambda: _ask(transport, text_, asked | {"pageSize": size}), unless_status=shy)
         except ApiError as error:
-            if error.status not in TOO_SLOW or size != PAGE:
+            if error.status not in TOO_SLOW or size != most:
                 raise
         size = SMALL_PAGE
-        return http.read_again(lambda: _ask(transport, asked | {"pageSize": size}))
+        return http.read_again(lambda: _ask(transport, text_, asked | {"pageSize": size}))
 
     return ask
 
 
-def _ask(transport: Transport, variables: dict[str, object]) -> tuple[dict[str, Any], list[object], int | None]:
-    answer = transport.graphql(DOING, DOCUMENT, variables)
+DOCUMENT_OF_PAGES = _document(())
+MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: String!, $productionRef: String!) {
+  rateLimit { remaining }
+  repository(owner: $owner, name: $name) {
+    nameWithOwner
+    mergeCommitAllowed
+    squashMergeAllowed
+    rebaseMergeAllowed
+    deleteBranchOnMerge
+    # named
+    staging: ref(qualifiedName: $stagingRef) { ...Branch }
+    production: ref(qualifiedName: $productionRef) { ...Branch }
+  }
+}
+""" + DOCUMENT[DOCUMENT.index("fragment Branch on") :]
+
+
+def _ask(
+    transport: Transport, document: str, variables: dict[str, object]
+) -> tuple[dict[str, Any], list[object], int | None]:
+    answer = transport.graphql(DOING, document, variables)
     errors = answer.get("errors") or []
     repository = dig(answer, "data", "repository")
     if not isinstance(repository, dict):
@@ -146,8 +263,18 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
 
 
 def _note_errors(seen: _Gathering, errors: list[object]) -> None:
-    for error in errors[:5]:
-        seen.lacks(f"GitHub did not show everything: {text(dig(error, 'message')) or 'no reason given'}.")
+    """What GitHub did not show. Hidden check runs are one thing, however many; a protection that only
+    administrators are shown is none: it comes as null.
+    """
+    for error in errors:
+        path = dig(error, "path")
+        parts = {one for one in path if isinstance(one, str)} if isinstance(path, list) else set()
+        if parts & {"contexts", "last"}:
+            seen.checks_hidden = True
+            seen.lacks("GitHub does not show check runs to this credential.")
+        elif "branchProtectionRule" not in parts and len(seen.problems) < MOST_PROBLEMS:
+            seen.lacks(f"GitHub did not show everything: {text(dig(error, 'message')) or 'no reason given'}.")
+            seen.listed = False
 
 
 def _add_pulls(seen: _Gathering, page: dict[str, Any], name: str, errors: bool) -> None:
@@ -158,6 +285,7 @@ def _add_pulls(seen: _Gathering, page: dict[str, Any], name: str, errors: bool) 
 def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
     if not isinstance(nodes, list):
         seen.lacks("GitHub's list of pull requests cannot be read.")
+        seen.listed = False
         return []
     found = []
     for node in nodes:
@@ -166,6 +294,7 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
         except Malformed as error:
             number = dig(node, "number")
             seen.lacks(f"Pull request #{number if isinstance(number, int) else '?'} cannot be read: {error}.")
+            seen.listed = False
             continue
         if pull.checks is None:
             seen.lacks(f"The checks of pull request #{pull.number} are not all shown: read them one by one.")
@@ -183,33 +312,55 @@ def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
         raise Malformed("endCursor is empty")
     except Malformed:
         seen.lacks("GitHub does not say whether there are more pull requests.")
+        seen.listed = False
         return None
 
 
-def _finish(seen: _Gathering, first: dict[str, Any], staging: str, production: str, points: int | None) -> Overview:
+def _finish(
+    seen: _Gathering,
+    first: dict[str, Any],
+    staging: str,
+    production: str,
+    points: int | None,
+    named: tuple[Pull, ...],
+    errors: bool,
+) -> Overview:
     heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    rules = {branch: _rules(dig(first, key)) for key, branch in _refs(staging, production)}
+    rules = {branch: read_merge_rules(dig(first, key), first) for key, branch in _refs(staging, production)}
     for branch in heads:
         if rules[branch] is None:
             seen.lacks(f"The rules of branch {branch} cannot be read: which checks it requires is not known.")
-    into = _pulls(seen, dig(first, "promotions", "nodes"), bool(seen.problems))
-    into = [_with_required(pull, rules[production]) for pull in into if pull.base_ref == production]
+    wanted = {branch: None if found is None else found.checks for branch, found in rules.items()}
+    into = _pulls(seen, dig(first, "promotions", "nodes"), errors)
+    into = [_with_required(pull, wanted[production]) for pull in into if pull.base_ref == production]
     promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
-    if dig(first, "promotions", "pageInfo", "hasNextPage") is not False:
-        seen.lacks(f"Not all pull requests into {production} were read.")
     return Overview(
         staging_head=heads[staging],
         production_head=heads[production],
-        open_pulls=tuple(_with_required(pull, rules[staging]) for pull in seen.pulls.values()),
+        open_pulls=tuple(_with_required(pull, wanted[staging]) for pull in seen.pulls.values()),
         merged_pulls=_merged(seen, dig(first, "merged", "nodes")),
         promotions=promotions,
         hotfixes=tuple(pull for pull in into if pull not in promotions),
-        required_contexts={branch: found or () for branch, found in rules.items()},
-        rules_readable=all(found is not None for found in rules.values()),
+        required_contexts={branch: found or () for branch, found in wanted.items()},
+        rules_readable=all(found is not None for found in wanted.values()),
         complete=not seen.problems,
         problems=tuple(seen.problems),
         remaining_points=points,
+        named=tuple(_with_required(pull, wanted[production]) for pull in named),
+        listed=seen.listed,
+        into_listed=not errors and dig(first, "promotions", "pageInfo", "hasNextPage") is False,
+        cursor=seen.cursor,
+        closed=_closed(dig(first, "closed", "nodes")),
+        checks_hidden=seen.checks_hidden,
+        full_name=text(dig(first, "nameWithOwner")),
+        rules=rules,
     )
+
+
+def _closed(nodes: object) -> tuple[int, ...]:
+    """Numbers of those that were closed last; one that cannot be read is left out: it stays as it was."""
+    numbers = (dig(node, "number") for node in (nodes if isinstance(nodes, list) else []))
+    return tuple(one for one in numbers if isinstance(one, int) and not isinstance(one, bool))
 
 
 def _refs(staging: str, production: str) -> list[tuple[str, str]]:
@@ -222,27 +373,6 @@ def _head(seen: _Gathering, first: dict[str, Any], key: str, branch: str) -> str
         missing = key in first and first[key] is None
         seen.lacks(f"Branch {branch} {'does not exist' if missing else 'cannot be read'} on GitHub.")
     return head
-
-
-def _rules(ref: object) -> tuple[Required, ...] | None:
-    """The checks a branch requires, by classic protection and by rulesets; None when not all are shown."""
-    try:
-        found = {
-            Required(text(name))
-            for name in optional(optional(ref, "refUpdateRule", dict) or {}, "requiredStatusCheckContexts", list) or []
-        }
-        rules = need(need(ref, "rules", dict), "nodes", list)
-        for rule in rules:
-            if word(need(rule, "type", str)) == "required_status_checks":
-                for check in need(need(rule, "parameters", dict), "requiredStatusChecks", list):
-                    found.add(Required(text(need(check, "context", str)), optional(check, "integrationId", int)))
-    except Malformed:
-        return None
-    if len(rules) >= PAGE or any(not required.context for required in found):
-        return None
-    bound = {required.context for required in found if required.app_id is not None}
-    kept = [required for required in found if required.app_id is not None or required.context not in bound]
-    return tuple(sorted(kept, key=lambda required: (required.context, required.app_id or 0)))
 
 
 def _with_required(pull: Pull, rules: tuple[Required, ...] | None) -> Pull:

@@ -238,6 +238,9 @@ class Branch(models.Model):
     head = models.CharField(max_length=64, blank=True, default="")
     head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
     required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
+    merge_rules = models.JSONField(
+        null=True, blank=True, help_text="What a merge takes: environments.github.MergeRules. Null: not known."
+    )
     seen_at = models.DateTimeField()
     judged = models.CharField(
         max_length=64, blank=True, default="", help_text="Up to here it is known how each commit came about."

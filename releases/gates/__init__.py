@@ -12,6 +12,7 @@ from typing import Any
 from releases.facts import Facts
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
 from releases.gates.deployed import environments_coherent, liveness, production_live, smoke_green, staging_healthy
+from releases.gates.merging import merge_allowed, verdict_told
 from releases.gates.migrations import migration_risks, migrations_ready, production_at_head, rehearsed, same_databases
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 from releases.models import ChecklistItem, Phase, Promotion, Release, ReleaseStatus
@@ -50,6 +51,7 @@ GATES: dict[str, Gate] = {
     "staging_healthy": staging_healthy,
     "promotion_open": promotion_open,
     "ci_green": ci_green,
+    "merge_allowed": merge_allowed,
     "migrations_ready": migrations_ready,
     "rehearsed": rehearsed,
     "environments_coherent": environments_coherent,
@@ -69,10 +71,12 @@ ATTESTED: dict[str, Callable[[Any], Result]] = {
 ALWAYS: dict[str, Gate] = {
     "promotion_open": promotion_open,
     "ci_green": ci_green,
+    "merge_allowed": merge_allowed,
     "migrations_ready": migrations_ready,
     "migration_risks": migration_risks,
     "approved": approved,
     "not_frozen": not_frozen,
+    "verdict_told": verdict_told,
 }
 
 
@@ -178,15 +182,17 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "failure", f"Release {release.name} was rolled back."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
-    failing = [line for line in standing.missing if line.result.state == FAIL]
+    # That the verdict could not be told is no part of what is told.
+    missing = [line for line in standing.missing if line.gate != "verdict_told"]
+    failing = [line for line in missing if line.result.state == FAIL]
     if failing:
         return "failure", failing[0].result.sentence
-    if standing.missing:
-        count = len(standing.missing)
+    if missing:
+        count = len(missing)
         things = "1 thing stands" if count == 1 else f"{count} things stand"
         return (
             "pending",
-            f"{things} between release {release.name} and production. {standing.missing[0].result.sentence}",
+            f"{things} between release {release.name} and production. {missing[0].result.sentence}",
         )
     return "success", f"Release {release.name} is ready."
 

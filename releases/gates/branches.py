@@ -1,9 +1,11 @@
 """Whether the branches, their pull requests and the checks on them allow a promotion."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
 
+from environments.github import Required
 from releases.facts import Facts
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
 from releases.models import StepName, StepStatus
@@ -53,15 +55,24 @@ def ci_green(facts: Facts) -> Result:
     pull = facts.promotion_pull
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
         return Result(PENDING, "The candidate's checks have not been read yet.")
-    if pull.checks is None:
-        return Result(PENDING, "The checks cannot be read with this token; see Connections.")
+    if pull.checks is None or pull.checks_at is None:
+        return Result(PENDING, "The candidate's checks are not read yet; Connections says what the token may read.")
+    if pull.checks_at < facts.fresh_since:
+        said = "The candidate's checks were last read too long ago; Connections says what the token may read."
+        return Result(PENDING, said, (), pull.checks_at)
     if facts.required_contexts is None:
         return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
-    return judge_checks(pull.checks, facts.required_contexts, pull.seen_at)
+    bound = [one for one in (facts.merge_rules.checks if facts.merge_rules else ()) if one.app_id is not None]
+    return judge_checks(pull.checks, facts.required_contexts, pull.checks_at, bound)
 
 
-def judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetime) -> Result:
-    """Whether these checks of a commit are green: every required one succeeded, and none of the others failed."""
+def judge_checks(
+    checks: list[dict], required: tuple[str, ...], seen_at: datetime, bound: Sequence[Required] = ()
+) -> Result:
+    """Whether these checks of a commit are green: every required one succeeded, and none of the others failed.
+
+    Those of `bound` count for what is required only when their own App reported them, as on GitHub.
+    """
     states: dict[str, str] = {}
     for check in checks:
         name, word = str(check.get("name", "")), str(check.get("state", "")).lower()
@@ -73,17 +84,25 @@ def judge_checks(checks: list[dict], required: tuple[str, ...], seen_at: datetim
     missing = [name for name in required if name not in states]
     unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]
     failed = [name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}]
+    foreign = [one for one in bound if one.context in states and not _from_its_app(checks, one)]
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
         said = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
         return Result(FAIL, f"Not green: {said}.", evidence, seen_at)
     if missing:
         return Result(PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at)
+    if foreign:
+        said = and_(f"{one.context} (App {one.app_id})" for one in foreign)
+        return Result(PENDING, f"Required from one App, and not seen from it yet: {said}.", evidence, seen_at)
     if running:
         return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
     if not states:
         return Result(PENDING, "No check has reported on the candidate, so nothing says that it is green.")
     return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
+
+
+def _from_its_app(checks: list[dict], required: Required) -> bool:
+    return any(one.get("name") == required.context and one.get("app") == required.app_id for one in checks)
 
 
 def _badness(word: str) -> int:

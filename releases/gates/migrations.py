@@ -11,7 +11,7 @@ from environments.starting_points import is_elsewhere
 from portal.jobs import OPEN, JobStatus
 from releases.database_facts import DatabaseFacts
 from releases.facts import Facts
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
 
 NONE = "The project has no Alembic migrations."
 WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
@@ -96,8 +96,8 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
-    minutes = f"{int(soaked.total_seconds() // 60)} of {facts.project.soak_minutes} minutes"
-    return Result(PENDING, f"Staging has soaked {minutes}.", files, staged_at)
+    until = f"{facts.project.soak_minutes} minutes, until {clock(staged_at + needed)}"
+    return Result(PENDING, f"Staging soaks for {until}.", files, staged_at)
 
 
 def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]) -> Result | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from releases.facts import Facts
 from releases.models import PromotionStep
@@ -34,10 +34,15 @@ def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) 
     if seen_at is None:
         return Result(PENDING, problem or f"Reading {source} for the first time.")
     if seen_at < facts.fresh_since:
-        minutes = int((facts.now - seen_at).total_seconds() // 60)
-        said = f"Reading {source}: what is known is {minutes} min old."
+        # The moment, not the minutes since: the sentence is posted to GitHub each time it changes.
+        said = f"Reading {source}: what is known is of {clock(seen_at)}."
         return Result(PENDING, problem or said, (), seen_at)
     return None
+
+
+def clock(at: datetime) -> str:
+    """“14:05 UTC”."""
+    return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
 def and_(names: Iterable[str]) -> str:

@@ -64,7 +64,17 @@ class PullRequest(models.Model):
     head_sha = models.CharField(max_length=64, blank=True, default="")
     mergeable = models.CharField(max_length=20, blank=True, default="", help_text="GitHub's word, lower case.")
     review_decision = models.CharField(max_length=30, blank=True, default="")
+    merge_state = models.CharField(
+        max_length=20, blank=True, default="", help_text="GitHub's word for whether it may be merged, lower case."
+    )
+    blocked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when GitHub blocks it although the portal's own status is green."
+    )
+    merging = models.JSONField(
+        null=True, blank=True, help_text="Of a release's: conversations open, commits unsigned, who reviewed how."
+    )
     checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
+    checks_at = models.DateTimeField(null=True, blank=True, help_text="When the checks were read.")
     updated_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
     # What git says of it, worked out by `PullReading` for one pair of base and head.
@@ -90,6 +100,11 @@ class GitHubSync(Job):
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="When every open pull request was last read.")
+    cursor = models.CharField(max_length=200, blank=True, default="", help_text="Where the next page of them begins.")
+    renamed_to = models.CharField(
+        max_length=201, blank=True, default="", help_text="What GitHub calls the repository now, if not as set."
+    )
     problem = models.TextField(blank=True, default="")
 
     def __str__(self) -> str:
@@ -271,6 +286,9 @@ class Release(models.Model):
     uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
     notes = models.TextField(blank=True, default="")
     merge_commit = models.CharField(max_length=64, blank=True, default="")
+    behind = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Commits of production's branch that the candidate lacks."
+    )
     moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")
     cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     cut_at = models.DateTimeField(default=timezone.now)
@@ -444,6 +462,10 @@ class Upkeep(Job):
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_at = models.DateTimeField(null=True, blank=True)
+    verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")
+    verdict_problem = models.TextField(blank=True, default="", help_text="Why GitHub does not hold the verdict.")
+    verdict_tries = models.PositiveSmallIntegerField(default=0)
+    verdict_retry_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
     drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
 

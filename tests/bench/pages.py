@@ -176,7 +176,10 @@ def _ticks(browser: Browser, release: Release) -> bool:
         ("tick", manual, "tick"),
         ("attest a gate's item", bound, "tick"),
     ):
-        path, fields = reverse("item-do", args=[item.pk, verb]), {f"note-{item.pk}": "ok"}
+        path, fields = (
+            reverse("item-do", args=[item.pk, verb]),
+            {f"note-{item.pk}": "ok", "candidate": release.candidate},
+        )
         began = time.perf_counter()
         count = queries(lambda path=path, fields=fields: browser.post(path, **fields))
         print(f"  {name:32} {count:3} queries {(time.perf_counter() - began) * 1000:8.1f} ms")

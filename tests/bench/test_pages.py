@@ -89,7 +89,7 @@ def test_nobody_attests_what_the_gate_does_not_ask(world):
     browser = Browser(User.objects.get(username="alice"))
     browser.get(reverse("release", args=[release.pk]))
 
-    answer = browser.post(reverse("item-do", args=[item.pk, "tick"]))
+    answer = browser.post(reverse("item-do", args=[item.pk, "tick"]), candidate=release.candidate)
 
     assert "is decided by the portal, not ticked" in answer.body
     assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
@@ -105,6 +105,6 @@ def test_a_smoke_test_is_attested_only_when_it_was_skipped(status, taken):
     browser = Browser(User.objects.get(username="alice"))
     browser.get(reverse("release", args=[release.pk]))
 
-    browser.post(reverse("item-do", args=[item.pk, "tick"]))
+    browser.post(reverse("item-do", args=[item.pk, "tick"]), candidate=release.candidate)
 
     assert (ChecklistItem.objects.get(pk=item.pk).ticked_at is not None) == taken

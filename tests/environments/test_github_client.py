@@ -11,7 +11,6 @@ from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 
 from environments.github import GitHub, Recent, Required
-from environments.github.overview import DOCUMENT
 from portal.http import ApiError
 from portal.sandbox.server import Fault, Request, Response, Server
 from tests.environments.mutation import mutations
@@ -21,13 +20,25 @@ TOKEN = "github_pat_0123456789"
 HEAD, MAIN, MERGE = "a" * 40, "b" * 40, "c" * 40
 RULES = {
     "target": {"oid": HEAD},
-    "refUpdateRule": {"requiredStatusCheckContexts": ["tests", "lint"]},
+    "refUpdateRule": {
+        "allowsDeletions": False,
+        "requiredApprovingReviewCount": 1,
+        "requiredStatusCheckContexts": ["tests", "lint"],
+        "requiresCodeOwnerReviews": False,
+        "requiresConversationResolution": True,
+        "requiresLinearHistory": False,
+        "requiresSignatures": False,
+    },
+    "branchProtectionRule": None,
     "rules": {
         "nodes": [
             {"type": "DELETION", "parameters": None},
             {
                 "type": "REQUIRED_STATUS_CHECKS",
-                "parameters": {"requiredStatusChecks": [{"context": "tests", "integrationId": 15368}]},
+                "parameters": {
+                    "strictRequiredStatusChecksPolicy": False,
+                    "requiredStatusChecks": [{"context": "tests", "integrationId": 15368}],
+                },
             },
         ]
     },
@@ -80,14 +91,25 @@ def node(number: int, **other) -> dict:
     } | other
 
 
+SETTINGS = {
+    "nameWithOwner": "acme/x",
+    "mergeCommitAllowed": True,
+    "squashMergeAllowed": True,
+    "rebaseMergeAllowed": False,
+    "deleteBranchOnMerge": False,
+}
+
+
 def repository(*pulls: dict, cursor: str | None = None, **other) -> dict:
     return {
+        **SETTINGS,
         "staging": RULES,
         "production": RULES | {"target": {"oid": MAIN}},
         "open": {
             "pageInfo": {"hasNextPage": cursor is not None, "endCursor": cursor},
             "nodes": list(pulls or [node(1)]),
         },
+        "closed": {"nodes": [{"number": 4}]},
         "merged": {"nodes": [{k: node(5)[k] for k in MERGED_KEYS}]},
         "promotions": {
             "pageInfo": {"hasNextPage": False},
@@ -268,13 +290,15 @@ def official(name: str) -> str:
 
 
 @pytest.mark.official
-def test_the_document_and_its_variables_are_valid_by_the_official_schema(server, github):
-    schema = build_schema(official("schema_subset.graphql"))
-    document = parse(DOCUMENT)
+@pytest.mark.parametrize("numbers", [(), (9, 12)])
+def test_the_document_and_its_variables_are_valid_by_the_official_schema(server, github, numbers):
+    more = Path(__file__).parents[1] / "portal/sandbox_github/merge_rules.graphql"
+    schema = build_schema(official("schema_subset.graphql") + more.read_text())
 
-    READS["overview"](github)
+    github.overview(staging="staging", production="main", numbers=numbers)
 
-    sent = json.loads(server.requests[0].body)["variables"]
+    asked = json.loads(server.requests[0].body)
+    document, sent = parse(asked["query"]), asked["variables"]
     declared = document.definitions[0].variable_definitions
     assert validate(schema, document) == []
     assert not isinstance(get_variable_values(schema, declared, sent), list)
@@ -382,16 +406,16 @@ def test_a_check_of_another_app_is_not_the_required_one(server, github):
     assert pull.checks[0].required is False
 
 
-def test_sixty_pull_requests_are_two_calls(server, github):
+def test_one_hundred_and_sixty_pull_requests_are_two_calls(server, github):
     pages(
         server,
-        repository(*[node(number) for number in range(1, 51)], cursor="c"),
-        {"open": repository(*[node(number) for number in range(51, 61)])["open"]},
+        repository(*[node(number) for number in range(1, 101)], cursor="c"),
+        {"open": repository(*[node(number) for number in range(101, 161)])["open"]},
     )
 
     found = READS["overview"](github)
 
-    assert len(found.open_pulls) == 60 and found.complete
+    assert len(found.open_pulls) == 160 and found.complete
     first, second = (json.loads(seen.body)["variables"] for seen in server.requests)
     assert (first["first"], second["first"], second["after"]) == (True, False, "c")
 
@@ -409,7 +433,7 @@ def test_an_answer_that_takes_github_too_long_is_asked_for_in_smaller_pages(serv
     READS["overview"](github)
 
     sizes = [json.loads(seen.body)["variables"]["pageSize"] for seen in server.requests]
-    assert sizes == [50, 25]
+    assert sizes == [100, 25]
 
 
 def test_errors_beside_good_data_leave_checks_unreadable_not_empty(server, github):
@@ -519,6 +543,61 @@ def test_an_answer_without_the_repository_says_why(server, github, error, kind):
         READS["overview"](github)
 
     assert caught.value.kind == kind
+
+
+NAMED = {
+    "state": "OPEN",
+    "reviewThreads": {"totalCount": 2, "nodes": [{"isResolved": True}, {"isResolved": False}]},
+    "commits": {"totalCount": 1, "nodes": [{"commit": {"signature": {"isValid": True}}}]},
+}
+
+
+def named(server, github, **other):
+    """Pull request 9 asked for by number, as the overview read it; None when it could not."""
+    contexts = {"totalCount": 2, "nodes": CHECKS}
+    more = {"all": {"contexts": contexts, "last": {"nodes": CHECKS}}} | NAMED | other
+    answer = repository(named9=node(9, headRefName="staging", baseRefName="main", **more))
+    server.app = lambda request: Response(200, {"data": {"repository": answer}})
+    return next(iter(github.overview(staging="staging", production="main", numbers=[9]).named), None)
+
+
+def test_a_pull_request_asked_for_by_number_tells_what_its_merge_takes(server, github):
+    pull = named(server, github)
+
+    assert (pull.state, pull.merging.unresolved, pull.merging.unsigned) == ("open", 1, 0)
+    assert [check.name for check in pull.checks] == ["tests", "release-portal"]
+
+
+def test_up_to_two_hundred_checks_are_read_from_both_ends(server, github):
+    runs = [CHECKS[0] | {"name": f"job {number}"} for number in range(120)]
+    part = {"contexts": {"totalCount": 120, "nodes": runs[:100]}, "last": {"nodes": runs[20:]}}
+
+    pull = named(server, github, all=part)
+    more = named(server, github, all={"contexts": part["contexts"] | {"totalCount": 220}, "last": part["last"]})
+
+    assert [check.name for check in pull.checks] == [one["name"] for one in runs]
+    assert more.checks is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"reviewThreads": {"totalCount": 101, "nodes": [{"isResolved": True}] * 100}},
+        {"reviewThreads": {"totalCount": 1, "nodes": [None]}},
+        {"reviewThreads": None},
+        {"reviewThreads": {"totalCount": 1, "nodes": []}},
+    ],
+)
+def test_conversations_that_are_not_all_shown_are_not_resolved(server, github, other):
+    assert named(server, github, **other).merging.unresolved is None
+
+
+def test_a_pull_request_asked_for_and_not_shown_is_said(server, github):
+    server.app = lambda request: Response(200, {"data": {"repository": repository(named9=None)}})
+
+    found = github.overview(staging="staging", production="main", numbers=[9])
+
+    assert found.named == () and not found.complete and "#9" in found.problems[0]
 
 
 # Single reads

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from portal.audit_chain import SHOWN
+from portal.audit_chain import SHOWN, table
 from portal.audit_proof import Anchor, anchor, read_anchors, verify
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
@@ -56,6 +57,12 @@ def attacks(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
         )
     yield from _moves(events // 2)
     yield from _ends(events)
+
+
+def blinding(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
+    """The same for what keeps a verifier from seeing; these leave the chain's triggers as they find them."""
+    yield from _blinds(events // 2)
+    yield from _replacements(events // 2)
 
 
 def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
@@ -152,10 +159,138 @@ def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         1,
     )
     yield "edit, and compute all that follows anew", lambda: _rewrite(kept), None
-    shown = SHOWN.replace("pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'")
+    shown = SHOWN.format(chain=table()).replace("pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'")
     yield "let pages show something else", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
-    shown = f"{SHOWN} WHERE position <> {kept}"
+    shown = f"{SHOWN.format(chain=table())} WHERE position <> {kept}"
     yield "keep an event from the pages", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
+
+
+def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
+    """What keeps a verifier from seeing an event that was edited, or is meant to."""
+    table, change = "portal_auditchain", _unnoticed(edited("sentence", f"position = {middle}"))
+    sound = [
+        "CREATE SCHEMA shadow",
+        *(f"CREATE TABLE shadow.{one} AS SELECT * FROM {one}" for one in (table, "portal_audithead")),
+        f"ALTER TABLE shadow.{table} ADD PRIMARY KEY (position)",
+        "CREATE VIEW shadow.portal_auditevent AS SELECT * FROM portal_auditevent",
+    ]
+    yield (
+        "set a search_path to a sound copy",
+        sql(*sound, *change, "SET LOCAL search_path = shadow, public, pg_catalog"),
+        middle,
+    )
+    for verb in ("ENABLE", "FORCE"):
+        yield f"{verb.lower()} row security", sql(f"ALTER TABLE {table} {verb} ROW LEVEL SECURITY"), None
+    yield (
+        "hide an event by row security",
+        sql(
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+            f"CREATE POLICY most ON {table} USING (position <> {middle})",
+        ),
+        None,
+    )
+    yield "leave a policy that is switched off", sql(f"CREATE POLICY all_ ON {table} USING (true)"), None
+    yield "hide a head", sql("ALTER TABLE portal_audithead ENABLE ROW LEVEL SECURITY"), None
+    yield "add a child whose events count", sql(f"CREATE TABLE child () INHERITS ({table})"), None
+    yield "make a rule", sql(f"CREATE RULE quiet AS ON INSERT TO {table} DO INSTEAD NOTHING"), None
+    yield "make the chain forget at a crash", sql(f"ALTER TABLE {table} SET UNLOGGED"), None
+    yield "add a column", sql(f"ALTER TABLE {table} ADD truth text"), None
+    yield "add an index", sql(f"CREATE INDEX evil ON {table} (position) WHERE position < 9"), None
+    yield (
+        "put a view in the chain's place",
+        sql(f"ALTER TABLE {table} RENAME TO real", f"CREATE VIEW {table} AS SELECT * FROM real"),
+        None,
+    )
+    yield (
+        "put a partitioned table in the chain's place",
+        sql(
+            f"ALTER TABLE {table} RENAME TO real",
+            f"CREATE TABLE {table} (LIKE real) PARTITION BY RANGE (position)",
+        ),
+        None,
+    )
+    for name in ("chain", "keep"):
+        yield f"switch the trigger {name} off", sql(f"ALTER TABLE {table} DISABLE TRIGGER {name}"), None
+        yield f"let the trigger {name} be switched off", sql(f"ALTER TABLE {table} ENABLE TRIGGER {name}"), None
+    yield "drop a trigger of the head", sql("DROP TRIGGER guard ON portal_audithead"), None
+    yield (
+        "add a trigger",
+        sql(f"CREATE TRIGGER more BEFORE INSERT ON {table} EXECUTE FUNCTION portal_audit_refuse()"),
+        None,
+    )
+
+
+def _unnoticed(change: str) -> tuple[str, ...]:
+    """The statement between two that lift the chain's triggers and put them back."""
+    names = ("chain", "keep")
+    return (
+        "ALTER TABLE portal_auditchain DISABLE TRIGGER ALL",
+        change,
+        *(f"ALTER TABLE portal_auditchain ENABLE ALWAYS TRIGGER {name}" for name in names),
+    )
+
+
+def _replacements(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
+    """Functions, operators and casts that say something else than they should; some need a superuser."""
+    change = _unnoticed(edited("sentence", f"position = {middle}"))
+    earlier = "SET LOCAL search_path = public, pg_catalog"
+    for name, takes, gives in (
+        ("sha256", "bytea", "bytea"),
+        ("int8send", "bigint", "bytea"),
+        ("convert_to", "text, name", "bytea"),
+        ("split_part", "text, text, integer", "text"),
+    ):
+        lie = f"CREATE FUNCTION public.{name}({takes}) RETURNS {gives} LANGUAGE sql AS $$ SELECT ''::{gives} $$"
+        yield f"put a {name} before the built-in one", sql(lie, *change, earlier), middle
+    yield (
+        "put an operator before the built-in one",
+        sql(
+            "CREATE FUNCTION public.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$",
+            *(
+                f"CREATE OPERATOR public.{sign} (FUNCTION = public.never, LEFTARG = bigint, RIGHTARG = bigint)"
+                for sign in ("=", ">", "<=", ">=")
+            ),
+            *change,
+            earlier,
+        ),
+        middle,
+    )
+    for name, takes, lie in (
+        ("split_part", "text, text, integer", "SELECT 'Nothing happened.'::text"),
+        ("int8send", "bigint", "SELECT ''::bytea"),
+        ("convert_to", "text, name", "SELECT ''::bytea"),
+        ("byteacat", "bytea, bytea", "SELECT $1"),
+    ):
+        gives = "text" if name == "split_part" else "bytea"
+        lie = f"CREATE OR REPLACE FUNCTION pg_catalog.{name}({takes}) RETURNS {gives} LANGUAGE sql AS $$ {lie} $$"
+        yield f"replace the built-in {name}", sql(lie), None
+    yield (
+        "put a cast between text and time",
+        sql(
+            "CREATE FUNCTION public.when_(text) RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() $$",
+            "CREATE CAST (text AS timestamptz) WITH FUNCTION public.when_(text)",
+            f"CREATE OR REPLACE VIEW portal_auditevent AS {SHOWN.format(chain=table())}",
+        ),
+        None,
+    )
+    for name in ("portal_audit_chain", "portal_audit_refuse", "portal_audit_guard_head"):
+        lie = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        yield f"replace {name}", sql(f"{lie} AS $$ BEGIN RETURN NEW; END $$"), None
+    yield (
+        "put a second portal_audit_append beside the first",
+        sql("CREATE FUNCTION portal_audit_append(text) RETURNS bigint LANGUAGE sql AS $$ SELECT 1::bigint $$"),
+        None,
+    )
+    shown = SHOWN.format(chain=table()).replace("pg_catalog.split_part(body, E'\\n', 10)", "public.mild(body)")
+    yield (
+        "let pages show what a function says",
+        sql(
+            "CREATE FUNCTION public.mild(text) RETURNS text LANGUAGE sql IMMUTABLE"
+            " AS $$ SELECT pg_catalog.split_part($1, E'\\n', 10) $$",
+            f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}",
+        ),
+        None,
+    )
 
 
 def edited(line: str, condition: str) -> str:
@@ -214,12 +349,13 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
     with tempfile.TemporaryDirectory() as directory:
         anchors = sealed_chain(events, Path(directory) / "anchors")
     tried, missed, began = 0, 0, time.monotonic()
-    for name, deed, position in attacks(events):
+    guarded = [(nullcontext, one) for one in blinding(events)]
+    for lifted, (name, deed, position) in [*((unguarded, one) for one in attacks(events)), *guarded]:
         tried += 1
         with transaction.atomic():
-            with unguarded(connection):
+            with lifted(connection):
                 deed()
-                verdict, full = verify(anchors=anchors), verify(anchors=anchors, full=True)
+            verdict, full = verify(anchors=anchors), verify(anchors=anchors, full=True)
             transaction.set_rollback(True)
         found = not verdict.ok and verdict == full and position in (None, verdict.first_broken)
         missed += not found

@@ -177,7 +177,10 @@ def test_the_pages_name_the_kind_and_the_button_cuts_it(world, client):
     client.force_login(world.person("alice"))
     board, pulls = client.get("/").text, client.get("/pulls/").text
 
-    answer = client.post(f"/projects/{world.project.slug}/cut-hotfix/", {"pull": number})
+    answer = client.post(
+        f"/projects/{world.project.slug}/cut-hotfix/",
+        {"pull": number, "candidate": PullRequest.objects.get(number=number).head_sha},
+    )
     release = Release.objects.get()
     page, after = client.get(f"/releases/{release.pk}/").text, client.get("/").text
 

@@ -1,13 +1,15 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-from portal import audit
+from portal import audit, audit_shown
 from portal.audit_proof import Anchor, BrokenChain, anchor, read_anchors, verify
+from portal.jobs import AuditWatch
 from portal.models import AuditEvent
 from tests.chain import fill, unguarded
 from tests.faults import audit_chain
@@ -26,6 +28,11 @@ def events(db):
     return [
         audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number}) for number in range(5)
     ]
+
+
+def record_one():
+    with transaction.atomic():
+        audit.record("one.event", actor=None)
 
 
 def tamper(statement):
@@ -64,6 +71,73 @@ def test_it_names_the_first_broken_event_in_one_sentence(events):
 
     assert (verdict.first_broken, verdict.count) == (3, 2)
     assert verdict.sentence == "Event 3 is not what was written at this place: it was edited, moved or put in."
+
+
+def test_a_new_installation_without_any_anchor_is_whole(events):
+    assert verify().ok
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_anchors_that_are_gone_are_no_proof_and_nothing_is_anchored_over_it(events, var, spoil):
+    anchor(NOON)
+    AuditWatch.objects.create(at=NOON, ok=True)
+    spoil(var / "audit-anchors.jsonl")
+
+    verdict = verify()
+
+    assert not verdict.ok
+    assert verdict.sentence.startswith("The anchors are gone: ")
+    with pytest.raises(BrokenChain, match="The anchors are gone"):
+        anchor(NOON)
+
+
+def test_a_person_begins_a_new_file_with_a_reason_that_the_trail_keeps(events, var):
+    anchor(NOON)
+    AuditWatch.objects.create(at=NOON, ok=True)
+    with unguarded(connection):
+        fill(connection, 3)  # an older state was restored
+
+    call_command("anchor_audit", "--anew", "backup of Monday restored")
+
+    assert verify().ok and [one.position for one in read_anchors()] == [4]
+    assert len(list(var.glob("audit-anchors-until-*"))) == 1
+    assert "backup of Monday restored" in AuditEvent.objects.get(action="audit.anchored_anew").sentence
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("thing", ["DATABASE", "ROLE"])
+def test_a_search_path_set_for_the_database_or_the_role_changes_nothing_for_the_portal(thing):
+    name = connection.settings_dict["NAME" if thing == "DATABASE" else "USER"]
+    record_one()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA shadow")
+        cursor.execute("CREATE VIEW shadow.portal_auditevent AS SELECT * FROM portal_auditevent WHERE false")
+        cursor.execute(f'ALTER {thing} "{name}" SET search_path = shadow, public')
+    try:
+        connection.close()  # the next one meets what was set
+
+        assert AuditEvent.objects.count() == verify().count == 1
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER {thing} "{name}" RESET search_path')
+            cursor.execute("DROP SCHEMA shadow CASCADE")
+
+
+def test_verification_leaves_the_session_as_it_was(events):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = public, pg_catalog")
+        verify()
+        cursor.execute("SHOW search_path")
+
+        assert cursor.fetchone()[0] == "public, pg_catalog"
+
+
+def test_what_pages_show_of_every_event_is_compared_when_all_is_asked_for(events):
+    anchor(NOON)
+
+    assert audit_shown.chosen(0, 0, 5) == [1, 2, 3, 4, 5]
+    assert audit_shown.chosen(0, 3_000, 3_002) == [*range(1, 3_001, 3), 3_001, 3_002]
+    assert verify(full=True).ok
 
 
 def test_an_anchor_shows_that_the_end_was_cut_off(events):

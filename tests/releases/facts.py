@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from environments.github import MergeRules
 from environments.live import Live
 from environments.models import (
     Database,
@@ -67,7 +68,9 @@ def a_pull(**values: Any) -> PullRequest:
     """The promotion pull request, open, at the candidate, green."""
     known = {
         "number": 131, "state": "open", "base": "main", "head": "staging", "head_sha": CANDIDATE,
-        "mergeable": "mergeable", "checks": [{"name": "python-ci", "state": "success"}], "seen_at": NOW,
+        "mergeable": "mergeable", "checks": [{"name": "python-ci", "state": "success"}],
+        "checks_at": NOW, "seen_at": NOW, "url": "https://github.com/acme/inspector/pull/131",
+        "merge_state": "clean", "merging": {"unresolved": 0, "unsigned": 0, "commits": 2, "approved": [], "asking": []},
     }  # fmt: skip
     return PullRequest(**(known | values))
 
@@ -113,6 +116,7 @@ def good_facts(
     values = {
         "name": "2026.11.22-1", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "pull_number": 131,
         "migrations": [REVISION], "heads": [REVISION["id"]], "candidate_at": NOW - timedelta(hours=2), "cut_by_id": 1,
+        "behind": 0,
     }  # fmt: skip
     row = Release(project=owner, **(values | (release or {})))
     live = {
@@ -129,6 +133,8 @@ def good_facts(
         railway_seen_at=NOW,
         promotion_pull=a_pull(),
         required_contexts=("python-ci",),
+        merge_rules=MergeRules(),
+        staging_rules=MergeRules(),
         environments={kind: services[0].instance.environment for kind, services in live.items()},
         live=live,
     )

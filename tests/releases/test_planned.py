@@ -66,7 +66,10 @@ def test_an_approver_accepts_from_the_page_and_promotion_opens(people):
     client.force_login(people["bob"], backend="django.contrib.auth.backends.ModelBackend")
     before = gates.stand(facts_of(release.pk)).ready
 
-    answer = client.post(reverse("release-do", args=[release.pk, "accept-risk"]), NAMED | {"reason": "<i>unused</i>"})
+    answer = client.post(
+        reverse("release-do", args=[release.pk, "accept-risk"]),
+        NAMED | {"candidate": release.candidate, "reason": "<i>unused</i>"},
+    )
 
     assert not before and gates.stand(facts_of(release.pk)).ready
     assert answer["Location"].endswith("#migrations")

@@ -14,7 +14,16 @@ from environments.models import EnvironmentDatabase, MigrationRun, Service, Serv
 from portal import audit
 from portal.models import AuditEvent
 from releases.models import Approval, ChecklistItem, GitHubSync, Promotion, PromotionStep, PullRequest, Release
-from tests.factory import BASE, CANDIDATE, make_people, make_project, make_promotion, make_release, make_run
+from tests.factory import (
+    BASE,
+    CANDIDATE,
+    make_advice,
+    make_people,
+    make_project,
+    make_promotion,
+    make_release,
+    make_run,
+)
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -84,7 +93,7 @@ def test_the_page_offers_promotion_when_nothing_stands_between(alice, people):
 def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
-    response = alice.post(reverse("release-do", args=[release.pk, "promote"]))
+    response = alice.post(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
 
     assert response["Location"] == f"/releases/{release.pk}/#promotion"
     assert Promotion.objects.get().steps.count() == 5
@@ -94,7 +103,9 @@ def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
 def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    html = alice.post(reverse("release-do", args=[release.pk, "promote"]), follow=True).content.decode()
+    html = alice.post(
+        reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+    ).content.decode()
 
     assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
     assert AuditEvent.objects.filter(action="release.promoted", outcome="refused").exists()
@@ -105,7 +116,9 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
     carol = signed_in(people["carol"])
 
     html = page(carol, release)
-    response = carol.post(reverse("release-do", args=[release.pk, "promote"]), follow=True)
+    response = carol.post(
+        reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+    )
 
     assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
     assert "You are not allowed to do this" in response.content.decode()
@@ -116,7 +129,9 @@ def test_a_tick_works_as_a_plain_form(alice, people):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
 
-    response = alice.post(reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "with Dana"})
+    response = alice.post(
+        reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "with Dana", "candidate": CANDIDATE}
+    )
 
     item.refresh_from_db()
     assert response["Location"] == f"/releases/{release.pk}/#item-{item.pk}"
@@ -127,7 +142,9 @@ def test_a_tick_with_htmx_draws_its_row_and_calls_for_the_panels(alice, people):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
 
-    response = alice.post(reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "ok"}, headers=HTMX)
+    response = alice.post(
+        reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "ok", "candidate": CANDIDATE}, headers=HTMX
+    )
 
     html = response.content.decode()
     assert html.strip().startswith(f'<li class="item" id="item-{item.pk}"')
@@ -139,9 +156,9 @@ def test_a_tick_that_somebody_else_made_first_keeps_their_name(people):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
     address = reverse("item-do", args=[item.pk, "tick"])
-    signed_in(people["alice"]).post(address, headers=HTMX)
+    signed_in(people["alice"]).post(address, {"candidate": CANDIDATE}, headers=HTMX)
 
-    html = signed_in(people["bob"]).post(address, headers=HTMX).content.decode()
+    html = signed_in(people["bob"]).post(address, {"candidate": CANDIDATE}, headers=HTMX).content.decode()
 
     assert "alice" in html and "bob" not in html
 
@@ -150,7 +167,9 @@ def test_a_refused_tick_says_why_beside_its_control(people):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
 
-    response = signed_in(people["carol"]).post(reverse("item-do", args=[item.pk, "tick"]), headers=HTMX)
+    response = signed_in(people["carol"]).post(
+        reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX
+    )
 
     assert response.status_code == 200 and "HX-Trigger" not in response
     assert "You are not allowed to do this" in response.content.decode()
@@ -171,7 +190,7 @@ def test_a_tick_costs_one_request_and_at_most_eight_queries(alice, people):
     item = release.items.get(text="Release notes read")
 
     with CaptureQueriesContext(connection) as seen:
-        response = alice.post(reverse("item-do", args=[item.pk, "tick"]), headers=HTMX)
+        response = alice.post(reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX)
 
     assert response.status_code == 200
     assert len(queries(seen)) <= 8, "\n".join(queries(seen))
@@ -275,7 +294,7 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
     bob = signed_in(people["bob"])
 
     assert 'id="approve"' in page(bob, release)
-    bob.post(reverse("release-do", args=[release.pk, "approve"]), {"comment": "looks right"})
+    bob.post(reverse("release-do", args=[release.pk, "approve"]), {"comment": "looks right", "candidate": CANDIDATE})
 
     assert Approval.objects.get().comment == "looks right"
     assert "“looks right”" in page(bob, release)
@@ -284,7 +303,7 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
 def test_staging_is_migrated_from_the_page(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    alice.post(reverse("release-do", args=[release.pk, "migrate-staging"]))
+    alice.post(reverse("release-do", args=[release.pk, "migrate-staging"]), {"candidate": CANDIDATE})
 
     run = MigrationRun.objects.get()
     html = page(alice, release)
@@ -379,7 +398,7 @@ def test_an_unknown_release_or_action_is_not_found(alice, people):
 def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
-    response = alice.get(reverse("release-do", args=[release.pk, "promote"]))
+    response = alice.get(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
 
     assert response["Location"].startswith(f"/releases/{release.pk}/") and not Promotion.objects.exists()
 
@@ -399,7 +418,7 @@ def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
     make_project()
 
     html = alice.get("/").content.decode()
-    response = alice.post(reverse("project-do", args=["inspector", "cut"]))
+    response = alice.post(reverse("project-do", args=["inspector", "cut"]), {"seen": CANDIDATE})
 
     assert "Cut release" in html
     assert response["Location"] == reverse("release", args=[Release.objects.get().pk])
@@ -452,3 +471,56 @@ def test_long_and_foreign_names_are_shown_whole(alice, people):
     html = page(alice, release)
 
     assert name in html and "The database does not answer." in html
+
+
+@pytest.mark.parametrize(
+    ("who", "verb", "fields"),
+    [
+        ("alice", "promote", {}),
+        ("alice", "migrate-staging", {}),
+        ("bob", "approve", {"comment": "c"}),
+        ("bob", "accept-risk", {"revision": "3c9d56f82e10", "sha256": "5d" * 32, "reason": "r"}),
+        ("alice", "request-rollback", {"reason": "r"}),
+        ("alice", "request-downgrade", {"reason": "r", "typed": "t"}),
+    ],
+)
+@pytest.mark.parametrize("seen", [None, "", "f" * 40])
+def test_what_does_not_say_what_was_seen_or_names_another_is_refused(people, who, verb, fields, seen):
+    in_production = verb.startswith("request")
+    release = make_release(make_project(), by=people["alice"], ready=not in_production)
+    if in_production:
+        make_promotion(release, by=people["alice"], at="deploy", failed=True)
+        make_advice(release)
+    name = "content" if in_production else "candidate"
+    client = signed_in(people[who])
+    before = AuditEvent.objects.count()
+
+    client.post(reverse("release-do", args=[release.pk, verb]), fields | ({} if seen is None else {name: seen}))
+
+    [event] = AuditEvent.objects.filter(position__gt=before)
+    assert event.outcome == "refused"
+    wanted = "load the page again" if not seen else r"since you opened this page"
+    assert re.search(wanted, event.sentence), event.sentence
+
+
+@pytest.mark.parametrize(("seen", "made"), [(None, 0), ("", 0), ("f" * 40, 0), (CANDIDATE, 1)])
+def test_a_release_is_cut_of_what_was_seen_on_the_board(people, seen, made):
+    make_project()
+
+    signed_in(people["alice"]).post(
+        reverse("project-do", args=["inspector", "cut"]), {} if seen is None else {"seen": seen}
+    )
+
+    assert Release.objects.count() == made
+
+
+@pytest.mark.parametrize(("seen", "ticked"), [(None, False), ("", False), ("f" * 40, False), (CANDIDATE, True)])
+def test_a_tick_is_for_what_was_seen(people, seen, ticked):
+    release = make_release(make_project(), by=people["alice"])
+    item = release.items.get(text="Release notes read")
+
+    signed_in(people["alice"]).post(
+        reverse("item-do", args=[item.pk, "tick"]), {} if seen is None else {"candidate": seen}
+    )
+
+    assert ChecklistItem.objects.get(pk=item.pk).is_ticked is ticked

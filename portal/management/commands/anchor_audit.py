@@ -1,19 +1,32 @@
 """`manage.py anchor_audit`: notes the head of the audit chain outside the database."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
+from portal import audit, changes
 from portal.audit_proof import BrokenChain, UnreadableAnchors, anchor, anchors_path
 
 
 class Command(BaseCommand):
     help = "Appends the head of the audit chain to the file of anchors; the worker does so by itself."
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--anew", metavar="REASON", help="begin a new file, as after restoring a backup")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        now, reason = timezone.now(), options["anew"]
         try:
-            noted = anchor(timezone.now())
+            if reason:
+                with transaction.atomic():
+                    said = f"The anchors begin anew, {changes.at_the_shell('anchor_audit')}: “{reason}”"
+                    audit.record("audit.anchored_anew", actor=None, sentence=said)
+                if anchors_path().exists():
+                    anchors_path().rename(anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl"))
+            noted = anchor(now, anew=bool(reason))
         except (BrokenChain, UnreadableAnchors) as error:
             raise CommandError(f"No anchor was made. {error}") from error
         self.stdout.write(f"Anchored event {noted.position} in {anchors_path()}.")

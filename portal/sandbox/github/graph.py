@@ -20,7 +20,7 @@ from graphql import (
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
-from . import checks, pulls, rules
+from . import checks, graph_rules, judging, pulls, rules
 from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, find, node_id, stamp
 
 if TYPE_CHECKING:
@@ -117,15 +117,28 @@ def _offset(cursor: str) -> int:
 
 
 def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
-    if f"{owner}/{name}".lower() != hub.full_name.lower():
+    # Renames are followed, as on GitHub: `nameWithOwner` says what it is called now.
+    if f"{owner}/{name}".lower() not in (one.lower() for one in [hub.full_name, *hub.state["old_names"]]):
         sentence = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         raise _fault("NOT_FOUND", sentence)
     return {
         "id": node_id("Repository", hub.repository_id),
         "nameWithOwner": hub.full_name,
+        "mergeCommitAllowed": hub.state["settings"]["allow_merge_commit"],
+        "squashMergeAllowed": hub.state["settings"]["allow_squash_merge"],
+        "rebaseMergeAllowed": hub.state["settings"]["allow_rebase_merge"],
+        "deleteBranchOnMerge": hub.state["settings"]["delete_branch_on_merge"],
+        "pullRequest": lambda info, number: _one_pull(hub, number),
         "ref": lambda info, **args: _ref(hub, args["qualifiedName"]),
         "pullRequests": lambda info, **args: _pulls(hub, **args),
     }
+
+
+def _one_pull(hub: "GitHubStandIn", number: int) -> Node:
+    found = find(hub.state["pulls"], number=number)
+    if found is None:
+        raise _fault("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
+    return _pull(hub, found)
 
 
 def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
@@ -136,48 +149,10 @@ def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
     return {
         "name": branch,
         "target": {"__typename": "Commit", "oid": sha},
-        "refUpdateRule": lambda info: _update_rule(hub, branch),
-        "rules": lambda info, **args: _connection("rules", _rules(hub, branch), **args),
+        "branchProtectionRule": lambda info: graph_rules.protection(hub, branch),
+        "refUpdateRule": lambda info: graph_rules.update_rule(hub, branch),
+        "rules": lambda info, **args: _connection("rules", graph_rules.rules_of(hub, branch), **args),
     }
-
-
-def _update_rule(hub: "GitHubStandIn", branch: str) -> Node | None:
-    protection = hub.state["protections"].get(branch)
-    if protection is None:
-        return None
-    rule = rules.classic(protection)
-    return {
-        "requiredStatusCheckContexts": list(rule.checks),
-        "requiredApprovingReviewCount": rule.approvals if rule.pull_required else None,
-        "requiresConversationResolution": rule.conversations,
-        "requiresLinearHistory": rule.linear,
-        "viewerCanPush": not (rule.pull_required or rule.locked),
-    }
-
-
-def _rules(hub: "GitHubStandIn", branch: str) -> list[Node]:
-    found = [rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]]
-    return [{"type": rule["type"].upper(), "parameters": _parameters(rule)} for rule in found]
-
-
-def _parameters(rule: Node) -> Node | None:
-    given = rule.get("parameters", {})
-    if rule["type"] == "pull_request":
-        return {
-            "__typename": "PullRequestParameters",
-            "requiredApprovingReviewCount": given["required_approving_review_count"],
-            "requiredReviewThreadResolution": given["required_review_thread_resolution"],
-        }
-    if rule["type"] == "required_status_checks":
-        wanted = given["required_status_checks"]
-        return {
-            "__typename": "RequiredStatusChecksParameters",
-            "strictRequiredStatusChecksPolicy": given["strict_required_status_checks_policy"],
-            "requiredStatusChecks": [
-                {"context": check["context"], "integrationId": check.get("integration_id")} for check in wanted
-            ],
-        }
-    return None
 
 
 # --- pull requests
@@ -223,6 +198,9 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "author": _actor(pull["user"]),
         "createdAt": pull["created_at"],
         "updatedAt": pull["updated_at"],
+        "state": _state(pull),
+        "commits": lambda info, **window: _connection("commits", _commits(hub, pull), **window),
+        "reviewThreads": lambda info, **window: _connection("reviewThreads", _threads(hub, pull), **window),
         "isDraft": pull["draft"],
         "isCrossRepository": False,
         "baseRefName": pull["base"],
@@ -230,19 +208,32 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "headRefName": pull["head"],
         "headRefOid": pull["head_sha"],
         "headRepository": lambda info: _repository(hub, hub.owner, hub.name),
-        "mergeable": lambda info: words[pulls.mergeable(hub, pull)],
-        "mergeStateStatus": lambda info: pulls.merge_state(hub, pull),
-        "reviewDecision": lambda info: pulls.review_decision(hub, pull),
+        "mergeable": lambda info: words[judging.mergeable(hub, pull)],
+        "mergeStateStatus": lambda info: judging.merge_state(hub, pull),
+        "reviewDecision": lambda info: judging.review_decision(hub, pull),
         "changedFiles": lambda info: pulls.totals(hub, pull)[0],
         "additions": lambda info: pulls.totals(hub, pull)[1],
         "deletions": lambda info: pulls.totals(hub, pull)[2],
         "autoMergeRequest": None,
         "labels": lambda info, **window: _connection("labels", labels, **window),
         "latestOpinionatedReviews": lambda info, writersOnly=False, **window: _connection(
-            "latestOpinionatedReviews", [_review(r) for r in pulls.latest_reviews(hub, pull)], **window
+            "latestOpinionatedReviews", [_review(r) for r in judging.latest_reviews(hub, pull)], **window
         ),
         "statusCheckRollup": lambda info: _rollup(hub, pull["head_sha"]),
     }
+
+
+def _commits(hub: "GitHubStandIn", pull: Node) -> list[Node]:
+    shas = hub.git.text("rev-list", "--reverse", f"{pull['base_sha']}..{pull['head_sha']}", "--").split()
+    return [{"commit": {"__typename": "Commit", "oid": sha, "signature": _signature(hub, sha)}} for sha in shas]
+
+
+def _signature(hub: "GitHubStandIn", sha: str) -> Node | None:
+    return {"__typename": "GpgSignature", "isValid": True} if judging.signed(hub, sha) else None
+
+
+def _threads(hub: "GitHubStandIn", pull: Node) -> list[Node]:
+    return [{"isResolved": one["resolved"]} for one in hub.state["threads"] if one["number"] == pull["number"]]
 
 
 def _review(review: Node) -> Node:
@@ -296,6 +287,7 @@ def _status(hub: "GitHubStandIn", row: Node) -> Node:
         "__typename": "StatusContext",
         "id": node_id("Status", row["id"]),
         "context": row["context"],
+        "creator": _actor(row["user"]),
         "state": row["state"].upper(),
         "description": row["description"],
         "targetUrl": row["target_url"],

@@ -1,17 +1,40 @@
 """The few web pages that links in answers lead to, so that a person trying the portal out finds something."""
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
-from portal.sandbox.server import Response
+from portal.sandbox.server import Request, Response
 
-from . import checks
+from . import checks, judging
 from .state import find
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
 
 STYLE = "body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
+LOGIN = re.compile(r"[A-Za-z0-9-]{1,39}")
+REVIEW = """<form method=post action="{path}">
+<p><label>Review as <input name=login value=reviewer required pattern="[A-Za-z0-9-]{{1,39}}"></label>
+<button name=state value=APPROVED>Approve</button>
+<button name=state value=CHANGES_REQUESTED>Request changes</button></form>"""
+
+
+def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
+    """A review given by the form of a pull request's page, as the person named in it; None for other requests."""
+    found = re.fullmatch(rf"/{re.escape(hub.full_name)}/pull/(\d+)/reviews", request.path)
+    pull = found and find(hub.state["pulls"], number=int(found[1]), state="open")
+    if request.method != "POST" or not pull:
+        return None
+    form = {name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+    login, state = form.get("login", ""), form.get("state", "")
+    if login == pull["user"] or not LOGIN.fullmatch(login) or state not in ("APPROVED", "CHANGES_REQUESTED"):
+        return Response(
+            422, b"Name another person than the author, and approve or request changes.", _type("text/plain")
+        )
+    hub.add_review(pull["number"], login, state)
+    return Response(303, b"", {"Location": request.path.removesuffix("/reviews")})
 
 
 def page(hub: "GitHubStandIn", path: str) -> Response | None:
@@ -46,8 +69,12 @@ def _pull(hub: "GitHubStandIn", number: int) -> Response | None:
     rows = [(row["name"], row["conclusion"] or row["status"]) for row in checks.latest_checks(hub, pull["head_sha"])]
     rows += [(row["context"], row["state"]) for row in checks.latest_statuses(hub, pull["head_sha"])]
     listed = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
+    review_form = REVIEW.format(path=f"/{hub.full_name}/pull/{number}/reviews")
+    rows = [(one["user"], one["state"].lower().replace("_", " ")) for one in judging.latest_reviews(hub, pull)]
+    reviews = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
     about = f"{pull['user']} wants {pull['head']} in {pull['base']}: {state}, head {pull['head_sha'][:12]}"
     body = f"<p>{escape(about)}</p><pre>{escape(pull['body'])}</pre><h2>Checks</h2><ul>{listed}</ul>"
+    body += f"<h2>Reviews</h2><ul>{reviews}</ul>" + (review_form if pull["state"] == "open" else "")
     return _html(escape(f"{pull['title']} #{number}"), body)
 
 

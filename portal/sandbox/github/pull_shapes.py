@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import pulls
+from . import judging, pulls
 from .shapes import Shape, label, repository, user
 from .state import node_id
 
@@ -74,14 +74,14 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
 
 def full(hub: "GitHubStandIn", pull: Shape) -> Shape:
     """A pull request as it is shown alone."""
-    mergeable = pulls.mergeable(hub, pull)
+    mergeable = judging.mergeable(hub, pull)
     files, added, removed = pulls.totals(hub, pull)
     comments = sum(comment["number"] == pull["number"] for comment in hub.state["comments"])
     return simple(hub, pull) | {
         "merged": pull["merged_at"] is not None,
         "mergeable": mergeable,
         "rebaseable": mergeable,
-        "mergeable_state": pulls.merge_state(hub, pull).lower(),
+        "mergeable_state": judging.merge_state(hub, pull).lower(),
         "merged_by": user(hub, pull["merged_by"]) if pull["merged_by"] else None,
         "comments": comments,
         "review_comments": 0,

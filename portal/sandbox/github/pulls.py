@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules
 from .git import Person
+from .judging import refusals
 from .state import Refused, Viewer, find, invalid, stamp
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def record(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str
         "merged_by": None,
         "merge_commit_sha": None,
         "intended": None,
+        "pushed_by": login,
     } | more
     pull["number"] = number
     hub.state["next_number"] = max(hub.state["next_number"], number + 1)
@@ -113,13 +115,20 @@ def _head_moved(hub: "GitHubStandIn", pull: Pull, before: str | None, after: str
         close(hub, pull, viewer)
         return
     pull |= {"head_sha": after, "base_sha": base or pull["base_sha"], "updated_at": stamp(hub.clock())}
+    pull["pushed_by"] = viewer.login
+    _dismiss_stale(hub, pull)
     hub.git.move(f"refs/pull/{pull['number']}/head", after)
     hub.pull_event("synchronize", pull, viewer, before=before, after=after)
     if base and hub.git.is_ancestor(after, base):
         close(hub, pull, viewer)
 
 
-# --- judged
+def _dismiss_stale(hub: "GitHubStandIn", pull: Pull) -> None:
+    """New commits take back approvals, where a rule says so."""
+    if any(rule.dismiss_stale for rule in rules.in_force(hub.state, pull["base"], Viewer(""))):
+        for review in hub.state["reviews"]:
+            if review["number"] == pull["number"] and review["state"] == "APPROVED":
+                review["state"] = "DISMISSED"
 
 
 def totals(hub: "GitHubStandIn", pull: Pull) -> tuple[int, int, int]:
@@ -131,16 +140,6 @@ def commit_count(hub: "GitHubStandIn", pull: Pull) -> int:
     return hub.git.ahead_behind(pull["base_sha"], pull["head_sha"])[0]
 
 
-def mergeable(hub: "GitHubStandIn", pull: Pull) -> bool | None:
-    """None: closed, or not reckoned yet; asking makes the next request know, as on GitHub."""
-    base = hub.state["heads"].get(pull["base"])
-    if pull["state"] != "open" or base is None:
-        return None
-    if not hub.reckoned(base, pull["head_sha"]):
-        return None
-    return hub.git.merged_tree(base, pull["head_sha"]) is not None
-
-
 def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
     """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull request."""
     base, head = hub.state["heads"].get(pull["base"]), pull["head_sha"]
@@ -149,69 +148,6 @@ def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
     tree = hub.git.merged_tree(base, head)
     by = Person("GitHub", "noreply@github.com", hub.git.commit(head).committer.at)
     return tree and hub.git.commit_tree(tree, [base, head], f"Merge {head} into {base}", by, by)
-
-
-def latest_reviews(hub: "GitHubStandIn", pull: Pull) -> list[Pull]:
-    """Each reviewer's last word that counts."""
-    last: dict[str, Pull] = {}
-    for review in hub.state["reviews"]:
-        if review["number"] == pull["number"] and review["state"] not in ("COMMENTED", "PENDING"):
-            last[review["user"]] = review
-    return list(last.values())
-
-
-def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
-    """Why the branch's rules refuse this merge; empty: they do not."""
-    base = hub.state["heads"][pull["base"]]
-    states = [review["state"] for review in latest_reviews(hub, pull)]
-    for rule in rules.in_force(hub.state, pull["base"], viewer, by_pull=True):
-        sentences = rules.check_refusals(hub.state, rule, pull["head_sha"])
-        if rule.pull_required and "CHANGES_REQUESTED" in states:
-            sentences.append("Changes have been requested by a reviewer.")
-        elif states.count("APPROVED") < rule.approvals:
-            count = rule.approvals
-            noun = "review is" if count == 1 else "reviews are"
-            need = f"At least {count} approving {noun} required by reviewers with write access."
-            sentences.append(need)
-        if rule.linear and method == "merge":
-            sentences.append("This branch must not contain merge commits.")
-        if method not in rule.methods:
-            sentences.append(f"Merge method {method} is not allowed on this branch.")
-        if rule.locked:
-            sentences.append("Cannot update this protected ref.")
-        if rule.strict and rule.checks and not hub.git.is_ancestor(base, pull["head_sha"]):
-            sentences.append("Head branch is out of date. Review and try the merge again.")
-        if sentences:
-            return rules.said(rule, sentences)
-    return ""
-
-
-def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
-    """GraphQL's `MergeStateStatus`, which REST writes in small letters."""
-    known = mergeable(hub, pull)
-    if known is None:
-        return "UNKNOWN"
-    if not known:
-        return "DIRTY"
-    if pull["draft"]:
-        return "DRAFT"
-    why = refusals(hub, pull, Viewer(""))
-    if why.endswith("Head branch is out of date. Review and try the merge again."):
-        return "BEHIND"
-    if why:
-        return "BLOCKED"
-    states = {state for _, _, state in rules.results(hub.state, pull["head_sha"])}
-    return "UNSTABLE" if states - {"success"} else "CLEAN"
-
-
-def review_decision(hub: "GitHubStandIn", pull: Pull) -> str | None:
-    states = [review["state"] for review in latest_reviews(hub, pull)]
-    asked = max((r.approvals for r in rules.in_force(hub.state, pull["base"], Viewer(""))), default=0)
-    if "CHANGES_REQUESTED" in states:
-        return "CHANGES_REQUESTED"
-    if states.count("APPROVED") >= max(asked, 1):
-        return "APPROVED"
-    return "REVIEW_REQUIRED" if asked else None
 
 
 # --- merged
@@ -240,6 +176,9 @@ def merge(
     tree = hub.git.merged_tree(base, head)
     if tree is None:
         raise Refused(405, NOT_MERGEABLE)
+    if hub.slow_statuses and (names := rules.required_statuses(hub.state, pull["base"])):
+        hub.slow_statuses -= 1
+        raise Refused(405, f'Required status check "{names[0]}" is expected.')
     if why := refusals(hub, pull, viewer, method):
         raise Refused(405, why)
     made = _made(hub, pull, viewer, method, base, tree, _message(hub, pull, method, title, message))
@@ -250,7 +189,25 @@ def merge(
         pull["intended"] = None
         raise Refused(405, BASE_MOVED)
     close(hub, pull, viewer, merge_commit=made)
+    if hub.state["settings"]["delete_branch_on_merge"]:
+        _delete_head(hub, pull, viewer)
     return made
+
+
+def _delete_head(hub: "GitHubStandIn", pull: Pull, viewer: Viewer) -> None:
+    """*Automatically delete head branches*: the merged branch goes, and what was to go into it goes into its base.
+
+    A branch that is protected from deletion stays, as on GitHub.
+    """
+    head, base = pull["head"], pull["base"]
+    if head == hub.state["default_branch"] or rules.push_refusal(hub, head, Viewer(""), None, old=pull["head_sha"]):
+        return
+    for other in hub.state["pulls"]:
+        if other["state"] == "open" and other["base"] == head:
+            changes = {"base": {"ref": {"from": head}, "sha": {"from": other["base_sha"]}}}
+            other |= {"base": base, "base_sha": hub.git.heads()[base], "updated_at": stamp(hub.clock())}
+            hub.pull_event("edited", other, viewer, changes=changes)
+    hub.git.move(f"refs/heads/{head}", None, pull["head_sha"])
 
 
 def _message(hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, message: str | None) -> str:

@@ -25,11 +25,18 @@ def create_status(hub: "GitHubStandIn", ask: Ask) -> Response:
     if len(description or "") > DESCRIPTION_LENGTH:
         sentence = f"description is too long (maximum is {DESCRIPTION_LENGTH} characters)"
         raise invalid("Status", "description", message=sentence)
+    context = body.get("context") or "default"
+    for name, value in (("description", description), ("context", context)):
+        if any(ord(letter) > 0xFFFF for letter in value or ""):
+            raise invalid("Status", name, message=f"{name} doesn't accept 4-byte Unicode")
+    if sum((row["sha"], row["context"]) == (sha, context) for row in hub.state["statuses"]) >= hub.most_statuses:
+        sentence = "This SHA and context has reached the maximum number of statuses."
+        raise invalid("Status", "", message=sentence)
     row = checks.add_status(
         hub,
         ask.viewer,
         sha,
-        context=body.get("context") or "default",
+        context=context,
         state=body["state"],
         description=description,
         target_url=body.get("target_url"),

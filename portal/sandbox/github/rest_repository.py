@@ -8,7 +8,7 @@ from portal.sandbox.server import Response
 from . import rules, shapes
 from .git import SHA, GitError, Person
 from .routes import Ask, links, page_of, paged, repo
-from .state import Refused, node_id
+from .state import SETTINGS, Refused, invalid, node_id
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -30,6 +30,18 @@ def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
 
 @repo("GET", "")
 def get_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return Response(200, shapes.full_repository(hub))
+
+
+@repo("PATCH", "")
+def change_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
+    """Only the settings that say how pull requests are merged; all else is left as it is."""
+    wanted = {name: bool(value) for name, value in ask.body().items() if name in SETTINGS}
+    methods = hub.state["settings"] | wanted
+    if not any(methods[name] for name in SETTINGS if name.startswith("allow_")):
+        sentence = "Sorry, you need to allow at least one merge strategy."
+        raise invalid("Repository", "merge_commit_allowed", message=sentence)
+    hub.state["settings"] |= wanted
     return Response(200, shapes.full_repository(hub))
 
 
@@ -133,7 +145,7 @@ def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     if backwards and not body.get("force"):
         raise Refused(422, "Update is not a fast forward")
     branch = full.removeprefix("refs/heads/")
-    if new != old and (why := rules.push_refusal(hub.state, branch, ask.viewer, new, old=old, forced=backwards)):
+    if new != old and (why := rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)):
         raise Refused(422, why)
     if not hub.git.move(full, new, old):
         raise Refused(409, "Reference was updated by someone else.")
@@ -149,7 +161,7 @@ def delete_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     branch = full.removeprefix("refs/heads/")
     if branch == hub.state["default_branch"]:
         raise Refused(422, "Cannot delete the default branch")
-    if why := rules.push_refusal(hub.state, branch, ask.viewer, None, old=sha):
+    if why := rules.push_refusal(hub, branch, ask.viewer, None, old=sha):
         raise Refused(422, why)
     hub.git.move(full, None, sha)
     return Response(204)
@@ -236,7 +248,7 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
     message = body.get("commit_message") or f"Merge {body['head']} into {body['base']}"
     by = Person("GitHub", "noreply@github.com", hub.clock())
     made = hub.git.commit_tree(tree, [base, head], f"{message}\n", hub.person(ask.viewer.login), by)
-    if why := rules.push_refusal(hub.state, body["base"], ask.viewer, made, old=base):
+    if why := rules.push_refusal(hub, body["base"], ask.viewer, made, old=base):
         raise Refused(403, why)
     hub.git.move(f"refs/heads/{body['base']}", made, base)
     return Response(201, shapes.commit(hub, hub.git.commit(made)))

@@ -74,7 +74,17 @@ def _app(app_id: int | None) -> int | None:
     return None if app_id == -1 else app_id
 
 
+UPGRADE = "Upgrade to GitHub Team or make this repository public to enable this feature."
+
+
+def _on_plan(hub: "GitHubStandIn") -> None:
+    """Private repositories of a free plan have neither protections nor rulesets."""
+    if hub.state["plan"] == "free":
+        raise Refused(403, UPGRADE)
+
+
 def _kept(hub: "GitHubStandIn", branch: str) -> Body:
+    _on_plan(hub)
     if branch not in hub.state["heads"]:
         raise Refused(404, "Branch not found")
     if branch not in hub.state["protections"]:
@@ -114,7 +124,8 @@ def protection(hub: "GitHubStandIn", branch: str, kept: Body) -> Body:
     if kept.get("restrictions"):
         listed = {f"{kind}_url": f"{url}/restrictions/{kind}" for kind in ("users", "teams", "apps")}
         shape["restrictions"] = {"url": f"{url}/restrictions"} | listed | _shown(hub, kept["restrictions"])
-    shape["required_signatures"] = {"url": f"{url}/required_signatures", "enabled": False}
+    signatures = kept.get("required_signatures", False)
+    shape["required_signatures"] = {"url": f"{url}/required_signatures", "enabled": signatures}
     shape["enforce_admins"] = {"url": f"{url}/enforce_admins", "enabled": kept["enforce_admins"]}
     return shape | {name: {"enabled": kept[name]} for name in SWITCHES}
 
@@ -146,6 +157,7 @@ def get_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 @repo("PUT", "/branches/{branch}/protection")
 def put_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
+    _on_plan(hub)
     branch = ask.part["branch"]
     if branch not in hub.state["heads"]:
         raise Refused(404, "Branch not found")
@@ -169,6 +181,7 @@ repo("GET", "/branches/{branch}")(get_branch)
 
 @repo("GET", "/rules/branches/{branch}")
 def branch_rules(hub: "GitHubStandIn", ask: Ask) -> Response:
+    _on_plan(hub)
     rows = [
         rule
         | {
@@ -208,6 +221,7 @@ def ruleset_shape(hub: "GitHubStandIn", kept: Body, viewer_bypasses: bool, *, br
 
 @repo("GET", "/rulesets")
 def list_rulesets(hub: "GitHubStandIn", ask: Ask) -> Response:
+    _on_plan(hub)
     return paged(hub, ask, [ruleset_shape(hub, r, False, brief=True) for r in hub.state["rulesets"]])
 
 
@@ -230,6 +244,7 @@ def get_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 @repo("POST", "/rulesets")
 def create_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
+    _on_plan(hub)
     body, now = ask.need("name", "enforcement"), stamp(hub.clock())
     kept = {
         "id": hub.new_id(),

@@ -5,9 +5,12 @@ A protection is kept as the body of its PUT, a ruleset as the body of its POST.
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import PORTAL_APP, State, Viewer
+from .state import APPS, PORTAL_APP, State, Viewer
+
+if TYPE_CHECKING:
+    from .standin import GitHubStandIn
 
 GOOD = {"success", "neutral", "skipped"}
 ADMIN_ROLE = 5
@@ -28,6 +31,21 @@ class Rules:
     locked: bool = False
     methods: tuple[str, ...] = ("merge", "squash", "rebase")
     ruleset: bool = False
+    code_owners: bool = False
+    dismiss_stale: bool = False
+    last_push: bool = False
+    signatures: bool = False
+    queue: bool = False
+    deployments: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+# Rules of rulesets that only GitHub can judge, by what it then expects.
+OTHERS = {
+    "code_scanning": "Code scanning",
+    "workflows": "Required workflow",
+    "copilot_code_review": "Copilot code review",
+}
 
 
 def classic(protection: dict[str, Any]) -> Rules:
@@ -43,11 +61,16 @@ def classic(protection: dict[str, Any]) -> Rules:
         no_force=not protection["allow_force_pushes"],
         no_delete=not protection["allow_deletions"],
         locked=protection["lock_branch"],
+        code_owners=(reviews or {}).get("require_code_owner_reviews", False),
+        dismiss_stale=(reviews or {}).get("dismiss_stale_reviews", False),
+        last_push=(reviews or {}).get("require_last_push_approval", False),
+        signatures=protection.get("required_signatures", False),
+        deployments=tuple(protection.get("required_deployments", ())),
     )
 
 
 def from_ruleset(ruleset: dict[str, Any]) -> Rules:
-    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    rules = {rule["type"]: rule.get("parameters") or {} for rule in ruleset["rules"]}
     checks = rules.get("required_status_checks", {})
     pull = rules.get("pull_request", {})
     return Rules(
@@ -62,6 +85,13 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
         locked="update" in rules,
         methods=tuple(pull.get("allowed_merge_methods") or ("merge", "squash", "rebase")),
         ruleset=True,
+        code_owners=pull.get("require_code_owner_review", False),
+        dismiss_stale=pull.get("dismiss_stale_reviews_on_push", False),
+        last_push=pull.get("require_last_push_approval", False),
+        signatures="required_signatures" in rules,
+        queue="merge_queue" in rules,
+        deployments=tuple(rules.get("required_deployments", {}).get("required_deployment_environments", ())),
+        others=tuple(said for name, said in OTHERS.items() if name in rules),
     )
 
 
@@ -103,6 +133,10 @@ def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> boo
     return False
 
 
+# Who may go round the pull request needs no reviews either; checks and the rest bind on.
+WITHOUT_REVIEWS: dict[str, Any] = {"pull_required": False, "approvals": 0, "code_owners": False, "last_push": False}
+
+
 def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
     """All that binds the viewer on this branch."""
     found = []
@@ -112,7 +146,7 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
         passing = (protection["required_pull_request_reviews"] or {}).get("bypass_pull_request_allowances") or {}
         by_app = viewer.app_id == PORTAL_APP.id and PORTAL_APP.slug in passing.get("apps", [])
         if by_app or viewer.login in passing.get("users", []):
-            bound = replace(bound, pull_required=False)
+            bound = replace(bound, **WITHOUT_REVIEWS)
         found.append(bound)
     for ruleset in active_rulesets(state, branch):
         if not may_bypass(ruleset, viewer, by_pull=by_pull):
@@ -128,6 +162,17 @@ def required_checks(state: State, branch: str) -> dict[str, int | None]:
     return wanted
 
 
+def required_statuses(state: State, branch: str) -> list[str]:
+    """Required contexts that are reported as statuses, not as check runs."""
+    runs = {check["name"] for check in state["checks"]}
+    return [name for name in required_checks(state, branch) if name not in runs]
+
+
+def app_of(login: str) -> int | None:
+    """The App that a bot's login belongs to; None for a person, whose status comes from no App."""
+    return next((app.id for app in APPS.values() if login == f"{app.slug}[bot]"), None)
+
+
 def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
     """Newest check run and newest status per name: (context, app, `success`, `pending` or `failure`)."""
     newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
@@ -140,7 +185,7 @@ def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
     for status in state["statuses"]:
         if status["sha"] == sha:
             word = "failure" if status["state"] == "error" else status["state"]
-            newest["status", status["context"], None] = (status["context"], PORTAL_APP.id, word)
+            newest["status", status["context"], None] = (status["context"], app_of(status["user"]), word)
     return list(newest.values())
 
 
@@ -176,7 +221,7 @@ def said(rules: Rules, sentences: list[str]) -> str:
 
 
 def push_refusal(
-    state: State,
+    hub: "GitHubStandIn",
     branch: str,
     viewer: Viewer,
     new: str | None,
@@ -185,18 +230,28 @@ def push_refusal(
     forced: bool = False,
 ) -> str:
     """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it is not."""
-    for rules in in_force(state, branch, viewer):
+    for rules in in_force(hub.state, branch, viewer):
         sentences = []
         if new is None:
             sentences += ["Cannot delete this branch"] if rules.no_delete else []
         else:
             if rules.locked:
-                sentences.append("Cannot update this protected ref.")
+                ours = "Cannot update this protected ref." if rules.ruleset else "Cannot change this locked branch"
+                sentences.append(ours)
             if forced and rules.no_force:
                 sentences.append("Cannot force-push to this branch")
             if rules.pull_required and old is not None:
                 sentences.append("Changes must be made through a pull request.")
-            sentences += check_refusals(state, rules, new)
+            if rules.queue and old is not None:
+                sentences.append("Changes must be made through the merge queue")
+            if rules.linear and old and not forced and hub.git.is_commit(new) and _merges(hub, old, new):
+                sentences.append("This branch must not contain merge commits.")
+            sentences += check_refusals(hub.state, rules, new)
         if sentences:
             return said(rules, sentences)
     return ""
+
+
+def _merges(hub: "GitHubStandIn", old: str, new: str) -> bool:
+    """Whether the push would add a merge commit; commits that git has not received yet are not looked at."""
+    return bool(hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip())

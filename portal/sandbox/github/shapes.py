@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from . import judging
 from .git import Change, Commit, Person
 from .state import App, login_id, node_id, stamp
 
@@ -17,6 +18,7 @@ UNSIGNED = {
     "signature": None,
     "verified_at": None,
 }
+SIGNED = UNSIGNED | {"verified": True, "reason": "valid"}
 USER_LINKS = {
     "followers_url": "/followers",
     "following_url": "/following{/other_user}",
@@ -135,10 +137,7 @@ def full_repository(hub: "GitHubStandIn") -> Shape:
     return repository(hub) | {
         "subscribers_count": 0,
         "network_count": 0,
-        "allow_merge_commit": True,
-        "allow_squash_merge": True,
-        "allow_rebase_merge": True,
-        "delete_branch_on_merge": False,
+        **hub.state["settings"],
         "permissions": {"admin": True, "maintain": True, "push": True, "triage": True, "pull": True},
     }
 
@@ -155,7 +154,7 @@ def git_commit(hub: "GitHubStandIn", commit: Commit) -> Shape:
         "tree": {"sha": commit.tree, "url": f"{hub.api}/git/trees/{commit.tree}"},
         "url": f"{hub.api}/git/commits/{commit.sha}",
         "comment_count": 0,
-        "verification": UNSIGNED,
+        "verification": SIGNED if judging.signed(hub, commit.sha) else UNSIGNED,
     }
 
 

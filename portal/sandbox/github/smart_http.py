@@ -32,7 +32,8 @@ done
 
 def wanted(hub: "GitHubStandIn", path: str) -> str | None:
     """The part of the path behind the repository, when this is git asking."""
-    for prefix in (f"/{hub.full_name}.git/", f"/{hub.full_name}/"):
+    names = [hub.full_name, *hub.state["old_names"]]
+    for prefix in (f"/{name}{end}" for name in names for end in (".git/", "/")):
         if path.lower().startswith(prefix.lower()):
             rest = path[len(prefix) :]
             if rest in ("info/refs", "git-upload-pack", "git-receive-pack"):
@@ -67,10 +68,10 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
     for old, new, ref in commands(request.body):
         branch = ref.removeprefix("refs/heads/")
         before, after = (None if sha == ZERO else sha for sha in (old, new))
-        plain = rules.push_refusal(hub.state, branch, viewer, after, old=before)
+        plain = rules.push_refusal(hub, branch, viewer, after, old=before)
         if plain:
             lines.append(f"{ref}|always|{' '.join(plain.split())}")
-        elif before and after and rules.push_refusal(hub.state, branch, viewer, after, old=before, forced=True):
+        elif before and after and rules.push_refusal(hub, branch, viewer, after, old=before, forced=True):
             lines.append(f"{ref}|forced|Cannot force-push to this branch")
     return "\n".join(lines)
 

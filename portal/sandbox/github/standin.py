@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,14 @@ class GitHubStandIn:
     """State and answers of one repository `owner/name`, kept under `directory`.
 
     `token` speaks for the portal's GitHub App, which every protection binds; `admin_token` for an
-    administrator, whom a protection without `enforce_admins` does not. `lazy_mergeable`: as on GitHub, the
-    first look at a pull request after a change answers `mergeable: null`. `checks_readable` False: check runs
-    are refused, as they are to a fine-grained token. `on_push` listeners are called with (branch, before,
-    after) after any movement of a branch; before or after is empty when it was made or deleted.
+    administrator, whom a protection without `enforce_admins` does not. `on_push` listeners are called with
+    (branch, before, after) after any movement of a branch; before or after is empty when it was made or deleted.
+
+    Switches: `lazy_mergeable`: as on GitHub, the first look at a pull request after a change answers
+    `mergeable: null`. `checks_readable` False: check runs are refused, as they are to a fine-grained token.
+    `rules_readable` False: classic protections are shown only to those who administer the repository.
+    `most_statuses`: how many a commit takes of one context. `slow_statuses`: how many merges more are refused
+    as if the newest status had not arrived yet.
     """
 
     def __init__(
@@ -64,6 +69,9 @@ class GitHubStandIn:
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
         self.lazy_mergeable, self.checks_readable = lazy_mergeable, True
+        self.rules_readable = True
+        self.most_statuses = 1000
+        self.slow_statuses = 0
         hour = timedelta(hours=1)
         self.rate = {kind: front.Rate(5000, 0, clock() + hour) for kind in ("core", "graphql")}
         self.tokens = {
@@ -164,6 +172,8 @@ class GitHubStandIn:
             return smart_http.answer(self, request, found)
         if request.method == "GET" and (page := pages.page(self, request.path)):
             return page
+        if given := pages.reviewed(self, request):
+            return given
         try:
             viewer = front.viewer(self, request)
             front.check_limits(self, request)
@@ -176,10 +186,15 @@ class GitHubStandIn:
 
     def _answer(self, request: Request, viewer: Viewer) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
+        by_id = f"/repositories/{self.repository_id}"  # where the redirect from an old name leads
+        if request.path.startswith(by_id):
+            request = replace(request, path=f"/repos/{self.full_name}{request.path.removeprefix(by_id)}")
         graphql = request.path == "/graphql" and method == "POST"
         found = routes.matching(method, request.path)
         part = found[1] if found else {}
         named = f"{part.get('owner', self.owner)}/{part.get('repo', self.name)}"
+        if found and named.lower() in (one.lower() for one in self.state["old_names"]):
+            return self._moved(request, named)
         if not (found or graphql) or named.lower() != self.full_name.lower():
             raise Refused(404, "Not Found")
         if not viewer.login and request.path not in front.FREE:
@@ -195,6 +210,13 @@ class GitHubStandIn:
         with self._lock:
             self._reckoned |= self._asked
         return response
+
+    def _moved(self, request: Request, named: str) -> Response:
+        """A renamed repository: reads are sent on for good, writes are asked to be sent again as they are."""
+        rest = request.path.removeprefix(f"/repos/{named}")
+        url = f"{self.url}/repositories/{self.repository_id}{rest}"
+        body = {"message": "Moved Permanently", "url": url, "documentation_url": "https://docs.github.com/rest"}
+        return Response(301 if request.method in ("GET", "HEAD") else 307, body, {"Location": url})
 
     # --- stories: what people and machines other than the portal do
 
@@ -280,6 +302,36 @@ class GitHubStandIn:
             self.state["reviews"].append(row)
             pull["updated_at"] = row["at"]
             events.review(self, pull, row, viewer)
+
+    def add_thread(self, number: int, *, resolved: bool = False) -> None:
+        """A conversation that a reviewer began; `resolve_threads` ends all of a pull request."""
+        with self.change():
+            self.state["threads"].append({"number": number, "resolved": resolved})
+
+    def resolve_threads(self, number: int) -> None:
+        with self.change():
+            for one in self.state["threads"]:
+                one["resolved"] |= one["number"] == number
+
+    def add_ruleset(self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any) -> None:
+        """An active ruleset of `branch` with these rules (`type` and `parameters`, as in GitHub's POST)."""
+        at = stamp(self.clock())
+        kept = {"target": "branch", "enforcement": "active", "bypass_actors": [], "created_at": at, "updated_at": at}
+        conditions = {"ref_name": {"include": [f"refs/heads/{branch}"], "exclude": []}}
+        with self.change():
+            ruleset = kept | {"id": self.new_id(), "name": name, "conditions": conditions, "rules": list(kinds)}
+            self.state["rulesets"].append(ruleset | more)
+
+    def set_settings(self, **settings: bool) -> None:
+        """How the repository merges: `allow_merge_commit`, …, `delete_branch_on_merge`."""
+        with self.change():
+            self.state["settings"] |= settings
+
+    def rename(self, name: str) -> None:
+        """The repository is called `name` from now on; under the old one it redirects."""
+        with self.change():
+            self.state["old_names"].append(self.full_name)
+            self.name = name
 
     def protect(
         self,

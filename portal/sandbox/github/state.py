@@ -23,7 +23,14 @@ LISTS = (
     "deployments",
     "deployment_statuses",
     "releases",
+    "threads",
 )
+SETTINGS = {
+    "allow_merge_commit": True,
+    "allow_squash_merge": True,
+    "allow_rebase_merge": True,
+    "delete_branch_on_merge": False,
+}
 
 
 def load(path: Path, now: datetime) -> State:
@@ -34,6 +41,10 @@ def load(path: Path, now: datetime) -> State:
         "default_branch": "main",
         "heads": {},
         "protections": {},
+        "settings": dict(SETTINGS),
+        "signed": [],  # commits whose signature is verified, or "all"
+        "old_names": [],  # what the repository was called: asked for there, GitHub redirects
+        "plan": "team",
         "permissions": {},
         "tokens": {},
         "next_id": 1000,

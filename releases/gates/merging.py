@@ -1,0 +1,210 @@
+"""Whether GitHub will take the merge: every demand of production's branch, asked before anything is written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from environments.github import MergeRules
+from releases.facts import Facts
+from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
+from releases.models import PullRequest
+
+# GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody requires failed.
+GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
+# GitHub's own reckoning runs a little behind the status that was just posted.
+SETTLED = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One thing that a merge takes. `met` None: not known. `waits`: people or checks are to act, nothing is wrong.
+
+    `said` tells how it stands, and when it is not met what to do; `link` is where.
+    """
+
+    name: str
+    met: bool | None
+    said: str
+    link: str = ""
+    waits: bool = False
+
+
+def merge_allowed(facts: Facts) -> Result:
+    """GitHub will accept a merge commit of the candidate, as far as it tells beforehand."""
+    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
+    if stale:
+        return stale
+    main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
+    if rules is None or facts.staging_rules is None:
+        return Result(
+            PENDING, f"What GitHub demands of a merge into {main} is not read yet, or not all of it is shown."
+        )
+    if pull is None or pull.state != "open" or pull.merging is None or pull.head_sha != facts.release.candidate:
+        return Result(PENDING, "What the promotion pull request still needs has not been read yet.")
+    if pull.seen_at < facts.fresh_since:
+        return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", (), pull.seen_at)
+    demands = tuple(demanded(facts, rules, facts.staging_rules, pull))
+    evidence = tuple((one.name, f"{one.said} {one.link}".strip()) for one in demands)
+    for one in sorted((one for one in demands if not one.met), key=_order):
+        state = FAIL if one.met is False and not one.waits else PENDING
+        return Result(state, one.said, evidence, pull.seen_at)
+    return Result(PASS, f"GitHub takes a merge commit into {main}.", evidence, pull.seen_at)
+
+
+def verdict_told(facts: Facts) -> Result:
+    """GitHub holds the portal's verdict: while it does not, an older one may stand there."""
+    if facts.verdict_problem:
+        return Result(PENDING, f"The verdict is not on GitHub: {facts.verdict_problem}")
+    return Result(PASS, "GitHub holds the portal's verdict.")
+
+
+def _order(one: Demand) -> tuple[bool, bool]:
+    """What is wrong first, then what is awaited, then what is not known."""
+    return one.met is None, one.met is False and one.waits
+
+
+def demanded(facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest) -> Iterator[Demand]:
+    """Everything that the merge takes, met or not, and what the way of releasing takes of both branches."""
+    web = pull.url.rpartition("/pull/")[0]
+    yield from _ways(facts, rules, staging, web)
+    yield from _reviews(rules, pull)
+    yield from _counted(rules, pull)
+    yield from _up_to_date(facts, rules, pull)
+    yield from _unseen(facts, rules, pull, web)
+    yield _by_github(facts, rules, pull)
+
+
+def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
+    """What no waiting mends: the way of merging itself is not allowed."""
+    main, below = facts.project.production_branch, facts.project.staging_branch
+    if "merge" not in rules.methods:
+        only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
+        said = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
+        why = f"squash and rebase rewrite commits, and {below} could not be fast-forwarded"
+        yield Demand(
+            "merge method", False, f"{said} in the repository's settings and rulesets; {why}.", f"{web}/settings"
+        )
+    else:
+        yield Demand("merge method", True, "Merge commits are allowed.")
+    both = [(main, rules)] if facts.release.is_hotfix else [(main, rules), (below, staging)]
+    for branch, found in both:
+        where = f"{web}/settings/branches"
+        if found.linear:
+            said = f"{branch} demands a linear history, which a merge commit breaks: take that rule off {branch}."
+            yield Demand("linear history", False, said, where)
+        if found.queue:
+            said = f"{branch} takes changes only from a merge queue, which merges other commits than were promised"
+            yield Demand("merge queue", False, f"{said}: take the queue off {branch}.", f"{web}/settings/rules")
+        if found.locked:
+            said = f"{branch} is locked: unlock it, or let the portal's App bypass the rule that locks it."
+            yield Demand("lock", False, said, where)
+    if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
+        said = f"GitHub deletes {below} at the merge (Automatically delete head branches): switch that off"
+        yield Demand("head branch", False, f"{said} on the page Environments, or in the settings.", f"{web}/settings")
+
+
+def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
+    """What people are to say. GitHub's decision counts code owners, stale reviews and the last push as well."""
+    asked = [f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}"] if rules.approvals else []
+    asked += ["a code owner's approval"] if rules.code_owners else []
+    asked += ["an approval of the last push by somebody else"] if rules.last_push else []
+    seen = pull.merging or {}
+    where = f"{pull.url}/files"
+    if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
+        who = and_(seen.get("asking") or ["a reviewer"])
+        said = f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
+        yield Demand("reviews", False, said, pull.url)
+    elif not asked:
+        yield Demand("reviews", True, "No review is demanded.")
+    elif pull.review_decision == "approved":
+        yield Demand("reviews", True, f"Approved by {and_(seen.get('approved') or ['reviewers'])}: {and_(asked)}.")
+    elif pull.review_decision == "review_required":
+        given = len(seen.get("approved") or ())
+        said = f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it there."
+        yield Demand("reviews", False, said, where, waits=True)
+    else:
+        known = pull.merge_state in GOOD_STATES or None
+        said = f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it has them."
+        yield Demand("reviews", known, said, where)
+
+
+def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
+    """Conversations and signatures, of which GitHub shows the first hundred."""
+    seen = pull.merging or {}
+    if rules.conversations:
+        count = seen.get("unresolved")
+        said = "All conversations are resolved." if count == 0 else f"{_open(count)} of #{pull.number}: resolve them."
+        met = None if count is None else count == 0
+        yield Demand("conversations", met or _if_good(met, pull), said, pull.url, waits=True)
+    if rules.signatures:
+        count = seen.get("unsigned")
+        said = "All commits are signed."
+        if count != 0:
+            many = "It is not known whether all commits are" if count is None else f"{count} commits are not"
+            said = f"{many} signed and verified, which {pull.base} demands: sign them, or take that rule off."
+        met = None if count is None else count == 0
+        yield Demand("signatures", met or _if_good(met, pull), said, f"{pull.url}/commits")
+
+
+def _if_good(met: bool | None, pull: PullRequest) -> bool | None:
+    """What is not known is met where GitHub's own word for the whole is good."""
+    return True if met is None and pull.merge_state in GOOD_STATES else met
+
+
+def _open(count: int | None) -> str:
+    return "Conversations are open" if count is None else f"{count} conversation{'s are' if count > 1 else ' is'} open"
+
+
+def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
+    behind, main = facts.release.behind, facts.project.production_branch
+    if rules.strict is False and pull.merge_state != "behind":
+        return
+    if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
+        yield Demand("up to date", True, f"The candidate holds everything that {main} has.")
+        return
+    lacks = f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}" if behind else f"may lack commits of {main}"
+    said = f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into {pull.head}."
+    known = False if rules.strict and behind else None
+    yield Demand("up to date", False if pull.merge_state == "behind" else _if_good(known, pull), said, pull.url)
+
+
+def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:
+    """What the portal cannot reckon: GitHub's word for the whole answers for it, and nothing else does."""
+    main, met = facts.project.production_branch, _if_good(None, pull)
+    if rules.deployments:
+        said = f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on GitHub."
+        yield Demand("deployments", met, said, f"{web}/settings/environments")
+    if rules.locked is None:
+        yield Demand("lock", met, f"Whether {main} is locked is shown only to administrators.", web)
+    if rules.others:
+        names = and_(one.replace("_", " ") for one in rules.others)
+        said = f"{main} demands {names}, and only GitHub can tell whether that is met"
+        yield Demand("other rules", met, f"{said}: look at #{pull.number}, or take the rule off.", pull.url)
+
+
+def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
+    """GitHub's own word. It is "blocked" also while our own required status is not green, which says nothing."""
+    word, number = pull.merge_state, f"#{pull.number}"
+    if word in GOOD_STATES:
+        return Demand("GitHub's word", True, f"GitHub calls {number} {word.replace('_', ' ')}.")
+    if word == "dirty":
+        return Demand(
+            "GitHub's word", False, f"{number} conflicts with {pull.base}: merge {pull.base} first.", pull.url
+        )
+    if word in ("behind", "draft"):
+        return Demand("GitHub's word", False, f"GitHub calls {number} {word}.", pull.url)
+    if word == "blocked":
+        since = pull.blocked_at
+        settled = since is not None and facts.now - since >= SETTLED
+        if not settled and (since is not None or _checks_block(rules, pull)):
+            said = f"GitHub calls {number} blocked, as it does until all required checks are green,"
+            return Demand("GitHub's word", True, f"{said} the portal's own among them.")
+        said = f"GitHub blocks {number}, and nothing that it shows explains why: look there what it asks for."
+        return Demand("GitHub's word", None, said, pull.url)
+    return Demand("GitHub's word", None, f"GitHub is still working out whether {number} may be merged.", pull.url)
+
+
+def _checks_block(rules: MergeRules, pull: PullRequest) -> bool:
+    """Whether a required check keeps it blocked: our own status, or one that `ci_green` judges."""
+    states = {str(one.get("name")): one.get("state") for one in pull.checks or ()}
+    return any(states.get(one.context) != "success" for one in rules.checks)
