@@ -9,6 +9,7 @@ that the attacks are real: then they succeed, each on victims made for it. Fails
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from tests.faults.hostile_ways import Way, program, ways
 
-ORDINARY = 4711
+ORDINARY = pwd.getpwnam("nobody")
 ALONE = ("a bomb", "another's input", "core")  # each rendered by itself
 Result = tuple[str, str, str]  # what was tried, what it got ("" is nothing), why it got nothing
 
@@ -97,6 +98,27 @@ def commanded(tried: list[Way], constants: dict, where: Path, database: str) -> 
     yield from _heard(tried, lines)
 
 
+def rehearsed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]:
+    """The ways as SQL of a superuser on the server that a rehearsal starts."""
+    import psycopg
+
+    from environments.schema.scratch import scratch_server
+
+    with scratch_server(where / "rehearsals") as scratch:
+        for way in tried:
+            with psycopg.connect(scratch.server.url, autocommit=True) as opened:
+                try:
+                    opened.execute(way.code.format(**constants))
+                    yield way.name, "done", ""
+                except psycopg.Error as error:
+                    said = " ".join(str(error).split())
+                    yield (
+                        way.name,
+                        "an answer" if "expected authentication" in said or "invalid response" in said else "",
+                        said,
+                    )
+
+
 def _says(number: int) -> str:
     return f"print('TRIED {number} WON=' + WON + ' WHY=' + WHY, flush=True)\n"
 
@@ -113,10 +135,11 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
     from tests.faults.hostile_victims import victims
 
     found: list[tuple[str, Result]] = []
-    chosen = [way for way in ways() if words in f"{way.where}: {way.name}" and (os.geteuid() == 0 or not way.needs)]
+    kind = "root" if os.geteuid() == 0 else "user"
+    chosen = [way for way in ways() if words in f"{way.where}: {way.name}" and way.needs in ("", kind)]
     with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as name, database() as first:
         where = Path(name)
-        for place in ("render", "run", "install", "command"):
+        for place in ("render", "run", "rehearsal", "install", "command"):
             mine = [way for way in chosen if way.where == place]
             with victims(first, without=without) as constants:
                 quiet = [way for way in mine if not way.name.startswith(ALONE) or place != "render"]
@@ -129,8 +152,8 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
 def _tried(place: str, some: list[Way], constants: dict, where: Path, database: Callable) -> list[Result]:
     if place == "render":
         return list(rendered(some, constants, where))
-    if place == "install":
-        return list(installed(some, constants, where))
+    if place in ("install", "rehearsal"):
+        return list((installed if place == "install" else rehearsed)(some, constants, where))
     with database() as url:
         return list((ran if place == "run" else commanded)(some, constants, where, url))
 
@@ -150,12 +173,12 @@ def fresh_database(admin: str) -> Iterator[str]:
 
 def as_user(without: bool, words: str, admin: str) -> list[tuple[str, Result]]:
     """The same as an ordinary user, who may read the interpreter wherever it lies."""
-    command = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
+    command = ["setpriv", f"--reuid={ORDINARY.pw_uid}", f"--regid={ORDINARY.pw_gid}", "--clear-groups"]
     command += [f"--{which}-caps=-all,+dac_read_search" for which in ("bounding-set", "inh", "ambient")]
     command = [one.replace("--bounding-set-caps", "--bounding-set") for one in command]
     command += [sys.executable, "-m", "tests.faults.hostile_code", "--json", *(["--without"] if without else []), words]
     with tempfile.TemporaryDirectory(prefix="hostile-home-") as home:
-        os.chown(home, ORDINARY, ORDINARY)
+        os.chown(home, ORDINARY.pw_uid, ORDINARY.pw_gid)
         env = os.environ | {"HOSTILE_DATABASE": admin, "HOME": home, "TMPDIR": home, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -167,7 +190,7 @@ def table(who: str, found: list[tuple[str, Result]], *, without: bool) -> list[s
     """Prints what was tried; returns what went against the promise."""
     wrong = []
     for place, (name, won, why) in found:
-        print(f"{who:5} {place:8} {name:45} {'SUCCEEDED ' + won if won else 'no: ' + why}"[:150])
+        print(f"{who:5} {place:8} {name:45} {'SUCCEEDED ' + won if won else 'no: ' + why}"[:300])
         if bool(won) != without:
             wrong.append(f"{who} {place}: {name}")
     print(f"As {who}: {len(found)} tried, {sum(bool(one[1]) for _, one in found)} succeeded.\n")

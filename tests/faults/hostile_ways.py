@@ -1,7 +1,8 @@
 """The ways out that hostile code tries: each is Python that returns what it got hold of, or raises.
 
 `C` is what an attacker may know: paths, numbers of processes, ports. Nothing here does harm where it succeeds: the
-victims are made for it. `needs`: "root" where only root could do it anyway; "" else.
+victims are made for it. `needs`: "root" or "user" where only these could do it anyway; "" else.
+Those of a rehearsal are SQL.
 """
 # ruff: noqa: E501
 
@@ -210,6 +211,18 @@ _COMMAND = {
 }
 
 
+# SQL of a revision, sent by a superuser of the scratch server on which a rehearsal runs.
+_REHEARSAL = {
+    "a program of the machine": "copy (select 1) to program 'true'",
+    "read a file": "select pg_read_file('{secret}')",
+    "list a directory": "select pg_ls_dir('{var}')",
+    "write a file": "copy (select 1) to '{var}/made'",
+    "write a large object into a file": "select lo_from_bytea(99999, 'x'); select lo_export(99999, '{var}/made2')",
+    "another's environment": "select pg_read_binary_file('/proc/{victim}/environ')",
+    "TCP to this machine": "create extension dblink; select dblink_connect('host=127.0.0.1 port={tcp} user=x')",
+}
+
+
 def ways() -> list[Way]:
     """All of them."""
     rendering = {**_FILES, **_PROCESSES, **_SOCKETS, **_SHARED, **_BOMBS}
@@ -217,6 +230,9 @@ def ways() -> list[Way]:
     found = [Way(name, code, "render", "root" if name in root else "") for name, code in rendering.items()]
     found += [Way(name, code, "run") for name, code in _RUN.items()]
     found += [Way(name, code, "install", "root" if name in root else "") for name, code in _INSTALL.items()]
+    # As root the scratch server runs in a namespace of users, from where it sees no environment anyway.
+    user = {"another's environment"}
+    found += [Way(name, code, "rehearsal", "user" if name in user else "") for name, code in _REHEARSAL.items()]
     return found + [Way(name, code, "command") for name, code in _COMMAND.items()]
 
 

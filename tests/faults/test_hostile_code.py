@@ -11,7 +11,7 @@ from tests.environments.schema.conftest import database  # noqa: F401 - a fixtur
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_plan import planned
 from tests.environments.schema.test_runner import FIRST, asked, go, tables, tree
-from tests.faults.hostile_code import ALONE, ran, rendered
+from tests.faults.hostile_code import ALONE, ran, rehearsed, rendered
 from tests.faults.hostile_victims import victims
 from tests.faults.hostile_ways import ways
 
@@ -19,7 +19,8 @@ isolated = pytest.mark.skipif(bool(isolation.why_not()), reason=isolation.why_no
 
 
 def chosen(where: str) -> list:
-    mine = [way for way in ways() if way.where == where and (os.geteuid() == 0 or not way.needs)]
+    kind = "root" if os.geteuid() == 0 else "user"
+    mine = [way for way in ways() if way.where == where and way.needs in ("", kind)]
     return [way for way in mine if not (where == "render" and way.name.startswith(ALONE)) and "while" not in way.name]
 
 
@@ -39,6 +40,14 @@ def test_a_run_reaches_its_database_and_nothing_else(tmp_path, database):  # noq
         found = list(ran(chosen("run"), constants, tmp_path, database))
 
     assert len(found) > 15 and [one for one in found if one[1]] == []
+
+
+@isolated
+def test_sql_of_a_rehearsal_reaches_nothing_beside_its_scratch_server(tmp_path):
+    with victims(os.environ["DATABASE_URL"], without=False) as constants:
+        found = list(rehearsed(chosen("rehearsal"), constants, tmp_path))
+
+    assert len(found) >= 6 and [one for one in found if one[1]] == []
 
 
 FORGED = """
