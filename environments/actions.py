@@ -35,6 +35,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.actions import Refused, action
+from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -302,6 +303,7 @@ def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now:
         raise Refused("This reset was signed or taken back already.")
     if actor is None or actor.pk == row.requested_by_id:
         raise Refused("Whoever asked for a reset cannot sign it; a second person must.")
+    require_signer(actor, "environments.sign_reset")
     if (staging, main) != (row.staging_head, row.main_head):
         raise Refused("This is not the reset that was on your page: look at it again.")
     _resettable(project, staging, main)

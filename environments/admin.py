@@ -1,7 +1,8 @@
 """Environments in the admin: the one secret that can be set here, and rows to look at."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin
@@ -22,6 +23,8 @@ from environments.models import (
     ServiceInstance,
     VariableRule,
 )
+from portal.configuration.admin import TwoPeople
+from portal.secrets import HiddenText
 from portal.site import ReadOnly, Recorded
 
 
@@ -58,7 +61,7 @@ class AddressForm(forms.ModelForm):
 
 
 @admin.register(EnvironmentDatabase)
-class EnvironmentDatabaseAdmin(Recorded):
+class EnvironmentDatabaseAdmin(TwoPeople):
     """One row for each database in each environment, made when it is first read."""
 
     form = AddressForm
@@ -85,12 +88,29 @@ class EnvironmentDatabaseAdmin(Recorded):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Only the secret changes; the other columns are the portal's and may have moved meanwhile."""
-        if form.cleaned_data.get("forget_database_url"):
-            obj.url = ""
-        elif form.cleaned_data.get("new_database_url"):
-            obj.url = form.cleaned_data["new_database_url"]
-        obj.save(update_fields=["url"])
+        """Only the secret changes, by two people; the other columns are the portal's and may have moved meanwhile."""
+        given = "" if form.cleaned_data.get("forget_database_url") else form.cleaned_data.get("new_database_url")
+        if given or (form.cleaned_data.get("forget_database_url") and obj.url):
+            told = {"address": (where(obj), place_in_words(given or ""))}
+            secrets = {"url": given or ""}
+            self.propose(request, obj, values={}, shown=told, secrets=secrets)
+
+
+def where(place: EnvironmentDatabase) -> str:
+    """Where the database's own address leads, without user and password."""
+    kept = place.url
+    return place_in_words(cast(HiddenText, kept).reveal() if kept else "")
+
+
+def place_in_words(url: str) -> str:
+    """Host, port and name of a database, as a second person has to see them."""
+    if not url:
+        return "as Railway's variable says"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or 'no host'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "an address that cannot be read"
 
 
 class SecretArea(forms.Textarea):

@@ -453,6 +453,10 @@ class Mirror:
         """(path, blob hash) of every file at `commit` below the directories or files `under`."""
         return tuple((path, sha) for path, _, sha in self._files(commit, under))
 
+    def tree_of(self, commit: str) -> str:
+        """The hash of everything that `commit` holds."""
+        return self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}").stdout.decode().strip()
+
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
         """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are left out."""
         wanted = list(dict.fromkeys(blobs))

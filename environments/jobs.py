@@ -37,7 +37,7 @@ from environments.models import (
     places_of,
 )
 from environments.railway import Railway
-from environments.schema import database, plan, revisions, risk, target
+from environments.schema import database, identity, plan, revisions, risk, target
 from environments.schema.history import HistoryError
 from portal import audit
 from portal.http import ApiError
@@ -169,7 +169,13 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         starts = starting_points.read(of, history)
         new = {one.id for one in revisions.compare(mirror, job.base, job.commit, of.alembic).new}
         wanted = new.union(*(one["revisions"] for one in starts.values()))
-        files = [one for one in history.linear if one.id in wanted]
+        files = identity.bound(
+            mirror,
+            job.commit,
+            history,
+            (one for one in history.linear if one.id in wanted),
+            command=of.runs_project_code,
+        )
         made = plan.make_plan(mirror, job.commit, history, files, patient=now - (job.started_at or now) < MOMENT)
         # What only staging has still to run ran in production: it cannot hurt there any more.
         judged = new.union(starts.get("production", {}).get("revisions", ()))

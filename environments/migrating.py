@@ -1,6 +1,6 @@
 """The step that migrates one database: looks at it, runs at most once, believes only what it reports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,12 +22,15 @@ from environments.models import (
     place_of,
     unknown_staging,
 )
-from environments.schema import database, revisions, runner
+from environments.schema import database, identity, revisions, runner
+from environments.schema.alembic_env.executed import key_of
+from portal.configuration.signing import may_sign
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+APPROVE = "releases.approve_release"
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
@@ -35,6 +38,9 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
 
     A run that was cut off is looked at before anything is repeated: what the database reports decides.
     """
+    if job.direction == Direction.DOWNGRADE and job.before is None and not may_sign(job.approved_by, APPROVE):
+        who = job.approved_by or "Whoever"
+        return Ended(JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so.")
     if waits := _waits(job):
         return waits
     try:
@@ -48,13 +54,13 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     except (ApiError, GitError, NoDatabase, database.DatabaseError) as error:
         return _not_started(job, str(error), now)
     start = _start(job, history, current)
-    refusal = _refusal(job, history, current, start, invalid)
+    refusal = _refusal(job, mirror, history, current, start, invalid)
     if refusal:
         return _after(job, refusal)
-    pending = _pending(job, history, start)
+    pending = _pending(job, mirror, history, start)
     _plan(job, history, start, pending)
     if job.runner == Runner.VERIFY:
-        return _verify(job, history, current, url, now)
+        return _verify(job, mirror, history, current, url, now)
     return _after(job, _execute(job, mirror, history, url))
 
 
@@ -82,7 +88,7 @@ def _start(job: MigrationRun, history: revisions.History, current: tuple[str, ..
 
 
 def _verify(
-    job: MigrationRun, history: revisions.History, current: tuple[str, ...], url: str, now: datetime
+    job: MigrationRun, mirror: Mirror, history: revisions.History, current: tuple[str, ...], url: str, now: datetime
 ) -> Outcome:
     """Looks whether Railway has migrated the database; runs nothing."""
     if job.cancel_requested_at:
@@ -94,7 +100,7 @@ def _verify(
         if isinstance(error, NoDatabase) or (now - job.created_at).total_seconds() > PATIENCE_SECONDS:
             return Ended(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
         return Again(10, f"Railway cannot be read yet: {error}")
-    return found if isinstance(found, Again) else _settle(job, history, found)
+    return found if isinstance(found, Again) else _settle(job, mirror, history, found)
 
 
 def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
@@ -105,11 +111,19 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
     return Ended(outcome.status, f"{outcome.sentence} {left}") if left else outcome
 
 
-def _pending(job: MigrationRun, history: revisions.History, current: Sequence[str]) -> tuple[revisions.Revision, ...]:
-    """What the run is to do from `current`, in its order."""
+def _pending(
+    job: MigrationRun, mirror: Mirror, history: revisions.History, current: Sequence[str]
+) -> tuple[revisions.Revision, ...]:
+    """What the run is to do from `current`, in its order, bound to all that each revision can read."""
     if job.direction == Direction.DOWNGRADE:
-        return history.back(current, job.target[0])
-    return history.between(set(current), history.heads)
+        return _bound(job, mirror, history, history.back(current, job.target[0]))
+    return _bound(job, mirror, history, history.between(set(current), history.heads))
+
+
+def _bound(
+    job: MigrationRun, mirror: Mirror, history: revisions.History, files: Iterable[revisions.Revision]
+) -> tuple[revisions.Revision, ...]:
+    return identity.bound(mirror, job.commit, history, files, command=job.database.runs_project_code)
 
 
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
@@ -123,6 +137,7 @@ def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 
 def _refusal(
     job: MigrationRun,
+    mirror: Mirror,
     history: revisions.History,
     current: tuple[str, ...],
     start: tuple[str, ...],
@@ -141,18 +156,20 @@ def _refusal(
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
         return Ended(JobStatus.NEEDS_PERSON, said)
-    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, history, current)):
+    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, mirror, history, current)):
         return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
-        return _not_proven(job, _pending(job, history, start))
+        return _not_proven(job, _pending(job, mirror, history, start))
     return None
 
 
-def _not_agreed(job: MigrationRun, history: revisions.History, current: tuple[str, ...]) -> Ended | None:
+def _not_agreed(
+    job: MigrationRun, mirror: Mirror, history: revisions.History, current: tuple[str, ...]
+) -> Ended | None:
     """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
-        pending = [(one.id, one.sha256) for one in _pending(job, history, current)]
+        pending = [(one.id, one.sha256) for one in _pending(job, mirror, history, current)]
     except revisions.HistoryError as error:
         return Ended(JobStatus.FAILED, f"Nothing was changed: {error}")
     done = job.before is not None and not pending  # a look that was killed had finished it
@@ -179,7 +196,7 @@ def _not_proven(job: MigrationRun, pending: Sequence[revisions.Revision]) -> End
     return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
 
 
-def _remember_staged(job: MigrationRun, history: revisions.History, after: Sequence[str]) -> None:
+def _remember_staged(job: MigrationRun, mirror: Mirror, history: revisions.History, after: Sequence[str]) -> None:
     """What is in effect in staging's database counts as run there: what this run brought, with this content.
 
     What was there before counts only when it is met for the first time: a file that was edited after staging ran
@@ -190,12 +207,9 @@ def _remember_staged(job: MigrationRun, history: revisions.History, after: Seque
     behind = history.ancestors(one for one in after if one in history.revisions)
     ran = {one["id"] for one in job.planned}
     known = set(StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True))
+    found = [one for one in history.revisions.values() if one.id in behind and (one.id in ran or one.id not in known)]
     StagedRevision.objects.bulk_create(
-        [
-            StagedRevision(**base, revision=one.id, sha256=one.sha256)
-            for one in history.revisions.values()
-            if one.id in behind and (one.id in ran or one.id not in known)
-        ],
+        [StagedRevision(**base, revision=one.id, sha256=one.sha256) for one in _bound(job, mirror, history, found)],
         ignore_conflicts=True,
         batch_size=1000,
     )
@@ -230,13 +244,32 @@ def _execute(job: MigrationRun, mirror: Mirror, history: revisions.History, url:
         wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
         return wanted and holds(job)
 
-    return _settle(job, history, runners.run(job, mirror, history, url, on_lines=on_lines, alive=alive))
+    outcome = runners.run(job, mirror, history, url, expected=_expected(job), on_lines=on_lines, alive=alive)
+    return _settle(job, mirror, history, outcome)
 
 
-def _settle(job: MigrationRun, history: revisions.History, outcome: runner.Outcome) -> Outcome:
+def _expected(job: MigrationRun) -> dict[str, list[str]]:
+    """What production may send of each revision: what staging sent, where the SQL does not depend on the data.
+
+    A revision that cannot be rendered without a database asks it what to do, so its statements are only recorded.
+    """
+    if job.environment.kind != EnvironmentKind.PRODUCTION or job.direction != Direction.UPGRADE:
+        return {}
+    files = {(one["id"], one["sha256"]) for one in job.planned}
+    rows = StagedRevision.objects.filter(database=job.database, revision__in=[id for id, _ in files])
+    expected = {}
+    for row in rows.select_related("run").defer("run__log"):
+        ran = row.run.executed.get(row.revision)
+        if ran and (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
+            planned = [key_of(one["sql"]) for one in row.rendered["statements"]]
+            expected[row.revision] = [*(key for key, _ in ran), *planned]
+    return expected
+
+
+def _settle(job: MigrationRun, mirror: Mirror, history: revisions.History, outcome: runner.Outcome) -> Outcome:
     """What a run came to, on the rows: what staging has run, where the database is, how the job goes on."""
     if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
-        _remember_staged(job, history, outcome.after)
+        _remember_staged(job, mirror, history, outcome.after)
     return _ended(job, history, outcome)
 
 
@@ -256,6 +289,7 @@ def _ended(job: MigrationRun, history: revisions.History, outcome: runner.Outcom
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
         "kept": list(outcome.kept),
+        "executed": {**job.executed, **outcome.executed},
     }
     if outcome.after is not None:
         changes["applied"] = _applied(job, history, outcome)

@@ -38,7 +38,7 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
     return {
         "required_status_checks": {
             "strict": False,
-            "checks": [{"context": context} for context in sorted(wanted_checks(project, branch))],
+            "checks": [_check(context) for context in sorted(wanted_checks(project, branch))],
         },
         "enforce_admins": True,
         "required_pull_request_reviews": reviews,
@@ -51,6 +51,18 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
         "lock_branch": False,
         "allow_fork_syncing": False,
     }
+
+
+def _check(context: str) -> dict[str, Any]:
+    """A required check; the portal's own only from its App, where it has one: others could post it too."""
+    app = own_app()
+    return {"context": context, "app_id": app} if app and context == settings.STATUS_CONTEXT else {"context": context}
+
+
+def own_app() -> int | None:
+    """The id of the App as which the portal speaks to GitHub; None where it uses a token."""
+    given = settings.GITHUB_APP_ID.strip()
+    return int(given) if given.isdigit() and not settings.GITHUB_TOKEN else None
 
 
 def wanted_checks(project: Project, branch: str) -> frozenset[str]:
@@ -74,6 +86,7 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
         _switch("pull_request", "Changes only by pull request", rules.pull_request, True),
         _line("approvals", "Approvals", f"at least {approvals}", rules.approvals, enough),
         _line("checks", "Required checks", _list(checks), rules.checks, there),
+        *_source(checks, rules),
         _switch("conversations", "Conversations resolved", rules.conversations, True),
         _line("passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody),
         _pushes(rules),
@@ -81,6 +94,17 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
         _switch("force_pushes", "Force pushes", rules.force_pushes, False, ("allowed", "not allowed")),
         _switch("deletions", "Deletion", rules.deletions, False, ("allowed", "not allowed")),
     ]
+
+
+def _source(checks: frozenset[str], rules: Rules) -> list[Line]:
+    """That our own status counts from our App alone; without an App anybody who may post statuses can post it."""
+    app, context = own_app(), settings.STATUS_CONTEXT
+    if app is None or context not in checks:
+        return []
+    from_us = None if rules.apps is None else (context, app) in rules.apps
+    found = sorted(one for name, one in rules.apps or () if name == context)
+    actual = None if rules.apps is None else ", ".join(f"App {one}" for one in found) or "anybody"
+    return [_line("source", f"{context} is accepted from", f"App {app}", actual, from_us)]
 
 
 def _pushes(rules: Rules) -> Line:
@@ -110,12 +134,14 @@ def _list(names: frozenset[str]) -> str:
 def clicks(project: Project, branch: str) -> list[str]:
     """What an administrator of the repository clicks on GitHub to protect `branch` by hand, in order."""
     checks = " and ".join(sorted(wanted_checks(project, branch)))
+    own = settings.STATUS_CONTEXT in wanted_checks(project, branch)
     allowed = ", ".join(sorted(_may_pass(project, branch)))
     done = [
         f"Open {project.repository} on GitHub, then Settings, Branches.",
         f"Choose Edit beside the rule of {branch}, or Add classic branch protection rule with the pattern {branch}.",
         f"Tick Require a pull request before merging, and Require approvals: {project.protected_approvals}.",
         f"Tick Require status checks to pass before merging, and add {checks}." if checks else "",
+        f"Choose the portal's App as the source of {settings.STATUS_CONTEXT}." if own_app() and own else "",
         "Tick Require conversation resolution before merging.",
         "Leave Require linear history, Allow force pushes and Allow deletions empty.",
         "Tick Do not allow bypassing the above settings.",

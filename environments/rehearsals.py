@@ -56,6 +56,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
             root=settings.VAR_DIR / "rehearsals",
             direction=job.direction,
             version_table=job.database.version_table,
+            project_code=job.database.runs_project_code,
             lock_timeout_ms=project.lock_seconds * 1000,
             statement_timeout_ms=project.statement_seconds * 1000,
         )

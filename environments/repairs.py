@@ -13,6 +13,7 @@ from environments.github import GitHub
 from environments.models import ENDED_BADLY, BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
 from environments.railway import ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
+from portal.configuration.signing import may_sign
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 
@@ -83,6 +84,9 @@ def _reset(job: Repair, now: datetime) -> Outcome:
             return _late(job, seen.sentence if seen else said, now) or Again(2, said)
         if seen is not None:
             return Ended(JobStatus.FAILED, seen.sentence)
+        if not may_sign(job.requested_by, "environments.sign_reset"):
+            said = f"{job.requested_by} signed this reset and may no longer sign one; nothing was reset."
+            return Ended(JobStatus.FAILED, said)
         if not holds(job):
             return Again(0)
         _keep(job, wrote_at=now)

@@ -31,6 +31,7 @@ def run(
     history: History,
     url: str,
     *,
+    expected: Mapping[str, list[str]],
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> runner.Outcome:
@@ -47,6 +48,7 @@ def run(
         statement_timeout_ms=project.statement_seconds * 1000,
         version_table=database.version_table,
         lock_wait_s=5,
+        expected=expected,
     )
     try:
         if job.runner == Runner.COMMAND:

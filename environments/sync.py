@@ -13,6 +13,7 @@ from environments.models import (
     Environment,
     EnvironmentKind,
     Finding,
+    FindingKind,
     Project,
     RailwaySync,
     Service,
@@ -40,7 +41,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
         alive = [row.pk for row in instances.values()]
         ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
     RailwaySync.objects.filter(project=project).update(synced_at=now)
-    compare(project, now=now)
+    compare(project, now=now, complete=tree.complete)
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
@@ -254,9 +255,16 @@ class SyncJob(Protocol):
     objects: Any
 
 
-def compare(project: Project, *, now: datetime) -> None:
-    """Holds our rows against every rule, and brings the findings up to date."""
+def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
+    """Holds our rows against every rule, and brings the findings up to date.
+
+    What a reading that is not `complete` does not show is not called missing on its word.
+    """
     found = [*coherence.problems(project), *variable_rules.problems(project), *schema_drift.problems(project)]
+    if not complete:
+        known = Finding.objects.filter(project=project, kind=FindingKind.MISSING, closed_at=None)
+        already = set(known.values_list("subject", flat=True))
+        found = [one for one in found if one.kind != FindingKind.MISSING or one.subject[:300] in already]
     found += standings.problems(project, now=now)
     update_findings(project, found, now=now)
 

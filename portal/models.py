@@ -7,8 +7,18 @@ from django.db import models
 from django.utils import timezone
 
 from portal.access.models import Authenticator, RecoveryCode
+from portal.configuration.models import ConfigurationChange, RoleGrant
 
-__all__ = ["AuditEvent", "AuditHead", "Authenticator", "RecoveryCode", "WebhookDelivery"]
+__all__ = [
+    "AuditEvent",
+    "AuditHead",
+    "Authenticator",
+    "ConfigurationChange",
+    "Installation",
+    "RecoveryCode",
+    "RoleGrant",
+    "WebhookDelivery",
+]
 
 
 class AuditEvent(models.Model):

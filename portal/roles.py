@@ -17,6 +17,7 @@ _SEE = (
     "releases.view_pullrequest",
     "releases.view_tasklog",
     "portal.view_auditevent",
+    "portal.view_configurationchange",
 )
 
 # Role: permissions by name. One whose model does not exist yet is left out until it does.
@@ -46,6 +47,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "releases.tick_checklistitem",
         "releases.write_tasklog",
         "environments.sign_reset",
+        "portal.confirm_configurationchange",
     ),
     # Everything, and nothing but looking.
     "Auditors": (
@@ -97,6 +99,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "auth.change_user",
         "auth.view_user",
         "auth.view_group",
+        "portal.confirm_configurationchange",
         "portal.view_webhookdelivery",
     ),
 }

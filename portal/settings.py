@@ -107,6 +107,14 @@ WEBHOOK_HANDLERS = {
     "railway": "environments.webhooks.on_railway",
 }
 
+# What two people change, and how: portal.configuration.
+CONFIGURATION_KINDS = {
+    "auth.user": "portal.configuration.people.People",
+    "auth.group": "portal.configuration.people.Roles",
+    "environments.project": "releases.configuration.Projects",
+    "environments.environmentdatabase": "releases.configuration.Addresses",
+}
+
 INSTALLED_APPS = [
     "portal",  # first: its commands take the place of those that would leave no trace in the trail
     "django.contrib.auth",

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from portal import views, webhooks
 from portal.access import views as access
+from portal.configuration import views as changes
 
 urlpatterns = [
     # First: they come most often, and each pattern before them is tried for each of them.
@@ -12,6 +13,8 @@ urlpatterns = [
     path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
     path("", include("releases.urls")),
     path("", include("environments.urls")),
+    path("configuration/changes/", changes.changes, name="changes"),
+    path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
     path("audit/", views.audit_page, name="audit"),
     path("sign-out/", access.sign_out, name="sign-out"),
     path("sign-in/again/", access.again, name="sign-in-again"),

@@ -20,11 +20,12 @@ from environments.models import (
 )
 from portal import audit
 from portal.actions import Refused, action, require_seen
+from portal.configuration.signing import require as require_signer
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, checklist, gates, steps, variable_drift
 from releases.database_facts import DatabaseFacts
 from releases.doubts import doubts, items_to_attest
-from releases.facts import facts_of
+from releases.facts import APPROVE, facts_of
 from releases.models import (
     Approval,
     ChecklistItem,
@@ -265,12 +266,14 @@ def approve(
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
     approval, created = Approval.objects.get_or_create(
         release=release,
         user=actor,
         content=gates.content_digest(release),
+        lapsed_at=None,
         defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
     )
     if created:
@@ -301,6 +304,7 @@ def accept_risk(
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+    require_signer(actor, APPROVE)
     if not reason.strip():
         raise Refused("Say why this risk can be taken.")
     plans = [one.planned for one in facts.databases if one.migrations]

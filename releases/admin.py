@@ -9,8 +9,10 @@ from django.http import HttpRequest
 
 from environments.models import Database, Project, SmokeTest
 from portal.actions import Refused
+from portal.configuration.admin import TwoPeople
 from portal.site import ReadOnly, Recorded
 from releases import actions
+from releases.configuration import claimed, databases_as_values, kept, smoke_tests_as_text
 from releases.gates import GATES
 from releases.models import (
     ChecklistTemplate,
@@ -30,6 +32,18 @@ from releases.setup import start_syncs
 class SmokeTestInline(admin.TabularInline):
     model = SmokeTest
     extra = 0
+
+
+class ProjectForm(forms.ModelForm):
+    """A project that does not take over what another one ships."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses the repository or Railway project of a project that is in production."""
+        given = super().clean() or self.cleaned_data
+        names = {name: given.get(name, getattr(self.instance, name)) for name in ("repository", "railway_project_id")}
+        if said := claimed(self.instance, **names):
+            raise forms.ValidationError(said)
+        return given
 
 
 class DatabaseFormSet(forms.BaseInlineFormSet):
@@ -57,8 +71,10 @@ class DatabaseInline(admin.StackedInline):
 
 
 @admin.register(Project)
-class ProjectAdmin(Recorded):
+class ProjectAdmin(TwoPeople):
     """Stands here, above environments, because a new project also starts to be read from GitHub."""
+
+    form = ProjectForm
 
     list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
     search_fields = ("name", "repository")
@@ -109,12 +125,26 @@ class ProjectAdmin(Recorded):
         super().save_model(request, obj, form, change)
         start_syncs(obj)
 
+    def children_wanted(self, formset: Any) -> dict[str, Any]:
+        """Databases and smoke tests as the form leaves them, as a proposal names them."""
+        left = [one for one in formset.forms if one not in formset.deleted_forms]
+        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
+        if formset.model is SmokeTest:
+            return {"smoke_tests": smoke_tests_as_text(rows)}
+        gone = [one.instance for one in formset.deleted_forms if one.instance.pk]
+        return databases_as_values(rows, names_of(formset)) | {kept(names_of(formset)[one.pk]): False for one in gone}
+
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """What is being prepared is read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():
             Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
+
+
+def names_of(formset: Any) -> dict[int, str]:
+    """What each database of the formset is called in the portal until now, by key."""
+    return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))
 
 
 class TemplateItemForm(forms.ModelForm):

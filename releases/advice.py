@@ -32,7 +32,7 @@ from environments.models import (
 from environments.railway import Deployment, Railway
 from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
 from environments.schema import database as schema_database
-from environments.schema import losses, revisions
+from environments.schema import identity, losses, revisions
 from environments.schema.plan import Step, steps_from_json
 from environments.schema.risk import Risk
 from environments.schema.way_back import WayBack, advise
@@ -316,6 +316,14 @@ def _database(
         planned = functools.partial(_planned, release, database, databases)
         downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
         if downgrade is not None:
+            (one,) = identity.bound(
+                mirror,
+                commit,
+                history,
+                [history.revisions[downgrade["file"]["id"]]],
+                command=database.runs_project_code,
+            )
+            downgrade["file"]["sha256"] = one.sha256
             # Railway calls every database “railway”: of several, its name here is the one to type.
             name = called or schema_database.normalise(url).database
             downgrade |= {"database_id": database.pk, "database": name}

@@ -23,6 +23,8 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.running import FAIL, PASS, running
+from portal.configuration.kinds import CONFIRM
+from portal.configuration.models import ConfigurationChange
 from portal.jobs import OPEN, STOPPED
 from releases.models import (
     ChecklistItem,
@@ -75,6 +77,7 @@ class Card:
     production: tuple[Serving, ...] = ()
     databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
     findings: int = 0
+    changes: int = 0  # of its configuration, waiting for a second person
     freeze: Freeze | None = None
     problems: list[str] = field(default_factory=list)
     synced_at: datetime | None = None
@@ -92,7 +95,7 @@ class Card:
 
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
-    """The cards, what waits for `user`, and how fresh the mirrors are. Fourteen queries whatever the counts."""
+    """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
     cards = {
         project.pk: Card(project)
         for project in Project.objects.select_related("github_sync", "railway_sync").order_by("name")
@@ -103,6 +106,10 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     _live(cards, now)
     for finding in Finding.objects.filter(closed_at=None).values("project").annotate(count=Count("pk")):
         cards[finding["project"]].findings = finding["count"]
+    waiting = ConfigurationChange.objects.filter(state=ConfigurationChange.State.WAITING).select_related("proposed_by")
+    changes = list(waiting.defer("secrets"))
+    for card in cards.values():
+        card.changes = sum(change.scope == card.project.slug for change in changes)
     for freeze in Freeze.objects.filter(lifted_at=None).select_related("started_by"):
         cards[freeze.project_id].freeze = freeze
     for card in cards.values():
@@ -120,7 +127,7 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     return {
         "cards": list(cards.values()),
         "may": may,
-        "waiting": list(_waiting(cards.values(), user)),
+        "waiting": [*_waiting(cards.values(), user), *_to_confirm(changes, user)],
         "synced_at": min(seen, default=None),
         "pulse": 3 if busy else 10,
     }
@@ -335,6 +342,14 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
         if wish.requested_by_id != user.pk:
             said = f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
             yield said, wish.release_id, wish.release.project.slug
+
+
+def _to_confirm(changes: Iterable[ConfigurationChange], user: Any) -> Iterable[tuple[str, int | None, str]]:
+    """Changes of configuration that `user` may confirm; without a project they lead to their page."""
+    for change in changes if user.has_perm(CONFIRM) else ():
+        if change.proposed_by_id != user.pk:
+            names = ", ".join(name.replace("_", " ") for name in change.values)
+            yield f"{change.label}: a change of {names} waits for a second person.", None, ""
 
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 
 from environments.github import GitHub, Pull
-from releases import gates, steps, sync, verdicts
+from releases import gates, identity, steps, sync, verdicts
 from releases.facts import Facts, facts_of
 from releases.gates.merging import GOOD_STATES
 from releases.models import PromotionStep
@@ -35,7 +35,7 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
     [pull] = overview.named or [None]
     if pull is None:
         return Wait(2, "GitHub does not show what the promotion pull request still needs.")
-    if facts.verdict_problem or not _is_told(pull):
+    if facts.verdict_problem or not _is_told(pull) or identity.own(github, release) is None:
         ready = f"Release {release.name} is ready."
         stands = verdicts.tell(github, release, state="success", sentence=ready, now=facts.now)
         if stands != "success":

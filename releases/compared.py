@@ -4,11 +4,13 @@ Pure. The SQL that is compared is what was planned: that of staging is kept when
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.schema.plan import Rendered, Step
+from environments.schema.alembic_env.executed import key_of
+from environments.schema.plan import Rendered, Step, bare, split
 
 SAME, OTHER, UNKNOWN = "pass", "attest", "wait"
 LINES = 6
@@ -23,6 +25,22 @@ class Staged:
     run: int = 0
     rendered: Rendered | None = None
     renderer: str = ""
+    executed: tuple[tuple[str, str], ...] = ()  # key and text of what its run told that it sent
+
+
+def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
+    """Return the statements that staging's run sent and the plan does not show; none where one of both is unknown.
+
+    Reading the database does not count. A revision that needs a database to be rendered has no whole plan.
+    """
+    if staged is None or not staged.executed or step.upgrade.kind:
+        return ()
+    planned = {key_of(one.sql) for one in step.upgrade.statements}
+    sent = ((key, one) for key, text in staged.executed for one in (split(text) if key not in planned else ()))
+    return tuple(one for _, one in sent if key_of(one) not in planned and not _READS.match(bare(one)))
+
+
+_READS = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
 
 
 @dataclass(frozen=True)

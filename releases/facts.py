@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from environments.coherence import BESIDE
@@ -24,12 +24,15 @@ from environments.models import (
     StagedRevision,
 )
 from environments.schema.plan import rendered_from_json
+from portal.configuration.signing import counts
 from releases.compared import Staged
 from releases.database_facts import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
 from releases.database_facts import annotations as database_annotations
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
-from releases.planned import Planned, annotations, planned_of
+from releases.planned import Planned, annotations, planned_of, with_unplanned
 from releases.rehearsed import rehearsed_of, rows
+
+APPROVE = "releases.approve_release"
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         findings=tuple(one for one in findings if one.kind not in BESIDE),
         beside=tuple(one for one in findings if one.kind in BESIDE),
         databases=_databases(release, project),
-        approvals=tuple(release.approvals.select_related("user")),
+        approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
@@ -208,7 +211,7 @@ def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
             places=places[one.pk],
             runs=tuple(run for run in runs if run.database_id == one.pk)[:10],
             staged_sql=staged.get(one.pk, {}),
-            planned=plans.get(one.pk),
+            planned=with_unplanned(plans[one.pk], staged.get(one.pk, {})) if one.pk in plans else None,
             rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
         )
         for one in databases
@@ -220,10 +223,14 @@ def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tu
     wanted = {one["id"] for one in release.migrations}
     wanted |= {step.revision for plan in plans.values() for step in plan.steps}
     rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
-    fields = ("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit")
+    sent = Func(F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField())
+    fields = ("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit", "sent")
     found: dict[int, dict[tuple[str, str], Staged]] = {}
-    for database, revision, sha256, at, kept, renderer, run, commit in rows.values_list(*fields):
-        ran = Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer)
+    for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(sent=sent).values_list(
+        *fields
+    ):
+        executed = tuple((key, text) for key, text in told or ())
+        ran = Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed)
         found.setdefault(database, {})[revision, sha256] = ran
     return found
 

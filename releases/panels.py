@@ -216,7 +216,7 @@ def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
     if name == StepName.MERGE:
         return f"#{facts.release.pull_number}" if facts.release.pull_number else ""
     if name == StepName.DEPLOY:
-        return _count(len(facts.live.get("production", ())), "service")
+        return _count(sum(live.at_commits for live in facts.live.get("production", ())), "service")
     if name == StepName.MIGRATE:
         mine = [one for one in facts.databases if one.database == database]
         return _count(sum(len(one.migrations) for one in mine), "revision")

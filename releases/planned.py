@@ -1,7 +1,7 @@
 """What the migrations of a release will do, and what of it an approver has accepted, as the gates see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,10 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import MigrationPlan
 from environments.schema.plan import Step, steps_from_json
-from environments.schema.risk import Risk
+from environments.schema.risk import DANGER, Risk
 from environments.schema.target import Table, many
+from portal.configuration.signing import counts
+from releases.compared import Staged, unplanned
 from releases.models import RiskAcceptance
 
 PLANNED = ("database_id", "status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
@@ -100,7 +102,8 @@ def annotations() -> dict[str, Any]:
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
-    words = RiskAcceptance.objects.filter(project=OuterRef("project"), user__is_active=True).order_by("-pk")
+    words = RiskAcceptance.objects.filter(project=OuterRef("project"), lapsed_at=None)
+    words = words.filter(counts("releases.approve_release")).order_by("-pk")
     accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
     return {
         "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
@@ -130,3 +133,15 @@ def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...]) -> Planned:
         renderer=row["renderer"],
         accepted=accepted,
     )
+
+
+def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> Planned:
+    """Return the plan with a risk for each revision of which staging's run sent what the plan does not show."""
+    found = []
+    for step in plan.steps:
+        ran = staged.get((step.revision, step.sha256))
+        if ran and (sent := unplanned(step, ran)):
+            more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
+            said = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
+            found.append(Risk("unplanned-sql", DANGER, step.revision, step.sha256, said, sql=sent[0][:2000]))
+    return replace(plan, risks=(*found, *plan.risks)) if found else plan

@@ -19,6 +19,8 @@ from environments.models import (
 from environments.schema.way_back import DOWNGRADE_FIRST
 from portal import audit
 from portal.actions import Refused, action, require_seen
+from portal.configuration.signing import counts
+from portal.configuration.signing import require as require_signer
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from releases import advice, steps
 from releases.models import (
@@ -36,6 +38,7 @@ from releases.models.rollback import downgrade_content
 
 # What the adviser saw longer ago than this is looked at again before anybody acts on it.
 FRESH = timedelta(minutes=30)
+APPROVE = "releases.approve_release"
 
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
@@ -93,8 +96,9 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """The approvals that hold: of this content, by active people other than the one who asked."""
-    given = job.approvals.filter(content=job.content, user__is_active=True).exclude(user=job.requested_by_id)
+    """The approvals that hold: of this content, by people who still may, other than the one who asked."""
+    given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
+    given = given.exclude(user=job.requested_by_id)
     return list(given.select_related("user"))
 
 
@@ -130,10 +134,15 @@ def approve_rollback(
         raise Refused("No rollback of this release waits for an approval.")
     if actor is None or actor.pk == job.requested_by_id:
         raise Refused("Whoever asked for a rollback cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if content != job.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
     approval, created = RollbackApproval.objects.get_or_create(
-        rollback=job, user=actor, content=job.content, defaults={"comment": comment.strip()[:2000], "given_at": now}
+        rollback=job,
+        user=actor,
+        content=job.content,
+        lapsed_at=None,
+        defaults={"comment": comment.strip()[:2000], "given_at": now},
     )
     if created:
         wake_now(job, now=now)
@@ -283,6 +292,7 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
     wish = _waiting(release)
     if actor is None or actor.pk == wish.requested_by_id:
         raise Refused("Whoever asked for a downgrade cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
     if content != wish.content:
         raise Refused("This is another downgrade than the one on your page; look again.")
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:

@@ -12,7 +12,7 @@ from django.db.models import Q
 from environments.git import Mirror
 from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Database, Project, databases_of
-from environments.schema import revisions
+from environments.schema import identity, revisions
 from portal import audit
 from releases.models import (
     ChecklistItem,
@@ -354,7 +354,8 @@ def _migrations_of(mirror: Mirror, release: Release, database: Database) -> tupl
     ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
     # What the version table holds when all has run.
     heads = list(history.effective_heads)
-    return [revisions.described(one) for one in ordered], heads, _migrations_problem(release, change)
+    bound = identity.bound(mirror, release.candidate, history, ordered, command=database.runs_project_code)
+    return [revisions.described(one) for one in bound], heads, _migrations_problem(release, change)
 
 
 def _migrations_problem(release: Release, change: revisions.Change) -> str:

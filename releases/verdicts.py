@@ -3,14 +3,16 @@
 GitHub takes no 4-byte letters, 140 letters, and a thousand statuses of a commit and context.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from environments.github import GitHub
+from environments.github import CommitStatus, GitHub
 from portal import audit
 from portal.http import ApiError
+from releases import identity
 from releases.models import Release, Upkeep
 
 LETTERS = 140
@@ -28,10 +30,10 @@ def postable(sentence: str) -> str:
 
 
 def due(job: Upkeep, release: Release, state: str, sentence: str, now: datetime) -> bool:
-    """Whether the verdict is news, and is not one that was refused a moment ago."""
+    """Whether the verdict is news, or somebody else spoke after it, and it is not one that was refused just now."""
     wanted = (release.candidate, state, postable(sentence))
     if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == wanted and not job.verdict_problem:
-        return False
+        return identity.contradicted(job, release, now=now)
     again = job.verdict_retry_at is None or now >= job.verdict_retry_at
     return again or not job.verdict_problem
 
@@ -48,54 +50,59 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
         job = Upkeep.objects.get(release=release)
         try:
-            state, said, count = _post(github, release, job, state, postable(sentence))
+            posted = identity.posted(github, release)
+            state, said, count, by = _post(github, release, job, posted, state, postable(sentence))
         except ApiError as error:
             failure = error
         else:
-            _remember(job, release, state, said, count, now)
+            known_as = identity.ours(release.project)
+            _remember(job, release, state, said, count, by, now)
+            identity.note_strangers(release, posted, known_as | {by}, now=now)
             return state
     _note(job, failure, now)
     raise failure
 
 
-def _post(github: GitHub, release: Release, job: Upkeep, state: str, said: str) -> tuple[str, str, int]:
-    """Posts, once in its own words and once in plain ones; gives what stands on GitHub, and how many do by now."""
-    count = job.verdict_count if job.verdict_sha == release.candidate else _counted(github, release)
+def _post(
+    github: GitHub, release: Release, job: Upkeep, posted: Sequence[CommitStatus], state: str, said: str
+) -> tuple[str, str, int, str]:
+    """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many do, and by whom.
+
+    What somebody else posted does not stand for ours, whatever it says. `posted`: all of this name, newest first.
+    """
+    count = job.verdict_count if job.verdict_sha == release.candidate else len(posted)
     if count >= MOST:
         state, said = "failure", WORN_OUT
-    known = github.status(release.candidate, settings.STATUS_CONTEXT)
-    if known is not None and (known.state, known.description) == (state, said):
-        return state, said, count
+    known = posted[0] if posted else None
+    ours = known is not None and known.creator in identity.ours(release.project)
+    if known is not None and ours and (known.state, known.description) == (state, said):
+        return state, said, count, known.creator
     for words in (said, PLAIN[state]):
         try:
-            github.set_status(
+            by = github.set_status(
                 release.candidate,
                 context=settings.STATUS_CONTEXT,
                 state=state,
                 description=words,
                 target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
             )
-            return state, said, count + 1
+            return state, said, count + 1, by
         except ApiError as error:
             if error.status != 422 or words == PLAIN[state] or "maximum number" in error.detail:
                 raise
     raise AssertionError("the loop returns or raises")
 
 
-def _counted(github: GitHub, release: Release) -> int:
-    """How many verdicts the commit has from before: another release may have been about it."""
-    history = github.status_history(release.candidate)
-    return sum(one.context == settings.STATUS_CONTEXT for one in history)
-
-
-def _remember(job: Upkeep, release: Release, state: str, said: str, count: int, now: datetime) -> None:
+def _remember(job: Upkeep, release: Release, state: str, said: str, count: int, by: str, now: datetime) -> None:
     worn = WORN_OUT if count >= MOST else ""
+    told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": said, "verdict_by": by}
+    news = not Upkeep.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
     Upkeep.objects.filter(pk=job.pk).update(
-        verdict_sha=release.candidate, verdict_state=state, verdict_sentence=said, verdict_at=now,
-        verdict_count=count, verdict_tries=0, verdict_retry_at=None, verdict_problem=worn,
+        **told, verdict_at=now, verdict_count=count, verdict_tries=0, verdict_retry_at=None, verdict_problem=worn,
     )  # fmt: skip
-    data = {"sha": release.candidate, "state": state}
-    audit.record("release.verdict", actor=None, subject=release, sentence=said, data=data, now=now)
+    data = {"sha": release.candidate, "state": state, "by": by}
+    if news:
+        audit.record("release.verdict", actor=None, subject=release, sentence=said, data=data, now=now)
 
 
 def _note(job: Upkeep, error: ApiError, now: datetime) -> None:

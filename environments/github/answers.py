@@ -144,6 +144,7 @@ class CommitStatus:
     description: str
     target_url: str
     updated_at: datetime | None
+    creator: str = ""  # told in the list of all statuses, not in the combined one
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,7 @@ def read_status(item: object) -> CommitStatus:
         description=text(dig(item, "description")),
         target_url=link(dig(item, "target_url")),
         updated_at=moment(dig(item, "updated_at")),
+        creator=text(dig(item, "creator", "login"), 100),
     )
 
 

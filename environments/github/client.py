@@ -246,8 +246,8 @@ class GitHub:
             items = self.transport.pages("read commit statuses", f"{self.path}/commits/{_commit(sha)}/statuses")
             return tuple(answers.read_status(item) for item in items)
 
-    def set_status(self, sha: str, *, context: str, state: str, description: str, target_url: str) -> None:
-        """Posts a commit status; a description beyond GitHub's 140 letters is cut."""
+    def set_status(self, sha: str, *, context: str, state: str, description: str, target_url: str) -> str:
+        """Posts a commit status and returns as whom; a description beyond GitHub's 140 letters is cut."""
         if state not in STATUS_STATES:
             raise ValueError(f"{state!r} is no state of a commit status")
         body: dict[str, object] = {"state": state, "context": context, "description": _short(description)}
@@ -257,6 +257,7 @@ class GitHub:
         item = self.transport.write("post a commit status", "POST", path, body)
         if dig(item, "state") != state or dig(item, "context") != context:
             raise unknown_outcome(SERVICE, "another status came back")
+        return text(dig(item, "creator", "login"), 100)
 
     # Comments and deployments
 

@@ -26,10 +26,11 @@ class Rules:
     force_pushes: bool | None = True
     deletions: bool | None = True
     passing: frozenset[str] | None = frozenset()
+    apps: frozenset[tuple[str, int]] | None = frozenset()  # required contexts that one App alone can fulfil
     problems: tuple[str, ...] = ()
 
 
-UNKNOWN = Rules(None, None, None, None, None, None, None, None)
+UNKNOWN = Rules(None, None, None, None, None, None, None, None, None)
 
 
 def read(transport: Transport, path: str, branch: str) -> Rules:
@@ -61,6 +62,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         force_pushes=_all([one.force_pushes for one in found]),
         deletions=_all([one.deletions for one in found]),
         passing=_union([one.passing for one in found]),
+        apps=_pairs([one.apps for one in found]),
         problems=tuple(said for one in found for said in one.problems),
     )
 
@@ -81,6 +83,12 @@ def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
     if None in values:
         return None
     return frozenset[str]().union(*(one or frozenset() for one in values))
+
+
+def _pairs(values: list[frozenset[tuple[str, int]] | None]) -> frozenset[tuple[str, int]] | None:
+    if None in values:
+        return None
+    return frozenset[tuple[str, int]]().union(*(one or frozenset() for one in values))
 
 
 def _classic(transport: Transport, path: str, branch: str) -> Rules:
@@ -104,7 +112,15 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         force_pushes=_enabled(item, "allow_force_pushes"),
         deletions=_enabled(item, "allow_deletions"),
         passing=frozenset(passing),
+        apps=_bound(dig(item, "required_status_checks", "checks"), "app_id"),
     )
+
+
+def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
+    """Required checks with the App that must report them; -1 and nothing mean any source."""
+    rows = checks if isinstance(checks, list) else []
+    found = ((field(one, "context", str), optional(one, name, int)) for one in rows)
+    return frozenset((context, app) for context, app in found if app is not None and app != -1)
 
 
 def _enabled(item: object, name: str) -> bool:
@@ -152,6 +168,7 @@ def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None) -
         force_pushes="non_fast_forward" not in rules,
         deletions="deletion" not in rules,
         passing=passing,
+        apps=_bound(checks, "integration_id"),
     )
 
 

@@ -109,13 +109,16 @@ def _at_another(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
 def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
     """The answer for a service that rightly stays at an earlier commit, or may do so; None where that is no question.
 
-    A deployment of the wanted commit that failed is one that Railway meant to make.
+    A deployment of the wanted commit that failed is one that Railway meant to make. One that was skipped changes
+    nothing for a service that serves the wanted commit already.
     """
     serving = next((one for one in live.active if one.status in SERVING), None)
     latest = live.latest
-    if not live.instance.watch_patterns or latest is None or serving is None or serving.commit in ("", commit):
+    if latest is None or serving is None or (latest.status != "SKIPPED" and latest.railway_id != serving.railway_id):
         return None
-    if latest.status != "SKIPPED" and latest.railway_id != serving.railway_id:
+    if serving.commit == commit and latest.commit != commit:
+        return _running(live, serving, f"at {commit[:7]}")
+    if not live.instance.watch_patterns or serving.commit in ("", commit):
         return None
     changed = serves_instead(live, commit)
     if changed is None:

@@ -123,6 +123,11 @@ class Database(models.Model):
         return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.project.deploy_order
 
     @property
+    def runs_project_code(self) -> bool:
+        """Whether a run executes the project's own `env.py`, which can import the whole repository."""
+        return self.runner != Runner.PORTAL
+
+    @property
     def out_of_order(self) -> str:
         """Why this runner cannot keep the project's order of deploying and migrating; "" when it can."""
         if self.runner in ON_RAILWAY and self.project.deploy_order != DeployOrder.DEPLOY_FIRST:

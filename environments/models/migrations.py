@@ -39,6 +39,9 @@ class MigrationRun(Job):
     failed_statement = models.TextField(blank=True, default="")
     invalid_indexes = models.JSONField(default=list)
     kept = models.JSONField(default=list, help_text="What the failed revision did that was not rolled back.")
+    executed = models.JSONField(
+        default=dict, help_text="Revision: key and text of each different statement, as the run's own process told it."
+    )
     railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")

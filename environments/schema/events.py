@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-MAX_EVENTS = 20_000
+MAX_EVENTS = 50_000
 MAX_BYTES = 48_000_000
 MAX_LINE = 12_000_000  # the SQL of one rendered direction, escaped
 
@@ -43,9 +43,16 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "error": _plain, "kept": _each(_text), "over": _number,
     "statement": _text, "at": _number, "in_transaction": _flag, "locks": _each(_pair(_text, _text)),
     "rewritten": _each(_text),
+    "executed": _text, "revision": _text, "sql": _text,
     "rendered": _text, "direction": _text, "statements": _each(_pair(_text, _flag)),
     "problem": lambda value: value is None or _plain(value),
 }  # fmt: skip
+# What makes no sense without the others.
+_TOGETHER = {
+    "statement": {"seconds", "at", "in_transaction", "locks", "rewritten"},
+    "executed": {"revision", "sql"},
+    "rendered": {"direction", "statements", "problem"},
+}
 
 
 class Hearing:
@@ -74,7 +81,8 @@ def _event(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     fits = isinstance(event, dict) and event and all(_FORMS.get(name, _never)(value) for name, value in event.items())
-    return event if fits else None
+    whole = fits and all(others <= set(event) for name, others in _TOGETHER.items() if name in event)
+    return event if whole else None
 
 
 def _never(_value: Any) -> bool:

@@ -57,6 +57,16 @@ class History:
     bases: tuple[str, ...]
     problems: tuple[Problem, ...]
     recursive: bool = False
+    script: str | None = None  # the script directory; None where there is none
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The directories that a run gets: those of the revisions, and the script directory with what lies in it.
+
+        A script directory that is the whole repository is left out.
+        """
+        script = (self.script,) if self.script else ()
+        return tuple(dict.fromkeys([*self.directories, *script]))
 
     @cached_property
     def parents(self) -> Mapping[str, tuple[str, ...]]:
@@ -128,7 +138,12 @@ class History:
 
 
 def build(
-    found: Iterable[Revision], directories: tuple[str, ...], problems: Iterable[Problem], *, recursive: bool
+    found: Iterable[Revision],
+    directories: tuple[str, ...],
+    problems: Iterable[Problem],
+    *,
+    recursive: bool,
+    script: str | None = None,
 ) -> History:
     """The history of these files, in Alembic's order, with everything that is wrong with it."""
     wrong, revisions = list(problems), dict[str, Revision]()
@@ -147,7 +162,7 @@ def build(
     wrong += _cycles(revisions)
     if len(heads) > 1 and not wrong:
         wrong += _forked(revisions, heads)
-    return History(directories, revisions, heads, bases, tuple(wrong), recursive)
+    return History(directories, revisions, heads, bases, tuple(wrong), recursive, script)
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:

@@ -116,7 +116,7 @@ def make_plan(
         return Plan(())
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
         root = Path(directory)
-        mirror.checkout(commit, history.directories, root)
+        mirror.checkout(commit, history.readable, root)
         ended = _render(steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not()))
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from environments.git import Mirror
-from environments.schema import database, runner
+from environments.schema import database, identity, runner
 from environments.schema.dump import Cancelled, Difference, DumpError, Schema, differences, dump, load, objects
 from environments.schema.history import History
 from environments.schema.plan import without_passwords
@@ -66,6 +66,7 @@ class Request:
     statement_timeout_ms: int = 15 * 60_000
     time_limit_s: float = 1800.0
     compare: bool = True
+    project_code: bool = False  # whether the real run executes the project's own `env.py`
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ class _Rehearsal:
         with self._phase("read"):
             text, name = self._read()
             steps, back = self._steps()
-            report.files = tuple({"id": one.id, "path": one.path, "sha256": one.sha256} for one in steps)
+            asked = self.request
+            bound = identity.bound(self.mirror, asked.commit, self.history, steps, command=asked.project_code)
+            report.files = tuple({"id": one.id, "path": one.path, "sha256": one.sha256} for one in bound)
         with self._phase("load"):
             url = self.scratch.create(name)
             load(text, url, self.scratch.work / "load.sql", self.alive)

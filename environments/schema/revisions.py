@@ -211,7 +211,7 @@ def _read(objects: Objects, commit: str, alembic: str) -> History:
     found, problems = _revisions(objects, _files(objects, trees, location), thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
-    history = build(found, location.directories, problems, recursive=location.recursive)
+    history = build(found, location.directories, problems, recursive=location.recursive, script=location.script)
     _histories.keep({key: history})
     return history
 

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from environments.git import GitError, Mirror
+from environments.schema.alembic_env.executed import MAX_CHARACTERS, MAX_STATEMENTS
 from environments.schema.command import APPLICATION_NAME, Command, told
 from environments.schema.database import (
     Address,
@@ -30,6 +31,7 @@ from environments.schema.database import (
     split_table,
 )
 from environments.schema.output import Output
+from environments.schema.plan import without_passwords
 from environments.schema.process import Child, Ended, Log, Redactor, follow
 from environments.schema.revisions import History, HistoryError, Revision, read
 from portal import isolation
@@ -38,6 +40,7 @@ ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0
 UNKNOWN = "unknown"
+KEY_LETTERS = 32
 _AT_WORK = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
 
 
@@ -62,6 +65,7 @@ class Run:
     version_table_schema: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    expected: Mapping[str, list[str]] = field(default_factory=dict)  # revision → the keys of all it may send
     record: bool = False  # what each statement took and locked: for a rehearsal
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
     elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
@@ -87,6 +91,7 @@ class Outcome:
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
     recorded: tuple[dict[str, Any], ...] = ()
+    executed: Mapping[str, list[list[str]]] = field(default_factory=dict)  # revision → key and statement
     kept: tuple[str, ...] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
 
 
@@ -205,7 +210,7 @@ def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
         for one in plan.steps:
             _same(into / "files", one)
         return
-    mirror.checkout(request.commit, plan.history.directories, into)
+    mirror.checkout(request.commit, plan.history.readable, into)
     running = {step.id for step in plan.steps}
     for one in plan.history.revisions.values():
         if one.id not in running:
@@ -316,6 +321,7 @@ def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dic
         "statement_timeout_ms": request.statement_timeout_ms,
         "application_name": APPLICATION_NAME,
         "record": request.record,
+        "expected": dict(request.expected),
     }
 
 
@@ -351,8 +357,21 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
         invalid_indexes=invalid,
         output_bytes=log.output_bytes,
         recorded=tuple(ended.events) if request.record else (),
+        executed=_executed(plan, ended, redact),
         kept=() if reached else tuple(redact(one) for one in _kept(ended)),
     )
+
+
+def _executed(plan: _Plan, ended: Ended, redact: Redactor) -> dict[str, list[list[str]]]:
+    """Each different statement that the run says it sent, by revision; bounded, for its process is not trusted."""
+    found: dict[str, list[list[str]]] = {}
+    for event in ended.events:
+        if event.get("revision") in {one.id for one in plan.steps} and len(str(event.get("executed"))) == KEY_LETTERS:
+            sent = found.setdefault(event["revision"], [])
+            if len(sent) < MAX_STATEMENTS:
+                sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
+                sent.append([str(event["executed"]), redact(sql)])
+    return found
 
 
 def _kept(ended: Ended) -> list[str]:

@@ -6,38 +6,23 @@ skipped, unreadable or new to us is `pending` or `fail`; what no machine can see
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from releases.facts import Facts
+from releases.gates.approvals import approved, content_digest, fault_of
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
 from releases.gates.deployed import environments_coherent, liveness, production_live, smoke_green, staging_healthy
 from releases.gates.merging import merge_allowed, verdict_told
 from releases.gates.migrations import migration_risks, migrations_ready, production_at_head, rehearsed, same_databases
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
-from releases.models import ChecklistItem, Phase, Promotion, Release, ReleaseStatus
+from releases.models import ChecklistItem, Phase, Promotion, ReleaseStatus
 
 __all__ = [
     "ALWAYS", "ATTEST", "ATTESTED", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_",
-    "content_digest", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
+    "approved", "content_digest", "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
 ]  # fmt: skip
 
 Gate = Callable[[Facts], Result]
-NOBODY_ELSE = "No approval is required: one person alone can ship to production."
-
-
-def approved(facts: Facts) -> Result:
-    """Enough people, none of whom cut the release, signed exactly this content."""
-    needed = facts.project.required_approvals
-    content = content_digest(facts.release)
-    given = [one for one in facts.approvals if one.content == content and one.user.is_active]
-    counted = [one for one in given if one.user_id != facts.release.cut_by_id]
-    evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
-    if len(counted) >= needed:
-        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
-        return Result(PASS, said, evidence)
-    missing = needed - len(counted)
-    return Result(PENDING, f"{missing} approval{'s' if missing > 1 else ''} missing.", evidence)
 
 
 def not_frozen(facts: Facts) -> Result:
@@ -195,9 +180,3 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
             f"{things} between release {release.name} and production. {missing[0].result.sentence}",
         )
     return "success", f"Release {release.name} is ready."
-
-
-def content_digest(release: Release) -> str:
-    """What an approval is bound to: the candidate commit and every new revision file, hex SHA-256."""
-    lines_ = [release.candidate, *(f"{one['id']}={one['sha256']}" for one in release.migrations)]
-    return sha256("\n".join(lines_).encode()).hexdigest()

@@ -134,7 +134,10 @@ def _edited(one: DatabaseFacts, paths: list[str]) -> str:
     commits = {file["path"]: one.ran_at(file["id"]) for file in one.migrations}
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
-    return f"Edited after staging ran it: {', '.join(paths)}. Put it back{back}, or run it anew from below in staging."
+    return (
+        f"Edited after staging ran it, itself or a file that it can read: {', '.join(paths)}. "
+        f"Put it back{back}, or downgrade staging below it and run it again."
+    )
 
 
 def migration_risks(facts: Facts) -> Result:

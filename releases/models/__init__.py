@@ -397,9 +397,15 @@ class Approval(models.Model):
     content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["release", "user", "content"], name="approval_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release", "user", "content"], condition=Q(lapsed_at=None), name="approval_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} for {self.candidate[:7]}"
@@ -416,11 +422,17 @@ class RiskAcceptance(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
     at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "sha256", "risks", "user"], name="risk_acceptance_once"),
+            models.UniqueConstraint(
+                fields=["project", "sha256", "risks", "user"],
+                condition=Q(lapsed_at=None),
+                name="risk_acceptance_once",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -462,6 +474,7 @@ class Upkeep(Job):
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_at = models.DateTimeField(null=True, blank=True)
+    verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
     verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")
     verdict_problem = models.TextField(blank=True, default="", help_text="Why GitHub does not hold the verdict.")
     verdict_tries = models.PositiveSmallIntegerField(default=0)

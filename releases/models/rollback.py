@@ -136,10 +136,16 @@ class RollbackApproval(models.Model):
     content = models.CharField(max_length=64)
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["rollback", "user", "content"], name="rollback_approval_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rollback", "user", "content"], condition=Q(lapsed_at=None), name="rollback_approval_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} for {self.content[:12]}"

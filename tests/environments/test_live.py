@@ -85,6 +85,15 @@ def test_a_service_that_watches_paths_may_stay_where_nothing_of_its_changed(know
     assert found[0] == state and words in found[1]
 
 
+def test_a_later_push_that_was_skipped_takes_nothing_away_from_what_is_served():
+    later = deployment("c" * 40, "SKIPPED", id="later", is_active=False, containers=[])
+    serving = deployment(is_latest=False)
+
+    assert judged(instance(), serving, later) == (PASS, f"live at {NEW[:7]}")
+    assert judged(instance(), deployment(is_latest=False, stopped=True), later)[0] == FAIL
+    assert judged(instance(), serving, later, commit=OLD)[0] == FAIL
+
+
 @pytest.mark.parametrize("spoilt", [{"containers": ["CRASHED"]}, {"stopped": True}, {"status": "CRASHED"}])
 def test_what_stays_behind_must_be_up_itself(spoilt):
     assert judged(watching(**{NEW: ""}), deployment(OLD, **spoilt))[0] != PASS

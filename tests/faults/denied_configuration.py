@@ -188,7 +188,8 @@ def admin_tries() -> list[Try]:
         if model in ADDED:
             found.append(Try(f"add {name}", adding(model)))
         found.append(Try(f"change {name}", changing(model)))
-        if model in ADDED:  # what is only mirrored, such as an environment, is neither added nor deleted
+        # What is only mirrored, such as an environment, is neither added nor deleted, and accounts have signed things.
+        if model in ADDED and model is not User:
             found.append(Try(f"delete {name}", deleting(model)))
     return found
 

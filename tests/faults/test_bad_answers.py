@@ -16,7 +16,8 @@ from tests.faults.spoiling import spoiled
 def test_no_gate_turns_green_on_a_bad_answer(settings):
     tally = Tally()
 
-    with stamina.set_testing(True, attempts=3, cap=True), world_of_its_own(settings) as world:
+    shape = ("watch-paths", "sleeping-and-scheduled", "databases")
+    with stamina.set_testing(True, attempts=3, cap=True), world_of_its_own(settings, shape) as world:
         for stage in stages(world, seed=5):
             spoil(stage, 3, tally)
 

@@ -59,7 +59,8 @@ def test_who_is_given_and_loses_a_role_is_told_from_and_to(admin_client):
 
     send(admin_client, carol, groups=[Group.objects.get(name="Approvers").pk])
 
-    assert newest("configuration.changed").data["changes"]["groups"] == {"from": ["Auditors"], "to": ["Approvers"]}
+    told = newest("configuration.proposed").data["values"]
+    assert told["groups"] == {"from": ["Auditors"], "to": ["Approvers"]}
 
 
 def test_a_secret_is_only_said_to_be_changed(admin_client):

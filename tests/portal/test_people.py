@@ -3,7 +3,8 @@
 import pytest
 from django.contrib.auth.models import Group, User
 
-from portal.models import AuditEvent
+from portal.configuration.actions import confirm_change
+from portal.models import AuditEvent, ConfigurationChange
 from tests.factory import PASSWORD, make_people
 
 pytestmark = pytest.mark.django_db
@@ -49,9 +50,11 @@ def test_giving_a_role_is_an_event_that_names_the_roles(people, administrator):
 
     administrator.post(f"/admin/auth/user/{people['carol'].pk}/change/", form_of(people["carol"], groups=approvers.pk))
 
-    event = AuditEvent.objects.get(action="configuration.changed")
-    assert (event.actor_name, event.subject_label) == ("erin", "carol")
-    assert event.data["roles"] == ["Approvers"]
+    confirm_change(ConfigurationChange.objects.get(), actor=people["bob"])
+
+    event = AuditEvent.objects.get(action="configuration.confirmed")
+    assert (event.actor_name, event.data["proposed_by"]) == ("bob", people["erin"].pk)
+    assert event.data["values"]["groups"] == {"from": ["Auditors"], "to": ["Approvers"]}
 
 
 def test_a_new_password_is_an_event_that_does_not_hold_it(people, administrator):
@@ -62,7 +65,7 @@ def test_a_new_password_is_an_event_that_does_not_hold_it(people, administrator)
         {"usable_password": "true", "password1": new, "password2": new},
     )
 
-    assert new not in str(AuditEvent.objects.get(action="configuration.changed").data)
+    assert new not in str(AuditEvent.objects.get(action="configuration.changed", subject_label="carol").data)
     people["carol"].refresh_from_db()
     assert people["carol"].check_password(new)
 

@@ -229,8 +229,11 @@ def test_an_item_naming_a_gate_that_does_not_exist_fails():
 def approval(user_id=2, **values):
     from django.contrib.auth.models import User
 
-    user = User(pk=user_id, username=f"user{user_id}", is_active=values.pop("active", True))
-    return Approval(user=user, content=values.pop("content", gates.content_digest(good_facts().release)))
+    may, active = values.pop("may", True), values.pop("active", True)
+    user = User(pk=user_id, username=f"user{user_id}", is_active=active)
+    given = Approval(user=user, content=values.pop("content", gates.content_digest(good_facts().release)), **values)
+    given.giver_may = may
+    return given
 
 
 @pytest.mark.parametrize(
@@ -241,6 +244,8 @@ def approval(user_id=2, **values):
         ((approval(1),), PENDING),  # whoever cut it
         ((approval(2, content="older"),), PENDING),
         ((approval(2, active=False),), PENDING),
+        ((approval(2, may=False),), PENDING),  # lost the role since, or gave it to themselves
+        ((approval(2, lapsed_at=NOW, lapsed_why="configuration changed: runner"),), PENDING),
     ],
 )
 def test_an_approval_counts_for_exactly_this_content_and_from_another_person(approvals, state):

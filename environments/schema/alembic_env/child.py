@@ -204,8 +204,10 @@ def _upgrade(run: dict[str, Any]) -> None:
             plan = script._downgrade_revs(run["target"][0], current)
         for step in plan:
             began = time.monotonic()
+            run["current"] = step.revision.revision
             emit({"start": step.revision.revision})
             yield step
+            run["current"] = ""
             emit({"end": step.revision.revision, "seconds": time.monotonic() - began})
 
     with EnvironmentContext(config, script, fn=steps, destination_rev=tuple(run["target"])):

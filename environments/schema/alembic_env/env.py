@@ -12,11 +12,15 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
 run: dict[str, Any] = context.config.attributes["run"]
+connect: dict[str, Any] = {"application_name": run["application_name"], "connect_timeout": 10}
+if not run.get("record"):  # a rehearsal has a record of its own
+    executed = runpy.run_path(str(Path(run["environment"]) / "executed.py"))
+    connect["cursor_factory"] = executed["cursor"](run, run["emit"])
 engine = create_engine(
     run["url"],
     poolclass=NullPool,
     hide_parameters=True,  # values of rows do not belong into a log
-    connect_args={"application_name": run["application_name"], "connect_timeout": 10},
+    connect_args=connect,
 )
 
 

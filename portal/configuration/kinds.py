@@ -1,0 +1,92 @@
+"""What may be changed by two people only. Fields that nobody named as free are guarded: also those still to come."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.utils.module_loading import import_string
+
+from portal.actions import Refused
+from portal.configuration.models import ConfigurationChange
+from portal.configuration.signing import holders
+from portal.secrets import EncryptedTextField
+
+CONFIRM = "portal.confirm_configurationchange"
+Values = dict[str, Any]
+
+
+class Kind:
+    """One model. Subclasses add what is no plain column, and say when one person is enough."""
+
+    permission: ClassVar[str]  # what who proposes must hold, also when it is confirmed
+    free: ClassVar[frozenset[str]] = frozenset()
+    many: ClassVar[tuple[str, ...]] = ()  # fields whose values are rows of another model
+    new_too: ClassVar[bool] = False  # whether what is given with a new row is guarded as well
+
+    def columns(self, obj: Model) -> tuple[str, ...]:
+        """The guarded plain columns."""
+        return tuple(
+            field.name
+            for field in obj._meta.concrete_fields
+            if field.name not in self.free
+            and not (field.primary_key or field.is_relation or not field.editable)
+            and not isinstance(field, EncryptedTextField)
+        )
+
+    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+        """Rows of another model as a proposal names them."""
+        return sorted(map(str, rows))
+
+    def read(self, obj: Any) -> Values:
+        """All that is guarded, as JSON says it."""
+        return {name: getattr(obj, name) for name in self.columns(obj)}
+
+    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        """Sets the plain columns among `values`, and saves. Raises `Refused` for what the model refuses."""
+        names = [name for name in values if name in self.columns(obj)]
+        for name in names:
+            setattr(obj, name, values[name])
+        try:
+            obj.clean_fields(exclude=[one.name for one in obj._meta.fields if one.name not in names])
+            obj.validate_constraints()
+        except ValidationError as error:
+            raise Refused(" ".join(error.messages)) from None
+        if names:
+            obj.save(update_fields=names)
+
+    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+        """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
+
+    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+        """Raises `Refused` where `actor` must not be the second person."""
+
+    def harmless(self, name: str, value: Any) -> bool:
+        """Whether setting the field to `value` needs nobody else: it only takes something away."""
+        return False
+
+    def alone(self, obj: Any, actor: Any) -> str:
+        """Why one person is enough now; "" where a second is needed."""
+        return nobody_else(actor)
+
+    def applied(self, change: ConfigurationChange, obj: Any, *, now: Any) -> str:
+        """What follows from a change that was applied; a sentence for the event, or ""."""
+        return ""
+
+
+def nobody_else(actor: Any) -> str:
+    """Why there is no second person: only as long as nobody else, active or not, has the right to confirm."""
+    others = holders(CONFIRM).exclude(pk=actor.pk)
+    return "" if others.exists() else "nobody else may confirm changes yet"
+
+
+@cache
+def _kinds() -> dict[str, Kind]:
+    return {label: import_string(path)() for label, path in settings.CONFIGURATION_KINDS.items()}
+
+
+def kind_of(obj: Model | type[Model]) -> Kind:
+    """How `obj` is guarded; raises `KeyError` for a model that is not."""
+    return _kinds()[obj._meta.label_lower]

@@ -1,0 +1,141 @@
+"""Accounts and roles as guarded configuration: who gains a right gains it by two people, and never by themselves."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
+
+from portal.actions import Refused
+from portal.configuration.kinds import Kind, Values
+from portal.configuration.models import ConfigurationChange, RoleGrant
+
+FLAGS = ("is_superuser", "is_staff", "is_active")
+AS_IT_IS = "as it is"
+
+
+def code_of(permission: Permission) -> str:
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+def permissions_of(codes: Iterable[str]) -> list[Permission]:
+    """The permissions with these codes; raises `Refused` for one that does not exist."""
+    known = {code_of(one): one for one in Permission.objects.select_related("content_type")}
+    if missing := [code for code in codes if code not in known]:
+        raise Refused(f"There is no permission {missing[0]} any more; decline this change.")
+    return [known[code] for code in codes]
+
+
+class People(Kind):
+    """Roles, single permissions, the flags, and the password of somebody who may sign."""
+
+    permission = "auth.change_user"
+    many = ("groups", "user_permissions")
+    new_too = True
+
+    def columns(self, obj: Any) -> tuple[str, ...]:
+        return FLAGS
+
+    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+        """Rows of another model as a proposal names them."""
+        return sorted(one.name if name == "groups" else code_of(one) for one in rows)
+
+    def read(self, obj: Any) -> Values:
+        held = super().read(obj) | {"password": AS_IT_IS}
+        held["groups"] = self.names("groups", obj.groups.all())
+        held["user_permissions"] = self.names("user_permissions", obj.user_permissions.select_related("content_type"))
+        return held
+
+    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        if "groups" in values:
+            groups = list(Group.objects.filter(name__in=values["groups"]))
+            if len(groups) < len(values["groups"]):
+                raise Refused("One of these roles does not exist any more; decline this change.")
+            obj.groups.set(groups)
+        if "user_permissions" in values:
+            obj.user_permissions.set(permissions_of(values["user_permissions"]))
+        if "password" in secrets:
+            obj.password = secrets["password"]
+            obj.save(update_fields=["password"])
+        super().write(obj, values, secrets)
+
+    def harmless(self, name: str, value: Any) -> bool:
+        # Shutting somebody out must not wait; the roles stay, so nobody becomes the only one who may confirm.
+        return name in ("is_active", "is_staff") and not value
+
+    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+        if actor is not None and actor.pk == obj.pk and _gained(before, values):
+            raise Refused("Nobody gives themselves a role or a right: ask another administrator.")
+
+    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+        if actor.pk == obj.pk:
+            raise Refused("This change is about you, so somebody else must confirm it.")
+
+    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+        """Keeps who granted what; a role that was taken away leaves no grant behind."""
+        before = {name: one["from"] for name, one in change.values.items()}
+        gained = _gained(before, {name: one["to"] for name, one in change.values.items()})
+        roles = list(Group.objects.filter(name__in=gained.get("groups", ())))
+        own = [None] if set(gained) & {"is_superuser", "user_permissions"} else []
+        given = change.decided_by if change.decided_by_id != change.proposed_by_id else None
+        for group in (*roles, *own):
+            RoleGrant.objects.update_or_create(
+                user=obj, group=group, defaults={"granted_by": change.proposed_by, "confirmed_by": given, "at": now}
+            )
+        RoleGrant.objects.filter(user=obj, group__isnull=False).exclude(group__in=obj.groups.all()).delete()
+        return ""
+
+
+def _gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change of an account adds: flags that come on, roles and permissions that were not there."""
+    gained: dict[str, Any] = {}
+    for name, value in after.items():
+        if isinstance(value, list):
+            new = sorted(set(value) - set(before.get(name) or ()))
+            gained |= {name: new} if new else {}
+        elif value is True and before.get(name) is not True:
+            gained[name] = True
+    return gained
+
+
+class Roles(Kind):
+    """What a role may do, and its name, by which the shipped ones are found."""
+
+    permission = "auth.change_group"
+    many = ("permissions",)
+    new_too = True
+
+    def columns(self, obj: Any) -> tuple[str, ...]:
+        return ("name",)
+
+    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+        """Permissions as a proposal names them."""
+        return sorted(code_of(one) for one in rows)
+
+    def read(self, obj: Any) -> Values:
+        return super().read(obj) | {
+            "permissions": self.names("permissions", obj.permissions.select_related("content_type"))
+        }
+
+    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        if "permissions" in values:
+            obj.permissions.set(permissions_of(values["permissions"]))
+        super().write(obj, values, secrets)
+
+    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+        if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
+            raise Refused(f"You hold the role {obj.name}, so somebody else must change what it may do.")
+
+    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+        if obj.user_set.filter(pk=actor.pk).exists():
+            raise Refused(f"You hold the role {obj.name}, so somebody else must confirm what it may do.")
+
+
+def may_ever_sign(person: User) -> bool:
+    """Whether the person holds a right to sign something, or to do everything: then a new password takes two."""
+    codes = ("approve_release", "sign_reset", "confirm_configurationchange")
+    return bool(
+        person.is_superuser
+        or Permission.objects.filter(Q(group__user=person) | Q(user=person), codename__in=codes).exists()
+    )

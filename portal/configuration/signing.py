@@ -1,0 +1,53 @@
+"""Whose signature counts now: who is active, still holds the permission, and did not give it to themselves."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from portal.configuration.models import RoleGrant
+
+SELF_GIVEN = (
+    "You gave yourself the role that allows this, so your signature does not count: somebody else must give it."
+)
+
+
+def holders(permission: str) -> "QuerySet[User]":
+    """Everybody who holds `permission` by a right that they did not give to themselves, active or not."""
+    app, codename = permission.split(".")
+    own = RoleGrant.objects.filter(granted_by=F("user"))
+    member: Any = User.groups.through
+    by_role = member.objects.filter(
+        user=OuterRef("pk"),
+        group__permissions__codename=codename,
+        group__permissions__content_type__app_label=app,
+    ).exclude(Exists(own.filter(user=OuterRef("user"), group=OuterRef("group"))))
+    single: Any = User.user_permissions.through
+    by_itself = single.objects.filter(
+        user=OuterRef("pk"), permission__codename=codename, permission__content_type__app_label=app
+    )
+    own_rights = Exists(own.filter(user=OuterRef("pk"), group=None))
+    return User.objects.filter(Q(Exists(by_role)) | (~Q(own_rights) & (Q(is_superuser=True) | Q(Exists(by_itself)))))
+
+
+def signers(permission: str) -> "QuerySet[User]":
+    """Everybody whose signature under something that needs `permission` counts now."""
+    return holders(permission).filter(is_active=True)
+
+
+def counts(permission: str, person: str = "user") -> Exists:
+    """Whether the signature of the row's `person` counts now, for a query of approvals."""
+    return Exists(signers(permission).filter(pk=OuterRef(person)))
+
+
+def may_sign(user: Any, permission: str) -> bool:
+    """Whether this person's signature counts now. One query."""
+    return user is not None and signers(permission).filter(pk=user.pk).exists()
+
+
+def require(actor: Any, permission: str) -> None:
+    """Raises `Refused` where `actor`, who has the permission, gave it to themselves."""
+    from portal.actions import Refused
+
+    if actor is not None and not may_sign(actor, permission):
+        raise Refused(SELF_GIVEN)

@@ -1,0 +1,50 @@
+"""The page on which a second person confirms or declines what somebody proposed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from portal.configuration import actions
+from portal.configuration.kinds import CONFIRM
+from portal.configuration.models import ConfigurationChange, said
+from portal.site import page, perform
+
+SHOWN = 30
+VERBS: dict[str, tuple[Callable[..., Any], str]] = {
+    "confirm": (actions.confirm_change, "The change is applied; approvals of open releases have lapsed."),
+    "decline": (actions.decline_change, "The change is dropped; nothing was changed."),
+}
+
+
+@page
+def changes(request: HttpRequest) -> HttpResponse:
+    """What waits for a second person, and what was decided lately. Two queries."""
+    rows = ConfigurationChange.objects.select_related("proposed_by", "decided_by").defer("secrets")
+    waiting = rows.filter(state=ConfigurationChange.State.WAITING)
+    decided = rows.exclude(state=ConfigurationChange.State.WAITING).order_by("-decided_at")[:SHOWN]
+    context = {
+        "waiting": [(one, _lines(one)) for one in waiting],
+        "decided": [(one, _lines(one)) for one in decided],
+        "may_confirm": request.user.has_perm(CONFIRM),
+    }
+    return render(request, "portal/changes.html", context)
+
+
+def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:
+    return [(said(name), said(one["from"]), said(one["to"])) for name, one in change.values.items()]
+
+
+@page
+def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Confirms or declines one change."""
+    change = get_object_or_404(ConfigurationChange.objects.defer("secrets"), pk=pk)
+    if verb not in VERBS:
+        raise Http404("There is no such action.")
+    then = reverse("changes")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    act, told = VERBS[verb]
+    return perform(request, then, lambda: act(change, actor=request.user), told)

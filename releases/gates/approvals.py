@@ -1,0 +1,44 @@
+"""Whose approval of a release counts, and why another one does not."""
+
+from hashlib import sha256
+from typing import Any
+
+from releases.facts import Facts
+from releases.gates.result import PASS, PENDING, Result, and_
+from releases.models import Release
+
+NOBODY_ELSE = "No approval is required: one person alone can ship to production."
+
+
+def content_digest(release: Release) -> str:
+    """What an approval is bound to: the candidate commit and every new revision file, hex SHA-256."""
+    lines_ = [release.candidate, *(f"{one['id']}={one['sha256']}" for one in release.migrations)]
+    return sha256("\n".join(lines_).encode()).hexdigest()
+
+
+def fault_of(approval: Any, release: Release, content: str) -> str:
+    """Why an approval does not count now; "" where it does. Its `giver_may` comes with the facts."""
+    if approval.content != content:
+        return "lapsed: the content moved"
+    if approval.lapsed_at is not None:
+        return f"lapsed: {approval.lapsed_why}"
+    if not approval.user.is_active or not getattr(approval, "giver_may", False):
+        return f"does not count: {approval.user} may not approve now"
+    return "does not count: given by who cut the release" if approval.user_id == release.cut_by_id else ""
+
+
+def approved(facts: Facts) -> Result:
+    """Enough people, none of whom cut the release and who all still may, signed exactly this content."""
+    needed, content = facts.project.required_approvals, content_digest(facts.release)
+    judged = [(one, fault_of(one, facts.release, content)) for one in facts.approvals]
+    counted = [one for one, fault in judged if not fault]
+    evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
+    if len(counted) >= needed:
+        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
+        return Result(PASS, said, evidence)
+    missing = needed - len(counted)
+    past = tuple((str(one.user), fault) for one, fault in judged if fault)
+    words = f"{missing} approval{'s' if missing > 1 else ''} missing."
+    if past:
+        words += f" That of {past[0][0]} {past[0][1]}."
+    return Result(PENDING, words, (*evidence, *past))
