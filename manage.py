@@ -30,11 +30,12 @@ def main() -> None:
         keep_private(var)
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
+    from portal.embedded_owner import owned
     from portal.embedded_postgres import StartError, running
 
     try:
         with running(var / "postgres") as server:
-            os.environ["DATABASE_URL"] = server.url
+            os.environ["DATABASE_URL"] = owned(server).url
             execute()
     except StartError as error:
         sys.exit(str(error))

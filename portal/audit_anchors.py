@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -25,6 +26,10 @@ class Anchor:
     @property
     def link(self) -> Link:
         return Link(self.position, bytes.fromhex(self.digest))
+
+
+class Lost(ValueError):
+    """Anchors that were left outside are not there any more; the sentence says where."""
 
 
 class UnreadableAnchors(ValueError):
@@ -130,6 +135,17 @@ def ask_outside() -> Outside:
         return Outside([], "")
     answer: Outside = import_string(f"{settings.AUDIT_OUTSIDE}.read")()
     return answer
+
+
+def write_outside(now: datetime) -> str:
+    """Leaves the newest anchors outside too, if it is time; a sentence, or "" when there is nothing to say.
+
+    Raises `Lost` when what was left there is gone.
+    """
+    if not settings.AUDIT_OUTSIDE:
+        return ""
+    said: str = import_string(f"{settings.AUDIT_OUTSIDE}.write")(now)
+    return said
 
 
 def _was_anchored() -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from portal import audit_proof
+from portal import audit_anchors, audit_proof
 from portal.audit_chain import Link
 from portal.jobs import Again, AuditWatch, Outcome
 
@@ -16,12 +16,18 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     """
     since = _last_anchor()
     found = audit_proof.verify(since=since)
+    sentence, position = found.sentence, found.first_broken or 0
     if found.ok:
         position = audit_proof.anchor(now).position
-        AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
-        return Again(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}.")
-    AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=found.first_broken or 0)
-    return Again(settings.ANCHOR_SECONDS, found.sentence)
+        try:
+            said = audit_anchors.write_outside(now)
+        except audit_anchors.Lost as lost:
+            sentence = str(lost)
+        else:
+            AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
+            return Again(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {said}".strip())
+    AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
+    return Again(settings.ANCHOR_SECONDS, sentence)
 
 
 def last_known() -> AuditWatch | None:

@@ -1,6 +1,7 @@
 """Settings of the portal, all taken from the environment; `.env.example` names each one."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -91,7 +92,14 @@ REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
-AUDIT_OUTSIDE = ""
+AUDIT_OUTSIDE = "environments.anchoring"
+# The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the database has no say.
+AUDIT_REPOSITORY = os.environ.get("AUDIT_REPOSITORY", "").strip()
+AUDIT_REF = os.environ.get("AUDIT_REF", "").strip() or "refs/release-portal/audit/" + re.sub(
+    r"[^A-Za-z0-9-]+", "-", urlsplit(PORTAL_URL).netloc
+)
+# How often the anchors are pushed there, at most.
+ANCHOR_REF_SECONDS = float(os.environ.get("ANCHOR_REF_SECONDS", "3600"))
 # The stand-ins are in use: the sign-in page says who is who.
 SANDBOX = _flag("SANDBOX", False)
 # How long a job stays with a worker that gives no sign of life.

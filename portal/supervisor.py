@@ -26,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from portal.embedded_owner import owned, role_fault
 from portal.embedded_postgres import Server, StartError, start
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
 from portal.private import keep_private
@@ -136,7 +137,7 @@ class Supervisor:
         os.environ.setdefault("PORTAL_URL", self.url)
         self.remember_mode()
         if not os.environ.get("DATABASE_URL"):
-            self.database = start(self.var / "postgres")
+            self.database = owned(start(self.var / "postgres"))
             os.environ["DATABASE_URL"] = self.database.url
         if self.sandboxed:
             self.start_sandbox()
@@ -195,6 +196,8 @@ class Supervisor:
         try:
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
+            if fault := role_fault(connections["default"].connection):
+                say(fault)
             if not self.sandboxed:
                 settle(sandbox=False)
             else:
@@ -279,7 +282,7 @@ class Supervisor:
             if self.database and not self.database.is_alive:
                 say("The database ended by itself; it is started again.")
                 self.database.stop()
-                self.database = start(self.var / "postgres")
+                self.database = owned(start(self.var / "postgres"))
                 if os.environ["DATABASE_URL"] != self.database.url:
                     raise RunError("The database's port was taken by another program; start the portal again.")
             for child in self.children.values():

@@ -11,14 +11,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from django.db import connection, transaction
+from django.test.utils import override_settings
 from django.utils import timezone
 
+from portal.audit_anchors import as_line
 from portal.audit_chain import SHOWN, table
-from portal.audit_proof import Anchor, anchor, read_anchors, verify
+from portal.audit_proof import Anchor, Verification, anchor, anchors_path, read_anchors, verify
+from portal.jobs import AuditWatch
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
 # What becomes of one line of the text, `$`.
@@ -360,9 +364,28 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
         found = not verdict.ok and verdict == full and position in (None, verdict.first_broken)
         missed += not found
         report(f"{'found ' if found else 'MISSED'}  {name}: {verdict.sentence}")
+    for name, verdict in without_anchors(anchors):
+        tried, missed = tried + 1, missed + verdict.ok
+        report(f"{'MISSED' if verdict.ok else 'found '}  {name}: {verdict.sentence}")
     assert verify(anchors=anchors).ok, "the chain is whole again after the last attack"
     report(f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s")
     return missed
+
+
+def without_anchors(anchors: list[Anchor]) -> Iterator[tuple[str, Verification]]:
+    """What is said once the file of anchors is gone, empty, or no longer what it was, after the worker anchored."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        override_settings(VAR_DIR=Path(directory), AUDIT_OUTSIDE=""),
+        transaction.atomic(),
+    ):
+        AuditWatch.objects.create(ok=True, at=timezone.now())
+        yield "remove the anchors", verify()
+        anchors_path().write_bytes(b"")
+        yield "empty the anchors", verify()
+        anchors_path().write_bytes(as_line(replace(anchors[-1], digest="00" * 32)))
+        yield "rewrite the anchors", verify()
+        transaction.set_rollback(True)
 
 
 def sealed_chain(events: int, path: Path) -> list[Anchor]:

@@ -29,6 +29,7 @@ from django.test.utils import override_settings, setup_test_environment
 from django.utils import timezone
 
 from environments.models import DeployKey, EnvironmentDatabase, Project, SmokeTest, VariableRule, place_of
+from portal.access import second_factor
 from portal.models import AuditEvent, Installation
 from portal.site import ReadOnly, Recorded
 from releases.models import ChecklistTemplate, Freeze
@@ -263,6 +264,10 @@ def with_secret(scene: Any) -> None:
     row.save(update_fields=["url"])
 
 
+def with_second_factor(scene: Any) -> None:
+    second_factor.begin(scene.carol)
+
+
 def ready(scene: Any) -> list[str]:
     Installation.objects.get_or_create(single=True, defaults={"sandbox": True})
     said = {"repository": "acme/fresh", "project": "p", "alembic": "alembic.ini", "staging": "staging"}
@@ -282,6 +287,7 @@ def command_tries() -> list[Try]:
         command("changepassword", "carol"),
         command("loaddata", prepare=fixture),
         command("remove_stale_contenttypes", prepare=stale, interactive=False),
+        command("remove_second_factor", "carol", prepare=with_second_factor, reason="phone lost"),
         command("rotate_encryption_keys", prepare=with_secret),
         command("seed_sandbox", prepare=ready),
         *reset.values(),

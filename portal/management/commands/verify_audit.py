@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from portal.audit_proof import Anchor, UnreadableAnchors, read_anchors, verify
+from portal.embedded_owner import role_fault
 
 
 class Command(BaseCommand):
@@ -18,12 +20,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--full", action="store_true", help="recompute sealed events link by link too")
+        parser.add_argument("--offline", action="store_true", help="do not ask for the anchors on GitHub")
         parser.add_argument("--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere")
 
     def handle(self, *args: Any, **options: Any) -> None:
         anchors = self._anchors(options["anchors"]) if options["anchors"] else None
         progress = self._progress if sys.stderr.isatty() and not options["json"] else None
-        verdict = verify(anchors=anchors, progress=progress, full=options["full"])
+        verdict = verify(anchors=anchors, progress=progress, full=options["full"], outside=not options["offline"])
+        connection.ensure_connection()
+        if fault := role_fault(connection.connection):
+            self.stderr.write(fault)
         if options["json"]:
             fields = asdict(verdict)
             del fields["checkpoint"]

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from portal import embedded_postgres, processes
+from portal import embedded_owner, embedded_postgres, processes
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 TOKENS = {
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             # Real tokens never reach the stand-ins that are started here; running ones may want their own.
             env = TOKENS | env if STAND_INS_RUN else env | TOKENS
             # Never the database that DATABASE_URL names: the demo makes people with a known password.
-            server = embedded_postgres.start(directory / "postgres")
+            server = embedded_owner.owned(embedded_postgres.start(directory / "postgres"))
             stack.callback(server.stop)
             env |= {"DATABASE_URL": server.url, "SANDBOX": "true"}
             self._run("migrate", "--verbosity", "0", env=env)
