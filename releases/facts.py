@@ -31,6 +31,7 @@ from releases.database_facts import annotations as database_annotations
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of, with_unplanned
 from releases.rehearsed import rehearsed_of, rows
+from releases.smoked import Smoked, Test, about, tests, tests_of
 
 APPROVE = "releases.approve_release"
 
@@ -65,6 +66,18 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
+    staging_tests: tuple[Test, ...] = ()
+    smoked: Smoked | None = None
+
+    @property
+    def smoke_about(self) -> str:
+        """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
+        asked = {test.service for test in self.staging_tests}
+        deployments = [
+            one.railway_id for live in self.live.get("staging", ()) if live.service in asked for one in live.active
+        ]
+        run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
+        return about(self.release.candidate, deployments, run, self.staging_tests)
 
     @property
     def fresh_since(self) -> datetime:
@@ -110,7 +123,7 @@ def release_queryset() -> QuerySet[Any]:
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
-    releases = Release.objects.select_related("project", "cut_by").defer("commits")
+    releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
     return releases.annotate(
         staging_head=Subquery(staging.values("head")[:1]),
         production_head=Subquery(production.values("head")[:1]),
@@ -126,6 +139,7 @@ def release_queryset() -> QuerySet[Any]:
         verdict_problem=F("upkeep__verdict_problem"),
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
+        staging_tests=tests("project"),
         **annotations(),
         **database_annotations("project"),
     )
@@ -166,7 +180,14 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        staging_tests=tests_of(release.staging_tests),
+        smoked=_smoked(release),
     )
+
+
+def _smoked(release: Any) -> Smoked | None:
+    job = getattr(release, "staging_smoke", None)
+    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:

@@ -121,7 +121,7 @@ def running_world(
     there is none, for they would not know it.
     """
     look = shapes.combined(shape)
-    made = {kind: create_database(kind, look) for kind in ("staging", "production")}
+    made = {one.key: create_database(one.key, look, one.alembic) for one in look.targets("")}
     targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
     github, railway = stand_ins(directory, targets, now, shape)
