@@ -529,3 +529,11 @@ def protect_branch(project: Project, *, actor: Any, branch: str, now: datetime |
     )
     return _repair(project, RepairKind.PROTECT, "protection.requested", said, actor=actor, now=now,
                    subject=branch, wanted=branch)  # fmt: skip
+
+
+@action("keep_heads.requested", "environments.protect_branch")
+def keep_heads(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for *Automatically delete head branches* to be switched off: it would delete staging at the merge."""
+    said = f"Switch off Automatically delete head branches in {project.repository}."
+    return _repair(project, RepairKind.KEEP_HEADS, "keep_heads.requested", said, actor=actor, now=now,
+                   subject=project.repository, wanted="off")  # fmt: skip

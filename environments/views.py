@@ -393,6 +393,8 @@ def protections_(request: HttpRequest) -> HttpResponse:
             )
             for branch in protections.branches(project)
         ]
+        main = Branch.objects.filter(project=project, name=project.production_branch).only("merge_rules").first()
+        context["deletes_heads"] = bool(main and (main.merge_rules or {}).get("deletes_heads"))
         context["sync"] = getattr(project, "protection_sync", None)
     return render(request, "environments/protections.html", context)
 
@@ -405,5 +407,8 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(then)
     branch = request.POST.get("value", "").replace("\x00", "")
+    if request.POST.get("keep_heads"):
+        said = "Automatically delete head branches is being switched off."
+        return perform(request, then, lambda: actions.keep_heads(project, actor=request.user), said)
     said = f"{branch} is being protected, and read again."
     return perform(request, then, lambda: actions.protect_branch(project, actor=request.user, branch=branch), said)

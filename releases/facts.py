@@ -48,6 +48,7 @@ class Facts:
     production_head: str = ""
     github_seen_at: datetime | None = None
     github_problem: str = ""
+    renamed_to: str = ""  # what GitHub calls the repository now, if not as set
     railway_seen_at: datetime | None = None
     railway_problem: str = ""
     upkeep_problem: str = ""
@@ -133,6 +134,7 @@ def release_queryset() -> QuerySet[Any]:
         freeze_reason=Subquery(freeze.values("reason")[:1]),
         github_seen_at=F("project__github_sync__synced_at"),
         github_problem=F("project__github_sync__problem"),
+        renamed_to=F("project__github_sync__renamed_to"),
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
@@ -162,6 +164,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         production_head=release.production_head or "",
         github_seen_at=release.github_seen_at,
         github_problem=release.github_problem or "",
+        renamed_to=release.renamed_to or "",
         railway_seen_at=release.railway_seen_at,
         railway_problem=release.railway_problem or "",
         upkeep_problem=release.upkeep_problem or "",

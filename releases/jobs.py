@@ -162,10 +162,18 @@ def _head_of_pull(release: Release) -> str | None:
 
 
 def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    if not release.is_in_preparation or release.collected == release.candidate:
+    if not release.is_in_preparation or (release.collected == release.candidate and not _was_read_for_others(release)):
         return None
     sync.collect(release, mirror_of(release.project), now=now)
     return Again(0)
+
+
+def _was_read_for_others(release: Release) -> bool:
+    """Whether the project has other databases than those for which the release was read; one query."""
+    if release.status != ReleaseStatus.OPEN:
+        return False
+    now = {str(one.pk) for one in databases_of(release.project)}
+    return set(release.heads_of) != now if release.heads_of else len(now) > 1
 
 
 def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

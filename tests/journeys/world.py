@@ -164,7 +164,12 @@ def _people_and_project(railway: RailwayStandIn, shape: Shape) -> Project:
         user = get_user_model().objects.create_user(name, password="a-long-password", is_staff=True)
         user.groups.add(Group.objects.get(name=role))
     # Most journeys are about something else than approvals.
-    wanted = {"alembic": sample.ALEMBIC, "soak_minutes": 0, "required_approvals": 0} | shape.project()
+    wanted = {
+        "alembic": sample.ALEMBIC,
+        "soak_minutes": 0,
+        "required_approvals": 0,
+        "protected_checks": ["python-ci"],
+    } | shape.project()
     return setup.connect(
         name="inspector",
         repository="acme/inspector",

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from environments import coherence
 from environments.models import Database, Project
+from releases import jobs
 from releases.models import PullRequest, Release
 from tests.factory import make_people, make_project, make_release
 from tests.faults.denied_configuration import address, filled
@@ -88,3 +89,23 @@ def test_a_runner_on_railway_wants_deploying_first_whichever_of_both_is_changed(
 
     assert [one.status_code for one in (both, together, later, back)] == [200, 302, 200, 302]
     assert "Railway migrates while it deploys" in both.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("heads_of", "others", "again"),
+    [
+        ({}, 0, False),
+        ({}, 1, True),
+        ({"main": ["b"]}, 0, False),
+        ({"main": ["b"]}, 1, True),
+        ({"gone": ["b"]}, 0, True),
+    ],
+)
+def test_a_release_that_was_read_for_other_databases_is_read_again(heads_of, others, again):
+    project = make_project()
+    keys = {"main": str(project.databases.get().pk), "gone": "0"}
+    release = make_release(project, heads_of={keys[name]: heads for name, heads in heads_of.items()})
+    for number in range(others):
+        Database.objects.create(project=project, name=f"more {number}", alembic="billing")
+
+    assert jobs._was_read_for_others(release) is again

@@ -342,6 +342,8 @@ class GitHubStandIn:
 
     def rename(self, name: str) -> None:
         """The repository is called `name` from now on; under the old one it redirects."""
+        if name == self.name:
+            return
         with self.change():
             self.state["old_names"].append(self.full_name)
             self.name = name
