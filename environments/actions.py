@@ -492,6 +492,21 @@ def remove_preview_variable(row: PreviewVariable, *, actor: Any, now: datetime |
     PreviewVariable.objects.filter(pk=row.pk).delete()
 
 
+@action("preview.adopted", "environments.manage_preview")
+def adopt_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> None:
+    """Has the portal take over a preview that others made; the person types its name."""
+    if environment.kind != EnvironmentKind.PREVIEW:
+        raise Refused(f"{environment} is no preview, so it cannot be adopted.")
+    if typed.strip() != environment.name:
+        raise Refused(f"Type the name {environment} to adopt it; nothing was done.")
+    preview, why_not = previews.adopt(environment)
+    if preview is None:
+        raise Refused(why_not)
+    said = f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it with that."
+    data = {"environment": environment.railway_id}
+    audit.record("preview.adopted", actor=actor, subject=preview, sentence=said, data=data, now=now or timezone.now())
+
+
 @action("environment.delete_requested", "environments.manage_preview")
 def delete_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> Repair:
     """Has an environment deleted that the portal did not make; the person types its name."""
@@ -514,3 +529,11 @@ def protect_branch(project: Project, *, actor: Any, branch: str, now: datetime |
     )
     return _repair(project, RepairKind.PROTECT, "protection.requested", said, actor=actor, now=now,
                    subject=branch, wanted=branch)  # fmt: skip
+
+
+@action("keep_heads.requested", "environments.protect_branch")
+def keep_heads(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+    """Asks for *Automatically delete head branches* to be switched off: it would delete staging at the merge."""
+    said = f"Switch off Automatically delete head branches in {project.repository}."
+    return _repair(project, RepairKind.KEEP_HEADS, "keep_heads.requested", said, actor=actor, now=now,
+                   subject=project.repository, wanted="off")  # fmt: skip

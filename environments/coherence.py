@@ -57,7 +57,7 @@ def expected_branches(project: Project) -> dict[str, str]:
 
 
 def problems(project: Project) -> list[Problem]:
-    """Every problem of the two long-lived environments. Five queries.
+    """Every problem of the two long-lived environments. Six queries.
 
     Of services that a release does not wait for only what a person should know is told.
     """
@@ -75,11 +75,21 @@ def problems(project: Project) -> list[Problem]:
     return [
         *_missing(project, named, services, lives),
         *_twice(project, named),
+        *_sharing(project),
         *_uploaded(project, lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
         *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
     ]
+
+
+def _sharing(project: Project) -> Iterator[Problem]:
+    """Projects that share a repository were made before that was refused: the last to post a verdict wins."""
+    others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
+    if names := ", ".join(others.values_list("name", flat=True)):
+        said = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
+        mend = "Make one project of them, with a database for each Alembic directory."
+        yield Problem(FindingKind.TWICE, f"repository {project.repository}", f"{said} {mend}", attestable=True)
 
 
 def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:

@@ -12,6 +12,7 @@ from environments.github import GitHub
 from environments.mirrors import deploy_key_of, git_address, mirror_of
 from environments.models import DeployKey, Project
 from environments.railway import Railway, TokenReport
+from portal import isolation
 from portal.credentials import Installation, github_token_kind
 from portal.http import ApiError
 from portal.secrets import describe_token
@@ -20,6 +21,7 @@ PASS, FAIL, WAIT = "pass", "fail", "wait"
 REFUSED = ("unauthorized", "wrong_header", "forbidden", "not_found", "refused")
 MAKE_RAILWAY = "Make a token for the project's workspace in Railway (Account, Tokens) and set RAILWAY_API_TOKEN."
 MAKE_KEY = "Set one under Configuration, Deploy keys: paste a private key, or have the portal make one."
+MAKE_ISOLATION = "Run the portal on Linux 6.12 or newer with Landlock, as docs/security.md says."
 MAKE_GITHUB = "Install a GitHub App with these permissions, or make a token with them, and set it."
 
 
@@ -43,7 +45,19 @@ def diagnose() -> list[Connection]:
     """Looks at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
     keys = [found for project in projects if (found := _deploy_key(project))]
-    return [_railway(projects), _github(projects), *keys]
+    return [_railway(projects), _github(projects), *keys, _isolation()]
+
+
+def _isolation() -> Connection:
+    """Whether code of repositories runs isolated on this machine."""
+    name, kind = "Isolation of repository code", "Landlock and seccomp"
+    if why := isolation.why_not():
+        said = "Code of a repository cannot be isolated here, so no pull request's file is executed."
+        cannot = ("Plan what a pull request computes: only its literal op.… calls are read.",
+                  "Keep migrations that run from the portal's own files.")  # fmt: skip
+        return Connection(name, FAIL, kind, f"{said} {why}", cannot=cannot, mend=MAKE_ISOLATION)
+    said = "Migrations, commands and packages see their own files and their one database, and nothing of the portal."
+    return Connection(name, PASS, kind, said)
 
 
 # Railway

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from environments import actions, previews
-from environments.models import Environment, Preview, PreviewState, PreviewVariable, Project, Service
+from environments.models import Environment, Preview, PreviewState, PreviewVariable, Project, RailwaySync, Service
 from portal.site import by_htmx, page, perform
 
 GONE_SHOWN = 10
@@ -32,11 +32,16 @@ def _shown(project: Project) -> dict[str, Any]:
         "previews": there,
         "gone": list(rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")[:GONE_SHOWN]),
         "outsiders": previews.outsiders(project),
+        "railway_makes": previews.RAILWAY_MAKES if _railway_makes(project) else "",
         "asked": asked,
         "variables": list(PreviewVariable.objects.filter(project=project)),
         "services": list(Service.objects.filter(project=project, gone_at=None).values_list("name", flat=True)),
         "pulse": 2 if any(row.state not in (PreviewState.LIVE, PreviewState.FAILED) for row in there) else 10,
     }
+
+
+def _railway_makes(project: Project) -> bool:
+    return RailwaySync.objects.filter(project=project, pr_environments=True).exists()
 
 
 def _back(project: Project) -> str:
@@ -85,6 +90,17 @@ def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(then)
     said = f"New previews no longer get a value of their own for {row.name}."
     return perform(request, then, lambda: actions.remove_preview_variable(row, actor=request.user), said)
+
+
+@page
+def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has the portal take over an environment that others made."""
+    environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
+    then = _back(environment.project)
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    typed, said = request.POST.get("typed", ""), f"{environment} is the portal's from now on."
+    return perform(request, then, lambda: actions.adopt_environment(environment, actor=request.user, typed=typed), said)
 
 
 @page

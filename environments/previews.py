@@ -29,6 +29,7 @@ from environments.models import (
     PreviewState,
     PreviewVariable,
     Project,
+    RailwaySync,
     databases_of,
     place_of,
     places_of,
@@ -57,12 +58,17 @@ NOTHING_HAPPENED = (
     "rate_limited",
 )
 LOG_CHARS = 20_000
+RAILWAY_MAKES = (
+    "To have previews from the portal, switch off PR Environments in the project's settings on Railway; "
+    "to keep Railway's, switch off previews under Projects."
+)
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 # What is done for an environment; forgotten when it has to be made anew.
 FRESH: dict[str, Any] = {
     "asked_at": None, "environment_id": "", "made_at": None, "quiet": [], "variables_at": None, "missing": [],
     "shared": [], "deployed": {}, "deleted_at": None, "services": [], "address": "", "live_at": None, "log": "",
     "state": PreviewState.CREATING, "seen": "", "still_since": None,
+    "adopted": False,
 }  # fmt: skip
 
 
@@ -166,14 +172,14 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 
 def _digest(job: Preview, tree: ProjectTree) -> str:
     """What of Railway decides about the preview, and what is wanted of it."""
-    named = sorted(one.id for one in tree.environments if one.name.lower() == job.name)
+    named = sorted(one.id for one in _environments_for(job, tree))
     mine = next((one for one in tree.environments if one.id == job.environment_id), None)
     states = [
         (one.service_id, latest.id, latest.status, latest.commit, latest.stopped) if latest else (one.service_id,)
         for one in (mine.instances if mine else ())
         for latest in (one.latest_deployment,)
     ]
-    said = repr((job.head, job.wanted, named, sorted(states, key=repr), mine is not None))
+    said = repr((job.head, job.wanted, named, tree.pr_environments, sorted(states, key=repr), mine is not None))
     return sha256(said.encode()).hexdigest()
 
 
@@ -202,12 +208,18 @@ def _look(job: Preview) -> Seen:
     name = meant(wanted, (one.name for one in lasting))
     staging = next((one for one in lasting if one.name == name), None)
     ours = next((one for one in tree.environments if one.id == job.environment_id), None)
-    others = [one for one in tree.environments if one.name.lower() == job.name and one.id != job.environment_id]
+    others = [one for one in _environments_for(job, tree) if one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
         # There was none of that name when we asked: what has appeared since is what we asked for.
-        ours = next((one for one in others if one.is_ephemeral and one.pr_number is None), None)
+        named = [one for one in others if one.name.lower() == job.name]
+        ours = next((one for one in named if one.is_ephemeral and one.pr_number is None), None)
         others = [one for one in others if one is not ours]
     return Seen(railway, tree, staging, ours, others[0] if others else None)
+
+
+def _environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
+    """Environments that have the preview's name, or that Railway made for the same pull request."""
+    return [one for one in tree.environments if one.name.lower() == job.name or one.pr_number == job.number]
 
 
 # What is wanted
@@ -234,9 +246,8 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     """Asks Railway for the environment, once, when there is none of that name and none was made just now."""
     if not seen.tree.complete:
         return Again(5, "Railway does not show every environment, so none is made.")
-    if seen.other is not None:
+    if (said := _owned_by_others(job, seen)) is not None:
         job.keep(state=PreviewState.BLOCKED)
-        said = f"An environment {job} is there that the portal did not make; rename it, or have it deleted here."
         return Again(30, said)
     if seen.staging is None:
         return Again(30, "There is no environment “staging” on Railway to copy.")
@@ -264,6 +275,18 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         said = f"Environment {job} was made as a copy of staging."
         audit.record("preview.made", actor=None, subject=job, sentence=said, data={"environment": made}, now=now)
     return Again(0, "The environment was made.")
+
+
+def _owned_by_others(job: Preview, seen: Seen) -> str | None:
+    """Why the portal makes no environment: others have one for this pull request, or make one themselves."""
+    if seen.other is not None and seen.other.pr_number is not None:
+        return f"Railway made {seen.other.name} for #{job.number}; the portal leaves it alone. {RAILWAY_MAKES}"
+    if seen.other is not None:
+        said = f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
+        return f"{said}. Adopt it below, rename it, or delete it."
+    if seen.tree.pr_environments:
+        return f"Railway makes environments of pull requests itself, so the portal makes none. {RAILWAY_MAKES}"
+    return None
 
 
 def _pause(job: Preview, now: datetime) -> float:
@@ -503,11 +526,62 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
     return Again(1, "The environment is being deleted.")
 
 
-def outsiders(project: Project) -> list[EnvironmentRow]:
-    """Environments that look like previews and that the portal did not make, or no longer wants and cannot see."""
+@dataclass(frozen=True)
+class Outsider:
+    """An environment that looks like a preview and is not the portal's. `why_not`: why it cannot be adopted."""
+
+    environment: EnvironmentRow
+    sentence: str
+    why_not: str = ""
+
+
+def outsiders(project: Project) -> list[Outsider]:
+    """Environments that look like previews and that the portal did not make, with whose they are. Three queries."""
     mine = Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
-    found = EnvironmentRow.objects.filter(project=project, kind="preview", gone_at=None)
-    return list(found.exclude(railway_id__in=mine))
+    found = EnvironmentRow.objects.filter(project=project, kind="preview", gone_at=None).exclude(railway_id__in=mine)
+    railway = RailwaySync.objects.filter(project=project, pr_environments=True).exists()
+    rows = {row.number: row for row in Preview.objects.filter(project=project)}
+    return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
+
+
+def _whose(one: EnvironmentRow, railway: bool) -> str:
+    if one.by_railway:
+        does = "deploys it, and deletes it when that is closed" if railway else "made it while PR Environments were on"
+        return f"For #{one.pull_number}: Railway {does}."
+    number = f" for #{one.pull_number}" if one.pull_number else ""
+    return f"Named like a preview{number}; nothing tells who made it, perhaps a GitHub Action of the team."
+
+
+def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
+    """Why a person cannot have the portal take the environment over; "" when they can."""
+    if one.pull_number is None:
+        return "It names no pull request, so it cannot be adopted."
+    if one.by_railway and railway:
+        return "Railway owns it. Switch off PR Environments in the project's settings on Railway, then adopt it."
+    row = rows.get(one.pull_number)
+    if row is None or not row.wanted:
+        return f"No preview of #{one.pull_number} is wanted, so there is nothing to adopt it for."
+    if row.environment_id:
+        return f"#{one.pull_number} has a preview of the portal's already."
+    return ""
+
+
+def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
+    """Take an environment of others over for its pull request; returns the preview, or None and why not.
+
+    To be called in a transaction. From then on the portal deploys it and deletes it with the pull request.
+    """
+    row = Preview.objects.select_for_update().filter(
+        project=environment.project, number=environment.pull_number or 0
+    ).first()  # fmt: skip
+    railway = RailwaySync.objects.filter(project=environment.project, pr_environments=True).exists()
+    gone = "" if environment.gone_at is None else f"{environment} is gone from Railway."
+    why_not = gone or _unadoptable(environment, {row.number: row} if row else {}, railway)
+    if why_not or row is None:
+        return None, why_not
+    now = timezone.now()
+    requeue(row, now=now, **FRESH | {"environment_id": environment.railway_id, "made_at": now, "adopted": True})
+    return row, ""
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: Any) -> None:

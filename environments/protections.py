@@ -76,6 +76,27 @@ def _may_pass(project: Project, branch: str) -> frozenset[str]:
     return frozenset([project.portal_app] if project.portal_app and branch == project.staging_branch else [])
 
 
+def lockout(project: Project, branch: str) -> str:
+    """Why protecting `branch` so would stop the team or the portal; "" when it would not. Raises `ApiError`."""
+    if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
+        return (
+            f"Nothing was changed: {branch} would take changes only by pull request, and the portal could not "
+            "fast-forward it. Set the portal's App in the project's settings first."
+        )
+    github, seen = GitHub(project.repository), set()
+    for one in branches(project):
+        if head := github.branch_head(one):
+            seen |= {check.name for check in github.checks(head) or ()}
+    never = sorted(set(project.protected_checks) - seen)
+    if not never:
+        return ""
+    known = ", ".join(sorted(seen - {settings.STATUS_CONTEXT})) or "none"
+    return (
+        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and requiring it "
+        f"would stop every merge. Checks that ran: {known}."
+    )
+
+
 def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     """Each rule of `branch` as it is to be beside what it is; what is not known is never fine."""
     approvals, checks, allowed = project.protected_approvals, wanted_checks(project, branch), _may_pass(project, branch)

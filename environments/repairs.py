@@ -219,11 +219,28 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     if job.wrote_at is not None:
         said = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
         return Ended(JobStatus.FAILED, f"The protection was sent, and still differs ({said}): look at the rulesets.")
+    if locked_out := protections.lockout(project, branch):
+        return Ended(JobStatus.FAILED, locked_out)
     if not holds(job):
         return Again(0)
     _keep(job, wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200])
     GitHub(project.repository).protect(branch, protections.body_for(project, branch))
     return Again(0, f"{branch} was protected; reading it again.")
+
+
+def _keep_heads(job: Repair, now: datetime) -> Outcome:
+    """Switches *Automatically delete head branches* off, once, and reads the setting again."""
+    github = GitHub(job.project.repository)
+    if not github.deletes_heads():
+        return Ended(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
+    return _once(
+        job,
+        now,
+        before="on",
+        write=github.keep_heads,
+        told="GitHub was told to leave merged branches; reading it again.",
+        still="GitHub still deletes merged branches.",
+    )
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
@@ -271,4 +288,5 @@ STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.DELETE: _delete,
     RepairKind.PROTECT: _protect,
     RepairKind.RESET: _reset,
+    RepairKind.KEEP_HEADS: _keep_heads,
 }

@@ -40,7 +40,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     if tree.complete:
         alive = [row.pk for row in instances.values()]
         ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
-    RailwaySync.objects.filter(project=project).update(synced_at=now)
+    RailwaySync.objects.filter(project=project).update(synced_at=now, pr_environments=tree.pr_environments)
     compare(project, now=now, complete=tree.complete)
 
 
@@ -76,14 +76,25 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
                 kind=kinds[state.id],
                 seen_at=now,
                 config_etag=state.config_etag,
+                pull_number=_pull_number(state),
+                by_railway=state.pr_number is not None,
             )
             for state in tree.environments
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
-        update_fields=["name", "kind", "seen_at", "gone_at", "config_etag"],
+        update_fields=["name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway"],
     )
     return {row.railway_id: row for row in rows}
+
+
+def _pull_number(state: railway.Environment) -> int | None:
+    """The pull request that an environment is for: as Railway says, else as its name does."""
+    if state.pr_number is not None:
+        return state.pr_number if 0 < state.pr_number < 2**31 else None
+    said = state.name.lower().removeprefix("pr-")
+    named = said != state.name.lower() and said.isascii() and said.isdigit() and len(said) < 10
+    return int(said) if named else None
 
 
 def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
@@ -132,10 +143,12 @@ def _instances(
                 cron=state.cron or "",
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
+                healthcheck_path=(state.healthcheck_path or "")[:500],
                 at_start=at_start(state.pre_deploy_command, state.start_command),
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
     kept = ["railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains", "at_start"]
+    kept.append("healthcheck_path")
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     for row in rows:

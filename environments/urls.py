@@ -28,6 +28,7 @@ urlpatterns = [
     path("previews/<int:pk>/remove/", preview_views.remove, name="preview-remove"),
     path("previews/<slug:slug>/variable/", preview_views.set_variable, name="preview-variable"),
     path("preview-variables/<int:pk>/remove/", preview_views.remove_variable, name="preview-variable-remove"),
+    path("environments/<int:pk>/adopt/", preview_views.adopt_outsider, name="environment-adopt"),
     path("environments/<int:pk>/delete/", preview_views.delete_outsider, name="environment-delete"),
     path("protections/", views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", views.protect, name="protect"),

@@ -1,6 +1,5 @@
 """The rules for variables, held against our rows: what a machine cannot see is for a person to sign, never right."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +14,7 @@ from environments.models import (
     Variable,
     VariableRule,
 )
-from environments.variables import PRIVATE_ENDING, fingerprint
+from environments.variables import fingerprint, private_hosts, private_name
 
 PUBLIC, PRIVATE = "RAILWAY_PUBLIC_DOMAIN", "RAILWAY_PRIVATE_DOMAIN"
 SHARED = "shared"
@@ -99,6 +98,7 @@ def _known(project: Project) -> Known:
 
 def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
     allowed = {name.strip() for name in rule.allowed.split(",")}
+    private = private_hosts(service for _, service in known.instances)
     for service, name in _asked(rule, known):
         found = {kind: _followed(known, kind, service, name) for kind in known.environments}
         rows = [row for row in found.values() if row is not None]
@@ -108,8 +108,10 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
         if any(row.sealed for row in rows):
             said = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
             yield Problem(FindingKind.SAME, subject, said, attestable=True)
-        # The same words with a reference in them mean another thing in each environment.
-        elif rows[0].fingerprint and len({row.fingerprint for row in rows}) == 1 and not rows[0].references:
+        # The same words with a reference or a private host in them mean another thing in each environment.
+        elif rows[0].references or rows[0].host_fingerprint in private:
+            continue
+        elif rows[0].fingerprint and len({row.fingerprint for row in rows}) == 1:
             yield Problem(FindingKind.SAME, subject, f"{subject} has the same value in {places}.")
 
 
@@ -161,7 +163,7 @@ def _leads(row: Variable, kind: str, service: str, target: str, known: Known, de
 
 def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, str]:
     for (where, service), instance in known.instances.items():
-        private = re.sub(r"[^a-z0-9]+", "-", service.lower()) + PRIVATE_ENDING
+        private = private_name(service)
         # A private name means the service of the own environment, whichever environment is looked at.
         names = [*(str(one).lower() for one in instance.domains), *([private] if where == kind else [])]
         if row.host_fingerprint in map(fingerprint, names):

@@ -1,7 +1,7 @@
 """Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -284,6 +284,16 @@ class Line:
     first: Variable | None
     second: Variable | None
     state: str
+
+
+def private_name(service: str) -> str:
+    """Return what a service is called in the private network of each environment."""
+    return re.sub(r"[^a-z0-9]+", "-", service.lower()) + PRIVATE_ENDING
+
+
+def private_hosts(services: Iterable[str]) -> frozenset[str]:
+    """Return the fingerprints of hosts that mean another machine in each environment, though the words are the same."""
+    return frozenset(fingerprint(private_name(service)) for service in services if service)
 
 
 def difference(first: Environment, second: Environment) -> list[Line]:

@@ -3,11 +3,12 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import JSONObject, Right
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -35,6 +36,7 @@ from environments.models import (
     Repair,
     RepairKind,
     ServiceInstance,
+    SmokeTest,
     StagingReset,
     with_several_databases,
 )
@@ -45,18 +47,20 @@ RUNS_SHOWN = 50
 REPAIRS_SHOWN = 10
 REHEARSALS_SHOWN = 20
 RESOLVED_SHOWN = 20
+PREVIEWS_BESIDE = 4  # more of them have a table of their own
 ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
 
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
     """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
-    projects = list(Project.objects.select_related("railway_sync"))
+    tested = Exists(SmokeTest.objects.filter(project=OuterRef("pk")))
+    projects = list(Project.objects.select_related("railway_sync").annotate(tested=tested))
     slug = request.GET.get("project", "")
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
-        context |= _matrix(project)
+        context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.filter(project=project, closed_at=None)
@@ -131,11 +135,38 @@ def _matrix(project: Project) -> dict[str, Any]:
              for name, row in sorted(cells.items())]  # fmt: skip
     return {
         "columns": columns,
-        "databases": _database_rows(columns),
-        "heads": list(zip(columns, told_apart, strict=True)),
+        "groups": _groups(list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)),
         "table": table,
         "instances": named,
     }
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Columns of the matrix that are shown together; `title` "" for those that are always open."""
+
+    title: str
+    heads: list[tuple[Environment, str]]
+    table: list[tuple[Any, list[Any]]]
+    databases: list[tuple[str, list[Any]]]
+
+
+def _groups(heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any) -> list[_Group]:
+    """The matrix as one table, or with the previews in one of their own where they are many."""
+    previews = [n for n, (column, _) in enumerate(heads) if column.kind == "preview"]
+    others = [n for n in range(len(heads)) if n not in previews]
+    parts = [("", others), (f"{len(previews)} previews", previews)]
+    if len(previews) <= PREVIEWS_BESIDE:
+        parts = [("", list(range(len(heads))))]
+    return [
+        _Group(
+            title,
+            [heads[n] for n in shown],
+            [(row, [cells[n] for n in shown]) for row, cells in table],
+            [(name, [places[n] for n in shown]) for name, places in databases],
+        )
+        for title, shown in parts
+    ]
 
 
 def _places() -> ArraySubquery:
@@ -362,6 +393,8 @@ def protections_(request: HttpRequest) -> HttpResponse:
             )
             for branch in protections.branches(project)
         ]
+        main = Branch.objects.filter(project=project, name=project.production_branch).only("merge_rules").first()
+        context["deletes_heads"] = bool(main and (main.merge_rules or {}).get("deletes_heads"))
         context["sync"] = getattr(project, "protection_sync", None)
     return render(request, "environments/protections.html", context)
 
@@ -374,5 +407,8 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(then)
     branch = request.POST.get("value", "").replace("\x00", "")
+    if request.POST.get("keep_heads"):
+        said = "Automatically delete head branches is being switched off."
+        return perform(request, then, lambda: actions.keep_heads(project, actor=request.user), said)
     said = f"{branch} is being protected, and read again."
     return perform(request, then, lambda: actions.protect_branch(project, actor=request.user, branch=branch), said)

@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from portal import isolation
+from portal.isolation import confine
 from portal.private import let_through
 from portal.processes import spawn, stop_group
 
@@ -40,6 +42,7 @@ SETTINGS = (
     "max_connections=100",
     "io_method=sync",  # no processes of its own for reading
     "max_parallel_workers_per_gather=0",
+    "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
@@ -117,17 +120,19 @@ def attach(directory: Path) -> Server | None:
         return None
 
 
-def start(directory: Path, *, fsync: bool = True) -> Server:
+def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Server:
     """Starts the server whose data lies in `directory`, creating it when it is empty.
 
-    `fsync=False` is for throw-away data. Raises `AlreadyRunning` or `StartError`, each with one sentence.
+    `fsync=False` is for throw-away data. `confined`: it will execute SQL of a repository as superuser, so it reaches
+    nothing but its directory, where this machine can isolate. Raises `AlreadyRunning` or `StartError`, each with one
+    sentence.
     """
     directory, lock = _locked(directory)
     try:
         become = _created(directory, lock, fsync=fsync)
         # No server lives, for we hold the lock: what a killed one left must not stop the new one.
         (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
-        return _launch(directory, lock, become, fsync=fsync)
+        return _launch(directory, lock, _confined(directory, become) if confined else become, fsync=fsync)
     except BaseException:
         os.close(lock)
         raise
@@ -290,6 +295,20 @@ def _namespaces_work() -> bool:
         return spawn(["/bin/true"], setup=_enter_namespace).wait() == 0
     except subprocess.SubprocessError:
         return False
+
+
+def _confined(directory: Path, become: Callable[[], None] | None) -> Callable[[], None] | None:
+    """What a child does to become its owner and then to shut itself in."""
+    door = isolation.server_door(directory, binaries())
+    if door is None:
+        return become
+
+    def begin() -> None:
+        if become:
+            become()
+        confine.serve(door)
+
+    return begin
 
 
 def _url(directory: Path, *, remembered: bool) -> str:

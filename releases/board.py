@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from environments import pace
 from environments.live import Live, live_of, serves_instead
@@ -21,11 +21,13 @@ from environments.models import (
     Finding,
     Project,
     ServiceInstance,
+    SmokeTest,
 )
 from environments.running import FAIL, PASS, running
 from portal.configuration.kinds import CONFIRM
 from portal.configuration.models import ConfigurationChange
 from portal.jobs import OPEN, STOPPED
+from releases import smoke_tests
 from releases.models import (
     ChecklistItem,
     Downgrade,
@@ -75,10 +77,13 @@ class Card:
     pulls: list[PullRequest] = field(default_factory=list)  # open ones straight into production, not cut yet
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
+    instances: list[ServiceInstance] = field(default_factory=list)
     databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
     findings: int = 0
     changes: int = 0  # of its configuration, waiting for a second person
     freeze: Freeze | None = None
+    tested: bool = True  # whether a smoke test is configured
+    proposals: list[tuple[str, str]] = field(default_factory=list)  # service and path that Railway checks anyway
     problems: list[str] = field(default_factory=list)
     synced_at: datetime | None = None
     stale: bool = False
@@ -97,8 +102,10 @@ class Card:
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
     cards = {
-        project.pk: Card(project)
-        for project in Project.objects.select_related("github_sync", "railway_sync").order_by("name")
+        project.pk: Card(project, tested=project.tested)
+        for project in Project.objects.select_related("github_sync", "railway_sync")
+        .annotate(tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))))
+        .order_by("name")
     }
     _branches(cards)
     _releases(cards)
@@ -122,6 +129,7 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     may = {
         "freeze": user.has_perm("releases.freeze_project"),
         "checklist": user.has_perm("releases.change_checklisttemplate"),
+        "smoke": user.has_perm(smoke_tests.ADD),
     }
     busy = any(release.status == ReleaseStatus.PROMOTING for release in running)
     return {
@@ -194,6 +202,8 @@ def _live(cards: dict[int, Card], now: datetime) -> None:
         grouped[instance.environment.project_id, instance.environment.kind].append(instance)
     for (project, kind), members in grouped.items():
         setattr(cards[project], kind, _servings(cards[project].project, members, current))
+        cards[project].proposals = smoke_tests.proposals([*members, *cards[project].instances])
+        cards[project].instances += members
 
 
 def _servings(

@@ -23,6 +23,7 @@ DEFAULT_ITEMS = (
     ("CI is green", "ci_green", BEFORE, ALWAYS, ""),
     ("Migrations: none, or applied in staging and soaked", "migrations_ready", BEFORE, ALWAYS, ""),
     ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
+    ("Staging answers its smoke tests", "staging_smoked", BEFORE, ALWAYS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Release notes read", "", BEFORE, ALWAYS, ""),
     ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),

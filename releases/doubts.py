@@ -29,6 +29,7 @@ from releases.database_facts import (
 from releases.facts import LONG_LIVED, Facts
 from releases.models import ChecklistItem, PromotionStep, Release, StepName
 from releases.rehearsed import rehearsed_of, rows
+from releases.smoked import Test, tests, tests_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Doubts:
     findings: tuple[Finding, ...]
     steps: tuple[PromotionStep, ...]
     databases: tuple[DatabaseFacts, ...]
+    staging_tests: tuple[Test, ...]
 
     fresh_since = Facts.fresh_since
 
@@ -68,6 +70,7 @@ def items_to_attest() -> QuerySet[Any]:
         instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
         findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
         rehearsal_rows=rows("release__project", "release__candidate"),
+        staging_tests=tests("release__project"),
         **annotations("release__project"),
         smoke=Subquery(steps.order_by("-promotion__created_at").values("status")[:1]),
     )
@@ -98,6 +101,7 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
         live=live,
         findings=tuple(Finding(**row) for row in item.findings),
         databases=_databases(item),
+        staging_tests=tests_of(item.staging_tests),
         steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
     )
 

@@ -31,6 +31,7 @@ from releases.database_facts import annotations as database_annotations
 from releases.models import Approval, ChecklistItem, Freeze, Promotion, PromotionStep, PullRequest, Release
 from releases.planned import Planned, annotations, planned_of, with_unplanned
 from releases.rehearsed import rehearsed_of, rows
+from releases.smoked import Smoked, Test, about, tests, tests_of
 
 APPROVE = "releases.approve_release"
 
@@ -47,6 +48,7 @@ class Facts:
     production_head: str = ""
     github_seen_at: datetime | None = None
     github_problem: str = ""
+    renamed_to: str = ""  # what GitHub calls the repository now, if not as set
     railway_seen_at: datetime | None = None
     railway_problem: str = ""
     upkeep_problem: str = ""
@@ -65,6 +67,18 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
+    staging_tests: tuple[Test, ...] = ()
+    smoked: Smoked | None = None
+
+    @property
+    def smoke_about(self) -> str:
+        """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
+        asked = {test.service for test in self.staging_tests}
+        deployments = [
+            one.railway_id for live in self.live.get("staging", ()) if live.service in asked for one in live.active
+        ]
+        run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
+        return about(self.release.candidate, deployments, run, self.staging_tests)
 
     @property
     def fresh_since(self) -> datetime:
@@ -110,7 +124,7 @@ def release_queryset() -> QuerySet[Any]:
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
-    releases = Release.objects.select_related("project", "cut_by").defer("commits")
+    releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
     return releases.annotate(
         staging_head=Subquery(staging.values("head")[:1]),
         production_head=Subquery(production.values("head")[:1]),
@@ -120,12 +134,14 @@ def release_queryset() -> QuerySet[Any]:
         freeze_reason=Subquery(freeze.values("reason")[:1]),
         github_seen_at=F("project__github_sync__synced_at"),
         github_problem=F("project__github_sync__problem"),
+        renamed_to=F("project__github_sync__renamed_to"),
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
         upkeep_problem=F("upkeep__problem"),
         verdict_problem=F("upkeep__verdict_problem"),
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
+        staging_tests=tests("project"),
         **annotations(),
         **database_annotations("project"),
     )
@@ -148,6 +164,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         production_head=release.production_head or "",
         github_seen_at=release.github_seen_at,
         github_problem=release.github_problem or "",
+        renamed_to=release.renamed_to or "",
         railway_seen_at=release.railway_seen_at,
         railway_problem=release.railway_problem or "",
         upkeep_problem=release.upkeep_problem or "",
@@ -166,7 +183,14 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        staging_tests=tests_of(release.staging_tests),
+        smoked=_smoked(release),
     )
+
+
+def _smoked(release: Any) -> Smoked | None:
+    job = getattr(release, "staging_smoke", None)
+    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:

@@ -44,7 +44,17 @@ from releases import (
 )
 from releases.database_facts import heads_of, migrations_of
 from releases.facts import facts_of
-from releases.models import Advice, GitHubSync, Promotion, PullRequest, Release, ReleaseStatus, Rollback, Upkeep
+from releases.models import (
+    Advice,
+    GitHubSync,
+    Promotion,
+    PullRequest,
+    Release,
+    ReleaseStatus,
+    Rollback,
+    StagingSmoke,
+    Upkeep,
+)
 
 LOOK_SECONDS = 3.0
 
@@ -100,6 +110,7 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
             _open_pull,
             _watch_pull,
             _watch_back_merge,
+            _smoke_staging,
             _publish,
             _close,
         ):
@@ -151,10 +162,18 @@ def _head_of_pull(release: Release) -> str | None:
 
 
 def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    if not release.is_in_preparation or release.collected == release.candidate:
+    if not release.is_in_preparation or (release.collected == release.candidate and not _was_read_for_others(release)):
         return None
     sync.collect(release, mirror_of(release.project), now=now)
     return Again(0)
+
+
+def _was_read_for_others(release: Release) -> bool:
+    """Whether the project has other databases than those for which the release was read; one query."""
+    if release.status != ReleaseStatus.OPEN:
+        return False
+    now = {str(one.pk) for one in databases_of(release.project)}
+    return set(release.heads_of) != now if release.heads_of else len(now) > 1
 
 
 def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
@@ -295,6 +314,18 @@ def _watch_back_merge(job: Upkeep, release: Release, now: datetime) -> Outcome |
             said = f"{project.staging_branch} holds {release.merge_commit[:7]}."
             audit.record("release.back_merged", actor=None, subject=release, sentence=said, data=seen, now=now)
     return Again(0)
+
+
+def _smoke_staging(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+    """Sees that a job asks staging the project's smoke tests while the release is in preparation."""
+    if not release.is_in_preparation or release.merge_commit or release.is_hotfix:
+        return None
+    smoke, created = StagingSmoke.objects.get_or_create(release=release, defaults={"created_at": now, "wake_at": now})
+    if not smoke.is_open:
+        StagingSmoke.objects.filter(pk=smoke.pk).update(status=JobStatus.QUEUED, finished_at=None)
+    if created or not smoke.is_open:
+        wake_now(smoke, now=now)
+    return None
 
 
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:

@@ -20,7 +20,7 @@ from portal.jobs import OPEN, Ended, JobStatus, Outcome
 from releases import advice, clearance, gates, steps, sync
 from releases.database_facts import DatabaseFacts
 from releases.facts import Facts, facts_of
-from releases.models import GitHubSync, Promotion, PromotionStep, Release, ReleaseStatus, StepName
+from releases.models import GitHubSync, Promotion, PromotionStep, PullRequest, Release, ReleaseStatus, StepName
 from releases.steps import PATIENCE, Done, Look, Stop, Wait
 
 Step = Callable[[PromotionStep, Facts], Look]
@@ -57,7 +57,7 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     pull = github.pull(release.pull_number)
     sync.keep_pull(project, pull, now=facts.now)
     if pull.merged:
-        return _merged(pull, release)
+        return _restored(facts, github) or _merged(pull, release)
     world = f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
     if pull.state != "open":
         return Stop(f"Pull request #{pull.number} was closed without merging.", world)
@@ -82,6 +82,27 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
             raise
         return Wait(2, f"{error.sentence} Looking whether it was merged.")
     return Wait(0, "Merged; reading the merge commit.")
+
+
+def _restored(facts: Facts, github: GitHub) -> Look | None:
+    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests that GitHub moved
+    to main with it. None: it is there.
+    """
+    project, release = facts.project, facts.release
+    below, main = project.staging_branch, project.production_branch
+    if release.is_hotfix or github.branch_head(below) is not None:
+        return None
+    ours = PullRequest.objects.filter(project=project, state="open", base=below)
+    known = set(ours.values_list("number", flat=True))
+    moved = [one.number for one in github.pulls_into(main) if one.number in known]
+    github.create_branch(below, release.candidate)
+    for number in moved:
+        github.retarget(number, below)
+    back = f" {len(moved)} pull requests go into it again." if moved else ""
+    said = f"GitHub had deleted {below} at the merge; it was made again at {release.candidate[:7]}.{back}"
+    with transaction.atomic():
+        audit.record("release.staging_restored", actor=None, subject=release, sentence=said, now=facts.now)
+    return Wait(1, said)
 
 
 def _merged(pull: Any, release: Release) -> Look:
@@ -228,7 +249,8 @@ def sync_staging(step: PromotionStep, facts: Facts) -> Look:
     if seen.state == staging.EQUAL:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
         return Done(seen.sentence)
-    if seen.state in (staging.MOVED, staging.UNSURE):
+    late = steps.waited(step, facts.now) > timedelta(minutes=project.deploy_minutes)
+    if seen.state == staging.MOVED or (seen.state == staging.UNSURE and not late):
         return Wait(0 if seen.state == staging.MOVED else 2, seen.sentence)
     back = f"Merge {project.production_branch} into {project.staging_branch} through a pull request"
     return Stop(seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking)

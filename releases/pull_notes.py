@@ -1,8 +1,7 @@
 """What the author of a pull request is told of its migrations, where they work: one comment, edited ever after.
 
-Git is read of every pull request. To know the SQL a revision file has to be executed, by a process without variables
-or addresses: that is done for branches of the repository that are ready for review, and for forks only where the
-project says so.
+Git is read of every pull request. To know the SQL a revision file has to be executed, isolated (`portal.isolation`):
+that is done for branches of the repository that are ready for review, and for forks only where the project says so.
 """
 
 import json
@@ -21,6 +20,7 @@ from environments.mirrors import mirror_of
 from environments.models import Database, Project, databases_of
 from environments.schema import plan, revisions, risk
 from environments.sticky import code, plain, prose
+from portal import isolation
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
 from releases.models import PullNote, PullRequest
@@ -29,6 +29,9 @@ MARKER = "<!-- release-portal: migrations -->"
 NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
 SHOWN = 20
 DAY = 86_400.0
+NOT_ISOLATED = (
+    "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op` were read."
+)
 DRAFT = "It is a draft: its SQL is looked at when it is ready for review."
 FORK = "It comes from a fork: its files were read and not executed, so what their SQL brings is not known."
 MEND_FIRST = "What its SQL brings is looked at when the files are mended."
@@ -116,7 +119,10 @@ def _content(project: Project, pull: PullRequest) -> str:
     """What the look at the SQL depends on. Where staging merely moved, nothing is executed again."""
     files = [(one["what"], one["id"], one.get("sha256", "")) for one in pull.migrations]
     mend = bool(pull.migrations_problem)
-    return _digest(files, mend, pull.draft, pull.fork and not project.pull_comment_forks, project.deploy_order)
+    isolated = not isolation.why_not()
+    return _digest(
+        files, mend, isolated, pull.draft, pull.fork and not project.pull_comment_forks, project.deploy_order
+    )
 
 
 def _about(project: Project, pull: PullRequest) -> str:
@@ -143,9 +149,10 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
         if any(problem.kind != "heads" for problem in history.problems):
             return (), MEND_FIRST
         files = [file for file in history.revisions.values() if file.id in mine]
-        made = plan.make_plan(mirror, pull.head_sha, history, revisions.in_order(files), patient=True)
+        ordered = revisions.in_order(files)
+        made = plan.make_plan(mirror, pull.head_sha, history, ordered, patient=True, reviewed=False)
         risks += risk.assess(made.steps, order=project.deploy_order)
-    return tuple(risks), ""
+    return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
 
 
 def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:

@@ -182,7 +182,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
 
     `commits`: what each service must say that it runs, where a test asks for that. `world` is said when one fails.
     """
-    tests = list(SmokeTest.objects.filter(project=facts.project))
+    tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
         return Stop("No smoke test is configured for this project; add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]

@@ -25,6 +25,7 @@ from releases import (
     panels,
     rollback_actions,
     rollback_panels,
+    smoke_tests,
     variable_drift,
 )
 from releases.board import board_context
@@ -255,6 +256,7 @@ PROJECT_VERBS: dict[str, Verb] = {
     "cut": (actions.cut, "", "The release is cut; its contents are being read.", "seen"),
     "cut-hotfix": (actions.cut_hotfix, "", "The hotfix is cut; its contents are being read.", "pull candidate"),
     "freeze": (actions.freeze, "", "Promotions are frozen.", "reason"),
+    "add-smoke-test": (smoke_tests.add, "", "The smoke test is added.", "service path"),
     "unfreeze": (actions.lift_freeze, "", "Promotions are allowed again.", ""),
 }
 

@@ -167,6 +167,9 @@ class GitHub:
         try:
             item = self.transport.write(doing, "PATCH", path, body)
         except ApiError as error:
+            if error.status == 422 and (why := _passing(error.detail)):
+                sentence = f"GitHub lets {branch} move when its required checks are there: {why}."
+                raise ApiError(SERVICE, "unavailable", sentence, status=422, detail=error.detail) from error
             if error.status == 422 and "fast forward" in error.detail.lower().replace("-", " "):
                 sentence = f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try again."
                 raise ApiError(SERVICE, "conflict", sentence, status=422, detail=error.detail) from error
@@ -174,6 +177,34 @@ class GitHub:
         with _shaped(write=True):
             if commit_field(field(item, "object", dict), "sha") != sha.lower():
                 raise Malformed("the branch is at another commit")
+
+    def create_branch(self, branch: str, sha: str) -> None:
+        """Makes a branch that there is not. Raises `ApiError`: refused when it is there already."""
+        _branch(branch)
+        body: dict[str, object] = {"ref": f"refs/heads/{branch}", "sha": _commit(sha)}
+        self.transport.write(f"make branch {branch}", "POST", f"{self.path}/git/refs", body)
+
+    def retarget(self, number: int, base: str) -> None:
+        """Lets a pull request go into another branch."""
+        body: dict[str, object] = {"base": base}
+        self.transport.write(f"retarget #{number}", "PATCH", f"{self.path}/pulls/{number:d}", body)
+
+    def pulls_into(self, base: str) -> tuple[PullState, ...]:
+        """The open pull requests into `base`; without `mergeable`."""
+        with _shaped():
+            items = self.transport.pages("list pull requests", f"{self.path}/pulls", base=base, state="open")
+            return tuple(answers.read_pull_state(item) for item in items)
+
+    def deletes_heads(self) -> bool:
+        """Whether *Automatically delete head branches* is switched on. Shown only to who may push."""
+        with _shaped():
+            item = self.transport.get("read the repository's settings", self.path)
+            return field(item, "delete_branch_on_merge", bool)
+
+    def keep_heads(self) -> None:
+        """Switches *Automatically delete head branches* off."""
+        body: dict[str, object] = {"delete_branch_on_merge": False}
+        self.transport.write("change the repository's settings", "PATCH", self.path, body)
 
     def rules(self, branch: str) -> Rules:
         """What binds a branch: classic protection and rulesets together; what the token may not see is None."""

@@ -14,6 +14,7 @@ from portal.outside import Malformed, dig, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10
+MOVED = frozenset({301, 302, 307, 308})
 KEPT_ANSWERS = 256
 KEPT_BYTES = 256 * 1024
 
@@ -134,10 +135,17 @@ class Transport:
         reply = self._request("GET", path, query, None, {"If-None-Match": etag} if etag else {}, write=False)
         if reply.status == 304 and cached is not None:
             reply = cached
+        if reply.status in MOVED and (there := self._on_same_host(reply)):
+            reply = self._request("GET", there, {} if "?" in there else query, None, {}, write=False)
         answer = self._read(reply, doing)
         if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
             self.kept[key] = (new, reply)
         return answer, reply
+
+    def _on_same_host(self, reply: Reply) -> str:
+        """Where a renamed repository is read now: a path of the same host, or "": no token goes elsewhere."""
+        place = reply.headers.get("location", "")
+        return place.removeprefix(self.origin) if place.startswith(f"{self.origin}/") else ""
 
     def _key(self, path: str, query: dict[str, str | int]) -> str:
         """ETags belong to the token (GitHub support), so an answer is kept for one address and one token."""

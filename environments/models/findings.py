@@ -78,6 +78,7 @@ class RepairKind(models.TextChoices):
     DELETE = "delete", "delete the environment"
     PROTECT = "protect", "protect the branch"
     RESET = "reset", "reset staging to main"
+    KEEP_HEADS = "keep_heads", "leave merged branches on GitHub"
 
 
 class Repair(Job):

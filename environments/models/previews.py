@@ -42,6 +42,7 @@ class Preview(Job):
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When Railway was asked for the environment.")
     environment_id = models.CharField(max_length=64, blank=True, default="", help_text="The environment made for it.")
     made_at = models.DateTimeField(null=True, blank=True)
+    adopted = models.BooleanField(default=False, help_text="Others made the environment; a person took it over.")
     quiet = models.JSONField(default=list, blank=True, help_text="Services whose pushes no longer deploy there.")
     variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were right.")
     missing = models.JSONField(default=list, blank=True, help_text="Sealed variables that were not copied.")

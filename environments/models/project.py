@@ -19,6 +19,12 @@ def check_git_address(url: str) -> None:
         raise ValidationError(fault)
 
 
+ONE_PROJECT = (
+    "Another project releases this repository already: both would post one commit status and share one promotion pull "
+    "request. Add its second database to that project instead."
+)
+
+
 class DeployOrder(models.TextChoices):
     """Whether new code or the new schema comes first in a promotion."""
 
@@ -27,8 +33,8 @@ class DeployOrder(models.TextChoices):
 
 
 def default_checks() -> list[str]:
-    """The check that the runbook names."""
-    return ["python-ci"]
+    """None: a check is required once it is known to run, for one that never runs would stop every merge."""
+    return []
 
 
 class Project(models.Model):
@@ -157,13 +163,18 @@ class Project(models.Model):
                 Lower("repository"),
                 condition=Q(shares_repository=False),
                 name="project_one_for_a_repository",
-                violation_error_message="Another project releases this repository already: both would post one commit "
-                "status and share one promotion pull request. Add its second database to that project instead.",
+                violation_error_message=ONE_PROJECT,
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a repository that another project has; forms leave out the field that the constraint looks at."""
+        others = Project.objects.filter(repository__iexact=self.repository).exclude(pk=self.pk)
+        if not self.shares_repository and others.exists():
+            raise ValidationError({"repository": ONE_PROJECT})
 
     @property
     def audit_scope(self) -> str:
@@ -202,6 +213,8 @@ class Environment(models.Model):
         default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
     )
 
+    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="Of the pull request it is for.")
+    by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
     config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
     variables_etag = models.CharField(
         max_length=200, blank=True, default="", help_text="What it was when the variables were read."
@@ -337,6 +350,7 @@ class ServiceInstance(models.Model):
         default=AtStart.UNKNOWN,
         help_text="Whether its commands run Alembic when it starts. They are not kept: they may hold keys.",
     )
+    healthcheck_path = models.CharField(max_length=500, blank=True, default="", help_text="As set on Railway.")
     rolled_back_from = models.CharField(
         max_length=64, blank=True, default="", help_text="The commit of its branch from which people rolled it back."
     )
@@ -383,7 +397,7 @@ class Deployment(models.Model):
 
 
 class SmokeTest(models.Model):
-    """One request that must be answered properly after a promotion."""
+    """One request that must be answered properly: in staging before a promotion, in production after it."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
     service = models.CharField(max_length=200)
@@ -397,9 +411,19 @@ class SmokeTest(models.Model):
         default=True, help_text="When the answer names a commit, it must be the one that was shipped."
     )
 
+    on_staging = models.BooleanField("staging", default=True, help_text="Asked before the promotion.")
+    on_production = models.BooleanField("production", default=True, help_text="Asked after the deployment.")
+
     class Meta:
         ordering = ["service", "path"]
-        constraints = [models.UniqueConstraint(fields=["project", "service", "path"], name="smoke_test_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "service", "path"], name="smoke_test_once"),
+            models.CheckConstraint(
+                condition=Q(on_staging=True) | Q(on_production=True),
+                name="smoke_test_names_an_environment",
+                violation_error_message="Choose staging, production or both.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.service} {self.path}"

@@ -17,6 +17,7 @@ class RailwaySync(Job):
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
+    pr_environments = models.BooleanField(default=False, help_text="Railway makes environments of pull requests.")
     pace = models.FloatField(default=0, help_text="Seconds after which the next reading was promised.")
     watched_until = models.DateTimeField(null=True, blank=True, help_text="A release or a person needs fresh rows.")
     seen = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the deployments last seen.")

@@ -129,6 +129,7 @@ class ProjectTree:
     environments: tuple[Environment, ...]
     complete: bool
     problems: tuple[str, ...]
+    pr_environments: bool = False  # Railway makes an environment for each pull request itself
 
 
 @dataclass(frozen=True)

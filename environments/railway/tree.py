@@ -50,6 +50,7 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
             environments=tuple(seen.environments.values()),
             complete=not seen.problems,
             problems=tuple(seen.problems),
+            pr_environments=bool(optional(top, "prDeploys", bool)),
         )
     except Malformed as error:
         raise malformed(SERVICE, str(error)) from error

@@ -46,7 +46,8 @@ class Rendered:
     """One direction of a revision.
 
     `kind` is "" when it was rendered to its end, else connection (needs a database), module (an import is not
-    there), missing (no such function), raised, or time; `problem` then says in a sentence where and why.
+    there), missing (no such function), raised, unread (not executed), or time; `problem` then says in a
+    sentence where and why.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -102,10 +103,12 @@ def make_plan(
     *,
     time_limit_s: float = TIME_LIMIT_S,
     patient: bool = False,
+    reviewed: bool = True,
 ) -> Plan:
     """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
 
-    The files are checked out as for a run, and executed by a child that has no variables and no address. Raises
+    The files are checked out as for a run, and executed by a child that has no variables and no address. What nobody
+    has `reviewed` is executed only where that can be isolated; elsewhere its literal calls are read. Raises
     `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
     """
     steps = [Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions]
@@ -114,7 +117,7 @@ def make_plan(
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
         root = Path(directory)
         mirror.checkout(commit, history.readable, root)
-        ended = _render(steps, root, time_limit_s)
+        ended = _render(steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not()))
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")
     told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
@@ -136,10 +139,10 @@ class BrokenOff(Exception):
     """The child that renders was killed before it had said everything."""
 
 
-def _render(steps: Sequence[Step], root: Path, time_limit_s: float) -> Ended:
+def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Ended:
     deadline = time.monotonic() + time_limit_s
     return follow(
-        {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps]},
+        {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps], "literal": literal},
         directory=root,
         variables={},
         door=isolation.door(root, writes=False, size=isolation.SMALL),

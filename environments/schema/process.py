@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
+from environments.schema.events import Hearing
+
 CHILD = Path(__file__).parent / "alembic_env" / "child.py"
 MAX_LOG_BYTES = 1_000_000
 TAIL_BYTES = 16_384  # of what is beyond that, the end is kept: errors stand there
@@ -203,7 +205,7 @@ def _pump(
     stop: Callable[[], str],
 ) -> None:
     output = cast(IO[bytes], process.stdout).fileno()
-    rest, asked = b"", time.monotonic()
+    hearing, asked = Hearing(), time.monotonic()
     with selectors.DefaultSelector() as selector:
         for descriptor in (output, reading):
             os.set_blocking(descriptor, False)
@@ -213,8 +215,7 @@ def _pump(
             selector.select(0 if over else 0.1)
             printed, told = _available(output), _available(reading)
             log.feed(printed)
-            *lines, rest = (rest + told).split(b"\n")
-            for event in filter(None, map(_event, lines)):
+            for event in hearing.feed(told):
                 ended.events.append(event)
                 on_event(event)
             log.flush()
@@ -236,14 +237,6 @@ def _available(descriptor: int) -> bytes:
         return os.read(descriptor, 1 << 18)
     except BlockingIOError:
         return b""
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -62,7 +62,7 @@ def scratch_server(root: Path) -> Iterator[Scratch]:
     with _alone(root):
         sweep(root)
         shutil.copytree(_empty(root), directory / "server", ignore=shutil.ignore_patterns("lock", "log"))
-        server = start(directory / "server", fsync=False)
+        server = start(directory / "server", fsync=False, confined=True)
     try:
         (directory / "work").mkdir(mode=0o700)
         with psycopg.connect(server.url) as opened:

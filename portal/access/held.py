@@ -8,17 +8,20 @@ from django.utils import timezone
 from portal.access.proof import Policy
 
 KEY = "held_form"
-SECRET = {"preview-variable"}  # addresses whose forms hold a secret: those are typed again
+# Addresses whose forms hold a secret, or prove a person: those are typed again.
+SECRET = {"preview-variable", "sign-in-again", "second-factor"}
 MINUTES, MOST_LETTERS = 30, 200_000
 
 
 def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> None:
     """Keeps this request's form. `then`: where the person was; `by`: the account it is kept for."""
+    match = request.resolver_match
+    if match and match.url_name in SECRET:
+        return
     fields = [
         (name, value) for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values
     ]
-    match = request.resolver_match
-    if sum(len(value) for _, value in fields) > MOST_LETTERS or (match and match.url_name in SECRET):
+    if sum(len(value) for _, value in fields) > MOST_LETTERS:
         fields = []
     request.session[KEY] = {
         "path": request.path, "method": request.method, "fields": fields, "then": then, "by": by,

@@ -106,6 +106,22 @@ def door(
     }  # fmt: skip
 
 
+def server_door(directory: Path, programs: Path) -> dict[str, Any] | None:
+    """What a server that executes SQL of a repository may use, for `confine.serve`; None where `why_not`.
+
+    It writes in `directory` only, and runs nothing but what lies in `programs` (and the loader of programs).
+    """
+    if why_not():
+        return None
+    loaders = [path for place in ("/lib64", "/lib") for path in Path(place).glob("ld-*.so*")]
+    return {
+        "readable": [*map(str, _interpreter())],
+        "writable": [str(directory.resolve())],
+        "runs": [str(path.resolve()) for path in (programs, *loaders)],
+        "limits": {"CORE": 0} | ({} if os.geteuid() == 0 else {"NPROC": _running() + 200}),
+    }
+
+
 def _interpreter() -> list[Path]:
     """Our interpreter, its standard library and packages, and the system's; never the portal's own files."""
     root = _HERE.parent.parent

@@ -40,12 +40,27 @@ def enter(door: dict[str, Any], *, keep: Iterable[int] = ()) -> int:
     _close_others(keep)
     ruleset = _ruleset(door)
     _limit(door["limits"])
-    if os.geteuid() == 0 and not door.get("server"):
+    if os.geteuid() == 0:
         _become(door["uid"], reachable=door["reachable"])
+    _restrict(ruleset)
+    return _filter(sockets=bool(door["network"]), broker=door["broker"])
+
+
+def serve(door: dict[str, Any]) -> None:
+    """Confines a server, as `isolation.server_door` says, before its program is executed. Raises `OSError`.
+
+    It listens, connects nowhere, and executes no other program. Who it runs as is its starter's business.
+    """
+    ruleset = _ruleset(door)
+    _limit(door["limits"])
+    _restrict(ruleset)
+    _filter(sockets=True, broker=False, server=True)
+
+
+def _restrict(ruleset: int) -> None:
     _call(_libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _call(_libc.syscall, LANDLOCK_RESTRICT, ruleset, 0)
     os.close(ruleset)
-    return _filter(sockets=bool(door["network"]), broker=door["broker"], server=door.get("server", False))
 
 
 def nest() -> None:
@@ -77,9 +92,11 @@ def _close_others(keep: Iterable[int]) -> None:
 
 
 def _ruleset(door: dict[str, Any]) -> int:
-    attributes = struct.pack("QQQ", HANDLED_FILES, 0 if door.get("server") else HANDLED_NET, SCOPED)
+    runs = door.get("runs", [])  # of a server: the only programs
+    attributes = struct.pack("QQQ", HANDLED_FILES, 0 if runs else HANDLED_NET, SCOPED)
     ruleset = _call(_libc.syscall, LANDLOCK_CREATE, attributes, len(attributes), 0)
-    for paths, rights in ((door["readable"], READ), (door["writable"], WRITE)):
+    no_program = ~1 if runs else -1
+    for paths, rights in ((runs, READ), (door["readable"], READ & no_program), (door["writable"], WRITE & no_program)):
         for path in paths:
             _allow(ruleset, path, rights)
     for device in ("null", "zero", "full"):
@@ -136,7 +153,7 @@ def _become(uid: int, *, reachable: bool) -> None:
     _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # the broker looks at what it asks for
 
 
-def _filter(*, sockets: bool, broker: bool, server: bool) -> int:
+def _filter(*, sockets: bool, broker: bool, server: bool = False) -> int:
     code = program(sockets=sockets, broker=broker, server=server)
     buffer = ctypes.create_string_buffer(code, len(code))
     what = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))

@@ -21,13 +21,14 @@ def repository(github: GitHubStandIn, shape: Shape, built: sample.Sample) -> Non
 
 
 def project(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]) -> None:
-    """Both environments with every service, live at what its branch has; `databases`: kind → address of one."""
+    """Both environments with every service, live at what its branch has; `databases`: key of a target → its address."""
     for kind in KINDS:
         railway.add_environment(shape.environment(kind))
     for service in shape.services:
         _add(railway, service, heads[shape.branch("staging")])
+    for target in shape.targets(""):
+        railway.set_variable(shape.environment(target.kind), target.service, target.variable, databases[target.key])
     for kind in KINDS:
-        railway.set_variable(shape.environment(kind), "backend", "DATABASE_URL", databases[kind])
         for service in shape.services:
             _begin(railway, service, shape, kind, heads)
     for arrange in shape.railway:

@@ -3,6 +3,7 @@
 The same history comes out every time, commit for commit, so that tests can name its commits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +40,9 @@ class Sample:
     open: tuple[tuple[int, str, str, str], ...]
 
 
-def migration(revision: str, down: str | None, title: str, upgrade: str, downgrade: str) -> Files:
+def migration(
+    revision: str, down: str | None, title: str, upgrade: str, downgrade: str, directory: str = "backend/alembic"
+) -> Files:
     """One revision file, which imports nothing of the product."""
     text = f'''"""{title}"""
 
@@ -60,7 +63,7 @@ def downgrade() -> None:
     {downgrade}
 '''
     slug = "".join(c if c.isalnum() else "_" for c in title.lower())
-    return {f"backend/alembic/versions/{revision}_{slug}.py": text}
+    return {f"{directory}/versions/{revision}_{slug}.py": text}
 
 
 ALEMBIC_INI = """[alembic]
@@ -273,8 +276,17 @@ OPEN: tuple[tuple[int, str, str, str, Files], ...] = (
 )
 
 
-def build(directory: Path, *, start: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)) -> Sample:
-    """Makes the sample as a bare repository in `directory`; its first commit is dated `start`."""
+def build(
+    directory: Path,
+    *,
+    start: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC),
+    main: Sequence[tuple[str, Files]] = MAIN,
+    merged_pulls: Sequence[tuple[int, str, str, str, Files]] = MERGED,
+) -> Sample:
+    """Makes the sample as a bare repository in `directory`; its first commit is dated `start`.
+
+    `main` and `merged_pulls` are its history instead of the sample's own.
+    """
     git = Git(directory)
     at = start
     heads: dict[str, str] = {}
@@ -288,11 +300,11 @@ def build(directory: Path, *, start: datetime = datetime(2026, 1, 5, 9, tzinfo=U
         return heads[branch]
 
     tip: list[str] = []
-    for message, files in MAIN:
+    for message, files in main:
         tip = [write("main", tip, files, message, "maria")]
     heads["staging"] = heads["main"]
     merged = []
-    for number, head, title, author, files in MERGED:
+    for number, head, title, author, files in merged_pulls:
         work = write(head, [heads["staging"]], files, title, author)
         message = f"Merge pull request #{number} from acme/{head}\n\n{title}"
         commit = write("staging", [heads["staging"], work], files, message, author)

@@ -11,7 +11,16 @@ from typing import Any
 from releases.facts import Facts
 from releases.gates.approvals import approved, content_digest, fault_of
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
-from releases.gates.deployed import environments_coherent, liveness, production_live, smoke_green, staging_healthy
+from releases.gates.deployed import (
+    environments_coherent,
+    liveness,
+    production_live,
+    smoke_green,
+    staging_healthy,
+    staging_smoked,
+    staging_smoked_if_tested,
+    staging_untested,
+)
 from releases.gates.merging import merge_allowed, verdict_told
 from releases.gates.migrations import migration_risks, migrations_ready, production_at_head, rehearsed, same_databases
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
@@ -34,6 +43,7 @@ def not_frozen(facts: Facts) -> Result:
 
 GATES: dict[str, Gate] = {
     "staging_healthy": staging_healthy,
+    "staging_smoked": staging_smoked,
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "merge_allowed": merge_allowed,
@@ -51,6 +61,7 @@ ATTESTED: dict[str, Callable[[Any], Result]] = {
     "environments_coherent": environments_coherent,
     "rehearsed": rehearsed,
     "smoke_green": smoke_green,
+    "staging_smoked": staging_untested,
 }
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
@@ -59,6 +70,7 @@ ALWAYS: dict[str, Gate] = {
     "merge_allowed": merge_allowed,
     "migrations_ready": migrations_ready,
     "migration_risks": migration_risks,
+    "staging_smoked": staging_smoked_if_tested,
     "approved": approved,
     "not_frozen": not_frozen,
     "verdict_told": verdict_told,

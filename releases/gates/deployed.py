@@ -9,6 +9,8 @@ from releases.facts import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
 from releases.models import ReleaseStatus, StepName, StepStatus
 
+SMOKE_VALID = timedelta(hours=2)
+
 
 def staging_healthy(facts: Facts) -> Result:
     """Every service of staging serves the candidate."""
@@ -98,6 +100,40 @@ def environments_coherent(facts: Facts) -> Result:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)
     return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)
+
+
+def staging_untested(facts: Facts) -> Result:
+    """Whether a person must say that staging works, because nothing asks it."""
+    if facts.staging_tests:
+        return Result(PENDING, "Staging's smoke tests decide.")
+    said = "No smoke test asks staging anything. Add one to the project, or confirm what you looked at."
+    return Result(ATTEST, said)
+
+
+def staging_smoked(facts: Facts) -> Result:
+    """Staging answered every smoke test as it serves the candidate now, with its database as it is now."""
+    if not facts.staging_tests:
+        return staging_untested(facts)
+    seen = facts.smoked
+    count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
+    if seen is None or seen.at is None or seen.about != facts.smoke_about:
+        said = f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is migrated."
+        return Result(PENDING, said)
+    evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in seen.lines)
+    bad = [line for line in seen.lines if line.get("ok") is not True]
+    if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
+        said = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging did not answer every smoke test."
+        return Result(FAIL, said, evidence, seen.at)
+    if facts.now - seen.at > SMOKE_VALID:
+        return Result(PENDING, "Staging was last asked more than 2 h ago; it is being asked again.", evidence, seen.at)
+    return Result(PASS, f"Staging answered {count} as expected.", evidence, seen.at)
+
+
+def staging_smoked_if_tested(facts: Facts) -> Result:
+    """The same for checklists without the item: a project without smoke tests, or a hotfix, is not asked."""
+    if not facts.staging_tests or facts.release.is_hotfix:
+        return Result(PASS, "No smoke test asks staging anything.")
+    return staging_smoked(facts)
 
 
 def smoke_green(facts: Facts) -> Result:

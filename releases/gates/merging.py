@@ -34,6 +34,9 @@ def merge_allowed(facts: Facts) -> Result:
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
+    if facts.renamed_to:
+        said = f"GitHub calls the repository {facts.renamed_to} now, and takes changes only under that name"
+        return Result(FAIL, f"{said}: set it in the project's settings.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(

@@ -14,6 +14,7 @@ from portal.access.proof import Policy
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
 from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from .staging_smoke import StagingSmoke
 from .steps import Step, StepStatus
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "RollbackApproval",
     "RollbackStep",
     "RollbackStepName",
+    "StagingSmoke",
     "StepName",
     "StepStatus",
     "Upkeep",

@@ -81,7 +81,7 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("schema-compare", apps.get_model("environments", "SchemaStanding")), ("finding", Finding),
     ("migration", MigrationRun), ("rehearsal", Rehearsal), ("task-log", Release),
 )  # fmt: skip
-VERBS = {"release-do": "notes", "item-do": "untick", "project-do": "freeze"}
+VERBS = {"release-do": "notes", "item-do": "untick", "project-do": "freeze", "change-do": "confirm"}
 
 
 def every() -> Iterator[tuple[str, str, str]]:

@@ -26,10 +26,10 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments "
     "previews protections variables connections migrations migration migration-panels migration-log "
-    "rehearsal rehearsal-panels audit second-factor "
+    "rehearsal rehearsal-panels audit second-factor changes "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
-READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404}
+READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404, "change-do": 404}
 # Addresses of buttons: to look at them does nothing and leads back.
 ACT = words(
     "release-do item-do project-do project-checklist service-place staging-sync "

@@ -225,6 +225,17 @@ def test_what_was_typed_is_not_shown_to_the_next_person(people):
     assert "an hour" not in alice.post(gone["Location"], {"username": "bob", "password": PASSWORD}, follow=True).text
 
 
+@pytest.mark.parametrize("address", ["/sign-in/again/", "/account/second-factor/", "/previews/inspector/variable/"])
+def test_a_secret_that_was_typed_is_kept_in_no_session(people, address):
+    make_project()
+    alice = signed_in(people["alice"])
+    wind_back(alice, active_at=121)
+
+    alice.post(address, {"password": "a secret", "code": "a secret", "value": "a secret"})
+
+    assert "a secret" not in str(dict(alice.session))
+
+
 # Reading needs a role
 
 

@@ -1,9 +1,15 @@
 """Keeping in step takes few calls, counted where they arrive, and as many queries for much as for little."""
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from environments.models import Finding
 from tests.bench.sync import MOST_COLD, MOST_WARM, make_wrong, mirrored, read_both, scene
+from tests.factory import make_people
+from tests.portal.test_pages import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -31,3 +37,18 @@ def test_a_reading_takes_the_same_queries_for_much_as_for_little_also_when_much_
             costs.append((first.queries, again.queries))
 
     assert costs[0] == costs[1]
+
+
+@pytest.mark.slow
+def test_sixty_services_in_twelve_environments_cost_as_few_calls_and_pages_as_few_queries():
+    make_people()
+    with scene("large", pulls=60, services=60, environments=12) as at:
+        cold, warm = read_both(at), read_both(at)
+        dave, pages = signed_in(User.objects.get(username="dave")), {}
+        for name in ("board", "environments", "variables", "previews"):
+            with CaptureQueriesContext(connection) as queries:
+                assert dave.get(f"{reverse(name)}?project={at.project.slug}").status_code == 200
+            pages[name] = len(queries)
+
+    assert cold.calls <= MOST_COLD and warm.calls <= MOST_WARM, (cold, warm)
+    assert max(pages.values()) <= 15, pages

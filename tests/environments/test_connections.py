@@ -175,7 +175,7 @@ def test_no_answer_is_not_a_bad_token(project, railway):
 def test_no_credential_at_all_is_said(project, settings):
     settings.GITHUB_TOKEN = settings.RAILWAY_API_TOKEN = ""
 
-    assert [one.kind for one in connections.diagnose()] == ["not set", "not set"]
+    assert [one.kind for one in connections.diagnose()][:2] == ["not set", "not set"]
 
 
 @official.needs_it[0]

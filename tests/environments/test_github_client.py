@@ -10,7 +10,7 @@ import stamina
 from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 
-from environments.github import GitHub, Recent, Required
+from environments.github import GitHub, Pages, Recent, Required
 from portal.http import ApiError
 from portal.sandbox.server import Fault, Request, Response, Server
 from tests.environments.mutation import mutations
@@ -418,6 +418,21 @@ def test_one_hundred_and_sixty_pull_requests_are_two_calls(server, github):
     assert len(found.open_pulls) == 160 and found.complete
     first, second = (json.loads(seen.body)["variables"] for seen in server.requests)
     assert (first["first"], second["first"], second["after"]) == (True, False, "c")
+
+
+def test_four_hundred_pull_requests_are_four_calls_at_first_and_one_later(server, github):
+    part = [{"open": repository(*[node(n) for n in range(k, k + 100)], cursor=f"c{k}")["open"]} for k in (101, 201)]
+    last = {"open": repository(*[node(n) for n in range(301, 401)])["open"]}
+    pages(server, repository(*[node(n) for n in range(1, 101)], cursor="c1"), *part, last)
+    cold = READS["overview"](github)
+    calls = len(server.requests)
+
+    pages(server, repository(node(1), cursor="next", recent={"nodes": [node(2)]}))
+    warm = github.overview(staging="staging", production="main", pages=Pages(cursor="c", most=1, recent=True))
+
+    assert (len(cold.open_pulls), calls, cold.listed) == (400, 4, True)
+    assert len(server.requests) == calls + 1 and not warm.listed and warm.cursor == "next"
+    assert sorted(pull.number for pull in warm.open_pulls) == [1, 2] and warm.closed == (4,)
 
 
 def test_pages_that_go_round_are_left_and_said(server, github):

@@ -89,6 +89,17 @@ def test_different_values_empty_values_and_references_are_separate(project):
     assert said(project) == []
 
 
+def test_a_private_name_is_another_database_in_each_environment_though_the_words_are_the_same(project):
+    rule(project, "separate", "*")
+    for kind in ("staging", "production"):
+        put(kind, "backend", "DATABASE_URL", "postgresql://u:p@frontend.railway.internal:5432/railway")
+        put(kind, "backend", "OTHER_URL", "postgresql://u:p@railway.internal.example.org/railway")
+
+    assert [sentence for sentence, _ in said(project)] == [
+        "OTHER_URL of backend has the same value in production and staging."
+    ]
+
+
 def test_a_reference_to_one_shared_value_is_followed(project):
     rule(project, "separate", "SECRET_KEY")
     for kind in ("staging", "production"):

@@ -67,7 +67,8 @@ def _furnished(names: tuple[str, ...]) -> Path:
     furnish.repository(github, shape, built)
     railway = _railway(directory, lambda: datetime.now(UTC))
     try:
-        furnish.project(railway, shape, github.heads(), {kind: DATABASE.format(kind) for kind in shapes.KINDS})
+        targets = {one.key: DATABASE.format(one.key) for one in shape.targets("")}
+        furnish.project(railway, shape, github.heads(), targets)
     finally:
         railway.stop()
     return directory
@@ -102,9 +103,11 @@ def _admin() -> str:
 _spare: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
 
 
-def create_database(kind: str, shape: shapes.Shape = shapes.PLAIN) -> tuple[str, tuple[object, ...]]:
-    """A database of its own for the environment `kind`, at main's head: its URL, and what tells that it was changed."""
-    template = _template(shape.build or sample.build, shape.settings.get("alembic", sample.ALEMBIC))
+def create_database(
+    kind: str, shape: shapes.Shape = shapes.PLAIN, alembic: str | None = None
+) -> tuple[str, tuple[object, ...]]:
+    """A database of its own for the target `kind`, at main's head of `alembic`: its URL, and what tells of a change."""
+    template = _template(shape.build or sample.build, alembic or shape.settings.get("alembic", sample.ALEMBIC))
     if _spare.get(f"{kind} {template}"):
         return _spare[f"{kind} {template}"].pop()
     name = f"target_{kind}_{uuid4().hex[:8]}"

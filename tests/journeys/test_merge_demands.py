@@ -130,7 +130,8 @@ def _looks(world, release):
     started = promotion.Promotion.objects.create(release=release, started_by=world.person("alice"), gates=[])
     for order, step in ((DeployOrder.DEPLOY_FIRST, "merge"), (DeployOrder.MIGRATE_FIRST, "migrate")):
         type(world.project).objects.update(deploy_order=order)
-        row = PromotionStep(promotion=started, position=0, name=step, started_at=timezone.now())
+        database = world.project.databases.get() if step == "migrate" else None
+        row = PromotionStep(promotion=started, position=0, name=step, database=database, started_at=timezone.now())
         row.save()
         yield order, promotion.STEPS[step](row, facts_of(release.pk))
     started.steps.all().delete()

@@ -121,7 +121,7 @@ def running_world(
     there is none, for they would not know it.
     """
     look = shapes.combined(shape)
-    made = {kind: create_database(kind, look) for kind in ("staging", "production")}
+    made = {one.key: create_database(one.key, look, one.alembic) for one in look.targets("")}
     targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
     github, railway = stand_ins(directory, targets, now, shape)
@@ -164,7 +164,12 @@ def _people_and_project(railway: RailwayStandIn, shape: Shape) -> Project:
         user = get_user_model().objects.create_user(name, password="a-long-password", is_staff=True)
         user.groups.add(Group.objects.get(name=role))
     # Most journeys are about something else than approvals.
-    wanted = {"alembic": sample.ALEMBIC, "soak_minutes": 0, "required_approvals": 0} | shape.project()
+    wanted = {
+        "alembic": sample.ALEMBIC,
+        "soak_minutes": 0,
+        "required_approvals": 0,
+        "protected_checks": ["python-ci"],
+    } | shape.project()
     return setup.connect(
         name="inspector",
         repository="acme/inspector",

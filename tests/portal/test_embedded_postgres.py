@@ -35,7 +35,6 @@ from pathlib import Path
 import psutil, psycopg
 from portal.embedded_postgres import CLONE_NEWUSER, NOBODY, start
 
-pytestmark = pytest.mark.slow
 def main():
     first = start(Path(sys.argv[1]), fsync=False)
     owner = psutil.Process(first.process.pid).uids().real

@@ -125,7 +125,7 @@ def written(world: Any) -> list[str]:
     """What was asked of production, in words: a merge, a moved branch, a change on Railway."""
     found = [f"GitHub {one.method} {one.path}" for one in world.github_server.requests
              if one.method in ("PUT", "PATCH", "DELETE") and one.status < 400]  # fmt: skip
-    return found + ["Railway mutation" for one in world.railway_server.requests if '"mutation' in one.body]
+    return found + ["Railway mutation" for one in world.railway_server.requests if "mutation " in one.body]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

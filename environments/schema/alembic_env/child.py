@@ -40,6 +40,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
     guard = os.getpid()
     door = request.pop("door", None)
+    request["nest"] = _isolation().confine.nest if door else lambda: None
     bounds = _prepare(door, request) if door else None
     ours, theirs = socket.socketpair()
     worker = os.fork()
@@ -167,7 +168,10 @@ def _work(request: dict[str, Any]) -> int:
         os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
     try:
         if "render" in request:  # SQL is wanted, nothing is to be run
-            runpy.run_path(str(Path(__file__).with_name("render.py")))["render"](request | {"emit": emit})
+            here = Path(__file__)
+            if request.get("literal"):
+                request["load"] = runpy.run_path(str(here.with_name("literal.py")))["load"]
+            runpy.run_path(str(here.with_name("render.py")))["render"](request | {"emit": emit})
         else:
             _upgrade(request | {"emit": emit})
     except BaseException as error:  # noqa: BLE001 - whatever a script raises ends this process only

@@ -4,9 +4,13 @@ A revision gets Alembic's offline mode and a connection that can only be written
 whoever reads an answer, which only a database could give, is named with file line and statement.
 """
 
+import contextlib
 import importlib.util
 import io
+import json
 import linecache
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,6 +26,10 @@ from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.schema import ExecutableDDLElement
 
 MAX_CHARACTERS = 200_000
+MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
+
+
+_KINDS = {"ImportError": "module", "ModuleNotFoundError": "module", "NotLiteral": "unread"}
 
 
 class NeedsDatabase(AttributeError):
@@ -83,16 +91,53 @@ class Connection(MockConnection):
 
 
 def render(run: dict[str, Any]) -> None:
-    """Emits one event per revision and direction: its statements, and what stopped it, if anything."""
+    """Emits one event per revision and direction: its statements, and what stopped it, if anything.
+
+    Each file has a process of its own, which can only speak for itself. `run["nest"]` shuts it off from ours.
+    """
     for one in run["render"]:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            os.close(run["events"])
+            run["nest"]()
+            try:
+                _alone(one["file"], writing, run.get("load", _load))
+            finally:
+                os._exit(1)  # whatever happened: what comes after this is not for this process
+        os.close(writing)
+        with open(reading, "rb") as told:
+            lines = told.read(MAX_TOLD).splitlines()[:2]
+        for line in lines:
+            _tell(run, one["id"], line)
+        if os.waitpid(child, 0)[1] == signal.SIGKILL:  # as a machine in trouble does
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
+    """Passes on what a file said of itself, if it has the form that `_alone` gives it."""
+    with contextlib.suppress(ValueError, TypeError):
+        direction, statements, problem = json.loads(line)
+        run["emit"]({"rendered": id, "direction": direction, "statements": statements, "problem": problem})
+
+
+def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
+    """Executes one file and says what both directions do, as lines of JSON."""
+    with open(writing, "wb", buffering=0) as file:
+
+        def tell(direction: str, statements: list[tuple[str, bool]], problem: dict[str, Any] | None) -> None:
+            sys.stdout.flush()
+            file.write(json.dumps([direction, statements, problem]).encode() + b"\n")
+
         try:
-            module = _load(one["file"])
+            module = load(path)
         except BaseException as error:  # noqa: BLE001 - whatever a script raises is its own
             for direction in ("upgrade", "downgrade"):
-                _tell(run, one, direction, [], _problem(error, one["file"]))
-            continue
-        for direction in ("upgrade", "downgrade"):
-            _tell(run, one, direction, *_one(getattr(module, direction, None), one["file"]))
+                tell(direction, [], _problem(error, path))
+        else:
+            for direction in ("upgrade", "downgrade"):
+                tell(direction, *_one(getattr(module, direction, None), path))
 
 
 def _load(path: str) -> ModuleType:
@@ -140,7 +185,7 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
 
 
 def _problem(error: BaseException, path: str) -> dict[str, Any]:
-    """What happened at which line. `kind`: connection, module or raised."""
+    """What happened at which line. `kind`: connection, module, unread or raised."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     line = frames[-1].lineno or 0 if frames else getattr(error, "lineno", 0) or 0
     offline = isinstance(error, NeedsDatabase | exc.NoInspectionAvailable) or (
@@ -151,22 +196,11 @@ def _problem(error: BaseException, path: str) -> dict[str, Any]:
         message = "it inspects the database"
     elif isinstance(error, ImportError):
         message = f"it imports “{error.name or error}”"
-    elif not offline:
+    elif not offline and type(error).__name__ != "NotLiteral":
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {
-        "kind": "connection" if offline else "module" if isinstance(error, ImportError) else "raised",
+        "kind": "connection" if offline else _KINDS.get(type(error).__name__, "raised"),
         "message": " ".join(message.split())[:300],
         "line": line,
         "source": linecache.getline(path, line).strip()[:200] if line else "",
     }
-
-
-def _tell(
-    run: dict[str, Any],
-    one: dict[str, str],
-    direction: str,
-    statements: list[tuple[str, bool]],
-    problem: dict[str, Any] | None,
-) -> None:
-    sys.stdout.flush()
-    run["emit"]({"rendered": one["id"], "direction": direction, "statements": statements, "problem": problem})

@@ -177,31 +177,36 @@ class Sandbox:
 
     def _point_at_databases(self) -> None:
         """The server of DATABASE_URL may have moved to another port since the last start."""
-        for kind, name in self.plan["databases"].items():
-            url = databases.create(self.admin_url, name)
-            self.railway.set_variable(self.shape.environment(kind), "backend", "DATABASE_URL", url)
+        for one in self.shape.targets(self.plan["alembic"]):
+            url = databases.create(self.admin_url, self.plan["databases"][one.key])
+            self.railway.set_variable(self.shape.environment(one.kind), one.service, one.variable, url)
 
     def _databases(self, repository: Path) -> dict[str, str]:
-        """An empty database for each environment, brought to its own branch's head; environment to URL."""
+        """An empty database for each target, brought to its own branch's head; key of the target to URL."""
+        targets = self.shape.targets(self.plan["alembic"])
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
         suffix = ""
-        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in shapes.KINDS):
+        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in (one.key for one in targets)):
             suffix = f"_{os.urandom(3).hex()}"
-        self.plan["databases"] = {name: f"sandbox_{name}{suffix}" for name in shapes.KINDS}
+        self.plan["databases"] = {one.key: f"sandbox_{one.key}{suffix}" for one in targets}
         self._keep()
         urls = {
             environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
         }
-        if self.plan["alembic"]:
-            with ThreadPoolExecutor(2) as pool:
-                waiting = [
-                    pool.submit(
-                        databases.bring_to_branch_head, url, repository, self.shape.branch(kind), self.plan["alembic"]
-                    )
-                    for kind, url in urls.items()
-                ]
-                for future in waiting:
-                    future.result()
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [
+                pool.submit(
+                    databases.bring_to_branch_head,
+                    urls[one.key],
+                    repository,
+                    self.shape.branch(one.kind),
+                    one.alembic,
+                )
+                for one in targets
+                if one.alembic
+            ]
+            for future in waiting:
+                future.result()
         return urls
 
 

@@ -68,6 +68,7 @@ class GitHubStandIn:
         self.state = state.load(directory / "github.json", clock())
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
+        self.on_pull: list[Callable[[dict[str, Any]], None]] = []  # each is told of a row that was opened or closed
         self.lazy_mergeable, self.checks_readable = lazy_mergeable, True
         self.rules_readable = True
         self.most_statuses = 1000
@@ -83,6 +84,7 @@ class GitHubStandIn:
         self._asked: set[tuple[str, str]] = set()
         self._reckoned: set[tuple[str, str]] = set()
         self._begun = False
+        self._open_pulls = {row["number"] for row in self.state["pulls"] if row["state"] == "open"}
 
     # --- names and numbers
 
@@ -155,6 +157,17 @@ class GitHubStandIn:
         for move in moves:
             for listener in self.on_push:
                 listener(*move)
+        self._tell_pulls()
+
+    def _tell_pulls(self) -> None:
+        """Calls the listeners to pull requests for each that was opened or closed since the last change."""
+        with self._lock:
+            rows = {row["number"]: dict(row) for row in self.state["pulls"]}
+            now = {number for number, row in rows.items() if row["state"] == "open"}
+            before, self._open_pulls = self._open_pulls, now
+        for number in sorted(now ^ before):
+            for listener in self.on_pull:
+                listener(rows[number])
 
     def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
         """Whether mergeability of this pair is known; if not, asking makes the next request know it."""
@@ -329,6 +342,8 @@ class GitHubStandIn:
 
     def rename(self, name: str) -> None:
         """The repository is called `name` from now on; under the old one it redirects."""
+        if name == self.name:
+            return
         with self.change():
             self.state["old_names"].append(self.full_name)
             self.name = name

@@ -30,7 +30,7 @@ def environmentCreate(caller: Caller, input: Row) -> Row:
         caller.world, project["id"], input["name"], source_id, ephemeral=bool(input.get("ephemeral"))
     )
     if source_id:
-        _copy(caller.world, environment, source_id, input)
+        copy_environment(caller.world, environment, source_id, input)
     knobs = caller.world.data["knobs"]
     if knobs.get("lose_answers"):
         knobs["lose_answers"] -= 1
@@ -67,7 +67,7 @@ def _cool_down(world: World) -> None:
     knobs["created_at"] = world.clock()
 
 
-def _copy(world: World, environment: Row, source_id: str, input: Row) -> None:
+def copy_environment(world: World, environment: Row, source_id: str, input: Row) -> None:
     patch = created_config(world, source_id)
     if input.get("stageInitialChanges"):
         set_patch(world, environment["id"], patch, "STAGED")
@@ -80,11 +80,15 @@ def _copy(world: World, environment: Row, source_id: str, input: Row) -> None:
 def environmentDelete(caller: Caller, id: str) -> bool:
     """A second call is "Not Authorized", which is how one that is gone reads."""
     caller.need(ACCOUNT, WORKSPACE)
-    environment = caller.environment(id)
-    drop_service_rows(caller.world, environmentId=id)
-    caller.world.drop("patches", environmentId=id)
-    environment["deletedAt"] = caller.world.iso()
+    drop_environment(caller.world, caller.environment(id))
     return True
+
+
+def drop_environment(world: World, environment: Row) -> None:
+    """Delete it with everything in it."""
+    drop_service_rows(world, environmentId=environment["id"])
+    world.drop("patches", environmentId=environment["id"])
+    environment["deletedAt"] = world.iso()
 
 
 @mutation

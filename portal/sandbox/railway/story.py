@@ -6,7 +6,7 @@ Services and environments are named by name or id. The same calls can be made fr
 
 from typing import Any
 
-from . import movement
+from . import movement, pull_environments
 from .configuration import add_domain, add_instance, set_trigger, update_settings
 from .environments import new_environment
 from .variables import running_variables, set_variable
@@ -256,6 +256,31 @@ class Story:
             self.world.data["frozen"] = False
             for id in self.world.data["moving"]:
                 self.world.data["deployments"][id]["enteredAt"] = self.world.clock()
+
+    def set_pr_environments(self, on: bool, base: str = "staging") -> None:
+        """Switches Railway's own environments of pull requests on or off; they copy `base`."""
+        with self.world.changing():
+            project = self.world.get("projects", self.project_id)
+            project |= {"prDeploys": on, "baseEnvironmentId": self._named("environments", base)["id"]}
+
+    def pull_opened(self, number: int, title: str, branch: str, base: str) -> str:
+        """Railway hears of an opened pull request. Returns the id of the environment it makes, or ""."""
+        with self.world.changing():
+            project = self.world.get("projects", self.project_id)
+            pull = {"number": number, "title": title, "branch": branch, "base": base}
+            row = pull_environments.pull_opened(self.world, project, pull)
+            return row["id"] if row else ""
+
+    def pull_closed(self, number: int) -> None:
+        """Railway hears that a pull request was merged or closed."""
+        with self.world.changing():
+            pull_environments.pull_closed(self.world, number)
+
+    def made_by_action(self, name: str, branch: str, base: str = "staging") -> str:
+        """A team's GitHub Action makes an environment for a pull request's branch. Returns its id."""
+        with self.world.changing():
+            project, source = self.world.get("projects", self.project_id), self._named("environments", base)
+            return pull_environments.made_by_action(self.world, project, name, source["id"], branch)["id"]
 
     def set_knobs(self, **knobs: float) -> None:
         """`cooldown`: seconds between creations of environments (30). `late`: seconds until the services of a

@@ -44,6 +44,20 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Target:
+    """One database of one environment: where its address stands on Railway, and what migrates it.
+
+    `key` is the kind of the environment for the first database, and begins with the name of every other.
+    """
+
+    key: str
+    kind: str
+    service: str
+    variable: str
+    alembic: str
+
+
+@dataclass(frozen=True)
 class Shape:
     """What differs from the plain project: two services, two branches and a permissive repository.
 
@@ -71,6 +85,18 @@ class Shape:
     def branch(self, kind: str) -> str:
         """The branch that the environment of that kind follows."""
         return self.branches.get(kind, PLAIN_BRANCHES[kind])
+
+    def targets(self, alembic: str) -> list[Target]:
+        """The databases of both environments; `alembic` migrates the one of a shape that names none."""
+        found = []
+        for number, one in enumerate(self.settings.get("databases") or [{"alembic": alembic}]):
+            service, variable = one.get("service", "backend"), one.get("variable", "DATABASE_URL")
+            if any(each.name == one.get("public_service") for each in self.services):
+                service, variable = one["public_service"], "DATABASE_PUBLIC_URL"
+            for kind in KINDS:
+                key = f"{one['name']}_{kind}" if number else kind
+                found.append(Target(key, kind, service, variable, one["alembic"]))
+        return found
 
     def project(self) -> dict[str, Any]:
         """Fields of the portal's project that this shape asks for."""

@@ -20,6 +20,7 @@ from environments.schema.plan import (
     steps_from_json,
 )
 from environments.schema.revisions import compare, read
+from portal import isolation
 from tests.environments.schema.histories import repository, source
 
 FIRST = source("a1", body='op.create_table("events", sa.Column("id", sa.Integer, primary_key=True))')
@@ -161,10 +162,10 @@ def test_what_raises_and_what_is_not_there_is_told_apart(steps):
     assert (step.downgrade.kind, "it imports “acme”" in step.downgrade.problem) == ("module", True)
 
 
-def test_a_revision_that_ends_the_process_leaves_the_rest_unknown(tmp_path):
+def test_a_revision_that_ends_its_process_ends_nobody_elses(tmp_path):
     steps = planned(tmp_path, source("b2", "a1", back="import os; os._exit(0)"), source("c3", "b2")).steps
 
-    assert steps[0].downgrade.kind == steps[1].upgrade.kind == "time"
+    assert (steps[0].downgrade.kind, steps[1].upgrade.kind) == ("time", "")
     assert "ended the process" in steps[0].downgrade.problem
 
 
@@ -227,3 +228,37 @@ def test_the_command_shows_sql_and_risks(tmp_path, capsys):
     assert [step["revision"] for step in found["steps"]] == ["b2"]
     assert {risk["code"] for risk in found["risks"]} >= {"drop-column", "no-way-back"}
     assert found["way_back"]["verdict"] == "fix forward"
+
+
+LITERAL = """op.create_table("t", sa.Column("id", sa.Integer(), nullable=False), sa.Column("at", sa.DateTime(timezone=True)), sa.PrimaryKeyConstraint("id", name=op.f("pk_t")))
+    op.create_index(op.f("ix_t"), "t", ["at"], unique=False)
+    op.execute("update t set id = -1")
+    op.alter_column("t", "id", existing_type=sa.String(length=9), type_=postgresql.JSONB())"""
+COMPUTED = "op.execute('select 1')\n    open('mark', 'w').close()\n    op.execute('never')"
+
+
+def test_where_nothing_can_be_isolated_an_unreviewed_file_is_read_and_not_executed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PORTAL_ISOLATION", "off")
+    isolation.why_not.cache_clear()
+    try:
+        new = {
+            "db/versions/b2.py": source("b2", "a1", body=LITERAL, back=COMPUTED)
+            + f"open({str(tmp_path / 'mark')!r}, 'w')\n"
+        }
+        mirror = repository(tmp_path / "git", BASE, new)
+        change = compare(mirror, "c0", "c1", "alembic.ini")
+        step = make_plan(
+            mirror, mirror.commit("c1"), read(mirror, "c1", "alembic.ini"), change.new, reviewed=False
+        ).steps[0]
+        executed = make_plan(mirror, mirror.commit("c1"), read(mirror, "c1", "alembic.ini"), change.new).steps[0]
+    finally:
+        monkeypatch.undo()
+        isolation.why_not.cache_clear()
+
+    assert (step.upgrade.kind, executed.upgrade.text) == ("", executed.upgrade.text)
+    assert [one.sql.split("(")[0].split(" TYPE")[0] for one in step.upgrade.statements] == [
+        "CREATE TABLE t ", "CREATE INDEX ix_t ON t ", "update t set id = -1", "ALTER TABLE t ALTER COLUMN id",
+    ]  # fmt: skip
+    assert step.downgrade.kind == "unread" and [one.sql for one in step.downgrade.statements] == ["select 1"]
+    assert "open('mark', 'w').close()" in step.downgrade.problem and "not executed" in step.downgrade.problem
+    assert (tmp_path / "mark").exists(), "and what is reviewed is executed, also there"

@@ -157,3 +157,15 @@ def test_what_it_cannot_do_is_one_sentence(tmp_path):
     assert refusal(github_port=taken) == refusal(railway_port=taken) == sentence
     nowhere = "The repository /nowhere has no branch or commit 'main'."
     assert refusal(repository=Path("/nowhere")) == nowhere
+
+
+def test_it_serves_a_shape_under_its_names_and_keeps_it_until_the_directory_is_gone(start):
+    _, ready = start("--shape", "other-names", "--shape", "databases")
+    seen = tree(ready)
+
+    assert (ready["staging"], ready["production"]) == ("release/next", "trunk")
+    assert ready["settings"]["production_environment"] == "live eu"
+    assert {place for place, _ in seen} == {"develop", "Live EU"}
+    assert seen["Live EU", "Postgres"]["latestDeployment"]["meta"]["image"].startswith("ghcr.io/")
+    assert "already has other-names, databases" in start("--shape", "uploaded")[1]
+    assert "There is no shape 'odd'" in start("--directory", f"{ROOT}/var/never", "--shape", "odd")[1]

@@ -1,0 +1,103 @@
+"""A revision file read and not executed: what its literal `op.…` calls say, for where code cannot be isolated.
+
+Only calls of `op` with literal values, columns and types are followed, in the order they stand in; at the first line
+that says anything else it stops, and the line is named. Loaded by `render.py` in the place of the file itself.
+"""
+
+import ast
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+OPERATIONS = {
+    "add_column", "alter_column", "create_check_constraint", "create_foreign_key", "create_index", "create_primary_key",
+    "create_table", "create_table_comment", "create_unique_constraint", "drop_column", "drop_constraint", "drop_index",
+    "drop_table", "drop_table_comment", "execute", "rename_table",
+}  # fmt: skip
+PARTS = {
+    "CheckConstraint", "Column", "Computed", "ForeignKey", "ForeignKeyConstraint", "Identity", "PrimaryKeyConstraint",
+    "UniqueConstraint", "text", "true", "false", "null",
+}  # fmt: skip
+MODULES = {"sa": sa, "sqlalchemy": sa, "postgresql": postgresql}
+
+
+class NotLiteral(Exception):
+    """A line that only executing would explain."""
+
+    def __init__(self, node: ast.AST) -> None:
+        super().__init__("it is no literal call of `op`, so it was read and not executed")
+        self.lineno = getattr(node, "lineno", 0)
+
+
+def load(path: str) -> SimpleNamespace:
+    """What stands in for the module: its `upgrade` and `downgrade`, as far as they are there. Raises `SyntaxError`."""
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read(), path)
+    found = {one.name: _follows(one) for one in tree.body if isinstance(one, ast.FunctionDef)}
+    return SimpleNamespace(**{name: one for name, one in found.items() if name in ("upgrade", "downgrade")})
+
+
+def _follows(function: ast.FunctionDef) -> Callable[[], None]:
+    def follow() -> None:
+        for one in function.body:
+            told = isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+            if not told:
+                _do(one)
+
+    return follow
+
+
+def _do(one: ast.stmt) -> None:
+    call = one.value if isinstance(one, ast.Expr) else None
+    if not isinstance(call, ast.Call) or _name(call.func)[:1] != ("op",):
+        raise NotLiteral(one)
+    _, name = _name(call.func)
+    if name not in OPERATIONS:
+        raise NotLiteral(one)
+    arguments, named = _arguments(call)
+    getattr(op, name)(*arguments, **named)
+
+
+def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
+    if any(one.arg is None for one in call.keywords):
+        raise NotLiteral(call)
+    return [_value(one) for one in call.args], {str(one.arg): _value(one.value) for one in call.keywords}
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(one) for one in node.elts]
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {_value(key): _value(one) for key, one in zip(node.keys, node.values, strict=True) if key}
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        return ast.literal_eval(node)
+    if isinstance(node, ast.Call) and _name(node.func) == ("op", "f"):
+        return _value(node.args[0])
+    if isinstance(node, ast.Call):
+        arguments, named = _arguments(node)
+        return _part(node.func)(*arguments, **named)
+    return _part(node)
+
+
+def _part(node: ast.expr) -> Any:
+    """A type or a part of a table, by its name in SQLAlchemy."""
+    module, name = _name(node)
+    found = getattr(MODULES.get(module), name, None)
+    is_type = isinstance(found, type) and issubclass(found, TypeEngine)
+    if found is None or not (is_type or (module != "postgresql" and name in PARTS)):
+        raise NotLiteral(node)
+    return found
+
+
+def _name(node: ast.expr) -> tuple[str, str]:
+    """The two names of `module.name`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.value.id, node.attr
+    raise NotLiteral(node)

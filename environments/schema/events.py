@@ -1,0 +1,89 @@
+"""What a child may say, and in which form: it executes code of a repository, so nothing of it is believed unseen.
+
+A new kind of event gets a line in `_FORMS`. What does not fit is left out, as is what comes after a bound.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+MAX_EVENTS = 50_000
+MAX_BYTES = 48_000_000
+MAX_LINE = 12_000_000  # the SQL of one rendered direction, escaped
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _each(form: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(form, value))
+
+
+def _pair(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) == 2 and first(value[0]) and second(value[1])
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _plain(value: Any) -> bool:
+    """Texts and whole numbers by name: an error, or what stopped the rendering."""
+    return isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values())
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "start": _text, "end": _text, "seconds": _number, "backend": lambda value: _number(value) and value == int(value),
+    "error": _plain, "kept": _each(_text), "over": _number,
+    "statement": _text, "at": _number, "in_transaction": _flag, "locks": _each(_pair(_text, _text)),
+    "rewritten": _each(_text),
+    "executed": _text, "revision": _text, "sql": _text,
+    "rendered": _text, "direction": _text, "statements": _each(_pair(_text, _flag)),
+    "problem": lambda value: value is None or _plain(value),
+}  # fmt: skip
+# What makes no sense without the others.
+_TOGETHER = {
+    "statement": {"seconds", "at", "in_transaction", "locks", "rewritten"},
+    "executed": {"revision", "sql"},
+    "rendered": {"direction", "statements", "problem"},
+}
+
+
+class Hearing:
+    """Makes events out of what comes through the pipe."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._count = self._bytes = 0
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The events that are whole by now."""
+        self._bytes += len(data)
+        if self._bytes > MAX_BYTES:
+            return []
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[: MAX_LINE + 1]
+        found = [event for line in lines if len(line) <= MAX_LINE and (event := _event(line))]
+        kept = found[: max(0, MAX_EVENTS - self._count)]
+        self._count += len(kept)
+        return kept
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    fits = isinstance(event, dict) and event and all(_FORMS.get(name, _never)(value) for name, value in event.items())
+    whole = fits and all(others <= set(event) for name, others in _TOGETHER.items() if name in event)
+    return event if whole else None
+
+
+def _never(_value: Any) -> bool:
+    return False

@@ -1,0 +1,55 @@
+"""What staging's smoke tests answered, and for what: a candidate, the deployments that serve it, and its database."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject
+
+from environments.models import SmokeTest
+
+
+@dataclass(frozen=True)
+class Test:
+    """One request that staging must answer properly."""
+
+    pk: int
+    service: str
+    path: str
+    expected_status: int
+    expects_commit: bool
+
+
+def tests(project: str) -> ArraySubquery:
+    """Return the annotation for `tests_of`; `project` names the field that leads there."""
+    rows = SmokeTest.objects.filter(project=OuterRef(project), on_staging=True).order_by("service", "path")
+    names = ("pk", "service", "path", "expected_status", "expects_commit")
+    return ArraySubquery(rows.values(row=JSONObject(**{name: name for name in names})))
+
+
+def tests_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Test, ...]:
+    """Return the tests of staging as `tests` read them."""
+    return tuple(Test(**row) for row in rows)
+
+
+def about(candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[Test]) -> str:
+    """Return a digest of what an answer holds for: it lapses when any of these changes.
+
+    `deployments` are those of staging that serve, `run` the newest migration of staging that succeeded.
+    """
+    said = repr((candidate, sorted(deployments), run, list(asked)))
+    return sha256(said.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Smoked:
+    """The newest answers. `lines` hold label and said, and whether each was as expected."""
+
+    about: str
+    ok: bool
+    at: datetime | None
+    lines: tuple[Mapping[str, Any], ...] = ()
