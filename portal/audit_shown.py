@@ -24,7 +24,7 @@ def after(position: int, last: int) -> range:
 
 
 def chosen(start: int, sealed: int, last: int) -> list[int]:
-    """The events after the position `sealed`, of many the newest, and some that lie evenly between `start` and these."""
+    """The events after the position `sealed`, of many the newest, and some evenly between `start` and these."""
     until = min(max(start, sealed, last - NEWEST), last)
     step = max(1, (until - start) // SAMPLE)
     return [*range(start + 1, until + 1, step), *after(until, last)]
