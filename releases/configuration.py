@@ -159,7 +159,10 @@ def smoke_tests_as_text(rows: Any) -> list[str]:
 
 
 def _line(test: SmokeTest) -> str:
-    return f"{test.service} {test.path} {test.expected_status}{' commit' if test.expects_commit else ''}"
+    asked = {"staging": test.on_staging, "production": test.on_production}
+    where = " and ".join(name for name, is_asked in asked.items() if is_asked)
+    commit = " commit" if test.expects_commit else ""
+    return f"{test.service} {test.path} {test.expected_status}{commit} in {where}"
 
 
 def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
@@ -167,8 +170,14 @@ def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
     SmokeTest.objects.filter(pk__in=[one.pk for line, one in kept.items() if line not in wanted]).delete()
     for line in wanted:
         if line not in kept:
-            words = line.removesuffix(" commit").rsplit(" ", 2)
+            request, _, where = line.rpartition(" in ")
+            service, path, status = request.removesuffix(" commit").rsplit(" ", 2)
             SmokeTest.objects.create(
-                project=project, service=words[0], path=words[1], expected_status=int(words[2]),
-                expects_commit=line.endswith(" commit"),
-            )  # fmt: skip
+                project=project,
+                service=service,
+                path=path,
+                expected_status=int(status),
+                expects_commit=request.endswith(" commit"),
+                on_staging="staging" in where,
+                on_production="production" in where,
+            )

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from environments import actions, migrating
 from environments.aftermath import aftermath_of
+from environments.git import Mirror
 from environments.models import MigrationRun, Project, StagedRevision
 from environments.schema.history import History, Revision
 from environments.schema.runner import Outcome
@@ -117,14 +118,15 @@ def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(peo
     assert aftermath_of(run).retry is False
 
 
-def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, project):
+def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, project, tmp_path):
     one = REVISIONS[1]
     file = Revision(one["id"], (), (), (), one["path"], one["sha256"], one["message"], has_downgrade=True)
     history = History(("versions",), {file.id: file}, (file.id,), (file.id,), ())
     run = make_run(project, status="running", after=None)
     StagedRevision.objects.all().delete()
 
-    ended = migrating._settle(run, history, Outcome("unknown", "It is not known.", ("a",), None))
+    outcome = Outcome("unknown", "It is not known.", ("a",), None)
+    ended = migrating._settle(run, Mirror(tmp_path), history, outcome)
 
     assert isinstance(ended, Ended) and ended.status == "needs_person"
     assert not StagedRevision.objects.exists()

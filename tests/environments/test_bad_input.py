@@ -51,7 +51,7 @@ def tree(*environments, services=("backend",), complete=True):
 def _environment(values, services):
     id, name, *created = values
     return railway.Environment(
-        id, name, True, False, created[0] if created else None, None, None, None, None, None, None,
+        id, name, True, False, created[0] if created else None, None, None, None, None, None, None, "",
         tuple(railway.Trigger(f"t-{id}-{one}", one, "github", "acme/inspector", LONG[:200], True) for one in services),
         tuple(railway.ServiceInstance(f"i-{id}-{one}", one, name, id, repo="acme/inspector")
               for one, name in services.items()),
@@ -111,8 +111,9 @@ def test_a_branch_with_slashes_and_unicode_is_repaired_as_it_is_written(project,
 
 def test_variables_whose_long_names_begin_alike_are_one_row_and_no_failure(project):
     class Asked:
-        def variables(self, *place, unrendered):
-            return {LONG: Secret("a"), LONG + "more": Secret("b"), "PLAIN": None} if place[2] else {}
+        def variables_of(self, project, places, *, unrendered):
+            known = {LONG: Secret("a"), LONG + "more": Secret("b"), "PLAIN": None}
+            return {(environment, service): known if service else {} for environment, service in places}
 
     sync.apply(project, tree(("e1", "staging")), now=timezone.now())
 

@@ -5,7 +5,8 @@ from environments.protections import clicks
 
 
 def test_the_clicks_name_the_checks_the_approvals_and_who_may_pass():
-    project = Project(repository="acme/inspector", protected_approvals=2, portal_app="portal-app")
+    project = Project(repository="acme/inspector", protected_approvals=2, portal_app="portal-app",
+                      protected_checks=["python-ci"])  # fmt: skip
 
     main, staging = clicks(project, "main"), clicks(project, "staging")
 

@@ -189,7 +189,8 @@ def test_the_project_is_read_in_one_call(cloud, railway, hub):
     assert instance.latest_deployment.status == "SUCCESS"
 
 
-def test_a_commit_is_deployed_watched_and_smoke_tested(cloud, railway, hub):
+def test_a_commit_is_deployed_watched_and_smoke_tested(cloud, railway, hub, settings):
+    settings.RAILWAY_API_URL = "http://127.0.0.1:1"  # elsewhere no address on loopback is asked
     commit = hub.heads()["staging"]
     tree = railway.project(cloud.project_id)
     production = next(found for found in tree.environments if found.name == "production")

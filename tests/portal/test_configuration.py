@@ -136,13 +136,15 @@ def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, 
     number = list(SmokeTest.objects.filter(project=project)).index(gone)
     send(erin, project, **{f"smoke_tests-{number}-DELETE": "on", "smoke_tests-TOTAL_FORMS": "3",
                            "smoke_tests-2-service": "frontend", "smoke_tests-2-path": "/new",
-                           "smoke_tests-2-expected_status": "204"})  # fmt: skip
+                           "smoke_tests-2-expected_status": "204",
+                           "smoke_tests-2-on_production": "on"})  # fmt: skip
 
-    assert waiting().values["smoke_tests"]["to"] == ["backend /health 200 commit", "frontend /new 204"]
+    both = "backend /health 200 commit in staging and production"
+    assert waiting().values["smoke_tests"]["to"] == [both, "frontend /new 204 in production"]
     confirm(people)
 
-    rows = [(one.service, one.path, one.expected_status) for one in project.smoke_tests.all()]
-    assert rows == [("backend", "/health", 200), ("frontend", "/new", 204)]
+    rows = [(one.service, one.path, one.expected_status, one.on_staging) for one in project.smoke_tests.all()]
+    assert rows == [("backend", "/health", 200, True), ("frontend", "/new", 204, False)]
     assert project.smoke_tests.filter(pk=kept.pk).exists()
 
 
