@@ -36,12 +36,16 @@ def tries() -> list[Try]:
         MigrationRun,
         Preview,
         PreviewVariable,
+        RailwaySync,
         Rehearsal,
         Repair,
+        Service,
         ServiceInstance,
         StagingReset,
     )
     from environments.schema.risk import Risk
+    from portal.configuration import actions as on_configuration
+    from portal.configuration.models import ConfigurationChange
     from releases import actions as on_releases
     from releases import rollback_actions as back
     from releases import task_logs
@@ -169,6 +173,28 @@ def tries() -> list[Try]:
         place = Environment.objects.create(project=scene.project, name="pr-8", kind="preview", railway_id="e-8")
         return lambda: on_environments.delete_environment(place, actor=scene.dave, typed="pr-8")
 
+    def foreign(scene: Any) -> Callable[[], Any]:
+        preview(scene)
+        place = Environment.objects.create(
+            project=scene.project, name="pr-9", kind="preview", railway_id="e-9", pull_number=9, seen_at=scene.now
+        )
+        return lambda: on_environments.adopt_environment(place, actor=scene.dave, typed="pr-9")
+
+    def placed(scene: Any) -> Callable[[], Any]:
+        RailwaySync.objects.get_or_create(project=scene.project)
+        service = Service.objects.filter(project=scene.project).first()
+        return lambda: on_environments.place_service(service, actor=scene.dave, belongs=False)
+
+    def proposed_change(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            change = ConfigurationChange.objects.create(
+                kind="environments.project", object_id=scene.project.pk, label="project", scope=scene.project.slug,
+                values={"soak_minutes": {"from": scene.project.soak_minutes, "to": 1}}, proposed_by=scene.alice,
+            )  # fmt: skip
+            return lambda: act(change, actor=scene.dave)
+
+        return arrange
+
     def valued(scene: Any) -> Callable[[], Any]:
         row = PreviewVariable.objects.create(project=scene.project, service="backend", name="KEY", value="x")
         return lambda: on_environments.remove_preview_variable(row, actor=scene.dave)
@@ -271,6 +297,11 @@ def tries() -> list[Try]:
         Try("deploy_head", behind),
         Try("switch_push_on", lambda scene: lambda: on_environments.switch_push_on(
             ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
+        Try("keep_heads", lambda scene: lambda: on_environments.keep_heads(scene.project, actor=scene.dave)),
+        Try("adopt_environment", foreign),
+        Try("place_service", placed),
+        Try("confirm_change", proposed_change(on_configuration.confirm_change)),
+        Try("decline_change", proposed_change(on_configuration.decline_change)),
         Try("protect_branch", lambda scene: lambda: on_environments.protect_branch(
             scene.project, actor=scene.dave, branch="main")),
         Try("rebuild_preview", on_preview(on_environments.rebuild_preview)),
@@ -286,12 +317,13 @@ def tries() -> list[Try]:
 def every_action() -> set[str]:
     """The names of all functions that are actions, so that a new one cannot be forgotten here."""
     from environments import actions as on_environments
+    from portal.configuration import actions as on_configuration
     from releases import actions as on_releases
     from releases import rollback_actions, task_logs
 
     return {
         name
-        for module in (on_environments, on_releases, rollback_actions, task_logs)
+        for module in (on_environments, on_releases, on_configuration, rollback_actions, task_logs)
         for name, value in vars(module).items()
         if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
     }
