@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from environments import pace
 from environments.live import Live, live_of, serves_instead
@@ -101,18 +101,19 @@ class Card:
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
+    findings = Finding.objects.filter(project=OuterRef("pk"), closed_at=None).order_by()
+    projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
+        tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))),
+        findings_open=Subquery(findings.values("project").annotate(count=Count("pk")).values("count")),
+    )
     cards = {
-        project.pk: Card(project, tested=project.tested)
-        for project in Project.objects.select_related("github_sync", "railway_sync")
-        .annotate(tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))))
-        .order_by("name")
+        project.pk: Card(project, tested=project.tested, findings=project.findings_open or 0)
+        for project in projects.order_by("name")
     }
     _branches(cards)
     _releases(cards)
     _pulls(cards)
     _live(cards, now)
-    for finding in Finding.objects.filter(closed_at=None).values("project").annotate(count=Count("pk")):
-        cards[finding["project"]].findings = finding["count"]
     waiting = ConfigurationChange.objects.filter(state=ConfigurationChange.State.WAITING).select_related("proposed_by")
     changes = list(waiting.defer("secrets"))
     for card in cards.values():
