@@ -77,7 +77,8 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("release", Release), ("item", apps.get_model("releases", "ChecklistItem")), ("reset", StagingReset),
     ("branch-repair", ServiceInstance), ("push-repair", ServiceInstance), ("head-deploy", ServiceInstance),
     ("preview-variable-remove", PreviewVariable), ("preview", Preview),
-    ("environment-delete", apps.get_model("environments", "Environment")),
+    ("environment-", apps.get_model("environments", "Environment")),
+    ("service-place", apps.get_model("environments", "Service")),
     ("schema-compare", apps.get_model("environments", "SchemaStanding")), ("finding", Finding),
     ("migration", MigrationRun), ("rehearsal", Rehearsal), ("task-log", Release),
 )  # fmt: skip

@@ -35,7 +35,7 @@ ACT = words(
     "release-do item-do project-do project-checklist service-place staging-sync "
     "back-merge reset-ask reset-sign reset-take-back "
     "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
-    "preview-variable-remove environment-delete protect connections-check host-keys finding-resolve "
+    "preview-variable-remove environment-delete environment-adopt protect connections-check host-keys finding-resolve "
     "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again sign-in-again "
     "sign-in-resume "
 )

@@ -7,13 +7,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments import migrating
+from environments.git import Mirror
 from environments.github import PullState
 from environments.models import StagedRevision
-from environments.schema.history import History, Revision
+from environments.schema.revisions import read
 from portal.actions import Refused
 from portal.models import AuditEvent
 from releases import actions, sync
 from releases.models import PullRequest, Release
+from tests.environments.schema.histories import repository, source
 from tests.factory import CANDIDATE, make_people, make_project, make_release, make_run
 from tests.faults.moving_candidate import play
 from tests.faults.scene import world_of_its_own
@@ -65,41 +67,44 @@ def test_the_page_sends_the_candidate_it_shows(moved, client):
     assert "The candidate moved" in answer.content.decode()
 
 
-def _history(*contents: str) -> History:
-    """Revisions r0, r1, … in a line, each with a hash of its own."""
-    rows = {}
-    for n, content in enumerate(contents):
-        down = (f"r{n - 1}",) if n else ()
-        rows[f"r{n}"] = Revision(
-            id=f"r{n}", down=down, depends_on=(), labels=(), path=f"r{n}.py", sha256=content * 64, message="",
-            has_downgrade=True,
-        )  # fmt: skip
-    return History(directories=("versions",), revisions=rows, heads=(f"r{len(rows) - 1}",), bases=("r0",), problems=())
+def _files(tmp_path, *contents: str) -> Mirror:
+    """A repository of which each commit, c0 and on, holds r0 and another content of r1."""
+    first = {"alembic.ini": "[alembic]\nscript_location = db\n", "db/env.py": "", "db/versions/r0.py": source("r0")}
+    commits = [{"db/versions/r1.py": source("r1", "r0", body=content)} for content in contents]
+    return repository(tmp_path / "git", first | commits[0], *commits[1:])
+
+
+def _remember(run, mirror: Mirror, commit: str) -> str:
+    """Has staging remember what `commit` holds; returns the hash of r1 there."""
+    run.commit = mirror.commit(commit)
+    history = read(mirror, commit, "alembic.ini")
+    migrating._remember_staged(run, mirror, history, ["r1"])
+    return history.revisions["r1"].sha256
 
 
 @pytest.mark.django_db
-def test_a_file_edited_after_staging_ran_it_is_not_proven_by_a_run_that_had_nothing_to_do():
-    project = make_project()
+def test_a_file_edited_after_staging_ran_it_is_not_proven_by_a_run_that_had_nothing_to_do(tmp_path):
+    project, mirror = make_project(), _files(tmp_path, "pass", "return")
     first = make_run(project, planned=[{"id": "r0"}, {"id": "r1"}])
     StagedRevision.objects.all().delete()
-    migrating._remember_staged(first, _history("a", "b"), ["r1"])
+    ran = _remember(first, mirror, "c0")
     idle = make_run(project, planned=[], status="failed")
 
-    migrating._remember_staged(idle, _history("a", "e"), ["r1"])
+    edited = _remember(idle, mirror, "c1")
 
-    proven = set(StagedRevision.objects.values_list("revision", "sha256"))
-    assert proven == {("r0", "a" * 64), ("r1", "b" * 64)}
+    proven = dict(StagedRevision.objects.values_list("revision", "sha256"))
+    assert proven["r1"] == ran != edited and set(proven) == {"r0", "r1"}
 
 
 @pytest.mark.django_db
-def test_a_file_that_is_run_anew_with_another_content_is_proven():
-    project = make_project()
+def test_a_file_that_is_run_anew_with_another_content_is_proven(tmp_path):
+    project, mirror = make_project(), _files(tmp_path, "pass", "return")
     StagedRevision.objects.all().delete()
-    for content in "be":
+    for commit in ("c0", "c1"):
         run = make_run(project, planned=[{"id": "r1"}], status="failed")
-        migrating._remember_staged(run, _history("a", content), ["r1"])
+        last = _remember(run, mirror, commit)
 
-    assert StagedRevision.objects.filter(revision="r1", sha256="e" * 64).exists()
+    assert StagedRevision.objects.filter(revision="r1", sha256=last).exists()
 
 
 @pytest.mark.django_db

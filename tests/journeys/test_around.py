@@ -51,6 +51,7 @@ def found(world, count: int = 1) -> list[Finding]:
 def again(world) -> None:
     """Every source is read once more."""
     before = timezone.now()
+    Environment.objects.update(variables_etag="read them again")
     for model in (RailwaySync, GitHubSync, VariableSync, ProtectionSync, LineReading):
         model.objects.update(wake_at=before)
     world.work(lambda: RailwaySync.objects.filter(synced_at__gte=before).exists())

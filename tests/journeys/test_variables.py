@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 def read_again(world) -> None:
     """The next reading of variables, now."""
     at = timezone.now()
+    Environment.objects.update(variables_etag="read them again")
     jobs.wake_now(VariableSync.objects.get())
     world.work(lambda: Environment.objects.filter(variables_at__gt=at, gone_at=None).count() == 2)
 
@@ -78,7 +79,7 @@ def test_while_variables_cannot_be_read_nothing_is_green_and_nothing_is_forgotte
     world.work(lambda: gates.environments_coherent(facts_of(release.pk)).passed)
     before = Variable.objects.count()
     Environment.objects.update(variables_at=timezone.now() - timedelta(hours=2))
-    world.railway_server.faults.append(Fault("html", body="VariablesMap", times=1000))
+    world.railway_server.faults.append(Fault("html", body="VariablesOfPlaces", times=1000))
     jobs.wake_now(VariableSync.objects.get())
 
     world.work(lambda: VariableSync.objects.get().problem != "")
