@@ -96,8 +96,9 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
-    until = f"{facts.project.soak_minutes} minutes, until {clock(staged_at + needed)}"
-    return Result(PENDING, f"Staging soaks for {until}.", files, staged_at)
+    minutes = f"{facts.project.soak_minutes} minute{'s' if facts.project.soak_minutes != 1 else ''}"
+    said = f"Staging soaks for {minutes}, until {clock(staged_at + needed)}."
+    return Result(PENDING, said, files, staged_at)
 
 
 def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]) -> Result | None:
