@@ -110,7 +110,7 @@ _PROCESSES = {
     "compare kernel objects": "return call(312, os.getpid(), C['victim'], 0, 0, 1) is not None",
     "performance events": "a = struct.pack('IIQ', 1, 128, 0) + bytes(24) + struct.pack('Q', 0b1100001) + bytes(80); return call(298, a, os.getpid(), -1, -1, 0)",
     "real-time scheduling": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)); os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)); return True",
-    "a lower niceness": "os.nice(-1); os.nice(1); return True",
+    "a lower niceness": "before = os.nice(0); lower = os.nice(-1); os.nice(1); return lower < before",
     "another user": "if not (pid := os.fork()):\n        try: os.setresuid(4242, 4242, 4242)\n        except OSError: os._exit(1)\n        os._exit(0)\n    return os.waitpid(pid, 0)[1] == 0",
     "a capability": "h, d = struct.pack('Ii', 0x20080522, 0), ctypes.create_string_buffer(24); checked(libc.capget(h, d)); return struct.unpack('6I', d.raw)[0] & ~4",
     "a namespace of users": "if not (pid := os.fork()):\n        try: os.unshare(0x10000000)\n        except OSError: os._exit(1)\n        os._exit(0)\n    return os.waitpid(pid, 0)[1] == 0",
