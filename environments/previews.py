@@ -194,9 +194,9 @@ def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
     """Wait the longer, the longer nothing moved: the project's reading wakes what does (`notice`)."""
     if isinstance(outcome, Ended) or outcome.seconds <= 0:
         return outcome
-    still = (now - job.still_since).total_seconds() if job.still_since else 0.0
     if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):
-        still = max(still, 8 * 60)
+        return Again(max(outcome.seconds, SELDOM_SECONDS), outcome.sentence)
+    still = (now - job.still_since).total_seconds() if job.still_since else 0.0
     return Again(max(outcome.seconds, min(still / 8, SELDOM_SECONDS)), outcome.sentence)
 
 

@@ -12,6 +12,7 @@ from environments import around
 from environments import sync as findings
 from environments.coherence import Problem
 from environments.github import GitHub, Rules
+from environments.github.protection import CLASSIC
 from environments.models import BranchProtection, FindingKind, Project, ProtectionSync, RailwaySync
 from portal.http import ApiError
 from portal.jobs import Again, Outcome
@@ -74,6 +75,19 @@ def wanted_checks(project: Project, branch: str) -> frozenset[str]:
 def _may_pass(project: Project, branch: str) -> frozenset[str]:
     """Only the portal itself, and only where it fast-forwards."""
     return frozenset([project.portal_app] if project.portal_app and branch == project.staging_branch else [])
+
+
+def closed_to_portal(project: Project, rules: Rules) -> bool | None:
+    """Return whether the portal cannot push to the branch, because of a demand for pull requests; None: not known."""
+    if rules.closed_by is None:
+        return None
+    closed_by = rules.closed_by
+    if CLASSIC in closed_by and rules.passing is None:
+        return None
+    by_role = own_app() is None and "administrators" in (rules.passing or ())  # others cannot read that they may
+    if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
+        closed_by -= {CLASSIC}
+    return bool(closed_by)
 
 
 def lockout(project: Project, branch: str) -> str:
@@ -192,7 +206,12 @@ def read(project: Project, *, now: datetime) -> None:
             BranchProtection.objects.update_or_create(
                 project=project,
                 branch=branch,
-                defaults={"lines": lines, "problems": list(rules.problems), "read_at": now},
+                defaults={
+                    "lines": lines,
+                    "problems": list(rules.problems),
+                    "closed": closed_to_portal(project, rules),
+                    "read_at": now,
+                },
             )
         # The lock of the other readings, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().filter(project=project).first()

@@ -1,6 +1,6 @@
 """The shipped checklist, the one each project makes of it, and how a release copies that."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from environments.models import Project
 from releases.models import (
@@ -120,7 +120,12 @@ def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
 
 
 def copy_to(release: Release) -> list[ChecklistItem]:
-    """Copies the template's items, so that later edits of the template never alter a running release."""
+    """Copy the template's items, so that later edits of the template never alter a running release.
+
+    The item about the environments is added where a template leaves it out: the gate is asked before every promotion,
+    and what no machine can see needs a place where a person signs for it.
+    """
+    lines = list(template_of(release.project, ReleaseKind(release.kind)).items.all())
     return ChecklistItem.objects.bulk_create(
         ChecklistItem(
             release=release,
@@ -131,5 +136,14 @@ def copy_to(release: Release) -> list[ChecklistItem]:
             phase=line.phase,
             condition=line.condition,
         )
-        for line in template_of(release.project, ReleaseKind(release.kind)).items.all()
+        for line in (*lines, *_left_out(lines))
     )
+
+
+def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateItem]:
+    """The item about the environments, unless one of `lines` always asks for it before the promotion."""
+    if any((line.gate, line.phase, line.condition) == ("environments_coherent", BEFORE, ALWAYS) for line in lines):
+        return []
+    text, gate, *_ = next(one for one in DEFAULT_ITEMS if one[1] == "environments_coherent")
+    position = max((line.position for line in lines), default=0) + 10
+    return [ChecklistTemplateItem(position=position, text=text, gate=gate, phase=BEFORE, condition=ALWAYS)]

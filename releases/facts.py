@@ -15,6 +15,7 @@ from environments.github import MergeRules, merging
 from environments.live import Live, live_of
 from environments.models import (
     Branch,
+    BranchProtection,
     Deployment,
     Environment,
     Finding,
@@ -57,6 +58,7 @@ class Facts:
     required_contexts: tuple[str, ...] | None = None
     merge_rules: MergeRules | None = None  # of production's branch; None: not known
     staging_rules: MergeRules | None = None
+    staging_closed: bool | None = None  # to the portal's own fast-forward; None: not known
     environments: Mapping[str, Environment] = field(default_factory=dict)
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -123,6 +125,7 @@ def release_queryset() -> QuerySet[Any]:
     branch = Branch.objects.filter(project=OuterRef("project"))
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
+    closed = BranchProtection.objects.filter(project=OuterRef("project"), branch=OuterRef("project__staging_branch"))
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
     releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
     return releases.annotate(
@@ -131,6 +134,7 @@ def release_queryset() -> QuerySet[Any]:
         production_contexts=Subquery(production.values("required_contexts")[:1]),
         production_rules=Subquery(production.values("merge_rules")[:1]),
         staging_rules=Subquery(staging.values("merge_rules")[:1]),
+        staging_closed=Subquery(closed.values("closed")[:1]),
         freeze_reason=Subquery(freeze.values("reason")[:1]),
         github_seen_at=F("project__github_sync__synced_at"),
         github_problem=F("project__github_sync__problem"),
@@ -174,6 +178,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         required_contexts=_required(project, release.production_contexts),
         merge_rules=_rules(release.production_rules),
         staging_rules=_rules(release.staging_rules),
+        staging_closed=release.staging_closed,
         environments=environments,
         live=live,
         findings=tuple(one for one in findings if one.kind not in BESIDE),

@@ -9,13 +9,15 @@ from portal.http import ApiError
 from portal.outside import Malformed, dig, field, nullable, optional, text, word
 
 METHODS = ("merge", "squash", "rebase")
+CLASSIC = "branch protection"
 
 
 @dataclass(frozen=True)
 class Rules:
     """What one source, or all together, ask of a branch. None: not known. `checks` are required contexts.
 
-    `passing`: who may go round it, in words. `pushers`: who alone may push; None with `pushers_known`: anyone.
+    `passing`: who may go round it, in words. `closed_by`: what demands pull requests and does not let this credential
+    push past that; the classic protection stands there whenever it demands them, for it names who may in `passing`.
     """
 
     pull_request: bool | None = False
@@ -27,10 +29,11 @@ class Rules:
     deletions: bool | None = True
     passing: frozenset[str] | None = frozenset()
     apps: frozenset[tuple[str, int]] | None = frozenset()  # required contexts that one App alone can fulfil
+    closed_by: frozenset[str] | None = frozenset()
     problems: tuple[str, ...] = ()
 
 
-UNKNOWN = Rules(None, None, None, None, None, None, None, None, None)
+UNKNOWN = Rules(None, None, None, None, None, None, None, None, None, None)
 
 
 def read(transport: Transport, path: str, branch: str) -> Rules:
@@ -63,6 +66,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         deletions=_all([one.deletions for one in found]),
         passing=_union([one.passing for one in found]),
         apps=_pairs([one.apps for one in found]),
+        closed_by=_union([one.closed_by for one in found]),
         problems=tuple(said for one in found for said in one.problems),
     )
 
@@ -113,6 +117,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         deletions=_enabled(item, "allow_deletions"),
         passing=frozenset(passing),
         apps=_bound(dig(item, "required_status_checks", "checks"), "app_id"),
+        closed_by=frozenset([CLASSIC] if reviews is not None else []),
     )
 
 
@@ -150,11 +155,14 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     parts = []
     for number, rules in by_set.items():
         ruleset = transport.get("read a ruleset", f"{path}/rulesets/{number}")
-        parts.append(_of_ruleset(rules, _actors(ruleset)))
+        # Left out where GitHub does not say it: then this credential is taken not to pass.
+        passes = dig(ruleset, "current_user_can_bypass") in ("always", "exempt")
+        name = text(dig(ruleset, "name"), 100)
+        parts.append(_of_ruleset(rules, _actors(ruleset), "" if passes else f"ruleset {name}"))
     return together(parts)
 
 
-def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None) -> Rules:
+def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None, closed_by: str) -> Rules:
     rules = {field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {} for row in rows}
     pull = rules.get("pull_request", {})
     methods = tuple(word(one) for one in (pull.get("allowed_merge_methods") or METHODS))
@@ -169,6 +177,7 @@ def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None) -
         deletions="deletion" not in rules,
         passing=passing,
         apps=_bound(checks, "integration_id"),
+        closed_by=frozenset([closed_by] if closed_by and "pull_request" in rules else []),
     )
 
 

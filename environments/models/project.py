@@ -273,6 +273,9 @@ class BranchProtection(models.Model):
     branch = models.CharField(max_length=200)
     lines = models.JSONField(default=list, help_text="environments.protections.Line, in order.")
     problems = models.JSONField(default=list, blank=True, help_text="What could not be read, and why.")
+    closed = models.BooleanField(
+        null=True, help_text="Whether the portal cannot push here, past the demand for pull requests. Empty: not known."
+    )
     read_at = models.DateTimeField()
 
     class Meta:

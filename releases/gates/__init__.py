@@ -13,10 +13,12 @@ from releases.gates.approvals import approved, content_digest, fault_of
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
 from releases.gates.deployed import (
     environments_coherent,
+    environments_coherent_unlisted,
     liveness,
     production_live,
     smoke_green,
     staging_healthy,
+    staging_healthy_unlisted,
     staging_smoked,
     staging_smoked_if_tested,
     staging_untested,
@@ -65,6 +67,8 @@ ATTESTED: dict[str, Callable[[Any], Result]] = {
 }
 # Asked before every promotion, also when the checklist does not name them.
 ALWAYS: dict[str, Gate] = {
+    "staging_healthy": staging_healthy_unlisted,
+    "environments_coherent": environments_coherent_unlisted,
     "promotion_open": promotion_open,
     "ci_green": ci_green,
     "merge_allowed": merge_allowed,

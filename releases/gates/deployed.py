@@ -102,6 +102,22 @@ def environments_coherent(facts: Facts) -> Result:
     return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)
 
 
+def staging_healthy_unlisted(facts: Facts) -> Result:
+    """The same for checklists without the item: a hotfix does not pass through staging."""
+    if facts.release.is_hotfix:
+        return Result(PASS, "A hotfix does not pass through staging.")
+    return staging_healthy(facts)
+
+
+def environments_coherent_unlisted(facts: Facts) -> Result:
+    """The same for releases without the item, which were made before every release had one: nobody can sign."""
+    found = environments_coherent(facts)
+    if found.state != ATTEST:
+        return found
+    said = f"{facts.findings[0].sentence} This checklist has no item to confirm that: create the release again."
+    return Result(FAIL, said, found.evidence, found.seen_at)
+
+
 def staging_untested(facts: Facts) -> Result:
     """Whether a person must say that staging works, because nothing asks it."""
     if facts.staging_tests:

@@ -101,9 +101,26 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
         if found.locked:
             said = f"{branch} is locked: unlock it, or let the portal's App bypass the rule that locks it."
             yield Demand("lock", False, said, where)
+    if staging.pull_required and not facts.release.is_hotfix:
+        yield _fast_forward(facts, below, f"{web}/settings/branches")
     if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
         said = f"GitHub deletes {below} at the merge (Automatically delete head branches): switch that off"
         yield Demand("head branch", False, f"{said} on the page Environments, or in the settings.", f"{web}/settings")
+
+
+def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
+    """Whether the portal may move staging to main after the merge, although staging wants pull requests."""
+    name, main = "fast-forward", facts.project.production_branch
+    way = f"let the portal bypass that on {staging}, or take that rule off"
+    if facts.staging_closed:
+        said = (
+            f"{staging} takes changes only by pull request, so the portal cannot fast-forward it to {main} afterwards"
+        )
+        return Demand(name, False, f"{said}: {way}.", where)
+    if facts.staging_closed is None and not facts.project.portal_app:
+        said = f"{staging} takes changes only by pull request, and whether the portal may bypass that is not known"
+        return Demand(name, None, f"{said}: {way}, and name its App in the project's settings.", where)
+    return Demand(name, True, f"The portal may fast-forward {staging} past its demand for pull requests.")
 
 
 def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:

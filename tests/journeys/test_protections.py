@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from environments import actions, protections
 from environments.github import Rules
-from environments.models import BranchProtection, Finding, ProtectionSync
+from environments.github.protection import CLASSIC
+from environments.models import BranchProtection, Finding, Project, ProtectionSync
 from portal.actions import Refused
 from releases import gates
 from releases.facts import facts_of
@@ -105,8 +106,43 @@ def test_the_portal_still_fast_forwards_a_protected_staging_as_its_own_app(world
     found = lines(world, "staging")
 
     assert set(found.values()) == {"pass"}
+    assert BranchProtection.objects.get(branch="staging").closed is False
     kept = world.github.state["protections"]["staging"]["required_pull_request_reviews"]
     assert kept["bypass_pull_request_allowances"]["apps"] == ["release-portal"]
+
+
+ADMINS, OURS = frozenset(["administrators"]), frozenset(["Release-Portal"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "app_id", "closed"),
+    [
+        (Rules(), "", False),
+        (Rules(closed_by=None), "", None),
+        (Rules(closed_by=frozenset([CLASSIC])), "", True),
+        (Rules(closed_by=frozenset([CLASSIC]), passing=None), "", None),
+        (Rules(closed_by=frozenset([CLASSIC]), passing=OURS), "", False),
+        (Rules(closed_by=frozenset([CLASSIC]), passing=ADMINS), "", False),
+        (Rules(closed_by=frozenset([CLASSIC]), passing=ADMINS), "1001", True),
+        (Rules(closed_by=frozenset([CLASSIC, "ruleset strict"]), passing=OURS), "", True),
+    ],
+)
+def test_whether_the_portal_may_push_is_told_by_source(rules, app_id, closed, settings):
+    settings.GITHUB_APP_ID, settings.GITHUB_TOKEN = app_id, "" if app_id else "token"
+
+    assert protections.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
+
+
+@pytest.mark.parametrize(("bypass", "closed"), [("always", False), ("never", True), ("pull_requests_only", True)])
+def test_a_ruleset_says_itself_whether_this_credential_passes(world, bypass, closed):
+    ours = [{"actor_type": "Integration", "actor_id": 1001, "bypass_mode": bypass}] if bypass != "never" else []
+    pull = {"required_approving_review_count": 1, "required_review_thread_resolution": False}
+    mode = [one | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"} for one in ours]
+    world.github.add_ruleset({"type": "pull_request", "parameters": pull}, branch="staging", bypass_actors=mode)
+
+    protections.read(world.project, now=timezone.now())
+
+    assert BranchProtection.objects.get(branch="staging").closed is closed
 
 
 def test_a_branch_that_is_not_long_lived_is_refused(world):

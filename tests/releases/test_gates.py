@@ -387,3 +387,26 @@ def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is
 
 def test_without_migrations_nothing_is_to_be_rehearsed():
     assert gates.rehearsed(good_facts(release={"migrations": []}, rehearsals=())).passed
+
+
+NOTHING_LISTED = {"items": ()}
+
+
+def test_a_checklist_that_names_no_gate_still_asks_whether_staging_is_healthy_and_the_environments_agree():
+    assert gates.stand(good_facts(**NOTHING_LISTED)).ready
+    uploaded = Finding(kind="uploaded", subject="importer", sentence="importer was uploaded.", attestable=False)
+    sealed = Finding(kind="variable", subject="backend", sentence="A value is sealed.", attestable=True)
+    facts = good_facts(**NOTHING_LISTED)
+    behind = {**facts.live, "staging": (a_live("backend", commit=BASE),)}
+
+    for changed in ({"findings": (uploaded,)}, {"findings": (sealed,)}, {"live": behind}):
+        standing = gates.stand(replace(facts, **changed))
+        assert not standing.ready and standing.missing[0].item is None
+
+    assert "create the release again" in gates.stand(replace(facts, findings=(sealed,))).missing[0].result.sentence
+
+
+def test_a_hotfix_is_not_held_to_what_staging_serves():
+    facts = good_facts(**NOTHING_LISTED, release={"kind": "hotfix"})
+
+    assert "staging_healthy" not in [one.gate for one in gates.stand(replace(facts, live={})).missing]

@@ -165,3 +165,31 @@ def test_rules_come_back_from_their_row_as_they_were():
     rules = MergeRules(checks=(Required("ci", 1), Required("x")), strict=None, methods=("merge",), others=("y",))
 
     assert from_json(rules.as_json()) == rules
+
+
+CLOSED = MergeRules(pull_required=True)
+
+
+@pytest.mark.parametrize(
+    ("closed", "app", "state", "said"),
+    [
+        (True, "", FAIL, "cannot fast-forward it to main"),
+        (True, "release-portal", FAIL, "cannot fast-forward it to main"),
+        (None, "", PENDING, "is not known"),
+        (None, "release-portal", PASS, ""),
+        (False, "", PASS, ""),
+    ],
+)
+def test_staging_that_the_portal_cannot_move_afterwards_is_said_before_the_promotion(closed, app, state, said):
+    facts = good_facts(staging_rules=CLOSED, staging_closed=closed, project={"portal_app": app})
+
+    found = merge_allowed(facts)
+
+    assert found.state == state and said in found.sentence
+    assert merge_allowed(replace(facts, staging_rules=MergeRules())).state == PASS
+
+
+def test_a_hotfix_reaches_staging_by_a_pull_request_so_nothing_is_fast_forwarded():
+    facts = good_facts(staging_rules=CLOSED, staging_closed=True, release={"kind": "hotfix"})
+
+    assert merge_allowed(facts).state == PASS

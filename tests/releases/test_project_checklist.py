@@ -163,3 +163,16 @@ def test_roles_and_default_checklists_are_there_when_only_migrate_ran():
     assert set(Group.objects.values_list("name", flat=True)) == set(roles.ROLES)
     assert {code.split(".")[1] for code in roles.ROLES["Release managers"]} == set(held)
     assert ChecklistTemplate.objects.filter(project=None).count() == 2
+
+
+def test_a_release_has_the_item_about_its_environments_whatever_its_checklist_leaves_out():
+    project = make_project()
+    own = checklist.template_of(project, "normal")
+    own.items.all().delete()
+    ChecklistTemplateItem.objects.create(template=own, position=30, text="Notes", gate="")
+
+    release = make_release(project, by=make_people()["alice"])
+
+    assert list(release.items.values_list("text", "gate")) == [
+        ("Notes", ""), ("Environments are coherent", "environments_coherent")
+    ]  # fmt: skip
