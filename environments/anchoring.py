@@ -18,6 +18,7 @@ from environments.models import Project
 from portal import audit_anchors
 from portal.audit_anchors import Anchor, Lost, Outside
 from portal.credentials import github_token
+from portal.health import observed
 from portal.http import ApiError
 
 FILE = "anchors.jsonl"
@@ -47,12 +48,15 @@ def write(now: datetime) -> str:
         if ledger is None:
             return ""
         head = ledger.follow()
+        if head:
+            observed.note("audit.anchored_outside", ledger.where)
         if head and now.timestamp() - ledger.time_of(head) < settings.ANCHOR_REF_SECONDS:
             return ""
         last = max((one.position for one in ledger.anchors(head)), default=-1)
         fresh = [one for one in audit_anchors.read_anchors() if one.position > last]
         if fresh:
             ledger.add(fresh, head, now)
+            observed.note("audit.anchored_outside", ledger.where)
     except (GitError, ApiError) as error:
         return f"Not anchored on GitHub: {error}"
     return f"Anchored in {ledger.where}." if fresh else ""

@@ -21,6 +21,8 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
+from portal.health import observed
+
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
@@ -70,6 +72,7 @@ class Job(models.Model):
 
     step_function = ""
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
+    urgent = False  # done by a web process while no worker lives
     tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
@@ -161,11 +164,14 @@ def job_models() -> list[type[Job]]:
 
 
 def _due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
+    lately = Q(woken_at=None) | Q(woken_at__lt=now - WAKE_AGAIN)
+    return due(model, now).filter(lately)
+
+
+def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
+    """Return the jobs of this kind that are due and that nobody runs."""
     return model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now),
-        Q(woken_at=None) | Q(woken_at__lt=now - WAKE_AGAIN),
-        status__in=OPEN,
-        wake_at__lte=now,
+        Q(lease_until=None) | Q(lease_until__lt=now), status__in=OPEN, wake_at__lte=now
     )
 
 
@@ -174,6 +180,7 @@ def wake(label: str, pk: int) -> str:
     model = apps.get_model(label)
     while (job := claim(model, pk)) is not None:
         outcome = _run_step(job)
+        observed.keep()
         if not record(job, outcome):
             return "taken over"
         if isinstance(outcome, Ended):

@@ -8,13 +8,18 @@ from django.utils import timezone
 
 from portal.access.models import Authenticator, RecoveryCode
 from portal.configuration.models import ConfigurationChange, RoleGrant
+from portal.health.models import HealthWatch, Incident, Observation, ProcessReport
 
 __all__ = [
     "AuditEvent",
     "AuditHead",
     "Authenticator",
     "ConfigurationChange",
+    "HealthWatch",
+    "Incident",
     "Installation",
+    "Observation",
+    "ProcessReport",
     "RecoveryCode",
     "RoleGrant",
     "WebhookDelivery",

@@ -115,6 +115,11 @@ WEBHOOK_HANDLERS = {
     "railway": "environments.webhooks.on_railway",
 }
 
+# Modules with health checks: portal.health.registry.
+HEALTH_CHECKS = ["portal.health.checks", "environments.health.checks", "releases.health.checks"]
+# Whoever sends it as bearer reads /metrics and the details of /health/ready; empty: this machine alone.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "").strip()
+
 # What two people change, and how: portal.configuration.
 CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
@@ -137,6 +142,8 @@ INSTALLED_APPS = [
     "releases",
 ]
 MIDDLEWARE = [
+    "portal.health.views.ahead_of_hosts",
+    "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
     "portal.webhooks.ahead_of_people",
     "whitenoise.middleware.WhiteNoiseMiddleware",

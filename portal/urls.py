@@ -6,6 +6,7 @@ from django.urls import include, path
 from portal import views, webhooks
 from portal.access import views as access
 from portal.configuration import views as changes
+from portal.health import views as health
 
 urlpatterns = [
     # First: they come most often, and each pattern before them is tried for each of them.
@@ -21,5 +22,9 @@ urlpatterns = [
     path("sign-in/resume/", access.resume, name="sign-in-resume"),
     path("account/second-factor/", access.second_factor_page, name="second-factor"),
     path("healthz", views.healthz, name="healthz"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("metrics", health.metrics_page, name="metrics"),
+    path("status/", health.status_page, name="status"),
     path("admin/", admin.site.urls),
 ]

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn
 
+from environments.github import limits
 from portal import http
 from portal.credentials import GITHUB_API_VERSION, github_requester
 from portal.http import ApiError, Reply
@@ -173,6 +174,7 @@ class Transport:
         self._token()
         line = _Line(self.origin, write)
         self.requester.requestJson(method, path, dict(query), headers, body, line)  # type: ignore[arg-type]
+        limits.note(line.reply)
         return line.reply
 
     def _token(self) -> str:

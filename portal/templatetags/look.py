@@ -51,6 +51,10 @@ STATES = {
     "asking": "attest",
     "blocked": "fail",
     "gone": "skipped",
+    "ok": "pass",
+    "unknown": "skipped",
+    "warning": "wait",
+    "failing": "fail",
 }
 
 

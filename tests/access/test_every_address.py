@@ -26,7 +26,7 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments "
     "previews protections variables connections migrations migration migration-panels migration-log "
-    "rehearsal rehearsal-panels audit second-factor changes "
+    "rehearsal rehearsal-panels audit second-factor changes status "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404, "change-do": 404}
@@ -40,7 +40,10 @@ ACT = words(
     "sign-in-resume "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
-OPEN = {"healthz": 200, "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405}
+OPEN = {
+    "healthz": 200, "health-live": 200, "health-ready": 200, "metrics": 200,
+    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405,
+}  # fmt: skip
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
     "auth.user": "carol erin", "auth.group": "carol erin", "portal.auditevent": ALL,

@@ -164,7 +164,7 @@ def test_no_page_breaks_the_content_policy_or_complains(open_as, people, release
     run = make_run(release.project)
     page = open_as(people["dave"])
     for path in ("/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/",
-                 "/audit/", "/account/second-factor/", "/admin/",
+                 "/audit/", "/status/", "/account/second-factor/", "/admin/",
                  f"/admin/environments/project/{release.project_id}/change/",
                  "/admin/releases/checklisttemplate/1/change/", "/"):  # fmt: skip
         page.goto(path, wait_until="networkidle")
@@ -182,8 +182,9 @@ def test_every_page_can_be_read_in_both_schemes_and_on_a_phone_whatever_the_name
     run = make_run(release.project)
     page = open_as(people["alice"])
 
-    paths = ("/", "/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/", "/audit/")
+    paths = ("/", "/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/", "/audit/",
+             "/status/")  # fmt: skip
     paths += ("/account/second-factor/",)
     assert unreadable(page, *paths, "/admin/login/", "/nothing-here/") == []
     make_promotion(release, by=people["alice"], at="deploy", failed=True)
-    assert unreadable(page, "/", address(release), "/audit/") == []
+    assert unreadable(page, "/", address(release), "/audit/", "/status/") == []

@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
@@ -24,6 +25,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
 from portal.processes import fork, forks_die_with_us, has_ended, stop_group
@@ -107,6 +109,7 @@ class Worker:
     def __init__(self) -> None:
         self.watch = Watch()
         self.retired: list[tuple[int, Busy]] = []
+        self.reported = 0.0
         self.answering = True
         self.cluster = start_cluster()
 
@@ -117,6 +120,7 @@ class Worker:
                 cursor.execute("set statement_timeout = '5s'")  # nobody's lock may blind the watchdog
             self._keep_cluster(now)
             sweep()
+            self._report(now)
             if not self.answering:
                 log.warning("The database answers again.")
             self.answering = True
@@ -130,6 +134,11 @@ class Worker:
         except Exception:
             log.exception("A look around failed; the worker goes on.")
             self._blind(now)
+
+    def _report(self, now: float) -> None:
+        if now - self.reported >= reports.REPORT_SECONDS:
+            self.reported = now
+            watch.beat("worker")
 
     def _blind(self, now: float) -> None:
         connection.close()
@@ -161,6 +170,8 @@ class Worker:
 
     def stop(self) -> None:
         """Lets running steps finish for a few seconds, then ends everything."""
+        with suppress(DatabaseError):
+            reports.sign_off("worker")
         for pid, _ in self.retired:
             stop_group(pid, patience=0)
         stop_group(self.cluster, patience=STOP_PATIENCE)

@@ -41,7 +41,7 @@ def viewer(hub: "GitHubStandIn", request: Request) -> Viewer:
         return Viewer("")
     if word.lower() == "basic":
         secret = _of_basic(secret)
-    if known := hub.tokens.get(secret):
+    if (known := hub.tokens.get(secret)) and not hub.has_expired(secret):
         return known
     app = Viewer(f"{PORTAL_APP.slug}[bot]", PORTAL_APP.id)
     if hub.state["tokens"].get(secret, "") > stamp(hub.clock()):
@@ -49,6 +49,10 @@ def viewer(hub: "GitHubStandIn", request: Request) -> Viewer:
     if secret.count(".") == 2 and (request.path.startswith("/app") or request.path.endswith("/installation")):
         return app  # a JSON web token of the App; its signature is not looked at
     raise Refused(401, "Bad credentials")
+
+
+def _secret_of(request: Request) -> str:
+    return request.headers.get("authorization", "").strip().partition(" ")[2]
 
 
 def _of_basic(secret: str) -> str:
@@ -107,4 +111,6 @@ def finished(hub: "GitHubStandIn", request: Request, response: Response) -> Resp
         "X-RateLimit-Reset": str(int(rate.reset.timestamp())),
         "X-RateLimit-Resource": "graphql" if request.path == "/graphql" else "core",
     }
+    if expires := hub.expiries.get(_secret_of(request)):
+        headers["GitHub-Authentication-Token-Expiration"] = f"{expires:%Y-%m-%d %H:%M:%S} UTC"
     return replace(response, headers=headers | response.headers)

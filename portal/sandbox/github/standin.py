@@ -75,6 +75,7 @@ class GitHubStandIn:
         self.slow_statuses = 0
         hour = timedelta(hours=1)
         self.rate = {kind: front.Rate(5000, 0, clock() + hour) for kind in ("core", "graphql")}
+        self.expiries: dict[str, datetime] = {}  # of fine-grained tokens, in UTC
         self.tokens = {
             token: Viewer(f"{PORTAL_APP.slug}[bot]", PORTAL_APP.id),
             admin_token: Viewer(owner, admin=True),
@@ -113,6 +114,9 @@ class GitHubStandIn:
 
     def login_of(self, email: str) -> str:
         return "web-flow" if email == "noreply@github.com" else email.split("@")[0] or "ghost"
+
+    def has_expired(self, token: str) -> bool:
+        return self.expiries.get(token, datetime.max.replace(tzinfo=UTC)) <= self.clock()
 
     def heads(self) -> dict[str, str]:
         """Every branch and the commit it points at now."""

@@ -1,0 +1,34 @@
+"""What GitHub says about the token beside every answer: what is left of its quota, and when it expires."""
+
+from datetime import UTC, datetime
+
+from portal.health import observed
+from portal.http import Reply
+
+EXPIRES = "github-authentication-token-expiration"
+
+
+def note(reply: Reply) -> None:
+    """Keep what an answer says about quota and expiry; answers without such headers say nothing."""
+    kind = reply.headers.get("x-ratelimit-resource", "")
+    values = {name: _number(reply, f"x-ratelimit-{name}") for name in ("remaining", "limit", "reset")}
+    if kind in ("core", "graphql") and None not in values.values():
+        observed.note(f"github.quota.{kind}", values)
+    if EXPIRES in reply.headers or reply.status == 200:
+        observed.note("github.token_expires", expiry(reply.headers.get(EXPIRES, "")) or 0)
+
+
+def expiry(said: str) -> float | None:
+    """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None for no time."""
+    for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
+        try:
+            found = datetime.strptime(said.strip(), form)
+        except ValueError:
+            continue
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return None
+
+
+def _number(reply: Reply, name: str) -> int | None:
+    said = reply.headers.get(name, "").strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 12 else None

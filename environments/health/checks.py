@@ -1,0 +1,100 @@
+"""Checks of what is read from Railway, of the credentials, and of what is left of each quota."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from environments import allowance, pace
+from environments.models import ConnectionCheck, Project, RailwayBudget, RailwaySync
+from portal.health.models import Observation
+from portal.health.registry import Result, State, check
+
+OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING
+EXPIRES_SOON = 14 * 24 * 3600.0
+GITHUB_LITTLE = 0.10
+SYNCS_LATE = 60.0
+
+
+@check("Railway readings", unit="seconds")
+def railway_sync(now: datetime) -> Iterator[Result]:
+    """When each project was last read from Railway, and what stood in the way since."""
+    for job in RailwaySync.objects.select_related("project"):
+        late = job.synced_at is None or job.synced_at < pace.stale_since(job, now)
+        yield sync_result("Railway", job.project, job.synced_at, job.problem, late=late, now=now)
+
+
+def sync_result(
+    service: str, project: Project, synced_at: datetime | None, problem: str, *, late: bool, now: datetime
+) -> Result:
+    """Return how one project's reading of `service` fares; `late`: longer ago than its pace explains."""
+    age = (now - synced_at).total_seconds() if synced_at else None
+    ago = f"{age / 60:.0f} min ago" if age and age >= 90 else f"{age or 0:.0f} s ago"
+    read = f"{project}: {service} was last read {ago}" if age is not None else f"{project}: {service} was never read"
+    if problem:
+        state = FAILING if late or (age or 0) > SYNCS_LATE else WARNING
+        said = f"{read}. {problem}"
+    elif late:
+        state, said = FAILING, f"{read}, which is too long: look at the worker's log."
+    else:
+        state, said = OK, f"{read}."
+    return Result(state, said, subject=project.slug, value=age, scope=project.slug)
+
+
+@check("Credentials")
+def credentials(now: datetime) -> Iterator[Result]:
+    """What the last look at every credential found."""
+    for row in ConnectionCheck.objects.exclude(checked_at=None):
+        for found in row.found:
+            state = {"pass": OK, "fail": WARNING}.get(found["state"], UNKNOWN)
+            yield Result(state, f"{found['name']}: {found['sentence']}", subject=found["name"])
+
+
+@check("Token expiry", unit="seconds")
+def token_expiry(now: datetime) -> Iterator[Result]:
+    """How long GitHub's token lasts, as GitHub says with each answer."""
+    for seen in Observation.objects.filter(name="github.token_expires"):
+        if not seen.value:
+            yield Result(OK, "GitHub's token does not expire, or renews itself.")
+            continue
+        left = float(seen.value) - now.timestamp()
+        when = f"{datetime.fromtimestamp(float(seen.value), UTC):%Y-%m-%d %H:%M} UTC"
+        if left <= 0:
+            yield Result(FAILING, f"GitHub's token expired at {when}: set a new one.", value=left)
+        elif left < EXPIRES_SOON:
+            said = f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
+            yield Result(WARNING, said, value=left)
+        else:
+            yield Result(OK, f"GitHub's token expires at {when}.", value=left)
+
+
+@check("Railway quota", unit="requests")
+def railway_quota(now: datetime) -> Iterator[Result]:
+    """What is left of the requests that Railway allows in this hour."""
+    for row in RailwayBudget.objects.all():
+        limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
+        current = row.remaining is not None and row.resets_at and row.resets_at > now
+        left = row.remaining if current else limit - (row.used if now - row.hour < allowance.HOUR else 0)
+        if row.blocked_until and row.blocked_until > now:
+            said = f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is used up."
+            yield Result(FAILING, said, value=0)
+        elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
+            said = f"{left} of {limit} requests to Railway are left: background readings wait for the next hour."
+            yield Result(WARNING, said, value=left)
+        else:
+            yield Result(OK, f"{left} of {limit} requests to Railway are left in this hour.", value=left)
+
+
+@check("GitHub quota", unit="requests")
+def github_quota(now: datetime) -> Iterator[Result]:
+    """What is left of the requests that GitHub allows, by kind, as GitHub says with each answer."""
+    for seen in Observation.objects.filter(name__startswith="github.quota."):
+        kind = seen.name.rpartition(".")[2]
+        left, limit, resets = (seen.value.get(name) for name in ("remaining", "limit", "reset"))
+        if resets is None or resets <= now.timestamp():
+            yield Result(OK, f"GitHub's quota ({kind}) begins anew with the next request.", subject=kind)
+            continue
+        until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
+        state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK
+        said = f"{left} of {limit} requests to GitHub ({kind}) are left until {until}."
+        yield Result(state, said, subject=kind, value=left)

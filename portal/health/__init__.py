@@ -1,0 +1,1 @@
+"""Health of the portal itself: checks, incidents, the status page, `/health/…` and `/metrics`. Start in `registry`."""

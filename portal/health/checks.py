@@ -1,0 +1,172 @@
+"""Checks of the portal's own parts: database, tables, workers, queue, clocks, disks and the audit trail."""
+
+import functools
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Min
+
+from portal.audit_watch import last_known
+from portal.health.models import FRESH, Incident, Observation, ProcessReport
+from portal.health.registry import Result, State, check
+from portal.health.reports import database_clock
+from portal.jobs import due, job_models
+
+OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING
+CONNECT_SECONDS = 3
+OVERDUE_WARNING, OVERDUE_FAILING = 20.0, 45.0
+SKEW_WARNING, SKEW_FAILING = 2.0, 10.0
+DISK_WARNING, DISK_FAILING = 0.10, 0.03
+MB = 1024 * 1024
+
+
+@check("Database", needed=True, unit="seconds")
+def database(now: datetime) -> Iterator[Result]:
+    """Connect anew, with a short limit: a connection that stands says nothing about a frozen server."""
+    parameters = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
+    started = time.monotonic()
+    try:
+        with psycopg.connect(**parameters) as fresh:
+            fresh.execute("SELECT 1")
+    except psycopg.Error:
+        yield Result(FAILING, "The portal's database does not answer: start it, or correct DATABASE_URL.")
+        return
+    took = time.monotonic() - started
+    yield Result(OK, f"The database answers within {took * 1000:.0f} ms.", value=took)
+
+
+@functools.cache
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    """The migrations that this code brings."""
+    return frozenset(MigrationLoader(None).disk_migrations or ())
+
+
+@check("Tables", needed=True)
+def migrations(now: datetime) -> Iterator[Result]:
+    """Whether the tables are those of this version."""
+    known, applied = _known_migrations(), set(MigrationRecorder(connection).applied_migrations())
+    missing = sorted(known - applied)
+    ours = {app for app, _ in known}
+    ahead = sorted(one for one in applied - known if one[0] in ours)
+    if missing:
+        said = f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run manage.py migrate."
+        yield Result(FAILING, said)
+    elif ahead:
+        said = f"The tables belong to a newer version ({'.'.join(ahead[-1])}): deploy that version."
+        yield Result(WARNING, said)
+    else:
+        yield Result(OK, "Every migration is applied.")
+
+
+@check("Workers")
+def workers(now: datetime) -> Iterator[Result]:
+    """Whether somebody runs jobs, and whether a process fell silent without ending in order."""
+    at, _ = database_clock()
+    rows = list(ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid"))
+    live = [row for row in rows if at - row.at < FRESH]
+    if not live:
+        last = max((row.at for row in rows), default=None)
+        since = f"since {last:%H:%M:%S} UTC" if last else "at all"
+        yield Result(FAILING, f"No worker has reported {since}: nothing is read, deployed or migrated. Restart it.",
+                     value=0)  # fmt: skip
+        return
+    newest = max(row.started_at for row in live)
+    silent = [row for row in rows if row not in live and row.at >= newest]  # else that one took its place
+    if silent:
+        said = f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was frozen or killed."
+        yield Result(WARNING, said, value=len(live))
+    else:
+        yield Result(OK, f"{_count(len(live), 'worker')} running.", value=len(live))
+
+
+@check("Queue", unit="seconds")
+def queue(now: datetime) -> Iterator[Result]:
+    """How long the job that has been due longest is kept waiting."""
+    firsts = (due(model, now).aggregate(first=Min("wake_at"))["first"] for model in job_models())
+    first = min(filter(None, firsts), default=now)
+    waited = (now - first).total_seconds()
+    if waited < OVERDUE_WARNING:
+        yield Result(OK, "Jobs start when they are due.", value=waited)
+        return
+    state = FAILING if waited >= OVERDUE_FAILING else WARNING
+    yield Result(state, f"A job has been waiting for {waited:.0f} s: add workers, or look at their log.", value=waited)
+
+
+@check("Clocks", unit="seconds")
+def clocks(now: datetime) -> Iterator[Result]:
+    """How far the clocks of the hosts are from the database's."""
+    for row in _reporting():
+        skew = abs(row.clock_skew)
+        state = FAILING if skew >= SKEW_FAILING else WARNING if skew >= SKEW_WARNING else OK
+        side = "ahead of" if row.clock_skew > 0 else "behind"
+        said = f"The clock of {row.host} is {skew:.1f} s {side} the database's"
+        said += ": set both by NTP." if state is not OK else "."
+        yield Result(state, said, subject=str(row), value=row.clock_skew)
+
+
+@check("Disk", unit="bytes")
+def disk(now: datetime) -> Iterator[Result]:
+    """How much room is left where each process keeps its files."""
+    for row in _reporting():
+        share = row.disk_free / row.disk_total if row.disk_total else 0.0
+        state = FAILING if share < DISK_FAILING else WARNING if share < DISK_WARNING else OK
+        said = f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
+        said += ": make room below PORTAL_VAR_DIR; clones in it can be deleted." if state is not OK else "."
+        yield Result(state, said, subject=str(row), value=row.disk_free)
+
+
+@check("Audit trail", unit="seconds")
+def audit_chain(now: datetime) -> Iterator[Result]:
+    """Whether the chain was verified lately, and was intact."""
+    seen = last_known()
+    if seen is None or seen.at is None:
+        yield Result(UNKNOWN, "The audit trail has not been verified yet; the worker does it after its start.")
+        return
+    age = (now - seen.at).total_seconds()
+    if not seen.ok:
+        yield Result(FAILING, f"The audit trail is not intact: {seen.sentence}", value=age)
+    elif age > 2 * settings.ANCHOR_SECONDS + 120:
+        yield Result(FAILING, f"The audit trail was last verified {_minutes(age)} ago: look at the worker.", value=age)
+    else:
+        yield Result(OK, f"The audit trail is intact up to event {seen.position}.", value=age)
+
+
+@check("Anchor outside", unit="seconds")
+def outside_anchor(now: datetime) -> Iterator[Result]:
+    """How long ago the anchors were last seen to be complete at the place outside the database."""
+    seen = Observation.objects.filter(name="audit.anchored_outside").first()
+    if seen is None:
+        yield Result(UNKNOWN, "The audit trail has not been anchored outside yet: connect a project, or set "
+                              "AUDIT_REPOSITORY.")  # fmt: skip
+        return
+    age = (now - seen.at).total_seconds()
+    late = age > 2 * settings.ANCHOR_SECONDS + 600
+    said = f"The anchors in {seen.value} were last written or confirmed {_minutes(age)} ago"
+    yield Result(WARNING if late else OK, f"{said}{': look at the page Audit.' if late else '.'}", value=age)
+
+
+@check("PostgreSQL restarts")
+def restarts(now: datetime) -> Iterator[Result]:
+    """Whether the database went away within the last ten minutes; it is then said, though nothing is to be done."""
+    last = Incident.objects.filter(check_name="restarts", opened_at__gt=now - timedelta(minutes=10)).last()
+    yield Result(OK, last.sentence if last else "The database has not been restarted lately.")
+
+
+def _reporting() -> list[ProcessReport]:
+    """The processes that report, one by one."""
+    at, _ = database_clock()
+    return list(ProcessReport.objects.filter(at__gt=at - FRESH).order_by("role", "host", "pid"))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,103 @@
+"""The register of health checks. A new check is one function with `@check` in a module of HEALTH_CHECKS."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from importlib import import_module
+
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """The state of one check, best first."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WARNING = "warning"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one look. `subject`: a project, process or credential; `value`: in the check's unit."""
+
+    state: State
+    sentence: str
+    subject: str = ""
+    value: float | None = None
+    scope: str = ""  # slug of the project, where the subject belongs to one
+
+
+Function = Callable[[datetime], Iterable[Result]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: `needed` means that the web server is of no use without it; `unit` as Prometheus spells it."""
+
+    name: str
+    label: str
+    function: Function
+    needed: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One check with one of its results."""
+
+    check: Check
+    result: Result
+
+
+_checks: dict[str, Check] = {}
+
+
+def check(label: str, *, needed: bool = False, unit: str = "") -> Callable[[Function], Function]:
+    """Register the decorated function (`now` → results) as a check, under its own name."""
+
+    def register(function: Function) -> Function:
+        name = function.__name__
+        _checks[name] = Check(name, label, function, needed, unit)
+        return function
+
+    return register
+
+
+@functools.cache
+def all_checks() -> tuple[Check, ...]:
+    """Return every check of HEALTH_CHECKS, the needed ones first."""
+    for module in settings.HEALTH_CHECKS:
+        import_module(module)
+    return tuple(sorted(_checks.values(), key=lambda one: not one.needed))
+
+
+def run(now: datetime) -> list[Reading]:
+    """Run every check. Once a needed one fails, the rest is unknown: it would ask the same database."""
+    readings: list[Reading] = []
+    for one in all_checks():
+        if any(each.check.needed and each.result.state is State.FAILING for each in readings):
+            readings.append(Reading(one, Result(State.UNKNOWN, "Not checked while the database is not usable.")))
+        else:
+            readings += (Reading(one, result) for result in _results(one, now))
+    return readings
+
+
+def _results(one: Check, now: datetime) -> list[Result]:
+    try:
+        return list(one.function(now))
+    except Exception:
+        log.exception("The health check %s broke", one.name)
+        return [Result(State.UNKNOWN, f"{one.label}: the check itself failed; see the log.")]
+
+
+def worst(readings: Iterable[Reading], *, needed: bool = False) -> State:
+    """Return the worst state of all readings, or of those that the web server needs."""
+    order = list(State)
+    states = [one.result.state for one in readings if one.check.needed or not needed]
+    return max(states, key=order.index, default=State.OK)

@@ -1,0 +1,48 @@
+"""The watch beside the web server: it reports, evaluates the checks, and does urgent jobs while no worker does."""
+
+import logging
+import threading
+import time
+
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from portal import jobs
+from portal.health import incidents, reports
+
+log = logging.getLogger(__name__)
+
+
+def beat(role: str) -> None:
+    """Report this process and evaluate the checks if it is time. Raises `DatabaseError`."""
+    reports.report(role)
+    incidents.look(timezone.now())
+
+
+def start_beside_web() -> None:
+    """Start the watch as a thread of this web process, which ends with it."""
+    threading.Thread(target=_watch, name="health", daemon=True).start()
+
+
+def _watch() -> None:
+    while True:
+        close_old_connections()
+        try:
+            beat("web")
+            if not reports.worker_lives():
+                do_urgent_jobs()
+        except DatabaseError as error:
+            log.warning("The health watch could not ask the database: %s", str(error).strip().partition("\n")[0])
+            connection.close()
+        except Exception:
+            log.exception("The health watch failed once; it goes on.")
+            connection.close()
+        time.sleep(reports.REPORT_SECONDS)
+
+
+def do_urgent_jobs() -> None:
+    """Run the due jobs of urgent kinds here, such as telling people that no worker lives."""
+    now = timezone.now()
+    for model in (one for one in jobs.job_models() if one.urgent):
+        for pk in list(jobs.due(model, now).values_list("pk", flat=True)[:50]):
+            jobs.wake(model._meta.label, pk)
