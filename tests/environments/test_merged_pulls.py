@@ -15,8 +15,9 @@ SCHEMA = Path(__file__).resolve().parents[2] / "portal/sandbox/github/schema.gra
 
 
 def pull(number: int, **other) -> dict:
-    return {"state": "MERGED", "number": number, "title": "x", "url": "https://github.test/1", "updatedAt": None,
-            "author": None, "baseRefName": "staging", "headRefName": "topic", "headRefOid": "a" * 40} | other  # fmt: skip
+    node = {"state": "MERGED", "number": number, "title": "x", "url": "https://github.test/1", "updatedAt": None}
+    node |= {"author": None, "baseRefName": "staging", "headRefName": "topic", "headRefOid": "a" * 40}
+    return node | other
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The shape `large`, smaller: it ships, costs few calls and queries, and more than a hundred pull requests are found."""
+"""The shape `large`, smaller: it ships, costs few calls and queries, and over a hundred pull requests are found."""
 
 import pytest
 

@@ -136,7 +136,7 @@ def furnish(railway: "RailwayStandIn", *, size: Size) -> None:
             railway.deploy(service["name"], name, head, live=True)
 
 
-def shaped(size: Size = Size()) -> Shape:  # noqa: B008
+def shaped(size: Size = Size()) -> Shape:
     """Return the shape with that much of everything."""
     return Shape(
         "3,000 branches, 400 open pull requests, 65 in one release, 60 newer ones merged into main, 120 checks, names "
