@@ -45,5 +45,5 @@ def git_address(project: Project, *, over_ssh: bool) -> str:
             raise GitError(f"The git address of {project} is refused: {fault}", "address")
         return project.git_url
     if over_ssh:
-        return f"ssh://git@{urlsplit(settings.GITHUB_GIT_URL).hostname}/{project.repository}.git"
-    return f"{settings.GITHUB_GIT_URL}/{project.repository}.git"
+        return f"ssh://git@{urlsplit(settings.GITHUB_GIT_URL).hostname}/{project.read_as}.git"
+    return f"{settings.GITHUB_GIT_URL}/{project.read_as}.git"

@@ -354,7 +354,7 @@ def _copied(place: Place) -> list[ServiceInstance]:
 
 def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
     """Whether the service is built from the project's repository."""
-    return (instance.repo or "").lower() == job.project.repository.lower()
+    return job.project.is_own(instance.repo)
 
 
 def _is_from(job: Preview, instance: ServiceInstance, latest: Deployment) -> bool:

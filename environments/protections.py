@@ -12,7 +12,7 @@ from environments import around
 from environments import sync as findings
 from environments.coherence import Problem
 from environments.github import GitHub, Rules
-from environments.github.protection import CLASSIC
+from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, FindingKind, Project, ProtectionSync, RailwaySync
 from portal.http import ApiError
 from portal.jobs import Again, Outcome
@@ -242,6 +242,8 @@ def problems(project: Project) -> Iterator[Problem]:
         if wrong:
             said = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
             yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
+        elif NO_PLAN in row.problems:
+            yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:
             said = ", ".join(line["rule"].lower() for line in unknown)
             why = f" {row.problems[0]}" if row.problems else ""

@@ -176,13 +176,15 @@ def _confirm_patterns(row: ServiceInstance, was: ServiceInstance | None) -> None
 
 def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project) -> str:
     """Where it is built from: the project's repository if anything says so, for else no release would wait for it.
+    One that was renamed is called here what the project calls it.
 
     What was deployed from a repository last is no image, whatever its source says.
     """
     latest = state.latest_deployment
     said = [trigger.repository if trigger else None, state.repo, latest.repo if latest else None]
-    ours = (one for one in said if one and one.lower() == project.repository.lower())
-    return next(ours, None) or next(filter(None, said), "")
+    if any(project.is_own(one) for one in said):
+        return project.repository
+    return next(filter(None, said), "")
 
 
 def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:

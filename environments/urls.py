@@ -11,6 +11,7 @@ from environments import (
     variable_views,
     views,
 )
+from environments.renaming import views as renaming
 
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
@@ -32,6 +33,7 @@ urlpatterns = [
     path("environments/<int:pk>/delete/", preview_views.delete_outsider, name="environment-delete"),
     path("protections/", views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", views.protect, name="protect"),
+    path("protections/<slug:slug>/rename/", renaming.rename, name="rename"),
     path("variables/", variable_views.variables, name="variables"),
     path("connections/", views.connections, name="connections"),
     path("connections/check/", views.check_connections, name="connections-check"),

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from environments.models import Database, Project, SmokeTest
+from environments.renaming.actions import took_over
 from portal.actions import Refused
 from portal.configuration.kinds import Kind, Values, nobody_else
 from portal.configuration.models import ConfigurationChange
@@ -61,6 +62,8 @@ class Projects(Kind):
         return NOT_PROMOTED if not was_promoted(obj) else nobody_else(actor)
 
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+        if renamed := change.values.get("repository"):
+            took_over(obj, renamed["from"] or "", now=now)
         if any(name.startswith(DATABASE) for name in change.values):  # what is being prepared is read again
             Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=obj, state="open").update(read_for="")

@@ -26,6 +26,7 @@ from releases.models import (
 )
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
+REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 COMMITS_KEPT = 500
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
@@ -65,9 +66,16 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
     kept: dict[str, Any] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
     if overview.listed:
         kept["listed_at"] = now
-    name = overview.full_name
-    kept["renamed_to"] = name if name and name.lower() != project.repository.lower() else ""
+    _note_name(project, overview.full_name)
     GitHubSync.objects.filter(project=project).update(**kept)
+
+
+def _note_name(project: Project, name: str) -> None:
+    """Keep what GitHub calls the repository, where the project does not; a name that it could not have is none."""
+    usable = REPOSITORY.fullmatch(name) and name.lower() != project.repository.lower()
+    # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
+    row = Project.objects.filter(pk=project.pk, repository=project.repository)
+    row.exclude(renamed_to=name if usable else "").update(renamed_to=name if usable else "")
 
 
 @transaction.atomic

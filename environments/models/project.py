@@ -147,6 +147,13 @@ class Project(models.Model):
         help_text="Strangers' revision files would be executed here to show their SQL, by a process without variables.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    renamed_to = models.CharField(
+        max_length=201, blank=True, default="", editable=False,
+        help_text="What GitHub calls the repository now, if not as set. It is read under that name.",
+    )  # fmt: skip
+    former_names = models.JSONField(
+        default=list, editable=False, help_text="What it was called before: Railway may go on saying so."
+    )
     shares_repository = models.BooleanField(
         default=False, editable=False, help_text="Older than the rule that a repository has one project."
     )
@@ -179,6 +186,16 @@ class Project(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.slug
+
+    @property
+    def read_as(self) -> str:
+        """The name under which git finds the repository, which follows no redirect."""
+        return self.renamed_to or self.repository
+
+    def is_own(self, repository: str | None) -> bool:
+        """Return whether that is the project's repository, under any name that it has or had."""
+        names = [self.repository, self.renamed_to, *self.former_names]
+        return bool(repository) and (repository or "").lower() in (one.lower() for one in names)
 
     @property
     def sign_in_policy(self) -> Policy:

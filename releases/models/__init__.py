@@ -104,9 +104,6 @@ class GitHubSync(Job):
     synced_at = models.DateTimeField(null=True, blank=True)
     listed_at = models.DateTimeField(null=True, blank=True, help_text="When every open pull request was last read.")
     cursor = models.CharField(max_length=200, blank=True, default="", help_text="Where the next page of them begins.")
-    renamed_to = models.CharField(
-        max_length=201, blank=True, default="", help_text="What GitHub calls the repository now, if not as set."
-    )
     problem = models.TextField(blank=True, default="")
 
     def __str__(self) -> str:

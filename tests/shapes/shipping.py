@@ -60,7 +60,7 @@ def _ship(world: Any, patience: float) -> tuple[str, str]:
     world.work(lambda: project.branches.exclude(head="").count() == 2, seconds=patience)
     world.work(lambda: project.environments.filter(kind__in=kinds).count() == 2, seconds=patience)
     release = actions.cut(project, actor=alice)
-    world.work(lambda: (release.refresh_from_db(), release.collected and release.pull_number)[1], seconds=patience)
+    world.work(lambda: _is_begun(world, release), seconds=patience)
     if release.migrations:
         run = actions.migrate_staging(release, actor=alice)
         world.work(lambda: (run.refresh_from_db(), not run.is_open)[1], seconds=patience)
@@ -76,6 +76,13 @@ def _ship(world: Any, patience: float) -> tuple[str, str]:
     _until(world, lambda: _at(release, "done"), lambda: _missing(release), patience)
     deployed = release.promotions.latest("pk").steps.get(name="deploy")
     return SHIPPED, deployed.sentence
+
+
+def _is_begun(world: Any, release: Any) -> bool:
+    """Whether its content was read and its pull request opened, which a shape may be refused before."""
+    release.refresh_from_db()
+    refused = world.shape.refused
+    return bool(release.collected) and bool(release.pull_number or (refused and refused in _missing(release)))
 
 
 def _refused(world: Any, release: Any, patience: float) -> tuple[str, str]:
