@@ -7,7 +7,7 @@ PORT ?= 8000
 UV := .tools/bin/uv
 TOOLS := .tools/uv-$(UV_VERSION)
 PYTHON := .venv/bin/python
-DEVELOPERS := test quick lint faults bench shapes
+DEVELOPERS := test quick lint faults bench shapes cases
 LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
 
 .PHONY: run demo lock $(DEVELOPERS)
@@ -45,6 +45,10 @@ faults bench: .venv/$(LOCK)
 # Ships a release of every project shape, or of those that ARGS names, and prints one table.
 shapes: .venv/$(LOCK)
 	$(PYTHON) -m tests.shapes.shipping $(ARGS)
+
+# Migrations as real repositories write them: case, what is right, what was reached. ARGS names some.
+cases: .venv/$(LOCK)
+	$(PYTHON) -m tests.cases.table $(ARGS)
 
 lock: $(TOOLS)
 	$(UV) lock --quiet

@@ -201,6 +201,16 @@ def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> 
     return tuple(sorted(str(row[0]) for row in rows))
 
 
+def version_width(opened: psycopg.Connection, table: str, schema: str | None) -> int:
+    """Return how long an id the version table takes: 32 where Alembic has yet to make it, 0 for any length."""
+    name = identifier(table, schema).as_string(opened)
+    row = opened.execute(
+        "select a.atttypmod - 4 from pg_attribute a where a.attrelid = to_regclass(%s) and a.attname = 'version_num'",
+        [name],
+    ).fetchone()
+    return 32 if row is None else max(int(row[0]), 0)
+
+
 def invalid_indexes(url: str) -> tuple[str, ...]:
     """The names of the indexes that a broken-off concurrent build left unusable."""
     with connection(url) as opened:
@@ -226,6 +236,8 @@ def refusal(opened: psycopg.Connection, address: Address, table: str, schema: st
         "   has_table_privilege(to_regclass(%(name)s), 'insert')"
         "   and has_table_privilege(to_regclass(%(name)s), 'update')"
         "   and has_table_privilege(to_regclass(%(name)s), 'delete')"
+        " when to_regnamespace(quote_ident(%(schema)s::text)) is null and %(schema)s::text is not null"
+        "   then has_database_privilege(current_database(), 'create')"
         " else coalesce(has_schema_privilege(to_regnamespace(quote_ident("
         "   coalesce(%(schema)s::text, current_schema()))), 'create'), false) end",
         {"schema": schema, "name": name},

@@ -11,7 +11,9 @@ import string
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from environments.schema.constants import NotConstant, constants, fold
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
@@ -57,7 +59,7 @@ def judge(content: bytes, name: str) -> Header:
             _follow(statement, bound, deep=b"global" in content)
         except RecursionError:
             raise UnreadableError("unreadable", "is nested too deeply to be read", statement.lineno) from None
-    values = {key: _literal(key, bound[key]) for key in NAMES if key in bound}
+    values = {key: _literal(key, bound[key], module) for key in NAMES if key in bound}
     doc = ast.get_docstring(module, clean=False) or ""
     return _header(values, name, doc, _has_downgrade(module))
 
@@ -134,18 +136,28 @@ def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
     return ()
 
 
-def _literal(key: str, value: ast.expr | int) -> Value:
+def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
     if isinstance(value, int):
         raise UnreadableError("computed", f"computes `{key}`", value)
     try:
         found = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise UnreadableError("computed", f"computes `{key}`", value.lineno) from None
+        found = _folded(key, value, module)
     if found is None or isinstance(found, str):
         return found
+    if isinstance(found, set):
+        found = sorted(found, key=str)
     if isinstance(found, tuple | list) and all(isinstance(one, str) for one in found):
         return tuple(found)
     raise UnreadableError("unreadable", f"sets `{key}` to something that is not text", value.lineno)
+
+
+def _folded(key: str, value: ast.expr, module: ast.Module) -> Any:
+    """The value where it is put together of constants of the same file, as Alembic would find it."""
+    try:
+        return fold(value, constants(module))
+    except (NotConstant, RecursionError):
+        raise UnreadableError("computed", f"computes `{key}`", value.lineno) from None
 
 
 def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) -> Header:

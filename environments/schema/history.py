@@ -16,6 +16,7 @@ from alembic.script.revision import Revision as Node
 from alembic.script.revision import RevisionError, RevisionMap
 
 _ILLEGAL = frozenset("@-+:")  # in ids, for Alembic gives them a meaning of their own
+_RESERVED = frozenset({"base", "head", "heads"})  # as ids and labels, for the same reason
 
 
 class Revision(NamedTuple):  # made by the thousand, for which a frozen dataclass is slow
@@ -152,6 +153,10 @@ def build(
             wrong.append(_duplicate(one, other))
         elif not _ILLEGAL.isdisjoint(one.id):
             sentence = f"{one.path} has the id “{one.id}”; Alembic allows none of @ - + : in it."
+            wrong.append(Problem("illegal", sentence, (one.path,)))
+        elif _RESERVED & {one.id, *one.labels}:
+            word = min(_RESERVED & {one.id, *one.labels})
+            sentence = f"{one.path} uses the name “{word}”, which means something else to Alembic; rename it."
             wrong.append(Problem("illegal", sentence, (one.path,)))
         else:
             revisions[one.id] = one

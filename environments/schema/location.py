@@ -1,8 +1,8 @@
 """Where a repository keeps its revisions, read literally from its Alembic configuration at one commit.
 
 Follows Alembic's own rules (config.py, script/base.py) for `script_location`, `version_locations`,
-`path_separator`, `recursive_version_locations` and `%(here)s`, in an ini file or under `[tool.alembic]` in a
-pyproject.toml.
+`path_separator`, `recursive_version_locations` and `%(here)s`, in any section of an ini file (`alembic.ini:reports`
+is what `alembic -n reports` reads) or under `[tool.alembic]` in a pyproject.toml.
 """
 
 import posixpath
@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.git import Mirror, Objects
+from environments.schema.candidates import Candidates, candidates, code_that_sets_location
 
 _HERE = "/<here>"  # stands for the repository's root while paths are joined
 _SEPARATORS = {"space": " ", "newline": "\n", "os": ":", ":": ":", ";": ";"}
 _MAX_CONFIG_BYTES = 1_000_000
+_SECTION = re.compile(r"(.+\.(?:ini|cfg|conf)):([^/]+)\Z")
+MAIN_SECTION = "alembic"
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,12 @@ def locate_in(objects: Objects, commit: str, alembic: str) -> Location:
 
 
 def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
+    named = _SECTION.match(path)
+    path, section = (named[1], named[2]) if named else (path, MAIN_SECTION)
     found = objects.get(f"{commit}:{path}")
     if found is None:
-        raise _ProblemError(f"There is no “{path or '.'}” in the repository at {commit[:10]}; correct Alembic's path.")
+        looked = f"There is no “{path or '.'}” in the repository at {commit[:10]}"
+        raise _ProblemError(f"{looked}; correct Alembic's path.{_offer(candidates(objects, commit))}")
     if found.kind == "tree":
         names = {entry.name for entry in objects.entries(found.sha)}
         if "alembic.ini" in names:
@@ -67,23 +73,30 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
             return Location(alembic, path, (posixpath.join(path, "versions"),))
         if "pyproject.toml" in names:
             return _locate(objects, commit, alembic, posixpath.join(path, "pyproject.toml"))
-        raise _ProblemError(f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.")
+        offer = _offer(candidates(objects, commit))
+        raise _ProblemError(f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.{offer}")
     here = posixpath.dirname(path)
     toml = path if path.endswith(".toml") else posixpath.join(here, "pyproject.toml")
-    options = {} if path == toml else _ini(_text(objects, commit, path), path, here)
+    options = {} if path == toml else _ini(_text(objects, commit, path), path, section)
     if "script_location" not in options:
         options = _toml(_text(objects, commit, toml), toml, here) | options
-    return _from_options(objects, commit, alembic, path, options)
+    if "script_location" not in options and section == MAIN_SECTION and _is_script(objects, commit, here):
+        options |= {"script_location": "%"}  # Flask-Migrate keeps alembic.ini in the script directory
+    return _from_options(objects, commit, alembic, path, options, section)
 
 
-def _from_options(objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any]) -> Location:
+def _from_options(
+    objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any], section: str
+) -> Location:
     script_location = options.get("script_location")
-    if not isinstance(script_location, str) or not script_location.strip():
-        raise _ProblemError(f"“{config}” has no `script_location`; add it, or name the script directory itself.")
-    script = _resolve(objects, commit, config, script_location.strip())
+    if not isinstance(script_location, str) or not script_location.strip() or "{" in script_location:
+        raise _ProblemError(_set_elsewhere(objects, commit, config, script_location, options, section))
+    beside = posixpath.dirname(config)
+    script = beside if script_location == "%" else _resolve(objects, commit, config, script_location.strip())
     if script is None:
         raise _ProblemError(
             f"“{config}” names the script directory “{script_location}”, which is not in the repository."
+            f"{_offer(candidates(objects, commit), scripts_only=True)}"
         )
     directories = []
     for one in options.get("version_locations") or []:
@@ -94,6 +107,35 @@ def _from_options(objects: Objects, commit: str, alembic: str, config: str, opti
     return Location(alembic, script, unique, options.get("recursive_version_locations") is True)
 
 
+def _set_elsewhere(
+    objects: Objects, commit: str, config: str, value: Any, options: Mapping[str, Any], section: str
+) -> str:
+    """Say why `config` names no script directory: another section does, code sets it, or nobody does."""
+    found = candidates(objects, commit)
+    offer = _offer(found, scripts_only=True) or " Add it, or name the script directory itself."
+    if value:
+        return f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can fill in.{offer}"
+    sections = [one for one in options.get("sections", ()) if one != section]
+    if sections:
+        named = " or ".join(f"“{config}:{one}”" for one in sections)
+        return f"“{config}” has no `script_location` in its section [{section}], but in others; use {named}."
+    if place := code_that_sets_location(objects, commit):
+        return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
+    return f"“{config}” has no `script_location`.{offer}"
+
+
+def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
+    """Return what the repository holds instead, as a sentence; "" where nothing looks like Alembic's."""
+    paths = [*([] if scripts_only else found.configurations), *found.scripts]
+    if not paths:
+        return "" if scripts_only else " Nothing in the repository looks like Alembic's."
+    return f" In the repository: {', '.join(f'“{one}”' for one in paths[:4])}."
+
+
+def _is_script(objects: Objects, commit: str, directory: str) -> bool:
+    return objects.get(f"{commit}:{posixpath.join(directory, 'env.py')}", limit=0) is not None
+
+
 def _text(objects: Objects, commit: str, path: str) -> str:
     found = objects.get(f"{commit}:{path}", limit=_MAX_CONFIG_BYTES)
     if found is None or found.kind != "blob" or found.content is None:
@@ -101,15 +143,16 @@ def _text(objects: Objects, commit: str, path: str) -> str:
     return found.content.decode("utf-8-sig", "replace")
 
 
-def _ini(text: str, path: str, here: str) -> dict[str, Any]:
-    parser = ConfigParser({"here": posixpath.join(_HERE, here).rstrip("/")})
+def _ini(text: str, path: str, section: str) -> dict[str, Any]:
+    parser = ConfigParser({"here": posixpath.join(_HERE, posixpath.dirname(path)).rstrip("/")})
     try:
         parser.read_string(text)
         names = ("script_location", "version_locations", "path_separator", "version_path_separator")
         options: dict[str, Any] = {
-            name: parser.get("alembic", name) for name in names if parser.has_option("alembic", name)
+            name: parser.get(section, name) for name in names if parser.has_option(section, name)
         }
-        recursive = parser.get("alembic", "recursive_version_locations", fallback=None)
+        recursive = parser.get(section, "recursive_version_locations", fallback=None)
+        options["sections"] = [one for one in parser.sections() if "script_location" in parser[one]]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
         raise _ProblemError(f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}.") from None
@@ -153,23 +196,37 @@ def _toml(text: str, path: str, here: str) -> dict[str, Any]:
 
 
 def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:
-    """The directory that a configured path means, beside its file or from the root; None for neither."""
+    """The directory that a configured path means, beside its file or from a directory above it; None for neither.
+
+    Alembic looks from where its command is run, which a repository does not say. One with an `env.py` is preferred.
+    """
     if value.startswith("/"):
-        candidates = [_inside(value, value)]
+        wanted = [_inside(value, value)]
     elif ":" in value:
         package, *rest = value.split(":")  # a package resource, as in `myapp:migrations`
         inner = posixpath.join(package.replace(".", "/"), *rest)
-        candidates = [_beside(config, inner), inner, _beside(config, f"src/{inner}"), f"src/{inner}"]
+        wanted = [*_from_above(config, inner), *_from_above(config, f"src/{inner}")]
     else:
-        candidates = [_beside(config, value), posixpath.normpath(value)]
-    for candidate in candidates:
-        if candidate.startswith(".."):
-            continue
-        name = "" if candidate == "." else candidate
+        _beside(config, value)  # refuses what lies outside
+        wanted = _from_above(config, value)
+    trees = []
+    for name in wanted:
         found = objects.get(f"{commit}:{name}")
         if found is not None and found.kind == "tree":
-            return name
-    return None
+            trees.append(name)
+    return next((one for one in trees if _is_script(objects, commit, one)), trees[0] if trees else None)
+
+
+def _from_above(config: str, value: str) -> list[str]:
+    """`value` seen from the directory of `config` and from each above it, the nearest first."""
+    places, here = [], posixpath.dirname(config)
+    while True:
+        path = posixpath.normpath(posixpath.join(here, value))
+        if not path.startswith(".."):
+            places.append("" if path == "." else path)
+        if not here:
+            return list(dict.fromkeys(places))
+        here = posixpath.dirname(here)
 
 
 def _beside(config: str, value: str) -> str:

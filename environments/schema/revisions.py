@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.git import Entry, Mirror, Objects
+from environments.schema.candidates import nothing_found
 from environments.schema.headers import (
     MAX_FILE_BYTES,
     Header,
@@ -27,7 +28,7 @@ from environments.schema.location import Location, locate, locate_in
 
 __all__ = [
     "Change", "History", "HistoryError", "Location", "Problem", "Revision", "compare", "described", "in_order",
-    "locate", "outside", "put_back", "read",
+    "locate", "outside", "put_back", "read", "why_empty",
 ]  # fmt: skip
 
 
@@ -102,6 +103,12 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         if first is not None:
             last = replace(last, problems=tuple(_mended(one, first, last, before) for one in last.problems))
         return _change(was, now, first, last, problems)
+
+
+def why_empty(mirror: Mirror, commit: str, history: History) -> str:
+    """Return where was looked for the revisions of an empty `history`, and what lies there, as a sentence."""
+    with mirror.objects() as objects:
+        return nothing_found(objects, mirror.commit(commit), history.directories)
 
 
 def described(one: Revision) -> dict[str, Any]:

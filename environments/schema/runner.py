@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,17 @@ from environments.schema.database import (
     DatabaseError,
     connection,
     files_in,
+    identifier,
     invalid_indexes,
     normalise,
     places_of,
     refusal,
     revisions_in,
     split_table,
+    version_width,
 )
+from environments.schema.env_file import read_meaning
+from environments.schema.env_meaning import Meaning
 from environments.schema.output import Output
 from environments.schema.plan import without_passwords
 from environments.schema.process import Child, Ended, Log, Redactor, follow
@@ -70,7 +74,7 @@ class Run:
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
     elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
     workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
-    child: Child | None = field(default=None, repr=False)  # one that waits already; it knows no `variables`
+    child: Child | None = field(default=None, repr=False)  # one that waits already
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class _Plan:
     steps: tuple[Revision, ...]
     target: tuple[str, ...]  # as Alembic is told
     wanted: frozenset[str]  # every revision that is to be in effect afterwards
+    meaning: Meaning = field(default_factory=Meaning)  # of the project's `env.py`, where our own takes its place
 
 
 def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]) -> Outcome:
@@ -132,6 +137,9 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
             plan = _plan(history, before, request)
             if not plan.steps:
                 return Outcome("succeeded", "The database was there already; nothing was run.", before, before)
+            if not (request.command or request.elsewhere):
+                plan = replace(plan, meaning=_kept_meaning(mirror, history, request))
+            _check_ids(opened, request, plan)
             if refused := refusal(opened, address, request.version_table, request.version_table_schema):
                 raise _EarlyError("failed", refused)
             with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as directory:
@@ -196,6 +204,41 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
         raise _EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
     steps = history.back(before, request.target[0])
     return _Plan(history, before, steps, request.target, applied - {step.id for step in steps})
+
+
+def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
+    """What the project's `env.py` means, if our own can keep it; else the run would leave something else behind."""
+    meaning = read_meaning(mirror, request.commit, history)
+    if meaning.refused:
+        why = "; ".join(meaning.refused[:3])
+        raise _EarlyError(
+            "failed",
+            f"The portal's runner cannot do what the project's own command does here: {why}. "
+            "Have the project's command run the migrations.",
+        )
+    table, schema = split_table(request.version_table, request.version_table_schema)
+    configured = f"{schema}.{table}" if schema not in (None, "public") else table
+    if meaning.configures and meaning.table != configured:
+        raise _EarlyError(
+            "failed",
+            f"The project keeps its revisions in “{meaning.table}”, and the portal was told “{configured}”; "
+            "set the database's version table to the project's.",
+        )
+    return meaning
+
+
+def _check_ids(opened: psycopg.Connection, request: Run, plan: _Plan) -> None:
+    """Refuses ids that do not fit into the version table, which PostgreSQL would do after the work."""
+    width = version_width(opened, request.version_table, request.version_table_schema)
+    long = [one.id for one in plan.steps if width and len(one.id) > width]
+    widened = any("version_num" in one for one in plan.meaning.before) or request.command or request.elsewhere
+    if long and not widened:
+        table = identifier(request.version_table, request.version_table_schema).as_string(opened)
+        raise _EarlyError(
+            "failed",
+            f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width}; widen it with "
+            f"`ALTER TABLE {table} ALTER COLUMN version_num TYPE varchar(255)`, or shorten the id.",
+        )
 
 
 def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
@@ -316,6 +359,9 @@ def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dic
         "direction": request.direction,
         "target": plan.target,
         "version_table": table,
+        "before": list(plan.meaning.before),
+        "naming": dict(plan.meaning.naming),
+        "options": dict(plan.meaning.options),
         "version_table_schema": schema,
         "lock_timeout_ms": request.lock_timeout_ms,
         "statement_timeout_ms": request.statement_timeout_ms,

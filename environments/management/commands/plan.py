@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.git import GitError, Mirror
 from environments.schema.plan import Plan, make_plan, steps_as_json
-from environments.schema.revisions import compare, read
+from environments.schema.revisions import compare, read, why_empty
 from environments.schema.risk import Risk, RiskError, assess
 from environments.schema.way_back import WayBack, advise
 
@@ -32,6 +32,8 @@ class Command(BaseCommand):
         try:
             commit = mirror.commit(options["ref"])
             history = read(mirror, commit, alembic)
+            if not history.revisions and not history.problems:
+                raise CommandError(why_empty(mirror, commit, history), returncode=2)
             change = compare(mirror, options["since"] and mirror.commit(options["since"]), commit, alembic)
             if change.problems:
                 raise CommandError(" ".join(one.sentence for one in change.problems), returncode=2)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from environments.git import GitError, Mirror
-from environments.schema.revisions import Change, History, HistoryError, Revision, compare, read
+from environments.schema.revisions import Change, History, HistoryError, Revision, compare, read, why_empty
 
 
 class Command(BaseCommand):
@@ -28,6 +28,7 @@ class Command(BaseCommand):
             until = mirror.commit(options["ref"])
             history = read(mirror, until, alembic)
             change = compare(mirror, mirror.commit(since), until, alembic) if since else None
+            nothing = "" if history.revisions or history.problems else why_empty(mirror, until, history)
         except GitError as error:
             raise CommandError(str(error)) from None
         if options["json"]:
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         else:
             self.stdout.write("\n".join(_as_text(history, change)))
         problems = change.problems if change else history.problems
+        if nothing:
+            raise CommandError(nothing, returncode=2)
         if problems:
             raise CommandError(f"{len(problems)} to mend before these revisions may run.", returncode=2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, event
+from sqlalchemy import MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
 
 run: dict[str, Any] = context.config.attributes["run"]
@@ -43,11 +43,16 @@ if run.get("record"):  # a rehearsal
     record["listen"](engine, run["emit"], run["version_table"])
 
 with engine.connect() as connection:
+    for statement in run["before"]:  # what the project's own env.py sends first
+        connection.exec_driver_sql(statement)
+    connection.commit()
     context.configure(
         connection=connection,
         transaction_per_migration=True,
         version_table=run["version_table"],
         version_table_schema=run["version_table_schema"],
+        target_metadata=MetaData(naming_convention=run["naming"]) if run["naming"] else None,
+        **run["options"],
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -267,3 +267,13 @@ def test_the_command_reads_several_version_locations(tmp_path, capsys):
     assert found["directories"] == ["db/versions", "shop/versions"] and found["problems"] == []
     assert (found["heads"], found["bases"]) == (["a", "s1"], ["a", "s1"])
     assert {one["id"]: one["depends_on"] for one in found["revisions"]} == {"a": [], "s1": ["core"]}
+
+
+@pytest.mark.parametrize("command", ["revisions", "plan"])
+def test_a_path_that_finds_nothing_is_a_failure_that_says_where_it_looked(command, tmp_path):
+    mirror = repository(tmp_path / "git", {"alembic.ini": INI, "db/env.py": "", "db/versions/README": ""})
+
+    with pytest.raises(CommandError, match="Looked in “db/versions”, which holds README") as refused:
+        call_command(command, "main", repository=mirror.path, alembic="alembic.ini")
+
+    assert refused.value.returncode == 2

@@ -1,0 +1,76 @@
+"""Values that a module writes out in more than one piece: names bound once, sums and f-strings of plain text.
+
+Read and never run. Whatever could be bound in a second way, or computed, is no constant.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class NotConstant(Exception):
+    """The value is computed."""
+
+
+def constants(module: ast.Module) -> dict[str, Any]:
+    """Return every name of `module` that is bound once, at its top, to a constant."""
+    times: Counter[str] = Counter()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name):
+            if node.id in _DYNAMIC:
+                return {}
+            times[node.id] += not isinstance(node.ctx, ast.Load)
+        elif isinstance(node, ast.alias):
+            if node.name == "*":
+                return {}
+            times[(node.asname or node.name).partition(".")[0]] += 1
+        elif isinstance(node, ast.Global):
+            times.update(node.names)
+        elif isinstance(node, _SCOPES):
+            times[node.name] += 1
+    found: dict[str, Any] = {}
+    for statement in module.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+        value = getattr(statement, "value", None)
+        names = [one.id for one in targets if isinstance(one, ast.Name) and times[one.id] == 1]
+        if names and value is not None:
+            try:
+                found |= dict.fromkeys(names, fold(value, found))
+            except NotConstant:
+                continue
+    return found
+
+
+def fold(node: ast.expr, known: Mapping[str, Any]) -> Any:
+    """Return the value of `node`, texts and collections of texts only. Raises `NotConstant`."""
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
+        return node.value
+    if isinstance(node, ast.Name) and node.id in known:
+        return known[node.id]
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(fold(one, known) for one in node.elts)
+    if isinstance(node, ast.Set):
+        return tuple(sorted(str(fold(one, known)) for one in node.elts))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        both = fold(node.left, known), fold(node.right, known)
+        if all(isinstance(one, str) for one in both) or all(isinstance(one, tuple) for one in both):
+            return both[0] + both[1]
+    if isinstance(node, ast.JoinedStr):
+        parts = [fold(_plain(part), known) for part in node.values]
+        if all(isinstance(part, str) for part in parts):
+            return "".join(parts)
+    raise NotConstant
+
+
+def _plain(part: ast.expr) -> ast.expr:
+    """The value of a `{…}` in an f-string that is neither formatted nor converted."""
+    if isinstance(part, ast.FormattedValue):
+        if part.conversion != -1 or part.format_spec is not None:
+            raise NotConstant
+        return part.value
+    return part

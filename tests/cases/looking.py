@@ -1,0 +1,146 @@
+"""What the portal makes of a case: one line for each thing that is looked at."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+from environments.git import Mirror
+from environments.schema import rehearsal
+from environments.schema.dump import differences, dump, objects
+from environments.schema.env_file import read_meaning
+from environments.schema.plan import make_plan
+from environments.schema.revisions import compare, read, why_empty
+from environments.schema.runner import Run, run
+from tests.cases.builder import Case
+
+ALEMBIC = Path(sys.executable).with_name("alembic")
+
+
+def look_read(case: Case, mirror: Mirror) -> str:
+    """Return the heads of `main` and what is new, edited and gone since c0; or the first problem's sentence."""
+    history = read(mirror, "main", case.alembic)
+    change = compare(mirror, "c0", "main", case.alembic)
+    if problems := history.problems or change.problems:
+        return problems[0].sentence
+    if not history.revisions:
+        return why_empty(mirror, "main", history)
+    parts = [f"heads {' '.join(history.heads)}"]
+    for word, found in (("new", change.new), ("changed", change.changed), ("deleted", change.deleted)):
+        if found:
+            parts.append(f"{word} {' '.join(one.id for one in found)}")
+    return "; ".join(parts)
+
+
+@contextmanager
+def scratch(name: str = "") -> Iterator[str]:
+    """The address of an empty database on the server of the test run, dropped afterwards."""
+    name = name or f"case_{secrets.token_hex(6)}"
+    server = os.environ["DATABASE_URL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"drop database {name} with (force)")
+
+
+class Stage:
+    """A case's repository and a database in which the project's own command ran what is in production."""
+
+    def __init__(self, case: Case, folder: Path, url: str) -> None:
+        self.case, self.folder, self.url = case, folder, url
+        self.mirror = case.build(folder / "git")
+        self.own(url, "c0")
+
+    def own(self, url: str, ref: str) -> str:
+        """Runs `alembic upgrade heads` with the project's own `env.py`; returns what went wrong, or ""."""
+        tree = self.folder / f"tree-{ref}"
+        if not tree.exists():
+            tree.mkdir()
+            self.mirror.checkout_all(self.mirror.commit(ref), tree)
+        ini = tree / self.case.alembic
+        if not ini.exists():
+            return "no configuration"
+        done = subprocess.run(
+            [ALEMBIC, "-c", ini.name, "upgrade", "heads"],
+            cwd=ini.parent,
+            env={"PATH": os.defpath, "DATABASE_URL": _with_driver(url), **self.case.variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+
+    def plan(self) -> str:
+        """Return all SQL of the new revisions, with what keeps the plan from knowing it."""
+        change = compare(self.mirror, "c0", "main", self.case.alembic)
+        history = read(self.mirror, "main", self.case.alembic)
+        plan = make_plan(self.mirror, self.mirror.commit("main"), history, change.new)
+        return " | ".join(
+            " | ".join([*(one.sql for one in step.upgrade.statements), step.upgrade.problem]) for step in plan.steps
+        )
+
+    def rehearsal(self) -> str:
+        request = rehearsal.Request(
+            self.mirror.commit("main"),
+            self.case.alembic,
+            self.url,
+            self.folder.parent / "rehearsals" / self.folder.name,
+            version_table=self.case.version_table,
+            compare=False,
+        )
+        report = rehearsal.rehearse(self.mirror, request, on_phase=lambda *_: None, alive=lambda: True)
+        return " ".join([f"{report.status}:", report.sentence, *report.warnings])
+
+    def run(self, url: str = "", ref: str = "main") -> str:
+        request = Run(
+            self.mirror.commit(ref),
+            self.case.alembic,
+            url or self.url,
+            version_table=self.case.version_table,
+            lock_wait_s=30,
+            time_limit_s=60,
+        )
+        outcome = run(self.mirror, request, on_lines=lambda lines: None, alive=lambda: True)
+        kept = f" kept: {'; '.join(outcome.kept)}" if outcome.kept else ""
+        return f"{outcome.status}: {outcome.sentence}{kept}"
+
+    def same(self) -> str:
+        """Compare what the portal's runner makes of an empty database with what the project's own command makes."""
+        with scratch() as theirs, scratch() as ours:
+            if failed := self.own(theirs, "main"):
+                return f"the project's own command fails: {failed}"
+            ran = self.run(ours)
+            if not ran.startswith("succeeded"):
+                return f"refused: {ran}"
+            return self._compared(theirs, ours)
+
+    def _compared(self, theirs: str, ours: str) -> str:
+        schemas = []
+        for number, url in enumerate((theirs, ours)):
+            text = dump(url, self.folder / f"dump-{number}.sql", lambda: True)
+            schemas.append(objects(text, without="no such table"))
+        found = differences(*schemas)
+        history = read(self.mirror, "main", self.case.alembic)
+        table = read_meaning(self.mirror, "main", history).table
+        rows = [_rows(url, table) for url in (theirs, ours)]
+        if rows[0] != rows[1]:
+            return f"differs: {table} holds {rows[0]} and {rows[1]}"
+        return f"differs: {found[0].sentence}" if found else "the same"
+
+
+def _rows(url: str, table: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return sorted(row[0] for row in connection.execute(f"select version_num from {table}").fetchall())  # noqa: S608 - our own name
+
+
+def _with_driver(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
