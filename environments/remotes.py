@@ -220,7 +220,8 @@ def _git(path: Path, *arguments: str, seconds: float) -> _Answer:
     silent["GIT_SSH_COMMAND"] = f"{own} -oBatchMode=yes -oConnectTimeout=10" if own.split()[0] == "ssh" else own
     try:
         process = subprocess.Popen(
-            ["git", "-C", str(path), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            ["git", "-C", str(path), "-c", "safe.bareRepository=explicit", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=os.environ | silent, start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError:

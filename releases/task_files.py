@@ -109,6 +109,7 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 def _git(where: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["git", "-C", str(where), *arguments], capture_output=True, text=True, check=False, timeout=20,
+        ["git", "-C", str(where), "-c", "safe.bareRepository=explicit", *arguments],
+        capture_output=True, text=True, check=False, timeout=20,
         errors="surrogateescape", env=os.environ | {"LC_ALL": "C.UTF-8"},
     )  # fmt: skip

@@ -129,7 +129,7 @@ class Child:
     One that is started `early` loads Alembic while it waits, and moves to where it is sent.
     """
 
-    def __init__(self, directory: Path, variables: Mapping[str, str], *, early: bool = False) -> None:
+    def __init__(self, directory: Path, *, early: bool = False) -> None:
         self.reading, self.events = os.pipe()
         self._ended = False
         try:
@@ -140,8 +140,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 cwd=directory,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(directory)}
-                | {"TMPDIR": str(directory)}
-                | dict(variables),
+                | {"TMPDIR": str(directory)},
                 pass_fds=(self.events,),
                 start_new_session=True,
             )
@@ -173,13 +172,15 @@ def follow(
 ) -> Ended:
     """Runs the child to its end. `stop` is asked twice a second; a word from it ends the child and all below.
 
-    `request` goes over stdin, for arguments and variables can be seen by others. A `child` that waits already has
-    its variables. `door`: what the child may use, from `portal.isolation`; None where this machine cannot isolate.
+    `request` and `variables` go over stdin: others can see arguments, and the guard, which stays outside the door,
+    must not start with variables such as LD_PRELOAD. `door`: what the child may use, from `portal.isolation`; None
+    where this machine cannot isolate.
     """
-    child = child or Child(directory, variables)
+    child = child or Child(directory)
     ended = Ended()
     try:
-        _tell(child.process, {**request, "events": child.events, "directory": str(directory.absolute()), "door": door})
+        told = {"events": child.events, "directory": str(directory.absolute()), "door": door}
+        _tell(child.process, {**request, **told, "variables": dict(variables)})
         _pump(child.process, child.reading, ended, log, on_event, stop)
     finally:
         child.close()

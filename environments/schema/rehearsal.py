@@ -164,7 +164,7 @@ class _Rehearsal:
     waiting: Child = field(init=False)
 
     def run(self) -> None:
-        self.waiting = Child(self.scratch.work, {}, early=True)
+        self.waiting = Child(self.scratch.work, early=True)
         try:
             self._all()
         finally:
@@ -325,7 +325,7 @@ class _Rehearsal:
         """The child that waits, while that of the run after this one starts."""
         child = self.waiting
         if run != ("expected" if self._compares() else "again"):
-            self.waiting = Child(self.scratch.work, {}, early=True)
+            self.waiting = Child(self.scratch.work, early=True)
         return child
 
     def _run(self, url: str, direction: str, target: tuple[str, ...], child: Child) -> runner.Outcome:

@@ -74,7 +74,7 @@ class Run:
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
     elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
     workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
-    child: Child | None = field(default=None, repr=False)  # one that waits already; it knows no `variables`
+    child: Child | None = field(default=None, repr=False)  # one that waits already
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.hostile_plants import planted, survivor
 from tests.faults.hostile_ways import Way, program, ways
 
 ORDINARY = pwd.getpwnam("nobody")
@@ -130,6 +131,14 @@ def _heard(tried: list[Way], lines: list[str]) -> Iterator[Result]:
         yield way.name, won, why
 
 
+def lasting(tried: list[Way], found: list[Result], where: str) -> list[Result]:
+    """`found`, where those that want to outlive their run have won if they did."""
+    time.sleep(0.2)
+    alive = {way.name: survivor(way.name, where) for way in tried if way.lasts}
+    ended = "it was ended with its run"
+    return [(one[0], alive[one[0]], ended) if one[0] in alive else one for one in found]
+
+
 def everything(words: str, *, without: bool, database: Callable) -> list[tuple[str, Result]]:
     """Every way whose name or place holds `words`, as the user that we are."""
     from tests.faults.hostile_victims import victims
@@ -137,6 +146,7 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
     found: list[tuple[str, Result]] = []
     kind = "root" if os.geteuid() == 0 else "user"
     chosen = [way for way in ways() if words in f"{way.where}: {way.name}" and way.needs in ("", kind)]
+    chosen = [way for way in chosen if not (without and way.lasts)]
     with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as name, database() as first:
         where = Path(name)
         for place in ("render", "run", "rehearsal", "install", "command"):
@@ -145,8 +155,17 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
                 quiet = [way for way in mine if not way.name.startswith(ALONE) or place != "render"]
                 loud = [[way] for way in mine if way not in quiet]
                 for some in filter(None, [quiet, *loud]):
-                    found += [(place, one) for one in _tried(place, some, constants, where, database)]
+                    results = lasting(some, _tried(place, some, constants, where, database), place)
+                    found += [(place, one) for one in results]
+        if not without and words in "plants":
+            found += [("plants", one) for one in _planted(where, database)]
     return found
+
+
+def _planted(where: Path, database: Callable) -> list[Result]:
+    (where / "proofs").mkdir(mode=0o700)
+    with database() as url:
+        return list(planted(where / "proofs", where / "plants", url, installing=True))
 
 
 def _tried(place: str, some: list[Way], constants: dict, where: Path, database: Callable) -> list[Result]:

@@ -1,5 +1,7 @@
 """The ways out that hostile code tries: each is Python that returns what it got hold of, or raises.
 
+Come here to add one; what lies in wait in a repository is in `hostile_plants`.
+
 `C` is what an attacker may know: paths, numbers of processes, ports. Nothing here does harm where it succeeds: the
 victims are made for it. `needs`: "root" or "user" where only these could do it anyway; "" else.
 Those of a rehearsal are SQL.
@@ -7,6 +9,8 @@ Those of a rehearsal are SQL.
 # ruff: noqa: E501
 
 from dataclasses import dataclass
+
+from tests.faults.hostile_plants import PLACES, daemons
 
 HEAD = """
 import array, ctypes, errno, fcntl, os, pathlib, select, signal, socket, struct, subprocess, sys, threading, time
@@ -29,6 +33,7 @@ class Way:
     code: str
     where: str = "render"
     needs: str = ""
+    lasts: bool = False  # it has won if its process outlives the run; the guard sees to that, also without the door
 
 
 _READ = "return open(C['{}'], 'rb').read()"
@@ -117,6 +122,26 @@ _PROCESSES = {
     "a namespace by clone": "pid = libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n    if pid == 0: os._exit(0)\n    return pid > 0 and os.waitpid(pid, 0)[1] == 0",
 }  # fmt: skip
 _PROCESSES_ROOT = {"real-time scheduling", "a lower niceness", "another user", "a capability"}
+# Of the guard, which leads the session: what it left open, its log, its channel of events, its own process.
+_PARENT = {
+    "a descriptor that the parent left open": (
+        "found, known = [], ('/proc/', 'pipe:', '/dev/null', C['out'], C['packages'])\n    "
+        "for f in range(3, 600):\n        try: found.append((f, os.readlink(f'/proc/self/fd/{f}')))\n        except OSError: pass\n    "
+        "found = [(f, one) for f, one in found if not one.startswith(known) and '/lib' not in one and not one.endswith('.py')]\n    "
+        "own = lambda f: socket.socket(fileno=os.dup(f)).getpeername()[1:2] == (C['database'][1],)\n    "
+        "return [one for f, one in found if not (one.startswith('socket:') and own(f))]"
+    ),
+    "the parent's standard input": "return os.read(os.open(f'/proc/{os.getsid(0)}/fd/0', os.O_RDONLY | os.O_NONBLOCK), 99)",
+    "the parent's log, as the parent": "return os.write(os.open(f'/proc/{os.getsid(0)}/fd/1', os.O_WRONLY), b'forged\\n')",
+    "the parent's memory": "return open(f'/proc/{os.getsid(0)}/mem', 'rb+', 0)",
+    "the parent's descriptor of the broker": "return call(438, os.pidfd_open(os.getsid(0)), 4, 0)",
+    "what was said on standard input": "return os.read(0, 99)",
+    "a stop to the parent": "os.kill(os.getsid(0), signal.SIGSTOP); return True",
+    "a kill of the parent": "os.kill(os.getsid(0), signal.SIGKILL); return True",
+    "a kill of the parent's group": "os.killpg(os.getpgid(os.getsid(0)), signal.SIGURG); return os.getpgid(os.getsid(0)) != os.getpgid(0)",
+    "to trace the parent": "return call(101, 16, os.getsid(0), 0, 0)",
+    "to be traced by another": "return call(101, 0, 0, 0, 0)",
+}  # fmt: skip
 _SOCKETS = {
     "TCP to this machine": "s = socket.create_connection(('127.0.0.1', C['tcp']), 3); return s.recv(6) == b'CANARY'",
     "TCP to this machine over IPv6": "s = socket.create_connection(('::1', C['tcp6']), 3); return s.recv(6) == b'CANARY'",
@@ -186,6 +211,7 @@ _RUN = {
     "another's memory": _PROCESSES["another's memory"],
     "a signal": _PROCESSES["a signal"],
     "a socket into the list of processes": _PROCESSES["the list of processes"],
+    **_PARENT,
 }  # fmt: skip
 _INSTALL = {
     "read the secret key": _FILES["read the secret key"],
@@ -208,6 +234,7 @@ _COMMAND = {
     "a signal to the guard": _PROCESSES["a signal to the guard"],
     "another's memory": _PROCESSES["another's memory"],
     "the list of processes": _PROCESSES["the list of processes"],
+    **_PARENT,
 }
 
 
@@ -225,7 +252,7 @@ _REHEARSAL = {
 
 def ways() -> list[Way]:
     """All of them."""
-    rendering = {**_FILES, **_PROCESSES, **_SOCKETS, **_SHARED, **_BOMBS}
+    rendering = {**_FILES, **_PROCESSES, **_PARENT, **_SOCKETS, **_SHARED, **_BOMBS}
     root = _ROOT | _PROCESSES_ROOT | _SOCKETS_ROOT | _SHARED_ROOT
     found = [Way(name, code, "render", "root" if name in root else "") for name, code in rendering.items()]
     found += [Way(name, code, "run") for name, code in _RUN.items()]
@@ -233,7 +260,8 @@ def ways() -> list[Way]:
     # As root the scratch server runs in a namespace of users, from where it sees no environment anyway.
     user = {"another's environment"}
     found += [Way(name, code, "rehearsal", "user" if name in user else "") for name, code in _REHEARSAL.items()]
-    return found + [Way(name, code, "command") for name, code in _COMMAND.items()]
+    found += [Way(name, code, "command") for name, code in _COMMAND.items()]
+    return found + [Way(name, code, place, lasts=True) for place in PLACES for name, code in daemons(place)]
 
 
 def program(way: Way, constants: dict[str, object]) -> str:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -11,9 +14,10 @@ from tests.environments.schema.conftest import database  # noqa: F401 - a fixtur
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_plan import planned
 from tests.environments.schema.test_runner import FIRST, asked, go, tables, tree
-from tests.faults.hostile_code import ALONE, ran, rehearsed, rendered
+from tests.faults.hostile_code import ALONE, lasting, ran, rehearsed, rendered
+from tests.faults.hostile_plants import PLANTS, baited, planted, proof_of, survivor
 from tests.faults.hostile_victims import victims
-from tests.faults.hostile_ways import ways
+from tests.faults.hostile_ways import program, ways
 
 isolated = pytest.mark.skipif(bool(isolation.why_not()), reason=isolation.why_not() or "-")
 
@@ -28,7 +32,7 @@ def chosen(where: str) -> list:
 def test_no_revision_of_a_pull_request_gets_out_while_it_is_rendered(tmp_path):
     tried = chosen("render")
     with victims(os.environ["DATABASE_URL"], without=False) as constants:
-        found = list(rendered(tried, constants, tmp_path))
+        found = lasting(tried, list(rendered(tried, constants, tmp_path)), "render")
 
     assert len(found) > 60 and [one for one in found if one[1]] == []
     assert not [one for one in found if "said nothing" in one[2]], "each was tried"
@@ -37,7 +41,8 @@ def test_no_revision_of_a_pull_request_gets_out_while_it_is_rendered(tmp_path):
 @isolated
 def test_a_run_reaches_its_database_and_nothing_else(tmp_path, database):  # noqa: F811
     with victims(os.environ["DATABASE_URL"], without=False) as constants:
-        found = list(ran(chosen("run"), constants, tmp_path, database))
+        tried = chosen("run")
+        found = lasting(tried, list(ran(tried, constants, tmp_path, database)), "run")
 
     assert len(found) > 15 and [one for one in found if one[1]] == []
 
@@ -99,3 +104,29 @@ def test_of_endless_events_a_bounded_part_is_kept():
     assert kept == MAX_EVENTS and none == [] and len(later._rest) <= MAX_LINE + 1
     mixed = b'{"start": "a"}\nnonsense\n[1]\n{"start": NaN}\n{"new": 1}\n{"end": "b", "seconds": 1.5}\n'
     assert Hearing().feed(mixed) == [{"start": "a"}, {"end": "b", "seconds": 1.5}]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_each_plant_works_where_nobody_is_on_their_guard(tmp_path, plant):
+    (tmp_path / "proofs").mkdir()
+
+    if baited(plant, tmp_path / "proofs", tmp_path) is None:
+        pytest.skip("there is no compiler here")
+    assert proof_of(plant, tmp_path / "proofs")
+
+
+@isolated
+def test_nothing_that_is_planted_in_a_repository_or_its_variables_is_tripped_over(tmp_path, database):  # noqa: F811
+    (tmp_path / "proofs").mkdir(mode=0o700)
+
+    found = list(planted(tmp_path / "proofs", tmp_path, database, installing=False))
+
+    assert len(found) == len(PLANTS) and [one for one in found if one[1]] == []
+
+
+@pytest.mark.parametrize("way", [way for way in ways() if way.lasts and way.where == "run"], ids=lambda way: way.name)
+def test_each_daemon_outlives_a_parent_that_does_not_mind(way):
+    subprocess.run([sys.executable, "-c", program(way, {})], check=True, stdin=subprocess.DEVNULL, timeout=30)
+    time.sleep(1.5 if "forking" in way.name else 0.5)
+
+    assert survivor(way.name, way.where)

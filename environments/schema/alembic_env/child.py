@@ -49,6 +49,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if door:
             _go_through(door, request["events"], theirs)
+        os.environ.update(request.get("variables", {}))  # the project's: nothing outside the door may see them
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
         os._exit(_work(request) if os.getppid() == guard else FAILED)
     os.close(request["events"])
@@ -140,19 +141,12 @@ def _end_all(worker: int) -> int:
             exit_code = os.waitstatus_to_exitcode(status)
             code = exit_code if exit_code >= 0 else 128 - exit_code
         elif pid == 0:
-            for child in _below(os.getpid()):  # all at once, or those that fork would be quicker than we
+            for child in _isolation().bounds.below(
+                os.getpid()
+            ):  # all at once, or those that fork would be quicker than we
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             time.sleep(0.005)
-
-
-def _below(pid: int) -> Iterator[int]:
-    """Every process that descends from `pid`."""
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                yield int(child)
-                yield from _below(int(child))
 
 
 def _work(request: dict[str, Any]) -> int:
