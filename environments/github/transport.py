@@ -223,7 +223,8 @@ class Transport:
                 f"GitHub cannot {doing} because something moved{said}: look again, then decide.",
             )
         if 300 <= status < 400:
-            return "not_found", f"GitHub cannot {doing}: it was renamed; use its new name (page Branch protections)."
+            mend = "use its new name (page Branch protections)"
+            return "not_found", f"GitHub cannot {doing}: the repository was renamed; {mend}."
         if status >= 500 and write:
             return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
         if status >= 500:

@@ -130,6 +130,6 @@ def test_a_renamed_repository_is_read_and_refused_by_its_new_name(world):
     github = GitHub("acme/inspector")
 
     assert github.branch_head("main") == head(world, "main")
-    with pytest.raises(ApiError, match="set its new name"):
+    with pytest.raises(ApiError, match="use its new name"):
         github.comment(131, "hello")
     assert json.dumps(world.github.state["comments"]).count("hello") == 0

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0008_staging_smoke'),
+        ('releases', '0009_notifications'),
     ]
 
     operations = [
