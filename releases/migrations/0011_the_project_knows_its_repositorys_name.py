@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0009_notifications'),
+        ('releases', '0010_trace_of_jobs'),
     ]
 
     operations = [

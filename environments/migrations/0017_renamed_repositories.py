@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0015_branch_closed_to_the_portal'),
+        ('environments', '0016_trace_of_jobs'),
     ]
 
     operations = [
