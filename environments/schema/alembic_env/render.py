@@ -22,9 +22,15 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
-from sqlalchemy import TextClause, exc, text
+from sqlalchemy import __version__ as sqlalchemy_version
+from sqlalchemy import exc, text
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.elements import TextClause
+
+try:
+    from sqlalchemy.schema import ExecutableDDLElement
+except ImportError:  # SQLAlchemy 1.4, in the environment of a project
+    from sqlalchemy.schema import DDLElement as ExecutableDDLElement
 
 MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
@@ -76,6 +82,8 @@ class Connection(MockConnection):
 
     def _literal(self, statement: Any, values: Any) -> str:
         if isinstance(statement, str):
+            if not sqlalchemy_version.startswith("1."):
+                raise exc.ObjectNotExecutableError(statement)
             statement = text(statement)
         if values and isinstance(statement, TextClause):
             statement = statement.bindparams(**values)
