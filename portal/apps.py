@@ -4,8 +4,11 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.conf import settings
 from django.contrib.admin import apps
 from django.db.models.signals import post_migrate
+
+from portal.logs import errors
 
 
 class PortalAdminConfig(apps.AdminConfig):
@@ -22,6 +25,8 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(ensure_roles, dispatch_uid="portal roles")
+        if settings.SENTRY_DSN:
+            errors.report_to(settings.SENTRY_DSN)
 
 
 def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> None:

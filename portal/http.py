@@ -173,6 +173,9 @@ def send(
         failure = _transport_error(service, error, write, read_seconds)
         log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
+    theirs = reply.headers.get("x-github-request-id", "")[:64]
+    log.info("%s %s %s %s in %.2f s %s", service, method, urlsplit(url).hostname, reply.status,
+             time.monotonic() - started, theirs)  # fmt: skip
     return reply
 
 

@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
 from portal.health import observed
+from portal.logs import trace
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,9 @@ class Job(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    trace = models.CharField(
+        max_length=64, blank=True, default=trace.current, help_text="Of the request or delivery that woke it last."
+    )
 
     class Meta:
         abstract = True
@@ -136,7 +140,8 @@ class AuditWatch(Job):
 def wake_now(job: Job, *, now: datetime | None = None) -> None:
     """Makes `job` due at once and tells the queue, in the caller's transaction (a rolled-back wake never was)."""
     now = now or timezone.now()
-    type(job)._default_manager.filter(pk=job.pk).update(wake_at=now, woken_at=now)
+    caused = {"trace": trace.current()} if trace.current() else {}
+    type(job)._default_manager.filter(pk=job.pk).update(wake_at=now, woken_at=now, **caused)
     async_task("portal.jobs.wake", job._meta.label, job.pk, task_name=f"{job._meta.model_name}-{job.pk}"[:100])
 
 
@@ -179,9 +184,11 @@ def wake(label: str, pk: int) -> str:
     """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody else."""
     model = apps.get_model(label)
     while (job := claim(model, pk)) is not None:
-        outcome = _run_step(job)
-        observed.keep()
-        if not record(job, outcome):
+        with trace.within(job.trace, f"{label} {pk}"):
+            outcome = _run_step(job)
+            observed.keep()
+            recorded = record(job, outcome)
+        if not recorded:
             return "taken over"
         if isinstance(outcome, Ended):
             return outcome.status
@@ -248,6 +255,8 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             changes = {"status": JobStatus.WAITING, "wake_at": wake_at}
             if not outcome.errored:
                 changes["deaths"] = 0
+            if job.tireless and row.trace == job.trace:
+                changes["trace"] = ""  # what comes next is by the clock, unless somebody else asks for it
             if outcome.sentence:
                 changes["sentence"] = outcome.sentence
         mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)

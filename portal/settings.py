@@ -142,6 +142,7 @@ INSTALLED_APPS = [
     "releases",
 ]
 MIDDLEWARE = [
+    "portal.logs.trace.traced",
     "portal.health.views.ahead_of_hosts",
     "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
@@ -265,6 +266,7 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 
 LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING").strip().upper()
+LOG_FORMAT = "json" if os.environ.get("LOG_FORMAT", "").strip().lower() == "json" else "line"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -273,13 +275,17 @@ LOGGING = {
             "()": "portal.visible.LogFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "portal.logs.json_lines.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # django-q2 would bring a handler of its own.
     "loggers": {"django-q": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
 }
+
+# Where uncaught and logged errors go, besides the log; empty: nowhere.
+SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 
 # The queue only wakes rows (docs/decisions): one attempt, acknowledged even when it fails, no re-run by age.
 Q_CLUSTER = {
