@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from environments.models import SERVING, AtStart
+from environments.models import SERVING, UNDER_WAY, AtStart
 from environments.railway import Deployment
 
-READY, SAME, NEW, GONE, UNKNOWN = "ready", "same", "new", "gone", "unknown"
+READY, SAME, MOVING, NEW, GONE, UNKNOWN = "ready", "same", "moving", "new", "gone", "unknown"
 # Flask's `db upgrade` is Alembic as well.
 _ALEMBIC = re.compile(r"\balembic\b|\bdb\s+upgrade\b", re.I)
 _CALLS_ON = re.compile(r"\.sh\b|(?:^|[\s;&|'\"])\./|\b(?:make|just|npm|yarn|pnpm|poe|task|invoke|python\d? \S+\.py)\b")
@@ -30,8 +30,9 @@ def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
 class Restorable:
     """What a rollback would do to one service.
 
-    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), new (nothing ran before),
-    gone (its image is no longer kept) or unknown. `until`: about when the image goes, None where that is not known.
+    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (it does, and a newer
+    deployment is under way), new (nothing ran before), gone (its image is no longer kept) or unknown. `until`: about
+    when the image goes, None where that is not known.
     """
 
     service: str
@@ -60,7 +61,9 @@ def restorable(
     `released`: the release's commit in production. `keep`: how long images of replaced deployments are kept.
     """
     found = [one for one in found if one.status != "SKIPPED"]  # a push that touched nothing of it made no deployment
-    serves = next((one.commit or "" for one in found if one.status in SERVING and not one.stopped), "")
+    # What serves is not always the newest: one that failed leaves the one before it where it was.
+    serving = next((place for place, one in enumerate(found) if one.status in SERVING and not one.stopped), None)
+    serves = found[serving].commit or "" if serving is not None else ""
     if before is None:
         before = _deduced(found, released)
     if before is None:
@@ -70,8 +73,9 @@ def restorable(
     if not wanted:
         said = "Nothing of it ran before this release, so there is nothing to restore."
         return Restorable(service, service_id, NEW, said, serves)
-    if found and found[0].commit == wanted and found[0].status in SERVING:
-        return Restorable(service, service_id, SAME, f"Serves {wanted[:7]}, as before.", serves, commit=wanted)
+    if serving is not None and serves == wanted:
+        state, said = _stays(found[:serving], wanted)
+        return Restorable(service, service_id, state, said, serves, commit=wanted)
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next((one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None)
     if best is None:
@@ -80,6 +84,18 @@ def restorable(
     until = best.status_updated_at + keep if keep and best.status_updated_at and best.status == "REMOVED" else None
     said = f"Railway can restore {wanted[:7]}."
     return Restorable(service, service_id, READY, said, serves, best.id, wanted, best.created_at, until)
+
+
+def _stays(newer: Sequence[Deployment], wanted: str) -> tuple[str, str]:
+    """State and sentence of a service that serves what it served before; `newer`: what came after that."""
+    coming = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
+    if coming is not None:
+        what = f"the deployment of {(coming.commit or 'another image')[:7]} is under way ({coming.status.lower()})"
+        return MOVING, f"Serves {wanted[:7]}, as before, and {what}."
+    if newer and newer[0].status != "REMOVED":
+        failed = f"The deployment of {(newer[0].commit or 'another image')[:7]} came to nothing"
+        return SAME, f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay."
+    return SAME, f"Serves {wanted[:7]}, as before."
 
 
 def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:

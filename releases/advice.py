@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.db.models.functions import Coalesce
 
 from environments.database import NoDatabase, url_of
@@ -24,27 +24,30 @@ from environments.models import (
     Database,
     Environment,
     MigrationPlan,
+    MigrationRun,
     Project,
     ServiceInstance,
     databases_of,
     place_of,
 )
 from environments.railway import Deployment, Railway
-from environments.restorable import GONE, READY, UNKNOWN, Restorable, newest_first, restorable
+from environments.restorable import GONE, MOVING, READY, SAME, UNKNOWN, Restorable, newest_first, restorable
 from environments.schema import database as schema_database
 from environments.schema import identity, losses, revisions
 from environments.schema.plan import Step, steps_from_json
 from environments.schema.risk import Risk
-from environments.schema.way_back import WayBack, advise
+from environments.schema.way_back import PENDING, Half, Services, WayBack, advise
 from environments.variables import going_back
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from releases.database_facts import migrations_of
 from releases.facts import LONG_LIVED, Facts
-from releases.models import Advice, Downgrade, Promotion, Release, ReleaseStatus
+from releases.half_applied import half_of, newest_run
+from releases.models import Advice, Promotion, PromotionStep, Release, ReleaseStatus
 from releases.models.rollback import rollback_content
 
 IN_PRODUCTION = (ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING, ReleaseStatus.DONE, ReleaseStatus.ABANDONED)
+MOVING_SECONDS = 3  # between two looks while a migration runs or a deployment is under way
 LISTED = 25  # so many of a service's deployments are read
 
 
@@ -89,17 +92,35 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if said := over(release):
         return Ended(JobStatus.SUCCEEDED, said)
-    # Seen before the database is read, so that the look after the run's end is not missed.
-    going_back = Downgrade.objects.filter(release=release, run__status__in=OPEN).exists()
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
         Advice.objects.filter(pk=job.pk).update(problem=str(error))
         return Again(max(30, getattr(error, "retry_after", None) or 0), str(error))
-    if going_back:
-        return Again(3, job.verdict)
+    if job.verdict == PENDING:
+        return Again(MOVING_SECONDS, job.verdict)
     moving = release.status == ReleaseStatus.PROMOTING
     return Again(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
+
+
+def outdated(row: Advice, release: Release, *, now: datetime) -> str:
+    """Why the advice is no longer of now: what has moved since it was worked out; "" while it holds."""
+    if row.computed_at is None:
+        return "The way back is still being worked out."
+    if row.problem:
+        return f"It could not be looked at again: {row.problem}"
+    production = Q(environment__project=release.project_id, environment__kind="production")
+    since = Q(status__in=OPEN) | Q(created_at__gt=row.computed_at) | Q(finished_at__gt=row.computed_at)
+    if MigrationRun.objects.filter(production & since).exists():
+        return "Production's database has been migrated since."
+    if PromotionStep.objects.filter(promotion__release=release, finished_at__gt=row.computed_at).exists():
+        return "A step of the promotion has ended since."
+    return "The last look is too long ago." if is_old(row, now) else ""
+
+
+def is_old(row: Advice, now: datetime) -> bool:
+    """Whether two looks have been missed."""
+    return row.computed_at is None or now - row.computed_at > timedelta(seconds=2 * settings.ADVICE_SECONDS)
 
 
 def over(release: Release) -> str:
@@ -128,6 +149,8 @@ class _Database:
     in_effect: tuple[str, ...]  # the release's revisions that it has, in order; all of them where it is not known
     downgrade: dict[str, Any] | None = None
     problem: str = ""
+    half: Half | None = None
+    running: str = ""  # what brings it elsewhere in this moment
 
     def named(self, found: Sequence[str]) -> list[str]:
         """Return what was found of it with its name before it."""
@@ -158,6 +181,16 @@ class _Databases:
         return [text for one in self.found for text in one.named(one.in_effect)]
 
     @property
+    def half(self) -> list[Half]:
+        """Return the revisions of which a part stays in one of them."""
+        return [one.half for one in self.found if one.half]
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Return what moves one of them in this moment."""
+        return tuple(text for one in self.found for text in one.named([one.running] if one.running else []))
+
+    @property
     def problem(self) -> str:
         """Return why something cannot be taken back."""
         return " ".join(text for one in self.found for text in one.named([one.problem] if one.problem else []))
@@ -174,7 +207,7 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     )
     services = _services(job, release, production) if production else []
     read = _databases(release, production)
-    verdict = judge(services, read.steps, read.risks, read.unplanned)
+    verdict = judge(services, read)
     rows = [_with_variables(one, instance, production) for one, instance in services]
     job.verdict, job.reasons, job.steps = verdict.verdict, list(verdict.reasons), list(verdict.steps)
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
@@ -186,18 +219,23 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     return job
 
 
-def judge(
-    services: Sequence[tuple[Restorable, ServiceInstance]],
-    steps: Sequence[Step],
-    risks: Sequence[Risk],
-    unplanned: Sequence[str],
-) -> WayBack:
-    """The verdict on what was found: services with what Railway can restore, and the revisions in effect."""
+def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: "_Databases") -> WayBack:
+    """The verdict on what was found: services with what Railway can restore, and what the databases have."""
     back = [(one, row) for one, row in services if one.state == READY]
-    starting = [f"{row.service.name}: {row.get_at_start_display()}." for _, row in back if row.at_start in _STARTING]
-    known = all(row.at_start != AtStart.UNKNOWN for _, row in back)
-    missing = [f"{one.service}: {one.sentence}" for one, _ in services if one.state in (GONE, UNKNOWN)]
-    return advise(steps, risks, starting=starting, starting_known=known, missing=missing, unplanned=unplanned)
+    stay = [(one, row) for one, row in services if one.state == SAME]
+    old = [row for _, row in (*back, *stay)]
+    moving = [f"{one.service}: {one.sentence}" for one, _ in services if one.state == MOVING]
+    found = Services(
+        back=tuple(one.service for one, _ in back),
+        stay=tuple((one.service, f"{one.service}: {one.sentence}") for one, _ in stay),
+        missing=tuple(f"{one.service}: {one.sentence}" for one, _ in services if one.state in (GONE, UNKNOWN)),
+        starting=tuple(
+            f"{row.service.name}: {row.get_at_start_display()}." for row in old if row.at_start in _STARTING
+        ),
+        starting_known=all(row.at_start != AtStart.UNKNOWN for row in old),
+        moving=(*read.running, *moving),
+    )
+    return advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
 
 
 _STARTING = (AtStart.PRE_DEPLOY, AtStart.START)
@@ -298,6 +336,10 @@ def _database(
     called = database.called
     mine = tuple(one["id"] for one in migrations_of(release, database, databases))
     place = place_of(production, database) if production else None
+    newest = newest_run(place) if place else None  # seen before the database is read: its end is not missed
+    if newest is not None and newest.is_open:
+        said = f"A migration runs in production ({newest}); what it leaves is known when it has ended."
+        return _Database(called, None, mine, running=said)
     if not mine:
         return _Database(called, None if place is None else tuple(place.revisions or ()), ())
     if place is None:
@@ -317,6 +359,7 @@ def _database(
         in_effect = tuple(one for one in mine if one in behind)
         planned = functools.partial(_planned, release, database, databases)
         downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
+        half = half_of(newest, release, behind, planned) if newest else None
         if downgrade is not None:
             (one,) = identity.bound(
                 mirror,
@@ -329,7 +372,7 @@ def _database(
             # Railway calls every database “railway”: of several, its name here is the one to type.
             name = called or schema_database.normalise(url).database
             downgrade |= {"database_id": database.pk, "database": name}
-        return _Database(called, current, in_effect, downgrade, problem)
+        return _Database(called, current, in_effect, downgrade, problem, half)
     except (NoDatabase, schema_database.DatabaseError, revisions.HistoryError) as error:
         return _Database(called, None, mine, problem=f"Production's database: {error}")
 

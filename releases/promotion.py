@@ -28,7 +28,10 @@ Step = Callable[[PromotionStep, Facts], Look]
 
 def advance(job: Promotion, *, now: datetime) -> Outcome:
     """Lets the current step look once, and writes down what it saw."""
-    return steps.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
+    done = steps.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
+    if isinstance(done, Ended) or not done.seconds:  # a step began or ended: what was advised is of before that
+        advice.hurry(job.release, now=now)
+    return done
 
 
 def _keep_merge(release: Release, look: Done) -> None:

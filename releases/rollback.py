@@ -19,6 +19,7 @@ from environments.live import Live
 from environments.models import SERVING, UNDER_WAY, Branch, DeploymentAsk, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.restorable import newest_first
+from environments.schema.way_back import PENDING
 from portal import audit
 from portal.jobs import STOPPED, Ended, JobStatus, Outcome, holds
 from releases import advice, gates, steps
@@ -51,13 +52,16 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
     if said := advice.over(facts.release):
         return Stop(said, "Nothing was restored.")
     row = Advice.objects.get(release=facts.release)
-    if row.content != job.content and row.computed_at and row.computed_at > job.created_at:
+    moved = row.content != job.content and row.computed_at and row.computed_at > job.created_at
+    if moved and row.verdict != PENDING:
         return _moved(job, row, facts)
     needed, given = facts.project.rollback_approvals, counted(job)
     if len(given) < needed:
         missing = needed - len(given)
         return Wait(3, f"Waits for the approval of {missing} other {'person' if missing == 1 else 'people'}.")
     row = advice.refresh(row, facts.release, now=facts.now)
+    if row.verdict == PENDING:
+        return Wait(3, f"Waits until nothing moves: {' '.join(row.reasons)}")
     if row.content != job.content:
         return _moved(job, row, facts)
     names = ", ".join(str(one.user) for one in given)

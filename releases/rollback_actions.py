@@ -1,6 +1,6 @@
 """What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that stopped."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -16,7 +16,7 @@ from environments.models import (
     passed_rehearsal,
     unknown_staging,
 )
-from environments.schema.way_back import DOWNGRADE_FIRST
+from environments.schema.way_back import DOWNGRADE_FIRST, PENDING
 from portal import audit
 from portal.actions import Refused, action, require_seen
 from portal.configuration.signing import counts
@@ -37,7 +37,6 @@ from releases.models import (
 from releases.models.rollback import downgrade_content
 
 # What the adviser saw longer ago than this is looked at again before anybody acts on it.
-FRESH = timedelta(minutes=30)
 APPROVE = "releases.approve_release"
 
 
@@ -57,6 +56,8 @@ def request_rollback(
     require_seen(actor, content, "deployments")
     if content and content != row.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
+    if row.verdict == PENDING:
+        raise Refused(f"{' '.join(row.reasons)} Wait until that has ended, or end it, and ask again.")
     if row.verdict == DOWNGRADE_FIRST:
         raise Refused("The earlier code does not work with the database as it is: downgrade first.")
     if not row.targets:
@@ -115,10 +116,10 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     if later.exists():
         raise Refused(f"Release {later[0].name} is being promoted; wait until that has ended or stopped.")
     row = Advice.objects.filter(release=release).first()
-    if row is None or row.computed_at is None:
+    if row is None:
         raise Refused("The way back is still being worked out; look again in a moment.")
-    if row.computed_at < now - FRESH:
-        raise Refused(f"The way back was last looked at too long ago. {row.problem}".strip())
+    if said := advice.outdated(row, release, now=now):
+        raise Refused(f"{said} The way back is being worked out again; look at it in a moment.")
     return release, row
 
 

@@ -1,15 +1,17 @@
 """What the release page shows of the way back: plain values from rows that the adviser and people wrote."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from environments.models import VALID, Direction, MigrationRun, Rehearsal
+from environments.models import SERVING, VALID, Direction, MigrationRun, Rehearsal
 from environments.models.rehearsals import hashes
-from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE
+from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE
 from portal.jobs import OPEN, STOPPED, JobStatus
+from releases import advice as advice_of
 from releases.facts import Facts
 from releases.models import (
     Advice,
@@ -25,7 +27,7 @@ from releases.models.rollback import downgrade_content
 from releases.panels import Now, Stage
 
 TONES = {SAFE: "pass", DOWNGRADE_FIRST: "attest", FORWARD: "attest"}
-SERVICE = {"ready": "pass", "same": "closed", "new": "closed", "gone": "fail", "unknown": "attest"}
+SERVICE = {"ready": "pass", "same": "closed", "moving": "wait", "new": "closed", "gone": "fail", "unknown": "attest"}
 SHOWN = 5  # so many downgrades
 
 
@@ -68,6 +70,7 @@ class WayBackPanel:
 
     advice: Advice | None = None
     tone: str = "wait"
+    outdated: str = ""  # why the advice is not of now
     services: tuple[ServiceRow, ...] = ()
     job: Rollback | None = None
     steps: tuple[RollbackStep, ...] = ()
@@ -79,6 +82,11 @@ class WayBackPanel:
     downgrades: tuple[Downgrade, ...] = field(default=())
     can_ask: bool = False
     why_not: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What the pill says: no verdict that something has overtaken."""
+        return "being worked out again" if self.outdated else self.advice.verdict if self.advice else ""
 
     @property
     def done(self) -> int:
@@ -94,14 +102,14 @@ class WayBackPanel:
     def is_quiet(self) -> bool:
         """Whether nobody needs the downgrade or is at work on it."""
         busy = self.wish or self.downgrades or (self.back and self.back.rehearsal)
-        return bool(self.advice and self.advice.verdict == SAFE and not busy)
+        return bool(self.advice and self.advice.verdict == SAFE and not busy and not self.outdated)
 
     @property
     def is_busy(self) -> bool:
         """Whether something moves, so that the page looks often."""
         rehearsing = self.back is not None and self.back.rehearsal is not None and self.back.rehearsal.is_open
         running = any(one.run is not None and one.run.is_open for one in self.downgrades)
-        return bool(self.job and self.job.is_open) or rehearsing or running
+        return bool(self.job and self.job.is_open) or rehearsing or running or bool(self.outdated)
 
 
 def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
@@ -117,10 +125,12 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
     over = release.status == ReleaseStatus.ROLLED_BACK  # what was advised before is no advice any more
     known = advice if advice and advice.computed_at and not over else None
     first = steps[0] if steps else None
-    why_not = _why_not(facts, known, job)
+    outdated = _outdated(facts, known, downgrades, now) if known and known.is_open else ""
+    why_not = _why_not(facts, known, job) or outdated
     return WayBackPanel(
         advice=known,
-        tone=TONES.get(known.verdict, "wait") if known else "wait",
+        tone=TONES.get(known.verdict, "wait") if known and not outdated else "wait",
+        outdated=outdated,
         services=tuple(_service(one) for one in known.services) if known else (),
         job=job,
         steps=steps,
@@ -133,6 +143,37 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
         can_ask=known is not None and not why_not,
         why_not=why_not,
     )
+
+
+def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:
+    """Why the advice is not of now, from what was read for the page: no green is shown that something has overtaken."""
+    at: Any = known.computed_at
+    runs = [run for run in (*(one.migration_run for one in facts.steps), *(one.run for one in downgrades)) if run]
+    if any(run.is_open for run in runs):
+        return "" if known.verdict == PENDING else "Production's database is being migrated."
+    if any(moment and moment > at for run in runs for moment in (run.created_at, run.finished_at)):
+        return "Production's database has been migrated since."
+    if any(moment and moment > at for step in facts.steps for moment in (step.started_at, step.finished_at)):
+        return "The promotion has gone on since."
+    if facts.railway_seen_at and facts.railway_seen_at > at and (moved := _moved(facts, known)):
+        return f"{moved} serves something else by now."
+    if known.problem:
+        return f"It could not be looked at again: {known.problem}"
+    return "The last look is too long ago." if advice_of.is_old(known, now) else ""
+
+
+def _moved(facts: Facts, known: Advice) -> str:
+    """The names of the services that serve another commit than the adviser saw."""
+    serves = {
+        live.instance.service.railway_id: next(
+            (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
+        )
+        for live in facts.live.get("production", ())
+    }
+    return ", ".join(
+        one["service"] for one in known.services
+        if one["service_id"] in serves and one["serves"] != serves[one["service_id"]]
+    )  # fmt: skip
 
 
 def _job(release: Release) -> Rollback | None:

@@ -277,9 +277,11 @@ def make_advice(release: Release, **values: Any) -> Advice:
     now = timezone.now()
     unknown = ["Sealed, so that a change cannot be seen: SIGNING_KEY.", "References, whose target may move: API_URL."]
     production = ServiceInstance.objects.filter(environment__project=release.project, environment__kind="production")
+    serves = dict(Deployment.objects.filter(is_active=True, status="SUCCESS").values_list("instance", "commit"))
     services = [
         {"service": one.service.name, "service_id": one.service.railway_id, "state": "ready",
-         "sentence": f"Railway can restore {BASE[:7]}.", "serves": MERGE, "deployment": f"{one.pk:08d}-4f1a-4bd1",
+         "sentence": f"Railway can restore {BASE[:7]}.", "serves": serves.get(one.pk, MERGE),
+         "deployment": f"{one.pk:08d}-4f1a-4bd1",
          "commit": BASE, "made_at": (now - timedelta(days=2)).isoformat(),
          "until": (now + timedelta(hours=20)).isoformat(), "at_start": one.get_at_start_display(),
          "at_start_known": False, "variables": [["FEATURE_FLAGS", "changed"], ["NEW_LIMIT", "added"]],

@@ -52,6 +52,11 @@ def test_another_deployment_of_the_same_commit_does_as_well():
         ([LIVE, seen("d2", ODD)], {"deployment": "d1", "commit": OLD}, "gone"),
         ([LIVE], {}, "new"),
         ([seen("d2", OLD, "SUCCESS", kept=False)], {"deployment": "d2", "commit": OLD}, "same"),
+        ([seen("d9", NEW, "FAILED"), seen("d2", OLD, "SUCCESS")], {"deployment": "d2", "commit": OLD}, "same"),
+        ([seen("d9", NEW, "CRASHED"), seen("d2", OLD, "SLEEPING")], {"deployment": "d2", "commit": OLD}, "same"),
+        ([seen("d9", NEW, "BUILDING"), seen("d2", OLD, "SUCCESS")], {"deployment": "d2", "commit": OLD}, "moving"),
+        ([seen("d9", NEW, "CRASHED"), seen("d2", OLD)], {"deployment": "d2", "commit": OLD}, "ready"),
+        ([seen("d9", NEW, "FAILED"), LIVE, seen("d2", OLD)], {"deployment": "d2", "commit": OLD}, "ready"),
         ([LIVE, seen("d2", OLD)], None, "ready"),
         ([LIVE], None, "unknown"),
         ([LIVE, seen("d2", None)], None, "unknown"),
@@ -61,6 +66,14 @@ def test_another_deployment_of_the_same_commit_does_as_well():
 )
 def test_what_cannot_be_restored_is_said_and_never_guessed(found, before, state):
     assert judge(*found, before=before).state == state
+
+
+def test_a_failed_deployment_is_named_beside_what_serves_in_its_place():
+    one = judge(seen("d9", NEW, "FAILED"), seen("d2", OLD, "SUCCESS"), before={"deployment": "d2", "commit": OLD})
+
+    assert (
+        one.sentence == "The deployment of bbbbbbb came to nothing (failed); aaaaaaa serves, as before, and can stay."
+    )
 
 
 def test_until_when_is_unknown_where_the_retention_or_the_moment_is():

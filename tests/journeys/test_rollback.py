@@ -242,6 +242,46 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
         )  # fmt: skip
 
 
+INDEX = (
+    "with op.get_context().autocommit_block():\n"
+    '        op.create_index("one_name", "workspaces", ["name"], unique=True, postgresql_concurrently=True)'
+)
+HALF = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "note", 'op.add_column("events", sa.Column("note", sa.Text))',
+    'op.drop_column("events", "note")',
+) | migration("8b0d2e4a5678", "7a9c1e3f5b67", "one name", INDEX, 'op.drop_index("one_name")')  # fmt: skip
+
+
+def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
+    commit = push(world, HALF)
+    release, alice = cut(world), world.person("alice")
+    planned(world, release, commit)
+    make_ready(world, release)
+    before = head(world, "main")
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("insert into workspaces (name) values ('twin'), ('twin')")
+    world.railway.fail_next("frontend", "production")
+    actions.promote(release, actor=alice)
+    assert stopped_step(world, release).name == "deploy"
+    world.work(lambda: (reread(release.advice).computed_at or release.cut_at) > release.promotions.get().finished_at)
+
+    states = {one["service"]: one["state"] for one in release.advice.services}
+    assert (release.advice.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
+    assert release.advice.steps[:2] == ["Roll back backend to its earlier deployment.", "frontend can stay as it is."]
+    assert "The database has nothing of this release." in release.advice.reasons
+
+    actions.skip_step(release, actor=alice, reason="the frontend comes later")
+    assert stopped_step(world, release).name == "migrate"
+    since = MigrationRun.objects.get(environment__kind="production").finished_at
+    world.work(lambda: reread(release.advice).computed_at > since)
+
+    assert "7a9c1e3f5b67" in release.advice.in_effect and "8b0d2e4a5678" not in release.advice.in_effect
+    assert any("8b0d2e4a5678 failed half-way" in one for one in release.advice.reasons)
+    assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
+    assert not any("nothing of this release" in one for one in release.advice.reasons)
+    assert {one["commit"] for one in release.advice.targets} == {before}
+
+
 def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):
     release = ship(world, DROP)
     advice = release.advice

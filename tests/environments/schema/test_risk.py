@@ -20,7 +20,7 @@ from environments.schema.sql.parser import parse
 from environments.schema.sql.parts import parts
 from environments.schema.sql.table import written
 from environments.schema.target import Table, Target, many, read_target
-from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE, advise
+from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE, Half, Services, advise
 from tests.environments.schema.histories import repository, source
 
 LARGE = Target(18, {"events": Table(41_000_000, 9_200_000_000)})
@@ -303,20 +303,59 @@ def test_the_way_back_is_forward_when_a_downgrade_cannot_restore_it(sql, changes
 
 
 def test_an_image_that_runs_alembic_at_its_start_needs_the_downgrade_first():
-    steps, starting = [step("ALTER TABLE events ADD COLUMN a TEXT")], ["backend: its start command runs Alembic."]
+    steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
+    starting = Services(back=("backend",), starting=("backend: its start command runs Alembic.",))
+    known = Services(back=("backend",), starting_known=True)
 
-    back = advise(steps, assess(steps), starting=starting)
-    known = advise(steps, assess(steps), starting_known=True)
+    back = advise(steps, assess(steps), services=starting)
+    quiet = advise(steps, assess(steps), services=known)
 
     assert back.verdict == DOWNGRADE_FIRST and "Can't locate revision" in back.reasons[0]
-    assert advise([step("select 1", back="")], (), starting=starting).verdict == FORWARD
-    assert advise([], (), starting=starting).verdict == SAFE, "with nothing in the database it finds its revision"
-    assert known.verdict == SAFE and len(known.steps) == 1
+    assert advise([step("select 1", back="")], (), services=starting).verdict == FORWARD
+    assert advise([], (), services=starting).verdict == SAFE, "with nothing in the database it finds its revision"
+    assert quiet.verdict == SAFE and len(quiet.steps) == 1
 
 
 def test_what_cannot_be_restored_or_was_never_planned_is_not_called_safe():
-    assert advise([], (), missing=["backend: its image is gone."]).verdict == FORWARD
+    assert advise([], (), services=Services(missing=("backend: its image is gone.",))).verdict == FORWARD
     assert advise([], (), unplanned=["r9"]).verdict == FORWARD
+
+
+def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays():
+    failed = ("frontend", "frontend: The deployment of bbbbbbb came to nothing; aaaaaaa serves, as before.")
+    mixed = advise([], (), services=Services(back=("backend", "worker"), stay=(failed,)))
+    none = advise([], (), services=Services(stay=(failed, ("backend", "backend: as before."))))
+
+    assert mixed.verdict == none.verdict == SAFE
+    assert mixed.steps[:2] == (
+        "Roll back backend and worker to their earlier deployments.",
+        "frontend can stay as it is.",
+    )
+    assert failed[1] in mixed.reasons
+    assert none.steps == ("frontend and backend can stay as they are.",)
+
+
+def test_nothing_is_called_safe_while_a_migration_runs_or_a_deployment_is_under_way():
+    steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
+
+    back = advise(steps, assess(steps), services=Services(moving=("A migration runs in production.",)))
+
+    assert back.verdict == PENDING and back.reasons == ("A migration runs in production.",)
+
+
+def test_of_half_a_migration_exactly_that_half_is_told():
+    steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
+    index = Half("r2", "r2 failed half-way: an invalid index of it stays in the database.", ("DROP INDEX i;",))
+    dropped = Half("r2", "r2 failed half-way: 1 statement of it stays in the database.", (), breaks=True)
+
+    harmless = advise(steps, assess(steps), half=[index])
+    breaking = advise(steps, assess(steps), half=[dropped])
+    nothing = advise([], (), half=[index])
+
+    assert harmless.verdict == SAFE and index.sentence in harmless.reasons
+    assert harmless.steps[0] == "In the database: DROP INDEX i;" and "stays at r1" in " ".join(harmless.steps)
+    assert breaking.verdict == DOWNGRADE_FIRST and dropped.sentence in breaking.reasons
+    assert nothing.reasons[:2] == ("No revision of this release is applied.", index.sentence)
 
 
 def test_risks_are_the_same_for_the_same_steps():
