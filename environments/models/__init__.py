@@ -2,10 +2,10 @@
 
 from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
-from .access import DeployKey
-from .around import DeploymentAsk, StagingReset
-from .budgets import RailwayBudget
-from .databases import (
+from environments.models.access import DeployKey
+from environments.models.around import DeploymentAsk, StagingReset
+from environments.models.budgets import RailwayBudget
+from environments.models.databases import (
     ON_RAILWAY,
     Database,
     EnvironmentDatabase,
@@ -15,10 +15,10 @@ from .databases import (
     places_of,
     with_several_databases,
 )
-from .findings import Finding, FindingKind, Repair, RepairKind
-from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
-from .previews import Preview, PreviewState, PreviewVariable
-from .project import (
+from environments.models.findings import Finding, FindingKind, Repair, RepairKind
+from environments.models.migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
+from environments.models.previews import Preview, PreviewState, PreviewVariable
+from environments.models.project import (
     REPOSITORY_NAME,
     AtStart,
     Branch,
@@ -32,10 +32,10 @@ from .project import (
     ServiceInstance,
     SmokeTest,
 )
-from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
-from .standings import SchemaStanding, StandingState
-from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
-from .variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
+from environments.models.standings import SchemaStanding, StandingState
+from environments.models.syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
+from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
 
 __all__ = [
     "BROKEN",

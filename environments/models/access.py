@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from portal.secrets import EncryptedTextField
 
-from .project import Project
+from environments.models.project import Project
 
 
 class DeployKey(models.Model):

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from portal.access.proof import Policy
 
-from .findings import Repair
-from .project import Project, ServiceInstance
+from environments.models.findings import Repair
+from environments.models.project import Project, ServiceInstance
 
 
 class DeploymentAsk(models.Model):

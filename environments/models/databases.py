@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 
 from portal.secrets import EncryptedTextField
 
-from .project import DeployOrder, Environment, Project
+from environments.models.project import DeployOrder, Environment, Project
 
 NO_PASSWORD = RegexValidator(
     r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True

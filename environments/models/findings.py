@@ -10,7 +10,7 @@ from django.utils import timezone
 from portal import audit
 from portal.jobs import OPEN, Ended, Job
 
-from .project import Project, ServiceInstance
+from environments.models.project import Project, ServiceInstance
 
 
 class FindingKind(models.TextChoices):

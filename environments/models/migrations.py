@@ -9,9 +9,9 @@ from django.db.models import F, Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
-from .databases import Database, Runner
-from .project import Environment, Project
-from .rehearsals import Direction
+from environments.models.databases import Database, Runner
+from environments.models.project import Environment, Project
+from environments.models.rehearsals import Direction
 
 
 class MigrationRun(Job):
@@ -109,8 +109,8 @@ class MigrationPlan(Job):
     database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
     commit = models.CharField(max_length=64)
     base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
-    steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
-    risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
+    steps = models.JSONField(default=list, help_text="Steps of the plan, in order.")
+    risks = models.JSONField(default=list, help_text="Risks of the plan, in order.")
     met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
     digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
     starts = models.JSONField(
@@ -150,9 +150,7 @@ class StagedRevision(models.Model):
     sha256 = models.CharField(max_length=64)
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
     at = models.DateTimeField()
-    rendered = models.JSONField(
-        null=True, blank=True, help_text="environments.schema.plan.Rendered as it was planned then; null: not kept."
-    )
+    rendered = models.JSONField(null=True, blank=True, help_text="The SQL as it was planned then; null: not kept.")
     renderer = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:

@@ -7,7 +7,7 @@ from django.db import models
 from portal.jobs import Job
 from portal.secrets import EncryptedTextField
 
-from .project import Project
+from environments.models.project import Project
 
 
 class PreviewState(models.TextChoices):

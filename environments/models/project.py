@@ -288,7 +288,7 @@ class BranchProtection(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
     branch = models.CharField(max_length=200)
-    lines = models.JSONField(default=list, help_text="environments.protections.Line, in order.")
+    lines = models.JSONField(default=list, help_text="The settings of the branch as read, in order.")
     problems = models.JSONField(default=list, blank=True, help_text="What could not be read, and why.")
     closed = models.BooleanField(
         null=True, help_text="Whether the portal cannot push here, past the demand for pull requests. Empty: not known."

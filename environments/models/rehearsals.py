@@ -10,8 +10,8 @@ from django.db.models import Q
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
-from .databases import Database
-from .project import Environment
+from environments.models.databases import Database
+from environments.models.project import Environment
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
 VALID = timedelta(hours=24)
@@ -40,11 +40,13 @@ class Rehearsal(Job):
     start = models.JSONField(null=True, blank=True, help_text="The revisions the database was at.")
     target = models.JSONField(default=list, help_text="The revisions it was brought to.")
     files = models.JSONField(default=list, help_text="What ran, in order: id, path, sha256.")
-    phase = models.CharField(max_length=20, blank=True, default="", help_text="environments.schema.rehearsal.PHASES")
+    phase = models.CharField(
+        max_length=20, blank=True, default="", help_text="The phase that the rehearsal has reached."
+    )
     phases = models.JSONField(default=list, help_text="Phases that ended, with seconds.")
-    statements = models.JSONField(default=list, help_text="environments.schema.rehearsal.Ran, in order.")
+    statements = models.JSONField(default=list, help_text="The statements that ran, in order.")
     warnings = models.JSONField(default=list)
-    changes = models.JSONField(default=list, help_text="environments.schema.dump.Difference: what the run does.")
+    changes = models.JSONField(default=list, help_text="What the run changes in the schema.")
     left = models.JSONField(null=True, blank=True, help_text="What going back leaves different; null: not known.")
     drift = models.JSONField(null=True, blank=True, help_text="How the real schema differs from the migrations'.")
     drift_problem = models.TextField(blank=True, default="")

@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from .databases import Database
-from .project import Environment
+from environments.models.databases import Database
+from environments.models.project import Environment
 
 
 class StandingState(models.TextChoices):

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 from portal.jobs import Job
 
-from .project import Project
+from environments.models.project import Project
 
 
 class RailwaySync(Job):
@@ -35,9 +35,7 @@ class DatabaseSync(Job):
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
-    timeline = models.JSONField(
-        default=dict, blank=True, help_text="Database → environments.schema.standing.Entry, newest first."
-    )
+    timeline = models.JSONField(default=dict, blank=True, help_text="Database → its timeline, newest first.")
 
     def __str__(self) -> str:
         return f"databases of {self.project}"

@@ -3,7 +3,7 @@
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from .project import Environment, Project, Service
+from environments.models.project import Environment, Project, Service
 
 
 class Variable(models.Model):

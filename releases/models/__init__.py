@@ -13,10 +13,10 @@ from portal import audit
 from portal.access.proof import Policy
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
-from .notifications import Channel, Notice, NotificationFeed, Transport
-from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
-from .staging_smoke import StagingSmoke
-from .steps import Step, StepStatus
+from releases.models.notifications import Channel, Notice, NotificationFeed, Transport
+from releases.models.rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models.staging_smoke import StagingSmoke
+from releases.models.steps import Step, StepStatus
 
 __all__ = [
     "Advice",
@@ -157,7 +157,7 @@ class PullNote(Job):
     number = models.PositiveIntegerField()
     about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what it was last woken for.")
     content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the files looked at.")
-    risks = models.JSONField(default=list, blank=True, help_text="environments.schema.risk.Risk, in order.")
+    risks = models.JSONField(default=list, blank=True, help_text="Risks of the plan, in order.")
     unread = models.CharField(max_length=300, blank=True, default="", help_text="Why the SQL was not looked at.")
     told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem.")
 
