@@ -1,9 +1,7 @@
-"""What runs where: projects, their environments and services, deployments, database migrations, findings."""
-
-from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
+"""What runs where: projects, their environments and services, deployments, databases, findings."""
 
 from environments.models.access import DeployKey
-from environments.models.around import DeploymentAsk, StagingReset
+from environments.models.branches import Branch, BranchProtection, StagingReset
 from environments.models.budgets import RailwayBudget
 from environments.models.databases import (
     ON_RAILWAY,
@@ -15,27 +13,25 @@ from environments.models.databases import (
     places_of,
     with_several_databases,
 )
-from environments.models.findings import Finding, FindingKind, Repair, RepairKind
+from environments.models.findings import Finding, FindingKind
 from environments.models.migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from environments.models.previews import Preview, PreviewState, PreviewVariable
-from environments.models.project import (
-    REPOSITORY_NAME,
+from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
+from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
+from environments.models.repairs import DeploymentAsk, Repair, RepairKind
+from environments.models.services import (
     AtStart,
-    Branch,
-    BranchProtection,
     Deployment,
-    DeployOrder,
     Environment,
     EnvironmentKind,
-    Project,
     Service,
     ServiceInstance,
     SmokeTest,
 )
-from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.standings import SchemaStanding, StandingState
 from environments.models.syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
     "BROKEN",

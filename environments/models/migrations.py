@@ -6,18 +6,18 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from environments.models.databases import Database, Runner
+from environments.models.project import Project
+from environments.models.rehearsals import Direction
+from environments.models.services import Environment
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
-from environments.models.databases import Database, Runner
-from environments.models.project import Environment, Project
-from environments.models.rehearsals import Direction
 
 
 class MigrationRun(Job):
     """One run of Alembic for one database in one environment, at one commit."""
 
-    step_function = "environments.migrating.migrate"
+    step_function = "environments.databases.migrate.migrate"
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
@@ -102,7 +102,7 @@ def unknown_staging(database: Database) -> str:
 class MigrationPlan(Job):
     """What a database's migrations between two commits will do in production, worked out once: SQL and risks."""
 
-    step_function = "environments.jobs.plan_migrations"
+    step_function = "environments.databases.plan_job.plan_migrations"
     tireless = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")

@@ -7,11 +7,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from environments.models.databases import Database
+from environments.models.services import Environment
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
-from environments.models.databases import Database
-from environments.models.project import Environment
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
 VALID = timedelta(hours=24)
@@ -30,7 +29,7 @@ class Rehearsal(Job):
     `succeeded`: passed; `failed`: a statement did; `needs_person`: not known.
     """
 
-    step_function = "environments.rehearsals.step"
+    step_function = "environments.rehearsals.steps.step"
     step_seconds = 3600.0
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="rehearsals")

@@ -3,11 +3,11 @@
 from django.db import models
 
 from environments.models.databases import Database
-from environments.models.project import Environment
+from environments.models.services import Environment
 
 
 class StandingState(models.TextChoices):
-    """How a database stands to its branch; the values are those of environments.schema.standing."""
+    """How a database stands to its branch; the values are those of environments.schema.history.status."""
 
     LEVEL = "level", "at the head"
     BEHIND = "behind", "behind"

@@ -11,14 +11,13 @@ from django.utils import timezone
 
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
 from releases.models.steps import Step
 
 
 class Advice(Job):
     """How to get back from a release that is in production, or on its way there; kept fresh until that ends."""
 
-    step_function = "releases.jobs.advise"
+    step_function = "releases.rollback.jobs.advise"
     tireless = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
@@ -59,7 +58,7 @@ def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
 class Rollback(Job):
     """Brings production back to what ran before a release: asked for, approved, carried out step by step."""
 
-    step_function = "releases.jobs.roll_back"
+    step_function = "releases.rollback.jobs.roll_back"
 
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
