@@ -56,7 +56,7 @@ class Spoiler:
     def _is_still(self, moment: str, release: Any) -> bool:
         """Whether what the gates look at is fresh and green, where it is to be."""
         from releases import gates
-        from releases.facts import facts_of
+        from releases.gates.context import facts_of
 
         standing = gates.stand(facts_of(release.pk))
         if moment == "verifying":
@@ -66,7 +66,7 @@ class Spoiler:
     def _as_it_is(self, release: Any) -> list[Truth]:
         """That the gate which refuses the shape refuses it, whatever GitHub and Railway answer."""
         from releases import gates
-        from releases.facts import facts_of
+        from releases.gates.context import facts_of
 
         said = self.world.shape.refused
         known = gates.ALWAYS | gates.GATES
@@ -111,9 +111,12 @@ def one(name: str, each: int, seed: int) -> int:
 def main(each: int = 200, seed: int = 7, *names: str, at_once: int = 2) -> int:
     """Run every shape, or those named, in processes of their own; return the exit status."""
 
+    # Each starts a server of its own, beside the one that was started when this module was loaded.
+    kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "PORTAL_VAR_DIR")}
+
     def run(name: str) -> int:
         command = [sys.executable, "-m", __spec__.name, ONE, name, str(each), str(seed)]
-        done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True)
         print(done.stdout or f"{name}: {done.stderr[-2000:]}", end="", flush=True)
         return done.returncode
 
