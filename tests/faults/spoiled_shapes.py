@@ -45,8 +45,10 @@ class Spoiler:
             step = release.promotions.latest("pk").steps.get(name="sync_staging")
             type(step).objects.filter(pk=step.pk).update(status="skipped")
         found = self._as_it_is(release) if moment == "refused" else truths(stage)
-        # So many for each gate that there are `each` of all together.
-        share = max(1, self.each // (len(found) * (1 if moment == "refused" else 2)))
+        # So many for each gate that there are `each` of all together; where those are few, of some truths only.
+        mine = self.each if moment == "refused" else self.each // 2
+        found = self.dice.sample(found, min(len(found), mine))
+        share = max(1, mine // len(found))
         gates = {gate: sum(gate in one.gates for one in found) for one in found for gate in one.gates}
         spoil(stage, share * max(gates.values()), self.tally, found)
         _forget_refusals()
