@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 
-from portal import audit_anchors, audit_proof
+from portal import audit, audit_anchors, audit_proof
 from portal.audit_chain import Link
 from portal.jobs import Again, AuditWatch, Outcome
 
@@ -14,6 +15,9 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
     """
+    if restored := audit_anchors.restore():
+        with transaction.atomic():
+            audit.record("audit.anchors_restored", actor=None, outcome="found", sentence=restored, now=now)
     since = _last_anchor()
     found = audit_proof.verify(since=since)
     sentence, position = found.sentence, found.first_broken or 0

@@ -9,6 +9,7 @@ from django.utils import timezone
 from portal.access.models import Authenticator, RecoveryCode
 from portal.configuration.models import ConfigurationChange, RoleGrant
 from portal.health.models import HealthWatch, Incident, Observation, ProcessReport
+from portal.secrets import EncryptedTextField
 
 __all__ = [
     "AuditEvent",
@@ -95,6 +96,7 @@ class Installation(models.Model):
 
     single = models.BooleanField(primary_key=True, default=True)
     sandbox = models.BooleanField()
+    key_check = EncryptedTextField(blank=True, default="", help_text="Read at each start: whether the keys fit.")
     settled_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
