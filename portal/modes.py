@@ -47,7 +47,7 @@ def settle(*, sandbox: bool) -> None:
     Raises `WrongMode` where it is the other already: the people of a sandbox have a known password. Also where this
     service's keys cannot read what another service of the portal stored.
     """
-    from portal.models import Installation
+    from portal.models.installation import Installation
     from portal.secrets import Unreadable, check_readable
 
     try:
