@@ -124,8 +124,7 @@ def run(arguments, var, **settings):
 @pytest.mark.slow
 def test_a_service_with_another_key_says_so_and_does_not_start(tmp_path):
     """On a database of its own, as two services of one portal that were given different keys."""
-    from portal.embedded_postgres import start
-
+    from portal.server.embedded_postgres import start
     from tests.ports import free_port
 
     server = start(tmp_path / "postgres", fsync=False)

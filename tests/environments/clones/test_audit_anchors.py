@@ -144,7 +144,7 @@ def test_a_worker_that_lost_its_disk_reads_the_anchors_back_and_says_so(hub, set
     watch = AuditWatch.objects.create()
     happen(2)
     jobs.wake("portal.AuditWatch", watch.pk)
-    kept = audit_anchors.read_anchors()
+    kept = anchors.read_anchors()
     shutil.rmtree(settings.VAR_DIR / "audit-refs")
     anchors_path().unlink()
 
@@ -153,5 +153,5 @@ def test_a_worker_that_lost_its_disk_reads_the_anchors_back_and_says_so(hub, set
 
     watch.refresh_from_db()
     assert watch.ok, watch.sentence
-    assert audit_anchors.read_anchors()[: len(kept)] == kept
+    assert anchors.read_anchors()[: len(kept)] == kept
     assert AuditEvent.objects.filter(action="audit.anchors_restored").count() == 1
