@@ -23,7 +23,7 @@ from environments.models import (
     unknown_staging,
 )
 from environments.schema import database, identity, revisions, runner
-from environments.schema.alembic_env.executed import key_of
+from environments.schema.alembic_env.statements import key_of
 from portal.configuration.signing import may_sign
 from portal.http import ApiError
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.schema.alembic_env.executed import key_of
+from environments.schema.alembic_env.statements import key_of
 from environments.schema.plan import Rendered, Step, bare, split
 
 SAME, OTHER, UNKNOWN = "pass", "attest", "wait"

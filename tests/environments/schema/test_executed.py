@@ -2,7 +2,7 @@
 
 import pytest
 
-from environments.schema.alembic_env.executed import key_of, shape_of
+from environments.schema.alembic_env.statements import key_of, shape_of
 from tests.environments.schema.histories import repository, source
 from tests.environments.schema.test_runner import asked, go, tables, tree
 
