@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from environments.schema.alembic_env.statements import bare
 from environments.schema.database import connection
-from environments.schema.plan import Rendered, bare
+from environments.schema.plan import Rendered
 
 COUNT_SECONDS = 5
 MANY = 50  # so many things are counted; what is left is named without a number

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments.schema.plan import Step, bare
+from environments.schema.alembic_env.statements import bare
+from environments.schema.plan import Step
 from environments.schema.rules import CAUTION, DANGER, INFO, RANK, RULES, SQUAWK
 from environments.schema.target import Target, named
 

@@ -13,6 +13,8 @@ import socket
 import ssl
 import struct
 import threading
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -22,7 +24,7 @@ MAX_STARTUP, MAX_STATEMENT, CHUNK = 10_000, 64 << 20, 1 << 16
 CHANNEL_BINDING = b"SCRAM-SHA-256-PLUS"
 UNENCRYPTED = "The database offers no TLS, which its address requires; nothing was sent to it."
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+
 Judge = Callable[[str], str]  # gets a statement; returns why it must not be sent, or ""
 
 

@@ -6,9 +6,17 @@ Loaded by path where runs are followed: in the cursor of our own runs (`executed
 
 import hashlib
 import re
+from collections.abc import Collection, Iterator
 
 MAX_STATEMENTS = 500  # different ones, of one revision
 MAX_CHARACTERS = 2000
+READS = "reads"  # among the keys of what may be sent: reading may be as well
+# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1, says how they end.
+_PIECE = re.compile(
+    r"(?:\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?P<tag>\$\w*\$).*?(?P=tag))"
+    r"|(?P<end>;)",
+    re.S,
+)
 _VALUES = re.compile(
     r"'(?:[^']|'')*'|%\(\w+\)s|%[sbt]|\$\d+|(?<![\w\"])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w\"])"
     r"|\b(?:true|false|null)\b",
@@ -17,6 +25,7 @@ _VALUES = re.compile(
 _CAST = re.compile(r"\?(?:\s*::\s*[A-Za-z_ ]+(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])?)+")
 _GROUPS = re.compile(r"\((\?(?:, ?\?)*)\)(?:, ?\(\1\))+")
 _DATA = ("insert", "update", "delete", "merge", "with", "select", "copy", "call", "values")
+_READ = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
 _TRANSACTIONS = (
     r"(?:begin|commit|rollback|start transaction|savepoint|release|deallocate|discard|close|fetch)\b[^;]*|show [\w. ]+|"
 )
@@ -33,6 +42,41 @@ def shape_of(sql: str) -> str:
 def key_of(sql: str) -> str:
     """Return the hash by which two runs of one statement are known to be the same."""
     return hashlib.sha256(shape_of(sql).encode()).hexdigest()[:32]
+
+
+def split(sql: str) -> Iterator[str]:
+    """The statements of a script, without their semicolons; comments stay, a comment alone is no statement."""
+    start = 0
+    ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
+    for end in [*ends, len(sql)]:
+        one = sql[start:end].strip()
+        start = end + 1
+        if bare(one):
+            yield one
+
+
+def bare(sql: str) -> str:
+    """The statement without comments, and with nothing left in its strings: what rules by word may look at."""
+
+    def kept(piece: re.Match[str]) -> str:
+        if piece["end"] or piece[0].startswith('"'):
+            return piece[0]
+        return " " if piece[0].startswith(("--", "/*")) else "''"
+
+    return " ".join(_PIECE.sub(kept, sql).split())
+
+
+def is_read(sql: str) -> bool:
+    """Whether a statement reads, or sets what holds for its session only, as far as its first word tells."""
+    return bool(_READ.match(bare(sql)))
+
+
+def is_among(sql: str, keys: Collection[str]) -> bool:
+    """Whether `keys` allow a statement, or each of several that are sent as one."""
+    if key_of(sql) in keys:
+        return True
+    parts = tuple(split(sql))
+    return bool(parts) and all(key_of(one) in keys or (READS in keys and is_read(one)) for one in parts)
 
 
 def bookkeeping(version_table: str) -> re.Pattern[str]:
