@@ -27,7 +27,7 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
         instance__environment__gone_at=None, instance__service__gone_at=None,
         instance__repository__iexact=project.repository,
     )  # fmt: skip
-    fresh = []
+    fresh, asked = [], []
     for row in rows.select_related("instance__service__project", "instance__environment"):
         instance = row.instance
         if not instance.judged:
@@ -36,8 +36,12 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
         elif instance.judged != row.railway_id and _is_due_run(instance, row):
             _judged(instance, row.railway_id)
         elif instance.judged != row.railway_id:
-            _judge(project, railway, instance, now)
+            asked.append(instance)
     ServiceInstance.objects.bulk_update(fresh, ["judged"])
+    places = [(one.environment.railway_id, one.service.railway_id) for one in asked]
+    histories = railway.deployments_of(project.railway_project_id, places, HISTORY) if asked else []
+    for instance, found in zip(asked, histories, strict=True):
+        _judge(project, instance, found, now)
 
 
 def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
@@ -47,9 +51,7 @@ def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
     return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()
 
 
-def _judge(project: Project, railway: Railway, instance: ServiceInstance, now: datetime) -> None:
-    place, service = instance.environment.railway_id, instance.service.railway_id
-    found = railway.deployments(project.railway_project_id, place, service, HISTORY)
+def _judge(project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime) -> None:
     history = sorted(found, key=lambda one: one.created_at or _EVER)
     seen_at = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first() or now
     known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from environments import sync
+from environments import runners, sync
 from environments.database import NoDatabase, url_of
+from environments.databases.project_environment import command_for
 from environments.git import GitError
 from environments.mirrors import mirror_of
 from environments.models import RailwaySync, Rehearsal, place_of
@@ -15,6 +16,7 @@ from environments.schema import rehearsal
 from environments.schema.database import DatabaseError
 from environments.schema.dump import DumpError
 from environments.schema.history import HistoryError
+from environments.schema.prepared import NotPrepared
 from portal.embedded_postgres import StartError
 from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
@@ -49,18 +51,29 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         mirror = mirror_of(project)
         if not mirror.has(job.commit):
             mirror.fetch()
+        url = url_of(place_of(job.environment, job.database))
         request = rehearsal.Request(
             commit=job.commit,
             alembic=job.database.alembic,
-            url=url_of(place_of(job.environment, job.database)),
+            url=url,
             root=settings.VAR_DIR / "rehearsals",
             direction=job.direction,
             version_table=job.database.version_table,
             project_code=job.database.runs_project_code,
             lock_timeout_ms=project.lock_seconds * 1000,
             statement_timeout_ms=project.statement_seconds * 1000,
+            command=command_for(
+                job.environment,
+                job.database,
+                mirror,
+                job.commit,
+                secrets=lambda values: runners.secrets_of(url, values),
+                alive=alive,
+            ),
         )
         report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
+    except NotPrepared as error:
+        return Ended(JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
     except (ApiError, GitError, HistoryError, NoDatabase, DatabaseError, DumpError, StartError) as error:
         return _not_yet(job, error, now)
     return _ended(job, report, now)

@@ -6,17 +6,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
-
 from environments import railway_runs
-from environments.database import NoDatabase, instance_of
+from environments.database import NoDatabase
+from environments.databases.project_environment import command_for
 from environments.git import GitError, Mirror
 from environments.models import MigrationRun, Runner
-from environments.railway import Railway
 from environments.schema import prepared, runner
-from environments.schema.command import Command
 from environments.schema.history import History
-from environments.schema.process import Log, Redactor
 from portal.http import ApiError
 
 # Values that say nothing, and would make a log unreadable if they were taken out of it.
@@ -87,33 +83,14 @@ def _command(
     alive: Callable[[], bool],
 ) -> dict[str, Any]:
     """The command with its variables and its environment, which is made here where it is missing."""
-    database = job.database
-    names = database.migration_variables.replace(",", " ").split()
-    values = _values(job, names) if names else {}
-    environment = None
-    if database.install_command and set(job.before or ()) != set(history.heads):
-        environment = prepared.prepare(
-            mirror,
-            job.commit,
-            database.alembic,
-            database.install_command,
-            root=settings.VAR_DIR / "prepared",
-            log=Log(on_lines, Redactor(secrets_of(url, values))),
-            alive=alive,
-        )
-    command = Command(database.migration_command, environment, database.variable, values)
-    return {"command": command, "secrets": secrets_of(url, values)}
-
-
-def _values(job: MigrationRun, names: list[str]) -> dict[str, str]:
-    """The service's variables of those names. Raises `NoDatabase`, naming what is missing, and `ApiError`."""
-    environment = job.environment
-    service = instance_of(environment, job.database).service
-    found = Railway().variables(
-        environment.project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
+    found = command_for(
+        job.environment,
+        job.database,
+        mirror,
+        job.commit,
+        secrets=lambda values: secrets_of(url, values),
+        on_lines=on_lines,
+        alive=alive,
+        install=set(job.before or ()) != set(history.heads),
     )
-    missing = [name for name in names if found.get(name) is None]
-    if missing:
-        said = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
-        raise NoDatabase(f"{said}; set it, or take it off the migration's variables.")
-    return {name: value.reveal() for name in names if (value := found[name]) is not None}
+    return {"command": found, "secrets": secrets_of(url, found.variables if found else {})}

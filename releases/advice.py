@@ -208,14 +208,18 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     project, railway = release.project, Railway()
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
+    instances = LONG_LIVED.filter(environment=production).order_by("service__name")
+    # A database, an image, another repository: no commit of the project tells what it is.
+    ours = [
+        (one, role) for one in instances if (role := role_of(one, None, project.repository)) in (Role.CODE, Role.EMPTY)
+    ]
+    places = [(production.railway_id, one.service.railway_id) for one, _ in ours]
+    histories = railway.deployments_of(project.railway_project_id, places, LISTED)
     found = []
-    for instance in LONG_LIVED.filter(environment=production).order_by("service__name"):
+    for (instance, role), newest in zip(ours, histories, strict=True):
         key = instance.service.railway_id
         before = None if noted is None else noted.get(key, {})
-        role = role_of(instance, None, project.repository)
-        if role not in (Role.CODE, Role.EMPTY):
-            continue  # a database, an image, another repository: no commit of the project tells what it is
-        deployments = _deployments(railway, production, key, before)
+        deployments = _with_noted(railway, newest, before)
         role = Role.CODE if any(one.commit for one in deployments) else role  # what has lost its source has one still
         if role is not Role.CODE or not belongs(instance.service.belongs, role):
             continue
@@ -226,12 +230,10 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     return found
 
 
-def _deployments(
-    railway: Railway, production: Environment, service: str, before: Mapping[str, str] | None
+def _with_noted(
+    railway: Railway, found: tuple[Deployment, ...], before: Mapping[str, str] | None
 ) -> tuple[Deployment, ...]:
     """The newest deployments of a service, and the one that was noted, however many came after it."""
-    project = production.project.railway_project_id
-    found = railway.deployments(project, production.railway_id, service, first=LISTED)
     noted = before.get("deployment") if before else None
     if noted and all(one.id != noted for one in found):
         try:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments.git import Mirror
-from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
+from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Database, Project, databases_of
 from environments.schema import identity, revisions
 from portal import audit
@@ -269,13 +269,18 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
 
 
 def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
-    """Reads from git what the candidate holds: commits, pull requests, new migrations. Raises `GitError`."""
+    """Reads from git what the candidate holds: commits, pull requests, new migrations.
+
+    Raises `GitError`, and `ApiError` when pull requests that git names must be read from GitHub and are not.
+    """
     project = release.project
     mirror.fetch()
     commits = mirror.commits(release.base, release.candidate)
     behind = len(mirror.commits(release.candidate, release.base))
     change = _migrations(mirror, release)
+    unknown = _unknown_pulls(project, commits)
     with transaction.atomic():
+        _upsert(_merged_row(project, pull, now) for pull in unknown)
         fresh = Release.objects.select_for_update().get(pk=release.pk)
         if fresh.candidate != release.candidate:
             return  # it moved while we read; the next look collects the new one
@@ -318,6 +323,14 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
             "problem": fresh.migrations_problem,
         }
         audit.record("release.collected", actor=None, subject=fresh, sentence=said, data=data, now=now)
+
+
+def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
+    """Pull requests that titles of merge commits name and the mirror, which keeps up with the last hundred, lacks."""
+    named = {int(found[1] or found[2]) for one in commits if (found := PULL_NUMBER.search(one.title))}
+    known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
+    unknown = sorted(named - set(known.values_list("number", flat=True)))
+    return GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
 
 
 def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:

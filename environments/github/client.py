@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, overview, protection
-from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, PullState
+from environments.github import answers, merged, overview, protection
+from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, MergedPull, PullState
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
@@ -68,6 +68,11 @@ class GitHub:
         """What the merge of one pull request takes, in one call: both branches' rules, and it alone in `named`."""
         _branch(staging), _branch(production)
         return overview.read_merge(self.transport, self.owner, self.name, staging, production, number)
+
+    def merged_pulls(self, base: str, numbers: Sequence[int]) -> tuple[MergedPull, ...]:
+        """Those of `numbers` that were merged into `base`; one call for every 100."""
+        with _shaped():
+            return merged.read_by_number(self.transport, self.owner, self.name, base, numbers)
 
     # Pull requests
 

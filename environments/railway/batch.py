@@ -6,14 +6,15 @@ Look here before asking in a loop. Documents are built from the number of questi
 from collections.abc import Iterator, Sequence
 
 MOST = 60  # questions in one request
+MOST_HISTORIES = 20  # each of them has up to 25 deployments in its answer
 # A place: ids of an environment and of a service in it (None: what all its services share).
 Place = tuple[str, str | None]
 
 
-def chunks(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
+def chunks(places: Sequence[Place], most: int = MOST) -> Iterator[Sequence[Place]]:
     """Yield `places` in portions that one request may ask for."""
-    for start in range(0, len(places), MOST):
-        yield places[start : start + MOST]
+    for start in range(0, len(places), most):
+        yield places[start : start + most]
 
 
 def variables_document(count: int) -> str:
@@ -35,6 +36,14 @@ def push_deploys_document(count: int) -> str:
         for n in range(count)
     )
     return f"query PushDeploysOfPlaces($projectId: String!{declared}) {{\n{asked}\n}}"
+
+
+def histories_document(count: int, fragment: str) -> str:
+    """Return the document that reads the newest deployments of `count` services; `fragment`: DeploymentState."""
+    declared = "".join(f", $i{n}: DeploymentListInput!" for n in range(count))
+    node = "{ edges { node { ...DeploymentState creator { name email } } } }"
+    asked = "\n".join(f"  p{n}: deployments(input: $i{n}, first: $first) {node}" for n in range(count))
+    return f"query DeploymentHistoryOfPlaces($first: Int!{declared}) {{\n{asked}\n}}\n{fragment}"
 
 
 def values(places: Sequence[Place]) -> dict[str, object]:

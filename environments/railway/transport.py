@@ -82,6 +82,12 @@ def document(name: str) -> str:
     return said
 
 
+@cache
+def fragment(file: str) -> str:
+    """The text of one fragment, for documents that are put together."""
+    return (DOCUMENTS / f"{file}.graphql").read_text()
+
+
 class Transport:
     """Requests to Railway with one token in one kind of header ("bearer" or "project")."""
 

@@ -1,6 +1,7 @@
 """The project's own command as a runner: what it is told, and what it finds around it."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 APPLICATION_NAME = "release-portal migration"
+LISTENER = Path(__file__).parent / "alembic_env" / "listener"
+_FLASK = re.compile(r"\bdb\s+upgrade(?=\s*(?:['\");&|]|\Z))")  # Flask-Migrate goes to the head when none is named
+_UPGRADE = re.compile(r"(?<![-\w])upgrade(?P<between>(?:\s+-\S+)*)\s+(?:heads?|[\w@+:-]+)(?=['\")\s;&|]|\Z)")
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,17 @@ class Command:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+def redirected(line: str, direction: str, target: str) -> str:
+    """Return the command with another direction and target (`upgrade head` → `downgrade a1`), as one would type it.
+
+    Returns "" where the line holds no `upgrade TARGET` of its own, as a script or a make target does not.
+    """
+    line = _FLASK.sub("db upgrade head", line)
+    if not _UPGRADE.search(line):
+        return ""
+    return _UPGRADE.sub(lambda found: f"{direction}{found['between']} {target}", line, count=1)
+
+
 def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
     """PATH, LANG and the places that programs write to: all that is passed on of ours."""
     path = os.environ.get("PATH", os.defpath)
@@ -33,7 +48,14 @@ def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
 
 
 def told(
-    command: Command, url: str, directory: Path, *, lock_timeout_ms: int, statement_timeout_ms: int, version: int
+    command: Command,
+    url: str,
+    directory: Path,
+    *,
+    lock_timeout_ms: int,
+    statement_timeout_ms: int,
+    version: int,
+    listen: bool = False,
 ) -> dict[str, Any]:
     """What the child is told over stdin: the line and its whole environment.
 
@@ -46,10 +68,12 @@ def told(
     options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
     environ = surroundings(command.prepared, directory) | dict(command.variables)
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}
+    if listen:  # in a plan and a rehearsal: a run is the project's own, with nothing of ours in it
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LISTENER), environ.get("PYTHONPATH", "")]))
     environ[command.database_variable] = _with_options(url, limits)
     if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
         environ["PATH"] = surroundings(command.prepared, directory)["PATH"]
-    return {"command": command.line, "environ": environ}
+    return {"command": command.line, "environ": environ, "listen": listen}
 
 
 def _with_options(url: str, limits: str) -> str:

@@ -1,24 +1,18 @@
 """What a downgrade throws away, counted in the database before anybody decides."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from environments.schema.alembic_env.statements import bare
 from environments.schema.database import connection
-from environments.schema.plan import Rendered
+from environments.schema.plan import Rendered, without_passwords
+from environments.schema.sql.parser import UnreadableError, joined, parse
+from environments.schema.sql.parts import Part, parts
 
 COUNT_SECONDS = 5
 MANY = 50  # so many things are counted; what is left is named without a number
-_PART = r'(?:"(?:[^"]|"")+"|[\w$]+)'
-_NAME = rf"{_PART}(?:\.{_PART})?"
-_TABLES = re.compile(rf"drop table (?:if exists )?({_NAME}(?:\s*,\s*{_NAME})*)", re.I)
-_ALTER = re.compile(rf"alter table (?:if exists )?(?:only )?({_NAME}) (.*)", re.I)
-_COLUMN = re.compile(rf"(?:^|,\s*)drop (?!constraint\b|expression\b)(?:column )?(?:if exists )?({_PART})", re.I)
-_ROWS = re.compile(rf"(?:delete from|truncate(?: table)?) (?:only )?({_NAME})", re.I)
 
 
 @dataclass(frozen=True)
@@ -33,20 +27,42 @@ class Loss:
     rows: int | None = None
     exact: bool = True
     sentence: str = ""
+    countable: bool = True  # False: no table of which rows could be counted
 
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
     """What the statements of a downgrade drop or delete, not counted yet, in their order."""
-    return tuple(dict.fromkeys(loss for one in rendered.statements for loss in _of(bare(one.sql))))
+    return tuple(dict.fromkeys(loss for one in rendered.statements for loss in _of(one.sql)))
 
 
-def _of(text: str) -> Iterator[Loss]:
-    if found := _TABLES.match(text):
-        yield from (Loss(name) for name in re.findall(_NAME, found[1]))
-    elif found := _ALTER.match(text):
-        yield from (Loss(found[1], column) for column in _COLUMN.findall(found[2]))
-    elif found := _ROWS.match(text):
-        yield Loss(found[1], sentence="At most: it deletes rows of it.")
+def _of(sql: str) -> Iterator[Loss]:
+    try:
+        read = parse(sql)
+    except UnreadableError:
+        yield Loss(
+            "a statement that cannot be read", sentence=without_passwords(" ".join(sql.split()))[:200], countable=False
+        )
+        return
+    for part in (part for statement in read for part in parts(statement)):
+        yield from _lost(part)
+
+
+def _lost(part: Part) -> Iterator[Loss]:
+    if part.kind in ("DropStmt.TABLE", "DropStmt.MATVIEW", "DropStmt.FOREIGN_TABLE"):
+        yield Loss(part.name)
+    elif part.kind == "AlterTableStmt.AT_DropColumn" and part.columns:
+        yield Loss(part.name, joined([part.columns[0]]))
+    elif part.kind in ("DeleteStmt", "TruncateStmt", "MergeStmt"):
+        yield Loss(part.name, sentence="At most: it deletes rows of it.")
+    elif part.kind in ("DropStmt.CASCADE", "AlterTableStmt.CASCADE", "TruncateStmt.CASCADE", "DropOwnedStmt"):
+        yield Loss(part.name, sentence="And, by CASCADE, what depends on it.", countable=False)
+    elif part.kind in _OPAQUE:
+        yield Loss(
+            part.name or part.kind, sentence="What it deletes is not known: no rule can look into it.", countable=False
+        )
+
+
+_OPAQUE = ("DoStmt", "CallStmt", "ExecuteStmt", "FuncCall")
 
 
 def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
@@ -58,6 +74,8 @@ def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
 
 
 def _counted(opened: psycopg.Connection, loss: Loss) -> Loss:
+    if not loss.countable:
+        return loss
     found = opened.execute("select to_regclass(%s)::oid, to_regclass(%s)::text", [loss.table, loss.table]).fetchone()
     if found is None or found[0] is None:
         return Loss(loss.table, loss.column, 0, True, "It is not there.")

@@ -18,11 +18,15 @@ from typing import Any
 
 from environments.git import Mirror
 from environments.schema.alembic_env.statements import split
+from environments.schema.command import Command, told
+from environments.schema.output import Output
 from environments.schema.process import Ended, Log, Redactor, follow
 from environments.schema.revisions import History, Revision
 from portal import isolation
 
 TIME_LIMIT_S = 30.0
+COMMAND_LIMIT_S = 120.0  # a project's own packages take longer to load
+NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
 _PASSWORD = re.compile(r"(\bpassword\s+[eE]?)'(?:[^']|'')*'", re.I)
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
@@ -99,30 +103,71 @@ def make_plan(
     time_limit_s: float = TIME_LIMIT_S,
     patient: bool = False,
     reviewed: bool = True,
+    command: Command | None = None,
 ) -> Plan:
     """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
 
     The files are checked out as for a run, and executed by a child that has no variables and no address. What nobody
     has `reviewed` is executed only where that can be isolated; elsewhere its literal calls are read. Raises
     `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
+    With the project's own `command` all of it happens in that command's environment, as far as Alembic is reached.
     """
     steps = [Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions]
     if not steps:
         return Plan(())
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
         root = Path(directory)
+        if command:
+            (root / "files").mkdir()
+            mirror.checkout_all(commit, root / "files")
+            return _plan(steps, *_render_by_command(steps, root, command), patient=patient)
         mirror.checkout(commit, history.readable, root)
         ended = _render(steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not()))
+    silent = f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END
+    return _plan(steps, ended, silent, patient=patient)
+
+
+def _plan(steps: Sequence[Step], ended: Ended, silent: str, *, patient: bool) -> Plan:
+    """What the child told; `silent` is said of a revision of which it told nothing."""
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")
     told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
-    silent = Rendered((), "time", f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END)
 
     def way(step: Step, direction: str) -> Rendered:
         event = told.get((step.revision, direction))
-        return _rendered(event) if event else silent
+        return _rendered(event) if event else Rendered((), "time", silent)
 
     return Plan(tuple(replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps))
+
+
+def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Ended, str]:
+    """Run the project's command up to where Alembic would begin; return how it ended, and why it told nothing."""
+    (root / "home").mkdir()
+    asked = root / "home" / "render.json"
+    asked.write_text(json.dumps([{"id": one.revision, "file": str(root / "files" / one.path)} for one in steps]))
+    request = told(
+        command, NO_DATABASE, root / "home", lock_timeout_ms=0, statement_timeout_ms=0, version=0, listen=True
+    )
+    request["environ"]["PORTAL_RENDER"] = str(asked)
+    output, deadline = Output(), time.monotonic() + COMMAND_LIMIT_S
+    log = Log(output.read, Redactor(command.variables.values()))
+    ended = follow(
+        request,
+        directory=root / "files",
+        variables={},
+        door=isolation.door(root, readable=[command.prepared] if command.prepared else [], size=isolation.LARGE),
+        log=log,
+        on_event=lambda event: None,
+        stop=lambda: "time limit" if time.monotonic() >= deadline else "",
+    )
+    log.finish()
+    if ended.stopped:
+        return (
+            ended,
+            f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can show what it does.",
+        )
+    why = f": {output.error.rstrip('.')}" if output.error else f" (code {ended.returncode})"
+    return ended, f"“{command.line}” ended before Alembic began{why}."
 
 
 # The child itself, or its worker, of which it tells as a shell does.

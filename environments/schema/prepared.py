@@ -124,9 +124,10 @@ def _build(
         into.mkdir()
         mirror.checkout_all(commit, directory / "files")
         environ = surroundings(into, directory / "home")
-        environ |= {"UV_PROJECT_ENVIRONMENT": str(into), "PIP_NO_INPUT": "1"}
+        environ |= {"UV_PROJECT_ENVIRONMENT": str(into), "PIP_NO_INPUT": "1", "UV_PYTHON_DOWNLOADS": "never"}
         environ |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        line = f"{shlex.quote(sys.executable)} -m venv {shlex.quote(str(into))} || exit 1\n{install}"
+        # Isolated: a `types` or `email` package at the root must not hide the standard library's.
+        line = f"{shlex.quote(sys.executable)} -I -m venv {shlex.quote(str(into))} || exit 1\n{install}"
         ended = follow(
             {"command": line, "environ": environ},
             directory=directory / "files",

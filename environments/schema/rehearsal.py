@@ -17,6 +17,7 @@ from psycopg import sql
 
 from environments.git import Mirror
 from environments.schema import database, identity, runner
+from environments.schema.command import Command
 from environments.schema.dump import Cancelled, Difference, DumpError, Schema, differences, dump, load, objects
 from environments.schema.history import History
 from environments.schema.plan import without_passwords
@@ -67,6 +68,7 @@ class Request:
     time_limit_s: float = 1800.0
     compare: bool = True
     project_code: bool = False  # whether the real run executes the project's own `env.py`
+    command: Command | None = None  # the project's own, where it runs the migrations: it is rehearsed as well
 
 
 @dataclass(frozen=True)
@@ -328,6 +330,8 @@ class _Rehearsal:
 
     def _run(self, url: str, direction: str, target: tuple[str, ...], child: Child) -> runner.Outcome:
         request = self.request
+        if request.command:  # a project may know one kind of address only
+            url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
         wanted = runner.Run(
             commit=request.commit,
             alembic=request.alembic,
@@ -341,6 +345,7 @@ class _Rehearsal:
             record=True,
             workspace=self.scratch.work,
             child=child,
+            command=request.command,
         )
         return runner.run(self.mirror, wanted, on_lines=lambda lines: None, alive=self.alive)
 

@@ -1,40 +1,27 @@
-"""What can go wrong with a plan: squawk over the new statements, and rules of our own that know Alembic.
+"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a second opinion.
 
-Tables which the plan itself makes cannot be locked or rewritten under anybody, so nothing is said about them.
+What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said about it. What nobody
+has described is `unknown`: a person is asked, and the way back is not called safe.
 """
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from environments.schema.alembic_env.statements import bare
-from environments.schema.plan import Step
+from environments.schema.plan import Rendered, Statement, Step
 from environments.schema.rules import CAUTION, DANGER, INFO, RANK, RULES, SQUAWK
+from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
+from environments.schema.sql.parser import UnreadableError, enum, joined, kind, parse, unwrap
+from environments.schema.sql.parts import Part, made, parts
 from environments.schema.target import Target, named
 
 SQUAWK_BINARY = Path(sys.executable).with_name("squawk")
 SQUAWK_SECONDS = 30
 MIGRATE_FIRST = "migrate_first"
-_NAME = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?)'
-_MAKES = re.compile(rf"create (?:unlogged )?(?:table|materialized view) (?:if not exists )?{_NAME}", re.I)
-_ON = re.compile(
-    r"(?:alter table|drop table|truncate(?: table)?|update|delete from|insert into|merge into|lock(?: table)?"
-    r"|vacuum full|cluster|reindex table|create (?:unique )?index .*?\bon"
-    r"|with .*?\b(?:update|delete from|insert into))"
-    rf" (?:if exists )?(?:only )?{_NAME}",
-    re.I,
-)
-_DROPS = re.compile(r"drop (view|materialized view|type|function|sequence|schema|domain|trigger|extension)\b", re.I)
-_RENAMES_VALUE = re.compile(r"alter (?:type|view|sequence|schema) .* rename ", re.I)
-_CONCURRENT = re.compile(r"(?:create (?:unique )?index|drop index|reindex \w+) concurrently\b", re.I)
-_LOCKS = re.compile(r"(?:lock|vacuum full|cluster|reindex (?!\w+ concurrently))", re.I)
-_ROWS = re.compile(r"(?:update|delete|merge|with .*\b(?:update|delete from)|insert .*\bselect)\b", re.I)
-_NO_SCHEMA = re.compile(r"(?:insert|update|delete|merge|with|select|set|reset|comment|analyze|copy|values)\b", re.I)
-_EXPANDS = re.compile(r"create table|alter table .* add (?!constraint|unique|check|foreign|primary|exclude)", re.I)
 
 
 @dataclass(frozen=True)
@@ -66,10 +53,11 @@ def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target
     """The risks of `steps`, in their order, the worst of each first. `order`: a `DeployOrder`. Raises `RiskError`."""
     target = target or Target()
     linted = _squawk(steps, target.server)
-    made: set[str] = set()
+    new: set[tuple[str, str]] = set()
+    columns: set[tuple[str, str]] = set()
     found: list[Risk] = []
     for number, step in enumerate(steps):
-        judge = _Judge(step, order, target, made)
+        judge = _Judge(step, order, target, new, columns)
         mine = list(_of_statements(judge, linted.get(number, {})))
         mine += _of_file(judge, any(one.breaks_old for one in mine))
         found += sorted(dict.fromkeys(mine), key=lambda risk: -RANK[risk.severity])
@@ -78,8 +66,12 @@ def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target
 
 def tables_in(steps: Sequence[Step]) -> frozenset[str]:
     """The tables that the upgrades touch and do not make."""
-    sent = [bare(one.sql) for step in steps for one in step.upgrade.statements]
-    return frozenset(filter(None, map(_table, sent))) - set(filter(None, map(_made, sent)))
+    touched, new = set[str](), set[tuple[str, str]]()
+    for statement in (one for step in steps for one in step.upgrade.statements):
+        for read in _read(statement)[0]:
+            new |= made(read)
+            touched |= {part.table for part in parts(read) if part.table and (part.space, part.name) not in new}
+    return frozenset(touched)
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,8 @@ class _Judge:
     step: Step
     order: str
     target: Target
-    made: set[str]  # the tables that are new, as far as has been looked
+    made: set[tuple[str, str]]  # the objects that are new, as far as has been looked
+    added: set[tuple[str, str]]  # new columns: table, column
 
     def risk(self, code: str, *, sql: str = "", table: str = "", **words: str) -> Risk:
         rule = RULES[code]
@@ -104,49 +97,93 @@ class _Judge:
             sql[:2000], table, rule.breaks_old, rule.loses_data,
         )  # fmt: skip
 
+    def is_new(self, part: Part) -> bool:
+        """Whether the plan itself made what the part acts on."""
+        return bool(part.name) and (part.space, part.name) in self.made
+
 
 def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk]:
     rows, schema, added = list[str](), False, list[str]()
+    loose = _loose(judge.step.downgrade)
     for number, statement in enumerate(judge.step.upgrade.statements):
-        text = bare(statement.sql)
-        table = _table(text)
-        if _EXPANDS.match(text):
-            added.append(_made(text) or table)
-        schema = schema or not _NO_SCHEMA.match(text)
-        if new := _made(text):
-            judge.made.add(new)
-        if table and table in judge.made:
-            continue
-        if _ROWS.match(text) and table:
-            rows.append(table)
-        for code in dict.fromkeys([*_specific(linted.get(number, [])), *_own(text, statement.in_transaction)]):
-            kind = _DROPS.match(text)
-            yield judge.risk(code, sql=statement.sql, table=table, kind=kind[1].lower() if kind else "name")
+        read, problem = _read(statement)
+        if problem:
+            schema = True
+            yield judge.risk("unknown", sql=statement.sql, kind="not read", why=problem)
+        for one in read:
+            found = parts(one)
+            schema = schema or any(changes_schema(part.kind) for part in found)
+            added += [part.table for part in found if part.kind.startswith(_EXPANDS)]
+            theirs = [part for part in found if not judge.is_new(part)]
+            rows += [part.table for part in theirs if part.kind in ROWS]
+            for part in theirs:
+                for code in _codes(judge, part, statement, loose):
+                    yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
+            judge.made.update(made(one))
+            judge.added.update((p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns)
+            if theirs:
+                for code in _specific(linted.get(number, [])):
+                    yield judge.risk(code, sql=statement.sql, table=theirs[0].table, **_words(theirs[0]))
     if rows and schema:
         yield judge.risk("data-mixed", table=rows[0])
     if added and judge.order != MIGRATE_FIRST:
         yield judge.risk("expand", table=", ".join(dict.fromkeys(added)))
 
 
-def _own(text: str, in_transaction: bool) -> Iterator[str]:
-    """Codes of our own rules for one bare statement."""
-    verb = text.split(" ", 1)[0].lower()
-    if _CONCURRENT.match(text) and in_transaction:
+_ADDS = "AlterTableStmt.AT_AddColumn"
+_EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
+
+
+def _read(statement: Statement) -> tuple[tuple[Any, ...], str]:
+    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or why it cannot be."""
+    try:
+        return parse(statement.sql), ""
+    except UnreadableError as error:
+        return (), str(error)
+
+
+def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str]) -> Iterator[str]:
+    """What is to be said of one part, seen with what the plan does besides."""
+    if statement.in_transaction and part.kind in CONCURRENT:
         yield "concurrent-in-transaction"
-    if _LOCKS.match(text):
-        yield "long-lock"
-    if verb == "truncate":
-        yield "truncate"
-    if verb == "do":
-        yield "opaque"
-    if _RENAMES_VALUE.match(text):
-        yield "rename"
-    if _DROPS.match(text):
-        yield "drop-other"
-    if _ROWS.match(text):
-        yield "data-change"
-        if verb == "delete" or (verb == "with" and "delete from" in text.lower()):
-            yield "data-loss"
+    if statement.in_transaction and part.kind in OUTSIDE:
+        yield "not-in-transaction"
+    for code in codes_of(part.kind):
+        if code == "narrowed" and part.columns and all((part.table, one) in judge.added for one in part.columns):
+            continue  # code that runs now does not write these columns
+        if code == "drop-key" and part.kind == "AlterTableStmt.AT_DropConstraint" and part.columns[0] in loose:
+            yield "loosened"
+        elif code != "drop-key" or part.name not in loose:
+            yield code
+
+
+def _words(part: Part) -> dict[str, str]:
+    """What the sentences of the rules may say of the part."""
+    columns, dropped = ", ".join(part.columns), "constraint" if part.columns else "index"
+    return {
+        "what": part.name if part.name == part.label else f"{part.label} {part.name}".strip(),
+        "called": part.name or "something that was prepared or given",
+        "columns": columns or "a column",
+        "dropped": f"{dropped} {columns or part.name}",
+        "kind": part.kind,
+        "why": "Its kind is not in the list of those we know.",
+    }
+
+
+_LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
+
+
+def _loose(downgrade: Rendered) -> frozenset[str]:
+    """The indexes and constraints which the downgrade makes again and on which no query relies: nothing unique."""
+    found: set[str] = set()
+    for one in (one for statement in downgrade.statements for one in _read(statement)[0]):
+        if kind(one) == "IndexStmt" and not one.unique:
+            found.add(joined([one.relation.schemaname, one.idxname]))
+        elif kind(one) == "AlterTableStmt":
+            defined = [unwrap(getattr(unwrap(command), "def")) for command in one.cmds]
+            constraints = [each for each in defined if each is not None and kind(each) == "Constraint"]
+            found |= {each.conname for each in constraints if enum(each, "contype") in _LOOSE}
+    return frozenset(found)
 
 
 def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
@@ -169,26 +206,6 @@ def _specific(rules: Iterable[str]) -> list[str]:
     if {"foreign-key", "unique-constraint"} & set(codes):
         codes = [code for code in codes if code != "checked-constraint"]
     return codes
-
-
-def _table(text: str) -> str:
-    found = _ON.match(text)
-    return _folded(found[1]) if found else ""
-
-
-def _made(text: str) -> str:
-    found = _MAKES.match(text)
-    return _folded(found[1]) if found else ""
-
-
-def _folded(name: str) -> str:
-    """As the server reads a name: in lower case unless quoted; quotes only where they are needed."""
-    parts = re.findall(r'"[^"]+"|[^.]+', name)
-    plain = [
-        part[1:-1] if re.fullmatch(r'"[a-z_][a-z0-9_$]*"', part) else part if part[0] == '"' else part.lower()
-        for part in parts
-    ]
-    return ".".join(plain).removeprefix("public.")
 
 
 def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
@@ -222,6 +239,8 @@ def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]
             if inside != statement.in_transaction:
                 lines.append("BEGIN;" if statement.in_transaction else "COMMIT;")
                 inside = statement.in_transaction
+            if _read(statement)[1]:
+                continue  # it is asked about anyway, and squawk may die of it
             for line in [*statement.sql.splitlines(), ";"]:
                 places[len(lines)] = (number, index)
                 lines.append(line)

@@ -105,7 +105,7 @@ RULES = {
     ),
     "drop-other": Rule(
         CAUTION,
-        "Drops a {kind}, which code that runs now may still use.",
+        "Drops the {what}, which code that runs now may still use.",
         "First release code that does not use it; drop it in a later release.",
         breaks_old=True,
     ),
@@ -142,7 +142,148 @@ RULES = {
         "Write its statements out, or read it and accept it.",
         breaks_old=True,
     ),
-    "unreadable": Rule(INFO, "A statement could not be read by squawk, so fewer rules looked at it."),
+    "unreadable": Rule(INFO, "squawk could not read a statement, so fewer rules looked at it."),
+    "unknown": Rule(
+        CAUTION,
+        "Nobody has described what this statement does ({kind}). {why}",
+        "Write it in another way, or read it and accept it.",
+        breaks_old=True,
+    ),
+    "cascade": Rule(
+        DANGER,
+        "Drops the {what} and, by CASCADE, everything that depends on it: columns, views, keys of other tables.",
+        "Drop by name what is to go, without CASCADE.",
+        breaks_old=True,
+        loses_data=True,
+    ),
+    "moved": Rule(
+        DANGER,
+        "Moves the {what} to another schema: code that runs now looks for it in the old one.",
+        "Make it in the new schema, move the code over, and drop the old one in a later release.",
+        breaks_old=True,
+    ),
+    "row-security": Rule(
+        CAUTION,
+        "Changes which rows of {table} a role may see or write; code that runs now may find none.",
+        "Try it with the role of the running code, and release it apart from other changes.",
+        breaks_old=True,
+    ),
+    "rights": Rule(
+        CAUTION,
+        "Takes rights away or changes an owner: code that runs now may be refused.",
+        "First release code that does without these rights.",
+        breaks_old=True,
+    ),
+    "drop-default": Rule(
+        CAUTION,
+        "Takes the default of {columns} in {table} away: code that runs now may rely on it when it inserts.",
+        "First release code that always gives a value; drop the default in a later release.",
+        breaks_old=True,
+    ),
+    "change-default": Rule(INFO, "Rows inserted into {table} without {columns} get another value from now on."),
+    "drop-key": Rule(
+        CAUTION,
+        "Drops the {dropped}, which may be unique: ON CONFLICT and foreign keys that need it then fail.",
+        "Make the new key first; write a downgrade that makes the old one again, which tells what it was.",
+        breaks_old=True,
+    ),
+    "loosened": Rule(
+        INFO, "{table} may hold what it could not hold before; earlier code reads what new code writes after this."
+    ),
+    "narrowed": Rule(
+        INFO,
+        "{table} no longer takes every row that it took: code that runs now may be refused when it writes.",
+        "First release code that keeps to the new rule.",
+        breaks_old=True,
+    ),
+    "trigger": Rule(
+        CAUTION,
+        "Changes what happens by itself when rows of {table} are written, also when code that runs now writes them.",
+        "Try it with the running code, and release it apart from other changes.",
+        breaks_old=True,
+    ),
+    "changed-object": Rule(
+        CAUTION,
+        "Changes the {what} for everybody at once, also for code that runs now.",
+        "Make it under a new name, move the code over, and drop the old one in a later release.",
+        breaks_old=True,
+    ),
+    "enum-value": Rule(
+        CAUTION,
+        "Adds a value to the {what}: earlier code cannot read rows in which new code has written it, and PostgreSQL "
+        "cannot take it away again.",
+        "First release code that knows the value and does not write it.",
+        breaks_old=True,
+    ),
+    "sequence": Rule(
+        CAUTION,
+        "Changes how a sequence counts: code that runs now may get numbers that are taken, or none.",
+        "Only raise it, above the largest number in use.",
+        breaks_old=True,
+    ),
+    "detach-partition": Rule(
+        DANGER,
+        "Takes rows out of {table}: code that runs now does not find them there any more.",
+        "First release code that does not need them.",
+        breaks_old=True,
+    ),
+    "attach-partition": Rule(
+        CAUTION,
+        "Adds a partition to {table}, for which its default partition and the new one may be read under a lock.",
+        "Add a CHECK constraint that says the same as the partition's bounds first.",
+        about_time=True,
+    ),
+    "refresh": Rule(
+        CAUTION,
+        "Works {table} out anew while nobody can read it.",
+        "Use REFRESH MATERIALIZED VIEW CONCURRENTLY.",
+        about_time=True,
+    ),
+    "unlogged": Rule(
+        DANGER,
+        "Makes {table} unlogged: a crash of the server, and every restore of a backup, empties it.",
+        "Keep it logged, unless its rows can be made again.",
+    ),
+    "calls": Rule(
+        CAUTION,
+        "Calls {called}, into which no rule can look.",
+        "Write its statements out, or read it and accept it.",
+        breaks_old=True,
+    ),
+    "session": Rule(
+        CAUTION,
+        "Changes a setting of the session ({what}): the statements after it may mean something else than they show.",
+        "Name schemas and types in full, and leave the settings alone.",
+    ),
+    "server-wide": Rule(
+        CAUTION,
+        "Changes the whole server or its roles, not only this database; a rehearsal cannot show it.",
+        "Do it by hand, outside the migrations.",
+        breaks_old=True,
+    ),
+    "replication": Rule(
+        CAUTION,
+        "Changes what is sent to other databases; those who receive it are not seen from here.",
+        "Agree on it with whoever receives it, and do it by hand.",
+        breaks_old=True,
+    ),
+    "foreign-server": Rule(
+        CAUTION,
+        "Changes how another server is reached; a rehearsal does not reach it.",
+        "Do it by hand, outside the migrations.",
+        breaks_old=True,
+    ),
+    "transaction-control": Rule(
+        DANGER,
+        "Ends or begins a transaction by itself ({what}): when a later statement fails, what came before it stays.",
+        "Leave transactions to Alembic; use `with op.get_context().autocommit_block():` for what must run outside.",
+        breaks_old=True,
+    ),
+    "not-in-transaction": Rule(
+        DANGER,
+        "PostgreSQL refuses this statement within a transaction.",
+        "Put it into `with op.get_context().autocommit_block():`.",
+    ),
     "expand": Rule(
         INFO, "The candidate is live before this runs: until then it must do without what is added here ({table})."
     ),

@@ -18,7 +18,7 @@ import psycopg
 from environments.git import GitError, Mirror
 from environments.schema import wire
 from environments.schema.alembic_env.statements import MAX_CHARACTERS, MAX_STATEMENTS, version_in
-from environments.schema.command import APPLICATION_NAME, Command, told
+from environments.schema.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.database import (
     Address,
     DatabaseError,
@@ -130,8 +130,7 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
             raise _EarlyError("failed", history.problems[0].sentence)
-        if (request.command or request.elsewhere) and request.direction != "upgrade":
-            raise _EarlyError("failed", "The project's own command only upgrades; go back with the portal's runner.")
+        request = _redirected(request, history)
         with connection(request.url) as opened:
             _lock(opened, address, request, alive)
             before = revisions_in(opened, request.version_table, request.version_table_schema)
@@ -161,6 +160,23 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
         return Outcome(early.status, str(early), before, before)
     except (DatabaseError, GitError, HistoryError) as error:
         return Outcome("failed", str(error), before, before)
+
+
+def _redirected(request: Run, history: History) -> Run:
+    """The request with its command turned to where it is to go, if that is not up to the heads."""
+    at_heads = not request.target or set(request.target) in (set(history.heads), set(history.effective_heads))
+    if request.direction == "upgrade" and (at_heads or not request.record):
+        return request
+    if request.elsewhere:
+        raise _EarlyError("failed", "On Railway only upgrades are run; go back with the portal's runner.")
+    if request.command is None:
+        return request
+    line = redirected(request.command.line, request.direction, request.target[0]) if len(request.target) == 1 else ""
+    if not line:
+        raise _EarlyError(
+            "failed", f"How “{request.command.line}” would go to another revision cannot be read from it."
+        )
+    return replace(request, command=replace(request.command, line=line))
 
 
 def _lock(opened: psycopg.Connection, address: Address, request: Run, alive: Callable[[], bool]) -> None:
@@ -348,8 +364,9 @@ def _command(
         lock_timeout_ms=request.lock_timeout_ms,
         statement_timeout_ms=request.statement_timeout_ms,
         version=opened.info.server_version,
+        listen=request.record,
     )
-    if not relayed:
+    if not relayed or request.record:  # a rehearsal has its own listener, in the command
         return line
     known = all(one.id in request.expected for one in plan.steps)
     allowed = [key for one in plan.steps for key in request.expected[one.id]] if known else None

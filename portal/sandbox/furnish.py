@@ -22,6 +22,11 @@ def repository(github: GitHubStandIn, shape: Shape, built: sample.Sample) -> Non
 
 def project(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]) -> None:
     """Both environments with every service, live at what its branch has; `databases`: key of a target → its address."""
+    with railway.world.saved_once():
+        _furnish(railway, shape, heads, databases)
+
+
+def _furnish(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]) -> None:
     for kind in KINDS:
         railway.add_environment(shape.environment(kind))
     for service in shape.services:

@@ -1,9 +1,11 @@
 """What the portal makes of a case: one line for each thing that is looked at."""
 
+import hashlib
 import os
 import secrets
 import subprocess
-import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +15,14 @@ import psycopg
 
 from environments.git import Mirror
 from environments.schema import rehearsal
+from environments.schema.command import Command
 from environments.schema.dump import differences, dump, objects
 from environments.schema.env_file import read_meaning
 from environments.schema.plan import make_plan
+from environments.schema.rehearsal import Report
 from environments.schema.revisions import compare, read, why_empty
 from environments.schema.runner import Run, run
 from tests.cases.builder import Case
-
-ALEMBIC = Path(sys.executable).with_name("alembic")
 
 
 def look_read(case: Case, mirror: Mirror) -> str:
@@ -52,11 +54,30 @@ def scratch(name: str = "") -> Iterator[str]:
             connection.execute(f"drop database {name} with (force)")
 
 
+def environment(case: Case, folder: Path) -> Path:
+    """The environment of a case's project: our own packages, and modules in place of those that are too large here."""
+    place = (
+        folder.parent / "environments" / hashlib.sha256(repr(sorted(case.packages.items())).encode()).hexdigest()[:12]
+    )
+    if not place.exists():
+        venv.create(place, symlinks=True)
+        site = next(place.glob("lib/python*/site-packages"))
+        (site / "ours.pth").write_text(sysconfig.get_path("purelib"))
+        (place / "bin" / "alembic").write_text(
+            f"#!{place}/bin/python\nimport sys\nfrom alembic.config import main\nsys.exit(main())\n"
+        )
+        (place / "bin" / "alembic").chmod(0o755)
+        for path, text in case.packages.items():
+            (site / path).parent.mkdir(parents=True, exist_ok=True)
+            (site / path).write_text(text)
+    return place
+
+
 class Stage:
     """A case's repository and a database in which the project's own command ran what is in production."""
 
     def __init__(self, case: Case, folder: Path, url: str) -> None:
-        self.case, self.folder, self.url = case, folder, url
+        self.case, self.folder, self.url = case, folder, _with_driver(url) if case.command else url
         self.mirror = case.build(folder / "git")
         self.own(url, "c0")
 
@@ -70,7 +91,7 @@ class Stage:
         if not ini.exists():
             return "no configuration"
         done = subprocess.run(
-            [ALEMBIC, "-c", ini.name, "upgrade", "heads"],
+            [environment(self.case, self.folder) / "bin" / "alembic", "-c", ini.name, "upgrade", "heads"],
             cwd=ini.parent,
             env={"PATH": os.defpath, "DATABASE_URL": _with_driver(url), **self.case.variables},
             capture_output=True,
@@ -79,16 +100,26 @@ class Stage:
         )
         return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
+    def command(self) -> Command | None:
+        """The project's own command with its environment, where the case has one."""
+        if not self.case.command:
+            return None
+        return Command(self.case.command, environment(self.case, self.folder), variables=self.case.variables)
+
     def plan(self) -> str:
         """Return all SQL of the new revisions, with what keeps the plan from knowing it."""
         change = compare(self.mirror, "c0", "main", self.case.alembic)
         history = read(self.mirror, "main", self.case.alembic)
-        plan = make_plan(self.mirror, self.mirror.commit("main"), history, change.new)
+        plan = make_plan(self.mirror, self.mirror.commit("main"), history, change.new, command=self.command())
         return " | ".join(
             " | ".join([*(one.sql for one in step.upgrade.statements), step.upgrade.problem]) for step in plan.steps
         )
 
     def rehearsal(self) -> str:
+        report = self.rehearsed()
+        return " ".join([f"{report.status}:", report.sentence, *report.warnings])
+
+    def rehearsed(self) -> Report:
         request = rehearsal.Request(
             self.mirror.commit("main"),
             self.case.alembic,
@@ -96,9 +127,9 @@ class Stage:
             self.folder.parent / "rehearsals" / self.folder.name,
             version_table=self.case.version_table,
             compare=False,
+            command=self.command(),
         )
-        report = rehearsal.rehearse(self.mirror, request, on_phase=lambda *_: None, alive=lambda: True)
-        return " ".join([f"{report.status}:", report.sentence, *report.warnings])
+        return rehearsal.rehearse(self.mirror, request, on_phase=lambda *_: None, alive=lambda: True)
 
     def run(self, url: str = "", ref: str = "main") -> str:
         request = Run(
@@ -108,6 +139,7 @@ class Stage:
             version_table=self.case.version_table,
             lock_wait_s=30,
             time_limit_s=60,
+            command=self.command(),
         )
         outcome = run(self.mirror, request, on_lines=lambda lines: None, alive=lambda: True)
         kept = f" kept: {'; '.join(outcome.kept)}" if outcome.kept else ""

@@ -132,4 +132,63 @@ RUNS = [
          usual(A, env_py=env(before=WIDE)), usual(A, table(LONG, "users"), env_py=env(before=WIDE))),
 ]  # fmt: skip
 
-CASES = [*MEANINGS, *RUNS]
+SQLMODEL = {
+    "sqlmodel/__init__.py": "from sqlmodel.sql import sqltypes\n",
+    "sqlmodel/sql/__init__.py": "",
+    "sqlmodel/sql/sqltypes.py": "import sqlalchemy\n\n\nclass AutoString(sqlalchemy.String):\n    pass\n",
+}
+AUTO = 'op.add_column("users", sa.Column("n", sqlmodel.sql.sqltypes.AutoString()))', 'op.drop_column("users", "n")'
+REGISTERS = """from alembic.operations import MigrateOperation, Operations
+
+
+@Operations.register_operation("create_view")
+class CreateView(MigrateOperation):
+    def __init__(self, name, sql):
+        self.name, self.sql = name, sql
+
+    @classmethod
+    def create_view(cls, operations, name, sql):
+        return operations.invoke(cls(name, sql))
+
+
+@Operations.implementation_for(CreateView)
+def create_view(operations, one):
+    operations.execute(f"CREATE VIEW {one.name} AS {one.sql}")
+"""
+VIEW = revision("b2", "users", 'op.create_view("v", "SELECT id FROM users")', 'op.execute("DROP VIEW v")')
+SIZED = revision(
+    "b2", "users", 'op.execute(f"ALTER TABLE users ADD COLUMN e float8[{DIM}]")', 'op.drop_column("users", "e")',
+    head='import os\n\nDIM = int(os.environ["EMBEDDING_DIM"])',
+)  # fmt: skip
+HELPS = "def add(op, sa, table, name):\n    op.add_column(table, sa.Column(name, sa.Text))\n"
+HELPED = revision(
+    "b2", "users", 'add(op, sa, "users", "n")', 'op.drop_column("users", "n")', head="from migration_helpers import add"
+)
+BOTH = {
+    "rehearsal": "passed: 1 migration rehearsed from users on PostgreSQL 18",
+    "run": "succeeded: The database is at b2.",
+}
+UPGRADE = "alembic upgrade head"
+
+
+def command(name: str, second: str, *, plan: str, env_py: str = "", packages: dict[str, str] | None = None,
+            variables: dict[str, str] | None = None, **more: str) -> Case:  # fmt: skip
+    """Return a case that plans, rehearses and runs in the project's environment, by its own command."""
+    layout = usual(A, env_py=env_py, **more)
+    return Case(
+        name, {"plan": plan, **BOTH}, layout, usual(A, second, env_py=env_py, **more), command=UPGRADE,
+        packages=packages or {}, variables=variables or {},
+    )  # fmt: skip
+
+
+COMMANDS = [
+    command(
+        "sqlmodel", revision("b2", "users", *AUTO, head="import sqlmodel"), plan="ADD COLUMN n VARCHAR",
+        packages=SQLMODEL,
+    ),
+    command("custom-op", VIEW, plan="CREATE VIEW v AS SELECT id FROM users", env_py=env(head=REGISTERS)),
+    command("env-variable", SIZED, plan="ADD COLUMN e float8[3]", variables={"EMBEDDING_DIM": "3"}),
+    command("sibling-helper", HELPED, plan="ADD COLUMN n TEXT", **{"migration_helpers.py": HELPS}),
+]  # fmt: skip
+
+CASES = [*COMMANDS, *MEANINGS, *RUNS]

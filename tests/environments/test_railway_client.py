@@ -7,7 +7,7 @@ import stamina
 from graphql import build_schema, parse, validate
 
 from environments.railway import Railway, batch, ledger
-from environments.railway.transport import DOCUMENTS, document
+from environments.railway.transport import DOCUMENTS, document, fragment
 from portal.http import ApiError
 from portal.sandbox.server import Fault, Request, Response, Server
 from tests.environments.mutation import changed, mutations
@@ -671,9 +671,26 @@ def test_what_was_remembered_is_not_asked_again_and_only_by_the_same_object(serv
     assert len(server.requests) == 2
 
 
+def test_the_histories_of_many_services_are_one_request_and_keep_their_order(server, railway):
+    other = DEPLOYMENT | {"id": "d2", "serviceId": "s2"}
+    server.app = lambda request: Response(200, {"data": {"p0": edges(DEPLOYMENT), "p1": edges(other)}})
+
+    found = railway.deployments_of("p", [("e1", "s1"), ("e1", "s2")])
+
+    assert [[one.id for one in some] for some in found] == [["d1"], ["d2"]] and len(server.requests) == 1
+    assert json.loads(server.requests[0].body)["variables"]["i1"]["serviceId"] == "s2"
+    server.app = lambda request: Response(200, {"data": {"p0": edges(DEPLOYMENT), "p1": None}})
+    with pytest.raises(ApiError):
+        railway.deployments_of("p", [("e1", "s1"), ("e1", "s2")])
+
+
+def histories(count: int) -> str:
+    return batch.histories_document(count, fragment("_deployment"))
+
+
 @pytest.mark.official
 @pytest.mark.parametrize("count", [1, 3, batch.MOST])
-@pytest.mark.parametrize("build", [batch.variables_document, batch.push_deploys_document])
+@pytest.mark.parametrize("build", [batch.variables_document, batch.push_deploys_document, histories])
 def test_documents_for_many_places_are_valid_by_the_official_schema(build, count):
     if not SCHEMA.exists():
         pytest.skip("the official Railway schema (../shared/railway/schema.graphql) is not here")

@@ -56,7 +56,7 @@ def _railway(directory: Path, clock: Callable[[], datetime]) -> RailwayStandIn:
 
 @functools.cache
 def _sample(build: Callable[[Path], sample.Sample] = sample.build) -> sample.Sample:
-    return build(_directory(build.__module__) / "sample")
+    return build(_directory(repr(build)) / "sample")
 
 
 @functools.cache

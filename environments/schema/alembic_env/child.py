@@ -198,6 +198,9 @@ def _work(request: dict[str, Any]) -> int:
         os.write(events, json.dumps(event).encode() + b"\n")
 
     if line := request.get("command"):  # the project's own: this process becomes its shell
+        if request.get("listen"):
+            os.set_inheritable(events, True)
+            request["environ"]["PORTAL_EVENTS"] = f"{events}:{os.fstat(events).st_ino}"
         os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
     try:
         if "render" in request:  # SQL is wanted, nothing is to be run

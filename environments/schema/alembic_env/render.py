@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -21,9 +22,15 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
-from sqlalchemy import TextClause, exc, text
+from sqlalchemy import __version__ as sqlalchemy_version
+from sqlalchemy import exc, text
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.elements import TextClause
+
+try:
+    from sqlalchemy.schema import ExecutableDDLElement
+except ImportError:  # SQLAlchemy 1.4, in the environment of a project
+    from sqlalchemy.schema import DDLElement as ExecutableDDLElement
 
 MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
@@ -75,6 +82,8 @@ class Connection(MockConnection):
 
     def _literal(self, statement: Any, values: Any) -> str:
         if isinstance(statement, str):
+            if not sqlalchemy_version.startswith("1."):
+                raise exc.ObjectNotExecutableError(statement)
             statement = text(statement)
         if values and isinstance(statement, TextClause):
             statement = statement.bindparams(**values)
@@ -156,15 +165,16 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
     inside, size = True, 0
 
     def keep(sent: str) -> None:
-        nonlocal inside, size
+        nonlocal size
         sent = sent.strip().removesuffix(";").strip()
-        if sent.upper() in ("BEGIN", "COMMIT"):
-            inside = sent.upper() == "BEGIN"
-            return
         size += len(sent)
         if size > MAX_CHARACTERS:
             raise NeedsDatabase(f"it makes more than {MAX_CHARACTERS:,} characters of SQL")
         statements.append((sent, inside))
+
+    def within(transaction: bool) -> None:
+        nonlocal inside
+        inside = transaction
 
     try:
         with EnvironmentContext(Config(), None, as_sql=True) as environment:  # type: ignore[arg-type]
@@ -177,6 +187,8 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
             context = environment.get_context()
             impl: Any = context.impl
             impl.static_output, impl.connection = keep, Connection(context.dialect, keep)
+            # How Alembic leaves and enters a transaction; a COMMIT of the revision's own stays a statement.
+            impl.emit_begin, impl.emit_commit = partial(within, True), partial(within, False)
             with Operations.context(context):
                 function()
     except BaseException as error:  # noqa: BLE001

@@ -43,7 +43,14 @@ def opened(hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title:
 
 
 def record(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
-    """Writes the row, unasked and unannounced; `more` overrides any field."""
+    """Writes the row and its ref, unasked and unannounced; `more` overrides any field."""
+    pull = row(hub, login, head=head, base=base, title=title, **more)
+    hub.git.move(f"refs/pull/{pull['number']}/head", pull["head_sha"])
+    return pull
+
+
+def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
+    """Writes the row alone, for who makes very many refs at once."""
     heads, now = hub.state["heads"], stamp(hub.clock())
     number = more.get("number") or hub.state["next_number"]
     pull = {
@@ -71,7 +78,6 @@ def record(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str
     pull["number"] = number
     hub.state["next_number"] = max(hub.state["next_number"], number + 1)
     hub.state["pulls"].append(pull)
-    hub.git.move(f"refs/pull/{number}/head", pull["head_sha"])
     return pull
 
 

@@ -1,6 +1,7 @@
 """The few questions the stand-in asks of the bare repository that the GitHub stand-in serves."""
 
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -16,10 +17,20 @@ def commit(repository: Path, ref: str) -> str | None:
     return found.strip() if found else None
 
 
+@lru_cache(1000)
+def _said(repository: Path, sha: str) -> str:
+    """Author and message of a commit; raises `LookupError`, which is not remembered, where there is none yet."""
+    if shown := _git(repository, "log", "-1", "--format=%an%x00%B", sha, "--"):
+        return shown
+    raise LookupError(sha)
+
+
 def describe(repository: Path, sha: str) -> dict[str, str | None]:
     """`commitHash`, `commitMessage` and `commitAuthor`, the keys of a deployment's `meta`."""
-    shown = _git(repository, "log", "-1", "--format=%an%x00%B", sha, "--")
-    author, _, message = (shown or "").partition("\0")
+    try:
+        author, _, message = _said(repository, sha).partition("\0")
+    except LookupError:
+        author = message = ""
     return {"commitHash": sha, "commitMessage": message.strip() or None, "commitAuthor": author or None}
 
 

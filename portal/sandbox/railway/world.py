@@ -55,6 +55,7 @@ class World:
     addresses: Addresses
     data: dict[str, Any] = field(default_factory=dict)
     dirty: bool = False
+    together: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     # Names of webhook events and the deployments they tell of, taken by the sender.
     outbox: list[tuple[str, Row]] = field(default_factory=list)
@@ -87,7 +88,7 @@ class World:
             try:
                 yield
             finally:
-                if self.dirty:
+                if self.dirty and not self.together:
                     self.save()
                 if self.outbox or self.data["moving"]:
                     self.stirred.set()
@@ -98,6 +99,16 @@ class World:
         with self.reading():
             self.dirty = True
             yield
+
+    @contextmanager
+    def saved_once(self) -> Iterator[None]:
+        """Holds the lock and saves at the end only: for very many changes, none of which must survive a kill."""
+        with self.changing():
+            self.together += 1
+            try:
+                yield
+            finally:
+                self.together -= 1
 
     def iso(self, at: float | None = None) -> str:
         moment = datetime.fromtimestamp(self.clock() if at is None else at, UTC)

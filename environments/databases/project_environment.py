@@ -1,0 +1,79 @@
+"""The environment of a project: its packages, made once for its lock files, and the variables its command needs.
+
+Planning, rehearsal and every run of the *command* runner go through the same one.
+"""
+
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+
+from environments.database import NoDatabase, instance_of
+from environments.git import Mirror
+from environments.models import Database, Environment, Runner
+from environments.railway import Railway
+from environments.schema import prepared
+from environments.schema.command import Command
+from environments.schema.process import Log, Redactor
+
+KEPT_LINES = 3  # of what an installation printed last, for the sentence about its failure
+
+
+def command_for(
+    environment: Environment,
+    database: Database,
+    mirror: Mirror,
+    commit: str,
+    *,
+    secrets: Callable[[Mapping[str, str]], tuple[str, ...]],
+    on_lines: Callable[[list[str]], None] = lambda lines: None,
+    alive: Callable[[], bool] = lambda: True,
+    install: bool = True,
+) -> Command | None:
+    """Return the project's command with its packages and `environment`'s variables; None for another runner.
+
+    `secrets` says which of the variables' values are kept out of the log. Raises `NoDatabase` (a variable is missing),
+    `NotPrepared`, `ApiError` and `GitError`.
+    """
+    if database.runner != Runner.COMMAND:
+        return None
+    values = values_of(environment, database)
+    place, last = None, list[str]()
+
+    def heard(lines: list[str]) -> None:
+        last[:] = [*last, *(line.strip() for line in lines if line.strip())][-KEPT_LINES:]
+        on_lines(lines)
+
+    if database.install_command and install:
+        try:
+            place = prepared.prepare(
+                mirror,
+                commit,
+                database.alembic,
+                database.install_command,
+                root=settings.VAR_DIR / "prepared",
+                log=Log(heard, Redactor(secrets(values))),
+                alive=alive,
+            )
+        except prepared.NotPrepared as error:
+            said = f"{error} It said: {' / '.join(last)[:300]}" if last and not error.cancelled else str(error)
+            raise prepared.NotPrepared(said, cancelled=error.cancelled) from None
+    return Command(database.migration_command, place, database.variable, values)
+
+
+def values_of(environment: Environment, database: Database) -> dict[str, str]:
+    """Return the service's variables that the database's command needs, read from Railway now and never stored.
+
+    Raises `NoDatabase`, naming what is missing, and `ApiError`.
+    """
+    names = database.migration_variables.replace(",", " ").split()
+    if not names:
+        return {}
+    service = instance_of(environment, database).service
+    found = Railway().variables(
+        environment.project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
+    )
+    missing = [name for name in names if found.get(name) is None]
+    if missing:
+        said = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
+        raise NoDatabase(f"{said}; set it, or take it off the migration's variables.")
+    return {name: value.reveal() for name in names if (value := found[name]) is not None}

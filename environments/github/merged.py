@@ -1,0 +1,67 @@
+"""Merged pull requests by their numbers: those of a large release that the last hundred do not hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from environments.github.answers import MergedPull, read_merged
+from environments.github.transport import Transport
+from portal import http
+from portal.http import ApiError
+from portal.outside import dig, text
+
+MOST = 100  # in one request
+DOING = "read merged pull requests"
+
+
+def merged_document(numbers: Sequence[int]) -> str:
+    """Return the document that reads these pull requests, as `p1`, `p2` and so on by number."""
+    asked = "\n".join(f"    p{number:d}: pullRequest(number: {number:d}) {{ ...Merged }}" for number in numbers)
+    return f"""query MergedPulls($owner: String!, $name: String!) {{
+  repository(owner: $owner, name: $name) {{
+{asked}
+  }}
+}}
+fragment Merged on PullRequest {{
+  state
+  number
+  title
+  url
+  updatedAt
+  author {{ login }}
+  baseRefName
+  headRefName
+  headRefOid
+}}
+"""
+
+
+def read_by_number(
+    transport: Transport, owner: str, name: str, base: str, numbers: Sequence[int]
+) -> tuple[MergedPull, ...]:
+    """Return those of `numbers` that are pull requests merged into `base`: one call for every 100.
+
+    A number that belongs to an issue, or to nothing, is left out. Raises `ApiError`.
+    """
+    found: list[MergedPull] = []
+    for start in range(0, len(numbers), MOST):
+        some = numbers[start : start + MOST]
+        document = merged_document(some)
+        answer = http.read_again(lambda: _ask(transport, document, owner, name))  # noqa: B023
+        nodes = [answer.get(f"p{number}") for number in some]
+        found += [read_merged(node) for node in nodes if _is_merged(node, base)]
+    return tuple(found)
+
+
+def _ask(transport: Transport, document: str, owner: str, name: str) -> dict[str, Any]:
+    answer = transport.graphql(DOING, document, {"owner": owner, "name": name})
+    repository = dig(answer, "data", "repository")
+    # A number that is no pull request is an error of its own beside the others; every other error spoils the answer.
+    errors = [one for one in answer.get("errors") or [] if text(dig(one, "type")).upper() != "NOT_FOUND"]
+    if errors or not isinstance(repository, dict):
+        words = text(dig(errors[0], "message")) if errors else "no repository in it"
+        raise ApiError("GitHub", "unavailable", f"GitHub could not {DOING} ({words}): it is asked again later.")
+    return repository
+
+
+def _is_merged(node: object, base: str) -> bool:
+    return dig(node, "state") == "MERGED" and dig(node, "baseRefName") == base

@@ -1,0 +1,77 @@
+"""Functions and settings of PostgreSQL that change nothing. Whatever is not here, a person looks at."""
+
+# PostgreSQL's own stable and immutable ones (a test asks the server): one answer for a whole statement, no effect.
+_STABLE_NAMES = """
+abs age array_agg array_append array_cat array_dims array_fill array_length array_lower array_ndims
+array_position array_positions array_prepend array_remove array_replace array_reverse array_sort
+array_to_json array_to_string array_to_tsvector array_upper ascii avg bit_and bit_length bit_or
+bool_and bool_or btrim cardinality ceil char_length chr col_description concat concat_ws cos count
+crc32 cume_dist current_schemas current_setting date date_bin date_part date_trunc daterange decode
+degrees dense_rank div encode every exp extract factorial family first_value floor format
+format_type gcd generate_series get_byte has_any_column_privilege has_column_privilege
+has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege
+has_language_privilege has_largeobject_privilege has_parameter_privilege has_schema_privilege
+has_sequence_privilege has_server_privilege has_table_privilege has_tablespace_privilege
+has_type_privilege host inet_server_addr initcap int4range int8range isempty isfinite json_agg
+json_agg_strict json_array_element json_array_element_text json_array_elements
+json_array_elements_text json_array_length json_build_array json_build_object json_each
+json_each_text json_extract_path json_extract_path_text json_object json_object_agg
+json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict json_object_field
+json_object_field_text json_object_keys json_populate_record json_populate_recordset
+json_strip_nulls json_to_record json_to_recordset json_to_tsvector json_typeof jsonb_agg
+jsonb_agg_strict jsonb_array_element jsonb_array_element_text jsonb_array_elements
+jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_contained
+jsonb_contains jsonb_delete jsonb_delete_path jsonb_each jsonb_each_text jsonb_exists
+jsonb_exists_all jsonb_exists_any jsonb_extract_path jsonb_extract_path_text jsonb_insert
+jsonb_object jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
+jsonb_object_agg_unique_strict jsonb_object_field jsonb_object_field_text jsonb_object_keys
+jsonb_path_exists jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz jsonb_path_query
+jsonb_path_query_array jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz
+jsonb_path_query_tz jsonb_populate_record jsonb_populate_record_valid jsonb_populate_recordset
+jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls jsonb_to_record jsonb_to_recordset
+jsonb_to_tsvector jsonb_typeof justify_days justify_hours lag last_value lcm lead left length ln log
+lower lower_inc lpad ltrim make_date make_interval make_time make_timestamp make_timestamptz masklen
+max md5 min min_scale mod mode multirange network normalize now nth_value ntile num_nonnulls
+num_nulls numrange obj_description octet_length overlay parse_ident percentile_cont percentile_disc
+pg_collation_is_visible pg_conversion_is_visible pg_encoding_to_char pg_function_is_visible
+pg_get_constraintdef pg_get_expr pg_get_function_arg_default pg_get_function_arguments
+pg_get_function_identity_arguments pg_get_function_result pg_get_function_sqlbody pg_get_functiondef
+pg_get_indexdef pg_get_partition_constraintdef pg_get_partkeydef pg_get_ruledef
+pg_get_serial_sequence pg_get_statisticsobjdef pg_get_statisticsobjdef_columns
+pg_get_statisticsobjdef_expressions pg_get_triggerdef pg_get_userbyid pg_get_viewdef
+pg_opclass_is_visible pg_operator_is_visible pg_opfamily_is_visible pg_size_pretty
+pg_statistics_obj_is_visible pg_table_is_visible pg_type_is_visible pg_typeof phraseto_tsquery pi
+plainto_tsquery position power quote_ident quote_literal quote_nullable radians range_merge rank
+regexp_count regexp_instr regexp_like regexp_match regexp_matches regexp_replace
+regexp_split_to_array regexp_split_to_table regexp_substr repeat replace reverse right round
+row_number row_to_json rpad rtrim scale set_byte setweight sha224 sha256 sha384 sha512 sign sin
+split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array string_to_table
+strpos substring sum text timezone to_ascii to_bin to_char to_date to_hex to_json to_jsonb to_number
+to_oct to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc
+to_regprocedure to_regrole to_regtype to_regtypemod to_timestamp to_tsquery to_tsvector
+transaction_timestamp translate trim_scale trunc ts_rank tsrange tstzrange unnest upper upper_inc
+variance version websearch_to_tsquery width_bucket
+"""
+STABLE = frozenset(_STABLE_NAMES.split())
+# Not worked out once, and yet without an effect on what is stored.
+_HARMLESS_NAMES = """
+clock_timestamp random gen_random_uuid uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v4 nextval currval lastval
+pg_sleep pg_advisory_lock pg_advisory_unlock pg_advisory_xact_lock pg_try_advisory_lock pg_try_advisory_xact_lock
+pg_backend_pid timeofday gen_random_bytes pg_is_in_recovery txid_current pg_current_xact_id
+pg_relation_size pg_total_relation_size
+"""
+HARMLESS = frozenset(_HARMLESS_NAMES.split())
+# Settings that change neither what the statements after them mean nor what other sessions see.
+_SETTINGS_NAMES = """
+lock_timeout statement_timeout idle_in_transaction_session_timeout transaction_timeout idle_session_timeout
+deadlock_timeout work_mem maintenance_work_mem max_parallel_maintenance_workers max_parallel_workers_per_gather
+client_min_messages client_encoding standard_conforming_strings xmloption application_name log_statement
+log_min_messages log_min_duration_statement synchronous_commit enable_seqscan enable_indexscan jit
+default_table_access_method temp_buffers
+"""
+SETTINGS = frozenset(_SETTINGS_NAMES.split())
+
+
+def is_stable(name: str) -> bool:
+    """Return whether PostgreSQL's own function `name` gives one answer for a whole statement, and changes nothing."""
+    return name.removeprefix("pg_catalog.") in STABLE

@@ -1,0 +1,99 @@
+"""Parse SQL with PostgreSQL's own grammar (libpg_query, version 18) and walk the tree that comes of it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from environments.schema.alembic_env.statements import bare
+
+# libpg_query builds its answer recursively and without a guard: some 50,000 characters of `1+1+…` overflow the stack.
+LONGEST = 20_000
+_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
+_ROW = re.compile(r"\(\s*(?:(?:''|-?[\d.]+|null|true|false|default)\s*,?\s*)+\)\s*,\s*", re.I)
+
+
+class UnreadableError(Exception):
+    """PostgreSQL's grammar does not know the text, or it is too long or too deep to be looked at."""
+
+
+def parse(sql: str) -> tuple[Any, ...]:
+    """Return the statements of `sql` as libpg_query's messages. Raises `UnreadableError`."""
+    # Imported here because only jobs look at SQL: the messages cost each process a quarter of a second and 20 MB.
+    from google.protobuf.message import DecodeError
+    from postgast import PgQueryError
+    from postgast import parse as read
+
+    if len(bare(sql)) > LONGEST:
+        sql = _ROW.sub("", bare(sql))  # rows of plain values, of which the last one says as much as all
+    if len(bare(sql)) > LONGEST:
+        raise UnreadableError(f"It is longer than {LONGEST:,} characters.")
+    try:
+        return tuple(unwrap(one.stmt) for one in read(sql).stmts)
+    except PgQueryError as error:
+        raise UnreadableError(f"PostgreSQL's grammar does not know it: {error}.") from None
+    except (DecodeError, ValueError, RecursionError):
+        raise UnreadableError("It is nested too deeply.") from None
+
+
+def unwrap(message: Any) -> Any:
+    """Return what a `Node` holds; any other message as it is, None for an empty `Node`."""
+    if message.DESCRIPTOR.name != "Node":
+        return message
+    field = message.WhichOneof("node")
+    return None if field is None else getattr(message, field)
+
+
+def walk(message: Any) -> Iterator[Any]:
+    """Yield `message` and every message within, outermost first."""
+    waiting = [message]
+    while waiting:
+        here = unwrap(waiting.pop())
+        if here is None:
+            continue
+        yield here
+        inner: list[Any] = []
+        for field, value in here.ListFields():
+            if field.message_type is not None:
+                inner += [value] if hasattr(value, "DESCRIPTOR") else list(value)
+        waiting += reversed(inner)
+
+
+def kind(message: Any) -> str:
+    """Return the message's type, such as `AlterTableStmt`."""
+    return str(message.DESCRIPTOR.name)
+
+
+def enum(message: Any, field: str) -> str:
+    """Return the name of the value that an enumerated field has."""
+    return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
+
+
+def named(relation: Any) -> str:
+    """Return the name of a `RangeVar` as `joined` writes it."""
+    return joined([relation.schemaname, relation.relname])
+
+
+def texts(message: Any) -> list[str]:
+    """Return the parts of a name: of a `List`, a `TypeName`, an object with arguments, or a plain string."""
+    here = unwrap(message)
+    if here is None:
+        return []
+    if kind(here) == "String":
+        return [here.sval]
+    for field in ("items", "names", "objname"):
+        if field in here.DESCRIPTOR.fields_by_name:
+            return strings(getattr(here, field))
+    return []
+
+
+def strings(nodes: Any) -> list[str]:
+    """Return the strings among `nodes`."""
+    return [one.string.sval for one in nodes if one.WhichOneof("node") == "string"]
+
+
+def joined(parts: list[str]) -> str:
+    """Return a name as people write it: quoted where it must be, without the schema public."""
+    kept = [one for one in parts if one]
+    if len(kept) > 1 and kept[0] == "public":
+        kept = kept[1:]
+    return ".".join(one if _NAME.fullmatch(one) else '"' + one.replace('"', '""') + '"' for one in kept)

@@ -1,0 +1,97 @@
+"""What the shape `large` costs: calls to GitHub and Railway of one reading, and queries of each page.
+
+`python -m tests.shapes.large` reads the whole of it twice, ships its release and prints what that took: at most 5
+calls when nothing is known, 3 when nothing changed, and 16 queries a page. Exit status 1 if not.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from portal.sandbox.shapes import large
+from tests.scratch import scratch_database
+
+MOST_COLD, MOST_WARM, MOST_QUERIES = 5, 3, 16
+PAGES = ("board", "environments", "variables", "previews", "pulls", "migrations", "connections", "releases", "findings")
+
+
+@contextmanager
+def sized(size: large.Size) -> Iterator[None]:
+    """Have the shape be of that size meanwhile."""
+    whole, large.SHAPE = large.SHAPE, large.shaped(size)
+    try:
+        yield
+    finally:
+        large.SHAPE = whole
+
+
+def read(world: Any) -> tuple[int, int]:
+    """Read GitHub and Railway once, as their jobs do; returns the calls to each."""
+    from environments.jobs import sync_railway
+    from environments.models import Project
+    from releases.jobs import sync_github
+
+    servers = (world.github_server, world.railway_server)
+    for server in servers:
+        server.requests.clear()
+    project, now = Project.objects.get(pk=world.project.pk), world.clock.now()
+    sync_github(project.github_sync, now=now)
+    sync_railway(project.railway_sync, now=now)
+    return len(servers[0].requests), len(servers[1].requests)
+
+
+def queries(world: Any, release: Any) -> dict[str, int]:
+    """Return how many queries each page takes."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+    from django.urls import NoReverseMatch, reverse
+
+    client, found = Client(), {}
+    client.force_login(world.person("dave"))
+    asked = {"release": reverse("release", args=[release.pk])}
+    for name in PAGES:
+        try:
+            asked[name] = f"{reverse(name)}?project={world.project.slug}"
+        except NoReverseMatch:
+            continue
+    for name, address in asked.items():
+        client.get(address)
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(address).status_code == 200, address
+        found[name] = len(seen)
+    return found
+
+
+def main() -> int:
+    """Print the costs; return the exit status."""
+    from django.conf import settings
+
+    from releases.models import Release
+    from tests.faults.scene import _Setting
+    from tests.journeys.world import quick_world
+    from tests.shapes.shipping import ship, table
+
+    with (
+        scratch_database(),
+        tempfile.TemporaryDirectory(prefix="portal-large-", ignore_cleanup_errors=True) as directory,
+        quick_world(Path(directory), _Setting(settings), shape=["large"]) as world,
+    ):
+        cold, warm, began = read(world), read(world), time.monotonic()
+        outcome = ship(world, patience=300)
+        release = Release.objects.get()
+        pages = queries(world, release)
+    print(f"calls to GitHub and Railway: cold {cold}, nothing changed {warm}")
+    print(f"release: {release.pull_requests.count()} pull requests, {release.commit_count} commits")
+    print(f"shipped in {time.monotonic() - began:.0f} s, {outcome.calls} calls; queries: {pages}")
+    print(table([outcome])[:400])
+    held = sum(cold) <= MOST_COLD and sum(warm) <= MOST_WARM and max(pages.values()) <= MOST_QUERIES and outcome.held
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
