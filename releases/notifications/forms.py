@@ -13,7 +13,10 @@ class KindsForm(forms.Form):
     """Which kinds a channel is told."""
 
     kinds = forms.MultipleChoiceField(
-        label="Tell it", choices=[(kind.name, kind.label) for kind in KINDS], widget=forms.CheckboxSelectMultiple
+        label="Tell it",
+        choices=[(kind.name, kind.label) for kind in KINDS],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one kind of notification."},
     )
 
 
