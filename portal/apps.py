@@ -15,7 +15,7 @@ class PortalAdminConfig(apps.AdminConfig):
     """Makes `django.contrib.admin.site` an instance of our site."""
 
     default = False  # of the app "portal", which lies in the same package
-    default_site = "portal.site.PortalSite"
+    default_site = "portal.ui.site.PortalSite"
 
 
 class PortalConfig(AppConfig):
@@ -39,7 +39,7 @@ def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> N
         return
     from django.contrib.auth.management import create_permissions
 
-    from portal import roles
+    from portal.accounts import roles
 
     create_permissions(app_config, verbosity=0, apps=apps)  # Django's own turn comes after this one
     roles.ensure()

@@ -27,8 +27,8 @@ from django.views.decorators.http import require_POST
 
 from portal import audit
 from portal.logs import trace
-from portal.models import WebhookDelivery
-from portal.outside import text
+from portal.models.webhooks import WebhookDelivery
+from portal.outbound.parsing import text
 from portal.secrets import HIDDEN
 from portal.visible import visible
 

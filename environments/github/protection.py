@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.github.transport import Transport
-from portal.http import ApiError
-from portal.outside import Malformed, dig, field, nullable, optional, text, word
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import Malformed, dig, field, nullable, optional, text, word
 
 METHODS = ("merge", "squash", "rebase")
 CLASSIC = "branch protection"

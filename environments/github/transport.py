@@ -8,10 +8,10 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn
 
 from environments.github import limits
-from portal import http
-from portal.credentials import GITHUB_API_VERSION, github_requester
-from portal.http import ApiError, Reply
-from portal.outside import Malformed, dig, text
+from portal.outbound import http
+from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
+from portal.outbound.http import ApiError, Reply
+from portal.outbound.parsing import Malformed, dig, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from environments.models import Project, RailwaySync, ServiceInstance
-from portal.actions import Refused, action
 from portal.configuration.actions import propose
-from portal.configuration.models import ConfigurationChange
+from portal.models.configuration import ConfigurationChange
+from portal.ui.actions import Refused, action
 
 
 @action("configuration.proposed", "environments.change_project")

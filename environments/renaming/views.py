@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from environments.models import Project
 from environments.renaming.actions import use_new_name
-from portal.site import page, perform
+from portal.ui.site import page, perform
 
 SAID = "The new name is taken over, or waits under Changes for a second person to confirm it."
 

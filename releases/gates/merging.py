@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from environments.github import MergeRules
-from releases.facts import Facts
+from releases.gates.context import Facts
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
-from releases.models import PullRequest
+from releases.models.pull_requests import PullRequest
 
 # GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody requires failed.
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})

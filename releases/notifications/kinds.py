@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.secrets import known_secrets, redact
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -7,9 +7,10 @@ from django.utils import timezone
 from environments.models import Project, ServiceInstance
 from environments.renaming.actions import took_over
 from portal.configuration.actions import confirm_change
-from portal.configuration.models import ConfigurationChange
-from portal.models import AuditEvent
-from releases import actions
+from portal.models.audit import AuditEvent
+from portal.models.configuration import ConfigurationChange
+from releases.lifecycle import actions as lifecycle_actions
+from releases.promotion import actions as promotion_actions
 from tests.factory import make_project
 from tests.journeys.test_release import head, make_ready, prepare, reread, standing
 from tests.journeys.world import quick_world
@@ -26,7 +27,7 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, sett
     with quick_world(tmp_path, settings, shape=["strict-renamed"]) as world:
         world.work(lambda: world.project.branches.exclude(head="").count() == 2)
         world.work(lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2)
-        release = actions.cut(world.project, actor=world.person("alice"))
+        release = lifecycle_actions.cut(world.project, actor=world.person("alice"))
         world.work(lambda: reread(release).collected != "")
         world.work(
             lambda: any("is now called acme/signals" in one.result.sentence for one in standing(release).missing)
@@ -37,7 +38,7 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, sett
         button(world, client, "acme/signals")
         world.work(lambda: reread(release).pull_number is not None)
         make_ready(world, release)
-        actions.promote(release, actor=world.person("alice"))
+        promotion_actions.promote(release, actor=world.person("alice"))
         world.work(lambda: reread(release).status == "verifying")
 
         assert "The repository is now called acme/signals" in page and "Use this name" in page
@@ -52,7 +53,7 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, sett
 
 def test_after_a_promotion_the_new_name_takes_two_people_and_another_name_is_refused(world, client):
     release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
     world.github.rename("signals")
     world.work(lambda: Project.objects.get().renamed_to == "acme/signals")

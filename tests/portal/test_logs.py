@@ -14,12 +14,13 @@ from django.test import Client
 from django.utils import timezone
 
 from environments.models import RailwaySync
-from portal import http, jobs
+from portal import jobs
 from portal.logs import trace
 from portal.logs.json_lines import JsonFormatter
+from portal.outbound import http
 from portal.sandbox.server import Response, Server
 from portal.webhooks import github_signature
-from releases.models import GitHubSync
+from releases.models.pull_requests import GitHubSync
 from tests.factory import make_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ def test_one_id_from_the_delivery_through_the_job_to_the_outward_call(lines, out
 
     said = [line for line in lines() if line.get("trace") == DELIVERY]
     assert any(line["logger"] == "portal.logs.trace" for line in said)
-    [call] = [line for line in said if line["logger"] == "portal.http"]
+    [call] = [line for line in said if line["logger"] == "portal.outbound.http"]
     assert call["job"] == f"releases.GitHubSync {job.pk}" and "200" in call["message"]
     assert GitHubSync.objects.get().trace == ""  # the next reading is by the clock
 

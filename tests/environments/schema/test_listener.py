@@ -2,8 +2,8 @@
 
 import pytest
 
-from environments.schema import rehearsal
-from environments.schema.command import redirected
+from environments.schema.rehearsal import rehearsal
+from environments.schema.run.command import redirected
 from tests.cases.builder import Case, revision, usual
 from tests.cases.looking import Stage, scratch
 
