@@ -60,7 +60,7 @@ def probe(
     if local is None:
         local = http.is_loopback(urlsplit(settings.RAILWAY_API_URL).hostname)
     try:
-        places = _places(address, local)
+        places = public_places(address, local)
     except NotPublic as refusal:
         return Probe(None, None, clock() - started, None, str(refusal))
     try:
@@ -76,8 +76,11 @@ class NotPublic(Exception):
     """This host is not on the public internet, or is not found; one sentence says so."""
 
 
-def _places(address: str, local: bool) -> list[str]:
-    """The addresses that the host of `address` has now. Raises `NotPublic` if any of them is not for everybody."""
+def public_places(address: str, local: bool) -> list[str]:
+    """Return the addresses that the host of `address` has now, for `http.send(at=…)`.
+
+    `local`: this machine's own are allowed. Raises `NotPublic` if any of them is not for everybody.
+    """
     parts = urlsplit(address)
     host = parts.hostname or ""
     if local and http.is_loopback(host):

@@ -233,6 +233,28 @@ SESSION_IDLE_SECONDS = float(os.environ.get("SESSION_IDLE_MINUTES", "120")) * 60
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
+# The SMTP server for notifications; without EMAIL_HOST none is sent.
+SMTP_HOST = os.environ.get("EMAIL_HOST", "").strip()
+SMTP_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+_SMTP_USER = os.environ.get("EMAIL_HOST_USER", "").strip()
+_SMTP_SSL = _flag("EMAIL_USE_SSL", False)
+_SMTP_TLS = _flag("EMAIL_USE_TLS", bool(_SMTP_USER) and not _SMTP_SSL)
+MAILERS = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": SMTP_HOST,
+            "port": int(os.environ.get("EMAIL_PORT") or (465 if _SMTP_SSL else 587 if _SMTP_TLS else 25)),
+            "username": _SMTP_USER,
+            "password": SMTP_PASSWORD,
+            "use_ssl": _SMTP_SSL,
+            "use_tls": _SMTP_TLS,
+            "timeout": 15,
+        },
+    }
+}
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "").strip() or "release-portal@localhost"
+
 USE_TZ = True
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en"

@@ -21,7 +21,7 @@ def serve(host: str, port: int) -> None:
     forks_die_with_us()
     multiprocessing.set_start_method("fork", force=True)  # the server shares what is loaded, and dies with us
     Server(
-        "portal.wsgi:application",
+        "portal.served:application",
         address=host,
         port=port,
         interface=Interfaces.WSGI,

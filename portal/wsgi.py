@@ -1,4 +1,4 @@
-"""The WSGI entry point that `portal.web` serves."""
+"""The WSGI entry point, as any server may load it; `portal.web` serves `portal.served`."""
 
 import os
 
@@ -6,7 +6,3 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
-
-from portal.health.watch import start_beside_web  # noqa: E402 - needs the apps
-
-start_beside_web()

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from releases import log_views, pull_views, views
+from releases.notifications import views as notifications
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -15,6 +16,8 @@ urlpatterns = [
     path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
     path("task-logs/<slug:kind>/<int:pk>/", log_views.task_log, name="task-log"),
     path("task-logs/<slug:kind>/<int:pk>/file/", log_views.download, name="task-log-file"),
+    path("notifications/", notifications.notifications, name="notifications"),
+    path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
     path("projects/<slug:slug>/<slug:verb>/", views.do_project, name="project-do"),
 ]

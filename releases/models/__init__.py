@@ -13,6 +13,7 @@ from portal import audit
 from portal.access.proof import Policy
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
+from .notifications import Channel, Notice, NotificationFeed, Transport
 from .rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from .staging_smoke import StagingSmoke
 from .steps import Step, StepStatus
@@ -20,6 +21,7 @@ from .steps import Step, StepStatus
 __all__ = [
     "Advice",
     "Approval",
+    "Channel",
     "ChecklistItem",
     "ChecklistTemplate",
     "ChecklistTemplateItem",
@@ -30,6 +32,8 @@ __all__ = [
     "IllegalMove",
     "ItemText",
     "LineReading",
+    "Notice",
+    "NotificationFeed",
     "Phase",
     "Promotion",
     "PromotionStep",
@@ -46,6 +50,7 @@ __all__ = [
     "StagingSmoke",
     "StepName",
     "StepStatus",
+    "Transport",
     "Upkeep",
 ]
 

@@ -21,7 +21,7 @@ from environments.models import (
     VariableRule,
 )
 from portal.models import WebhookDelivery
-from releases.models import Freeze, Release
+from releases.models import Channel, Freeze, Release
 from tests.factory import (
     CANDIDATE,
     make_advice,
@@ -67,6 +67,8 @@ def furnish() -> dict[str, Any]:
                                 requested_by=people["alice"], requested_at=now)  # fmt: skip
     VariableRule.objects.create(project=project, kind="present", service="backend", name="A")
     Freeze.objects.create(project=project, reason="r", started_by=people["alice"], started_at=now)
+    Channel.objects.create(name="n", transport="webhook", address="https://hooks.example.com/x", secret="s",
+                           place="hooks.example.com", kinds=["health"], project=project)  # fmt: skip
     WebhookDelivery.objects.create(source="github", delivery="g", event="push", size=2, outcome="handled",
                                    received_at=now)  # fmt: skip
     return people
@@ -80,9 +82,11 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("environment-", apps.get_model("environments", "Environment")),
     ("service-place", apps.get_model("environments", "Service")),
     ("schema-compare", apps.get_model("environments", "SchemaStanding")), ("finding", Finding),
-    ("migration", MigrationRun), ("rehearsal", Rehearsal), ("task-log", Release),
+    ("migration", MigrationRun), ("channel", Channel), ("rehearsal", Rehearsal), ("task-log", Release),
 )  # fmt: skip
-VERBS = {"release-do": "notes", "item-do": "untick", "project-do": "freeze", "change-do": "confirm"}
+VERBS = {
+    "release-do": "notes", "item-do": "untick", "project-do": "freeze", "change-do": "confirm", "channel-do": "kinds",
+}  # fmt: skip
 
 
 def every() -> Iterator[tuple[str, str, str]]:

@@ -27,6 +27,7 @@ READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments "
     "previews protections variables connections migrations migration migration-panels migration-log "
     "rehearsal rehearsal-panels audit second-factor changes status "
+    "notifications "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404, "change-do": 404}
@@ -37,7 +38,7 @@ ACT = words(
     "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
     "preview-variable-remove environment-delete environment-adopt protect connections-check host-keys finding-resolve "
     "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again sign-in-again "
-    "sign-in-resume "
+    "sign-in-resume channel-do "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {

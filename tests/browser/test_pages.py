@@ -164,7 +164,7 @@ def test_no_page_breaks_the_content_policy_or_complains(open_as, people, release
     run = make_run(release.project)
     page = open_as(people["dave"])
     for path in ("/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/",
-                 "/audit/", "/status/", "/account/second-factor/", "/admin/",
+                 "/audit/", "/status/", "/notifications/", "/account/second-factor/", "/admin/",
                  f"/admin/environments/project/{release.project_id}/change/",
                  "/admin/releases/checklisttemplate/1/change/", "/"):  # fmt: skip
         page.goto(path, wait_until="networkidle")

@@ -49,8 +49,9 @@ def tries() -> list[Try]:
     from releases import actions as on_releases
     from releases import rollback_actions as back
     from releases import task_logs
-    from releases.models import ChecklistItem, Downgrade, Freeze, PullRequest, Release
+    from releases.models import Channel, ChecklistItem, Downgrade, Freeze, PullRequest, Release
     from releases.models.rollback import downgrade_content
+    from releases.notifications import actions as on_channels
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
 
     def manual(release: Any) -> Any:
@@ -245,6 +246,15 @@ def tries() -> list[Try]:
 
         return arrange
 
+    def channel(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            row = Channel.objects.create(
+                name="x", transport="email", address="x@example.com", place="x", person=scene.dave, kinds=["health"]
+            )
+            return lambda: act(row, actor=scene.dave)
+
+        return arrange
+
     def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
 
@@ -310,6 +320,13 @@ def tries() -> list[Try]:
             scene.project, actor=scene.dave, service="backend", name="KEY", value="x")),
         Try("remove_preview_variable", valued),
         Try("delete_environment", outsider),
+        Try("add_channel", lambda scene: lambda: on_channels.add_channel(
+            scene.project, actor=scene.dave, name="x", transport="email", address="x@example.com", kinds=["health"],
+            personal=True)),
+        Try("change_channel", channel(lambda row, actor: on_channels.change_channel(
+            row, actor=actor, kinds=["failed"]))),
+        Try("remove_channel", channel(on_channels.remove_channel)),
+        Try("test_channel", channel(on_channels.test_channel)),
         Try("a refused action", lambda scene: lambda: on_releases.promote(scene.release, actor=scene.carol)),
     ]  # fmt: skip
 
@@ -320,10 +337,11 @@ def every_action() -> set[str]:
     from portal.configuration import actions as on_configuration
     from releases import actions as on_releases
     from releases import rollback_actions, task_logs
+    from releases.notifications import actions as on_channels
 
     return {
         name
-        for module in (on_environments, on_releases, on_configuration, rollback_actions, task_logs)
+        for module in (on_environments, on_releases, on_configuration, rollback_actions, task_logs, on_channels)
         for name, value in vars(module).items()
         if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
     }

@@ -1,0 +1,118 @@
+"""What people do with channels: add, choose kinds, remove, and have a test sent."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Project
+from portal import audit
+from portal.actions import NotPermitted, Refused, action
+from portal.jobs import wake_now
+from portal.secrets import HiddenText
+from releases.models import Channel, Notice, Transport
+from releases.notifications import feed, transports
+from releases.notifications.kinds import BY_NAME, Message
+
+READ, MANAGE = "releases.view_release", "releases.manage_channels"
+MOST_CHANNELS = 20  # of one person
+
+
+@action("channel.added", READ)
+def add_channel(
+    project: Project | None,
+    *,
+    actor: Any,
+    name: str,
+    transport: str,
+    address: str,
+    kinds: Iterable[str],
+    personal: bool,
+    now: datetime | None = None,
+) -> tuple[Channel, str]:
+    """Add a channel for `project` (None: every project); return it with the signing secret, shown only now."""
+    now, address = now or timezone.now(), address.strip()
+    if not personal and not actor.has_perm(MANAGE):
+        raise NotPermitted("You may add channels of your own; those of a team need the permission “manage channels”.")
+    if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
+        raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
+    if transport not in Transport.values:
+        raise Refused("Choose how the notification is to travel.")
+    if fault := transports.fault_of(transport, address):
+        raise Refused(fault)
+    secret = transports.new_secret() if transport == Transport.WEBHOOK else ""
+    place = transports.place_of(transport, address)
+    channel = Channel.objects.create(
+        name=name.strip()[:100] or place[:100], transport=transport, address=HiddenText(address), place=place[:300],
+        secret=HiddenText(secret) if secret else "", project=project, person=actor if personal else None,
+        kinds=_known(kinds), created_by=actor, created_at=now,
+    )  # fmt: skip
+    feed.begin(now)
+    _record("channel.added", channel, actor, f"Channel {channel.name} added: {channel.get_transport_display()}", now)
+    return channel, secret
+
+
+@action("channel.changed", READ)
+def change_channel(channel: Channel, *, actor: Any, kinds: Iterable[str], now: datetime | None = None) -> None:
+    """Choose what the channel is told."""
+    channel = _locked(channel, actor)
+    Channel.objects.filter(pk=channel.pk).update(kinds=_known(kinds))
+    channel.kinds = _known(kinds)
+    _record("channel.changed", channel, actor, f"Channel {channel.name} is told: {_told(channel)}", now)
+
+
+@action("channel.removed", READ)
+def remove_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> None:
+    """Remove the channel with what is still on its way to it."""
+    channel = _locked(channel, actor)
+    _record("channel.removed", channel, actor, f"Channel {channel.name} removed", now)
+    channel.delete()
+
+
+@action("channel.tested", READ)
+def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> Notice:
+    """Send one notification that says it is a test."""
+    now = now or timezone.now()
+    channel = _locked(channel, actor)
+    if channel.notices.filter(position=None, finished_at=None).exists():
+        raise Refused("A test is on its way already.")
+    text = f"{audit.actor_name(actor)} had this test sent. Nothing happened."
+    link = settings.PORTAL_URL + reverse("notifications")
+    message = Message("test", "Release portal: test", text, link, channel.audit_scope, now.isoformat())
+    notice = Notice.objects.create(channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now)
+    wake_now(notice, now=now)
+    _record("channel.tested", channel, actor, f"A test was sent to channel {channel.name}", now)
+    return notice
+
+
+def _locked(channel: Channel, actor: Any) -> Channel:
+    """The channel, if it is the actor's own or a team's that they may manage."""
+    row = Channel.objects.select_for_update(of=("self",)).select_related("project").filter(pk=channel.pk).first()
+    if row is None:
+        raise Refused("This channel has been removed meanwhile.")
+    if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
+        raise NotPermitted("This channel is not yours to change.")
+    return row
+
+
+def _known(kinds: Iterable[str]) -> list[str]:
+    """The kinds that exist, in their order. Refuses none at all."""
+    wanted = set(kinds)
+    if not (chosen := [name for name in BY_NAME if name in wanted]):
+        raise Refused("Choose at least one kind of notification.")
+    return chosen
+
+
+def _told(channel: Channel) -> str:
+    return ", ".join(BY_NAME[name].label for name in channel.kinds)
+
+
+def _record(event: str, channel: Channel, actor: Any, said: str, now: datetime | None) -> None:
+    place = "" if channel.transport == Transport.EMAIL else channel.place
+    personal = channel.person_id is not None
+    data = {"transport": channel.transport, "place": place, "kinds": channel.kinds, "personal": personal}
+    audit.record(event, actor=actor, subject=channel, sentence=f"{said}.", data=data, now=now)

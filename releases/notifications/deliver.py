@@ -1,0 +1,30 @@
+"""Delivers one notice: tries again for a day while the other side is out of order, then says on the channel why."""
+
+from datetime import datetime
+
+from portal.http import ApiError
+from portal.jobs import Again, Ended, JobStatus, Outcome
+from portal.secrets import Unreadable
+from releases.models import Channel, Notice
+from releases.notifications.kinds import Message
+from releases.notifications.transports import TRANSPORTS, Undeliverable
+
+PAUSES = (10.0, 30.0, 120.0, 600.0, 1800.0)  # seconds; then an hour each
+MOST_TRIES = 5 + 23
+
+
+def step(job: Notice, *, now: datetime) -> Outcome:
+    """Send the notice once. The same notice keeps its id, by which a receiver tells a repetition."""
+    Notice.objects.filter(pk=job.pk).update(tries=job.tries + 1)
+    try:
+        channel = Channel.objects.get(pk=job.channel_id)
+        TRANSPORTS[channel.transport](channel, f"notice-{job.pk}", Message(**job.payload), now)
+    except (Undeliverable, Unreadable) as refusal:
+        return Ended(JobStatus.FAILED, str(refusal))
+    except ApiError as error:
+        if job.tries + 1 >= MOST_TRIES:
+            return Ended(JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}")
+        pause = PAUSES[job.tries] if job.tries < len(PAUSES) else 3600.0
+        Channel.objects.filter(pk=job.channel_id).update(problem=error.sentence)
+        return Again(max(pause, error.retry_after or 0.0), error.sentence)
+    return Ended(JobStatus.SUCCEEDED, "Delivered.")

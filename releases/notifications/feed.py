@@ -1,0 +1,63 @@
+"""Reads the audit trail and makes notices of its events. The trail has no gaps, so none is missed or made twice."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal.jobs import Again, Outcome, holds
+from portal.models import AuditEvent, AuditHead
+from releases.models import Channel, Notice, NotificationFeed
+from releases.notifications.kinds import KINDS, Kind, awaited, message_of
+
+SECONDS, RESTING_SECONDS = 5.0, 60.0
+AT_ONCE = 200  # events in one transaction
+KEPT = timedelta(days=30)  # notices that have ended
+
+
+def begin(now: datetime | None = None) -> None:
+    """Make the row that reads the trail, from now on, and have it read soon."""
+    now = now or timezone.now()
+    head = AuditHead.objects.values_list("position", flat=True).first() or 0
+    NotificationFeed.objects.get_or_create(single=True, defaults={"position": head, "wake_at": now})
+    NotificationFeed.objects.filter(wake_at__gt=now).update(wake_at=now)
+
+
+def step(job: NotificationFeed, *, now: datetime) -> Outcome:
+    """Read the next events; make a notice for each channel that wants one."""
+    channels = list(Channel.objects.select_related("project", "person"))
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        events = list(AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE])
+        if events:
+            rows = [one for event in events for one in notices(event, channels, now)]
+            Notice.objects.bulk_create(rows, ignore_conflicts=True)
+            NotificationFeed.objects.filter(pk=job.pk).update(position=events[-1].position)
+        Notice.objects.filter(finished_at__lt=now - KEPT).delete()
+    if len(events) == AT_ONCE:
+        return Again(0)
+    return Again(SECONDS if channels else RESTING_SECONDS, "The trail is read for notifications.")
+
+
+def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterator[Notice]:
+    """Yield one notice for each channel that wants to be told of `event`, of the first kind that tells it."""
+    kinds = [kind for kind in KINDS if kind.tells(event)]
+    for channel in channels if kinds else ():
+        kind = next((one for one in kinds if one.name in channel.kinds and _wants(channel, one, event)), None)
+        if kind is not None:
+            payload = asdict(message_of(event, kind))
+            yield Notice(channel=channel, kind=kind.name, position=event.position, payload=payload,
+                         created_at=now, wake_at=now)  # fmt: skip
+
+
+def _wants(channel: Channel, kind: Kind, event: AuditEvent) -> bool:
+    """Whether the event is of the channel's project, and whether its person is meant."""
+    if channel.project and event.scope and channel.project.slug != event.scope:
+        return False
+    if channel.person is None:
+        return True
+    permission = kind.awaits.get(event.action)
+    return channel.person.is_active and (permission is None or channel.person in awaited(permission, event))

@@ -1,0 +1,37 @@
+"""What people type on the page *Notifications*."""
+
+from typing import Any
+
+from django import forms
+
+from environments.models import Project
+from releases.models import Transport
+from releases.notifications.kinds import KINDS
+
+
+class KindsForm(forms.Form):
+    """Which kinds a channel is told."""
+
+    kinds = forms.MultipleChoiceField(
+        label="Tell it", choices=[(kind.name, kind.label) for kind in KINDS], widget=forms.CheckboxSelectMultiple
+    )
+
+
+class ChannelForm(KindsForm):
+    """A new channel. Only who may manage a team's channels is asked whom it is for."""
+
+    name = forms.CharField(label="Name", max_length=100, required=False)
+    transport = forms.ChoiceField(label="By", choices=Transport.choices)
+    address = forms.CharField(
+        label="Address", max_length=2000, help_text="The webhook's https:// address, or an e-mail address."
+    )
+    project = forms.ModelChoiceField(
+        Project.objects.all(), label="Project", required=False, empty_label="every project"
+    )
+    team = forms.BooleanField(label="For the team, not for me alone", required=False)
+    field_order = ("name", "transport", "address", "project", "team", "kinds")
+
+    def __init__(self, *args: Any, may_manage: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_manage:
+            del self.fields["team"]

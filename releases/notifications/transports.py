@@ -1,0 +1,149 @@
+"""The ways a notification travels: one function each, listed in `TRANSPORTS`."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import smtplib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.validators import EmailValidator
+
+from environments.smoke import NotPublic, public_places
+from portal import http
+from portal.http import ApiError, Reply
+from portal.secrets import HiddenText
+from releases.models import Channel, Transport
+from releases.notifications.kinds import Message
+
+SECONDS = 10.0
+MAX_ANSWER_BYTES = 64 * 1024
+PREFIX = "whsec_"
+Send = Callable[[Channel, str, Message, datetime], None]
+
+
+class Undeliverable(Exception):
+    """Trying again changes nothing; one sentence says why, without the address."""
+
+
+def slack(channel: Channel, notice: str, message: Message, now: datetime) -> None:
+    """Post to an incoming webhook of Slack, Mattermost or another that takes the same JSON."""
+    text = f"*{_escaped(message.title)}*\n{_escaped(message.text)}\n<{_escaped(message.link)}|Open>"
+    _post(channel, json.dumps({"text": text}).encode(), {})
+
+
+def webhook(channel: Channel, notice: str, message: Message, now: datetime) -> None:
+    """Post JSON, signed as the Standard Webhooks specification says, so that its libraries can verify it."""
+    body = json.dumps({"type": f"notification.{message.kind}", "timestamp": message.at, "data": asdict(message)})
+    stamp = str(int(now.timestamp()))
+    signature = signature_of(_plain(channel.secret), notice, stamp, body.encode())
+    headers = {"webhook-id": notice, "webhook-timestamp": stamp, "webhook-signature": signature}
+    _post(channel, body.encode(), headers)
+
+
+def email(channel: Channel, notice: str, message: Message, now: datetime) -> None:
+    """Send by the SMTP server of the settings."""
+    if not settings.SMTP_HOST:
+        raise Undeliverable("No SMTP server is set, so no e-mail is sent: set EMAIL_HOST.")
+    body = f"{message.text}\n\n{message.link}\n"
+    letter = EmailMessage(
+        " ".join(message.title.split())[:200], body, settings.DEFAULT_FROM_EMAIL, [_plain(channel.address)]
+    )
+    letter.extra_headers["Message-ID"] = f"<{notice}@{urlsplit(settings.PORTAL_URL).hostname}>"
+    try:
+        letter.send()
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPAuthenticationError) as error:
+        raise Undeliverable(f"The SMTP server refuses the e-mail ({type(error).__name__}).") from None
+    except (smtplib.SMTPException, OSError) as error:
+        raise ApiError("SMTP", "unavailable", f"The SMTP server did not take it ({type(error).__name__}).") from None
+
+
+TRANSPORTS: dict[str, Send] = {Transport.SLACK: slack, Transport.WEBHOOK: webhook, Transport.EMAIL: email}
+
+
+def signature_of(secret: str, notice: str, stamp: str, body: bytes) -> str:
+    """Return `v1,<base64>` over id, Unix time and body (standardwebhooks.com, “Signature scheme”)."""
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    signed = hmac.new(key, f"{notice}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(signed).decode()
+
+
+def new_secret() -> str:
+    """Return a fresh signing secret, spelt as the specification says."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def fault_of(transport: str, address: str) -> str:
+    """Return what is wrong with an address, in a sentence; "" when nothing is."""
+    if transport == Transport.EMAIL:
+        try:
+            EmailValidator()(address)
+        except ValidationError:
+            return "This is no e-mail address."
+        return ""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - raises for one that is no number
+    except ValueError:
+        return "This is no web address."
+    if not address.isascii() or not address.isprintable() or " " in address or not parts.hostname:
+        return "This is no web address."
+    if parts.username is not None:
+        return "Leave out user name and password: put the secret into the path, as Slack does."
+    local = settings.SANDBOX and http.is_loopback(parts.hostname)
+    return "" if parts.scheme == "https" or (parts.scheme == "http" and local) else "Write an address with https://."
+
+
+def place_of(transport: str, address: str) -> str:
+    """Return the part of an address that may be shown: the host of a webhook, or the e-mail address."""
+    return address if transport == Transport.EMAIL else urlsplit(address).hostname or ""
+
+
+def _post(channel: Channel, body: bytes, headers: dict[str, str]) -> None:
+    """Post to the channel's address, at exactly the place that was judged public. Redirects are not followed."""
+    address = _plain(channel.address)
+    if fault := fault_of(channel.transport, address):
+        raise Undeliverable(fault)
+    try:
+        places = public_places(address, settings.SANDBOX)
+    except NotPublic as refusal:
+        raise Undeliverable(str(refusal)) from None
+    headers = {"Content-Type": "application/json", **headers}
+    for place in places[:-1]:
+        with suppress(ApiError):
+            return _judge(channel, _send(address, body, headers, place))
+    _judge(channel, _send(address, body, headers, places[-1]))
+
+
+def _send(address: str, body: bytes, headers: dict[str, str], place: str) -> Reply:
+    # Not as a write: a notification that comes twice is better than one that never comes, and it carries its id.
+    return http.send("notification", "POST", address, write=False, headers=headers, content=body,
+                     read_seconds=SECONDS, limit=MAX_ANSWER_BYTES, at=place)  # fmt: skip
+
+
+def _judge(channel: Channel, reply: Reply) -> None:
+    if 200 <= reply.status < 300:
+        return
+    said = f"{channel.place} answered HTTP {reply.status}"
+    if reply.status in (408, 425, 429) or reply.status >= 500:
+        wait = http.retry_after(reply.headers, 0.0)
+        raise ApiError("notification", "unavailable", f"{said}: it is tried again.", status=reply.status,
+                       retry_after=wait)  # fmt: skip
+    raise Undeliverable(f"{said}: look whether the address is still right.")
+
+
+def _escaped(text: str) -> str:
+    """`text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _plain(value: str) -> str:
+    return value.reveal() if isinstance(value, HiddenText) else value
