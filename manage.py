@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from portal.private import keep_private
+from portal.server.private_files import keep_private
 from portal.visible import VisibleStream
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -22,7 +22,7 @@ def main() -> None:
     read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     if sys.argv[1:2] == ["run"]:
-        from portal.supervisor import main as run
+        from portal.server.supervisor import main as run
 
         return run(sys.argv[2:])
     var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
@@ -30,8 +30,8 @@ def main() -> None:
         keep_private(var)
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
-    from portal.embedded_owner import owned
-    from portal.embedded_postgres import StartError, running
+    from portal.server.embedded_owner import owned
+    from portal.server.embedded_postgres import StartError, running
 
     try:
         with running(var / "postgres") as server:

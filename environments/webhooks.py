@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from portal.outside import dig, text
+from portal.outbound.parsing import dig, text
 from portal.webhooks import Mark
 
 # Changes of deployments; Railway's spelling varies in case. Monitor and volume alerts change nothing mirrored.

@@ -10,9 +10,10 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal.models import AuditEvent, WebhookDelivery
-from portal.people import PersonAdmin, RoleAdmin  # noqa: F401 - registered by being imported
-from portal.site import ReadOnly
+from portal.accounts.events import PersonAdmin, RoleAdmin  # noqa: F401 - registered by being imported
+from portal.models.audit import AuditEvent
+from portal.models.webhooks import WebhookDelivery
+from portal.ui.site import ReadOnly
 
 COUNTED = 5_000
 

@@ -4,15 +4,18 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.conf import settings
 from django.contrib.admin import apps
 from django.db.models.signals import post_migrate
+
+from portal.logs import errors
 
 
 class PortalAdminConfig(apps.AdminConfig):
     """Makes `django.contrib.admin.site` an instance of our site."""
 
     default = False  # of the app "portal", which lies in the same package
-    default_site = "portal.site.PortalSite"
+    default_site = "portal.ui.site.PortalSite"
 
 
 class PortalConfig(AppConfig):
@@ -22,6 +25,8 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(ensure_roles, dispatch_uid="portal roles")
+        if settings.SENTRY_DSN:
+            errors.report_to(settings.SENTRY_DSN)
 
 
 def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> None:
@@ -34,7 +39,7 @@ def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> N
         return
     from django.contrib.auth.management import create_permissions
 
-    from portal import roles
+    from portal.accounts import roles
 
     create_permissions(app_config, verbosity=0, apps=apps)  # Django's own turn comes after this one
     roles.ensure()

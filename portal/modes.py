@@ -46,7 +46,7 @@ def settle(*, sandbox: bool) -> None:
 
     Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
     """
-    from portal.models import Installation
+    from portal.models.installation import Installation
 
     row, _ = Installation.objects.get_or_create(single=True, defaults={"sandbox": sandbox})
     if row.sandbox and not sandbox:

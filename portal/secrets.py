@@ -139,6 +139,14 @@ def rotate() -> int:
     return count
 
 
+def known_secrets() -> list[str]:
+    """Return every secret of the settings, longest lived or not, for `redact`."""
+    names = ("SECRET_KEY", "GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "RAILWAY_API_TOKEN",
+             "RAILWAY_TOKEN", "RAILWAY_WEBHOOK_SECRET", "METRICS_TOKEN", "SMTP_PASSWORD", "SENTRY_DSN")  # fmt: skip
+    values = [getattr(settings, name, "") for name in names] + [str(settings.DATABASES["default"]["PASSWORD"])]
+    return [*filter(None, values), *settings.FIELD_ENCRYPTION_KEYS]
+
+
 def redact(said: str, secrets: Iterable[str]) -> str:
     """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
 

@@ -92,7 +92,7 @@ REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
-AUDIT_OUTSIDE = "environments.anchoring"
+AUDIT_OUTSIDE = "environments.clones.audit_anchors"
 # The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the database has no say.
 AUDIT_REPOSITORY = os.environ.get("AUDIT_REPOSITORY", "").strip()
 AUDIT_REF = os.environ.get("AUDIT_REF", "").strip() or "refs/release-portal/audit/" + re.sub(
@@ -124,8 +124,8 @@ METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "").strip()
 CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
     "auth.group": "portal.configuration.people.Roles",
-    "environments.project": "releases.configuration.Projects",
-    "environments.environmentdatabase": "releases.configuration.Addresses",
+    "environments.project": "releases.project_settings.guarded.Projects",
+    "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
 }
 
 INSTALLED_APPS = [
@@ -142,6 +142,7 @@ INSTALLED_APPS = [
     "releases",
 ]
 MIDDLEWARE = [
+    "portal.logs.trace.traced",
     "portal.health.views.ahead_of_hosts",
     "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
@@ -155,7 +156,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.access.sessions.end_old_sessions",
+    "portal.accounts.sessions.end_old_sessions",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -193,9 +194,9 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # A try that is not looked at counts for nothing, or guessing on would keep a lock shut for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_HANDLER = "portal.access.guesses.Limits"
-AXES_LOCKOUT_CALLABLE = "portal.access.guesses.refused"
-AXES_CLIENT_IP_CALLABLE = "portal.access.addresses.client_address"
+AXES_HANDLER = "portal.accounts.guesses.Limits"
+AXES_LOCKOUT_CALLABLE = "portal.accounts.guesses.refused"
+AXES_CLIENT_IP_CALLABLE = "portal.accounts.addresses.client_address"
 LOGIN_URL = "admin:login"
 
 # Strict: own files only, no inline script or style, no eval (CSP level 3).
@@ -265,6 +266,7 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 
 LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING").strip().upper()
+LOG_FORMAT = "json" if os.environ.get("LOG_FORMAT", "").strip().lower() == "json" else "line"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -273,13 +275,17 @@ LOGGING = {
             "()": "portal.visible.LogFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "portal.logs.json_lines.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # django-q2 would bring a handler of its own.
     "loggers": {"django-q": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
 }
+
+# Where uncaught and logged errors go, besides the log; empty: nowhere.
+SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 
 # The queue only wakes rows (docs/decisions): one attempt, acknowledged even when it fails, no re-run by age.
 Q_CLUSTER = {

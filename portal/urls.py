@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import views, webhooks
-from portal.access import views as access
+from portal import webhooks
+from portal.accounts import views as access
 from portal.configuration import views as changes
 from portal.health import views as health
+from portal.pages import views
 
 urlpatterns = [
     # First: they come most often, and each pattern before them is tried for each of them.

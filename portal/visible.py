@@ -2,7 +2,7 @@
 
 `visible` is the one function; it stands at every way out, so that no page, tag or sentence can forget it:
 `only_visible` for what the web server answers, `VisibleStream` for terminals, `LogFormatter` for logs,
-and `portal.outside` for what is read from others and written to GitHub again.
+and `portal.outbound.parsing` for what is read from others and written to GitHub again.
 """
 
 import logging

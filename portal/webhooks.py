@@ -26,8 +26,9 @@ from django.utils.module_loading import import_string
 from django.views.decorators.http import require_POST
 
 from portal import audit
-from portal.models import WebhookDelivery
-from portal.outside import text
+from portal.logs import trace
+from portal.models.webhooks import WebhookDelivery
+from portal.outbound.parsing import text
 from portal.secrets import HIDDEN
 from portal.visible import visible
 
@@ -249,7 +250,7 @@ ON CONFLICT (source, delivery) DO UPDATE SET
 RETURNING id, times > 1 AND COALESCE((SELECT outcome FROM before), '') <> 'failed'
 """
 _MARKED = """
-UPDATE {table} SET wake_at = %s
+UPDATE {table} SET wake_at = %s, trace = %s
 WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETURNING 1
 """
 
@@ -261,7 +262,7 @@ def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: st
     which: list[Any] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[Any]()
     if mark is not None:
-        marked, marking = _MARKED.format(table=mark.table, where=mark.where), [now, *mark.values]
+        marked, marking = _MARKED.format(table=mark.table, where=mark.where), [now, trace.current(), *mark.values]
     values: list[Any] = [*which, delivery.event, action, now, len(delivery.body), kept, outcome.value, outcome.value]
     statement, parameters = _KEEP.format(mark=marked), [*which, *marking, *values, problem]
     # Asking first whether the connection still stands would cost as much as this statement, which may be sent twice.

@@ -1,4 +1,4 @@
-"""The WSGI entry point, as any server may load it; `portal.web` serves `portal.served`."""
+"""The WSGI entry point, as any server may load it; `portal.server.web` serves `portal.server.served`."""
 
 import os
 

@@ -22,6 +22,6 @@ def ensure_checklists(apps: Any = installed, **rest: Any) -> None:
         apps.get_model("releases", "ChecklistTemplateItem")
     except LookupError:
         return
-    from releases import checklist
+    from releases.checklist import items
 
-    checklist.ensure_defaults()
+    items.ensure_defaults()

@@ -2,20 +2,21 @@
 
 from django.urls import path
 
-from releases import log_views, pull_views, views
 from releases.notifications import views as notifications
+from releases.pages import pull_requests, views
+from releases.task_logs import views as task_logs_views
 
 urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),
-    path("pulls/", pull_views.index, name="pulls"),
+    path("pulls/", pull_requests.index, name="pulls"),
     path("releases/", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),
     path("releases/<int:pk>/<slug:verb>/", views.do, name="release-do"),
     path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
-    path("task-logs/<slug:kind>/<int:pk>/", log_views.task_log, name="task-log"),
-    path("task-logs/<slug:kind>/<int:pk>/file/", log_views.download, name="task-log-file"),
+    path("task-logs/<slug:kind>/<int:pk>/", task_logs_views.task_log, name="task-log"),
+    path("task-logs/<slug:kind>/<int:pk>/file/", task_logs_views.download, name="task-log-file"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),

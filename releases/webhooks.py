@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from portal.outside import dig, text
+from portal.outbound.parsing import dig, text
 from portal.webhooks import Mark
 
 EVENTS = (
@@ -10,7 +10,7 @@ EVENTS = (
     "repository_ruleset", "status", "workflow_run",
 )  # fmt: skip
 # UPPER on both sides as `__iexact` has it.
-_OURS = "project_id IN (SELECT id FROM environments_project WHERE UPPER(repository) = UPPER(%s))"
+_OURS = "project_id IN (SELECT id FROM environments_project WHERE UPPER(%s) IN (UPPER(repository), UPPER(renamed_to)))"
 
 
 def on_github(event: str, payload: dict[str, Any]) -> Mark | None:

@@ -25,25 +25,16 @@ from environments.models import (
     ServiceInstance,
     StagedRevision,
 )
-from environments.schema.plan import Rendered, Statement, Step, steps_as_json
-from environments.schema.way_back import SAFE
-from portal import audit, roles
+from environments.schema.downgrade.compatibility import SAFE
+from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
+from portal import audit
+from portal.accounts import roles
 from portal.sandbox.sample import KEY_PAGES
-from releases import checklist
-from releases.models import (
-    Advice,
-    Downgrade,
-    GitHubSync,
-    Promotion,
-    PromotionStep,
-    PullRequest,
-    Release,
-    Rollback,
-    RollbackApproval,
-    RollbackStep,
-    StepName,
-    Upkeep,
-)
+from releases.checklist import items as checklist_items
+from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep
+from releases.models.promotion import Promotion, PromotionStep, StepName
+from releases.models.pull_requests import GitHubSync, PullRequest
+from releases.models.releases import Release, Upkeep
 from releases.models.rollback import downgrade_content, rollback_content
 
 PASSWORD = "correct horse battery staple"
@@ -117,7 +108,7 @@ def make_project(
                 domains=[f"{row.name}-{kind}.up.railway.app"],
             )  # fmt: skip
             deploy(instance, commit, now=now)
-    checklist.ensure_for(project, pages=KEY_PAGES)
+    checklist_items.ensure_for(project, pages=KEY_PAGES)
     return project
 
 
@@ -153,7 +144,7 @@ def make_release(
     }  # fmt: skip
     release = Release.objects.create(project=project, **(known | values))
     # Nothing answers here, so nothing is asked of staging: that item has tests of its own.
-    items = [one for one in checklist.copy_to(release) if one.gate != "staging_smoked"]
+    items = [one for one in checklist_items.copy_to(release) if one.gate != "staging_smoked"]
     release.items.filter(gate="staging_smoked").delete()
     if project.databases.exists():
         make_plan_row(release, now=now)
@@ -277,9 +268,11 @@ def make_advice(release: Release, **values: Any) -> Advice:
     now = timezone.now()
     unknown = ["Sealed, so that a change cannot be seen: SIGNING_KEY.", "References, whose target may move: API_URL."]
     production = ServiceInstance.objects.filter(environment__project=release.project, environment__kind="production")
+    serves = dict(Deployment.objects.filter(is_active=True, status="SUCCESS").values_list("instance", "commit"))
     services = [
         {"service": one.service.name, "service_id": one.service.railway_id, "state": "ready",
-         "sentence": f"Railway can restore {BASE[:7]}.", "serves": MERGE, "deployment": f"{one.pk:08d}-4f1a-4bd1",
+         "sentence": f"Railway can restore {BASE[:7]}.", "serves": serves.get(one.pk, MERGE),
+         "deployment": f"{one.pk:08d}-4f1a-4bd1",
          "commit": BASE, "made_at": (now - timedelta(days=2)).isoformat(),
          "until": (now + timedelta(hours=20)).isoformat(), "at_start": one.get_at_start_display(),
          "at_start_known": False, "variables": [["FEATURE_FLAGS", "changed"], ["NEW_LIMIT", "added"]],

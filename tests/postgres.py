@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from portal.embedded_postgres import start
+from portal.server.embedded_postgres import start
 
 # A developer's own settings have no say in tests, nor in the programs that tests start.
 os.environ["PORTAL_ENV_FILE"] = os.devnull

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import django
 
-from portal.embedded_postgres import start
+from portal.server.embedded_postgres import start
 
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-scratch-"))

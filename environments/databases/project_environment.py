@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
-from environments.database import NoDatabase, instance_of
-from environments.git import Mirror
+from environments.databases.address import NoDatabase, instance_of
+from environments.git.repository import Mirror
 from environments.models import Database, Environment, Runner
 from environments.railway import Railway
-from environments.schema import prepared
-from environments.schema.command import Command
-from environments.schema.process import Log, Redactor
+from environments.schema.run import virtualenvs
+from environments.schema.run.command import Command
+from environments.schema.run.process import Log, Redactor
 
 KEPT_LINES = 3  # of what an installation printed last, for the sentence about its failure
 
@@ -45,7 +45,7 @@ def command_for(
 
     if database.install_command and install:
         try:
-            place = prepared.prepare(
+            place = virtualenvs.prepare(
                 mirror,
                 commit,
                 database.alembic,
@@ -54,9 +54,9 @@ def command_for(
                 log=Log(heard, Redactor(secrets(values))),
                 alive=alive,
             )
-        except prepared.NotPrepared as error:
+        except virtualenvs.NotPrepared as error:
             said = f"{error} It said: {' / '.join(last)[:300]}" if last and not error.cancelled else str(error)
-            raise prepared.NotPrepared(said, cancelled=error.cancelled) from None
+            raise virtualenvs.NotPrepared(said, cancelled=error.cancelled) from None
     return Command(database.migration_command, place, database.variable, values)
 
 

@@ -1,6 +1,5 @@
 """The GitHub client. Previews need it as well as releases, so it lives here."""
 
-from environments.github import merging
 from environments.github.answers import (
     Check,
     Comment,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from portal.outside import (
+from portal.outbound.parsing import (
     Malformed,
     commit,
     commit_field,

@@ -16,8 +16,8 @@ from environments.github.answers import Check, Comment, CommitStatus, Comparison
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
-from portal.http import ApiError, Reply, unknown_outcome
-from portal.outside import Malformed, commit, commit_field, dig, field, text
+from portal.outbound.http import ApiError, Reply, unknown_outcome
+from portal.outbound.parsing import Malformed, commit, commit_field, dig, field, text
 from portal.visible import visible, visible_line
 
 STATUS_STATES = ("error", "failure", "pending", "success")

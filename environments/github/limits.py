@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from portal.health import observed
-from portal.http import Reply
+from portal import observed
+from portal.outbound.http import Reply
 
 EXPIRES = "github-authentication-token-expiration"
 

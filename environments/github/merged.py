@@ -5,9 +5,9 @@ from typing import Any
 
 from environments.github.answers import MergedPull, read_merged
 from environments.github.transport import Transport
-from portal import http
-from portal.http import ApiError
-from portal.outside import dig, text
+from portal.outbound import http
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import dig, text
 
 MOST = 100  # in one request
 DOING = "read merged pull requests"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.github.answers import Required
-from portal.outside import Malformed, dig, field, nullable, optional, text, word
+from portal.outbound.parsing import Malformed, dig, field, nullable, optional, text, word
 
 MOST_RULES = 100
 # Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is made or deleted.

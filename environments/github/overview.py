@@ -16,10 +16,10 @@ from environments.github.answers import (
 )
 from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.transport import SERVICE, Transport
-from portal import http
-from portal.http import ApiError
-from portal.outside import Malformed, commit, dig, text
-from portal.outside import field as need
+from portal.outbound import http
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import Malformed, commit, dig, text
+from portal.outbound.parsing import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
 DOING = "read the repository"

@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.github.transport import Transport
-from portal.http import ApiError
-from portal.outside import Malformed, dig, field, nullable, optional, text, word
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import Malformed, dig, field, nullable, optional, text, word
 
 METHODS = ("merge", "squash", "rebase")
 CLASSIC = "branch protection"
+NO_PLAN = (
+    "GitHub has no branch protection for a private repository on this plan, so anybody who may push can merge around "
+    "the portal: upgrade the plan, or make the repository public."
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ def _tried(ask: Callable[[], Rules], what: str) -> Rules:
     except ApiError as error:
         if error.status not in (403, 404) or error.kind == "rate_limited":
             raise
+        if error.status == 403 and error.kind == "refused":  # in words about an upgrade
+            return replace(UNKNOWN, problems=(NO_PLAN,))
         return replace(UNKNOWN, problems=(f"{what} cannot be read: {error}",))
 
 
@@ -67,7 +73,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         passing=_union([one.passing for one in found]),
         apps=_pairs([one.apps for one in found]),
         closed_by=_union([one.closed_by for one in found]),
-        problems=tuple(said for one in found for said in one.problems),
+        problems=tuple(dict.fromkeys(said for one in found for said in one.problems)),
     )
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn
 
 from environments.github import limits
-from portal import http
-from portal.credentials import GITHUB_API_VERSION, github_requester
-from portal.http import ApiError, Reply
-from portal.outside import Malformed, dig, text
+from portal.outbound import http
+from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
+from portal.outbound.http import ApiError, Reply
+from portal.outbound.parsing import Malformed, dig, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10
@@ -223,7 +223,8 @@ class Transport:
                 f"GitHub cannot {doing} because something moved{said}: look again, then decide.",
             )
         if 300 <= status < 400:
-            return "not_found", f"GitHub cannot {doing}: the repository has moved; set its new name."
+            mend = "use its new name (page Branch protections)"
+            return "not_found", f"GitHub cannot {doing}: the repository was renamed; {mend}."
         if status >= 500 and write:
             return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
         if status >= 500:

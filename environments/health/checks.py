@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
-from environments import allowance, pace
 from environments.models import ConnectionCheck, Project, RailwayBudget, RailwaySync
-from portal.health.models import Observation
+from environments.quota import allowance, pace
 from portal.health.registry import Result, State, check
+from portal.models.health import Observation
 
 OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING
 EXPIRES_SOON = 14 * 24 * 3600.0

@@ -1,11 +1,9 @@
-"""What runs where: projects, their environments and services, deployments, database migrations, findings."""
+"""What runs where: projects, their environments and services, deployments, databases, findings."""
 
-from environments.running import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
-
-from .access import DeployKey
-from .around import DeploymentAsk, StagingReset
-from .budgets import RailwayBudget
-from .databases import (
+from environments.models.access import DeployKey
+from environments.models.branches import Branch, BranchProtection, StagingReset
+from environments.models.budgets import RailwayBudget
+from environments.models.databases import (
     ON_RAILWAY,
     Database,
     EnvironmentDatabase,
@@ -15,27 +13,25 @@ from .databases import (
     places_of,
     with_several_databases,
 )
-from .findings import Finding, FindingKind, Repair, RepairKind
-from .migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
-from .previews import Preview, PreviewState, PreviewVariable
-from .project import (
-    REPOSITORY_NAME,
+from environments.models.findings import Finding, FindingKind
+from environments.models.migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
+from environments.models.previews import Preview, PreviewState, PreviewVariable
+from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
+from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
+from environments.models.repairs import DeploymentAsk, Repair, RepairKind
+from environments.models.services import (
     AtStart,
-    Branch,
-    BranchProtection,
     Deployment,
-    DeployOrder,
     Environment,
     EnvironmentKind,
-    Project,
     Service,
     ServiceInstance,
     SmokeTest,
 )
-from .rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
-from .standings import SchemaStanding, StandingState
-from .syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
-from .variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.models.standings import SchemaStanding, StandingState
+from environments.models.syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
+from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
     "BROKEN",

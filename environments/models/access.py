@@ -3,9 +3,8 @@
 from django.db import models
 from django.utils import timezone
 
+from environments.models.project import Project
 from portal.secrets import EncryptedTextField
-
-from .project import Project
 
 
 class DeployKey(models.Model):

@@ -8,9 +8,9 @@ from django.db import models
 from django.db.models import Count, Q
 from django.db.models.functions import Lower
 
+from environments.models.project import DeployOrder, Project
+from environments.models.services import Environment
 from portal.secrets import EncryptedTextField
-
-from .project import DeployOrder, Environment, Project
 
 NO_PASSWORD = RegexValidator(
     r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True

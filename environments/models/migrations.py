@@ -6,18 +6,18 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from environments.models.databases import Database, Runner
+from environments.models.project import Project
+from environments.models.rehearsals import Direction
+from environments.models.services import Environment
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
-from .databases import Database, Runner
-from .project import Environment, Project
-from .rehearsals import Direction
 
 
 class MigrationRun(Job):
     """One run of Alembic for one database in one environment, at one commit."""
 
-    step_function = "environments.migrating.migrate"
+    step_function = "environments.databases.migrate.migrate"
     step_seconds = 4 * 3600.0
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="migration_runs")
@@ -102,15 +102,16 @@ def unknown_staging(database: Database) -> str:
 class MigrationPlan(Job):
     """What a database's migrations between two commits will do in production, worked out once: SQL and risks."""
 
-    step_function = "environments.jobs.plan_migrations"
+    step_function = "environments.databases.plan_job.plan_migrations"
+    step_seconds = 1800.0  # the environment of the project may have to be made first
     tireless = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
     database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
     commit = models.CharField(max_length=64)
     base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
-    steps = models.JSONField(default=list, help_text="environments.schema.plan.Step, in order.")
-    risks = models.JSONField(default=list, help_text="environments.schema.risk.Risk, in order.")
+    steps = models.JSONField(default=list, help_text="Steps of the plan, in order.")
+    risks = models.JSONField(default=list, help_text="Risks of the plan, in order.")
     met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
     digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
     starts = models.JSONField(
@@ -150,9 +151,7 @@ class StagedRevision(models.Model):
     sha256 = models.CharField(max_length=64)
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
     at = models.DateTimeField()
-    rendered = models.JSONField(
-        null=True, blank=True, help_text="environments.schema.plan.Rendered as it was planned then; null: not kept."
-    )
+    rendered = models.JSONField(null=True, blank=True, help_text="The SQL as it was planned then; null: not kept.")
     renderer = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:

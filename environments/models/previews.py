@@ -4,10 +4,9 @@ from typing import Any
 
 from django.db import models
 
+from environments.models.project import Project
 from portal.jobs import Job
 from portal.secrets import EncryptedTextField
-
-from .project import Project
 
 
 class PreviewState(models.TextChoices):
@@ -26,7 +25,7 @@ class PreviewState(models.TextChoices):
 class Preview(Job):
     """What a pull request's environment should be, and how far it is; the pull request is a number, not a row."""
 
-    step_function = "environments.previews.step"
+    step_function = "environments.previews.steps.step"
     tireless = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_rows")

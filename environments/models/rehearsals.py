@@ -7,11 +7,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from environments.models.databases import Database
+from environments.models.services import Environment
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
-from .databases import Database
-from .project import Environment
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
 VALID = timedelta(hours=24)
@@ -30,7 +29,7 @@ class Rehearsal(Job):
     `succeeded`: passed; `failed`: a statement did; `needs_person`: not known.
     """
 
-    step_function = "environments.rehearsals.step"
+    step_function = "environments.rehearsals.steps.step"
     step_seconds = 3600.0
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="rehearsals")
@@ -40,11 +39,13 @@ class Rehearsal(Job):
     start = models.JSONField(null=True, blank=True, help_text="The revisions the database was at.")
     target = models.JSONField(default=list, help_text="The revisions it was brought to.")
     files = models.JSONField(default=list, help_text="What ran, in order: id, path, sha256.")
-    phase = models.CharField(max_length=20, blank=True, default="", help_text="environments.schema.rehearsal.PHASES")
+    phase = models.CharField(
+        max_length=20, blank=True, default="", help_text="The phase that the rehearsal has reached."
+    )
     phases = models.JSONField(default=list, help_text="Phases that ended, with seconds.")
-    statements = models.JSONField(default=list, help_text="environments.schema.rehearsal.Ran, in order.")
+    statements = models.JSONField(default=list, help_text="The statements that ran, in order.")
     warnings = models.JSONField(default=list)
-    changes = models.JSONField(default=list, help_text="environments.schema.dump.Difference: what the run does.")
+    changes = models.JSONField(default=list, help_text="What the run changes in the schema.")
     left = models.JSONField(null=True, blank=True, help_text="What going back leaves different; null: not known.")
     drift = models.JSONField(null=True, blank=True, help_text="How the real schema differs from the migrations'.")
     drift_problem = models.TextField(blank=True, default="")

@@ -2,12 +2,12 @@
 
 from django.db import models
 
-from .databases import Database
-from .project import Environment
+from environments.models.databases import Database
+from environments.models.services import Environment
 
 
 class StandingState(models.TextChoices):
-    """How a database stands to its branch; the values are those of environments.schema.standing."""
+    """How a database stands to its branch; the values are those of environments.schema.history.status."""
 
     LEVEL = "level", "at the head"
     BEHIND = "behind", "behind"

@@ -3,15 +3,14 @@
 from django.db import models
 from django.db.models import Q
 
+from environments.models.project import Project
 from portal.jobs import Job
-
-from .project import Project
 
 
 class RailwaySync(Job):
     """Keeps one project's mirror of Railway fresh; never ends."""
 
-    step_function = "environments.jobs.sync_railway"
+    step_function = "environments.mirror.jobs.sync_railway"
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
@@ -31,13 +30,11 @@ class RailwaySync(Job):
 class DatabaseSync(Job):
     """Reads which revision every database reports, and what lies between it and its branch; never ends."""
 
-    step_function = "environments.jobs.sync_databases"
+    step_function = "environments.mirror.jobs.sync_databases"
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
-    timeline = models.JSONField(
-        default=dict, blank=True, help_text="Database → environments.schema.standing.Entry, newest first."
-    )
+    timeline = models.JSONField(default=dict, blank=True, help_text="Database → its timeline, newest first.")
 
     def __str__(self) -> str:
         return f"databases of {self.project}"
@@ -46,7 +43,7 @@ class DatabaseSync(Job):
 class VariableSync(Job):
     """Reads the names and fingerprints of one project's variables, slowly; never ends."""
 
-    step_function = "environments.jobs.sync_variables"
+    step_function = "environments.mirror.jobs.sync_variables"
     step_seconds = 600.0
     tireless = True
 
@@ -63,7 +60,7 @@ class VariableSync(Job):
 class ConnectionCheck(Job):
     """Looks at every credential once in a while, and when a person asks; one row, never ends."""
 
-    step_function = "environments.jobs.check_connections"
+    step_function = "environments.connections.jobs.check_connections"
     tireless = True
 
     single = models.BooleanField(default=True, unique=True)
@@ -82,7 +79,7 @@ class ConnectionCheck(Job):
 class ProtectionSync(Job):
     """Reads what binds the long-lived branches; never ends."""
 
-    step_function = "environments.protections.sync"
+    step_function = "environments.branches.protection.sync"
     tireless = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="protection_sync")

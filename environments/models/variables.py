@@ -3,7 +3,8 @@
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from .project import Environment, Project, Service
+from environments.models.project import Project
+from environments.models.services import Environment, Service
 
 
 class Variable(models.Model):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.running import PASS, running
-from portal.outside import Malformed, commit, dig, field, link, moment, nullable, optional, text, word
+from environments.railway.deployment_states import PASS, running
+from portal.outbound.parsing import Malformed, commit, dig, field, link, moment, nullable, optional, text, word
 
 
 @dataclass(frozen=True)

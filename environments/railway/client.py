@@ -15,9 +15,9 @@ from environments.railway.answers import Deployment, LogLine, ProjectTree, PushD
 from environments.railway.batch import Place
 from environments.railway.transport import SERVICE, Transport, fragment
 from environments.railway.tree import read_tree
-from portal.credentials import Secret
-from portal.http import ApiError, malformed, unknown_outcome
-from portal.outside import Malformed, commit, dig, field, optional, text, word
+from portal.outbound.credentials import Secret
+from portal.outbound.http import ApiError, malformed, unknown_outcome
+from portal.outbound.parsing import Malformed, commit, dig, field, optional, text, word
 
 MAX_LOG_LINES = 5000
 COPY_SECONDS = 90.0  # copying an environment can outlast half a minute; Railway's own client waits as long

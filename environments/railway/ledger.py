@@ -1,15 +1,16 @@
 """What this process asked of Railway, and what Railway said about its limits; kept in memory, by token.
 
-`environments.allowance` carries it into the database, so that every process knows. Look here for rate-limit headers.
+`environments.quota.allowance` carries it into the database, so that every process knows.
+Look here for rate-limit headers.
 """
 
 import threading
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from portal import http
-from portal.http import Reply
-from portal.outside import moment
+from portal.outbound import http
+from portal.outbound.http import Reply
+from portal.outbound.parsing import moment
 
 MOST_SECONDS = 3600.0  # a limit of Railway's lasts an hour
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from environments.railway import ledger
-from portal import http
-from portal.credentials import railway_token
-from portal.http import ApiError, Kind, Reply
-from portal.outside import dig, text
+from portal.outbound import http
+from portal.outbound.credentials import railway_token
+from portal.outbound.http import ApiError, Kind, Reply
+from portal.outbound.parsing import dig, text
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"

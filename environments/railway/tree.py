@@ -6,9 +6,9 @@ from typing import Any
 from environments.railway import answers
 from environments.railway.answers import Environment, ProjectTree, Service
 from environments.railway.transport import SERVICE, Transport
-from portal.http import malformed
-from portal.outside import Malformed, dig, moment, nullable, optional, text
-from portal.outside import field as need
+from portal.outbound.http import malformed
+from portal.outbound.parsing import Malformed, dig, moment, nullable, optional, text
+from portal.outbound.parsing import field as need
 
 MAX_PAGES = 20
 

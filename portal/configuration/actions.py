@@ -10,11 +10,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from portal import audit
-from portal.actions import Refused, action, require
 from portal.configuration.kinds import CONFIRM, kind_of
-from portal.configuration.models import ConfigurationChange
 from portal.configuration.signing import require as require_signer
+from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
+from portal.ui.actions import Refused, action, require
 
 State = ConfigurationChange.State
 

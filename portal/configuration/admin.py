@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from portal import audit
-from portal.actions import Refused
 from portal.configuration.actions import propose, record_alone
 from portal.configuration.kinds import Kind, kind_of
-from portal.configuration.models import ConfigurationChange
-from portal.site import Recorded
+from portal.models.configuration import ConfigurationChange
+from portal.ui.actions import Refused
+from portal.ui.site import Recorded
 
 
 @dataclass

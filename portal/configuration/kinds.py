@@ -9,10 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
-from portal.actions import Refused
-from portal.configuration.models import ConfigurationChange
 from portal.configuration.signing import holders
+from portal.models.configuration import ConfigurationChange
 from portal.secrets import EncryptedTextField
+from portal.ui.actions import Refused
 
 CONFIRM = "portal.confirm_configurationchange"
 Values = dict[str, Any]

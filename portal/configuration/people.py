@@ -7,9 +7,9 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
-from portal.actions import Refused
 from portal.configuration.kinds import Kind, Values
-from portal.configuration.models import ConfigurationChange, RoleGrant
+from portal.models.configuration import ConfigurationChange, RoleGrant
+from portal.ui.actions import Refused
 
 FLAGS = ("is_superuser", "is_staff", "is_active")
 AS_IT_IS = "as it is"

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from portal.configuration.models import RoleGrant
+from portal.models.configuration import RoleGrant
 
 SELF_GIVEN = (
     "You gave yourself the role that allows this, so your signature does not count: somebody else must give it."
@@ -47,7 +47,7 @@ def may_sign(user: Any, permission: str) -> bool:
 
 def require(actor: Any, permission: str) -> None:
     """Raises `Refused` where `actor`, who has the permission, gave it to themselves."""
-    from portal.actions import Refused
+    from portal.ui.actions import Refused
 
     if actor is not None and not may_sign(actor, permission):
         raise Refused(SELF_GIVEN)

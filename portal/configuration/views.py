@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from portal.configuration import actions
 from portal.configuration.kinds import CONFIRM
-from portal.configuration.models import ConfigurationChange, said
-from portal.site import page, perform
+from portal.models.configuration import ConfigurationChange, said
+from portal.ui.site import page, perform
 
 SHOWN = 30
 VERBS: dict[str, tuple[Callable[..., Any], str]] = {
@@ -30,7 +30,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "decided": [(one, _lines(one)) for one in decided],
         "may_confirm": request.user.has_perm(CONFIRM),
     }
-    return render(request, "portal/changes.html", context)
+    return render(request, "portal/configuration/changes.html", context)
 
 
 def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:

@@ -12,11 +12,11 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
-from portal.audit_watch import last_known
-from portal.health.models import FRESH, Incident, Observation, ProcessReport
+from portal.audit.watch import last_known
 from portal.health.registry import Result, State, check
 from portal.health.reports import database_clock
 from portal.jobs import due, job_models
+from portal.models.health import FRESH, Incident, Observation, ProcessReport
 
 OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING
 CONNECT_SECONDS = 3

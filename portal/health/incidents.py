@@ -11,8 +11,8 @@ from django.db.models import Q
 
 from portal import audit
 from portal.health import registry
-from portal.health.models import HealthWatch, Incident
 from portal.health.registry import Reading, State
+from portal.models.health import HealthWatch, Incident
 
 EVERY = timedelta(seconds=10)
 BAD = (State.WARNING, State.FAILING)

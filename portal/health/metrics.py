@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from portal.health.models import Incident
 from portal.health.registry import Reading, State, run, worst
 from portal.jobs import job_models
+from portal.models.health import Incident
 from portal.version import VERSION
 
 _process = CollectorRegistry()

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from portal.health.models import FRESH, ProcessReport
+from portal.models.health import FRESH, ProcessReport
 from portal.version import VERSION
 
 REPORT_SECONDS = 5.0

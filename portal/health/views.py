@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal import http
 from portal.health import metrics, registry
-from portal.health.models import Incident
 from portal.health.registry import Reading, State
-from portal.site import page
+from portal.models.health import Incident
+from portal.outbound import http
+from portal.ui.site import page
 
 KEPT_SECONDS = 2.0  # of a reading: so many may ask at once without asking the database as often
 _reading = threading.Lock()
@@ -77,7 +77,7 @@ def status_page(request: HttpRequest) -> HttpResponse:
     readings = _readings()
     recent = Incident.objects.exclude(announced_at=None).order_by("-opened_at")[:20]
     context = {"readings": readings, "worst": registry.worst(readings), "incidents": recent, "now": timezone.now()}
-    return render(request, "portal/status.html", context)
+    return render(request, "portal/health/status.html", context)
 
 
 def _readings() -> list[Reading]:

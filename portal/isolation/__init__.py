@@ -129,7 +129,7 @@ def _interpreter() -> list[Path]:
     places = [Path(path) for path in _SYSTEM]
     places += [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
     found = [one for place in dict.fromkeys(places) for one in _without(place.resolve(), kept_out) if one.exists()]
-    return [*dict.fromkeys(found), *((root / path) for path in ("environments/schema/alembic_env",))]
+    return [*dict.fromkeys(found), *((root / path) for path in ("environments/schema/run/alembic_env",))]
 
 
 def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from releases.facts import Facts
 from releases.gates.approvals import approved, content_digest, fault_of
 from releases.gates.branches import back_merged, ci_green, judge_checks, promotion_open, staging_equals_main
+from releases.gates.context import Facts
 from releases.gates.deployed import (
     environments_coherent,
     environments_coherent_unlisted,
@@ -26,7 +26,9 @@ from releases.gates.deployed import (
 from releases.gates.merging import merge_allowed, verdict_told
 from releases.gates.migrations import migration_risks, migrations_ready, production_at_head, rehearsed, same_databases
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
-from releases.models import ChecklistItem, Phase, Promotion, ReleaseStatus
+from releases.models.checklist import ChecklistItem, Phase
+from releases.models.promotion import Promotion
+from releases.models.releases import ReleaseStatus
 
 __all__ = [
     "ALWAYS", "ATTEST", "ATTESTED", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_",
@@ -58,7 +60,7 @@ GATES: dict[str, Gate] = {
     "staging_equals_main": staging_equals_main,
     "back_merged": back_merged,
 }
-# Those among them that may ask for a person's word: they look at no more than `releases.doubts` reads.
+# Those among them that may ask for a person's word: they look at no more than `releases.gates.sign_off` reads.
 ATTESTED: dict[str, Callable[[Any], Result]] = {
     "environments_coherent": environments_coherent,
     "rehearsed": rehearsed,

@@ -3,9 +3,9 @@
 from hashlib import sha256
 from typing import Any
 
-from releases.facts import Facts
+from releases.gates.context import Facts
 from releases.gates.result import PASS, PENDING, Result, and_
-from releases.models import Release
+from releases.models.releases import Release
 
 NOBODY_ELSE = "No approval is required: one person alone can ship to production."
 

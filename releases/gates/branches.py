@@ -6,9 +6,10 @@ from datetime import datetime
 from django.conf import settings
 
 from environments.github import Required
-from releases.facts import Facts
+from releases.gates.context import Facts
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
-from releases.models import StepName, StepStatus
+from releases.models import StepStatus
+from releases.models.promotion import StepName
 
 GREEN_CHECKS = {"success"}
 RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from environments.live import Live, liveness, unread
-from releases.facts import Facts
+from environments.services.liveness import Live, liveness, unread
+from releases.gates.context import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
-from releases.models import ReleaseStatus, StepName, StepStatus
+from releases.models import StepStatus
+from releases.models.promotion import StepName
+from releases.models.releases import ReleaseStatus
 
 SMOKE_VALID = timedelta(hours=2)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from environments.github import MergeRules
-from releases.facts import Facts
+from releases.gates.context import Facts
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
-from releases.models import PullRequest
+from releases.models.pull_requests import PullRequest
 
 # GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody requires failed.
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
@@ -35,8 +35,8 @@ def merge_allowed(facts: Facts) -> Result:
     if stale:
         return stale
     if facts.renamed_to:
-        said = f"GitHub calls the repository {facts.renamed_to} now, and takes changes only under that name"
-        return Result(FAIL, f"{said}: set it in the project's settings.")
+        said = f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under that name"
+        return Result(FAIL, f"{said}: use it, on the page Branch protections.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(

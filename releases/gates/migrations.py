@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from environments.databases.pending import is_elsewhere
 from environments.models import VALID, EnvironmentDatabase
-from environments.schema.rehearsal import PHASES
-from environments.schema.revisions import put_back
-from environments.starting_points import is_elsewhere
+from environments.schema.history.reader import put_back
+from environments.schema.rehearsal.rehearsal import PHASES
 from portal.jobs import OPEN, JobStatus
-from releases.database_facts import DatabaseFacts
-from releases.facts import Facts
+from releases.gates.context import Facts
+from releases.gates.databases import DatabaseFacts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
 
 NONE = "The project has no Alembic migrations."

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from releases.facts import Facts
-from releases.models import PromotionStep
+from releases.gates.context import Facts
+from releases.models.promotion import PromotionStep
 
 PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
 

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from environments.health.checks import sync_result
 from portal.health.registry import Result, check
-from releases.models import GitHubSync
+from releases.models.pull_requests import GitHubSync
 
 
 @check("GitHub readings", unit="seconds")

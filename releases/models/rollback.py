@@ -11,14 +11,13 @@ from django.utils import timezone
 
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
-
-from .steps import Step
+from releases.models.steps import Step
 
 
 class Advice(Job):
     """How to get back from a release that is in production, or on its way there; kept fresh until that ends."""
 
-    step_function = "releases.jobs.advise"
+    step_function = "releases.rollback.jobs.advise"
     tireless = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
@@ -28,7 +27,7 @@ class Advice(Job):
     verdict = models.CharField(max_length=60, blank=True, default="")
     reasons = models.JSONField(default=list)
     steps = models.JSONField(default=list)
-    services = models.JSONField(default=list, help_text="environments.restorable.Restorable and its variables.")
+    services = models.JSONField(default=list, help_text="What can be restored on each service, and its variables.")
     in_effect = models.JSONField(null=True, blank=True, help_text="The release's revisions that production has.")
     revisions = models.JSONField(null=True, blank=True, help_text="Where production's database is.")
     downgrade = models.JSONField(null=True, blank=True, help_text="The next revision back: file, target, losses.")
@@ -59,7 +58,7 @@ def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
 class Rollback(Job):
     """Brings production back to what ran before a release: asked for, approved, carried out step by step."""
 
-    step_function = "releases.jobs.roll_back"
+    step_function = "releases.rollback.jobs.roll_back"
 
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -163,7 +162,7 @@ class Downgrade(models.Model):
     start = models.JSONField(help_text="The revisions that the database is at.")
     target = models.CharField(max_length=200, help_text="The revision to go back to, or base.")
     file = models.JSONField(help_text="What is undone: id, path, sha256.")
-    losses = models.JSONField(default=list, help_text="environments.schema.losses.Loss, as they were counted.")
+    losses = models.JSONField(default=list, help_text="The rows that the downgrade would lose, as counted.")
     content = models.CharField(max_length=64)
     reason = models.TextField(max_length=2000)
     rehearsal = models.ForeignKey("environments.Rehearsal", models.PROTECT, related_name="+")

@@ -8,7 +8,7 @@ from portal.jobs import Job
 class StagingSmoke(Job):
     """Asks staging the project's smoke tests, whenever the candidate, its deployments or its database changed."""
 
-    step_function = "releases.staging_smoke.look"
+    step_function = "releases.staging_smoke.job.look"
     tireless = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="staging_smoke")

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from environments.models import Project
 from portal import audit
-from portal.actions import NotPermitted, Refused, action
 from portal.jobs import wake_now
 from portal.secrets import HiddenText
+from portal.ui.actions import NotPermitted, Refused, action
 from releases.models import Channel, Notice, Transport
 from releases.notifications import feed, transports
 from releases.notifications.kinds import BY_NAME, Message

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from portal.http import ApiError
 from portal.jobs import Again, Ended, JobStatus, Outcome
+from portal.outbound.http import ApiError
 from portal.secrets import Unreadable
 from releases.models import Channel, Notice
 from releases.notifications.kinds import Message

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal.jobs import Again, Outcome, holds
-from portal.models import AuditEvent, AuditHead
+from portal.models.audit import AuditEvent, AuditHead
 from releases.models import Channel, Notice, NotificationFeed
 from releases.notifications.kinds import KINDS, Kind, awaited, message_of
 

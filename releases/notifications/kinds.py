@@ -7,8 +7,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from portal.models import AuditEvent
-from portal.secrets import redact
+from portal.models.audit import AuditEvent
+from portal.secrets import known_secrets, redact
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 APPROVE, PROMOTE = "releases.approve_release", "releases.promote_release"
@@ -141,7 +141,4 @@ def _path(event: AuditEvent) -> str:
 
 def without_secrets(said: str) -> str:
     """Return `said` without any secret of the settings, should a vendor's words have carried one."""
-    names = ("SECRET_KEY", "GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "RAILWAY_API_TOKEN",
-             "RAILWAY_TOKEN", "RAILWAY_WEBHOOK_SECRET", "METRICS_TOKEN", "SMTP_PASSWORD")  # fmt: skip
-    values = [getattr(settings, name, "") for name in names] + [settings.DATABASES["default"]["PASSWORD"]]
-    return redact(said, [*filter(None, values), *settings.FIELD_ENCRYPTION_KEYS])
+    return redact(said, known_secrets())

@@ -17,9 +17,9 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import EmailValidator
 
-from environments.smoke import NotPublic, public_places
-from portal import http
-from portal.http import ApiError, Reply
+from environments.smoke.probe import NotPublic, public_places
+from portal.outbound import http
+from portal.outbound.http import ApiError, Reply
 from portal.secrets import HiddenText
 from releases.models import Channel, Transport
 from releases.notifications.kinds import Message

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from portal.site import page, perform
+from portal.ui.site import page, perform
 from releases.models import Channel
 from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm

@@ -22,9 +22,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from portal import audit
-from portal.models import AuditEvent
-from releases import actions
-from releases.models import ChecklistItem, Release
+from portal.models.audit import AuditEvent
+from releases.checklist import actions
+from releases.models.checklist import ChecklistItem
+from releases.models.releases import Release
 from tests.factory import make_people, make_project, make_release
 
 ROUNDS, MOST, AT_ONCE, SECONDS = 400, 1.3, 8, 3.0

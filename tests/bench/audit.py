@@ -22,8 +22,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from portal.audit import record
-from portal.audit_chain import GENESIS, Link
-from portal.audit_proof import Anchor, anchor, verify
+from portal.audit.chain import GENESIS, Link
+from portal.audit.verification import Anchor, anchor, verify
 from tests.chain import fill
 
 SAMPLE = 200_000  # events whose bytes are held in memory for the bare hash

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import psycopg
 
-from portal.embedded_postgres import running
+from portal.server.embedded_postgres import running
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def _make_project(url: str) -> None:
     django.setup()
     from django.db import connection
 
-    from releases.setup import connect
+    from releases.project_settings.connect import connect
 
     connect(name="inspector", repository="acme/inspector", railway_project_id="p")
     connection.close()

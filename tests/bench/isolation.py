@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from environments.schema.plan import make_plan
-from environments.schema.revisions import in_order, read
-from environments.schema.runner import Run, run
+from environments.schema.history.reader import in_order, read
+from environments.schema.plan.render import make_plan
+from environments.schema.run.runner import Run, run
 from portal import isolation
-from portal.embedded_postgres import start
 from portal.sandbox import databases
-from tests.environments.schema.histories import repository, source
+from portal.server.embedded_postgres import start
+from tests.environments.schema.history.histories import repository, source
 
 MOST = 1.2
 REVISIONS = 10

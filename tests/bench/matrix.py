@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 from django.utils import timezone
 
-from environments import jobs
+from environments.mirror import jobs
 from environments.models import Project, RailwaySync, ServiceInstance
 from portal.sandbox import sample
 from portal.sandbox.railway import RailwayStandIn

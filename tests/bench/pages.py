@@ -30,8 +30,9 @@ from django.utils import timezone
 
 from environments.models import Finding
 from portal import audit
-from portal.access.sessions import ACTIVE_AT, BEGAN_AT
-from releases.models import ChecklistItem, Release
+from portal.accounts.sessions import ACTIVE_AT, BEGAN_AT
+from releases.models.checklist import ChecklistItem
+from releases.models.releases import Release
 from tests.factory import make_people, make_project, make_release
 
 ITEMS, SERVICES, EVENTS, COMMITS = 60, 12, 300, 500

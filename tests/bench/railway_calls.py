@@ -21,7 +21,7 @@ from django.conf import settings
 from django.test.utils import override_settings
 
 from environments.models import Preview, Project, VariableSync
-from releases import actions
+from releases.lifecycle import actions
 from tests.journeys.world import World, quick_world
 
 MOST = 200

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from environments.git import Mirror
-from environments.schema.rehearsal import PASSED, Request, rehearse
-from portal.embedded_postgres import binaries, start
-from tests.environments.schema.histories import repository, source
+from environments.git.repository import Mirror
+from environments.schema.rehearsal.rehearsal import PASSED, Request, rehearse
+from portal.server.embedded_postgres import binaries, start
+from tests.environments.schema.history.histories import repository, source
 
 FACTOR = 3.0
 ENV = """

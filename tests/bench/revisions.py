@@ -19,9 +19,9 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from environments.git import Mirror
-from environments.schema import revisions as reading
-from tests.environments.schema.histories import repository, source
+from environments.git.repository import Mirror
+from environments.schema.history import reader as reading
+from tests.environments.schema.history.histories import repository, source
 
 Times = dict[str, float]  # milliseconds by name
 AS_LONG = 10  # readings of ours to one of theirs

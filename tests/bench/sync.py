@@ -23,15 +23,15 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.jobs import sync_railway
+from environments.mirror.jobs import sync_railway
 from environments.models import Finding, Project, ServiceInstance
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
-from releases import setup
-from releases.jobs import sync_github
-from releases.models import PullRequest
+from releases.github_mirror.jobs import sync_github
+from releases.models.pull_requests import PullRequest
+from releases.project_settings import connect
 from tests.bench.pages import Browser
 from tests.bench.pages import queries as queries_of
 from tests.factory import make_people
@@ -77,7 +77,9 @@ def scene(name: str, *, pulls: int, services: int, environments: int) -> Iterato
         changes |= {"RAILWAY_API_URL": f"{servers[1].url}/graphql/v2", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
         try:
             with override_settings(**changes, SYNC_SECONDS=3600.0, VAR_DIR=Path(folder) / "var"):
-                connected = setup.connect(name=name, repository="acme/inspector", railway_project_id=railway.project_id)
+                connected = connect.connect(
+                    name=name, repository="acme/inspector", railway_project_id=railway.project_id
+                )
                 yield Scene(connected, github, railway, servers)
         finally:
             Project.objects.all().delete()  # the next one is of the same repository

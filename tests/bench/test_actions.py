@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from tests.bench.actions import change, compare, scene, unaudited
 
 pytestmark = pytest.mark.django_db

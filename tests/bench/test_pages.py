@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments.models import Environment, Finding, RailwaySync, ServiceInstance
-from releases.models import ChecklistItem, PromotionStep
+from releases.models.checklist import ChecklistItem
+from releases.models.promotion import PromotionStep
 from tests.bench.pages import MOST_QUERIES, MOST_TICK_QUERIES, Browser, item_to_attest, large_release, queries
 from tests.factory import make_promotion
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 
-from portal.access.sessions import ACTIVE_AT, BEGAN_AT
+from portal.accounts.sessions import ACTIVE_AT, BEGAN_AT
 from tests.browser.pictures import LIMIT, smaller
 
 # Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the database.

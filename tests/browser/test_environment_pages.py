@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 from django.utils import timezone
 
-from environments import protections
+from environments.branches import protection
 from environments.github import Rules
 from environments.models import (
     BranchProtection,
@@ -18,10 +18,10 @@ from environments.models import (
     Service,
     ServiceInstance,
 )
-from environments.variables import Place, _row, start
-from portal.credentials import Secret
-from releases import task_logs
-from releases.models import PullRequest
+from environments.variables.sync import Place, _row, start
+from portal.outbound.credentials import Secret
+from releases.models.pull_requests import PullRequest
+from releases.task_logs import actions as task_logs_actions
 from tests.browser.looks import unreadable
 from tests.factory import make_people, make_project
 
@@ -49,7 +49,7 @@ def alice():
         Finding.objects.create(project=project, kind=kind, subject=subject, sentence=f"{subject} is not right: {LONG}.")
     Finding.objects.create(pk=9001, project=project, kind="push", subject="x", sentence=f"x: {LONG}")
     typed = {"goal": LONG, "commands": f"make test\n{LONG}"}
-    task_logs.write(Finding.objects.get(pk=9001), actor=people["alice"], typed=typed, version=0)
+    task_logs_actions.write(Finding.objects.get(pk=9001), actor=people["alice"], typed=typed, version=0)
     Repair.objects.create(
         project=project, kind="sync_staging", status="failed", result="diverged", sentence=f"It diverged. {LONG}",
         evidence=[{"label": "hotfix 1234567", "said": LONG, "sha": "1234567"}], requested_by=people["alice"],
@@ -87,7 +87,7 @@ def alice():
     )  # fmt: skip
     Preview.objects.create(number=5, state="gone", title="Old", why_not="a person removed it", **made)
     rules = Rules(True, 0, frozenset({"python-ci", LONG}), True, None, False, None, frozenset({"administrators"}))
-    lines = [asdict(one) for one in protections.compared(project, "main", rules)]
+    lines = [asdict(one) for one in protection.compared(project, "main", rules)]
     BranchProtection.objects.create(project=project, branch="main", lines=lines, problems=[LONG], read_at=NOW)
     pull = {"project": project, "base": "staging", "head_sha": "c" * 40, "seen_at": NOW, "author": "maria"}
     PullRequest.objects.create(

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from environments.models import Finding, Repair, StagingReset
-from releases.models import PullRequest, Release, Upkeep
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release, Upkeep
 from tests.browser.looks import unreadable
 from tests.factory import BASE, CANDIDATE, MERGE, make_people, make_project, make_release
 

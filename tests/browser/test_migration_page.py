@@ -4,7 +4,7 @@ import pytest
 
 from environments.models import MigrationRun
 from tests.browser.looks import unreadable
-from tests.environments.test_aftermath import FAILED
+from tests.environments.databases.test_failure import FAILED
 from tests.factory import make_people, make_project, make_release, make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)

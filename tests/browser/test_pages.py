@@ -5,8 +5,11 @@ import re
 import pytest
 
 from environments.models import MigrationRun
-from portal.models import AuditEvent
-from releases.models import ChecklistItem, Promotion, PromotionStep, PullRequest, Release
+from portal.models.audit import AuditEvent
+from releases.models.checklist import ChecklistItem
+from releases.models.promotion import Promotion, PromotionStep
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release
 from tests.browser.looks import unreadable
 from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release, make_run
 

@@ -12,8 +12,8 @@ from django.db import connection
 from playwright.sync_api import TimeoutError as NeverCame
 
 from environments.models import Project
-from portal.models import AuditEvent
-from releases.models import Release
+from portal.models.audit import AuditEvent
+from releases.models.releases import Release
 from tests.journeys.test_release import head
 from tests.journeys.world import World, run_due, running_world
 

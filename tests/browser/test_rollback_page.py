@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from releases.models import Release
+from releases.models.releases import Release
 from tests.browser.looks import unreadable
 from tests.factory import make_advice, make_downgrade, make_people, make_project, make_release, make_rollback
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from environments.git import Mirror
-from tests.environments.schema.histories import repository
+from environments.git.repository import Mirror
+from tests.environments.schema.history.histories import repository
 
 INI = "[alembic]\nscript_location = db\nprepend_sys_path = .\n"
 ENV = """import os

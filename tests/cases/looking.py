@@ -13,15 +13,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from environments.git import Mirror
-from environments.schema import rehearsal
-from environments.schema.command import Command
-from environments.schema.dump import differences, dump, objects
-from environments.schema.env_file import read_meaning
-from environments.schema.plan import make_plan
-from environments.schema.rehearsal import Report
-from environments.schema.revisions import compare, read, why_empty
-from environments.schema.runner import Run, run
+from environments.git.repository import Mirror
+from environments.schema.history.env_file import read_meaning
+from environments.schema.history.reader import compare, read, why_empty
+from environments.schema.plan.render import make_plan
+from environments.schema.rehearsal.dump import differences, dump, objects
+from environments.schema.rehearsal.rehearsal import Report, rehearsal
+from environments.schema.run.command import Command
+from environments.schema.run.runner import Run, run
 from tests.cases.builder import Case
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.cases.builder import Case
 from tests.cases.looking import look_read
 from tests.cases.reading import CASES
-from tests.environments.schema.histories import agrees
+from tests.environments.schema.history.histories import agrees
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

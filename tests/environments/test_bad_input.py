@@ -11,15 +11,21 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from environments import actions, jobs, railway, sync, variable_rules, variables
+from environments import railway
+from environments.drift import detect
+from environments.mirror import jobs
+from environments.mirror import sync as mirror_sync
 from environments.models import Environment, Finding, Project, RailwaySync, Repair, Service, ServiceInstance, Variable
 from environments.railway import Railway
-from portal.actions import Refused
-from portal.credentials import Secret
-from portal.http import ApiError
+from environments.repairs import actions
+from environments.variables import rules as variables_rules
+from environments.variables import sync as variables_sync
+from portal.outbound.credentials import Secret
+from portal.outbound.http import ApiError
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
-from tests.environments.test_variables import put, rule
+from portal.ui.actions import Refused
+from tests.environments.variables.test_variables import put, rule
 from tests.factory import make_people, make_project
 
 pytestmark = pytest.mark.django_db
@@ -72,10 +78,10 @@ def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last
     seen = tree(("e1", "staging"), ("e2", "production"))
     places = (replace(one, instances=tuple(replace(each, readable=False) for each in one.instances))
               for one in seen.environments)  # fmt: skip
-    sync.apply(project, seen, now=timezone.now())
+    mirror_sync.apply(project, seen, now=timezone.now())
     before = list(ServiceInstance.objects.values("railway_id", "branch", "seen_at"))
 
-    sync.apply(project, replace(seen, environments=tuple(places)), now=timezone.now())
+    mirror_sync.apply(project, replace(seen, environments=tuple(places)), now=timezone.now())
 
     assert list(ServiceInstance.objects.values("railway_id", "branch", "seen_at")) == before
     assert len(before) == 2 and all(one["seen_at"] for one in before)
@@ -83,10 +89,10 @@ def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last
 
 def test_odd_names_of_services_environments_branches_and_variables_come_through_whole(project, alice):
     places = [("e1", "staging"), ("e2", "production"), *((f"x{n}", name) for n, name in enumerate(ODD))]
-    sync.apply(project, tree(*places, services=ODD), now=timezone.now())
+    mirror_sync.apply(project, tree(*places, services=ODD), now=timezone.now())
     service, environment = Service.objects.get(name=ODD[0]), Environment.objects.get(name="production")
-    variables._row(variables.Place(environment, service), LONG, Secret("x")).save()
-    sync.compare(project, now=timezone.now())
+    variables_sync._row(variables_sync.Place(environment, service), LONG, Secret("x")).save()
+    detect.compare(project, now=timezone.now())
 
     html = alice.get("/environments/?project=odd").content.decode()
     compared = alice.get(f"/variables/?project=odd&a={environment.pk}").content.decode()
@@ -99,7 +105,7 @@ def test_odd_names_of_services_environments_branches_and_variables_come_through_
 
 
 def test_a_branch_with_slashes_and_unicode_is_repaired_as_it_is_written(project, people):
-    sync.apply(project, tree(("e1", "staging"), ("e2", "production")), now=timezone.now())
+    mirror_sync.apply(project, tree(("e1", "staging"), ("e2", "production")), now=timezone.now())
     instance = ServiceInstance.objects.get(environment__name="staging")
     ServiceInstance.objects.update(branch="elsewhere")
     instance.refresh_from_db()
@@ -115,9 +121,9 @@ def test_variables_whose_long_names_begin_alike_are_one_row_and_no_failure(proje
             known = {LONG: Secret("a"), LONG + "more": Secret("b"), "PLAIN": None}
             return {(environment, service): known if service else {} for environment, service in places}
 
-    sync.apply(project, tree(("e1", "staging")), now=timezone.now())
+    mirror_sync.apply(project, tree(("e1", "staging")), now=timezone.now())
 
-    variables.read(project, Asked(), now=timezone.now())
+    variables_sync.read(project, Asked(), now=timezone.now())
 
     assert sorted(Variable.objects.values_list("name", flat=True)) == sorted(["PLAIN", LONG[:200]])
 
@@ -126,7 +132,7 @@ def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_
     old, new = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
     both = [("new-one", "staging", new), ("old-one", "staging", old), ("e2", "production", old)]
 
-    sync.apply(project, tree(*both), now=timezone.now())
+    mirror_sync.apply(project, tree(*both), now=timezone.now())
 
     html = alice.get("/environments/?project=odd").content.decode()
     said = Finding.objects.get(kind="twice").sentence
@@ -139,7 +145,7 @@ def test_the_names_of_the_two_environments_are_configured_and_must_differ(projec
     Project.objects.update(staging_environment="QA / test", production_environment="live")
     project.refresh_from_db()
 
-    sync.apply(project, tree(("e1", "QA / test"), ("e2", "staging")), now=timezone.now())
+    mirror_sync.apply(project, tree(("e1", "QA / test"), ("e2", "staging")), now=timezone.now())
 
     assert Environment.objects.get(kind="staging").name == "QA / test"
     assert Finding.objects.filter(sentence="There is no environment named live on Railway.").exists()
@@ -197,5 +203,5 @@ def test_a_rule_about_a_variable_that_nobody_has_is_said_to_be_so_and_finds_noth
 
     html = alice.get("/variables/").content.decode()
 
-    assert variable_rules.problems(project) == []
+    assert variables_rules.problems(project) == []
     assert html.count("nobody has such a variable") == 4

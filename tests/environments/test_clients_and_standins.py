@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from environments.github import GitHub, Recent
 from environments.railway import Railway
-from environments.smoke import probe
-from portal.http import ApiError
+from environments.smoke.probe import probe
+from portal.outbound.http import ApiError
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.github.rest_releases import INSTALLATION

@@ -8,7 +8,7 @@ from graphql import build_schema, parse, validate
 
 from environments.github import GitHub, Recent
 from environments.github.merged import MOST, merged_document
-from portal.http import ApiError
+from portal.outbound.http import ApiError
 from portal.sandbox.server import Response, Server
 
 SCHEMA = Path(__file__).resolve().parents[2] / "portal/sandbox/github/schema.graphql"

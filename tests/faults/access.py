@@ -18,19 +18,21 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.git import GitError
-from environments.smoke import is_public, probe
-from portal.access import second_factor
-from portal.access.models import Authenticator
-from portal.actions import Refused
+from environments.git.repository import GitError
+from environments.smoke.probe import is_public, probe
+from portal.accounts import second_factor
+from portal.models.accounts import Authenticator
+from portal.ui.actions import Refused
 from portal.visible import LogFormatter
-from releases import actions, rollback_actions
-from tests.access import test_every_address as table
-from tests.access import test_hostile_text as text
-from tests.access.addresses import every, furnish
-from tests.access.hostile_text import spoil
-from tests.environments.hostile_trees import Trees, attacks
+from releases.approvals import actions as approvals_actions
+from releases.promotion import actions as promotion_actions
+from releases.rollback import actions as rollback_actions
+from tests.environments.git.hostile_trees import Trees, attacks
 from tests.factory import PASSWORD, make_people, make_project, make_release
+from tests.portal.accounts import test_every_address as table
+from tests.portal.accounts import test_hostile_text as text
+from tests.portal.accounts.addresses import every, furnish
+from tests.portal.accounts.hostile_text import spoil
 
 Count = tuple[int, int]  # tried, succeeded
 QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
@@ -107,11 +109,11 @@ def acting_without_proof() -> Count:
     seen, alice, bob = {"candidate": release.candidate}, people["alice"], people["bob"]
     risk = {"revision": "r", "sha256": "s", "reason": "x"}
     tries: list[Callable[[], Any]] = [
-        lambda: actions.promote(release, actor=alice, **seen),
-        lambda: actions.promote(release, actor=None, **seen),
-        lambda: actions.approve(release, actor=bob, **seen),
-        lambda: actions.accept_risk(release, actor=bob, **risk, **seen),
-        lambda: actions.skip_step(release, actor=alice, reason="x"),
+        lambda: promotion_actions.promote(release, actor=alice, **seen),
+        lambda: promotion_actions.promote(release, actor=None, **seen),
+        lambda: approvals_actions.approve(release, actor=bob, **seen),
+        lambda: approvals_actions.accept_risk(release, actor=bob, **risk, **seen),
+        lambda: promotion_actions.skip_step(release, actor=alice, reason="x"),
         lambda: rollback_actions.request_rollback(release, actor=alice, reason="x"),
         lambda: rollback_actions.approve_rollback(release, actor=bob, content="x"),
         lambda: rollback_actions.request_downgrade(release, actor=alice, typed="x", reason="x"),

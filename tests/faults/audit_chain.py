@@ -19,9 +19,9 @@ from django.db import connection, transaction
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from portal.audit_anchors import as_line
-from portal.audit_chain import SHOWN, table
-from portal.audit_proof import Anchor, Verification, anchor, anchors_path, read_anchors, verify
+from portal.audit.anchors import as_line
+from portal.audit.chain import SHOWN, table
+from portal.audit.verification import Anchor, Verification, anchor, anchors_path, read_anchors, verify
 from portal.jobs import AuditWatch
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 

@@ -63,7 +63,8 @@ class Stage:
         from django.utils.module_loading import import_string
 
         from environments.models import DatabaseSync, RailwaySync, VariableSync
-        from releases.models import GitHubSync, PromotionStep
+        from releases.models.promotion import PromotionStep
+        from releases.models.pull_requests import GitHubSync
 
         if source == "service":
             self._smoke(PromotionStep.objects.get(promotion__release=self.release, name="smoke"))
@@ -75,17 +76,17 @@ class Stage:
                 step(kind.objects.get(project=self.world.project), now=self.now + LATER)
 
     def _smoke(self, step: Any) -> None:
-        from releases import promotion
-        from releases.facts import facts_of
+        from releases.gates.context import facts_of
+        from releases.promotion import steps as promotion_steps
 
-        look = promotion.smoke(step, facts_of(self.release.pk, now=self.now + LATER))
-        step.status = "done" if isinstance(look, promotion.Done) else "failed"
+        look = promotion_steps.smoke(step, facts_of(self.release.pk, now=self.now + LATER))
+        step.status = "done" if isinstance(look, promotion_steps.Done) else "failed"
         step.save()
 
     def greens(self, gates_: tuple[str, ...]) -> list[str]:
         """Which of these gates are green at the later time."""
         from releases import gates
-        from releases.facts import facts_of
+        from releases.gates.context import facts_of
 
         facts = facts_of(self.release.pk, now=self.now + LATER)
         return [name for name in gates_ if gates.GATES[name](facts).passed]
@@ -298,7 +299,7 @@ def stages(world: Any, seed: int) -> Iterator[Stage]:
     """The release before it is promoted, and after: both all green by a reading ten minutes ago."""
     from django.utils import timezone
 
-    from releases.models import PromotionStep
+    from releases.models.promotion import PromotionStep
     from tests.faults.shipping import promoted, ready
 
     dice, old = random.Random(seed), world.github.git.heads()["main"]

@@ -85,7 +85,7 @@ class Scene:
 
     def __init__(self) -> None:
         from environments.models import Project, SmokeTest
-        from releases import actions
+        from releases.approvals import actions as approvals_actions
         from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release
 
         self.people = make_people()
@@ -96,7 +96,7 @@ class Scene:
         make_promotion(make_release(self.project, by=self.people["alice"]), at="")
         self.project.releases.update(status="done")
         self.release = make_release(self.project, by=self.people["alice"], ready=True)
-        actions.approve(self.release, actor=self.people["bob"])
+        approvals_actions.approve(self.release, actor=self.people["bob"])
         self.project = Project.objects.get(pk=self.project.pk)
 
     def client(self, name: str) -> Client:
@@ -108,7 +108,7 @@ class Scene:
     def approved(self) -> bool:
         """Whether the release may go, as far as approvals are concerned."""
         from releases import gates
-        from releases.facts import facts_of
+        from releases.gates.context import facts_of
 
         return gates.approved(facts_of(self.release.pk)).passed
 
@@ -122,7 +122,7 @@ def scene() -> Iterator[Scene]:
 
 def works(act: Callable[[], Any]) -> bool:
     """Whether the action was let through."""
-    from portal.actions import Refused
+    from portal.ui.actions import Refused
 
     try:
         with transaction.atomic():
@@ -137,7 +137,7 @@ def works(act: Callable[[], Any]) -> bool:
 
 def git_to_evil_hosts() -> Iterator[bool]:
     """An address of another host, of another port, behind an at-sign, and a redirect of the real host."""
-    from environments.git import GitError, Mirror
+    from environments.git.repository import GitError, Mirror
 
     evil = Listening()
     moved = Listening(leads_to=evil.url)
@@ -156,7 +156,7 @@ def apis_that_redirect() -> Iterator[bool]:
     """GitHub's and Railway's own address leads elsewhere, to a read and to a write."""
     from environments.github import GitHub
     from environments.railway import Railway
-    from portal.http import ApiError
+    from portal.outbound.http import ApiError
 
     evil = Listening()
     moved = Listening(leads_to=evil.url)
@@ -179,8 +179,8 @@ def apis_that_redirect() -> Iterator[bool]:
 
 def addresses_of_other_kinds() -> Iterator[bool]:
     """Paths, options, helper programs, clear text and passwords as a project's git address."""
-    from environments.git import GitError
-    from environments.mirrors import git_address
+    from environments.clones.clone import git_address
+    from environments.git.repository import GitError
 
     for address in filter(None, ADDRESSES):
         for one in scene():
@@ -198,7 +198,7 @@ def addresses_of_other_kinds() -> Iterator[bool]:
 
 def fields_by_one_person() -> Iterator[bool]:
     """Every guarded field of a project in production, by the form of an administrator and of a superuser."""
-    from releases.configuration import Projects
+    from releases.project_settings.guarded import Projects
     from tests.faults.denied_configuration import address, filled
 
     for name in ("erin", "dave"):
@@ -245,7 +245,7 @@ def database_addresses() -> Iterator[bool]:
 def own_confirmations() -> Iterator[bool]:
     """Confirming what one proposed, what is about oneself, without the right, and in the database itself."""
     from portal.configuration import actions
-    from portal.configuration.models import ConfigurationChange
+    from portal.models.configuration import ConfigurationChange
 
     for one in scene():
         people = one.people
@@ -363,7 +363,7 @@ def rights_for_a_puppet() -> Iterator[bool]:
 def signatures_that_lapsed() -> Iterator[bool]:
     """An approval whose giver lost the role, was shut out or gave it to themselves, and one before a change."""
     from portal.configuration import actions
-    from portal.configuration.models import RoleGrant
+    from portal.models.configuration import RoleGrant
 
     def change(one: Scene) -> None:
         made = actions.propose(one.project, actor=one.people["erin"], values={"soak_minutes": 0})
@@ -383,12 +383,12 @@ def signatures_that_lapsed() -> Iterator[bool]:
 
 def other_signatures() -> Iterator[bool]:
     """Risks, rollbacks and downgrades by a role that the signer gave to themselves, or has lost since."""
-    from environments.migrating import migrate
+    from environments.databases.migrate import migrate
     from environments.models import MigrationRun
-    from portal.configuration.models import RoleGrant
-    from releases import rollback_actions
-    from releases.facts import facts_of
-    from releases.models import RiskAcceptance
+    from portal.models.configuration import RoleGrant
+    from releases.gates.context import facts_of
+    from releases.models.releases import RiskAcceptance
+    from releases.rollback import actions as rollback_actions
     from tests.factory import make_advice, make_rollback
 
     for one in scene():
@@ -420,7 +420,7 @@ def sandbox_over_production() -> Iterator[bool]:
 
     from environments.models import Project
     from portal import modes
-    from portal.models import Installation
+    from portal.models.installation import Installation
 
     ready = {"repository": "acme/inspector", "project": "p", "alembic": "", "staging": "s", "production": "m"}
 

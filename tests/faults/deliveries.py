@@ -82,7 +82,7 @@ def serving() -> Iterator[str]:
 
 def unleash(world, portal_url: str, count: int, seed: int) -> Result:
     """Changes the world while `count` genuine deliveries and all their mischief arrive, then works once more."""
-    from portal.models import WebhookDelivery
+    from portal.models.webhooks import WebhookDelivery
 
     chance = random.Random(seed)
     genuine = _multiplied(_told(world), count, chance)

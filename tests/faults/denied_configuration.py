@@ -29,10 +29,12 @@ from django.test.utils import override_settings, setup_test_environment
 from django.utils import timezone
 
 from environments.models import DeployKey, EnvironmentDatabase, Project, SmokeTest, VariableRule, place_of
-from portal.access import second_factor
-from portal.models import AuditEvent, Installation
-from portal.site import ReadOnly, Recorded
-from releases.models import ChecklistTemplate, Freeze
+from portal.accounts import second_factor
+from portal.models.audit import AuditEvent
+from portal.models.installation import Installation
+from portal.ui.site import ReadOnly, Recorded
+from releases.models.checklist import ChecklistTemplate
+from releases.models.releases import Freeze
 from tests.faults.denied_audit import DENIALS, Try, everything, problem
 
 NEW_PASSWORD = "another good horse 27"

@@ -29,9 +29,9 @@ Result = tuple[str, str, str]  # what was tried, what it got ("" is nothing), wh
 
 def rendered(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]:
     """Each way as a revision file of a pull request whose SQL is looked at."""
-    from environments.schema.plan import make_plan
-    from environments.schema.revisions import in_order, read
-    from tests.environments.schema.histories import repository, source
+    from environments.schema.history.reader import in_order, read
+    from environments.schema.plan.render import make_plan
+    from tests.environments.schema.history.histories import repository, source
 
     report = "op.execute('select ' + repr('WON=' + WON + ' WHY=' + WHY).replace(\"'\", '`'))"
     ids = [None, *(f"r{number:03}" for number in range(len(tried)))]
@@ -51,8 +51,8 @@ def rendered(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]
 
 def ran(tried: list[Way], constants: dict, where: Path, database: str) -> Iterator[Result]:
     """The ways as revisions of one run, which may reach its database and nothing else."""
-    from environments.schema.runner import Run, run
-    from tests.environments.schema.histories import repository, source
+    from environments.schema.run.runner import Run, run
+    from tests.environments.schema.history.histories import repository, source
 
     files = {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/env.py": ""}
     for number, way in enumerate(tried):
@@ -68,13 +68,13 @@ def ran(tried: list[Way], constants: dict, where: Path, database: str) -> Iterat
 
 def installed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]:
     """The ways as the build of a package that is installed."""
-    from environments.schema import prepared
-    from environments.schema.process import Log, Redactor
-    from tests.environments.schema.histories import repository
+    from environments.schema.run import virtualenvs
+    from environments.schema.run.process import Log, Redactor
+    from tests.environments.schema.history.histories import repository
 
     files = {f"hooks/{number:03}.py": program(way, constants) + _says(number) for number, way in enumerate(tried)}
     mirror, lines = repository(where / "install", files), []
-    prepared.prepare(
+    virtualenvs.prepare(
         mirror, mirror.commit("main"), "", "for one in hooks/*.py; do python $one; done; true", root=where / "prepared",
         log=Log(lines.extend, Redactor([])), alive=lambda: True,
     )  # fmt: skip
@@ -83,9 +83,9 @@ def installed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
 
 def commanded(tried: list[Way], constants: dict, where: Path, database: str) -> Iterator[Result]:
     """The ways in the project's own command."""
-    from environments.schema.command import Command
-    from environments.schema.runner import Run, run
-    from tests.environments.schema.histories import repository, source
+    from environments.schema.run.command import Command
+    from environments.schema.run.runner import Run, run
+    from tests.environments.schema.history.histories import repository, source
 
     files = {f"hooks/{number:03}.py": program(way, constants) + _says(number) for number, way in enumerate(tried)}
     files |= {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/versions/1.py": source("c1")}
@@ -103,7 +103,7 @@ def rehearsed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
     """The ways as SQL of a superuser on the server that a rehearsal starts."""
     import psycopg
 
-    from environments.schema.scratch import scratch_server
+    from environments.schema.rehearsal.scratch_server import scratch_server
 
     with scratch_server(where / "rehearsals") as scratch:
         for way in tried:
@@ -222,7 +222,7 @@ def main() -> None:
     if without:
         os.environ["PORTAL_ISOLATION"] = "off"
     from portal import isolation
-    from portal.embedded_postgres import start
+    from portal.server.embedded_postgres import start
 
     if not without and (why := isolation.why_not()):
         raise SystemExit(f"Nothing can be isolated here: {why}")

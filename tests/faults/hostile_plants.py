@@ -127,8 +127,8 @@ def planted(proofs: Path, where: Path, database: str, *, installing: bool) -> It
 
     `installing`: prepares an environment by `pip install .` as well, which takes seconds.
     """
-    from environments.git import Mirror
-    from tests.environments.schema.histories import repository, source
+    from environments.git.repository import Mirror
+    from tests.environments.schema.history.histories import repository, source
 
     files: dict[str, str] = {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/env.py": ""}
     for plant in PLANTS:
@@ -159,8 +159,8 @@ def _git(mirror, commit: str, where: Path) -> str:
 
 
 def _plan(mirror) -> str:
-    from environments.schema.plan import make_plan
-    from environments.schema.revisions import in_order, read
+    from environments.schema.history.reader import in_order, read
+    from environments.schema.plan.render import make_plan
 
     history = read(mirror, mirror.commit("main"), "alembic.ini")
     plan = make_plan(mirror, mirror.commit("main"), history, in_order(history.revisions.values()), time_limit_s=60)
@@ -178,7 +178,7 @@ def _variables(proofs: Path) -> dict[str, str]:
 
 
 def _run(mirror, database: str, proofs: Path) -> str:
-    from environments.schema.runner import Run, run
+    from environments.schema.run.runner import Run, run
 
     lines: list[str] = []
     request = Run(mirror.commit("c0"), "alembic.ini", database, time_limit_s=120, variables=_variables(proofs))
@@ -188,8 +188,8 @@ def _run(mirror, database: str, proofs: Path) -> str:
 
 
 def _commanded(mirror, database: str, proofs: Path) -> str:
-    from environments.schema.command import Command
-    from environments.schema.runner import Run, run
+    from environments.schema.run.command import Command
+    from environments.schema.run.runner import Run, run
 
     lines: list[str] = []
     line = f"{sys.executable} -c 'print(\"HONEST\")'; git status; {sys.executable} setup.py; bash -c :; true"
@@ -203,12 +203,12 @@ def _commanded(mirror, database: str, proofs: Path) -> str:
 
 
 def _install(mirror, where: Path) -> str:
-    from environments.schema import prepared
-    from environments.schema.process import Log, Redactor
+    from environments.schema.run import virtualenvs
+    from environments.schema.run.process import Log, Redactor
 
     lines: list[str] = []
-    with suppress(prepared.NotPrepared):
-        prepared.prepare(
+    with suppress(virtualenvs.NotPrepared):
+        virtualenvs.prepare(
             mirror, mirror.commit("main"), "", "pip install --no-index . ; python setup.py; true",
             root=where / "prepared", log=Log(lines.extend, Redactor([])), alive=lambda: True,
         )  # fmt: skip

@@ -71,7 +71,7 @@ def victims(database: str, *, without: bool) -> Iterator[dict[str, Any]]:
                 "tmp": str(place / "other/1.py"), "var": str(place / "var"), "out": str(place / "out"),
                 "venv": str(place / "venv"), "shm": str(shm), "source": str(ROOT / "portal/settings.py"),
                 "packages": sysconfig.get_path("purelib"), "terminal": terminal, "without": without,
-                "child": str(ROOT / "environments/schema/alembic_env/env.py"),
+                "child": str(ROOT / "environments/schema/run/alembic_env/env.py"),
                 "database": (parts.hostname, parts.port),
             }  # fmt: skip
         finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from portal.embedded_postgres import running
+from portal.server.embedded_postgres import running
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30.0

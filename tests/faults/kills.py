@@ -100,7 +100,7 @@ class Killer:
     def _doing(self, pid: int) -> str:
         from django.conf import settings
 
-        from releases.models import PromotionStep
+        from releases.models.promotion import PromotionStep
 
         try:
             model, _, pk = (settings.VAR_DIR / f"worker-{pid}").read_text().strip().partition(" ")
@@ -157,7 +157,8 @@ def findings(world: Any, people: Any) -> dict[str, list[str]]:
 def _lost():
     from environments.models import MigrationRun
     from portal.jobs import OPEN
-    from releases.models import Promotion, Release
+    from releases.models.promotion import Promotion
+    from releases.models.releases import Release
 
     for promotion in Promotion.objects.exclude(status="succeeded"):
         yield f"{promotion} is {promotion.status}: {promotion.sentence}"
@@ -193,7 +194,7 @@ def _repeated(world: Any):
         elif one.method == "POST" and "/statuses/" in one.path and one.status == 201:
             statuses[one.path].append(one.body)
     opened = done.pop("pull request opened", [])
-    from releases.models import Release
+    from releases.models.releases import Release
 
     if len(opened) > Release.objects.count():
         yield f"{len(opened)} pull requests for {Release.objects.count()} releases"
@@ -218,9 +219,9 @@ def _applied(world: Any):
 def _gaps():
     from django.db.models import Count
 
-    from portal.audit_proof import verify
-    from portal.models import AuditEvent
-    from releases.models import PromotionStep
+    from portal.audit.verification import verify
+    from portal.models.audit import AuditEvent
+    from releases.models.promotion import PromotionStep
 
     positions = list(AuditEvent.objects.order_by("position").values_list("position", flat=True))
     if positions != list(range(1, len(positions) + 1)):

@@ -22,11 +22,11 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from environments.schema.aftermath import next_commands
-from environments.schema.command import APPLICATION_NAME, Command
-from environments.schema.runner import Outcome, Run, run
+from environments.schema.run.command import APPLICATION_NAME, Command
+from environments.schema.run.failure import next_commands
+from environments.schema.run.runner import Outcome, Run, run
 from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
-from tests.environments.schema.histories import repository, source
+from tests.environments.schema.history.histories import repository, source
 
 PATIENCE_SECONDS = 120.0
 LIFE_SECONDS = (0.1, 3.5)

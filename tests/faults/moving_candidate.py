@@ -42,7 +42,7 @@ class Play:
 
     def interleave(self) -> None:
         """Lets everything happen in a random order, and then mostly what is missing for a promotion."""
-        from releases.models import Release
+        from releases.models.releases import Release
 
         if not Release.objects.filter(status__in=["open", "promoting"]).exists():
             self._cut()
@@ -60,12 +60,12 @@ class Play:
         self._end()
 
     def _cut(self) -> None:
-        from releases import actions
+        from releases.lifecycle import actions as lifecycle_actions
 
         self._put_back()
         self._write(f"fa{self.number:010d}")
         self._look()
-        self.release = actions.cut(self.world.project, actor=self.world.person("alice"))
+        self.release = lifecycle_actions.cut(self.world.project, actor=self.world.person("alice"))
         self.seen, self.signed, self.files = {}, {}, {}
         self._sync()
         self._sync()  # the first opened the pull request, this one sees it
@@ -79,7 +79,7 @@ class Play:
             self.world.github.set_check(head, sample.CI)
 
     def _do(self, move: str) -> None:
-        from portal.actions import Refused
+        from portal.ui.actions import Refused
 
         try:
             getattr(self, f"_{move}")()
@@ -109,28 +109,28 @@ class Play:
             self._open(name)
 
     def _tick(self) -> None:
-        from releases import actions
+        from releases.checklist import actions as checklist_actions
 
         for item in self.release.items.filter(phase="before", gate=""):
-            actions.tick(item, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+            checklist_actions.tick(item, actor=self.world.person("alice"), candidate=self._page_of("alice"))
         self.signed["tick"] = self.seen["alice"]
 
     def _approve(self) -> None:
-        from releases import actions
+        from releases.approvals import actions as approvals_actions
 
-        actions.approve(self.release, actor=self.world.person("bob"), candidate=self._page_of("bob"))
+        approvals_actions.approve(self.release, actor=self.world.person("bob"), candidate=self._page_of("bob"))
         self.signed["approve"] = self.seen["bob"]
 
     def _accept(self) -> None:
         """Bob accepts the risks of each file as his page shows it, also where the file has changed since."""
-        from portal.actions import Refused
-        from releases import actions
+        from portal.ui.actions import Refused
+        from releases.approvals import actions as approvals_actions
 
         self._page_of("bob")
         for revision, sha256 in self.files["bob"]:
             said = {"revision": revision, "sha256": sha256, "reason": "looked at it"}
             try:
-                actions.accept_risk(self.release, actor=self.world.person("bob"), **said)
+                approvals_actions.accept_risk(self.release, actor=self.world.person("bob"), **said)
             except Refused as refusal:
                 self.did["risk refused"] += 1
                 self.why[str(refusal).split(":")[0][:60]] += 1
@@ -139,9 +139,9 @@ class Play:
                 self.did["risk accepted"] += 1
 
     def _promote(self) -> None:
-        from releases import actions
+        from releases.promotion import actions as promotion_actions
 
-        actions.promote(self.release, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+        promotion_actions.promote(self.release, actor=self.world.person("alice"), candidate=self._page_of("alice"))
         self.signed["promote"] = self.seen["alice"]
 
     def _page_of(self, name: str) -> str:
@@ -150,9 +150,9 @@ class Play:
         return self.seen[name]
 
     def _migrate(self) -> None:
-        from releases import actions
+        from releases.lifecycle import actions as lifecycle_actions
 
-        run = actions.migrate_staging(self.release, actor=self.world.person("alice"))
+        run = lifecycle_actions.migrate_staging(self.release, actor=self.world.person("alice"))
         self._run(run)
 
     # -- what happens around them
@@ -182,7 +182,8 @@ class Play:
 
     def _sync(self) -> None:
         """A reading of GitHub, and what the release needs after it."""
-        from releases.models import GitHubSync, Upkeep
+        from releases.models.pull_requests import GitHubSync
+        from releases.models.releases import Upkeep
         from tests.factory import make_plan_row
 
         self._run(GitHubSync.objects.get(project=self.world.project))
@@ -252,9 +253,10 @@ class Play:
 
     def _end(self) -> None:
         """Sees a merged release into production's database; a promotion that did not merge is given up."""
-        from portal.actions import Refused
-        from releases import actions
-        from releases.models import Promotion, Release
+        from portal.ui.actions import Refused
+        from releases.models.promotion import Promotion
+        from releases.models.releases import Release
+        from releases.promotion import actions as promotion_actions
 
         self.release.refresh_from_db()
         if self.release.merge_commit:
@@ -265,13 +267,13 @@ class Play:
         elif self.release.status == "promoting":
             Promotion.objects.filter(release=self.release, status="waiting").update(status="failed")
             try:
-                actions.abandon_promotion(self.release, actor=self.world.person("alice"), reason="it moved")
+                promotion_actions.abandon_promotion(self.release, actor=self.world.person("alice"), reason="it moved")
             except Refused:
                 self.did["promotion could not be given up"] += 1
 
     def _migrated(self) -> None:
         """Brings production to the merge commit: either its files are those that staging ran, or nothing runs."""
-        from environments.actions import start_migration
+        from environments.databases.actions import start_migration
         from environments.models import Environment, MigrationRun
         from portal.jobs import OPEN
 
@@ -310,7 +312,7 @@ class Play:
 def _risk(file: dict[str, str]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from environments.schema.risk import Risk
+    from environments.schema.plan.risk import Risk
 
     return asdict(Risk("rename", "danger", file["id"], file["sha256"], "Renames something in events."))
 

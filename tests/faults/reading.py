@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from environments.schema.revisions import compare, outside, read
-from tests.environments.schema.histories import agrees, disagreement, made, repository, source
+from environments.schema.history.reader import compare, outside, read
+from tests.environments.schema.history.histories import agrees, disagreement, made, repository, source
 
 
 def executed(where: Path) -> int:
@@ -37,7 +37,7 @@ def sample_disagreements(where: Path) -> dict[str, str]:
     """For each branch of the sample repository what we and Alembic do not agree about, "" for nothing."""
     import subprocess
 
-    from environments.git import Mirror
+    from environments.git.repository import Mirror
     from portal.sandbox import sample
 
     built = sample.build(where / "sample")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psycopg
 
-from environments.git import Mirror
-from environments.schema.rehearsal import PASSED, Request, rehearse
-from portal.embedded_postgres import start
-from tests.environments.schema.histories import repository, source
+from environments.git.repository import Mirror
+from environments.schema.rehearsal.rehearsal import PASSED, Request, rehearse
+from portal.server.embedded_postgres import start
+from tests.environments.schema.history.histories import repository, source
 
 KILLS = 40
 LONGEST_S = 4.0

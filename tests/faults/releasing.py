@@ -30,11 +30,11 @@ class People:
 
     def ship(self) -> None:
         """One release with one more migration, from the push to done; a person repairs what stops."""
-        from releases import actions
+        from releases.lifecycle import actions as lifecycle_actions
 
         self._push()
         self._wait(lambda: self._branches_differ(), "the push to be seen")
-        release = actions.cut(self.world.project, actor=self.alice)
+        release = lifecycle_actions.cut(self.world.project, actor=self.alice)
         self._migrated_staging(release)
         self._promoted(release)
         self._done(release)
@@ -58,13 +58,13 @@ class People:
         return all(known.get(name) == head[name] for name in ("staging", "main"))
 
     def _migrated_staging(self, release: Any) -> None:
-        from portal.actions import Refused
-        from releases import actions
+        from portal.ui.actions import Refused
+        from releases.lifecycle import actions as lifecycle_actions
 
         while True:
             self._wait(lambda: self._collected(release), "the release to be collected")
             try:
-                run = actions.migrate_staging(release, actor=self.alice)
+                run = lifecycle_actions.migrate_staging(release, actor=self.alice)
             except Refused:
                 time.sleep(0.2)
                 continue
@@ -78,15 +78,16 @@ class People:
         return release.collected == release.candidate and release.pull_number is not None
 
     def _promoted(self, release: Any) -> None:
-        from portal.actions import Refused
-        from releases import actions
+        from portal.ui.actions import Refused
+        from releases.checklist import actions as checklist_actions
+        from releases.promotion import actions as promotion_actions
 
         for item in release.items.filter(phase="before", gate=""):
-            actions.tick(item, actor=self.alice)
+            checklist_actions.tick(item, actor=self.alice)
 
         def tried() -> bool:
             try:
-                actions.promote(release, actor=self.alice)
+                promotion_actions.promote(release, actor=self.alice)
             except Refused:
                 time.sleep(0.1)
                 return False
@@ -97,20 +98,20 @@ class People:
 
     def _beyond(self, release: Any) -> bool:
         """Whether all steps are done; a step that stopped at a person is looked at and tried again."""
-        from releases import actions
+        from releases.promotion import actions as promotion_actions
 
         if _fresh(release).status == "verifying":
             return True
         if release.promotions.filter(status__in=["failed", "needs_person"]).exists():
             self.repairs += 1
-            actions.retry_step(release, actor=self.alice)
+            promotion_actions.retry_step(release, actor=self.alice)
         return False
 
     def _done(self, release: Any) -> None:
-        from releases import actions
+        from releases.checklist import actions as checklist_actions
 
         for item in release.items.filter(phase="after", gate=""):
-            actions.tick(item, actor=self.alice)
+            checklist_actions.tick(item, actor=self.alice)
         self._wait(lambda: _fresh(release).status == "done", "everything after the promotion to be green")
 
     def _look_at_truth(self, release: Any) -> None:

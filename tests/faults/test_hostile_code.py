@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from environments.schema.events import MAX_BYTES, MAX_EVENTS, MAX_LINE, Hearing
+from environments.schema.run.events import MAX_BYTES, MAX_EVENTS, MAX_LINE, Hearing
 from portal import isolation
 from tests.environments.schema.conftest import database  # noqa: F401 - a fixture
-from tests.environments.schema.histories import repository, source
-from tests.environments.schema.test_plan import planned
-from tests.environments.schema.test_runner import FIRST, asked, go, tables, tree
+from tests.environments.schema.history.histories import repository, source
+from tests.environments.schema.plan.test_render import planned
+from tests.environments.schema.run.test_runner import FIRST, asked, go, tables, tree
 from tests.faults.hostile_code import ALONE, lasting, ran, rehearsed, rendered
 from tests.faults.hostile_plants import PLANTS, baited, planted, proof_of, survivor
 from tests.faults.hostile_victims import victims

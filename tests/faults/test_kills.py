@@ -3,8 +3,9 @@
 import pytest
 
 from portal import jobs
-from releases import promotion
-from releases.models import Promotion, PromotionStep, Release
+from releases.models.promotion import Promotion, PromotionStep
+from releases.models.releases import Release
+from releases.promotion import steps as promotion_steps
 from tests.factory import make_people, make_project, make_release
 from tests.faults.kills import findings, shipped
 from tests.faults.scene import world_of_its_own
@@ -28,10 +29,12 @@ def test_a_step_that_stopped_stays_stopped_when_the_worker_dies_before_the_promo
     Release.objects.filter(pk=release.pk).update(status="promoting")
     row = Promotion.objects.create(release=release)
     step = PromotionStep.objects.create(promotion=row, position=0, name="merge")
-    monkeypatch.setitem(promotion.STEPS, "merge", lambda step, facts: promotion.Stop("CI is not green."))
+    monkeypatch.setitem(promotion_steps.STEPS, "merge", lambda step, facts: promotion_steps.Stop("CI is not green."))
     killed = jobs.claim(Promotion, row.pk)
-    promotion.advance(killed, now=killed.created_at)  # and the worker dies before it records the outcome
-    monkeypatch.setitem(promotion.STEPS, "merge", lambda step, facts: pytest.fail("nobody asked for another look"))
+    promotion_steps.advance(killed, now=killed.created_at)  # and the worker dies before it records the outcome
+    monkeypatch.setitem(
+        promotion_steps.STEPS, "merge", lambda step, facts: pytest.fail("nobody asked for another look")
+    )
     Promotion.objects.filter(pk=row.pk).update(lease_until=None)
 
     ended = jobs.wake("releases.Promotion", row.pk)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.environments.schema.histories import repository
+from tests.environments.schema.history.histories import repository
 from tests.faults.migrations import FILES, kills, pairs
 
 pytestmark = pytest.mark.slow

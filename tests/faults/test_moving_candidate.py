@@ -6,16 +6,20 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from environments import migrating
-from environments.git import Mirror
+from environments.databases import migrate as databases_migrate
+from environments.git.repository import Mirror
 from environments.github import PullState
 from environments.models import StagedRevision
-from environments.schema.revisions import read
-from portal.actions import Refused
-from portal.models import AuditEvent
-from releases import actions, sync
-from releases.models import PullRequest, Release
-from tests.environments.schema.histories import repository, source
+from environments.schema.history.reader import read
+from portal.models.audit import AuditEvent
+from portal.ui.actions import Refused
+from releases.approvals.actions import approve
+from releases.checklist.actions import tick
+from releases.github_mirror import sync
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release
+from releases.promotion.actions import promote
+from tests.environments.schema.history.histories import repository, source
 from tests.factory import CANDIDATE, make_people, make_project, make_release, make_run
 from tests.faults.moving_candidate import play
 from tests.faults.scene import world_of_its_own
@@ -42,13 +46,13 @@ def moved(db):
     return people, release
 
 
-@pytest.mark.parametrize("sign", ["tick", "approve", "promote"])
+@pytest.mark.parametrize("sign", [tick, approve, promote])
 def test_a_signature_from_an_old_page_is_refused(moved, sign):
     people, release = moved
-    subject = release.items.filter(gate="").first() if sign == "tick" else release
+    subject = release.items.filter(gate="").first() if sign is tick else release
 
     with pytest.raises(Refused, match="The candidate moved from 3f2a1c9 to 9999999"):
-        getattr(actions, sign)(subject, actor=people["dave"], candidate=CANDIDATE)
+        sign(subject, actor=people["dave"], candidate=CANDIDATE)
 
     assert AuditEvent.objects.filter(outcome="refused", sentence__startswith="The candidate moved").count() == 1
 
@@ -78,7 +82,7 @@ def _remember(run, mirror: Mirror, commit: str) -> str:
     """Has staging remember what `commit` holds; returns the hash of r1 there."""
     run.commit = mirror.commit(commit)
     history = read(mirror, commit, "alembic.ini")
-    migrating._remember_staged(run, mirror, history, ["r1"])
+    databases_migrate._remember_staged(run, mirror, history, ["r1"])
     return history.revisions["r1"].sha256
 
 

@@ -29,8 +29,9 @@ def a_release(people: int, each: int) -> tuple[Any, list[Any]]:
     from django.contrib.auth.models import Group
 
     from environments.models import Project
-    from portal import roles
-    from releases.models import ChecklistItem, Release
+    from portal.accounts import roles
+    from releases.models.checklist import ChecklistItem
+    from releases.models.releases import Release
 
     roles.ensure()
     project = Project.objects.create(name="Ticks", slug="ticks", repository="acme/ticks")
@@ -54,7 +55,7 @@ def tick_at_once(release: Any, users: list[Any], each: int, *, same: bool) -> Se
         from django.contrib.auth import get_user_model
         from django.db import connection
 
-        from releases import actions
+        from releases.checklist import actions
 
         try:
             actor = get_user_model().objects.get(pk=users[person].pk)
@@ -82,7 +83,7 @@ def tick_at_once(release: Any, users: list[Any], each: int, *, same: bool) -> Se
 
 def problems(release: Any, seen: Seen, wanted: int) -> list[str]:
     """What was lost or is there twice, in sentences; `wanted` distinct items were to be ticked."""
-    from portal.models import AuditEvent
+    from portal.models.audit import AuditEvent
 
     ticked = release.items.exclude(ticked_at=None).filter(lapsed_at=None)
     found = [f"refused: {one}" for one in seen.refused]

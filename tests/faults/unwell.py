@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from portal.embedded_postgres import Server, start
+from portal.server.embedded_postgres import Server, start
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

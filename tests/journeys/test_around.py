@@ -7,7 +7,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import actions, around
+from environments.branches import actions as branches_actions
+from environments.findings import actions as findings_actions
+from environments.findings import out_of_band
 from environments.models import (
     Branch,
     BranchProtection,
@@ -19,10 +21,15 @@ from environments.models import (
     ServiceInstance,
     VariableSync,
 )
-from portal.actions import Refused
-from portal.models import AuditEvent, WebhookDelivery
-from releases import actions as release_actions
-from releases.models import GitHubSync, LineReading, ReleaseStatus
+from environments.repairs import actions as repairs_actions
+from portal.models.audit import AuditEvent
+from portal.models.webhooks import WebhookDelivery
+from portal.ui.actions import Refused
+from releases.checklist import actions as checklist_actions
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models.pull_requests import GitHubSync, LineReading
+from releases.models.releases import ReleaseStatus
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, promote, reread
 
 pytestmark = pytest.mark.slow
@@ -65,8 +72,8 @@ def resolve(world, row: Finding) -> None:
     """Bob may not, without a reason nobody may; once resolved it stays so."""
     alice = world.person("alice")
     with pytest.raises(Refused, match="Say why"):
-        actions.resolve_finding(row, actor=alice, reason=" ")
-    actions.resolve_finding(row, actor=alice, reason="Agreed with the team on the phone")
+        findings_actions.resolve_finding(row, actor=alice, reason=" ")
+    findings_actions.resolve_finding(row, actor=alice, reason="Agreed with the team on the phone")
     again(world)
     assert [one.pk for one in bypasses()] == [row.pk] and reread(row).closed_by == alice
 
@@ -125,7 +132,7 @@ def test_a_release_merged_by_hand_is_found_although_its_status_was_green(world):
     [row] = found(world)
 
     assert row.subject == f"merge of #{release.pull_number} into main" and "by maria, not by the portal" in row.sentence
-    release_actions.abandon(release, actor=world.person("alice"), reason="Merged by hand")
+    lifecycle_actions.abandon(release, actor=world.person("alice"), reason="Merged by hand")
     again(world)
     assert len(bypasses()) == 1
 
@@ -191,7 +198,7 @@ def test_a_moved_trigger_and_a_switched_off_deployment_are_found_and_our_repair_
     wrong = ServiceInstance.objects.select_related("service__project", "environment").get(
         service__name="frontend", environment__name="production"
     )
-    repair = actions.repair_branch(wrong, actor=world.person("alice"), wanted="main")
+    repair = repairs_actions.repair_branch(wrong, actor=world.person("alice"), wanted="main")
     world.work(lambda: not reread(repair).is_open)
 
     again(world)
@@ -204,7 +211,7 @@ def test_a_moved_trigger_and_a_switched_off_deployment_are_found_and_our_repair_
 
 def test_a_weakened_protection_is_found_and_our_own_is_not(world):
     settled(world)
-    repair = actions.protect_branch(world.project, actor=world.person("alice"), branch="main")
+    repair = branches_actions.protect_branch(world.project, actor=world.person("alice"), branch="main")
     world.work(lambda: not reread(repair).is_open)
     again(world)
     assert bypasses() == []
@@ -221,10 +228,10 @@ def test_the_portals_own_acts_are_never_found_during_a_whole_release(world):
     world.railway.fail_next("backend", "production")
     release = promote(world, until="promoting")
     world.work(lambda: release.promotions.filter(status__in=["failed", "needs_person"]).exists(), seconds=60)
-    release_actions.deploy_commit(release, actor=world.person("alice"))
+    promotion_actions.deploy_commit(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING, seconds=60)
     for item in release.items.filter(phase="after", gate=""):
-        release_actions.tick(item, actor=world.person("alice"), note="looked at")
+        checklist_actions.tick(item, actor=world.person("alice"), note="looked at")
     world.work(lambda: reread(release).status == ReleaseStatus.DONE)
 
     again(world)
@@ -237,9 +244,9 @@ def test_the_portals_own_acts_are_never_found_during_a_whole_release(world):
 def test_one_event_is_one_row_for_good(world):
     now = timezone.now()
 
-    first = around.note(world.project, "push of x to main", "Somebody pushed.", now=now)
-    actions.resolve_finding(Finding.objects.get(), actor=world.person("alice"), reason="known")
-    second = around.note(world.project, "push of x to main", "Somebody pushed.", now=now)
+    first = out_of_band.note(world.project, "push of x to main", "Somebody pushed.", now=now)
+    findings_actions.resolve_finding(Finding.objects.get(), actor=world.person("alice"), reason="known")
+    second = out_of_band.note(world.project, "push of x to main", "Somebody pushed.", now=now)
 
     assert (first, second) == (True, False) and len(bypasses()) == 1
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -249,11 +256,11 @@ def test_one_event_is_one_row_for_good(world):
 def test_a_deployment_whose_answer_was_lost_is_told_by_commit_and_time_and_once(world):
     settled(world)
     instance, now = ServiceInstance.objects.first(), timezone.now()
-    around.ask(instance, "a" * 40, now=now)
+    out_of_band.ask(instance, "a" * 40, now=now)
 
-    late = around.is_ours(instance, "d0", "a" * 40, now + timedelta(hours=1))
-    ours = around.is_ours(instance, "d1", "a" * 40, now + timedelta(seconds=5))
-    theirs = around.is_ours(instance, "d2", "a" * 40, now + timedelta(seconds=9))
+    late = out_of_band.is_ours(instance, "d0", "a" * 40, now + timedelta(hours=1))
+    ours = out_of_band.is_ours(instance, "d1", "a" * 40, now + timedelta(seconds=5))
+    theirs = out_of_band.is_ours(instance, "d2", "a" * 40, now + timedelta(seconds=9))
 
     assert (late, ours, theirs) == (False, True, False)
-    assert around.is_ours(instance, "d1", "a" * 40, None)
+    assert out_of_band.is_ours(instance, "d1", "a" * 40, None)

@@ -6,12 +6,17 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from environments.models import DeployOrder, MigrationRun
-from portal.actions import Refused
 from portal.jobs import Job
-from portal.models import AuditEvent
-from releases import actions, gates
-from releases.facts import facts_of
-from releases.models import GitHubSync, PromotionStep, StepName
+from portal.models.audit import AuditEvent
+from portal.ui.actions import Refused
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.freezes import actions as freezes_actions
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models.promotion import PromotionStep, StepName
+from releases.models.pull_requests import GitHubSync
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, prepare, reread, stopped_step
 
 pytestmark = pytest.mark.slow
@@ -40,7 +45,7 @@ def test_migrate_first_brings_the_schema_before_the_merge(world):
     world.project.save()
     release = prepare(world)
 
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
 
     steps = PromotionStep.objects.order_by("position")
@@ -64,7 +69,7 @@ def test_migrations_that_cannot_be_read_run_or_trusted_fail_their_gate_and_name_
         assert words in result.sentence
         assert name in result.sentence
         with pytest.raises(Refused):
-            actions.migrate_staging(release, actor=world.person("alice"))
+            lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
     moved(world, release, edited | {f"{versions}second.py": None})
 
     assert shipped in release.migrations_problem
@@ -87,19 +92,19 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
     dave.is_superuser = True
     dave.save()
     release, alice = prepare(world), world.person("alice")
-    actions.freeze(world.project, actor=dave, reason="Black Friday")
+    freezes_actions.freeze(world.project, actor=dave, reason="Black Friday")
     with pytest.raises(Refused, match="Black Friday"):
-        actions.promote(release, actor=alice)
-    actions.lift_freeze(world.project, actor=dave)
-    assert actions.promote(release, actor=alice).is_open
+        promotion_actions.promote(release, actor=alice)
+    freezes_actions.lift_freeze(world.project, actor=dave)
+    assert promotion_actions.promote(release, actor=alice).is_open
     with pytest.raises(Refused, match="already"):
-        actions.promote(release, actor=alice)
+        promotion_actions.promote(release, actor=alice)
     assert release.promotions.count() == 1
-    actions.freeze(world.project, actor=dave, reason="Black Friday")  # in the last moment
+    freezes_actions.freeze(world.project, actor=dave, reason="Black Friday")  # in the last moment
     step = stopped_step(world, release)
     assert (step.name, world.sent("PUT", "/merge")) == ("merge", []) and "Black Friday" in step.sentence
-    actions.lift_freeze(world.project, actor=dave)
-    actions.retry_step(release, actor=alice)
+    freezes_actions.lift_freeze(world.project, actor=dave)
+    promotion_actions.retry_step(release, actor=alice)
     world.work(lambda: reread(release).merge_commit)  # before the merge the gates would stop it already
     url = world.databases["production"]
     world.railway.set_variable("production", "backend", "DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/x")
@@ -113,7 +118,7 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
 
     world.railway.set_variable("production", "backend", "DATABASE_URL", url)
     at(world, "elsewhere")
-    actions.retry_step(release, actor=alice)
+    promotion_actions.retry_step(release, actor=alice)
     step = stopped_step(world, release)
 
     assert step.name == "migrate"
@@ -123,7 +128,7 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
     assert set(runs.values_list("status", flat=True)) == {"failed"}
 
     at(world, "4d6f8b0c2e34")
-    actions.retry_step(release, actor=alice)
+    promotion_actions.retry_step(release, actor=alice)
     world.work(lambda: reread(release).status == "verifying")
     assert world.revisions("production") == sorted(release.heads)
 
@@ -165,8 +170,8 @@ def test_a_second_person_must_approve_when_the_project_asks_for_it(world):
     release = cut(world)
 
     with pytest.raises(Refused, match="second person"):
-        actions.approve(release, actor=world.person("alice"))
-    actions.approve(release, actor=world.person("bob"), comment="read it")
+        approvals_actions.approve(release, actor=world.person("alice"))
+    approvals_actions.approve(release, actor=world.person("bob"), comment="read it")
 
     assert gates.approved(facts_of(release.pk)).passed
     world.github.push_commit("staging", {"frontend/more.txt": "more"}, "More")

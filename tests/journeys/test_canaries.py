@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from environments import actions as environment_actions
+from environments.databases import actions as environment_actions
 from environments.models import MigrationRun
 from tests.journeys.test_release import cut
 from tests.journeys.test_runners import finish, use

@@ -7,11 +7,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Finding
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
-from releases import actions, gates
-from releases.facts import facts_of
-from releases.models import PromotionStep, PullRequest, Release, ReleaseStatus
+from portal.models.audit import AuditEvent
+from portal.ui.actions import NotPermitted, Refused
+from releases import gates
+from releases.checklist import actions as checklist_actions
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models.promotion import PromotionStep
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release, ReleaseStatus
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, head, reread, standing
 
 pytestmark = pytest.mark.slow
@@ -30,21 +35,21 @@ def propose(world, files=FIX, branch: str = "fix/crash") -> int:
 
 def cut_hotfix(world, files=FIX) -> Release:
     number = propose(world, files)
-    release = actions.cut_hotfix(world.project, actor=world.person("alice"), pull=number)
+    release = lifecycle_actions.cut_hotfix(world.project, actor=world.person("alice"), pull=number)
     world.work(lambda: reread(release).collected == release.candidate)
     return release
 
 
 def ready(world, release) -> None:
     for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=world.person("alice"), note="The page crashes")
+        checklist_actions.tick(item, actor=world.person("alice"), note="The page crashes")
     world.work(lambda: standing(release).ready)
 
 
 def shipped(world) -> Release:
     release = cut_hotfix(world)
     ready(world, release)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
     return release
 
@@ -57,7 +62,7 @@ def test_a_hotfix_goes_to_production_and_back_into_staging(world):
     staging = head(world, "staging")
     release = shipped(world)
     for item in release.items.filter(phase="after", gate=""):
-        actions.tick(item, actor=world.person("alice"), note="works")
+        checklist_actions.tick(item, actor=world.person("alice"), note="works")
     [waiting] = [line for line in standing(release).after if not line.done]
 
     assert waiting.gate == "back_merged" and "merge it, with a merge commit" in waiting.result.sentence
@@ -91,7 +96,7 @@ def test_its_verdict_is_on_its_head_and_follows_it(world):
     assert not standing(release).ready
     assert moved != first
     with pytest.raises(Refused, match="Waits for a person"):
-        actions.promote(release, actor=world.person("alice"), candidate=moved)
+        promotion_actions.promote(release, actor=world.person("alice"), candidate=moved)
 
 
 def test_what_is_no_hotfix_is_refused_in_one_sentence(world):
@@ -104,14 +109,14 @@ def test_what_is_no_hotfix_is_refused_in_one_sentence(world):
     for pull, said in ((promotion, "promotes staging"), (129, "goes into staging"), (999, "no pull request"),
                        ("x' or 1=1", "no pull request")):  # fmt: skip
         with pytest.raises(Refused, match=said):
-            actions.cut_hotfix(project, actor=alice, pull=pull)
+            lifecycle_actions.cut_hotfix(project, actor=alice, pull=pull)
     with pytest.raises(Refused, match="moved from"):
-        actions.cut_hotfix(project, actor=alice, pull=number, candidate="0" * 40)
+        lifecycle_actions.cut_hotfix(project, actor=alice, pull=number, candidate="0" * 40)
     PullRequest.objects.filter(pk=row.pk).update(fork=True)
     with pytest.raises(Refused, match="fork"):
-        actions.cut_hotfix(project, actor=alice, pull=number)
+        lifecycle_actions.cut_hotfix(project, actor=alice, pull=number)
     with pytest.raises(NotPermitted):
-        actions.cut_hotfix(project, actor=world.person("carol"), pull=number)
+        lifecycle_actions.cut_hotfix(project, actor=world.person("carol"), pull=number)
     assert not Release.objects.exists()
 
 
@@ -124,7 +129,7 @@ def test_a_release_and_a_hotfix_are_prepared_side_by_side_and_the_release_notice
 
     assert base != normal.base and normal.status == ReleaseStatus.OPEN
     with pytest.raises(Refused, match=f"Release {normal.name} is in preparation"):
-        actions.cut(world.project, actor=world.person("alice"))
+        lifecycle_actions.cut(world.project, actor=world.person("alice"))
     with pytest.raises(IntegrityError), transaction.atomic():
         Release.objects.create(project=world.project, name="x", candidate="1" * 40, base="2" * 40)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -146,7 +151,9 @@ def test_a_file_that_staging_has_not_run_keeps_a_hotfix_from_production_and_the_
     alice = world.person("alice")
 
     told = gates.migrations_ready(facts_of(release.pk))
-    run = actions.migrate_staging(release, actor=alice)  # both databases are where main is: it can be done right here
+    run = lifecycle_actions.migrate_staging(
+        release, actor=alice
+    )  # both databases are where main is: it can be done right here
     world.work(lambda: not reread(run).is_open)
     world.work(lambda: gates.migrations_ready(facts_of(release.pk)).passed)
 

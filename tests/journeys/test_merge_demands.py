@@ -7,11 +7,13 @@ import pytest
 from django.utils import timezone
 
 from environments.models import DeployOrder, MigrationRun
-from portal.actions import Refused
-from releases import actions, promotion
-from releases.facts import facts_of
-from releases.models import GitHubSync, PromotionStep
-from releases.steps import Done
+from portal.ui.actions import Refused
+from releases.gates.context import facts_of
+from releases.models.promotion import PromotionStep
+from releases.models.pull_requests import GitHubSync
+from releases.promotion import actions
+from releases.promotion import steps as promotion_steps
+from releases.steps.engine import Done
 from tests.journeys.test_release import prepare, reread, standing
 
 pytestmark = pytest.mark.slow
@@ -127,13 +129,13 @@ def _read(world) -> None:
 
 def _looks(world, release):
     """What the first step of each order says when the demand came up after the promotion was begun."""
-    started = promotion.Promotion.objects.create(release=release, started_by=world.person("alice"), gates=[])
+    started = promotion_steps.Promotion.objects.create(release=release, started_by=world.person("alice"), gates=[])
     for order, step in ((DeployOrder.DEPLOY_FIRST, "merge"), (DeployOrder.MIGRATE_FIRST, "migrate")):
         type(world.project).objects.update(deploy_order=order)
         database = world.project.databases.get() if step == "migrate" else None
         row = PromotionStep(promotion=started, position=0, name=step, database=database, started_at=timezone.now())
         row.save()
-        yield order, promotion.STEPS[step](row, facts_of(release.pk))
+        yield order, promotion_steps.STEPS[step](row, facts_of(release.pk))
     started.steps.all().delete()
     started.delete()
     type(world.project).objects.update(deploy_order=DeployOrder.DEPLOY_FIRST)

@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from environments import actions
 from environments.models import Environment, MigrationRun, Preview, Project, VariableSync
-from portal.actions import Refused
-from releases.models import GitHubSync, PullRequest
+from environments.previews import actions
+from portal.ui.actions import Refused
+from releases.models.pull_requests import GitHubSync, PullRequest
 from tests.journeys.test_release import reread
 
 pytestmark = pytest.mark.slow

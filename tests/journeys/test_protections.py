@@ -5,13 +5,13 @@ import json
 import pytest
 from django.utils import timezone
 
-from environments import actions, protections
+from environments.branches import actions, protection
 from environments.github import Rules
 from environments.github.protection import CLASSIC
 from environments.models import BranchProtection, Finding, Project, ProtectionSync
-from portal.actions import Refused
+from portal.ui.actions import Refused
 from releases import gates
-from releases.facts import facts_of
+from releases.gates.context import facts_of
 from tests.journeys.test_release import cut, reread
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def test_exactly_what_was_shown_is_sent_once(world):
 
     [body] = world.sent("PUT", "/branches/main/protection")
 
-    assert json.loads(body) == protections.body_for(world.project, "main")
+    assert json.loads(body) == protection.body_for(world.project, "main")
 
 
 def test_protecting_again_sends_nothing(world):
@@ -130,7 +130,7 @@ ADMINS, OURS = frozenset(["administrators"]), frozenset(["Release-Portal"])
 def test_whether_the_portal_may_push_is_told_by_source(rules, app_id, closed, settings):
     settings.GITHUB_APP_ID, settings.GITHUB_TOKEN = app_id, "" if app_id else "token"
 
-    assert protections.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
+    assert protection.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
 
 
 @pytest.mark.parametrize(("bypass", "closed"), [("always", False), ("never", True), ("pull_requests_only", True)])
@@ -140,7 +140,7 @@ def test_a_ruleset_says_itself_whether_this_credential_passes(world, bypass, clo
     mode = [one | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"} for one in ours]
     world.github.add_ruleset({"type": "pull_request", "parameters": pull}, branch="staging", bypass_actors=mode)
 
-    protections.read(world.project, now=timezone.now())
+    protection.read(world.project, now=timezone.now())
 
     assert BranchProtection.objects.get(branch="staging").closed is closed
 
@@ -153,7 +153,7 @@ def test_a_branch_that_is_not_long_lived_is_refused(world):
 def test_what_cannot_be_read_is_not_known_and_never_fine(world):
     rules = Rules(None, None, None, None, None, None, None, None, ("The branch protection cannot be read: 403.",))
 
-    found = protections.compared(world.project, "main", rules)
+    found = protection.compared(world.project, "main", rules)
 
     assert {line.state for line in found} == {"wait"}
 

@@ -3,13 +3,13 @@
 import pytest
 from django.utils import timezone
 
-from environments import sticky
+from environments.github import comments
 from environments.models import Project
 from portal import jobs
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
-from releases import pull_notes
-from releases.models import PullNote
+from releases.models.pull_requests import PullNote
+from releases.pull_requests import comment as pull_requests_comment
 from tests.journeys.test_previews import comments_on, opened
 from tests.journeys.test_pulls import page_of, read
 
@@ -44,7 +44,7 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
 
     said = told(world, number)
 
-    assert said.count(pull_notes.MARKER) == 1 and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
+    assert said.count(pull_requests_comment.MARKER) == 1 and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
     assert "*Instead:* Add the new name" in said and next(iter(rename)) in said
     page = page_of(world, client)
     assert "Renames something in events" in page and "Instead: Add the new name" in page
@@ -90,7 +90,9 @@ def test_a_lost_answer_leaves_one_comment(world):
     assert len(comments_on(world, number)) == 1
 
 
-@pytest.mark.parametrize(("kind", "why"), [("draft", pull_notes.DRAFT), ("fork", pull_notes.FORK)])
+@pytest.mark.parametrize(
+    ("kind", "why"), [("draft", pull_requests_comment.DRAFT), ("fork", pull_requests_comment.FORK)]
+)
 def test_of_drafts_and_forks_no_file_is_executed(world, kind, why):
     Project.objects.update(pull_comments=False)  # it is looked at here, and not by the worker
     number = opened(world, f"feature-{kind}")
@@ -100,12 +102,16 @@ def test_of_drafts_and_forks_no_file_is_executed(world, kind, why):
     row, note = read(world, number), PullNote(project=world.project, number=number)
     setattr(row, kind, True)
 
-    risks, note.unread = pull_notes._look(world.project, row)
+    risks, note.unread = pull_requests_comment._look(world.project, row)
 
     assert risks == () and note.unread == why
-    assert sticky.plain(why) in pull_notes.text_of(note, row) and path in pull_notes.text_of(note, row)
+    assert comments.plain(why) in pull_requests_comment.text_of(note, row) and path in pull_requests_comment.text_of(
+        note, row
+    )
     setattr(row, kind, False)
-    assert [one.code for one in pull_notes._look(world.project, row)[0]] == ["rename"], "which only executing tells"
+    assert [one.code for one in pull_requests_comment._look(world.project, row)[0]] == ["rename"], (
+        "which only executing tells"
+    )
 
 
 def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world):
@@ -116,8 +122,8 @@ def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world
     note = jobs.claim(PullNote, PullNote.objects.get().pk)
 
     PullNote.objects.update(about="of before")
-    pull_notes.wake(world.project, now=timezone.now())
-    jobs.record(note, pull_notes.step(note, now=timezone.now()))
+    pull_requests_comment.wake(world.project, now=timezone.now())
+    jobs.record(note, pull_requests_comment.step(note, now=timezone.now()))
 
     row = PullNote.objects.get()
     assert row.is_open and row.wake_at <= timezone.now()

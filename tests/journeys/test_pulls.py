@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from environments.models import Branch, Project
 from portal.sandbox.sample import migration
-from releases.models import PullReading, PullRequest
+from releases.models.pull_requests import PullReading, PullRequest
 from tests.journeys.test_previews import opened, push
 
 pytestmark = pytest.mark.slow

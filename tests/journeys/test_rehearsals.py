@@ -4,11 +4,11 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from environments import actions as on_environments
 from environments.models import Direction, Finding, Rehearsal, passed_rehearsal
+from environments.rehearsals import actions as on_environments
 from portal.sandbox.sample import migration
 from releases import gates
-from releases.facts import facts_of
+from releases.gates.context import facts_of
 from tests.journeys.test_release import cut, reread
 from tests.journeys.world import quick_world
 

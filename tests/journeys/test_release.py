@@ -5,12 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.sandbox.server import Fault
-from releases import actions, gates, steps
-from releases.facts import facts_of
-from releases.models import PromotionStep, Release, ReleaseStatus
+from portal.ui.actions import NotPermitted, Refused
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.checklist import actions as checklist_actions
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models.promotion import PromotionStep
+from releases.models.releases import Release, ReleaseStatus
+from releases.promotion import actions as promotion_actions
+from releases.steps import engine as steps_engine
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +25,7 @@ def cut(world) -> Release:
     """Alice cuts a release, and the worker collects it."""
     world.work(lambda: world.project.branches.exclude(head="").count() == 2)
     world.work(lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2)
-    release = actions.cut(world.project, actor=world.person("alice"))
+    release = lifecycle_actions.cut(world.project, actor=world.person("alice"))
     world.work(lambda: reread(release).collected == release.candidate and release.pull_number is not None)
     return release
 
@@ -33,14 +39,14 @@ def make_ready(world, release: Release) -> Release:
     """Migrates staging where it is behind, ticks what is not ticked, and waits until the release may go."""
     alice = world.person("alice")
     if sorted(release.heads) != world.revisions("staging"):
-        run = actions.migrate_staging(release, actor=alice)
+        run = lifecycle_actions.migrate_staging(release, actor=alice)
         world.work(lambda: not reread(run).is_open)
         assert run.status == "succeeded", run.sentence
     for item in release.items.filter(phase="before", gate=""):
         if not item.is_ticked:
-            actions.tick(item, actor=alice, note="read")
+            checklist_actions.tick(item, actor=alice, note="read")
     if world.project.required_approvals:
-        actions.approve(release, actor=world.person("bob"), comment="read")
+        approvals_actions.approve(release, actor=world.person("bob"), comment="read")
     world.work(lambda: standing(release).ready)
     return release
 
@@ -48,7 +54,7 @@ def make_ready(world, release: Release) -> Release:
 def end(world, release: Release) -> None:
     """Alice has looked at production, and the release is done."""
     for item in release.items.filter(phase="after", gate=""):
-        actions.tick(item, actor=world.person("alice"), note="looked at")
+        checklist_actions.tick(item, actor=world.person("alice"), note="looked at")
     world.work(lambda: reread(release).status == ReleaseStatus.DONE)
 
 
@@ -62,7 +68,7 @@ def push(world, files: dict[str, str]) -> str:
 
 def promote(world, *, until="verifying") -> Release:
     release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == until)
     return release
 
@@ -103,9 +109,9 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     assert [one["message"] for one in release.migrations] == ["add integration settings", "index events.workspace_id"]
     assert world.project.pull_requests.get(number=number).title == "<script>alert(1)</script>", "kept as data"
     with pytest.raises(Refused, match="wait to be applied in staging"):
-        actions.promote(release, actor=alice)
+        promotion_actions.promote(release, actor=alice)
     with pytest.raises(NotPermitted):
-        actions.promote(release, actor=world.person("carol"))
+        promotion_actions.promote(release, actor=world.person("carol"))
     refusals = AuditEvent.objects.filter(action="release.promoted", outcome="refused")
     assert sorted(refusals.values_list("actor_name", flat=True)) == ["alice", "carol"]
 
@@ -116,7 +122,7 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     assert '"success"' in told[-1] and any('"pending"' in body for body in told[:-1])
     assert len(told) == len(set(told)), "the verdict is told to GitHub as it changes"
 
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == "verifying")
     end(world, release)
 
@@ -137,23 +143,23 @@ def test_what_moves_before_the_merge_stops_it_and_the_release_can_go_on(world):
     assert (item.is_ticked, item.lapsed_at is not None) == (False, True)
     assert (release.moved["from"], release.moved["to"], release.moved["lapsed"]) == (old, new, [item.text])
     with pytest.raises(Refused):
-        actions.promote(release, actor=alice)
+        promotion_actions.promote(release, actor=alice)
 
     make_ready(world, release)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     late = world.github.push_commit("staging", {"frontend/late.txt": "late"}, "Too late")
     step = stopped_step(world, release)
 
     assert step.name == "merge"
     assert "moved from" in step.sentence or "is at" in step.sentence
     assert world.sent("PUT", "/merge") == [] or head(world, "main") != reread(release).merge_commit
-    actions.abandon_promotion(release, actor=alice, reason="staging moved")
+    promotion_actions.abandon_promotion(release, actor=alice, reason="staging moved")
     world.work(lambda: reread(release).collected == head(world, "staging") == late)
     assert release.status == ReleaseStatus.OPEN
 
     world.github.set_check(late, "python-ci")
     make_ready(world, release)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     world.github.close_pull(release.pull_number)
 
     assert f"#{release.pull_number} was closed" in stopped_step(world, release).sentence
@@ -166,7 +172,7 @@ def test_bad_answers_and_a_merge_whose_answer_is_lost_cost_time_and_nothing_else
         for server in (world.github_server, world.railway_server):
             server.faults.append(Fault(kind, times=4))
 
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying", seconds=60)
 
     assert {fault.times for server in (world.github_server, world.railway_server) for fault in server.faults} == {0}
@@ -175,24 +181,24 @@ def test_bad_answers_and_a_merge_whose_answer_is_lost_cost_time_and_nothing_else
 
 
 def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped(world, monkeypatch):
-    monkeypatch.setattr(steps, "SMOKE_PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(steps_engine, "SMOKE_PATIENCE", timedelta(seconds=1))
     release, alice = prepare(world), world.person("alice")
     world.railway.fail_next("frontend", "production")
     world.railway.break_path("frontend", "production", "/", 500)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
 
     step = stopped_step(world, release)
     assert step.name == "deploy"
     assert "frontend is not live" in step.sentence
     assert "backend" not in step.sentence.replace("backend live", "")
 
-    actions.deploy_commit(release, actor=alice)
+    promotion_actions.deploy_commit(release, actor=alice)
     step = stopped_step(world, release)
     assert step.name == "smoke" and "frontend /" in step.sentence
 
     with pytest.raises(Refused, match="Say why"):
-        actions.skip_step(release, actor=alice, reason=" ")
-    actions.skip_step(release, actor=alice, reason="known, fixed tomorrow")
+        promotion_actions.skip_step(release, actor=alice, reason=" ")
+    promotion_actions.skip_step(release, actor=alice, reason="known, fixed tomorrow")
     world.work(lambda: reread(release).status == "verifying")
     line = next(line for line in standing(release).after if line.gate == "smoke_green")
     assert line.result.state == gates.ATTEST
@@ -201,14 +207,14 @@ def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped
 def test_what_railway_never_deployed_is_found_and_a_staging_that_diverged_is_never_forced(world):
     release, alice = prepare(world), world.person("alice")
     world.railway.never_next("backend", "production")
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     world.work(lambda: bool(reread(release).merge_commit))
     world.github.push_commit("staging", {"frontend/index.html": "feature"}, "Already the next thing")
 
     step = stopped_step(world, release)
     assert "In production, backend serves" in step.sentence
 
-    actions.deploy_commit(release, actor=alice)
+    promotion_actions.deploy_commit(release, actor=alice)
     step = stopped_step(world, release)
     assert step.name == "sync_staging"
     assert "cannot be fast-forwarded" in step.sentence

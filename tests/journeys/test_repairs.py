@@ -5,12 +5,13 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from environments import actions
+from environments.branches import actions as branches_actions
 from environments.models import Finding, ServiceInstance, VariableSync
+from environments.repairs import actions as repairs_actions
 from portal import jobs
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.sandbox.server import Fault
+from portal.ui.actions import NotPermitted, Refused
 
 pytestmark = pytest.mark.slow
 
@@ -85,8 +86,8 @@ def test_the_back_merge_is_opened_once(world):
     world.github.push_commit("main", {"frontend/fix.txt": "fix"}, "Hotfix")
     alice = world.person("alice")
 
-    first = ended(world, actions.open_back_merge(world.project, actor=alice))
-    second = ended(world, actions.open_back_merge(world.project, actor=alice))
+    first = ended(world, branches_actions.open_back_merge(world.project, actor=alice))
+    second = ended(world, branches_actions.open_back_merge(world.project, actor=alice))
 
     assert first.status == second.status == "succeeded"
     assert first.evidence == second.evidence and first.evidence[0]["said"] == "main → staging"
@@ -97,7 +98,7 @@ def test_a_lost_answer_to_the_fast_forward_is_found_out_not_repeated(world):
     world.github.merge_pull(world.github.open_pull("staging", "main", "Promotion"))
     world.github_server.faults.append(Fault("drop", method="PATCH", path="/git/refs"))
 
-    repair = ended(world, actions.sync_staging(world.project, actor=world.person("alice")))
+    repair = ended(world, branches_actions.sync_staging(world.project, actor=world.person("alice")))
 
     assert (repair.status, repair.result) == ("succeeded", "moved")
     assert len(world.sent("PATCH", "/git/refs")) == 1
@@ -109,10 +110,10 @@ def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
     wrong, alice = instance(world, "frontend", "production"), world.person("alice")
 
     with pytest.raises(NotPermitted):
-        actions.repair_branch(wrong, actor=world.person("carol"), wanted="main")
+        repairs_actions.repair_branch(wrong, actor=world.person("carol"), wanted="main")
     with pytest.raises(Refused, match="look at the page again"):
-        actions.repair_branch(wrong, actor=alice, wanted="develop")
-    repair = ended(world, actions.repair_branch(wrong, actor=alice, wanted="main"))
+        repairs_actions.repair_branch(wrong, actor=alice, wanted="develop")
+    repair = ended(world, repairs_actions.repair_branch(wrong, actor=alice, wanted="main"))
 
     assert (repair.status, repair.before) == ("succeeded", "staging")
     assert not Finding.objects.filter(kind="branch", closed_at=None).exists()
@@ -128,8 +129,8 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
     finding = Finding.objects.get(kind="behind", closed_at=None)
 
     with pytest.raises(Refused, match="look at the page again"):
-        actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
-    repair = ended(world, actions.deploy_head(live, actor=world.person("alice"), commit=new))
+        repairs_actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
+    repair = ended(world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new))
     world.work(lambda: not Finding.objects.filter(kind="behind", closed_at=None).exists())
 
     assert finding.subject == "backend in production" and new[:7] in finding.sentence
@@ -148,8 +149,8 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     finding, alice = Finding.objects.get(kind="push", closed_at=None), world.person("alice")
 
     with pytest.raises(NotPermitted):
-        actions.switch_push_on(row, actor=world.person("carol"))
-    repair = ended(world, actions.switch_push_on(row, actor=alice))
+        repairs_actions.switch_push_on(row, actor=world.person("carol"))
+    repair = ended(world, repairs_actions.switch_push_on(row, actor=alice))
     row.refresh_from_db()
 
     assert "backend in production is not deployed when main is pushed to" in finding.sentence
@@ -158,11 +159,11 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     writes = [one for one in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in one.body]
     assert len(writes) == 1
     with pytest.raises(Refused, match="already"):
-        actions.switch_push_on(row, actor=alice)
+        repairs_actions.switch_push_on(row, actor=alice)
 
 
 def test_a_repair_that_is_under_way_is_not_asked_for_twice(world):
-    actions.sync_staging(world.project, actor=None)
+    branches_actions.sync_staging(world.project, actor=None)
 
     with pytest.raises(Refused, match="under way"):
-        actions.sync_staging(world.project, actor=None)
+        branches_actions.sync_staging(world.project, actor=None)

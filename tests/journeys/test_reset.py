@@ -4,11 +4,11 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments import actions
+from environments.branches import actions
 from environments.models import Branch, DeploymentAsk, Finding, Repair, ServiceInstance, StagingReset
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
-from releases.models import GitHubSync
+from portal.models.audit import AuditEvent
+from portal.ui.actions import NotPermitted, Refused
+from releases.models.pull_requests import GitHubSync
 from tests.journeys.test_repairs import ended, sync_staging
 
 pytestmark = pytest.mark.slow

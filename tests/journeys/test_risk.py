@@ -4,11 +4,13 @@ import pytest
 from django.utils import timezone
 
 from environments.models import MigrationPlan
-from portal.actions import Refused
 from portal.sandbox.sample import migration
-from releases import actions, gates
-from releases.facts import facts_of
-from releases.models import ReleaseStatus
+from portal.ui.actions import Refused
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.gates.context import facts_of
+from releases.models.releases import ReleaseStatus
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, make_ready, push, reread
 
 pytestmark = pytest.mark.slow
@@ -66,9 +68,9 @@ def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world)
 
     asked = gates.migration_risks(facts_of(release.pk))
     with pytest.raises(Refused, match="Drops a column of events"):
-        actions.promote(release, actor=alice)
+        promotion_actions.promote(release, actor=alice)
     seen = dropping(release)
-    actions.accept_risk(release, actor=bob, **seen, reason="nothing reads it since June")
+    approvals_actions.accept_risk(release, actor=bob, **seen, reason="nothing reads it since June")
     accepted = gates.migration_risks(facts_of(release.pk))
     planned(world, release, world.github.push_commit("staging", EDITED, "Tidy up"))
 
@@ -77,9 +79,9 @@ def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world)
     assert (asked.state, accepted.state, lapsed.state) == (gates.ATTEST, gates.PASS, gates.ATTEST)
     assert "bob: “nothing reads it since June”" in accepted.sentence
     with pytest.raises(Refused, match="changed since"):
-        actions.accept_risk(release, actor=bob, **seen, reason="still")
-    actions.accept_risk(release, actor=bob, **dropping(release), reason="still nothing")
+        approvals_actions.accept_risk(release, actor=bob, **seen, reason="still")
+    approvals_actions.accept_risk(release, actor=bob, **dropping(release), reason="still nothing")
     make_ready(world, release)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
     assert world.revisions("production") == ["7a9c1e3f5b67"]

@@ -7,17 +7,21 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.actions import queue_downgrade
+from environments.databases.actions import queue_downgrade
 from environments.models import Finding, MigrationRun, Rehearsal, VariableChange
-from environments.schema.way_back import DOWNGRADE_FIRST, FORWARD, SAFE
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
+from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD, SAFE
+from portal.models.audit import AuditEvent
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
-from releases import actions, gates, steps
-from releases import rollback_actions as back
-from releases.facts import facts_of
-from releases.models import Advice, Release, ReleaseStatus, Rollback, RollbackStep
+from portal.ui.actions import NotPermitted, Refused
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.gates.context import facts_of
+from releases.models import Advice, Rollback, RollbackStep
+from releases.models.releases import Release, ReleaseStatus
+from releases.promotion import actions as promotion_actions
+from releases.rollback import actions as back
+from releases.steps import engine as steps_engine
 from tests.journeys.test_bad_days import look_now
 from tests.journeys.test_release import cut, head, make_ready, prepare, push, reread, stopped_step
 from tests.journeys.test_risk import planned
@@ -40,11 +44,11 @@ def ship(world, files: dict[str, str] | None = None) -> Release:
     if files:
         planned(world, release, commit)
         file = reread(release).migrations[-1]
-        actions.accept_risk(
+        approvals_actions.accept_risk(
             release, actor=world.person("bob"), revision=file["id"], sha256=file["sha256"], reason="known"
         )
     make_ready(world, release)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
     advised(world, release)
     return release
@@ -136,16 +140,16 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
 
 
 def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(world, monkeypatch):
-    monkeypatch.setattr(steps, "SMOKE_PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(steps_engine, "SMOKE_PATIENCE", timedelta(seconds=1))
     release, alice = prepare(world), world.person("alice")
     world.railway.break_path("frontend", "production", "/", 500)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     assert stopped_step(world, release).name == "smoke"
     world.railway.break_path("frontend", "production", "/", None)
     advised(world, release)
     job = ask(world, release)
     with pytest.raises(Refused, match="rollback of this release is under way"):
-        actions.retry_step(release, actor=alice)
+        promotion_actions.retry_step(release, actor=alice)
     world.railway_server.faults.append(Fault("refuse", body="deploymentRollback"))
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
@@ -240,6 +244,46 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
             environment=production, database=run.database, commit=run.commit, direction="downgrade",
             requested_by=alice, approved_by=alice,
         )  # fmt: skip
+
+
+INDEX = (
+    "with op.get_context().autocommit_block():\n"
+    '        op.create_index("one_name", "workspaces", ["name"], unique=True, postgresql_concurrently=True)'
+)
+HALF = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "note", 'op.add_column("events", sa.Column("note", sa.Text))',
+    'op.drop_column("events", "note")',
+) | migration("8b0d2e4a5678", "7a9c1e3f5b67", "one name", INDEX, 'op.drop_index("one_name")')  # fmt: skip
+
+
+def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
+    commit = push(world, HALF)
+    release, alice = cut(world), world.person("alice")
+    planned(world, release, commit)
+    make_ready(world, release)
+    before = head(world, "main")
+    with psycopg.connect(world.databases["production"], autocommit=True) as connection:
+        connection.execute("insert into workspaces (name) values ('twin'), ('twin')")
+    world.railway.fail_next("frontend", "production")
+    promotion_actions.promote(release, actor=alice)
+    assert stopped_step(world, release).name == "deploy"
+    world.work(lambda: (reread(release.advice).computed_at or release.cut_at) > release.promotions.get().finished_at)
+
+    states = {one["service"]: one["state"] for one in release.advice.services}
+    assert (release.advice.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
+    assert release.advice.steps[:2] == ["Roll back backend to its earlier deployment.", "frontend can stay as it is."]
+    assert "The database has nothing of this release." in release.advice.reasons
+
+    promotion_actions.skip_step(release, actor=alice, reason="the frontend comes later")
+    assert stopped_step(world, release).name == "migrate"
+    since = MigrationRun.objects.get(environment__kind="production").finished_at
+    world.work(lambda: reread(release.advice).computed_at > since)
+
+    assert "7a9c1e3f5b67" in release.advice.in_effect and "8b0d2e4a5678" not in release.advice.in_effect
+    assert any("8b0d2e4a5678 failed half-way" in one for one in release.advice.reasons)
+    assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
+    assert not any("nothing of this release" in one for one in release.advice.reasons)
+    assert {one["commit"] for one in release.advice.targets} == {before}
 
 
 def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):

@@ -7,15 +7,17 @@ import time
 import pytest
 from django.db import connections
 
-from environments import actions as environment_actions
-from environments import railway_runs
+from environments.databases import actions as environment_actions
+from environments.databases import railway_runner
 from environments.models import Finding, MigrationRun, RailwaySync, ServiceInstance
 from environments.railway import Railway
 from portal.jobs import wake_now
 from portal.sandbox.server import Fault
-from releases import actions
-from releases.models import PromotionStep
-from tests.environments.schema.test_command import INSTALL
+from releases.checklist import actions as checklist_actions
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models.promotion import PromotionStep
+from releases.promotion import actions as promotion_actions
+from tests.environments.schema.run.test_command import INSTALL
 from tests.journeys.test_release import cut, promote, reread, standing
 from tests.journeys.world import running_world
 
@@ -130,11 +132,11 @@ def test_where_railway_migrates_by_itself_the_portal_verifies_and_keeps_the_evid
 
 
 def promote_cut(world, release, alice):
-    finish(world, actions.migrate_staging(release, actor=alice))
+    finish(world, lifecycle_actions.migrate_staging(release, actor=alice))
     for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=alice, note="read")
+        checklist_actions.tick(item, actor=alice, note="read")
     world.work(lambda: standing(release).ready)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == "verifying", seconds=60)
     return release
 
@@ -216,7 +218,7 @@ def test_what_could_not_be_put_back_is_put_back_by_the_next_reading(world):
     world.work(lambda: is_set("staging") == ())
 
     assert reread(run).railway["put_back"] is True
-    assert railway_runs.put_back(run) == ""
+    assert railway_runner.put_back(run) == ""
 
 
 def test_an_answer_that_is_lost_deploys_once(world):

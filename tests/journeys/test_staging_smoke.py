@@ -2,9 +2,10 @@
 
 import pytest
 
-from portal.models import AuditEvent
-from releases import actions, gates
-from releases.facts import facts_of
+from portal.models.audit import AuditEvent
+from releases import gates
+from releases.gates.context import facts_of
+from releases.lifecycle import actions
 from releases.models import StagingSmoke
 from tests.journeys.test_release import cut
 

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments import actions as environment_actions
+from environments.branches import actions as environment_actions
 from environments.github import GitHub
 from environments.models import Repair
-from portal.http import ApiError
-from portal.models import AuditEvent
-from releases import actions
-from releases.models import Upkeep
+from portal.models.audit import AuditEvent
+from portal.outbound.http import ApiError
+from releases.freezes import actions as freezes_actions
+from releases.models.releases import Upkeep
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, head, prepare, reread, standing
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def test_a_freeze_with_an_emoji_is_told_once_without_it_and_takes_the_green_back
     release, alice = prepare(world), world.person("alice")
     world.work(lambda: statuses(world)[-1][0] == "success")
 
-    actions.freeze(world.project, actor=alice, reason="Friday 🎉 party")
+    freezes_actions.freeze(world.project, actor=alice, reason="Friday 🎉 party")
     world.work(lambda: statuses(world)[-1][0] == "failure")
     count = len(statuses(world))
     moment = timezone.now() + timedelta(minutes=1)
@@ -43,12 +44,12 @@ def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_trie
     world.work(lambda: statuses(world)[-1][0] == "success")
     world.github.most_statuses = 0
 
-    actions.freeze(world.project, actor=world.person("alice"), reason="Friday")
+    freezes_actions.freeze(world.project, actor=world.person("alice"), reason="Friday")
     world.work(lambda: Upkeep.objects.get().verdict_problem != "")
     tried = len(world.sent("POST", "/statuses/"))
     moment = timezone.now() + timedelta(minutes=1)
     world.work(lambda: timezone.now() > moment)
-    actions.lift_freeze(world.project, actor=world.person("alice"))
+    freezes_actions.lift_freeze(world.project, actor=world.person("alice"))
 
     line = next(one for one in standing(release).missing if one.gate == "verdict_told")
     assert "maximum number of statuses" in line.result.sentence
@@ -59,7 +60,7 @@ def test_a_merge_refused_while_github_takes_the_status_in_is_asked_for_again(wor
     release = prepare(world)
     world.github.slow_statuses = 2
 
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
 
     assert len(world.sent("PUT", "/merge")) == 3
@@ -80,7 +81,7 @@ def test_automatic_deletion_is_switched_off_by_a_click(world, client):
 
 def test_a_staging_that_was_deleted_at_the_merge_is_made_again_with_what_went_into_it(world):
     release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     merge = world.github.merge_pull
 
     world.github.set_settings(delete_branch_on_merge=True)
@@ -97,7 +98,7 @@ def test_a_staging_that_was_deleted_at_the_merge_is_made_again_with_what_went_in
 def test_staging_waits_for_the_checks_that_its_protection_demands(world):
     world.github.protect("staging", checks=("python-ci",))
     release = prepare(world)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     step = reread(release).promotions.get().steps.get(name="sync_staging")
 
     world.work(lambda: "required checks" in reread(step).sentence)
@@ -130,6 +131,6 @@ def test_a_renamed_repository_is_read_and_refused_by_its_new_name(world):
     github = GitHub("acme/inspector")
 
     assert github.branch_head("main") == head(world, "main")
-    with pytest.raises(ApiError, match="set its new name"):
+    with pytest.raises(ApiError, match="use its new name"):
         github.comment(131, "hello")
     assert json.dumps(world.github.state["comments"]).count("hello") == 0

@@ -6,10 +6,13 @@ import psycopg
 import pytest
 
 from environments.models import MigrationPlan, MigrationRun, StagedRevision
-from portal.actions import Refused
-from releases import actions, gates
-from releases import rollback_actions as back
-from releases.facts import facts_of
+from portal.ui.actions import Refused
+from releases import gates
+from releases.checklist import actions as checklist_actions
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.promotion import actions as promotion_actions
+from releases.rollback import actions as back
 from tests.journeys.test_release import cut, end, make_ready, reread, standing, stopped_step
 from tests.journeys.test_rollback import advised
 from tests.journeys.world import quick_world
@@ -48,14 +51,14 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
         "billing: 1 migration wait to be applied in staging."
     )
 
-    actions.migrate_staging(release, actor=world.person("alice"))
+    lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
     runs = list(MigrationRun.objects.order_by("pk"))
     ended(world, runs)
 
     assert [(run.database, run.status) for run in runs] == [(signals, "succeeded"), (billing, "succeeded")]
     assert runs[1].started_at >= runs[0].finished_at, "one after the other"
     with pytest.raises(Refused, match="Every database of staging is at the release's heads"):
-        actions.migrate_staging(release, actor=world.person("alice"))
+        lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
     # What staging's other database ran proves nothing for this one.
     StagedRevision.objects.filter(revision="b2").update(database=signals)
     assert (
@@ -64,9 +67,9 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     )
     StagedRevision.objects.filter(revision="b2").update(database=billing)
     for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=world.person("alice"), note="read")
+        checklist_actions.tick(item, actor=world.person("alice"), note="read")
     world.work(lambda: standing(release).ready)
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
 
     steps = release.promotions.get().steps.order_by("position")
@@ -83,7 +86,7 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     release = make_ready(world, cut(world))
     with connected(world, BILLING) as connection:
         connection.execute("alter table invoices add column paid_at text")
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
 
     step = stopped_step(world, release)
 
@@ -93,7 +96,7 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     assert first.sentence == "2 revisions applied; production's database signals is at 6f8b0d2e4a56."
     with connected(world, BILLING) as connection:
         connection.execute("alter table invoices drop column paid_at")
-    actions.retry_step(release, actor=world.person("alice"))
+    promotion_actions.retry_step(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
     assert first.migration_run == reread(first).migration_run, "it ran once"
 

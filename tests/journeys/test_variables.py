@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.coherence import BESIDE
+from environments.findings.kinds import BESIDE
 from environments.models import ConnectionCheck, Environment, Finding, Variable, VariableSync
 from portal import jobs
 from portal.sandbox.server import Fault
 from releases import gates
-from releases.facts import facts_of
+from releases.gates.context import facts_of
 from tests.journeys.test_release import cut
 
 pytestmark = pytest.mark.slow

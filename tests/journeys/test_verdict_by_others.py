@@ -3,10 +3,11 @@
 import pytest
 
 from environments.models import Finding
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.sandbox.github import checks
 from portal.sandbox.github.state import Viewer
-from releases import actions, identity
+from releases.commit_status import identity
+from releases.promotion import actions
 from tests.journeys.test_release import cut, prepare, reread
 
 pytestmark = pytest.mark.slow

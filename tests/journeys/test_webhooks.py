@@ -8,9 +8,9 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from environments.models import Deployment, RailwaySync
-from portal.models import WebhookDelivery
-from releases import setup
-from releases.models import GitHubSync
+from portal.models.webhooks import WebhookDelivery
+from releases.models.pull_requests import GitHubSync
+from releases.project_settings import connect
 from tests.faults import deliveries
 from tests.journeys.world import run_due, running_world
 
@@ -33,7 +33,7 @@ def world(tmp_path, settings, transactional_db):
 
 
 def test_what_happens_on_github_and_railway_is_in_the_mirror_without_waiting(world):
-    assert all(one.ok for one in setup.connect_webhooks(world.project))
+    assert all(one.ok for one in connect.connect_webhooks(world.project))
     world.github.hooks.wait()
     run_due()
     for sync in (GitHubSync, RailwaySync):

@@ -4,8 +4,10 @@ import psycopg
 import pytest
 
 from portal.sandbox.sample import migration
-from releases import actions, gates
-from releases.facts import facts_of
+from releases import gates
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, make_ready, push, reread, stopped_step
 
 pytestmark = pytest.mark.slow
@@ -23,7 +25,7 @@ def brought(world, files: dict[str, str]):
     release = cut(world)
     commit = push(world, files)
     world.work(lambda: reread(release).collected == commit)
-    run = actions.migrate_staging(release, actor=world.person("alice"))
+    run = lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
     world.work(lambda: not reread(run).is_open)
     assert run.status == "succeeded", run.sentence
     return release
@@ -67,7 +69,7 @@ def test_a_revision_that_knows_production_runs_nothing_there_that_staging_did_no
     )
     release = make_ready(world, brought(world, files))
 
-    actions.promote(release, actor=world.person("alice"))
+    promotion_actions.promote(release, actor=world.person("alice"))
     step = stopped_step(world, release)
 
     assert step.name == "migrate" and "staging did not run this statement" in step.sentence

@@ -16,14 +16,15 @@ from django.db.models import Value
 from django.utils import timezone
 
 from environments.models import Project
-from portal import jobs, roles
+from portal import jobs
+from portal.accounts import roles
 from portal.sandbox import sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
 from portal.sandbox.shapes import Shape
-from releases import setup
-from releases.models import ChecklistTemplateItem
+from releases.models.checklist import ChecklistTemplateItem
+from releases.project_settings import connect
 from tests.journeys.clock import Clock, set_by
 from tests.journeys.furnished import create_database, drop_database, stand_ins
 
@@ -170,7 +171,7 @@ def _people_and_project(railway: RailwayStandIn, shape: Shape) -> Project:
         "required_approvals": 0,
         "protected_checks": ["python-ci"],
     } | shape.project()
-    return setup.connect(
+    return connect.connect(
         name="inspector",
         repository="acme/inspector",
         railway_project_id=railway.project_id,

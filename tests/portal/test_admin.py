@@ -4,7 +4,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portal import audit
-from portal.models import AuditEvent, WebhookDelivery
+from portal.models.audit import AuditEvent
+from portal.models.webhooks import WebhookDelivery
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from portal.models import Installation
+from portal.models.installation import Installation
 from portal.modes import CONFIGURED, CREDENTIALS, WrongMode, asks_for_sandbox, settle
 from tests.factory import make_project
 

@@ -13,9 +13,9 @@ from django.http import FileResponse, HttpResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.sticky import code, plain
+from environments.github.comments import code, plain
 from portal import visible as module
-from portal.outside import lines, link, text
+from portal.outbound.parsing import lines, link, text
 from portal.visible import LogFormatter, VisibleStream, only_visible, visible, visible_line
 
 ROOT = Path(__file__).resolve().parents[2]

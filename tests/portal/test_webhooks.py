@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from environments.models import Project, RailwaySync
 from portal import webhooks
-from portal.models import AuditEvent, WebhookDelivery
-from releases.models import GitHubSync
+from portal.models.audit import AuditEvent
+from portal.models.webhooks import WebhookDelivery
+from releases.models.pull_requests import GitHubSync
 
 CLIENT = Client(raise_request_exception=False)
 RAILWAY_SECRET = "railway-secret"

@@ -31,9 +31,9 @@ def sized(size: large.Size) -> Iterator[None]:
 
 def read(world: Any) -> tuple[int, int]:
     """Read GitHub and Railway once, as their jobs do; returns the calls to each."""
-    from environments.jobs import sync_railway
+    from environments.mirror.jobs import sync_railway
     from environments.models import Project
-    from releases.jobs import sync_github
+    from releases.github_mirror.jobs import sync_github
 
     servers = (world.github_server, world.railway_server)
     for server in servers:
@@ -71,7 +71,7 @@ def main() -> int:
     """Print the costs; return the exit status."""
     from django.conf import settings
 
-    from releases.models import Release
+    from releases.models.releases import Release
     from tests.faults.scene import _Setting
     from tests.journeys.world import quick_world
     from tests.shapes.shipping import ship, table

@@ -52,40 +52,50 @@ def ship(world: Any, *, patience: float = 60) -> Outcome:
 
 
 def _ship(world: Any, patience: float) -> tuple[str, str]:
-    from releases import actions, gates
-    from releases.facts import facts_of
+    from releases import gates
+    from releases.checklist import actions as checklist_actions
+    from releases.gates.context import facts_of
+    from releases.lifecycle import actions as lifecycle_actions
+    from releases.promotion import actions as promotion_actions
 
     project, alice = world.project, world.person("alice")
     kinds = ["staging", "production"]
     world.work(lambda: project.branches.exclude(head="").count() == 2, seconds=patience)
     world.work(lambda: project.environments.filter(kind__in=kinds).count() == 2, seconds=patience)
-    release = actions.cut(project, actor=alice)
-    world.work(lambda: (release.refresh_from_db(), release.collected and release.pull_number)[1], seconds=patience)
+    release = lifecycle_actions.cut(project, actor=alice)
+    world.work(lambda: _is_begun(world, release), seconds=patience)
     if release.migrations:
-        run = actions.migrate_staging(release, actor=alice)
+        run = lifecycle_actions.migrate_staging(release, actor=alice)
         world.work(lambda: (run.refresh_from_db(), not run.is_open)[1], seconds=patience)
     for item in release.items.filter(phase="before", gate=""):
-        actions.tick(item, actor=alice)
+        checklist_actions.tick(item, actor=alice)
     if world.shape.refused:
         return _refused(world, release, patience)
     _until(world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience)
-    actions.promote(release, actor=alice)
+    promotion_actions.promote(release, actor=alice)
     _until(world, lambda: _at(release, "verifying"), lambda: _stopped(release), patience)
     for item in release.items.filter(phase="after", gate=""):
-        actions.tick(item, actor=alice, note="looked at")
+        checklist_actions.tick(item, actor=alice, note="looked at")
     _until(world, lambda: _at(release, "done"), lambda: _missing(release), patience)
     deployed = release.promotions.latest("pk").steps.get(name="deploy")
     return SHIPPED, deployed.sentence
 
 
+def _is_begun(world: Any, release: Any) -> bool:
+    """Whether its content was read and its pull request opened, which a shape may be refused before."""
+    release.refresh_from_db()
+    refused = world.shape.refused
+    return bool(release.collected) and bool(release.pull_number or (refused and refused in _missing(release)))
+
+
 def _refused(world: Any, release: Any, patience: float) -> tuple[str, str]:
     """What the portal says when somebody promotes it nevertheless."""
-    from portal.actions import Refused
-    from releases import actions
+    from portal.ui.actions import Refused
+    from releases.promotion import actions as promotion_actions
 
     _until(world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience)
     try:
-        actions.promote(release, actor=world.person("alice"))
+        promotion_actions.promote(release, actor=world.person("alice"))
     except Refused as refusal:
         return REFUSED, str(refusal)
     return STUCK, "It was promoted, although it was to be refused."
@@ -110,7 +120,7 @@ def _until(world: Any, holds: Any, said: Any, patience: float) -> None:
 
 def _missing(release: Any) -> str:
     from releases import gates
-    from releases.facts import facts_of
+    from releases.gates.context import facts_of
 
     standing = gates.stand(facts_of(release.pk))
     return " ".join(line.result.sentence for line in (*standing.missing, *standing.after) if not line.done)

@@ -3,7 +3,7 @@
 import pytest
 
 from portal.sandbox.shapes import large
-from releases.models import Release
+from releases.models.releases import Release
 from tests.journeys.world import quick_world
 from tests.shapes.large import MOST_COLD, MOST_QUERIES, MOST_WARM, queries, read, sized
 from tests.shapes.shipping import ship, table

@@ -3,12 +3,12 @@
 import pytest
 from django.utils import timezone
 
-from environments import actions
 from environments.models import Finding, Preview, Project, RailwaySync, Service, ServiceInstance, VariableSync
-from portal.actions import NotPermitted
-from portal.models import AuditEvent
+from environments.overview import actions
+from portal.models.audit import AuditEvent
+from portal.ui.actions import NotPermitted
 from releases import gates
-from releases.facts import facts_of
+from releases.gates.context import facts_of
 from tests.journeys.test_release import cut, head, reread
 from tests.journeys.test_rollback import ask, asked_of_railway, ship, sign
 from tests.journeys.world import quick_world

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from environments import connections
+from environments.connections import check
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = connections.diagnose()
+        found = check.diagnose()
         for one in found:
             self.stdout.write(f"{one.name} ({one.kind}): {one.state}. {one.sentence}")
             for line in one.can:
@@ -25,5 +25,5 @@ class Command(BaseCommand):
                 self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
             if one.mend:
                 self.stdout.write(f"  to mend  {one.mend}")
-        if any(one.state != connections.PASS for one in found):
+        if any(one.state != check.PASS for one in found):
             raise SystemExit(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from environments import remotes
+from environments.git import remotes
 
 
 class Command(BaseCommand):

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from environments.git import GitError, Mirror
-from environments.schema.plan import Plan, make_plan, steps_as_json
-from environments.schema.revisions import compare, read, why_empty
-from environments.schema.risk import Risk, RiskError, assess
-from environments.schema.way_back import WayBack, advise
+from environments.git.repository import GitError, Mirror
+from environments.schema.downgrade.compatibility import WayBack, advise
+from environments.schema.history.reader import compare, read, why_empty
+from environments.schema.plan.render import Plan, make_plan, steps_as_json
+from environments.schema.plan.risk import Risk, RiskError, assess
 
 
 class Command(BaseCommand):

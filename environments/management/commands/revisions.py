@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from environments.git import GitError, Mirror
-from environments.schema.revisions import Change, History, HistoryError, Revision, compare, read, why_empty
+from environments.git.repository import GitError, Mirror
+from environments.schema.history.reader import Change, History, HistoryError, Revision, compare, read, why_empty
 
 
 class Command(BaseCommand):

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from environments import actions, staging
+from environments.branches import actions, fast_forward
 from environments.models import Project, Repair
 from portal import jobs
-from portal.actions import Refused
+from portal.ui.actions import Refused
 
-CODES = {staging.EQUAL: 0, staging.MOVED: 0, staging.NOT_READY: 3, staging.DIVERGED: 4}
+CODES = {fast_forward.EQUAL: 0, fast_forward.MOVED: 0, fast_forward.NOT_READY: 3, fast_forward.DIVERGED: 4}
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if not code:
             self.stdout.write(repair.sentence)
             return
-        if code == CODES[staging.DIVERGED]:
+        if code == CODES[fast_forward.DIVERGED]:
             main, target = project.production_branch, project.staging_branch
             repair.sentence += f" Open a back-merge from {main} into {target} on the environments page."
         raise CommandError(repair.sentence, returncode=code)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from environments.schema.rules import RULES
+from environments.schema.plan.rules import RULES
 from environments.schema.sql.kinds import KINDS
 
 DOCUMENT = Path("docs/migration-rules.md")

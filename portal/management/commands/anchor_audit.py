@@ -7,8 +7,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from portal import audit, changes
-from portal.audit_proof import BrokenChain, UnreadableAnchors, anchor, anchors_path
+from portal import audit
+from portal.audit import row_changes
+from portal.audit.verification import BrokenChain, UnreadableAnchors, anchor, anchors_path
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
         try:
             if reason:
                 with transaction.atomic():
-                    said = f"The anchors begin anew, {changes.at_the_shell('anchor_audit')}: “{reason}”"
+                    said = f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}: “{reason}”"
                     audit.record("audit.anchored_anew", actor=None, sentence=said)
                 if anchors_path().exists():
                     anchors_path().rename(anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl"))

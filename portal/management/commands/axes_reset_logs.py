@@ -2,7 +2,7 @@
 
 from axes.management.commands import axes_reset_logs
 
-from portal.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import RecordedCommand
 
 
 class Command(RecordedCommand, axes_reset_logs.Command):

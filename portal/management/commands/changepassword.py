@@ -2,7 +2,7 @@
 
 from django.contrib.auth.management.commands import changepassword
 
-from portal.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import RecordedCommand
 
 
 class Command(RecordedCommand, changepassword.Command):

@@ -2,7 +2,7 @@
 
 from django.contrib.auth.management.commands import createsuperuser
 
-from portal.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import RecordedCommand
 
 
 class Command(RecordedCommand, createsuperuser.Command):

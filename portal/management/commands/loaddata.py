@@ -2,7 +2,7 @@
 
 from django.core.management.commands import loaddata
 
-from portal.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import RecordedCommand
 
 
 class Command(RecordedCommand, loaddata.Command):

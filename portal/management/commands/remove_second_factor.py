@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.access import second_factor
-from portal.actions import Refused
+from portal.accounts import second_factor
+from portal.ui.actions import Refused
 
 
 class Command(BaseCommand):

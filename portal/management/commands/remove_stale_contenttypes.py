@@ -2,7 +2,7 @@
 
 from django.contrib.contenttypes.management.commands import remove_stale_contenttypes
 
-from portal.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import RecordedCommand
 
 
 class Command(RecordedCommand, remove_stale_contenttypes.Command):

@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from portal import audit, changes, secrets
+from portal import audit, secrets
+from portal.audit import row_changes
 
 
 class Command(BaseCommand):
@@ -17,7 +18,9 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 count = secrets.rotate()
-                said = f"{count} stored secrets were encrypted anew {changes.at_the_shell('rotate_encryption_keys')}."
+                said = (
+                    f"{count} stored secrets were encrypted anew {row_changes.at_the_shell('rotate_encryption_keys')}."
+                )
                 audit.record("secrets.rotated", actor=None, sentence=said, data={"count": count})
         except secrets.Unreadable as error:
             raise CommandError(str(error)) from error

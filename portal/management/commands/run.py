@@ -1,4 +1,4 @@
-"""`manage.py run`, for Django's list of commands; `portal.supervisor` does it, before Django is loaded."""
+"""`manage.py run`, for Django's list of commands; `portal.server.supervisor` does it, before Django is loaded."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.supervisor import HELP, add_arguments
+from portal.server.supervisor import HELP, add_arguments
 
 
 class Command(BaseCommand):

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from portal.audit_proof import Anchor, UnreadableAnchors, read_anchors, verify
-from portal.embedded_owner import role_fault
+from portal.audit.verification import Anchor, UnreadableAnchors, read_anchors, verify
+from portal.server.embedded_owner import role_fault
 
 
 class Command(BaseCommand):

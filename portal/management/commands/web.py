@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from portal.management.commands.worker import settle_or_leave
-from portal.supervisor import RunError, refuse_taken_port
-from portal.web import serve
+from portal.server.supervisor import RunError, refuse_taken_port
+from portal.server.web import serve
 
 
 class Command(BaseCommand):

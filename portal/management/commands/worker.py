@@ -28,7 +28,7 @@ from django_q.tasks import async_task
 from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
-from portal.processes import fork, forks_die_with_us, has_ended, stop_group
+from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
 
 log = logging.getLogger(__name__)
 

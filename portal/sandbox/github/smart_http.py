@@ -32,8 +32,20 @@ done
 
 def wanted(hub: "GitHubStandIn", path: str) -> str | None:
     """The part of the path behind the repository, when this is git asking."""
-    names = [hub.full_name, *hub.state["old_names"]]
-    for prefix in (f"/{name}{end}" for name in names for end in (".git/", "/")):
+    return _behind(hub.full_name, path)
+
+
+def moved(hub: "GitHubStandIn", request: Request) -> Response | None:
+    """The redirect of git under an old name of the repository, which git follows only where it is told to."""
+    rest = next(filter(None, (_behind(name, request.path) for name in hub.state["old_names"])), None)
+    if rest is None:
+        return None
+    query = f"?service={request.query['service']}" if "service" in request.query else ""
+    return Response(301, b"", {"Location": f"{hub.url}/{hub.full_name}.git/{rest}{query}"})
+
+
+def _behind(name: str, path: str) -> str | None:
+    for prefix in (f"/{name}.git/", f"/{name}/"):
         if path.lower().startswith(prefix.lower()):
             rest = path[len(prefix) :]
             if rest in ("info/refs", "git-upload-pack", "git-receive-pack"):

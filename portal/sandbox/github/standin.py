@@ -66,6 +66,7 @@ class GitHubStandIn:
         self.url = "http://127.0.0.1"
         self.git = Git(directory / "repository.git")
         self.state = state.load(directory / "github.json", clock())
+        self.name = self.state["name"] or name
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
         self.on_pull: list[Callable[[dict[str, Any]], None]] = []  # each is told of a row that was opened or closed
@@ -187,6 +188,8 @@ class GitHubStandIn:
     def __call__(self, request: Request) -> Response:
         if found := smart_http.wanted(self, request.path):
             return smart_http.answer(self, request, found)
+        if gone := smart_http.moved(self, request):
+            return gone
         if request.method == "GET" and (page := pages.page(self, request.path)):
             return page
         if given := pages.reviewed(self, request):
@@ -349,8 +352,9 @@ class GitHubStandIn:
         if name == self.name:
             return
         with self.change():
-            self.state["old_names"].append(self.full_name)
-            self.name = name
+            old = [one for one in self.state["old_names"] if one.lower() != f"{self.owner}/{name}".lower()]
+            self.state["old_names"] = [*old, self.full_name]
+            self.name = self.state["name"] = name
 
     def protect(
         self,

@@ -43,6 +43,7 @@ def load(path: Path, now: datetime) -> State:
         "protections": {},
         "settings": dict(SETTINGS),
         "signed": [],  # commits whose signature is verified, or "all"
+        "name": "",  # since it was renamed
         "old_names": [],  # what the repository was called: asked for there, GitHub redirects
         "plan": "team",
         "permissions": {},

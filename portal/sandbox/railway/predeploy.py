@@ -13,8 +13,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from portal.processes import die_with_parent
 from portal.sandbox import databases
+from portal.server.children import die_with_parent
 
 from .world import Row, World
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from environments.models import Project
-from releases import setup
+from releases.project_settings import connect
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no project {', '.join(sorted(unknown))}.")
         failed = 0
         for project in projects:
-            for one in setup.connect_webhooks(project, renew=options["renew"]):
+            for one in connect.connect_webhooks(project, renew=options["renew"]):
                 failed += not one.ok
                 (self.stdout if one.ok else self.stderr).write(f"{project}: {one.sentence}")
         if failed:

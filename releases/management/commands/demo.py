@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from portal import embedded_owner, embedded_postgres, processes
+from portal.server import children, embedded_owner, embedded_postgres
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 TOKENS = {
@@ -69,8 +69,8 @@ class Command(BaseCommand):
             seed = ("seed_sandbox", "--ready", json.dumps(ready), "--soak-minutes", "0", "--no-webhooks")
             self._run(*seed, env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
-            worker = processes.spawn([*MANAGE, "worker"], env=env, output=log)
-            stack.callback(processes.stop_group, worker.pid, patience=10)
+            worker = children.spawn([*MANAGE, "worker"], env=env, output=log)
+            stack.callback(children.stop_group, worker.pid, patience=10)
             flags = ["--seconds", str(options["seconds"]), *(["--json"] if options["json"] else [])]
             ended = subprocess.run([*MANAGE, "ship_demo", *flags], env=env, check=False)
         if ended.returncode:
@@ -99,9 +99,9 @@ class Command(BaseCommand):
         command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()
-        sandbox = processes.spawn(command, env=env, output=writer)
+        sandbox = children.spawn(command, env=env, output=writer)
         os.close(writer)
-        stack.callback(processes.stop_group, sandbox.pid, patience=10)
+        stack.callback(children.stop_group, sandbox.pid, patience=10)
         said = []
         with os.fdopen(reader) as lines:
             for line in lines:

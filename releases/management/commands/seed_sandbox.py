@@ -14,10 +14,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from environments.models import Project
-from portal import changes, roles
-from portal.models import Installation
+from portal.accounts import roles
+from portal.audit import row_changes
+from portal.models.installation import Installation
 from portal.modes import WrongMode, settle
-from releases import setup
+from releases.project_settings import connect
 
 # Who is who in the sandbox: user name, full name, role.
 PEOPLE = (
@@ -47,7 +48,7 @@ class Command(BaseCommand):
             _person(username, name, role, password)
         named = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
         wanted = named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
-        project = setup.connect(
+        project = connect.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         )
         # The sandbox's databases move to another port with the server: that is no edit of a variable by somebody.
         project.environments.update(variables_known={})
-        for one in [] if options["no_webhooks"] else setup.connect_webhooks(project):
+        for one in [] if options["no_webhooks"] else connect.connect_webhooks(project):
             if not one.ok:
                 self.stderr.write(one.sentence)
         names = ", ".join(f"{username} ({role.lower()})" for username, _, role in PEOPLE)
@@ -114,4 +115,4 @@ def _person(username: str, name: str, role: str, password: str) -> None:
         user.set_password(password)
         user.save()
         user.groups.add(Group.objects.get(name=role))
-        changes.record(user, {}, changes.stored(user), actor=None, by="for the sandbox")
+        row_changes.record(user, {}, row_changes.stored(user), actor=None, by="for the sandbox")

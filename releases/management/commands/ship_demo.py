@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from environments.models import Project
-from releases import demo
+from releases.demo import demo
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from releases import task_files
+from releases.task_logs import markdown as task_logs_markdown
 
 
 class Command(BaseCommand):
@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            path = task_files.start(options["description"], Path.cwd(), at=timezone.localtime())
-        except task_files.NoFile as error:
+            path = task_logs_markdown.start(options["description"], Path.cwd(), at=timezone.localtime())
+        except task_logs_markdown.NoFile as error:
             self.stderr.write(str(error))
             raise SystemExit(1) from None
         self.stdout.write(str(path))

@@ -7,12 +7,13 @@ from django.test import Client
 from django.utils import timezone
 
 from environments.models import ConnectionCheck, RailwayBudget, RailwaySync
-from portal.health import checks, incidents, observed, registry, reports, watch
-from portal.health.models import Incident, Observation, ProcessReport
+from portal import observed
+from portal.health import checks, incidents, registry, reports, watch
 from portal.health.registry import Check, Reading, Result, State
 from portal.jobs import AuditWatch
-from portal.models import AuditEvent
-from releases.models import GitHubSync
+from portal.models.audit import AuditEvent
+from portal.models.health import Incident, Observation, ProcessReport
+from releases.models.pull_requests import GitHubSync
 from tests.factory import make_people, make_project
 
 pytestmark = pytest.mark.django_db
@@ -210,7 +211,7 @@ def test_many_processes_look_and_one_of_them_evaluates():
 
 
 def test_a_restart_of_postgresql_is_an_incident_that_is_over():
-    from portal.health.models import HealthWatch
+    from portal.models.health import HealthWatch
 
     now = timezone.now()
     incidents.look(now)

@@ -13,9 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from portal import audit, jobs
-from portal.actions import NotPermitted, Refused
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.sandbox.server import Response, Server
+from portal.ui.actions import NotPermitted, Refused
 from releases.models import Channel, Notice, NotificationFeed
 from releases.notifications import actions, deliver, kinds, transports
 from tests.factory import make_people, make_project, make_release

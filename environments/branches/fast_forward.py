@@ -1,0 +1,143 @@
+"""Staging equal to main again: the one place that knows how, for the promotion, the button and the command."""
+
+import re
+from dataclasses import dataclass
+
+from environments.clones.clone import mirror_of
+from environments.git.repository import Commit, GitError, Mirror
+from environments.github import GitHub, PullState
+from environments.models import Project
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import text
+
+EQUAL, MOVED, UNSURE, NOT_READY, DIVERGED = "equal", "moved", "unsure", "not_ready", "diverged"
+NAMED = 5
+_PULL_IN_TITLE = re.compile(r"\(#\d{1,9}\)$")
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """How staging stood to main, and what was done about it.
+
+    `state`: EQUAL; MOVED (just fast-forwarded: look again); UNSURE (look again in a while); NOT_READY (main is
+    behind); DIVERGED, where `lacking` names commits of main that staging has not: label, what was said, link.
+    `same_files` then holds the heads of staging and main when both hold exactly the same files: only such a staging
+    can be reset.
+    """
+
+    state: str
+    sentence: str
+    lacking: tuple[dict[str, str], ...] = ()
+    same_files: tuple[str, str] | None = None
+
+
+def level(project: Project) -> Levelled:
+    """One look at both branches and at most one fast-forward of staging, never by force. Raises `ApiError`."""
+    github, staging, main = GitHub(project.repository), project.staging_branch, project.production_branch
+    compared = github.compare(staging, main)
+    ahead, behind = compared.ahead_by, compared.behind_by
+    if compared.status == "identical":
+        return Levelled(EQUAL, f"{staging} equals {main} at {(github.branch_head(main) or '')[:7]}.")
+    if ahead and behind:
+        return _diverged(project, behind)
+    if behind:
+        said = f"{main} is {_commits(behind)} behind {staging}: not ready, promote first."
+        return Levelled(NOT_READY, said)
+    head = github.branch_head(main)
+    if head is None or not ahead:
+        return Levelled(UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again.")
+    try:
+        github.fast_forward(staging, head)
+    except ApiError as error:
+        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        return Levelled(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
+    return Levelled(MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should.")
+
+
+def find_back_merge(project: Project, github: GitHub) -> PullState | None:
+    """The open pull request that merges main back into staging."""
+    return github.find_pull(head=project.production_branch, base=project.staging_branch)
+
+
+def open_back_merge(project: Project, github: GitHub) -> PullState:
+    """Opens that pull request, or finds the one that somebody has just opened. Raises `ApiError`."""
+    main, target = project.production_branch, project.staging_branch
+    body = f"Brings into {target} what reached {main} without passing through it. Merge it with a merge commit."
+    return github.open_pull(head=main, base=target, title=f"Merge {main} back into {target}", body=body)
+
+
+def _diverged(project: Project, behind: int) -> Levelled:
+    staging, main = project.staging_branch, project.production_branch
+    said = f"{staging} has {_commits(behind)} that {main} lacks, so it cannot be fast-forwarded."
+    try:
+        mirror = mirror_of(project)
+        mirror.fetch()
+        named, same = _lacking(project, mirror), _same_files(project, mirror)
+    except (ApiError, GitError) as error:
+        return Levelled(DIVERGED, f"{said} What {main} has beyond it could not be read: {error}")
+    listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    both = " Both hold the same files." if same else ""
+    return Levelled(DIVERGED, f"{said} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
+
+
+def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:
+    """The heads of staging and main if their trees are identical."""
+    staging, main = mirror.commit(project.staging_branch), mirror.commit(project.production_branch)
+    return (staging, main) if mirror.same_tree(staging, main) else None
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What came of one look at a reset: `done` True, False (refused, nothing was done) or None (look again)."""
+
+    done: bool | None
+    sentence: str
+
+
+def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset | None:
+    """How staging stands to a reset that two people signed for exactly these heads; None: it may be carried out now.
+
+    The heads are read last, immediately before the caller writes. Raises `ApiError` and `GitError`.
+    """
+    github, staging, main = GitHub(project.repository), project.staging_branch, project.production_branch
+    mirror = mirror_of(project)
+    mirror.fetch()
+    known = mirror.has(staging_head) and mirror.has(main_head)
+    if not known or not mirror.same_tree(staging_head, main_head):
+        return Reset(False, f"{staging} and {main} do not hold the same files, so {staging} is not reset.")
+    now_main, now_staging = github.branch_head(main), github.branch_head(staging)
+    if now_staging == main_head:
+        said = f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it should."
+        return Reset(True, said)
+    for name, was, is_ in ((staging, staging_head, now_staging), (main, main_head, now_main)):
+        if is_ != was:
+            gone = f"{name} moved from {was[:7]} to {(is_ or 'nowhere')[:7]} since the reset was signed"
+            return Reset(False, f"{gone}: nothing was done. Sync staging again to see how they stand now.")
+    return None
+
+
+def reset(project: Project, staging_head: str, main_head: str) -> None:
+    """Sets staging to main by force, but only while it is still at `staging_head`. Raises `ApiError`, `GitError`."""
+    mirror_of(project).push_with_lease(project.staging_branch, main_head, expected=staging_head)
+
+
+def _lacking(project: Project, mirror: Mirror) -> tuple[dict[str, str], ...]:
+    """Squash and hotfix commits of main that staging lacks; where there are none, the merge commits."""
+    commits = mirror.commits(project.staging_branch, project.production_branch, limit=100)
+    single = [one for one in commits if len(one.parents) < 2]
+    return tuple(
+        {"label": f"{_kind(one)} {one.sha[:7]}", "said": text(one.title, 120), "sha": one.sha}
+        for one in single or commits
+    )
+
+
+def _kind(commit: Commit) -> str:
+    if len(commit.parents) > 1:
+        return "merge"
+    return "squash" if _PULL_IN_TITLE.search(commit.title) else "hotfix"
+
+
+def _commits(count: int) -> str:
+    return f"{count} commit{'s' if count != 1 else ''}"

@@ -1,0 +1,109 @@
+"""Deploy keys in the admin; a private key is write-only."""
+
+from contextlib import suppress
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from environments.clones.clone import git_address
+from environments.git import ssh
+from environments.git.repository import GitError
+from environments.models import (
+    DeployKey,
+)
+from portal.ui.site import Recorded
+
+
+class SecretArea(forms.Textarea):
+    """A secret of several lines: what was typed is not shown again either, also when the form comes back."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class DeployKeyForm(forms.ModelForm):
+    """The private key is write-only: it is pasted or made here, and never shown."""
+
+    new_key = forms.CharField(
+        label="Private key",
+        required=False,
+        max_length=20_000,
+        strip=False,
+        widget=SecretArea(attrs={"rows": 8, "cols": 72, "autocomplete": "off", "spellcheck": "false"}),
+        help_text="Without a passphrase. Never shown again; empty: leave it as it is.",
+    )
+    make_key = forms.BooleanField(
+        label="Make a new key", required=False, help_text="An Ed25519 key whose private half never leaves the portal."
+    )
+
+    class Meta:
+        model = DeployKey
+        fields = ("project", "host_keys")
+
+    def clean_host_keys(self) -> str:
+        """Lines of known_hosts, without the hosts they name."""
+        try:
+            return "".join(f"{one.kind} {one.blob}\n" for one in ssh.read_host_keys(self.cleaned_data["host_keys"]))
+        except ssh.BadKey as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def clean(self) -> dict[str, Any]:
+        """One private key, pasted or made; what may be shown of it is put beside it."""
+        given = super().clean() or self.cleaned_data
+        pasted = given.get("new_key", "").strip()
+        if pasted and given.get("make_key"):
+            self.add_error("new_key", "Paste a key or have one made, not both.")
+        elif not pasted and not given.get("make_key") and not self.instance.pk:
+            self.add_error("new_key", "Paste a private key, or have the portal make one.")
+        elif pasted or given.get("make_key"):
+            self._take(pasted or ssh.make_key())
+        return given
+
+    def _take(self, private: str) -> None:
+        try:
+            private, facts = ssh.take(private)
+        except ssh.BadKey as error:
+            self.add_error("new_key", str(error))
+            return
+        key = self.instance
+        key.private_key, key.kind, key.public_key, key.fingerprint = (
+            private,
+            facts.kind,
+            facts.public,
+            facts.fingerprint,
+        )
+
+
+@admin.register(DeployKey)
+class DeployKeyAdmin(Recorded):
+    form = DeployKeyForm
+    list_display = ("project", "kind", "fingerprint", "has_host_keys", "changed_at")
+    list_select_related = ("project",)
+    readonly_fields = ("kind", "fingerprint", "public_key", "changed_at")
+    fields = ("project", "new_key", "make_key", "host_keys", *readonly_fields)
+
+    @admin.display(boolean=True, description="host keys pinned")
+    def has_host_keys(self, key: DeployKey) -> bool:
+        return bool(key.host_keys)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        # A list must not fail over a key that can no longer be decrypted.
+        return super().get_queryset(request).defer("private_key")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+
+    def recorded_data(self, obj: Any) -> dict[str, Any]:
+        return {"kind": obj.kind, "fingerprint": obj.fingerprint}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """GitHub's own host keys are pinned from the start; any other server's are to be confirmed."""
+        with suppress(GitError):  # an address that git is not given has no host to pin
+            address = ssh.address_of(git_address(obj.project, over_ssh=True))
+            if not obj.host_keys and address:
+                obj.host_keys = ssh.published(address.host)
+        obj.changed_at = timezone.now()
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,1 @@
+"""What each credential is and can do, and the page that says so."""

@@ -1,0 +1,38 @@
+"""The job that checks every credential."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from environments.connections import check
+from environments.models import (
+    ConnectionCheck,
+)
+from portal import audit
+from portal.jobs import Again, Outcome, holds
+
+CONNECTIONS_SECONDS = 3600.0
+
+
+def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
+    """One look at every credential; one event when what they can do has changed."""
+    found = [asdict(one) for one in check.diagnose()]
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
+        states = {one["name"]: one["state"] for one in found}
+        if states != {one["name"]: one["state"] for one in job.found}:
+            bad = [f"{one['name']}: {one['sentence']}" for one in found if one["state"] == check.FAIL]
+            audit.record(
+                "connections.checked",
+                actor=None,
+                subject=job,
+                outcome="found" if bad else "done",
+                sentence=" ".join(bad) or "Every credential can do what it must.",
+                data={"states": states},
+                now=now,
+            )
+    return Again(CONNECTIONS_SECONDS, "Connections checked.")

@@ -1,0 +1,125 @@
+"""Where a database of an environment is, and which revision it reports."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import cast
+
+from environments.models import Database, Environment, EnvironmentDatabase, ServiceInstance
+from environments.railway import Railway
+from environments.railway.batch import Place
+from environments.schema.run import database
+from environments.schema.run.database import DatabaseError, is_internal
+from portal.outbound.credentials import Secret
+from portal.outbound.http import ApiError
+from portal.secrets import HiddenText
+
+
+class NoDatabase(Exception):
+    """The database cannot be named, or not be reached from here; the message says what to configure."""
+
+
+def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
+    """Return the database's URL: the write-only one of this place, else Railway's variable, read now and never stored.
+
+    Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
+    """
+    if place.url:
+        return _reachable(place, cast(HiddenText, place.url).reveal(), "The address given here")
+    railway, one = railway or Railway(), place.database
+    if one.public_service and (public := _public(place, railway)):
+        return _reachable(place, public, f"{one.public_variable} of {one.public_service}")
+    instance = instance_of(place.environment, one)
+    values = _variables(place.environment, instance, railway)
+    where = f"{one.service} in {place.environment}"
+    if one.variable not in values:
+        raise NoDatabase(f"{where} has no variable {one.variable}; set it, or give the address here.")
+    value = values[one.variable]
+    if value is None:
+        raise NoDatabase(f"{one.variable} of {where} is sealed on Railway; give the address here.")
+    return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
+
+
+def _public(place: EnvironmentDatabase, railway: Railway) -> str:
+    """Return the address that the database's own service gives the world; "" where it has none that can be read."""
+    instance = _instance(place.environment, place.database.public_service)
+    if instance is None:
+        return ""
+    value = _variables(place.environment, instance, railway).get(place.database.public_variable)
+    return value.reveal() if value is not None else ""
+
+
+def _variables(environment: Environment, instance: ServiceInstance, railway: Railway) -> Mapping[str, Secret | None]:
+    project, service = environment.project.railway_project_id, instance.service.railway_id
+    return railway.variables(project, environment.railway_id, service, unrendered=False)
+
+
+def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
+    """Return `url` unless its host means another machine here than where it comes from.
+
+    A name that ends in .railway.internal is the same in every environment, and each resolves it to its own.
+    """
+    try:
+        host = database.normalise(url).host
+    except DatabaseError:
+        return url  # whoever uses it says what is wrong with it
+    if not is_internal(host) or _runs_in(place.environment):
+        return url
+    raise NoDatabase(
+        f"{source} is {host}, a name that only services of {place.environment} can reach. "
+        f"Give the database a TCP proxy on Railway, so that it has a {place.database.public_variable}; "
+        f"or run the portal inside {place.environment}; or let Railway run the migrations there and give "
+        "an address here with which the portal can look at the result."
+    )
+
+
+def _runs_in(environment: Environment) -> bool:
+    """Return whether this process is a service of the environment: Railway names both to every service."""
+    here = os.environ.get("RAILWAY_PROJECT_ID"), os.environ.get("RAILWAY_ENVIRONMENT_ID")
+    return all(here) and here == (environment.project.railway_project_id, environment.railway_id)
+
+
+def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
+    """Read the variables that name these databases in one request, for `url_of` with the same `railway`.
+
+    What cannot be read so is asked for by itself, and says then what is wrong.
+    """
+    asked: dict[str, list[Place]] = {}
+    for place in places:
+        database, environment = place.database, place.environment
+        for service in () if place.url else (database.public_service, database.service):
+            if service and (instance := _instance(environment, service)):
+                wanted = environment.railway_id, instance.service.railway_id
+                asked.setdefault(environment.project.railway_project_id, []).append(wanted)
+    for project, wanted_places in asked.items():
+        with suppress(ApiError):
+            railway.remember(project, list(dict.fromkeys(wanted_places)))
+
+
+def instance_of(environment: Environment, of: Database) -> ServiceInstance:
+    """Return the service there whose code uses the database, and which migrates. Raises `NoDatabase`."""
+    row = _instance(environment, of.service)
+    if row is None:
+        said = f"There is no service “{of.service}” in {environment} whose variables could name the database."
+        raise NoDatabase(said)
+    return row
+
+
+def _instance(environment: Environment, service: str) -> ServiceInstance | None:
+    found = ServiceInstance.objects.filter(environment=environment, service__name=service)
+    return found.select_related("service").first()
+
+
+def read_revisions(place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None) -> None:
+    """Ask the database which revisions it has, and keep the answer, or why there is none, on the row."""
+    revisions: list[str] | None = None
+    problem = ""
+    try:
+        url = url_of(place, railway)
+        revisions = list(database.current(url, table=place.database.version_table))
+    except (NoDatabase, DatabaseError, ApiError) as error:
+        problem = f"{place.environment}: {error}"
+    EnvironmentDatabase.objects.filter(pk=place.pk).update(
+        revisions=revisions, revisions_at=now if revisions is not None else None, revisions_problem=problem
+    )

@@ -1,0 +1,101 @@
+"""Databases of environments in the admin; their addresses are write-only."""
+
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from environments.models import (
+    EnvironmentDatabase,
+    MigrationRun,
+)
+from portal.configuration.admin import TwoPeople
+from portal.secrets import HiddenText
+from portal.ui.site import ReadOnly
+
+
+class AddressForm(forms.ModelForm):
+    """The database's address is write-only: it is never shown, and an empty field leaves it as it is."""
+
+    new_database_url = forms.CharField(
+        label="Database address",
+        required=False,
+        max_length=2000,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
+        help_text="Only where Railway's variable cannot be reached from here. Never shown; empty: leave it as it is.",
+    )
+    forget_database_url = forms.BooleanField(label="Forget the address that was set here", required=False)
+
+    class Meta:
+        model = EnvironmentDatabase
+        fields = ()
+
+    def clean_new_database_url(self) -> str:
+        """An address of PostgreSQL without spaces around it, or nothing."""
+        given = self.cleaned_data["new_database_url"]
+        if given and not given.startswith(("postgresql://", "postgres://")):
+            raise forms.ValidationError("Begin the address with postgresql://.")
+        return given
+
+
+@admin.register(EnvironmentDatabase)
+class EnvironmentDatabaseAdmin(TwoPeople):
+    """One row for each database in each environment, made when it is first read."""
+
+    form = AddressForm
+    list_display = ("environment", "database", "project", "revisions", "revisions_at", "has_own_address")
+    list_filter = ("environment__project", "environment__kind")
+    list_select_related = ("environment__project", "database")
+    readonly_fields = (
+        "environment", "database", "revisions", "revisions_at", "revisions_problem", "has_own_address",
+    )  # fmt: skip
+    fields = (*readonly_fields, "new_database_url", "forget_database_url")
+
+    @admin.display
+    def project(self, place: EnvironmentDatabase) -> str:
+        return str(place.environment.project)
+
+    @admin.display(boolean=True, description="own address")
+    def has_own_address(self, place: EnvironmentDatabase) -> bool:
+        return bool(place.url)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Only the secret changes, by two people; the other columns are the portal's and may have moved meanwhile."""
+        given = "" if form.cleaned_data.get("forget_database_url") else form.cleaned_data.get("new_database_url")
+        if given or (form.cleaned_data.get("forget_database_url") and obj.url):
+            told = {"address": (where(obj), place_in_words(given or ""))}
+            secrets = {"url": given or ""}
+            self.propose(request, obj, values={}, shown=told, secrets=secrets)
+
+
+def where(place: EnvironmentDatabase) -> str:
+    """Where the database's own address leads, without user and password."""
+    kept = place.url
+    return place_in_words(cast(HiddenText, kept).reveal() if kept else "")
+
+
+def place_in_words(url: str) -> str:
+    """Host, port and name of a database, as a second person has to see them."""
+    if not url:
+        return "as Railway's variable says"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or 'no host'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "an address that cannot be read"
+
+
+@admin.register(MigrationRun)
+class MigrationRunAdmin(ReadOnly):
+    list_display = ("id", "environment", "database", "status", "commit", "created_at", "finished_at")
+    list_filter = ("status", "environment__project")
+    list_select_related = ("environment__project",)
+    exclude = ("log", "revisions")

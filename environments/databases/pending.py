@@ -1,0 +1,77 @@
+"""From where to where a commit's migrations run in staging and in production, and what of it staging has run."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from environments.models import Database, EnvironmentDatabase, MigrationPlan, StagedRevision
+from environments.schema.history.graph import History, HistoryError
+from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
+
+KINDS = ("staging", "production")
+
+
+def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
+    """For each of both: where its database is (`start`, None: not read) and the `revisions` to run, in order.
+
+    One query. A database from which no way leads to the heads has a `problem` and no revisions.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for place in _places(database).select_related("environment"):
+        one = place.environment
+        made: dict[str, Any] = {"start": place.revisions, "revisions": [], "problem": ""}
+        if place.revisions is None:
+            made["problem"] = place.revisions_problem or f"{one}'s database has not been read yet."
+        else:
+            try:
+                steps = history.between(place.revisions, history.effective_heads)
+                made["revisions"] = [step.id for step in steps]
+            except HistoryError as error:
+                made["problem"] = f"{one}: {error}"
+        found[str(one.kind)] = made
+    return found
+
+
+def hashed(
+    starts: Mapping[str, dict[str, Any]], steps: Sequence[Step], *, shown: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """`starts` with the digest of what each is to run (files and SQL), and the steps that are not `shown` elsewhere."""
+    by_id = {step.revision: step for step in steps}
+    found = {}
+    for kind, one in starts.items():
+        mine = [by_id[id] for id in one["revisions"] if id in by_id]
+        also = steps_as_json([step for step in mine if step.revision not in shown])
+        found[kind] = one | {"digest": digest_of(mine), "also": also}
+    return found
+
+
+def _places(database: Database) -> Any:
+    return EnvironmentDatabase.objects.filter(database=database, environment__kind__in=KINDS, environment__gone_at=None)
+
+
+def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
+    """Whether a database is elsewhere than the plan says, and not at the commit's heads. One query."""
+    read = _places(plan.database).filter(revisions__isnull=False)
+    rows = read.values_list("environment__kind", "revisions")
+    return any(is_elsewhere(plan.starts, kind, at or (), heads) for kind, at in rows)
+
+
+def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]) -> bool:
+    """Whether the plan's `starts` say another revision than `at`, which is not where it leads to anyway."""
+    known = starts.get(kind, {}).get("start")
+    return sorted(at) != sorted(heads) and (known is None or sorted(known) != sorted(at))
+
+
+def keep_rendered(plan: MigrationPlan) -> None:
+    """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
+    stored = [*plan.steps, *plan.starts.get("staging", {}).get("also", ())]
+    planned = [one["revision"] for one in stored]
+    bare = StagedRevision.objects.filter(database=plan.database_id, run__commit=plan.commit, rendered__isnull=True)
+    waiting = list(bare.filter(revision__in=planned))
+    if not waiting:
+        return
+    steps = {(step.revision, step.sha256): step for step in steps_from_json(stored)}
+    for row in waiting:
+        if step := steps.get((row.revision, row.sha256)):
+            kept = StagedRevision.objects.filter(pk=row.pk, rendered__isnull=True)
+            kept.update(rendered=asdict(step.upgrade), renderer=plan.renderer)

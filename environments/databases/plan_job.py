@@ -1,0 +1,107 @@
+"""The job that works out what a commit will run in staging and in production."""
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from environments.clones.clone import mirror_of
+from environments.databases import pending
+from environments.databases.address import NoDatabase, url_of
+from environments.databases.project_environment import command_for
+from environments.git.repository import GitError, Mirror
+from environments.models import (
+    Environment,
+    MigrationPlan,
+    place_of,
+)
+from environments.schema.history import identity
+from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import HistoryError
+from environments.schema.plan import render as plan_render
+from environments.schema.plan import risk, table_stats
+from environments.schema.run import database
+from environments.schema.run.command import Command
+from environments.schema.run.virtualenvs import NotPrepared
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.outbound.http import ApiError
+
+MOMENT = timedelta(minutes=1)
+UNPREPARED_SECONDS = 60.0
+
+
+def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
+    """Works out what the commit will run in staging and in production, as SQL, and looks for risks. Runs nothing."""
+    of = job.database
+    try:
+        mirror = mirror_of(job.project)
+        if not (mirror.has(job.commit) and mirror.has(job.base)):
+            mirror.fetch()
+        history = history_reader.read(mirror, job.commit, of.alembic)
+        if history.problems:
+            return Ended(JobStatus.FAILED, history.problems[0].sentence)
+        starts = pending.read(of, history)
+        new = {one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new}
+        wanted = new.union(*(one["revisions"] for one in starts.values()))
+        files = identity.bound(
+            mirror,
+            job.commit,
+            history,
+            (one for one in history.linear if one.id in wanted),
+            command=of.runs_project_code,
+        )
+        young = now - (job.started_at or now) < MOMENT
+        command = _command(job, mirror) if files else None
+        made = plan_render.make_plan(mirror, job.commit, history, files, patient=young, command=command)
+        # What only staging has still to run ran in production: it cannot hurt there any more.
+        judged = new.union(starts.get("production", {}).get("revisions", ()))
+        steps = [step for step in made.steps if step.revision in judged]
+        met = _production(job, risk.tables_in(steps), now)
+        if isinstance(met, Again):
+            return met
+        read, problem = met
+        risks = risk.assess(steps, order=of.schema_order, target=read)
+    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps outside the portal
+        return Again(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
+    except (ApiError, GitError, HistoryError, plan_render.BrokenOff, risk.RiskError) as error:
+        return Again(10, f"The migrations cannot be planned yet: {error}")
+    job.digest = plan_render.digest_of(steps)
+    MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
+        steps=plan_render.steps_as_json(steps),
+        risks=[asdict(one) for one in risks],
+        met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": of.schema_order},
+        digest=job.digest,
+        starts=pending.hashed(starts, made.steps, shown={step.revision for step in steps}),
+        renderer="the project's own environment" if command else plan_render.renderer(),
+    )
+    asked = sum(one.asks for one in risks)
+    return Ended(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
+
+
+def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
+    """The project's own command with what production gives it, where that runs the migrations."""
+    known = Environment.objects.filter(project=job.project, kind__in=["production", "staging"], gone_at=None)
+    environment = known.order_by("kind").select_related("project").first()
+    if environment is None:
+        return None
+    return command_for(
+        environment, job.database, mirror, job.commit, secrets=lambda values: tuple(values.values()),
+        alive=lambda: holds(job),
+    )  # fmt: skip
+
+
+def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[table_stats.Target, str] | Again:
+    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it.
+
+    A connection that was lost in a bad moment is tried again for a minute: an approver need not sign for that.
+    """
+    environment = Environment.objects.filter(project=job.project, kind="production", gone_at=None).first()
+    if environment is None:
+        return table_stats.Target(), "There is no production environment on Railway."
+    try:
+        return table_stats.read_target(url_of(place_of(environment, job.database)), tables), ""
+    except NoDatabase as error:
+        return table_stats.Target(), str(error)
+    except (ApiError, database.DatabaseError) as error:
+        if now - (job.started_at or now) < MOMENT:
+            return Again(5, f"The migrations are planned as soon as production's database answers: {error}")
+        return table_stats.Target(), str(error)

@@ -1,0 +1,96 @@
+"""Who runs a project's migrations, and with what: the portal, the project's command here, or Railway."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from environments.databases import railway_runner
+from environments.databases.address import NoDatabase
+from environments.databases.project_environment import command_for
+from environments.git.repository import GitError, Mirror
+from environments.models import MigrationRun, Runner
+from environments.schema.history.graph import History
+from environments.schema.run import runner, virtualenvs
+from portal.outbound.http import ApiError
+
+# Values that say nothing, and would make a log unreadable if they were taken out of it.
+PLAIN = re.compile(r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}")
+# Words that end a run before anything was changed.
+UNPREPARED = (ApiError, GitError, NoDatabase, virtualenvs.NotPrepared)
+
+
+def run(
+    job: MigrationRun,
+    mirror: Mirror,
+    history: History,
+    url: str,
+    *,
+    expected: Mapping[str, list[str]],
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> runner.Outcome:
+    """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what that does not."""
+    project, database = job.environment.project, job.database
+    before, changes = tuple(job.before or ()), dict[str, Any]()
+    request = runner.Run(
+        commit=job.commit,
+        target=tuple(job.target),
+        direction=job.direction,
+        alembic=database.alembic,
+        url=url,
+        lock_timeout_ms=project.lock_seconds * 1000,
+        statement_timeout_ms=project.statement_seconds * 1000,
+        version_table=database.version_table,
+        lock_wait_s=5,
+        expected=expected,
+    )
+    try:
+        if job.runner == Runner.COMMAND:
+            changes = _command(job, mirror, history, url, on_lines, alive)
+        elif job.runner == Runner.RAILWAY:
+            place = railway_runner.place_of(job.environment, job.database)
+            values = railway_runner.variables(place)
+            changes = {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
+    except UNPREPARED as error:
+        status = "cancelled" if getattr(error, "cancelled", False) else "failed"
+        return runner.Outcome(status, f"Nothing was changed: {error}", before, before)
+    return runner.run(mirror, replace(request, **changes), on_lines=on_lines, alive=alive)
+
+
+def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
+    """What is to be kept out of a log: the address as a whole, its password as written, and every telling value."""
+    found = [url]
+    for name, value in [("", url), *values.items()]:
+        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
+            continue
+        found.append(value)
+        if "://" in value:
+            try:
+                found.append(urlsplit(value).password or "")
+            except ValueError:
+                continue
+    return tuple(one for one in found if len(one) >= 3)
+
+
+def _command(
+    job: MigrationRun,
+    mirror: Mirror,
+    history: History,
+    url: str,
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> dict[str, Any]:
+    """The command with its variables and its environment, which is made here where it is missing."""
+    found = command_for(
+        job.environment,
+        job.database,
+        mirror,
+        job.commit,
+        secrets=lambda values: secrets_of(url, values),
+        on_lines=on_lines,
+        alive=alive,
+        install=set(job.before or ()) != set(history.heads),
+    )
+    return {"command": found, "secrets": secrets_of(url, found.variables if found else {})}

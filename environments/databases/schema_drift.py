@@ -1,0 +1,43 @@
+"""Where a database's schema is not the one that its migrations make: changed by hand, as rehearsals find it."""
+
+from collections.abc import Iterator
+
+from environments.findings.kinds import Problem
+from environments.models import Direction, FindingKind, Project, Rehearsal, databases_of
+from environments.schema.rehearsal.dump import Difference
+
+SHOWN = 20
+
+
+def problems(project: Project) -> Iterator[Problem]:
+    """One problem for each object, as the newest comparison of each database saw it. Two queries."""
+    names = {one.pk: one.called for one in databases_of(project)}
+    compared = Rehearsal.objects.filter(
+        environment__project=project,
+        environment__gone_at=None,
+        database__in=names,
+        environment__kind__in=["staging", "production"],
+        direction=Direction.UPGRADE,
+        drift__isnull=False,
+    )
+    newest = compared.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    for row in newest.select_related("environment").only("drift", "database", "environment__name"):
+        where = " ".join(filter(None, [row.environment.name, names[row.database_id]]))
+        found = [Difference(**one | {"lines": tuple(one["lines"])}) for one in row.drift or ()]
+        for one in found[:SHOWN]:
+            yield Problem(FindingKind.SCHEMA, f"{one.type} {one.name} in {where}",
+                          sentence(one, where), attestable=True)  # fmt: skip
+        if len(found) > SHOWN:
+            said = f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
+            yield Problem(FindingKind.SCHEMA, f"more objects in {where}", said, attestable=True)
+
+
+def sentence(one: Difference, where: str) -> str:
+    """“production has an index ix_x that no migration made.”"""
+    article = "an" if one.type[0] in "aeiou" else "a"
+    if one.how == "added":
+        return f"{where} has {article} {one.type} {one.name} that no migration made."
+    if one.how == "removed":
+        return f"{where} lacks the {one.type} {one.name} that its migrations make."
+    told = "; ".join(one.lines[:4])
+    return f"In {where} the {one.type} {one.name} is not as its migrations make it ({told})."[:1000]

@@ -1,0 +1,201 @@
+"""Reads from git where every database stands beside the head of its branch, and says what of it is a finding."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from environments.clones.clone import mirror_of
+from environments.databases.address import NoDatabase, read_revisions, url_of
+from environments.findings.kinds import Problem
+from environments.git.repository import Mirror
+from environments.models import (
+    Branch,
+    Database,
+    DatabaseSync,
+    Environment,
+    EnvironmentDatabase,
+    FindingKind,
+    MigrationRun,
+    Preview,
+    Project,
+    SchemaStanding,
+    StandingState,
+    databases_of,
+    places_of,
+)
+from environments.railway import Railway
+from environments.schema.history import reader as history_reader
+from environments.schema.history import status as history_status
+from environments.schema.run.database import DatabaseError, same_database
+from environments.services.expected import expected_branches
+from portal.outbound.http import ApiError
+
+PREVIEW_SECONDS = 300
+LONG_LIVED = ("staging", "production")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database of an environment, and the head of the branch that this deploys from."""
+
+    at: EnvironmentDatabase
+    branch: str
+    commit: str
+    pull: int = 0
+
+    @property
+    def environment(self) -> Environment:
+        return self.at.environment
+
+
+def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase]:
+    """The databases of previews that were not asked for their revision lately."""
+    since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
+    previews = Environment.objects.filter(project=project, kind="preview", gone_at=None, instances__isnull=False)
+    places = places_of(previews.select_related("project").distinct(), databases_of(project))
+    return [one for one in places if (one.revisions_at or since) <= since]
+
+
+def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
+    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+    due = due_previews(project, now=now)
+    long_lived = Environment.objects.filter(project=project, kind__in=LONG_LIVED, gone_at=None)
+    others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []
+    for preview in due:
+        try:
+            url = url_of(preview, railway)
+            if any(same_database(url, url_of(one, railway)) for one in others):
+                continue
+        except (NoDatabase, DatabaseError, ApiError):
+            continue  # it has none of its own, as far as can be told
+        read_revisions(preview, now=now, railway=railway)
+
+
+def read(project: Project, *, now: datetime) -> None:
+    """Works out where each database stands. Raises `GitError`, `ApiError`.
+
+    Costs one reading of each branch's revisions, which is remembered while their files stay as they are.
+    """
+    databases = databases_of(project)
+    places = _places(project, databases)
+    if not places:
+        return
+    mirror = mirror_of(project)
+    missing = [one for one in places if not mirror.has(one.commit)]
+    if missing:
+        mirror.fetch(pulls=[one.pull for one in missing if one.pull])
+    rows = SchemaStanding.objects.filter(environment__project=project)
+    known = {(row.environment_id, row.database_id): row for row in rows}
+    timeline = {}
+    for database in databases:
+        mine = [one for one in places if one.at.database_id == database.pk]
+        timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
+    stood = {(one.environment.pk, one.at.database_id) for one in places}
+    SchemaStanding.objects.filter(pk__in=[row.pk for key, row in known.items() if key not in stood]).delete()
+    DatabaseSync.objects.filter(project=project).update(timeline=timeline)
+
+
+def _read_one(
+    mirror: Mirror,
+    database: Database,
+    places: Sequence[Place],
+    known: Mapping[tuple[int, int], SchemaStanding],
+    now: datetime,
+) -> dict[str, Any]:
+    """Keeps where one database stands in each environment; returns its timeline."""
+    there = [one for one in places if mirror.has(one.commit)]
+    histories = {one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there}
+    for place in places:
+        if place.branch in histories:
+            _keep(place, histories, known.get((place.environment.pk, database.pk)), now)
+    marked = {id for one in places for id in one.at.revisions or ()}
+    entries, left = history_status.timeline(histories, marked)
+    return {"entries": [asdict(one) for one in entries], "left": left}
+
+
+def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
+    """Staging, production and the previews with a database of their own that was read."""
+    expected = expected_branches(project)
+    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    previews = {row.environment_id: row for row in Preview.objects.filter(project=project).exclude(environment_id="")}
+    environments = Environment.objects.filter(project=project, gone_at=None, kind__in=[*LONG_LIVED, "preview"])
+    found = []
+    for at in places_of(environments.select_related("project"), databases):
+        branch, preview = expected.get(at.environment.kind), previews.get(at.environment.railway_id)
+        if branch and heads.get(branch):
+            found.append(Place(at, branch, heads[branch]))
+        elif preview and at.revisions is not None:
+            found.append(Place(at, f"#{preview.number}", preview.head, preview.number))
+    return sorted(found, key=lambda place: (place.pull, place.environment.kind != "staging"))
+
+
+def _keep(
+    place: Place, histories: dict[str, history_reader.History], row: SchemaStanding | None, now: datetime
+) -> None:
+    at, own = place.at, histories[place.branch]
+    others = {name: its for name, its in histories.items() if name != place.branch and not name.startswith("#")}
+    found = history_status.stand(at.environment.name, at.revisions, place.branch, own, others)
+    same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
+    values = {
+        "branch": place.branch,
+        "commit": place.commit,
+        "heads": list(own.heads),
+        "revisions": at.revisions,
+        "state": found.state,
+        "sentence": found.sentence,
+        "between": [{"id": one.id, "path": one.path, "message": one.message[:200]} for one in found.between],
+        "beyond": list(found.beyond),
+        "since": row.since if row is not None and same else now,
+        "read_at": now,
+    }
+    SchemaStanding.objects.update_or_create(environment=at.environment, database=at.database, defaults=values)
+
+
+def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
+    """What of it bears on a release. Three queries.
+
+    A database that is ahead because a run of the portal brought it there, as *migrate, then deploy* does, is none;
+    nor is production behind its branch while a release is given the time to be deployed.
+    """
+    names = {one.pk: one.called for one in databases_of(project)}
+    rows = list(
+        SchemaStanding.objects.filter(database__in=names, environment__project=project)
+        .filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)
+        .select_related("environment")
+    )
+    brought = _brought(rows)
+    patience = timedelta(minutes=project.deploy_minutes)
+    for row in rows:
+        name = names[row.database_id]
+        subject = f"revision of {row.environment.name}'s database{f' {name}' if name else ''}"
+        sentence = f"{name}: {row.sentence}" if name else row.sentence
+        if row.state in (StandingState.UNKNOWN, StandingState.OVERLAP):
+            yield Problem(FindingKind.SCHEMA, subject, sentence)
+        elif row.state == StandingState.AHEAD and row.pk not in brought:
+            said = f"{sentence} No run of the portal brought it there."
+            yield Problem(FindingKind.SCHEMA, subject, said)
+        elif _is_behind(row) and now - row.since > patience:
+            said = f"{sentence} They run with the next release."
+            yield Problem(FindingKind.SCHEMA, subject, said, attestable=True)
+
+
+def _is_behind(row: SchemaStanding) -> bool:
+    """Staging waits for somebody to migrate it: that is no finding."""
+    return row.environment.kind == "production" and row.state in (StandingState.BEHIND, StandingState.HEADS)
+
+
+def _brought(rows: Sequence[SchemaStanding]) -> set[int]:
+    """The standings of databases that are where the portal's newest run left them, or that one is moving now."""
+    runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
+    newest = runs.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    few = newest.only("environment_id", "database_id", "status", "after")
+    runs_of = {(run.environment_id, run.database_id): run for run in few}
+    found = set()
+    for row in rows:
+        run = runs_of.get((row.environment_id, row.database_id))
+        if run and (run.is_open or sorted(run.after or ()) == sorted(row.revisions or ())):
+            found.add(row.pk)
+    return found

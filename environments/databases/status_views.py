@@ -1,0 +1,135 @@
+"""State at a glance: where every database is beside its branch, on the page Migrations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from environments.databases.schema_drift import sentence
+from environments.models import (
+    Database,
+    DatabaseSync,
+    Direction,
+    Environment,
+    EnvironmentDatabase,
+    Project,
+    Rehearsal,
+    SchemaStanding,
+    StandingState,
+    databases_of,
+)
+from environments.schema.rehearsal.dump import Difference
+
+ORDER = {"staging": 0, "production": 1}
+STATES = {
+    StandingState.LEVEL: "pass",
+    StandingState.BEHIND: "wait",
+    StandingState.HEADS: "attest",
+    StandingState.AHEAD: "attest",
+    StandingState.UNKNOWN: "fail",
+    StandingState.OVERLAP: "fail",
+    StandingState.BROKEN: "fail",
+    StandingState.UNREAD: "wait",
+}
+DIFFERENCES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One database of an environment: where it is, how that stands to its branch, and how its schema is."""
+
+    environment: Environment
+    database: Database
+    place: EnvironmentDatabase | None
+    standing: SchemaStanding | None
+    state: str
+    compared: Rehearsal | None = None
+    differences: tuple[str, ...] = ()
+    more: int = 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether the database was read anew since the standing was worked out, and is elsewhere."""
+        return self.standing is not None and self.place is not None and self.standing.revisions != self.place.revisions
+
+    @property
+    def comparable(self) -> bool:
+        """Whether a person may have the real schema compared with the migrations'."""
+        return self.environment.kind in ORDER and self.standing is not None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that is at a revision: a database, or the head of a branch."""
+
+    name: str
+    state: str
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """The state of one project's databases, for the page Migrations. Six queries whatever the counts."""
+    migrated = Database.objects.exclude(alembic="").values("project")
+    projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    if project is None:
+        return {"projects": projects, "project": None}
+    databases = databases_of(project)
+    found = rows(project, databases)
+    sync = getattr(project, "database_sync", None)
+    trails = [_trail(one, sync, [row for row in found if row.database.pk == one.pk]) for one in databases]
+    return {"projects": projects, "project": project, "databases": databases, "states": found, "trails": trails}
+
+
+def rows(project: Project, databases: list[Database]) -> list[Row]:
+    """Every database of staging, production and the previews that have one. Four queries."""
+    environments = Environment.objects.filter(project=project, gone_at=None, kind__in=[*ORDER, "preview"])
+    newest = {(row.environment_id, row.database_id): row for row in _compared(project)}
+    standings = SchemaStanding.objects.filter(environment__in=environments)
+    standing_of = {(row.environment_id, row.database_id): row for row in standings}
+    places = EnvironmentDatabase.objects.filter(environment__in=environments)
+    place_of = {(row.environment_id, row.database_id): row for row in places}
+    found = []
+    for one in environments:
+        for database in databases:
+            key = one.pk, database.pk
+            standing = standing_of.get(key)
+            if one.kind in ORDER or standing is not None:
+                found.append(_row(one, database, place_of.get(key), standing, newest.get(key)))
+    return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
+
+
+def _row(
+    environment: Environment,
+    database: Database,
+    place: EnvironmentDatabase | None,
+    standing: SchemaStanding | None,
+    compared: Rehearsal | None,
+) -> Row:
+    state = STATES[StandingState(standing.state)] if standing else "wait"
+    drift = [Difference(**one | {"lines": tuple(one["lines"])}) for one in (compared.drift or ())] if compared else []
+    told = tuple(sentence(one, environment.name) for one in drift[:DIFFERENCES_SHOWN])
+    more = max(0, len(drift) - DIFFERENCES_SHOWN)
+    return Row(environment, database, place, standing, state, compared, told, more)
+
+
+def _compared(project: Project) -> Any:
+    """The newest comparison of each environment's schema with the one that its migrations make."""
+    done = Rehearsal.objects.filter(environment__project=project, direction=Direction.UPGRADE, drift__isnull=False)
+    newest = done.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    return newest.only("environment_id", "database_id", "drift", "finished_at")
+
+
+def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, Any]:
+    """The timeline of a database with who is where on it."""
+    told = sync.timeline.get(str(database.pk), {}) if sync else {}
+    marks: dict[str, list[Mark]] = {}
+    for row in found:
+        if row.standing is not None:
+            for id in row.standing.heads:
+                marks.setdefault(id, []).append(Mark(f"head of {row.standing.branch}", "closed"))
+        for id in (row.place.revisions if row.place else None) or ():
+            marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
+    entries = told.get("entries", [])
+    lines = [(one, marks.get(one["id"], [])) for one in entries]
+    return {"database": database, "lines": lines, "left": told.get("left", 0)}

@@ -1,0 +1,114 @@
+"""The pages of migration runs."""
+
+from typing import Any
+
+from django.db.models.functions import Right
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from environments.databases import actions as databases_actions
+from environments.databases import status_views
+from environments.databases.failure import aftermath_of
+from environments.models import (
+    MigrationRun,
+    Rehearsal,
+    with_several_databases,
+)
+from portal.ui.site import page, perform
+
+LOG_CHARS = 20_000
+
+
+RUNS_SHOWN = 50
+
+
+REHEARSALS_SHOWN = 20
+
+
+@page
+def migrations(request: HttpRequest) -> HttpResponse:
+    """Where every database stands, every migration run, newest first, and rehearsals. Ten queries."""
+    runs = MigrationRun.objects.select_related("environment__project", "database", "requested_by").defer("log")
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < 19:
+        runs = runs.filter(pk__lt=int(before))
+    found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
+    older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
+    context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
+    context["several"] = with_several_databases()
+    if not before:
+        rehearsals = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
+        context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
+        context |= status_views.context(request)
+    return render(request, "environments/databases/migrations.html", context)
+
+
+@page
+def migration(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: what it was to do, what it did, and its log while it is written."""
+    return render(request, "environments/databases/migration.html", _run_context(pk))
+
+
+@page
+def migration_panels(request: HttpRequest, pk: int) -> HttpResponse:
+    """The run page's moving parts, for the poll."""
+    return render(request, "environments/databases/migration_panels.html", _run_context(pk))
+
+
+@page
+def migration_log(request: HttpRequest, pk: int) -> HttpResponse:
+    """The end of the log alone; status 286 tells htmx that nothing more will come."""
+    run = get_object_or_404(_with_tail().only("status", "log_bytes"), pk=pk)
+    status = 200 if run.is_open else 286
+    return render(request, "environments/databases/migration_panels.html#log", {"run": run}, status=status)
+
+
+def _with_tail() -> Any:
+    return MigrationRun.objects.annotate(tail=Right("log", LOG_CHARS))
+
+
+def _run_context(pk: int) -> dict[str, Any]:
+    """The run with the end of its log, and its revisions as rows. One query."""
+    runs = _with_tail().select_related("environment__project", "database", "requested_by", "approved_by").defer("log")
+    run = get_object_or_404(runs, pk=pk)
+    planned = {one["id"]: one for one in run.planned}
+    seconds = {one[0]: one[1] for one in run.applied}
+    rows = []
+    for revision in dict.fromkeys([*planned, *seconds]):
+        state = "pass" if revision in seconds else "fail" if revision == run.failed_revision else "closed"
+        rows.append((revision, state, seconds.get(revision), planned.get(revision, {})))
+    return {
+        "run": run,
+        "environment": run.environment,
+        "project": run.environment.project,
+        "rows": rows,
+        "aftermath": aftermath_of(run),
+        "pulse": 1 if run.is_open else 0,
+    }
+
+
+@page
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks the worker to stop the run."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    said = "The run is being stopped; the database is read afterwards."
+    return perform(request, then, lambda: databases_actions.cancel_migration(run, actor=request.user), said)
+
+
+@page
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts a new run of the same commit, which goes on from where the database is."""
+    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
+    then = reverse("migration", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    fresh: list[MigrationRun] = []
+    said = "A new run is queued."
+    answer = perform(
+        request, then, lambda: fresh.append(databases_actions.retry_migration(run, actor=request.user)), said
+    )
+    return HttpResponseRedirect(reverse("migration", args=[fresh[0].pk])) if fresh else answer

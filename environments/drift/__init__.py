@@ -1,0 +1,1 @@
+"""What must agree between branches, environments, services and databases, and does not."""

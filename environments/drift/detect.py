@@ -1,0 +1,28 @@
+"""Compares all that must agree, and brings the findings up to date."""
+
+from datetime import datetime
+
+from environments.databases import schema_drift
+from environments.databases import status as databases_status
+from environments.drift import rules as drift_rules
+from environments.findings.writer import update_findings
+from environments.models import (
+    Finding,
+    FindingKind,
+    Project,
+)
+from environments.variables import rules as variables_rules
+
+
+def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
+    """Holds our rows against every rule, and brings the findings up to date.
+
+    What a reading that is not `complete` does not show is not called missing on its word.
+    """
+    found = [*drift_rules.problems(project), *variables_rules.problems(project), *schema_drift.problems(project)]
+    if not complete:
+        known = Finding.objects.filter(project=project, kind=FindingKind.MISSING, closed_at=None)
+        already = set(known.values_list("subject", flat=True))
+        found = [one for one in found if one.kind != FindingKind.MISSING or one.subject[:300] in already]
+    found += databases_status.problems(project, now=now)
+    update_findings(project, found, now=now)

@@ -1,0 +1,182 @@
+"""What must agree between branches, environments and services, as pure rules over our rows."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+from environments.findings.kinds import Problem
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    Branch,
+    Deployment,
+    Environment,
+    FindingKind,
+    Project,
+    Service,
+    ServiceInstance,
+)
+from environments.services.expected import KINDS_MEANT, expected_branches, expected_names, meant
+from environments.services.liveness import Live, live_of, serves_instead
+from environments.services.roles import Role
+
+
+def problems(project: Project) -> list[Problem]:
+    """Every problem of the two long-lived environments. Six queries.
+
+    Of services that a release does not wait for only what a person should know is told.
+    """
+    expected = expected_branches(project)
+    named = list(Environment.objects.filter(project=project, gone_at=None))
+    environments = [one for one in named if one.kind in expected]
+    services = list(Service.objects.filter(project=project, gone_at=None))
+    instances = list(
+        ServiceInstance.objects.filter(environment__in=environments, service__in=services).select_related(
+            "service", "environment"
+        )
+    )
+    lives = _lives(project, instances)
+    counting = [live for live in lives if live.counts]
+    return [
+        *_missing(project, named, services, lives),
+        *_twice(project, named),
+        *_sharing(project),
+        *_uploaded(project, lives),
+        *_branches(project, counting, expected),
+        *_pushes([live.instance for live in counting if live.role is Role.CODE]),
+        *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
+    ]
+
+
+def _sharing(project: Project) -> Iterator[Problem]:
+    """Projects that share a repository were made before that was refused: the last to post a verdict wins."""
+    others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
+    if names := ", ".join(others.values_list("name", flat=True)):
+        said = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
+        mend = "Make one project of them, with a database for each Alembic directory."
+        yield Problem(FindingKind.TWICE, f"repository {project.repository}", f"{said} {mend}", attestable=True)
+
+
+def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:
+    current: dict[int, list[Deployment]] = {}
+    for one in Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=instances):
+        current.setdefault(one.instance_id, []).append(one)
+    return [live_of(one, current.get(one.pk, []), project.repository) for one in instances]
+
+
+def _missing(
+    project: Project,
+    environments: Iterable[Environment],
+    services: Iterable[Service],
+    lives: Iterable[Live],
+) -> Iterator[Problem]:
+    """Environments that are not there, and services of a release that are in one of them only.
+
+    Of an image a person may say that it is right so: a database's helper has no business in both.
+    """
+    by_kind = {environment.kind: environment for environment in environments if environment.kind in KINDS_MEANT}
+    for kind, name in expected_names(project).items():
+        if kind not in by_kind:
+            yield Problem(FindingKind.MISSING, kind, _none_named(name, environments))
+    present: dict[Any, dict[str, Live]] = {}
+    for live in lives:
+        present.setdefault(live.instance.service_id, {})[live.instance.environment.kind] = live
+    for service in services:
+        here = present.get(service.pk, {})
+        wanted = any(live.counts for live in here.values())
+        image = service.belongs is None and any(live.role is Role.IMAGE for live in here.values())
+        for kind in by_kind.keys() - here.keys() if wanted or image else ():
+            said = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
+            yield Problem(FindingKind.MISSING, f"{service.name} in {kind}", said, attestable=not wanted)
+
+
+def _none_named(name: str, environments: Iterable[Environment]) -> str:
+    """That there is no such environment, and which are nearly called so."""
+    alike = sorted({one.name for one in environments if one.name.casefold() == name.casefold()})
+    if not alike:
+        return f"There is no environment named {name} on Railway."
+    which = ", ".join(alike)
+    return f"There is no environment named {name} on Railway, but {which}: say under Projects which of them is meant."
+
+
+def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
+    """Nothing says what an uploaded service runs, so nobody can say that a release is in it."""
+    for live in lives:
+        if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
+            said = f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs is not known"
+            do = f"Connect it to {project.repository} on Railway, or say that it does not belong to the release."
+            yield Problem(FindingKind.UPLOADED, str(live.instance), f"{said}. {do}")
+
+
+def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Problem]:
+    for wanted in expected_names(project).values():
+        name = meant(wanted, (one.name for one in environments)) or wanted
+        found = [one for one in environments if one.name == name]
+        if len(found) > 1:
+            said = f"Railway has {len(found)} environments named {name}; the oldest is meant"
+            yield Problem(FindingKind.TWICE, name, f"{said}: rename or delete the others.")
+
+
+def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+    for instance in instances:
+        if instance.autodeploy is False:
+            said = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
+            yield Problem(FindingKind.PUSH, str(instance), said)
+
+
+def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str]) -> Iterator[Problem]:
+    """What is built from the project's repository must follow the branch of its environment."""
+    for live in lives:
+        instance = live.instance
+        wanted, subject = expected[instance.environment.kind], str(instance)
+        if live.role is not Role.CODE or not instance.repository:
+            continue  # it follows no branch, or one of its own
+        if not instance.branch:
+            yield Problem(FindingKind.BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}.")
+        elif instance.branch != wanted:
+            said = f"{subject} follows {instance.branch}; it should follow {wanted}."
+            yield Problem(FindingKind.BRANCH, subject, said)
+
+
+def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
+    """What was pushed and Railway skipped, failed or never began to deploy, beyond the grace time."""
+    grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    branches = {row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())}
+    for live in lives:
+        instance = live.instance
+        branch = branches.get(instance.branch)
+        if branch is None or instance.branch != expected[instance.environment.kind]:
+            continue
+        if not branch.head or branch.head_at is None or branch.head_at + grace > (instance.seen_at or branch.head_at):
+            continue
+        said = _not_live(live, branch.head)
+        if said and instance.rolled_back_from == branch.head:
+            back = f"{instance} was rolled back by people: {branch.name} is still at {branch.head[:7]}."
+            after = "The next release must revert or correct what it brought."
+            yield Problem(FindingKind.ROLLED_BACK, str(instance), f"{back} {after}")
+        elif said:
+            yield Problem(
+                FindingKind.BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}."
+            )
+
+
+def _not_live(live: Live, head: str) -> str:
+    """What is wrong with a service whose branch is at `head`; nothing while that is on its way, or not known yet."""
+    serving = [one for one in live.active if one.status in SERVING]
+    if any(one.commit == head for one in serving):
+        return ""
+    latest, scheduled = live.latest, bool(live.instance.cron)
+    if scheduled and latest is not None and latest.commit == head and latest.status in SERVING:
+        return ""  # between two runs nothing serves
+    stays = latest is None or latest.status == "SKIPPED" or latest in serving
+    if live.instance.watch_patterns and serving and stays and not serves_instead(live, head):
+        return ""  # nothing it watches changed, or that is being read
+    serves = f"serves {next((one.commit[:7] for one in serving), '') or 'no known commit'}"
+    if latest is None or latest.commit != head:
+        return f"{serves}, and Railway did not begin to deploy it"
+    if latest.status in ENDED_BADLY:
+        return f"{serves}: its deployment was {latest.status.lower()}"
+    return ""

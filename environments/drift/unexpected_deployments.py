@@ -1,0 +1,120 @@
+"""Deployments of staging and production that came neither of a push nor of the portal."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from environments.clones.clone import mirror_of
+from environments.findings import out_of_band
+from environments.git.repository import GitError, Mirror
+from environments.models import Deployment as Row
+from environments.models import Project, ServiceInstance
+from environments.railway import Deployment, Railway
+from portal.outbound.http import ApiError
+
+LONG_LIVED = ("staging", "production")
+REASONS = {"redeploy": "deployed again", "rollback": "rolled back to"}
+HISTORY = 25
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judge(project: Project, railway: Railway, *, now: datetime) -> None:
+    """Looks at each deployment that was made since the last look. One query when there is none.
+
+    What was there when an instance is first looked at is taken as it is. Raises `ApiError`.
+    """
+    rows = Row.objects.filter(
+        is_latest=True, instance__environment__project=project, instance__environment__kind__in=LONG_LIVED,
+        instance__environment__gone_at=None, instance__service__gone_at=None,
+        instance__repository__iexact=project.repository,
+    )  # fmt: skip
+    fresh, asked = [], []
+    for row in rows.select_related("instance__service__project", "instance__environment"):
+        instance = row.instance
+        if not instance.judged:
+            instance.judged = row.railway_id
+            fresh.append(instance)
+        elif instance.judged != row.railway_id and _is_due_run(instance, row):
+            _judged(instance, row.railway_id)
+        elif instance.judged != row.railway_id:
+            asked.append(instance)
+    ServiceInstance.objects.bulk_update(fresh, ["judged"])
+    places = [(one.environment.railway_id, one.service.railway_id) for one in asked]
+    histories = railway.deployments_of(project.railway_project_id, places, HISTORY) if asked else []
+    for instance, found in zip(asked, histories, strict=True):
+        _judge(project, instance, found, now)
+
+
+def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
+    """Whether a deployment is no more than the next run of a scheduled service: of the commit that ran before."""
+    if not instance.cron or not row.commit:
+        return False
+    return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()
+
+
+def _judge(project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime) -> None:
+    history = sorted(found, key=lambda one: one.created_at or _EVER)
+    seen_at = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first() or now
+    known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)
+    for n, one in enumerate(history):
+        if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
+            continue
+        try:
+            said = _accused(project, instance, one, history[:n])
+        except (GitError, ApiError):
+            return  # git cannot tell now; the next reading asks again
+        if said:
+            out_of_band.note(project, f"deployment {one.id} on {instance}", said, now=now)
+        if not _judged(instance, one.id):
+            return  # somebody else looks at it too
+
+
+def _judged(instance: ServiceInstance, railway_id: str) -> bool:
+    rows = ServiceInstance.objects.filter(pk=instance.pk, judged=instance.judged)
+    instance.judged = railway_id[:64]
+    return bool(rows.update(judged=instance.judged))
+
+
+def _accused(project: Project, instance: ServiceInstance, one: Deployment, earlier: Sequence[Deployment]) -> str:
+    """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
+    if one.status == "SKIPPED" or out_of_band.is_ours(instance, one.id, one.commit or "", one.created_at):
+        return ""
+    before = earlier[-1].commit if earlier else None
+    if instance.cron and one.commit and one.commit == before and (one.reason or "").lower() != "rollback":
+        return ""  # a run that was due
+    reason = (one.reason or "").lower()
+    if reason in REASONS:
+        return _said(instance, one, REASONS[reason])
+    if one.commit is None:
+        return _said(instance, one, "deployed from something that is no commit")
+    if any(before.commit == one.commit for before in earlier):
+        return _said(instance, one, "deployed again")
+    if not _on_branch(mirror_of(project), one.commit, instance.branch):
+        return _said(instance, one, f"deployed, although {instance.branch or 'no branch'} does not hold it")
+    return ""
+
+
+def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
+    if not mirror.has(commit) or not branch or not mirror.head(branch) or not mirror.is_ancestor(commit, branch):
+        mirror.fetch()
+    return bool(branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch))
+
+
+def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
+    what = (one.commit or "")[:7] or "Something"
+    at = f" on {one.created_at:%Y-%m-%d at %H:%M} UTC" if one.created_at else ""
+    by = f"by {one.creator}" if one.creator else f"around the portal; {out_of_band.NOT_KNOWN}"
+    words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
+    return f"On {instance}, {what} {words}{at} {by}{', around the portal' if one.creator else ''}."
+
+
+def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
+    """Sees whether pushes deploy each service of staging and production: one request. Raises `ApiError`."""
+    found = ServiceInstance.objects.filter(
+        environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
+        service__gone_at=None,
+    ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
+    instances = list(found)
+    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
+    read = railway.push_deploys_of(project.railway_project_id, places)
+    for instance, one in zip(instances, read, strict=True):
+        out_of_band.autodeploy_switched(instance, one.enabled, now=now)

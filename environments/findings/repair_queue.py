@@ -1,0 +1,53 @@
+"""Queues one repair at a person's request."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.models import (
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
+from portal import audit
+from portal.jobs import wake_now
+from portal.ui.actions import Refused
+
+
+def _is_there(instance: ServiceInstance) -> None:
+    """Refuses for what Railway no longer has."""
+    if instance.service.gone_at:
+        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to put right.")
+    if instance.environment.gone_at:
+        raise Refused(f"{instance.environment} was deleted on Railway, so there is nothing to put right.")
+
+
+def _repair(
+    project: Project,
+    kind: RepairKind,
+    event: str,
+    said: str,
+    *,
+    actor: Any,
+    now: datetime | None,
+    instance: ServiceInstance | None = None,
+    subject: str = "",
+    wanted: str = "",
+    before: str = "",
+) -> Repair:
+    """Queues one repair, unless the same is under way."""
+    now = now or timezone.now()
+    try:
+        with transaction.atomic():
+            repair = Repair.objects.create(
+                project=project, kind=kind, instance=instance, subject=subject or str(instance or ""), wanted=wanted,
+                before=before, requested_by=actor, created_at=now, wake_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused("The same repair is under way already; wait for it to end.") from None
+    wake_now(repair, now=now)
+    audit.record(event, actor=actor, subject=repair, sentence=said, data={"wanted": wanted}, now=now)
+    return repair

@@ -1,0 +1,74 @@
+"""The only writer of findings: opens, keeps and closes them."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import transaction
+
+from environments.findings import kinds as findings_kinds
+from environments.models import (
+    Finding,
+    Project,
+)
+from portal import audit
+
+
+class SyncJob(Protocol):
+    """What the sync rows of both sources share."""
+
+    pk: Any
+    project: Any
+    problem: str
+    objects: Any
+
+
+def update_findings(
+    project: Project,
+    problems: Iterable[findings_kinds.Problem],
+    *,
+    now: datetime,
+    kinds: Collection[str] = findings_kinds.KINDS,
+) -> None:
+    """Opens a finding for each new problem, keeps the known ones, closes those of `kinds` that are gone.
+
+    One event each.
+    """
+    wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
+    open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
+    closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in kinds]
+    Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
+    kept = [row for key, row in open_rows.items() if key in wanted]
+    for row in kept:
+        problem = wanted[row.kind, row.subject]
+        row.seen_at, row.sentence, row.attestable = now, problem.sentence, problem.attestable
+    Finding.objects.bulk_update(kept, ["seen_at", "sentence", "attestable"])
+    fresh = Finding.objects.bulk_create(
+        Finding(project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now)
+        for key, problem in wanted.items()
+        if key not in open_rows
+    )
+    for row in fresh:
+        audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=row.sentence, now=now)
+    for row in closing:
+        audit.record("finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now)
+
+
+def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
+    """Keeps on the row why the last reading failed, or that it succeeded (empty); one event when that changes."""
+    if job.problem == problem:
+        return
+    with transaction.atomic():
+        type(job).objects.filter(pk=job.pk).update(problem=problem)
+        sentence = problem or f"{source} can be read again."
+        outcome = "failed" if problem else "done"
+        audit.record(
+            "sync.failed" if problem else "sync.recovered",
+            actor=None,
+            subject=job.project,
+            outcome=outcome,
+            sentence=sentence,
+            data={"source": source},
+            now=now,
+        )
+    job.problem = problem

@@ -1,0 +1,1 @@
+"""Reading a repository by git itself. Knows no row."""

@@ -1,0 +1,76 @@
+"""One comment on a pull request, edited ever after: how it is found and written, and how others' words stand in it.
+
+What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link or Markdown.
+"""
+
+import re
+from collections.abc import Callable
+
+from environments.github import GitHub
+from portal.outbound.http import ApiError
+from portal.visible import visible
+
+_SPECIAL = frozenset(r"\`*_[]()<>|#!~&$")
+_BREAK = "\u200b"  # zero-width: GitHub then sees no mention, reference or address
+# What GitHub links after it has read the Markdown, where a backslash no longer helps.
+_LINKED = re.compile(r"(@|#|://|(?<![\w])www(?=\.)|\bgh(?=-\d))", re.I)
+
+
+def put(
+    github: GitHub,
+    number: int,
+    marker: str,
+    said: str,
+    known: int | None,
+    alive: Callable[[], bool],
+    *,
+    new: bool = True,
+) -> int | None:
+    """Edits the comment `known`, or the one that holds `marker`, or writes it (`new`); its id.
+
+    At most one write. None: nothing was written, because there is no comment (any more) or the job is not ours.
+    Raises `ApiError`; after a lost answer the next look finds the comment by its marker.
+    """
+    if known is None:
+        found = github.find_comment(number, marker)
+        known = found.id if found else None
+    if not alive() or (known is None and not new):
+        return None
+    if known is None:
+        return github.comment(number, said)
+    try:
+        github.edit_comment(known, said)
+    except ApiError as error:
+        if error.kind != "not_found":
+            raise
+        return None  # somebody deleted it: the next look writes another
+    return known
+
+
+def plain(said: str, limit: int = 1000) -> str:
+    """Words from outside as they are, in one line: no Markdown, no mention, no link, no table cell that ends early."""
+    return _escaped(_cut(said, limit))
+
+
+def _escaped(line: str) -> str:
+    kept = _LINKED.sub(lambda found: f"{found[0][:1]}{_BREAK}{found[0][1:]}", line)
+    return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in kept)
+
+
+def code(said: str, limit: int = 200) -> str:
+    """A name from outside as code, in which GitHub links nothing."""
+    line = _cut(said, limit) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def prose(said: str, limit: int = 1000) -> str:
+    """A sentence of ours that may hold words from outside; what stands between backticks becomes code."""
+    parts = _cut(said, limit).split("`")
+    return "".join(code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts))
+
+
+def _cut(said: str, limit: int) -> str:
+    line = " ".join(visible(said).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

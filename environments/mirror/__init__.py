@@ -1,0 +1,1 @@
+"""Our rows as copies of what Railway says: the jobs that read it and write them down."""

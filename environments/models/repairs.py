@@ -1,0 +1,85 @@
+"""What was put right at a person's request, and what the portal itself asked of the outside."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from environments.models.project import Project
+from environments.models.services import ServiceInstance
+from portal import audit
+from portal.jobs import OPEN, Ended, Job
+
+
+class RepairKind(models.TextChoices):
+    """What a person can have put right."""
+
+    SYNC_STAGING = "sync_staging", "sync staging"
+    BACK_MERGE = "back_merge", "open the back-merge"
+    BRANCH = "branch", "follow the right branch"
+    PUSH = "push", "deploy on push"
+    DEPLOY = "deploy", "deploy the branch's head"
+    DELETE = "delete", "delete the environment"
+    PROTECT = "protect", "protect the branch"
+    RESET = "reset", "reset staging to main"
+    KEEP_HEADS = "keep_heads", "leave merged branches on GitHub"
+
+
+class Repair(Job):
+    """One thing put right at a person's request: looked at first, written at most once, read again."""
+
+    step_function = "environments.repairs.steps.step"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="repairs")
+    kind = models.CharField(max_length=20, choices=RepairKind)
+    instance = models.ForeignKey(ServiceInstance, models.SET_NULL, null=True, blank=True, related_name="repairs")
+    subject = models.CharField(max_length=420, blank=True, default="", help_text="The instance in words.")
+    wanted = models.CharField(max_length=200, blank=True, default="", help_text="The branch or commit to come to.")
+    before = models.CharField(max_length=200, blank=True, default="", help_text="What was there before the write.")
+    wrote_at = models.DateTimeField(null=True, blank=True)
+    result = models.CharField(max_length=20, blank=True, default="", help_text="equal, moved, not_ready or diverged.")
+    evidence = models.JSONField(default=list, blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "subject"], condition=Q(status__in=OPEN), name="repair_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}{f' ({self.subject})' if self.subject else ''}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "repair.ended",
+            actor=None,
+            subject=self,
+            outcome="done" if outcome.status == "succeeded" else "failed",
+            sentence=outcome.sentence,
+            data={"kind": self.kind, "before": self.before, "wanted": self.wanted, "result": self.result},
+            now=now,
+        )
+
+
+class DeploymentAsk(models.Model):
+    """A deployment in staging or production that the portal asked for, written down before it was asked for."""
+
+    instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="asks")
+    commit = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    railway_id = models.CharField(max_length=64, blank=True, default="", help_text="Empty: the answer was lost.")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["instance", "commit"])]
+
+    def __str__(self) -> str:
+        return f"{self.commit[:7]} on {self.instance}"

@@ -1,0 +1,205 @@
+"""Environments and the services that run in them, as seen on Railway."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from environments.models.project import Project
+
+
+class EnvironmentKind(models.TextChoices):
+    """What an environment is for."""
+
+    STAGING = "staging", "staging"
+    PRODUCTION = "production", "production"
+    PREVIEW = "preview", "preview"
+    OTHER = "other", "other"
+
+
+class Environment(models.Model):
+    """An environment on Railway, as last seen."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
+    railway_id = models.CharField(max_length=64)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
+    variables_problem = models.TextField(blank=True, default="")
+    variables_since = models.DateTimeField(
+        null=True, blank=True, help_text="Changes of variables are known from then on."
+    )
+    variables_known = models.JSONField(
+        default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+    )
+
+    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="Of the pull request it is for.")
+    by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
+    config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
+    variables_etag = models.CharField(
+        max_length=200, blank=True, default="", help_text="What it was when the variables were read."
+    )
+
+    class Meta:
+        ordering = ["project", "name"]
+        permissions = [
+            ("migrate_environment", "Can migrate an environment's database"),
+            ("repair_environment", "Can repair what differs in an environment"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "railway_id"], name="environment_once"),
+            models.UniqueConstraint(
+                fields=["project", "kind"],
+                condition=Q(kind__in=["staging", "production"], gone_at=None),
+                name="environment_one_staging_one_production",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class Service(models.Model):
+    """A service of the project on Railway."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="services")
+    name = models.CharField(max_length=200)
+    railway_id = models.CharField(max_length=64)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    belongs = models.BooleanField(
+        "Belongs to the release",
+        null=True,
+        blank=True,
+        help_text="Whether a release waits for it; unknown: if it is built from the project's repository.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("place_service", "Can say which services belong to the release")]
+        constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class AtStart(models.TextChoices):
+    """What is known of a service's commands before and at its start."""
+
+    PRE_DEPLOY = "pre_deploy", "its pre-deploy command runs Alembic"
+    START = "start", "its start command runs Alembic"
+    NO = "no", "its commands on Railway do not run Alembic"
+    UNKNOWN = "unknown", "whether it runs Alembic at its start is not known"
+
+
+class ServiceInstance(models.Model):
+    """A service in one environment: the branch it follows, its addresses, what is live."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="instances")
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="instances")
+    railway_id = models.CharField(max_length=64)
+    repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
+    branch = models.CharField(max_length=200, blank=True, default="")
+    image = models.CharField(max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub.")
+    watch_patterns = models.JSONField(
+        default=list, blank=True, help_text="Only a push that touches these paths deploys it; empty: every push."
+    )
+    cron = models.CharField(max_length=100, blank=True, default="", help_text="When it runs; empty: always.")
+    unchanged = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="The commit it serves, what it watches, and for other commits the first such path that differs.",
+    )
+    domains = models.JSONField(default=list, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+    at_start = models.CharField(
+        max_length=10,
+        choices=AtStart,
+        default=AtStart.UNKNOWN,
+        help_text="Whether its commands run Alembic when it starts. They are not kept: they may hold keys.",
+    )
+    healthcheck_path = models.CharField(max_length=500, blank=True, default="", help_text="As set on Railway.")
+    rolled_back_from = models.CharField(
+        max_length=64, blank=True, default="", help_text="The commit of its branch from which people rolled it back."
+    )
+    autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
+    judged = models.CharField(
+        max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
+    )
+
+    class Meta:
+        ordering = ["service__name"]
+        constraints = [models.UniqueConstraint(fields=["service", "environment"], name="instance_once")]
+
+    def __str__(self) -> str:
+        return f"{self.service} in {self.environment}"
+
+
+class Deployment(models.Model):
+    """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
+
+    instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="deployments")
+    railway_id = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=40)
+    commit = models.CharField(max_length=64, blank=True, default="")
+    branch = models.CharField(max_length=200, blank=True, default="")
+    stopped = models.BooleanField(default=False)
+    containers = models.JSONField(default=list, blank=True, help_text="Railway's word for each of them.")
+    is_latest = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["instance"],
+                condition=Q(is_latest=True) | Q(is_active=True),
+                name="deployment_current",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.railway_id[:8]} {self.status}"
+
+
+class SmokeTest(models.Model):
+    """One request that must be answered properly: in staging before a promotion, in production after it."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
+    service = models.CharField(max_length=200)
+    path = models.CharField(
+        max_length=500,
+        default="/health",
+        validators=[RegexValidator(r"^/[^\s\\]*\Z", "Begin the path with /.")],
+    )
+    expected_status = models.PositiveSmallIntegerField(default=200)
+    expects_commit = models.BooleanField(
+        default=True, help_text="When the answer names a commit, it must be the one that was shipped."
+    )
+
+    on_staging = models.BooleanField("staging", default=True, help_text="Asked before the promotion.")
+    on_production = models.BooleanField("production", default=True, help_text="Asked after the deployment.")
+
+    class Meta:
+        ordering = ["service", "path"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "service", "path"], name="smoke_test_once"),
+            models.CheckConstraint(
+                condition=Q(on_staging=True) | Q(on_production=True),
+                name="smoke_test_names_an_environment",
+                violation_error_message="Choose staging, production or both.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.path}"

@@ -1,0 +1,1 @@
+"""The page Environments: services by environments, findings and repairs of one project."""

@@ -1,0 +1,130 @@
+"""What the page of environments shows of services, and what a person may say about one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
+from environments.overview import actions
+from environments.railway.deployment_states import FAIL, PASS, PENDING, running
+from environments.services.liveness import Live, serves_instead
+from environments.services.roles import Role
+from environments.smoke.probe import address_of
+from portal.ui.site import page, perform
+
+STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
+ANSWERS = {"yes": True, "no": False, "": None}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One service in one environment: where it comes from, what it should follow, what it serves, how it is."""
+
+    live: Live
+    expected: str
+    state: str
+    status: str
+    source: str
+
+    @property
+    def instance(self) -> ServiceInstance:
+        return self.live.instance
+
+    @property
+    def follows(self) -> bool:
+        return self.live.role is Role.CODE and bool(self.instance.repository)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it follows another branch than it should."""
+        return bool(self.follows and self.expected and self.live.counts and self.instance.branch != self.expected)
+
+    @property
+    def tells_pushes(self) -> bool:
+        return bool(self.expected and self.follows)
+
+    @property
+    def commit(self) -> str:
+        return next((one.commit for one in self.live.active), "")
+
+    @property
+    def domain(self) -> str:
+        return self.instance.domains[0] if self.instance.domains else ""
+
+    @property
+    def address(self) -> str:
+        return (address_of(self.domain, "/") or "") if isinstance(self.domain, str) and self.domain else ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A service, and whether a release waits for it; `said`: by whose word."""
+
+    name: str
+    service: Service
+    counts: bool
+    said: str
+
+    @property
+    def answer(self) -> str:
+        return next(name for name, value in ANSWERS.items() if value is self.service.belongs)
+
+
+def cell(live: Live, expected: str) -> Cell:
+    """`expected`: the branch that services of its environment follow, "" where there is none."""
+    state, status = _standing(live)
+    return Cell(live, expected, STATE[state], status, _source(live))
+
+
+def _standing(live: Live) -> tuple[str, str]:
+    """How the newest deployment is; one that was skipped for good reason is judged by what serves instead."""
+    latest = live.latest
+    if live.instance.seen_at is None:
+        return PENDING, "being read"
+    if latest is None:
+        return FAIL, "no deployment"
+    if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
+        return PASS, "nothing it watches changed"
+    scheduled = bool(live.instance.cron)
+    state, words = running(latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled)
+    plain = latest.status.lower().replace("_", " ") or "status unknown"
+    if latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
+        return PENDING, plain
+    if latest.status not in SERVING or state == PASS:
+        return state, f"{plain}, runs at {live.instance.cron}" if scheduled and state == PASS else plain
+    return state, words
+
+
+def _source(live: Live) -> str:
+    """Where what it runs comes from, unless that is the project's repository."""
+    return {
+        Role.IMAGE: f"image {live.instance.image}",
+        Role.ELSEWHERE: f"built from {live.instance.repository}, branch {live.instance.branch or 'unknown'}",
+        Role.UPLOADED: "uploaded by Railway's CLI, without a commit",
+        Role.EMPTY: "nothing was deployed yet",
+    }.get(live.role, "not built from GitHub")
+
+
+def heading(name: str, cells: Iterable[Cell]) -> Heading:
+    """The first column of a service's row; `cells` are its environments, at least one."""
+    lives = [one.live for one in cells]
+    service, counts = lives[0].instance.service, any(live.counts for live in lives)
+    said = "belongs to the release" if counts else "not part of the release"
+    return Heading(name, service, counts, said if service.belongs is None else f"{said}, as people say")
+
+
+@page
+def place(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a person's word on whether a service belongs to the release."""
+    service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
+    then = f"{reverse('environments')}?project={service.project.slug}#matrix-h"
+    answer = request.POST.get("belongs", "")
+    if request.method != "POST" or answer not in ANSWERS:
+        return HttpResponseRedirect(then)
+    said = f"Noted for {service}."
+    return perform(
+        request, then, lambda: actions.place_service(service, actor=request.user, belongs=ANSWERS[answer]), said
+    )

@@ -1,0 +1,182 @@
+"""The page Environments: services by environments, and what is inconsistent."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import JSONObject
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+
+from environments.branches import fast_forward
+from environments.models import (
+    Branch,
+    Deployment,
+    Environment,
+    EnvironmentDatabase,
+    Finding,
+    FindingKind,
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+    SmokeTest,
+    StagingReset,
+)
+from environments.overview import services
+from environments.services.expected import expected_branches
+from environments.services.liveness import live_of
+from portal.ui.site import page
+
+REPAIRS_SHOWN = 10
+
+
+RESOLVED_SHOWN = 20
+
+
+PREVIEWS_BESIDE = 4  # more of them have a table of their own
+
+
+ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
+
+
+@page
+def environments(request: HttpRequest) -> HttpResponse:
+    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
+    tested = Exists(SmokeTest.objects.filter(project=OuterRef("pk")))
+    projects = list(Project.objects.select_related("railway_sync").annotate(tested=tested))
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    context: dict[str, Any] = {"projects": projects, "project": project}
+    if project is not None:
+        context |= _matrix(project) | {"untested": not project.tested}
+        heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
+        instances = context.pop("instances")
+        findings = Finding.objects.filter(project=project, closed_at=None)
+        context["findings"] = [(one, _remedy(one, instances.get(one.subject), project, heads)) for one in findings]
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
+        context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
+        context["staging_head"] = heads.get(project.staging_branch, "")
+        context["production_head"] = heads.get(project.production_branch, "")
+        context |= _repairs(project)
+        reset = StagingReset.objects.filter(project=project, closed_at=None).select_related("requested_by").first()
+        context["reset"] = reset
+        context["sync"] = getattr(project, "railway_sync", None)
+    return render(request, "environments/overview/environments.html", context)
+
+
+def _remedy(
+    finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
+) -> dict[str, str] | None:
+    """What a person can have done about a finding by one click: where to post what, and what will happen."""
+    if instance is None:
+        return None
+    if finding.kind == FindingKind.BRANCH and instance.repository.lower() == project.repository.lower():
+        wanted = expected_branches(project)[instance.environment.kind]
+        return {
+            "url": reverse("branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
+            "question": f"Railway will deploy {instance} from {wanted} from now on.", "button": f"Follow {wanted}",
+        }  # fmt: skip
+    if finding.kind == FindingKind.PUSH:
+        return {
+            "url": reverse("push-repair", args=[instance.pk]), "label": "Repair", "value": "on",
+            "question": f"Every push to {instance.branch} will deploy {instance}.", "button": "Deploy on push",
+        }  # fmt: skip
+    head = heads.get(instance.branch)
+    if finding.kind == FindingKind.BEHIND and head:
+        return {
+            "url": reverse("head-deploy", args=[instance.pk]), "label": "Deploy this commit", "value": head,
+            "question": f"Railway will deploy {head[:7]} on {instance}.", "button": f"Deploy {head[:7]}",
+        }  # fmt: skip
+    return None
+
+
+def _repairs(project: Project) -> dict[str, Any]:
+    """The latest repairs, and the last that was about staging and main. One query."""
+    rows = list(Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN])
+    level = next((one for one in rows if one.kind == RepairKind.SYNC_STAGING), None)
+    return {"repairs": rows, "level": level, "diverged": bool(level and level.result == fast_forward.DIVERGED)}
+
+
+def _matrix(project: Project) -> dict[str, Any]:
+    environments = Environment.objects.filter(project=project, gone_at=None)
+    columns = sorted(environments.annotate(place_rows=_places()), key=lambda one: (ORDER.get(one.kind, 2), one.name))
+    instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
+    current: dict[int, list[Deployment]] = defaultdict(list)
+    deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
+    for one in deployments:
+        current[one.instance_id].append(one)
+    expected = expected_branches(project)
+    cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)
+    by_key = {column.pk: column for column in columns}
+    named = {}
+    for instance in instances:
+        instance.environment = by_key[instance.environment_id]
+        # Of two environments with one name the findings are about the one that counts.
+        if instance.environment.kind in expected or str(instance)[:300] not in named:
+            named[str(instance)[:300]] = instance
+        live = live_of(instance, current[instance.pk], project.repository)
+        wanted = expected.get(instance.environment.kind, "")
+        cells[instance.service.name][instance.environment_id] = services.cell(live, wanted)
+    twice = Counter(column.name for column in columns)
+    told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
+    table = [(services.heading(name, row.values()), [row.get(column.pk) for column in columns])
+             for name, row in sorted(cells.items())]  # fmt: skip
+    return {
+        "columns": columns,
+        "groups": _groups(list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)),
+        "table": table,
+        "instances": named,
+    }
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Columns of the matrix that are shown together; `title` "" for those that are always open."""
+
+    title: str
+    heads: list[tuple[Environment, str]]
+    table: list[tuple[Any, list[Any]]]
+    databases: list[tuple[str, list[Any]]]
+
+
+def _groups(heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any) -> list[_Group]:
+    """The matrix as one table, or with the previews in one of their own where they are many."""
+    previews = [n for n, (column, _) in enumerate(heads) if column.kind == "preview"]
+    others = [n for n in range(len(heads)) if n not in previews]
+    parts = [("", others), (f"{len(previews)} previews", previews)]
+    if len(previews) <= PREVIEWS_BESIDE:
+        parts = [("", list(range(len(heads))))]
+    return [
+        _Group(
+            title,
+            [heads[n] for n in shown],
+            [(row, [cells[n] for n in shown]) for row, cells in table],
+            [(name, [places[n] for n in shown]) for name, places in databases],
+        )
+        for title, shown in parts
+    ]
+
+
+def _places() -> ArraySubquery:
+    """Each environment's databases, in the query of environments."""
+    places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(database__alembic="")
+    names = ("database_id", "revisions", "revisions_at", "revisions_problem")
+    row = JSONObject(name="database__name", **{name: name for name in names})
+    return ArraySubquery(places.order_by("database__position", "database_id").values(row=row))
+
+
+def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
+    """A row of the table for each database that was read: its name, where there are several, and each environment's."""
+    names = {one["database_id"]: one.pop("name") for column in columns for one in column.place_rows}
+    found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
+    for column in columns:
+        for one in column.place_rows:
+            at = one.pop("revisions_at")
+            found[one["database_id"]][column.pk] = EnvironmentDatabase(revisions_at=at and parse_datetime(at), **one)
+    several = len(names) > 1
+    return [(names[id] if several else "", [row.get(column.pk) for column in columns]) for id, row in found.items()]

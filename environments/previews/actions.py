@@ -1,0 +1,110 @@
+"""What people have done to preview environments."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from environments.findings.repair_queue import _repair
+from environments.models import (
+    Environment,
+    EnvironmentKind,
+    Preview,
+    PreviewState,
+    PreviewVariable,
+    Project,
+    Repair,
+    RepairKind,
+    Service,
+)
+from environments.previews import steps as previews_steps
+from portal import audit
+from portal.ui.actions import Refused, action
+
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+
+
+FORGIVEN = (previews_steps.BY_A_PERSON, previews_steps.TOO_OLD)  # what a person may overrule
+
+
+@action("preview.rebuild_requested", "environments.manage_preview")
+def rebuild_preview(preview: Preview, *, actor: Any, now: datetime | None = None) -> None:
+    """Has a preview's variables and deployments made anew, at the pull request's head."""
+    now = now or timezone.now()
+    if not preview.wanted and preview.why_not not in FORGIVEN:
+        raise Refused(f"{preview} is not to be: {preview.why_not}.")
+    previews_steps.requeue(
+        preview, now=now, wanted=True, why_not="", variables_at=None, deployed={}, live_at=None, log="", head_at=now,
+        state=PreviewState.CREATING,
+    )  # fmt: skip
+    said = f"Build {preview} anew at {preview.head[:7]}."
+    audit.record("preview.rebuild_requested", actor=actor, subject=preview, sentence=said, now=now)
+
+
+@action("preview.removal_requested", "environments.manage_preview")
+def remove_preview(preview: Preview, *, actor: Any, now: datetime | None = None) -> None:
+    """Has a preview deleted; the next push, or a rebuild, brings it back."""
+    now = now or timezone.now()
+    if not preview.wanted:
+        raise Refused(f"{preview} is being removed already.")
+    previews_steps.requeue(preview, now=now, wanted=False, why_not=previews_steps.BY_A_PERSON)
+    audit.record("preview.removal_requested", actor=actor, subject=preview, sentence=f"Delete {preview}.", now=now)
+
+
+@action("preview.variable_set", "environments.manage_preview")
+def set_preview_variable(
+    project: Project, *, actor: Any, service: str, name: str, value: str, now: datetime | None = None
+) -> None:
+    """Gives every preview this value of a variable; it is kept encrypted and never shown again."""
+    now = now or timezone.now()
+    service, name = service.strip(), name.strip()
+    if not VARIABLE_NAME.fullmatch(name):
+        raise Refused("Write the variable's name in letters, digits and _, beginning with a letter or _.")
+    if not Service.objects.filter(project=project, name=service, gone_at=None).exists():
+        raise Refused(f"{project} has no service “{service[:80]}” on Railway.")
+    if not value or len(value) > 10_000 or "\x00" in value:
+        raise Refused("Give a value of 1 to 10,000 letters.")
+    row, _ = PreviewVariable.objects.update_or_create(
+        project=project, service=service, name=name, defaults={"value": value}
+    )
+    waiting = Preview.objects.filter(project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True)
+    for preview in waiting:
+        previews_steps.requeue(preview, now=now, variables_at=None, deployed={}, log="")
+    said = f"Previews get a value of their own for {name} of {service}."
+    audit.record("preview.variable_set", actor=actor, subject=row, sentence=said, now=now)
+
+
+@action("preview.variable_removed", "environments.manage_preview")
+def remove_preview_variable(row: PreviewVariable, *, actor: Any, now: datetime | None = None) -> None:
+    """From now on new previews keep what is copied from staging."""
+    said = f"Previews no longer get a value of their own for {row.name} of {row.service}."
+    audit.record("preview.variable_removed", actor=actor, subject=row, sentence=said, now=now)
+    PreviewVariable.objects.filter(pk=row.pk).delete()
+
+
+@action("preview.adopted", "environments.manage_preview")
+def adopt_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> None:
+    """Has the portal take over a preview that others made; the person types its name."""
+    if environment.kind != EnvironmentKind.PREVIEW:
+        raise Refused(f"{environment} is no preview, so it cannot be adopted.")
+    if typed.strip() != environment.name:
+        raise Refused(f"Type the name {environment} to adopt it; nothing was done.")
+    preview, why_not = previews_steps.adopt(environment)
+    if preview is None:
+        raise Refused(why_not)
+    said = f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it with that."
+    data = {"environment": environment.railway_id}
+    audit.record("preview.adopted", actor=actor, subject=preview, sentence=said, data=data, now=now or timezone.now())
+
+
+@action("environment.delete_requested", "environments.manage_preview")
+def delete_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> Repair:
+    """Has an environment deleted that the portal did not make; the person types its name."""
+    if environment.kind != EnvironmentKind.PREVIEW:
+        raise Refused(f"{environment} is no preview, so it is not deleted from here.")
+    if typed.strip() != environment.name:
+        raise Refused(f"Type the name {environment} to have it deleted; nothing was done.")
+    said = f"Delete the environment {environment} with everything in it."
+    return _repair(environment.project, RepairKind.DELETE, "environment.delete_requested", said, actor=actor, now=now,
+                   subject=environment.name, wanted=environment.railway_id)  # fmt: skip

@@ -1,0 +1,140 @@
+"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a deployment."""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.conf import settings
+from django.utils.dateparse import parse_datetime
+
+from environments.github import GitHub, comments
+from environments.github.comments import plain
+from environments.models import Preview, PreviewState
+from portal.jobs import Again, Outcome, holds
+from portal.outbound.http import ApiError
+
+MARKER = "<!-- release-portal: preview -->"
+REST = timedelta(minutes=1)  # after GitHub refused: the environment is looked after meanwhile
+DEPLOYMENT_STATES = {
+    PreviewState.CREATING: "in_progress",
+    PreviewState.DEPLOYING: "in_progress",
+    PreviewState.ASKING: "pending",
+    PreviewState.LIVE: "success",
+    PreviewState.FAILED: "failure",
+    PreviewState.BLOCKED: "failure",
+    PreviewState.REMOVING: "inactive",
+    PreviewState.GONE: "inactive",
+}
+
+
+def is_due(job: Preview, *, now: datetime) -> bool:
+    """Whether GitHub has not been told how the preview is now, and did not refuse a moment ago."""
+    refused_at = parse_datetime(job.told.get("refused_at") or "")
+    resting = refused_at is not None and now - refused_at < REST
+    return not resting and (_comment_due(job) or _deployment_due(job))
+
+
+def tell(job: Preview, *, now: datetime) -> Outcome | None:
+    """Tells GitHub one thing that is due. None: nothing is, or GitHub refused a moment ago."""
+    if not is_due(job, now=now):
+        return None
+    try:
+        _comment(job) if _comment_due(job) else _announce(job)
+    except ApiError as error:
+        job.keep(told={**job.told, "refused_at": now.isoformat(), "problem": str(error)})
+        return None
+    return Again(0)
+
+
+def text_of(job: Preview) -> str:
+    """The comment: what the preview is like, without anything that changes by itself."""
+    rows = "".join(
+        f"| {plain(one['name'])} | {plain(one['status'])} | {one['address'] or '–'} |\n" for one in job.services
+    )
+    lines = [MARKER, f"**Preview {job.name}** {SAID[PreviewState(job.state)]} at {job.head[:7]}."]
+    if job.state == PreviewState.LIVE:
+        lines.append(f"{job.address or 'No service has a public address.'}")
+        lines.append(f"Live since {job.live_at:%Y-%m-%d %H:%M} UTC." if job.live_at else "")
+    if job.state in (PreviewState.FAILED, PreviewState.BLOCKED):
+        lines.append(plain(job.sentence))
+    if job.state == PreviewState.ASKING:
+        lines.append(f"Sealed variables are not copied: {plain(', '.join(job.missing))}.")
+    if job.state in (PreviewState.REMOVING, PreviewState.GONE):
+        lines.append(f"Why: {plain(job.why_not) or 'it was removed by a person'}.")
+    elif rows and job.state in (PreviewState.LIVE, PreviewState.FAILED):
+        lines.append(f"| Service | State | Address |\n|---|---|---|\n{rows}")
+    lines.append(f"[All previews]({settings.PORTAL_URL}/previews/?project={job.project.slug})")
+    return "\n\n".join(line for line in lines if line)
+
+
+SAID = {
+    PreviewState.CREATING: "is being made",
+    PreviewState.ASKING: "waits for variables",
+    PreviewState.DEPLOYING: "is being deployed",
+    PreviewState.LIVE: "is live",
+    PreviewState.FAILED: "failed",
+    PreviewState.BLOCKED: "is blocked",
+    PreviewState.REMOVING: "is being removed",
+    PreviewState.GONE: "was removed",
+}
+
+
+def _digest(job: Preview) -> str:
+    return sha256(text_of(job).encode()).hexdigest()
+
+
+def _comment_due(job: Preview) -> bool:
+    if not job.environment_id and "comment" not in job.told and job.state != PreviewState.BLOCKED:
+        return False  # nothing to speak of yet
+    if job.state == PreviewState.REMOVING:
+        return False  # for a moment only
+    return job.told.get("digest") != _digest(job)
+
+
+def _comment(job: Preview) -> None:
+    """Edits our comment; looks for it before one is written, as one may be there that we do not remember."""
+    said, digest = text_of(job), _digest(job)
+    known = job.told.get("comment")
+    number = comments.put(GitHub(job.project.repository), job.number, MARKER, said, known, lambda: holds(job))
+    if number is None:
+        job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
+        return
+    job.keep(told={**job.told, "comment": number, "digest": digest, "problem": ""})
+
+
+def _wanted(job: Preview) -> tuple[str, str]:
+    return job.head, DEPLOYMENT_STATES[PreviewState(job.state)]
+
+
+def _deployment_due(job: Preview) -> bool:
+    if not job.environment_id:
+        return False
+    commit, state = _wanted(job)
+    if job.told.get("commit") is None and state == "inactive":
+        return False
+    return (job.told.get("commit"), job.told.get("state")) != (commit, state)
+
+
+def _announce(job: Preview) -> None:
+    """One step towards GitHub showing the deployment of the head: the old one off, the new one made, its state."""
+    github, (commit, state) = GitHub(job.project.repository), _wanted(job)
+    old = job.told.get("deployment")
+    if old is not None and job.told.get("commit") != commit and job.told.get("state") != "inactive":
+        github.deployment_status(old, state="inactive", description="A newer commit takes its place.")
+        job.keep(told={**job.told, "state": "inactive"})
+        return
+    number = old if job.told.get("commit") == commit else github.find_deployment(commit, job.name)
+    if number is None:
+        if not holds(job):
+            return
+        number = github.create_deployment(
+            commit, environment=job.name, description=f"Preview of #{job.number}", production=False, transient=True
+        )
+    if job.told.get("deployment") != number:
+        job.keep(told={**job.told, "deployment": number, "commit": commit, "state": ""})
+        return
+    url = job.address if state == "success" else ""
+    github.deployment_status(
+        number, state=state, description=SAID[PreviewState(job.state)], environment_url=url,
+        log_url=f"{settings.PORTAL_URL}/previews/?project={job.project.slug}",
+    )  # fmt: skip
+    job.keep(told={**job.told, "commit": commit, "state": state, "problem": ""})

@@ -1,0 +1,90 @@
+"""The variables of a preview, settled before its first deployment: addresses, overrides, and what is sealed."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from environments.models import (
+    Environment,
+    Preview,
+    PreviewState,
+    PreviewVariable,
+    RuleKind,
+    Variable,
+    VariableRule,
+)
+from environments.railway import Environment as Place
+from environments.railway import ServiceInstance
+from environments.variables.sync import fingerprint, host_of
+from portal.jobs import Again, Outcome, holds
+from portal.outbound.credentials import Secret
+from portal.secrets import HiddenText
+
+_HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
+
+
+def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | None:
+    """None when the variables are right; else writes one service's, or asks a person for what is sealed."""
+    if job.variables_at is not None:
+        return None
+    staging = Environment.objects.filter(project=job.project, kind="staging", gone_at=None).first()
+    if staging is None or staging.variables_at is None:
+        return Again(5, "Staging's variables have not been read yet.")
+    missing: list[str] = []
+    shared: list[str] = []
+    for one in place.instances:
+        found = seen.railway.variables(job.project.railway_project_id, place.id, one.service_id, unrendered=True)
+        own = _overrides(job, one)
+        wanted = _addresses(job, one, found) | own
+        wrong = {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
+        if wrong:
+            if not holds(job):
+                return Again(0)
+            seen.railway.set_variables(job.project.railway_project_id, place.id, one.service_id, wrong)
+            return Again(0, f"Variables of {one.service_name} were set.")
+        theirs = list(Variable.objects.filter(environment=staging, service__railway_id=one.service_id))
+        missing += [f"{one.service_name}: {row.name}" for row in theirs if row.sealed and row.name not in found]
+        shared += [f"{one.service_name}: {row.name}" for row in theirs if _is_stagings(job, one, row, found)]
+    job.keep(missing=missing, shared=shared)
+    if missing:
+        job.keep(state=PreviewState.ASKING)
+        said = f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
+        return Again(60, said)
+    job.keep(variables_at=now)
+    return None
+
+
+def _overrides(job: Preview, one: ServiceInstance) -> dict[str, str]:
+    rows = PreviewVariable.objects.filter(project=job.project)
+    return {
+        row.name: cast(HiddenText, row.value).reveal() for row in rows if fnmatchcase(one.service_name, row.service)
+    }
+
+
+def _addresses(job: Preview, one: ServiceInstance, found: Mapping[str, Secret | None]) -> dict[str, str]:
+    """Addresses written out in staging lead to staging: here they refer to the service in the same environment."""
+    wanted: dict[str, str] = {}
+    for rule in VariableRule.objects.filter(project=job.project, kind=RuleKind.ADDRESS):
+        if not fnmatchcase(one.service_name, rule.service):
+            continue
+        for name in found:
+            value = _revealed(found[name])
+            if fnmatchcase(name, rule.name) and value and host_of(value)[0]:
+                reference = "${{" + rule.target + ".RAILWAY_PUBLIC_DOMAIN}}"
+                if not host_of(value)[0].endswith(".railway.internal"):
+                    wanted[name] = _HOST.sub(lambda match, host=reference: match[1] + host, value, count=1)  # type: ignore[misc]
+    return wanted
+
+
+def _is_stagings(job: Preview, one: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]) -> bool:
+    """Whether a variable that must be separate has staging's own value here, and is no reference."""
+    rules = VariableRule.objects.filter(project=job.project, kind=RuleKind.SEPARATE)
+    bound = any(fnmatchcase(one.service_name, rule.service) and fnmatchcase(row.name, rule.name) for rule in rules)
+    value = _revealed(found.get(row.name))
+    return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()

@@ -1,0 +1,1 @@
+"""How many requests Railway still allows in this hour, and how often it is asked."""

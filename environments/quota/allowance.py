@@ -1,0 +1,70 @@
+"""How much may still be asked of Railway in this hour, by all jobs together.
+
+Background readings ask here first and wait when little is left, so that promotions and people find some. Railway's
+own word counts where it gives one; else our count against RAILWAY_REQUESTS_PER_HOUR.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from environments.models import RailwayBudget
+from environments.railway import ledger
+from portal.outbound.credentials import railway_token
+from portal.outbound.http import ApiError
+
+HOUR = timedelta(hours=1)
+KEPT_FOR_PEOPLE = 0.15  # of the limit: background readings leave it to promotions and people
+
+
+@contextmanager
+def counted(now: datetime) -> Iterator[float]:
+    """Yield the seconds that a background reading must wait (0: it may go on); count what it asks of Railway."""
+    try:
+        token, _ = railway_token(None)
+    except ApiError:
+        yield 0.0
+        return
+    try:
+        yield _wait(_collected(token, now), now)
+    finally:
+        _collected(token, now)
+
+
+def sentence(seconds: float) -> str:
+    """Return what a job says while it waits."""
+    return f"Railway's requests for this hour are nearly used up: reading goes on in {max(1, round(seconds / 60))} min."
+
+
+def _collected(token: str, now: datetime) -> RailwayBudget:
+    """Carry what this process counted into the row, and return that."""
+    account = ledger.collect(token)
+    row, _ = RailwayBudget.objects.get_or_create(token=ledger.key_of(token), defaults={"hour": now})
+    changes: dict[str, object] = {}
+    if now - row.hour >= HOUR:
+        changes = {"hour": now, "used": account.asked, "remaining": None}
+    elif account.asked:
+        changes = {"used": F("used") + account.asked}
+    if account.asked and account.remaining is not None:
+        resets = datetime.fromtimestamp(account.resets_at, UTC) if account.resets_at else None
+        changes |= {"limit": account.limit, "remaining": account.remaining, "resets_at": resets}
+    if account.blocked_until > now.timestamp():
+        changes["blocked_until"] = datetime.fromtimestamp(account.blocked_until, UTC)
+    if changes:
+        RailwayBudget.objects.filter(pk=row.pk).update(**changes)
+        row.refresh_from_db()
+    return row
+
+
+def _wait(row: RailwayBudget, now: datetime) -> float:
+    """Seconds until a background reading may go on."""
+    if row.blocked_until and row.blocked_until > now:
+        return (row.blocked_until - now).total_seconds()
+    limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
+    left, until = limit - row.used, row.hour + HOUR
+    if row.remaining is not None and row.resets_at and row.resets_at > now:
+        left, until = row.remaining, row.resets_at
+    return max(1.0, (until - now).total_seconds()) if left < limit * KEPT_FOR_PEOPLE else 0.0

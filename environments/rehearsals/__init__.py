@@ -1,0 +1,1 @@
+"""Migrations tried over a copy of a database's schema, on a scratch server."""

@@ -1,0 +1,79 @@
+"""Starting and cancelling rehearsals."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.models import (
+    Database,
+    Direction,
+    Environment,
+    Rehearsal,
+)
+from portal import audit
+from portal.jobs import wake_now
+from portal.ui.actions import Refused, action
+
+
+@action("rehearsal.requested", "environments.migrate_environment")
+def start_rehearsal(
+    environment: Environment,
+    *,
+    database: Database,
+    actor: Any,
+    commit: str,
+    direction: str = Direction.UPGRADE,
+    now: datetime | None = None,
+) -> Rehearsal:
+    """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the database's schema."""
+    now = now or timezone.now()
+    if not database.alembic:
+        raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to rehearse.")
+    rehearsal = queue_rehearsal(environment, database, commit=commit, direction=direction, by=actor, now=now)
+    if rehearsal is None:
+        raise Refused("The same rehearsal is under way already; wait for it to end.")
+    place = " ".join(filter(None, [str(environment), database.called]))
+    said = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
+    audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=said, data={"commit": commit}, now=now)
+    return rehearsal
+
+
+def queue_rehearsal(
+    environment: Environment,
+    database: Database,
+    *,
+    commit: str,
+    direction: str = Direction.UPGRADE,
+    by: Any = None,
+    now: datetime,
+) -> Rehearsal | None:
+    """A new rehearsal, woken; None while the same is under way."""
+    try:
+        with transaction.atomic():
+            rehearsal = Rehearsal.objects.create(
+                environment=environment,
+                database=database,
+                commit=commit,
+                direction=direction,
+                requested_by=by,
+                created_at=now,
+                wake_at=now,
+            )
+    except IntegrityError:
+        return None
+    wake_now(rehearsal, now=now)
+    return rehearsal
+
+
+@action("rehearsal.cancelled", "environments.migrate_environment")
+def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Any, now: datetime | None = None) -> None:
+    """Asks the worker to stop the rehearsal; nothing of it is left."""
+    now = now or timezone.now()
+    if not Rehearsal.objects.filter(pk=rehearsal.pk, cancel_requested_at=None, finished_at=None).update(
+        cancel_requested_at=now
+    ):
+        raise Refused("This rehearsal has ended, or is being stopped already.")
+    wake_now(rehearsal, now=now)
+    audit.record("rehearsal.cancelled", actor=actor, subject=rehearsal, sentence=f"Stop the {rehearsal}.", now=now)

@@ -1,0 +1,104 @@
+"""The step of a rehearsal: it reads a database's schema and writes to nothing but a scratch server of its own."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from environments.clones.clone import mirror_of
+from environments.databases import runners
+from environments.databases.address import NoDatabase, url_of
+from environments.databases.project_environment import command_for
+from environments.drift import detect
+from environments.git.repository import GitError
+from environments.models import RailwaySync, Rehearsal, place_of
+from environments.schema.history.graph import HistoryError
+from environments.schema.rehearsal import rehearsal
+from environments.schema.rehearsal.dump import DumpError
+from environments.schema.run.database import DatabaseError
+from environments.schema.run.virtualenvs import NotPrepared
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.outbound.http import ApiError
+from portal.server.embedded_postgres import StartError
+
+PATIENCE = timedelta(minutes=10)
+PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves
+STATUSES = {
+    rehearsal.PASSED: JobStatus.SUCCEEDED,
+    rehearsal.FAILED: JobStatus.FAILED,
+    rehearsal.CANCELLED: JobStatus.CANCELLED,
+}
+
+
+def step(job: Rehearsal, *, now: datetime) -> Outcome:
+    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the last one is used."""
+    project = job.environment.project
+
+    def on_phase(report: rehearsal.Report, phase: str) -> None:
+        rows = Rehearsal.objects.filter(pk=job.pk, fence=job.fence)
+        rows.update(phase=phase, phases=report.phases, start=report.start or None)
+
+    def alive() -> bool:
+        return Rehearsal.objects.filter(pk=job.pk, cancel_requested_at=None).exists() and holds(job)
+
+    if not alive():
+        return Ended(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
+    # One after the other, so that a worker stays free for everything else.
+    earlier = Rehearsal.objects.filter(status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk).first()
+    if earlier:
+        return Again(1, f"Waits for rehearsal {earlier.pk} to end.")
+    try:
+        mirror = mirror_of(project)
+        if not mirror.has(job.commit):
+            mirror.fetch()
+        url = url_of(place_of(job.environment, job.database))
+        request = rehearsal.Request(
+            commit=job.commit,
+            alembic=job.database.alembic,
+            url=url,
+            root=settings.VAR_DIR / "rehearsals",
+            direction=job.direction,
+            version_table=job.database.version_table,
+            project_code=job.database.runs_project_code,
+            lock_timeout_ms=project.lock_seconds * 1000,
+            statement_timeout_ms=project.statement_seconds * 1000,
+            command=command_for(
+                job.environment,
+                job.database,
+                mirror,
+                job.commit,
+                secrets=lambda values: runners.secrets_of(url, values),
+                alive=alive,
+            ),
+        )
+        report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
+    except NotPrepared as error:
+        return Ended(JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
+    except (ApiError, GitError, HistoryError, NoDatabase, DatabaseError, DumpError, StartError) as error:
+        return _not_yet(job, error, now)
+    return _ended(job, report, now)
+
+
+def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
+    """Nothing was learnt: tried again for a while where that can help."""
+    hopeless = isinstance(error, NoDatabase | StartError | HistoryError)
+    hopeless = hopeless or (isinstance(error, DatabaseError) and error.kind not in PASSING)
+    if hopeless or now - job.created_at > PATIENCE:
+        return Ended(JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
+    return Again(10, f"The rehearsal could not be done yet: {error}")
+
+
+def _ended(job: Rehearsal, report: rehearsal.Report, now: datetime) -> Outcome:
+    found = asdict(report)
+    kept = ("start", "target", "files", "statements", "warnings", "changes", "left", "drift", "drift_problem",
+            "server", "scratch", "phases")  # fmt: skip
+    Rehearsal.objects.filter(pk=job.pk, fence=job.fence).update(
+        phase="", failed_statement=report.failed_statement[:10_000], **{name: found[name] for name in kept}
+    )
+    if report.drift is not None and holds(job):
+        with transaction.atomic():
+            # The lock of the readings, so that one finding is not opened by two.
+            RailwaySync.objects.select_for_update().get(project=job.environment.project)
+            detect.compare(job.environment.project, now=now)
+    return Ended(STATUSES.get(report.status, JobStatus.NEEDS_PERSON), report.sentence)

@@ -1,0 +1,165 @@
+"""The page of a rehearsal: how far it is, what each statement took and locked, what going back leaves."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from environments.databases.schema_drift import SHOWN, sentence
+from environments.models import (
+    Branch,
+    Database,
+    Direction,
+    Environment,
+    Rehearsal,
+    SchemaStanding,
+)
+from environments.rehearsals import actions
+from environments.schema.rehearsal.dump import Difference
+from environments.schema.rehearsal.rehearsal import MODES, PHASES
+from environments.services.expected import expected_branches
+from portal.ui.actions import Refused
+from portal.ui.site import page, perform
+
+RUNS = {
+    Direction.UPGRADE: (("first", "Upgrade"), ("back", "Downgrade"), ("again", "Upgrade again")),
+    Direction.DOWNGRADE: (("first", "One revision back"), ("back", "Upgrade"), ("again", "Back again")),
+}
+
+
+@dataclass(frozen=True)
+class LockRow:
+    """A lock in words. `state` has a mark: what stands still while it is held."""
+
+    table: str
+    mode: str
+    blocks: str
+    held: str
+    state: str
+
+
+@page
+def rehearsal(request: HttpRequest, pk: int) -> HttpResponse:
+    """One rehearsal. One query."""
+    return render(request, "environments/rehearsals/rehearsal.html", _context(pk))
+
+
+@page
+def panels(request: HttpRequest, pk: int) -> HttpResponse:
+    """Its moving parts, for the poll."""
+    return render(request, "environments/rehearsals/rehearsal_panels.html", _context(pk))
+
+
+@page
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has it stopped."""
+    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
+    then = reverse("rehearsal", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    said = "The rehearsal is being stopped; nothing of it will be left."
+    return perform(request, then, lambda: actions.cancel_rehearsal(row, actor=request.user), said)
+
+
+@page
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has the same rehearsed anew; its page is found from the release's, and from this one."""
+    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
+    then = reverse("rehearsal", args=[pk])
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    said = "It is being rehearsed anew; the newest rehearsal is linked here."
+    return perform(request, then, lambda: _start(row.environment, row, request.user), said)
+
+
+def _start(environment: Environment, row: Rehearsal, actor: Any) -> Rehearsal:
+    return actions.start_rehearsal(
+        environment, database=row.database, actor=actor, commit=row.commit, direction=row.direction
+    )
+
+
+def _context(pk: int) -> dict[str, Any]:
+    rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
+    row = get_object_or_404(rows, pk=pk)
+    same = Rehearsal.objects.filter(
+        environment=row.environment, database=row.database, commit=row.commit, direction=row.direction
+    )
+    newest = same.order_by("-pk").values_list("pk", flat=True).first()
+    drift = [_difference(one) for one in row.drift or ()]
+    return {
+        "rehearsal": row,
+        "environment": row.environment,
+        "project": row.environment.project,
+        "newest": newest if newest != pk else None,
+        "phases": _phases(row),
+        "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
+        "changes": [_difference(one).sentence for one in row.changes],
+        "left": None if row.left is None else [_difference(one).sentence for one in row.left],
+        "drift": None if row.drift is None else [sentence(one, str(row.environment)) for one in drift[:SHOWN]],
+        "drift_more": max(0, len(drift) - SHOWN),
+        "pulse": 1 if row.is_open else 0,
+    }
+
+
+def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
+    """Each phase with its state and seconds."""
+    took = dict(row.phases)
+    names = [name for name in PHASES if name != "compare" or row.direction == Direction.UPGRADE]
+    return [
+        (PHASES[name], "pass" if name in took else "active" if name == row.phase else "closed", took.get(name))
+        for name in names
+    ]
+
+
+def _statements(row: Rehearsal, run: str) -> list[dict[str, Any]]:
+    found = [one for one in row.statements if one["run"] == run]
+    return [
+        one
+        | {
+            "took": _took(one["seconds"]),
+            "locks": [_lock(**lock) for lock in one["locks"]],
+            "rewritten": [name.removeprefix("public.") for name in one["rewritten"]],
+        }
+        for one in found
+    ]
+
+
+def _lock(table: str, mode: str, seconds: float | None) -> LockRow:
+    blocks = MODES.get(mode, "")
+    state = "fail" if "reads" in blocks else "attest" if blocks else "closed"
+    return LockRow(table.removeprefix("public."), mode.removesuffix("Lock"), blocks, _took(seconds), state)
+
+
+def _took(seconds: float | None) -> str:
+    """“8 ms”, “1.2 s”: most statements are over at once on empty tables."""
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _difference(one: dict[str, Any]) -> Difference:
+    return Difference(**one | {"lines": tuple(one["lines"])})
+
+
+@page
+def compare(request: HttpRequest, pk: int) -> HttpResponse:
+    """Has a database's real schema compared with the one that its branch's migrations make, by a rehearsal."""
+    standings = SchemaStanding.objects.select_related("environment__project", "database")
+    standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
+    environment, project = standing.environment, standing.environment.project
+    then = f"{reverse('migrations')}?project={project.slug}"
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    said = "The schema is being compared; the rehearsal that does it is the newest below."
+    return perform(request, then, lambda: _start_comparison(environment, standing.database, request.user), said)
+
+
+def _start_comparison(environment: Environment, database: Database, actor: Any) -> Rehearsal:
+    project = environment.project
+    branch = expected_branches(project).get(environment.kind, "")
+    head = Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
+    if not head:
+        raise Refused(f"The branch of {environment} has not been read yet, so no schema is expected of its database.")
+    return actions.start_rehearsal(environment, database=database, actor=actor, commit=head)

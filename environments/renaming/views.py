@@ -1,0 +1,21 @@
+"""The button that takes over the new name of a repository."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from environments.models import Project
+from environments.renaming.actions import use_new_name
+from portal.ui.site import page, perform
+
+SAID = "The new name is taken over, or waits under Changes for a second person to confirm it."
+
+
+@page
+@require_POST
+def rename(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have the project use the name that GitHub calls its repository now."""
+    project = get_object_or_404(Project, slug=slug)
+    then, name = f"{reverse('protections')}?project={project.slug}", request.POST.get("name", "")[:201]
+    return perform(request, then, lambda: use_new_name(project, actor=request.user, name=name), SAID)

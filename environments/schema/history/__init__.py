@@ -1,0 +1,1 @@
+"""Revision files and their graph, read from git without running them."""

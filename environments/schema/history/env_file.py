@@ -1,0 +1,87 @@
+"""The `env.py` of a history at one commit, and the modules of the project that it imports, as text."""
+
+import ast
+import posixpath
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+from environments.git.repository import Mirror
+from environments.schema.history.env_meaning import Meaning, meaning_of
+from environments.schema.history.graph import History
+from environments.schema.history.revision_file import MAX_FILE_BYTES
+
+MOST_MODULES = 300
+_kept: OrderedDict[tuple[str, str, str | None], Meaning] = OrderedDict()
+
+
+def read_meaning(mirror: Mirror, commit: str, history: History) -> Meaning:
+    """Return what the `env.py` of `history` (that of `commit`) means for a run. Raises `GitError`."""
+    key = (str(mirror.path), mirror.commit(commit), history.script)
+    if key not in _kept:
+        _kept[key] = _read(mirror, commit, history)
+        while len(_kept) > 64:
+            _kept.popitem(last=False)
+    return _kept[key]
+
+
+def _read(mirror: Mirror, commit: str, history: History) -> Meaning:
+    if history.script is None:
+        return Meaning()
+    path = posixpath.join(history.script, "env.py")
+    source = mirror.read_file(commit, path)
+    if source is None:
+        return Meaning()
+    return meaning_of(source, _imported(mirror, commit, path, source))
+
+
+def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str, bytes]:
+    """The modules that `source` imports from the repository, and those that these import."""
+    names = list(_names(source))
+    if not names:
+        return {}
+    blobs = dict(mirror.files(commit))
+    roots = _roots(path)
+    found: dict[str, bytes] = {}
+    while names and len(found) < MOST_MODULES:
+        paths = {one for name in names for one in _paths(name, roots, blobs)} - found.keys() - {path}
+        texts = mirror.read([blobs[one] for one in paths], limit=MAX_FILE_BYTES)
+        new = {one: texts.get(blobs[one], b"") for one in sorted(paths)[: MOST_MODULES - len(found)]}
+        found |= new
+        names = [name for text in new.values() for name in _names(text)]
+        if not new:
+            break
+    return found
+
+
+def _roots(path: str) -> list[str]:
+    """Where imports may be looked for: each directory above `env.py`, and its `src`."""
+    roots, here = [], posixpath.dirname(path)
+    while here:
+        roots.append(here)
+        here = posixpath.dirname(here)
+    roots.append("")
+    return [one for root in roots for one in (root, posixpath.join(root, "src"))]
+
+
+def _names(source: bytes) -> Iterator[str]:
+    """The dotted names that a module imports; for `from a import b` both `a` and `a.b`."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+
+
+def _paths(name: str, roots: Iterable[str], blobs: dict[str, str]) -> Iterator[str]:
+    parts = name.split(".")
+    for root in roots:
+        for count in range(len(parts), 0, -1):
+            stem = posixpath.join(root, *parts[:count])
+            for one in (f"{stem}.py", f"{stem}/__init__.py"):
+                if one in blobs:
+                    yield one

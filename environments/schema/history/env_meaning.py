@@ -1,0 +1,285 @@
+"""What a project's `env.py` gives its migrations beside a connection, found by reading it and never by running it.
+
+The portal's runner keeps what is written out: the version table, statements sent before the migrations, a naming
+convention. What it cannot keep is in `refused`, one clause each: then only the project's own command runs them.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from environments.schema.history.constants import NotConstant, constants, fold
+
+DEFAULT_TABLE = "alembic_version"
+# Given to `configure` for autogenerate and offline mode, or about the connection: nothing of it reaches a run.
+_IRRELEVANT = re.compile(
+    r"(?:compare|include|render|user_module|alembic_module|sqlalchemy_module|upgrade|downgrade)_\w+"
+    r"|connection|target_metadata|process_revision_directives|literal_binds|dialect_opts|dialect_name|url|as_sql"
+    r"|output_buffer|starting_rev|tag|template_args|transaction_per_migration"
+)
+_SENDS = {"execute", "exec_driver_sql", "scalar", "scalars"}
+_SEARCH_PATH = re.compile(r"\s*set\s+(?:session\s+)?search_path\s*(?:=|\bto\b)\s*(.+?)\s*;?\s*", re.I | re.S)
+_OPTION = re.compile(r"-c\s*search_path=(\S+)")
+# What may be sent again before the migrations: it prepares the session or what they need, and changes no row.
+_KEPT = re.compile(
+    r"\s*(?:set|create\s+(?:schema|extension|table)|select\s+pg_(?:try_)?advisory\w*|alter\s+table)\b", re.I
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What `env.py` sets. `before`: statements it sends first, in order; `naming`: the target metadata's convention."""
+
+    version_table: str = DEFAULT_TABLE
+    version_table_schema: str | None = None
+    before: tuple[str, ...] = ()
+    naming: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, bool] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    configures: bool = True  # whether `configure` was found at all
+
+    @property
+    def table(self) -> str:
+        """The version table as the portal writes it: with its schema before it, unless that is `public`."""
+        schema = self.version_table_schema or self.search_path.split(",")[0].strip().strip("\"'")
+        return f"{schema}.{self.version_table}" if schema not in ("", "public", "$user") else self.version_table
+
+    @property
+    def search_path(self) -> str:
+        """The search path that the migrations get, "" for the database's own."""
+        found = [match[1] for one in self.before if (match := _SEARCH_PATH.fullmatch(one))]
+        return found[-1] if found else ""
+
+
+def meaning_of(source: bytes, modules: Mapping[str, bytes]) -> Meaning:
+    """Return what this `env.py` means for a run; `modules`: what it imports of the project, by path."""
+    try:
+        module = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Meaning(refused=("its env.py is not valid Python",))
+    return _Reader(module, modules).meaning()
+
+
+class _Reader:
+    def __init__(self, module: ast.Module, modules: Mapping[str, bytes]) -> None:
+        self.module, self.modules = module, modules
+        self.known = constants(module)
+        self.refused: list[str] = []
+        self.before: list[str] = []
+        self.settings: dict[str, Any] = {}
+        self.metadata = self.configures = False
+
+    def meaning(self) -> Meaning:
+        for node, inside in _walk(self.module):
+            if isinstance(node, ast.Call):
+                self._call(node, inside)
+        self._elsewhere()
+        table = self.settings.get("version_table") or DEFAULT_TABLE
+        options = {name: value for name, value in self.settings.items() if isinstance(value, bool)}
+        return Meaning(
+            str(table),
+            self.settings.get("version_table_schema"),
+            tuple(self.before),
+            self._naming() if self.metadata else {},
+            options,
+            tuple(dict.fromkeys(self.refused)),
+            self.configures,
+        )
+
+    def _call(self, node: ast.Call, inside: tuple[str, ...]) -> None:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner = getattr(getattr(node.func, "value", None), "id", "")
+        if name == "configure" and owner == "context":
+            self.configures = True
+            self._configure(node, inside)
+        elif name == "run_migrations" and owner == "context":
+            if node.keywords or node.args:
+                self._refuse(node, "gives arguments to the migrations")
+            if "loop" in inside:
+                self._refuse(node, "runs the migrations more than once")
+        elif name == "get_x_argument":
+            self._refuse(node, "reads -x arguments")
+        elif name in ("register_operation", "implementation_for", "compiles"):
+            self._refuse(node, "registers operations of its own")
+        elif name in _SENDS and "offline" not in inside:
+            self._sent(node, inside)
+        elif name in ("create_engine", "create_async_engine", "engine_from_config", "execution_options"):
+            self._engine(node)
+
+    def _configure(self, node: ast.Call, inside: tuple[str, ...]) -> None:
+        given = {one.arg: one.value for one in node.keywords if one.arg}
+        if "offline" in inside or ("url" in given and "connection" not in given):
+            return
+        if "loop" in inside:
+            self._refuse(node, "runs the migrations more than once")
+        for one in node.keywords:
+            if one.arg is None:
+                self._spread(node, one.value)
+            else:
+                self._option(one.arg, one.value)
+
+    def _option(self, name: str, value: ast.expr) -> None:
+        if name == "target_metadata":
+            self.metadata = not (isinstance(value, ast.Constant) and value.value is None)
+        elif name in ("version_table", "version_table_schema"):
+            try:
+                self.settings[name] = fold(value, self.known)
+            except NotConstant:
+                self._refuse(value, f"computes `{name}`")
+        elif name in ("version_table_pk", "transactional_ddl") and isinstance(value, ast.Constant):
+            self.settings[name] = value.value
+        elif not _IRRELEVANT.fullmatch(name):
+            self._refuse(value, f"sets `{name}`")
+
+    def _spread(self, node: ast.Call, value: ast.expr) -> None:
+        """`**options`: a dictionary that is written out in this file, or that Flask-Migrate keeps."""
+        name = value.id if isinstance(value, ast.Name) else ""
+        sources = [
+            statement.value
+            for statement in ast.walk(self.module)
+            if isinstance(statement, ast.Assign) and name in [getattr(one, "id", "") for one in statement.targets]
+        ]
+        for found in sources or [value]:
+            if isinstance(found, ast.Dict) and all(isinstance(key, ast.Constant) for key in found.keys):
+                for key, one in zip(found.keys, found.values, strict=True):
+                    self._option(str(getattr(key, "value", "")), one)
+            elif isinstance(found, ast.Attribute) and found.attr == "configure_args":
+                self._flask()
+            else:
+                self._refuse(node, "gives `configure` options that code makes")
+
+    def _flask(self) -> None:
+        """What the application gives Flask-Migrate goes to `configure`."""
+        for path, node in self._calls("Migrate", "init_app"):
+            for one in node.keywords:
+                if one.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(str(one.arg)):
+                    self.refused.append(f"{path} (line {node.lineno}) gives Flask-Migrate `{one.arg or '**'}`")
+
+    def _sent(self, node: ast.Call, inside: tuple[str, ...]) -> None:
+        argument = node.args[0] if node.args else None
+        while isinstance(argument, ast.Call) and argument.args:  # text("…"), sa.text("…")
+            argument = argument.args[0]
+        try:
+            text = fold(argument, self.known) if argument is not None else None
+        except NotConstant:
+            text = None
+        if not isinstance(text, str):
+            self._refuse(node, "sends a statement that it computes")
+        elif "loop" in inside or "if" in inside:
+            self._refuse(node, f"sends “{_short(text)}” under a condition")
+        elif _KEPT.match(text):
+            self.before.append(text.strip())
+        else:
+            self._refuse(node, f"sends “{_short(text)}”")
+
+    def _engine(self, node: ast.Call) -> None:
+        for one in ast.walk(node):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                if found := _OPTION.search(one.value):
+                    self.before.append(f"SET search_path TO {found[1]}")
+                elif "search_path" in one.value and one.value != "search_path":
+                    self._refuse(one, "sets a search path")
+            if isinstance(one, ast.Constant) and one.value == "search_path":
+                self._refuse(one, "sets a search path")
+            if isinstance(one, ast.keyword) and one.arg in ("schema_translate_map", "options"):
+                text = one.value.value if isinstance(one.value, ast.Constant) else None
+                if not (isinstance(text, str) and _OPTION.search(text)):
+                    self._refuse(node, f"sets `{one.arg}`")
+
+    def _elsewhere(self) -> None:
+        """Modules of the project that `env.py` imports, where an engine may come from."""
+        for path, source in self.modules.items():
+            if not self.configures and b"context.configure(" in source:
+                self.refused.append(f"its env.py leaves `configure` to {path}")
+            for word in (b"search_path", b"schema_translate_map"):
+                if (at := source.find(word)) >= 0:
+                    line = source.count(b"\n", 0, at) + 1
+                    self.refused.append(f"{path} (line {line}), which it imports, speaks of `{word.decode()}`")
+
+    def _naming(self) -> dict[str, str]:
+        """The one naming convention that the project's metadata has; what is computed is refused."""
+        found: list[dict[str, str]] = []
+        for path, module in self._parsed():
+            known = _dictionaries(module)
+            for node in ast.walk(module):
+                value = _convention_in(node)
+                if value is None:
+                    continue
+                value = known.get(value.id, value) if isinstance(value, ast.Name) else value
+                try:
+                    written = ast.literal_eval(value)
+                except ValueError:
+                    written = None
+                if not isinstance(written, dict) or not all(isinstance(one, str) for one in written.values()):
+                    line = getattr(node, "lineno", 0)
+                    self.refused.append(f"{path} (line {line}) computes a naming convention")
+                elif written not in found:
+                    found.append({str(key): text for key, text in written.items()})
+        if len(found) > 1:
+            self.refused.append("its models have several naming conventions")
+        if any(b"advanced_alchemy" in source for source in self.modules.values()):
+            self.refused.append("its models take their names from advanced_alchemy")
+        return found[0] if len(found) == 1 else {}
+
+    def _parsed(self) -> Iterator[tuple[str, ast.Module]]:
+        yield "env.py", self.module
+        for path, source in self.modules.items():
+            try:
+                yield path, ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+
+    def _calls(self, *names: str) -> Iterator[tuple[str, ast.Call]]:
+        for path, module in self._parsed():
+            for node in ast.walk(module):
+                name = getattr(getattr(node, "func", None), "id", getattr(getattr(node, "func", None), "attr", ""))
+                if isinstance(node, ast.Call) and name in names:
+                    yield path, node
+
+    def _refuse(self, node: ast.AST, what: str) -> None:
+        self.refused.append(f"its env.py {what} (line {getattr(node, 'lineno', 0)})")
+
+
+def _walk(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
+    """Every node in the order of the file, with what it stands in: loop, if, offline."""
+    for child in ast.iter_child_nodes(node):
+        within = inside
+        if isinstance(child, ast.For | ast.AsyncFor | ast.While | ast.comprehension):
+            within = (*inside, "loop")
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and "offline" in child.name:
+            within = (*inside, "offline")
+        elif isinstance(child, ast.If) and not _about_mode(child):
+            within = (*inside, "if")
+        yield child, within
+        yield from _walk(child, within)
+
+
+def _about_mode(node: ast.If) -> bool:
+    """Whether this asks for the offline mode, or whether a connection was given: both sides are ordinary code."""
+    text = ast.unparse(node.test)
+    return "is_offline_mode" in text or text.endswith((" is None", "__name__ == '__main__'"))
+
+
+def _dictionaries(module: ast.Module) -> dict[str, ast.expr]:
+    return {
+        target.id: statement.value
+        for statement in module.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Dict)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    }
+
+
+def _convention_in(node: ast.AST) -> ast.expr | None:
+    """The naming convention that this node gives or sets, if it does."""
+    if isinstance(node, ast.Call):
+        return next((one.value for one in node.keywords if one.arg == "naming_convention"), None)
+    if isinstance(node, ast.Assign) and any(getattr(one, "attr", "") == "naming_convention" for one in node.targets):
+        return node.value
+    return None
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:60]

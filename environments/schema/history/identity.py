@@ -1,0 +1,93 @@
+"""What a revision is for proof: its file, and whatever else it can read while it runs.
+
+Staged, rehearsed, accepted, approved and run are compared by this one hash. A revision that uses only Alembic,
+SQLAlchemy and plain values is its file. Any other can read what lies beside it (`data.sql`, a helper module), so
+those files belong to it; where the project's own command runs it, the whole commit does.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+
+from environments.git.repository import Mirror
+from environments.schema.history.graph import History, Revision
+from environments.schema.history.revision_file import MAX_FILE_BYTES
+
+# Modules that give a revision nothing to read. Everything else is taken for a way to read a file.
+_PLAIN_MODULES = frozenset({
+    "alembic", "sqlalchemy", "__future__", "typing", "collections", "datetime", "decimal", "enum", "uuid", "json", "re",
+    "math", "string", "textwrap", "itertools", "functools", "operator", "dataclasses", "hashlib", "base64",
+})  # fmt: skip
+_PLAIN_DUNDERS = frozenset({"__tablename__", "__table_args__", "__name__"})
+# Names with which plain code leaves the modules above.
+_WAYS_OUT = frozenset({
+    "open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "input", "breakpoint",
+    "os", "sys", "io", "pathlib", "importlib", "builtins", "subprocess", "config", "environ", "get_x_argument",
+})  # fmt: skip
+
+
+def bound(
+    mirror: Mirror, commit: str, history: History, revisions: Iterable[Revision], *, command: bool = False
+) -> tuple[Revision, ...]:
+    """Return `revisions` of `commit` with the hash of all that each can read as their `sha256`.
+
+    `command`: the project's own command runs them, whose `env.py` can import the whole repository. Raises `GitError`.
+    """
+    revisions = tuple(revisions)
+    alone = _alone(mirror, commit, revisions)
+    if not command and len(alone) == len(revisions):
+        return revisions
+    beside = _digest(f"{path} {blob}" for path, blob in companions(mirror, commit, history))
+    tree = mirror.tree_of(commit) if command and len(alone) < len(revisions) else ""
+
+    def whole(one: Revision) -> str:
+        if one.id in alone:
+            return _digest([one.sha256, beside]) if command and beside != _digest([]) else one.sha256
+        return _digest([one.sha256, tree or beside])
+
+    return tuple(one._replace(sha256=whole(one)) for one in revisions)
+
+
+def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str, str]]:
+    """Return path and blob of every file that lies with the revisions and is none itself."""
+    own = {one.path for one in history.revisions.values()}
+    places = history.readable
+    return sorted((path, blob) for path, blob in mirror.tree(commit, places) if path not in own) if places else []
+
+
+def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[str]:
+    """The ids of those whose file shows that they read nothing else."""
+    if not revisions:
+        return set()
+    blobs = dict(mirror.tree(commit, [one.path for one in revisions]))
+    texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
+    return {one.id for one in revisions if reads_only_itself(texts.get(blobs.get(one.path, ""), b""))}
+
+
+def reads_only_itself(source: bytes) -> bool:
+    """Return whether this file visibly uses nothing but Alembic, SQLAlchemy and plain values; when unsure, False."""
+    if not source:
+        return False
+    try:
+        nodes = ast.walk(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return not any(_leaves(node) for node in nodes)
+
+
+def _leaves(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import):
+        return any(one.name.partition(".")[0] not in _PLAIN_MODULES for one in node.names)
+    if isinstance(node, ast.ImportFrom):
+        plain = not node.level and (node.module or "").partition(".")[0] in _PLAIN_MODULES
+        return not plain or any(_is_way_out(one.name) for one in node.names)
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return _is_way_out(name)
+
+
+def _is_way_out(name: str) -> bool:
+    return name in _WAYS_OUT or (name.startswith("__") and name not in _PLAIN_DUNDERS)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

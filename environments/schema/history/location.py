@@ -1,0 +1,243 @@
+"""Where a repository keeps its revisions, read literally from its Alembic configuration at one commit.
+
+Follows Alembic's own rules (config.py, script/base.py) for `script_location`, `version_locations`,
+`path_separator`, `recursive_version_locations` and `%(here)s`, in any section of an ini file (`alembic.ini:reports`
+is what `alembic -n reports` reads) or under `[tool.alembic]` in a pyproject.toml.
+"""
+
+import posixpath
+import re
+import tomllib
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as IniError
+from dataclasses import dataclass
+from typing import Any
+
+from environments.git.repository import Mirror, Objects
+from environments.schema.history.candidates import Candidates, candidates, code_that_sets_location
+
+_HERE = "/<here>"  # stands for the repository's root while paths are joined
+_SEPARATORS = {"space": " ", "newline": "\n", "os": ":", ":": ":", ";": ";"}
+_MAX_CONFIG_BYTES = 1_000_000
+_SECTION = re.compile(r"(.+\.(?:ini|cfg|conf)):([^/]+)\Z")
+MAIN_SECTION = "alembic"
+
+
+@dataclass(frozen=True)
+class Location:
+    """`script`: the script directory; `directories`: where the revisions lie, in Alembic's order.
+
+    `problem` is one sentence when that cannot be read, else "". Without Alembic ("") everything is empty.
+    """
+
+    alembic: str
+    script: str = ""
+    directories: tuple[str, ...] = ()
+    recursive: bool = False
+    problem: str = ""
+
+
+class _ProblemError(Exception):
+    pass
+
+
+def locate(mirror: Mirror, commit: str, alembic: str) -> Location:
+    """What `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at `commit`."""
+    with mirror.objects() as objects:
+        return locate_in(objects, mirror.commit(commit), alembic)
+
+
+def locate_in(objects: Objects, commit: str, alembic: str) -> Location:
+    """As `locate`, over a running reader; `commit` is a full hash."""
+    if not alembic.strip():
+        return Location(alembic)
+    try:
+        return _locate(objects, commit, alembic, _inside(alembic.strip(), alembic))
+    except _ProblemError as problem:
+        return Location(alembic, problem=str(problem))
+
+
+def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
+    named = _SECTION.match(path)
+    path, section = (named[1], named[2]) if named else (path, MAIN_SECTION)
+    found = objects.get(f"{commit}:{path}")
+    if found is None:
+        looked = f"There is no “{path or '.'}” in the repository at {commit[:10]}"
+        raise _ProblemError(f"{looked}; correct Alembic's path.{_offer(candidates(objects, commit))}")
+    if found.kind == "tree":
+        names = {entry.name for entry in objects.entries(found.sha)}
+        if "alembic.ini" in names:
+            return _locate(objects, commit, alembic, posixpath.join(path, "alembic.ini"))
+        if names & {"env.py", "versions"}:
+            return Location(alembic, path, (posixpath.join(path, "versions"),))
+        if "pyproject.toml" in names:
+            return _locate(objects, commit, alembic, posixpath.join(path, "pyproject.toml"))
+        offer = _offer(candidates(objects, commit))
+        raise _ProblemError(f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.{offer}")
+    here = posixpath.dirname(path)
+    toml = path if path.endswith(".toml") else posixpath.join(here, "pyproject.toml")
+    options = {} if path == toml else _ini(_text(objects, commit, path), path, section)
+    if "script_location" not in options:
+        options = _toml(_text(objects, commit, toml), toml, here) | options
+    if "script_location" not in options and section == MAIN_SECTION and _is_script(objects, commit, here):
+        options |= {"script_location": "%"}  # Flask-Migrate keeps alembic.ini in the script directory
+    return _from_options(objects, commit, alembic, path, options, section)
+
+
+def _from_options(
+    objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any], section: str
+) -> Location:
+    script_location = options.get("script_location")
+    if not isinstance(script_location, str) or not script_location.strip() or "{" in script_location:
+        raise _ProblemError(_set_elsewhere(objects, commit, config, script_location, options, section))
+    beside = posixpath.dirname(config)
+    script = beside if script_location == "%" else _resolve(objects, commit, config, script_location.strip())
+    if script is None:
+        raise _ProblemError(
+            f"“{config}” names the script directory “{script_location}”, which is not in the repository."
+            f"{_offer(candidates(objects, commit), scripts_only=True)}"
+        )
+    directories = []
+    for one in options.get("version_locations") or []:
+        if not isinstance(one, str):
+            raise _ProblemError(f"“{config}” lists something in `version_locations` that is not a path.")
+        directories.append(_resolve(objects, commit, config, one) or _beside(config, one))
+    unique = tuple(dict.fromkeys(directories)) or (posixpath.join(script, "versions"),)
+    return Location(alembic, script, unique, options.get("recursive_version_locations") is True)
+
+
+def _set_elsewhere(
+    objects: Objects, commit: str, config: str, value: Any, options: Mapping[str, Any], section: str
+) -> str:
+    """Say why `config` names no script directory: another section does, code sets it, or nobody does."""
+    found = candidates(objects, commit)
+    offer = _offer(found, scripts_only=True) or " Add it, or name the script directory itself."
+    if value:
+        return f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can fill in.{offer}"
+    sections = [one for one in options.get("sections", ()) if one != section]
+    if sections:
+        named = " or ".join(f"“{config}:{one}”" for one in sections)
+        return f"“{config}” has no `script_location` in its section [{section}], but in others; use {named}."
+    if place := code_that_sets_location(objects, commit):
+        return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
+    return f"“{config}” has no `script_location`.{offer}"
+
+
+def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
+    """Return what the repository holds instead, as a sentence; "" where nothing looks like Alembic's."""
+    paths = [*([] if scripts_only else found.configurations), *found.scripts]
+    if not paths:
+        return "" if scripts_only else " Nothing in the repository looks like Alembic's."
+    return f" In the repository: {', '.join(f'“{one}”' for one in paths[:4])}."
+
+
+def _is_script(objects: Objects, commit: str, directory: str) -> bool:
+    return objects.get(f"{commit}:{posixpath.join(directory, 'env.py')}", limit=0) is not None
+
+
+def _text(objects: Objects, commit: str, path: str) -> str:
+    found = objects.get(f"{commit}:{path}", limit=_MAX_CONFIG_BYTES)
+    if found is None or found.kind != "blob" or found.content is None:
+        return ""
+    return found.content.decode("utf-8-sig", "replace")
+
+
+def _ini(text: str, path: str, section: str) -> dict[str, Any]:
+    parser = ConfigParser({"here": posixpath.join(_HERE, posixpath.dirname(path)).rstrip("/")})
+    try:
+        parser.read_string(text)
+        names = ("script_location", "version_locations", "path_separator", "version_path_separator")
+        options: dict[str, Any] = {
+            name: parser.get(section, name) for name in names if parser.has_option(section, name)
+        }
+        recursive = parser.get(section, "recursive_version_locations", fallback=None)
+        options["sections"] = [one for one in parser.sections() if "script_location" in parser[one]]
+    except IniError as error:
+        reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
+        raise _ProblemError(f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}.") from None
+    if recursive is not None:
+        options["recursive_version_locations"] = recursive == "true"
+    if not options.get("version_locations"):
+        options.pop("version_locations", None)
+    else:
+        options["version_locations"] = _split(options, path)
+    return options
+
+
+def _split(options: Mapping[str, str], path: str) -> list[str]:
+    value = options["version_locations"]
+    separator = options.get("path_separator", options.get("version_path_separator"))
+    if separator is None:
+        return [part for part in re.split(r", *|(?: +)", value) if part]
+    if separator not in _SEPARATORS:
+        raise _ProblemError(f"“{path}” has an unknown `path_separator`; use os, space, newline, : or ;.")
+    return [part.strip() for part in value.split(_SEPARATORS[separator]) if part.strip()]
+
+
+def _toml(text: str, path: str, here: str) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(text).get("tool", {}).get("alembic", {})
+    except (tomllib.TOMLDecodeError, AttributeError):
+        raise _ProblemError(f"“{path}” is not valid TOML.") from None
+    arguments = {"here": posixpath.join(_HERE, here).rstrip("/")}
+    try:
+        return {
+            name: [one % arguments for one in value]
+            if isinstance(value, list) and name == "version_locations"
+            else value % arguments
+            if isinstance(value, str)
+            else value
+            for name, value in dict(section).items()
+            if name in ("script_location", "version_locations", "recursive_version_locations")
+        }
+    except (KeyError, ValueError, TypeError):
+        raise _ProblemError(f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in.") from None
+
+
+def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:
+    """The directory that a configured path means, beside its file or from a directory above it; None for neither.
+
+    Alembic looks from where its command is run, which a repository does not say. One with an `env.py` is preferred.
+    """
+    if value.startswith("/"):
+        wanted = [_inside(value, value)]
+    elif ":" in value:
+        package, *rest = value.split(":")  # a package resource, as in `myapp:migrations`
+        inner = posixpath.join(package.replace(".", "/"), *rest)
+        wanted = [*_from_above(config, inner), *_from_above(config, f"src/{inner}")]
+    else:
+        _beside(config, value)  # refuses what lies outside
+        wanted = _from_above(config, value)
+    trees = []
+    for name in wanted:
+        found = objects.get(f"{commit}:{name}")
+        if found is not None and found.kind == "tree":
+            trees.append(name)
+    return next((one for one in trees if _is_script(objects, commit, one)), trees[0] if trees else None)
+
+
+def _from_above(config: str, value: str) -> list[str]:
+    """`value` seen from the directory of `config` and from each above it, the nearest first."""
+    places, here = [], posixpath.dirname(config)
+    while True:
+        path = posixpath.normpath(posixpath.join(here, value))
+        if not path.startswith(".."):
+            places.append("" if path == "." else path)
+        if not here:
+            return list(dict.fromkeys(places))
+        here = posixpath.dirname(here)
+
+
+def _beside(config: str, value: str) -> str:
+    return _inside(posixpath.join(_HERE, posixpath.dirname(config), value), value)
+
+
+def _inside(path: str, shown: str) -> str:
+    """`path` relative to the repository's root, "" for the root; refuses what lies outside."""
+    if not path.startswith("/"):
+        path = posixpath.join(_HERE, path)
+    path = posixpath.normpath(path)
+    if (path != _HERE and not path.startswith(_HERE + "/")) or "\n" in path:
+        raise _ProblemError(f"“{shown}” lies outside the repository; use a path inside it.")
+    return path[len(_HERE) + 1 :]

@@ -1,0 +1,158 @@
+"""Where a database is beside the head of its branch, in words. Pure: a history and what the version table says."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from environments.schema.history.graph import History, HistoryError, Revision
+
+LEVEL, BEHIND, HEADS, AHEAD = "level", "behind", "heads", "ahead"
+UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One database beside one branch.
+
+    `state`: level; behind; heads (two in the version table, joined by what is to run); ahead (another branch has the
+    rest); unknown (no file has it); overlap (one row builds upon another); broken (the files at the branch); unread.
+    `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the database has.
+    """
+
+    state: str
+    sentence: str
+    between: tuple[Revision, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+
+def stand(
+    where: str, current: Collection[str] | None, branch: str, history: History, others: Mapping[str, History]
+) -> Standing:
+    """`where` names the environment; `others` are the histories of the other long-lived branches, by name."""
+    if current is None:
+        return Standing(UNREAD, f"{where}'s database has not been read.")
+    rows = sorted(current)
+    strange = [one for one in rows if one not in history.revisions]
+    if strange:
+        return _strange(where, rows, strange, branch, history, others)
+    if history.problems and any(one.kind != "heads" for one in history.problems):
+        return Standing(BROKEN, f"At the head of {branch}: {history.problems[0].sentence}")
+    if overlap := _overlap(history, rows):
+        upper, lower = overlap
+        said = (
+            f"{where}'s version table holds {lower} beside {upper}, which builds upon it; Alembic refuses that. "
+            f"Make sure that {upper} has run, then delete the row {lower}."
+        )
+        return Standing(OVERLAP, said)
+    return _below(where, rows, branch, history)
+
+
+def _strange(
+    where: str,
+    rows: Sequence[str],
+    strange: Sequence[str],
+    branch: str,
+    history: History,
+    others: Mapping[str, History],
+) -> Standing:
+    """Some of what the database says is in no file at the head of its branch."""
+    for name, other in others.items():
+        if all(one in other.revisions for one in rows):
+            beyond = tuple(id for id in _order(other, other.ancestors(rows)) if id not in history.revisions)
+            said = f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name} has."
+            return Standing(AHEAD, said, (), beyond)
+    known = _and([branch, *others])
+    said = (
+        f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file back, "
+        "or downgrade from the commit that has it."
+    )
+    return Standing(UNKNOWN, said, (), tuple(strange))
+
+
+def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Standing:
+    wanted = history.effective_heads
+    try:
+        between = history.between(rows, wanted)
+    except HistoryError as error:
+        return Standing(BROKEN, f"From {_and(rows)} to the head of {branch}: {error}")
+    if not between:
+        at = f"is at the head of {branch}" if wanted else f"is empty, as is {branch}"
+        return Standing(LEVEL, f"{where}'s database {at}.")
+    said = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
+    joined = next((one for one in between if len(set(one.down) & set(rows)) > 1), None)
+    if joined is not None:
+        both = _and([one for one in rows if one in joined.down])
+        return Standing(
+            HEADS, f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {said}", between
+        )
+    return Standing(BEHIND, said, between)
+
+
+def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
+    """A row that builds upon another, and that other. By `down_revision` only: what one depends on has its own row."""
+    for upper in rows:
+        seen, todo = set[str](), list(history.revisions[upper].down)
+        while todo:
+            id = todo.pop()
+            if id in rows:
+                return upper, id
+            if id not in seen and id in history.revisions:
+                seen.add(id)
+                todo.extend(history.revisions[id].down)
+    return None
+
+
+def _order(history: History, ids: Collection[str]) -> list[str]:
+    """`ids` in upgrade order where the history has one, else as the files lie."""
+    try:
+        return [one.id for one in history.linear if one.id in ids]
+    except HistoryError:
+        return [id for id in history.revisions if id in ids]
+
+
+def _revisions(ids: Sequence[str]) -> str:
+    """“2 revisions: a and b”."""
+    shown = _and([*ids[:NAMED], *([f"{len(ids) - NAMED} more"] if len(ids) > NAMED else [])])
+    return f"{len(ids)} revision{'' if len(ids) == 1 else 's'}: {shown}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline. `branches`: those whose files have it; `joins`: what a merge brings together."""
+
+    id: str
+    message: str
+    path: str
+    branches: tuple[str, ...]
+    joins: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def timeline(
+    histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
+) -> tuple[tuple[Entry, ...], int]:
+    """The revisions of all branches, newest first, down to the oldest that is `marked`, and how many are left out.
+
+    The order is that of the first branch in which a revision is found. No more than `most`, plus the marked ones.
+    """
+    order: dict[str, Revision] = {}
+    for history in histories.values():
+        for id in _order(history, history.revisions.keys()):
+            order.setdefault(id, history.revisions[id])
+    newest = list(reversed(order.values()))
+    last = max((at for at, one in enumerate(newest) if one.id in marked), default=0)
+    shown = [one for at, one in enumerate(newest) if at < min(last + 3, most) or one.id in marked]
+    entries = [
+        Entry(
+            one.id, one.message[:200], one.path,
+            tuple(name for name, its in histories.items() if one.id in its.revisions),
+            one.down if len(one.down) > 1 else (), one.depends_on, one.labels,
+        )
+        for one in shown
+    ]  # fmt: skip
+    return tuple(entries), len(newest) - len(entries)

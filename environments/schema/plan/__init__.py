@@ -1,0 +1,1 @@
+"""What migrations will do, as SQL, with the risks of it."""

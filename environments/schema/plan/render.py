@@ -1,0 +1,258 @@
+"""What migrations will do, as SQL: rendered offline by Alembic in a subprocess that has no credentials.
+
+Nothing is connected to. A revision that needs a database to say what it does is shown as far as it came, with
+the line and the reason.
+"""
+
+import hashlib
+import json
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from environments.git.repository import Mirror
+from environments.schema.history.reader import History, Revision
+from environments.schema.run.command import Command, told
+from environments.schema.run.output import Output
+from environments.schema.run.process import Ended, Log, Redactor, follow
+from portal import isolation
+
+TIME_LIMIT_S = 30.0
+COMMAND_LIMIT_S = 120.0  # a project's own packages take longer to load
+NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
+UPGRADE, DOWNGRADE = "upgrade", "downgrade"
+# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1, says how they end.
+_PIECE = re.compile(
+    r"(?:\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?P<tag>\$\w*\$).*?(?P=tag))"
+    r"|(?P<end>;)",
+    re.S,
+)
+_PASSWORD = re.compile(r"(\bpassword\s+[eE]?)'(?:[^']|'')*'", re.I)
+_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement, passwords left out; `in_transaction` is False within Alembic's autocommit block."""
+
+    sql: str
+    in_transaction: bool = True
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One direction of a revision.
+
+    `kind` is "" when it was rendered to its end, else connection (needs a database), module (an import is not
+    there), missing (no such function), raised, unread (not executed), or time; `problem` then says in a
+    sentence where and why.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    kind: str = ""
+    problem: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it as one script."""
+        return "\n\n".join(f"{one.sql};" for one in self.statements)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision file (`sha256` of its bytes) and what it does in both directions."""
+
+    revision: str
+    path: str
+    sha256: str
+    message: str
+    is_merge: bool = False
+    upgrade: Rendered = field(default_factory=Rendered)
+    downgrade: Rendered = field(default_factory=Rendered)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of an upgrade, in order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over files and SQL: two plans with one digest do the same."""
+        return digest_of(self.steps)
+
+
+def digest_of(steps: Sequence[Step]) -> str:
+    """Hex SHA-256 over the files and the SQL of these steps, in their order."""
+    return hashlib.sha256(json.dumps(steps_as_json(steps), sort_keys=True).encode()).hexdigest()
+
+
+def renderer() -> str:
+    """What makes the SQL: another version may write the same revision in other words."""
+    return f"Alembic {version('alembic')}, SQLAlchemy {version('sqlalchemy')}"
+
+
+def make_plan(
+    mirror: Mirror,
+    commit: str,
+    history: History,
+    revisions: Sequence[Revision],
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    patient: bool = False,
+    reviewed: bool = True,
+    command: Command | None = None,
+) -> Plan:
+    """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
+
+    The files are checked out as for a run, and executed by a child that has no variables and no address. What nobody
+    has `reviewed` is executed only where that can be isolated; elsewhere its literal calls are read. Raises
+    `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
+    With the project's own `command` all of it happens in that command's environment, as far as Alembic is reached.
+    """
+    steps = [Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions]
+    if not steps:
+        return Plan(())
+    with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
+        root = Path(directory)
+        if command:
+            (root / "files").mkdir()
+            mirror.checkout_all(commit, root / "files")
+            return _plan(steps, *_render_by_command(steps, root, command), patient=patient)
+        mirror.checkout(commit, history.readable, root)
+        ended = _render(steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not()))
+    silent = f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END
+    return _plan(steps, ended, silent, patient=patient)
+
+
+def _plan(steps: Sequence[Step], ended: Ended, silent: str, *, patient: bool) -> Plan:
+    """What the child told; `silent` is said of a revision of which it told nothing."""
+    if patient and not ended.stopped and ended.returncode in _KILLED:
+        raise BrokenOff("Rendering the migrations was killed.")
+    told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
+
+    def way(step: Step, direction: str) -> Rendered:
+        event = told.get((step.revision, direction))
+        return _rendered(event) if event else Rendered((), "time", silent)
+
+    return Plan(tuple(replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps))
+
+
+def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Ended, str]:
+    """Run the project's command up to where Alembic would begin; return how it ended, and why it told nothing."""
+    (root / "home").mkdir()
+    asked = root / "home" / "render.json"
+    asked.write_text(json.dumps([{"id": one.revision, "file": str(root / "files" / one.path)} for one in steps]))
+    request = told(
+        command, NO_DATABASE, root / "home", lock_timeout_ms=0, statement_timeout_ms=0, version=0, listen=True
+    )
+    request["environ"]["PORTAL_RENDER"] = str(asked)
+    output, deadline = Output(), time.monotonic() + COMMAND_LIMIT_S
+    log = Log(output.read, Redactor(command.variables.values()))
+    ended = follow(
+        request,
+        directory=root / "files",
+        variables={},
+        door=isolation.door(root, readable=[command.prepared] if command.prepared else [], size=isolation.LARGE),
+        log=log,
+        on_event=lambda event: None,
+        stop=lambda: "time limit" if time.monotonic() >= deadline else "",
+    )
+    log.finish()
+    if ended.stopped:
+        return (
+            ended,
+            f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can show what it does.",
+        )
+    why = f": {output.error.rstrip('.')}" if output.error else f" (code {ended.returncode})"
+    return ended, f"“{command.line}” ended before Alembic began{why}."
+
+
+# The child itself, or its worker, of which it tells as a shell does.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+_NO_END = "It ended the process in which it was rendered; only a run can show what it does."
+
+
+class BrokenOff(Exception):
+    """The child that renders was killed before it had said everything."""
+
+
+def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Ended:
+    deadline = time.monotonic() + time_limit_s
+    return follow(
+        {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps], "literal": literal},
+        directory=root,
+        variables={},
+        door=isolation.door(root, writes=False, size=isolation.SMALL),
+        log=Log(lambda lines: None, Redactor([])),
+        on_event=lambda event: None,
+        stop=lambda: "time limit" if time.monotonic() >= deadline else "",
+    )
+
+
+def _rendered(event: dict[str, Any]) -> Rendered:
+    statements = tuple(
+        Statement(without_passwords(one), bool(inside))
+        for sent, inside in event.get("statements", ())
+        for one in split(str(sent))
+    )
+    problem = event.get("problem")
+    if not problem:
+        return Rendered(statements)
+    line, source, message = problem.get("line"), problem.get("source"), problem.get("message")
+    where = f"Line {line} (`{source}`): " if line else ""
+    said = without_passwords(f"{where}{message}.")
+    return Rendered(statements, str(problem.get("kind")), said[:1].upper() + said[1:])
+
+
+def split(sql: str) -> Iterator[str]:
+    """The statements of a script, without their semicolons; comments stay, a comment alone is no statement."""
+    start = 0
+    ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
+    for end in [*ends, len(sql)]:
+        one = sql[start:end].strip()
+        start = end + 1
+        if bare(one):
+            yield one
+
+
+def bare(sql: str) -> str:
+    """The statement without comments, and with nothing left in its strings: what rules by word may look at."""
+
+    def kept(piece: re.Match[str]) -> str:
+        if piece["end"] or piece[0].startswith('"'):
+            return piece[0]
+        return " " if piece[0].startswith(("--", "/*")) else "''"
+
+    return " ".join(_PIECE.sub(kept, sql).split())
+
+
+def without_passwords(sql: str) -> str:
+    """`sql` with the passwords of roles and addresses replaced."""
+    return _URL.sub(r"\1•••@", _PASSWORD.sub(r"\1'•••'", sql))
+
+
+def steps_as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Plain values, fit to be stored; `steps_from_json` reads them."""
+    return [asdict(step) for step in steps]
+
+
+def steps_from_json(stored: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
+    """The steps that `steps_as_json` wrote."""
+    return tuple(Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored)
+
+
+def rendered_from_json(one: dict[str, Any]) -> Rendered:
+    """One direction of a step, as it was stored."""
+    return _stored(one)
+
+
+def _stored(one: dict[str, Any]) -> Rendered:
+    return Rendered(tuple(Statement(**statement) for statement in one["statements"]), one["kind"], one["problem"])

@@ -1,0 +1,257 @@
+"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a second opinion.
+
+What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said about it. What nobody
+has described is `unknown`: a person is asked, and the way back is not called safe.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from environments.schema.plan.render import Rendered, Statement, Step
+from environments.schema.plan.rules import CAUTION, DANGER, INFO, RANK, RULES, SQUAWK
+from environments.schema.plan.table_stats import Target, named
+from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
+from environments.schema.sql.parser import UnreadableError, enum, joined, kind, parse, unwrap
+from environments.schema.sql.parts import Part, made, parts
+
+SQUAWK_BINARY = Path(sys.executable).with_name("squawk")
+SQUAWK_SECONDS = 30
+MIGRATE_FIRST = "migrate_first"
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Something to know before `revision` (its file: `sha256`) runs. `sql` is the statement, "" for the file."""
+
+    code: str
+    severity: str
+    revision: str
+    sha256: str
+    sentence: str
+    rewrite: str = ""
+    sql: str = ""
+    table: str = ""
+    breaks_old: bool = False
+    loses_data: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person has to accept it."""
+        return RANK[self.severity] > RANK[INFO]
+
+
+class RiskError(Exception):
+    """The rules could not be asked; the message says why."""
+
+
+def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target | None = None) -> tuple[Risk, ...]:
+    """The risks of `steps`, in their order, the worst of each first. `order`: a `DeployOrder`. Raises `RiskError`."""
+    target = target or Target()
+    linted = _squawk(steps, target.server)
+    new: set[tuple[str, str]] = set()
+    columns: set[tuple[str, str]] = set()
+    found: list[Risk] = []
+    for number, step in enumerate(steps):
+        judge = _Judge(step, order, target, new, columns)
+        mine = list(_of_statements(judge, linted.get(number, {})))
+        mine += _of_file(judge, any(one.breaks_old for one in mine))
+        found += sorted(dict.fromkeys(mine), key=lambda risk: -RANK[risk.severity])
+    return tuple(found)
+
+
+def tables_in(steps: Sequence[Step]) -> frozenset[str]:
+    """The tables that the upgrades touch and do not make."""
+    touched, new = set[str](), set[tuple[str, str]]()
+    for statement in (one for step in steps for one in step.upgrade.statements):
+        for read in _read(statement)[0]:
+            new |= made(read)
+            touched |= {part.table for part in parts(read) if part.table and (part.space, part.name) not in new}
+    return frozenset(touched)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Makes risks of one step."""
+
+    step: Step
+    order: str
+    target: Target
+    made: set[tuple[str, str]]  # the objects that are new, as far as has been looked
+    added: set[tuple[str, str]]  # new columns: table, column
+
+    def risk(self, code: str, *, sql: str = "", table: str = "", **words: str) -> Risk:
+        rule = RULES[code]
+        severity = rule.severity
+        if code == "drop-column" and self.order == MIGRATE_FIRST:
+            severity = DANGER  # the old code is still live when it runs
+        if rule.about_time and table in self.target.tables and self.target.tables[table].is_small:
+            severity = INFO
+        said = rule.words.format(table=named(table, self.target) if table else "its table", **words)
+        return Risk(
+            code, severity, self.step.revision, self.step.sha256, said, rule.rewrite,
+            sql[:2000], table, rule.breaks_old, rule.loses_data,
+        )  # fmt: skip
+
+    def is_new(self, part: Part) -> bool:
+        """Whether the plan itself made what the part acts on."""
+        return bool(part.name) and (part.space, part.name) in self.made
+
+
+def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk]:
+    rows, schema, added = list[str](), False, list[str]()
+    loose = _loose(judge.step.downgrade)
+    for number, statement in enumerate(judge.step.upgrade.statements):
+        read, problem = _read(statement)
+        if problem:
+            schema = True
+            yield judge.risk("unknown", sql=statement.sql, kind="not read", why=problem)
+        for one in read:
+            found = parts(one)
+            schema = schema or any(changes_schema(part.kind) for part in found)
+            added += [part.table for part in found if part.kind.startswith(_EXPANDS)]
+            theirs = [part for part in found if not judge.is_new(part)]
+            rows += [part.table for part in theirs if part.kind in ROWS]
+            for part in theirs:
+                for code in _codes(judge, part, statement, loose):
+                    yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
+            judge.made.update(made(one))
+            judge.added.update((p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns)
+            if theirs:
+                for code in _specific(linted.get(number, [])):
+                    yield judge.risk(code, sql=statement.sql, table=theirs[0].table, **_words(theirs[0]))
+    if rows and schema:
+        yield judge.risk("data-mixed", table=rows[0])
+    if added and judge.order != MIGRATE_FIRST:
+        yield judge.risk("expand", table=", ".join(dict.fromkeys(added)))
+
+
+_ADDS = "AlterTableStmt.AT_AddColumn"
+_EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
+
+
+def _read(statement: Statement) -> tuple[tuple[Any, ...], str]:
+    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or why it cannot be."""
+    try:
+        return parse(statement.sql), ""
+    except UnreadableError as error:
+        return (), str(error)
+
+
+def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str]) -> Iterator[str]:
+    """What is to be said of one part, seen with what the plan does besides."""
+    if statement.in_transaction and part.kind in CONCURRENT:
+        yield "concurrent-in-transaction"
+    if statement.in_transaction and part.kind in OUTSIDE:
+        yield "not-in-transaction"
+    for code in codes_of(part.kind):
+        if code == "narrowed" and part.columns and all((part.table, one) in judge.added for one in part.columns):
+            continue  # code that runs now does not write these columns
+        if code == "drop-key" and part.kind == "AlterTableStmt.AT_DropConstraint" and part.columns[0] in loose:
+            yield "loosened"
+        elif code != "drop-key" or part.name not in loose:
+            yield code
+
+
+def _words(part: Part) -> dict[str, str]:
+    """What the sentences of the rules may say of the part."""
+    columns, dropped = ", ".join(part.columns), "constraint" if part.columns else "index"
+    return {
+        "what": part.name if part.name == part.label else f"{part.label} {part.name}".strip(),
+        "called": part.name or "something that was prepared or given",
+        "columns": columns or "a column",
+        "dropped": f"{dropped} {columns or part.name}",
+        "kind": part.kind,
+        "why": "Its kind is not in the list of those we know.",
+    }
+
+
+_LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
+
+
+def _loose(downgrade: Rendered) -> frozenset[str]:
+    """The indexes and constraints which the downgrade makes again and on which no query relies: nothing unique."""
+    found: set[str] = set()
+    for one in (one for statement in downgrade.statements for one in _read(statement)[0]):
+        if kind(one) == "IndexStmt" and not one.unique:
+            found.add(joined([one.relation.schemaname, one.idxname]))
+        elif kind(one) == "AlterTableStmt":
+            defined = [unwrap(getattr(unwrap(command), "def")) for command in one.cmds]
+            constraints = [each for each in defined if each is not None and kind(each) == "Constraint"]
+            found |= {each.conname for each in constraints if enum(each, "contype") in _LOOSE}
+    return frozenset(found)
+
+
+def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
+    """What is known of the revision as a whole. Where earlier code fits, no downgrade is needed to go back to it."""
+    step = judge.step
+    needed = breaks_old or bool(step.upgrade.kind)
+    if step.upgrade.kind:
+        yield judge.risk("unrendered", why=step.upgrade.problem)
+    if step.downgrade.kind in ("missing", "raised"):
+        yield judge.risk("no-way-back" if needed else "no-downgrade", why=step.downgrade.problem)
+    elif step.downgrade.kind:
+        yield judge.risk("way-back-unknown", why=step.downgrade.problem)
+    elif not step.downgrade.statements and (step.upgrade.statements or step.upgrade.kind):
+        yield judge.risk("no-way-back" if needed else "no-downgrade", why="Its downgrade does nothing.")
+
+
+def _specific(rules: Iterable[str]) -> list[str]:
+    """Our codes for squawk's, without what another of them says more exactly."""
+    codes = [SQUAWK[rule] for rule in rules if rule in SQUAWK]
+    if {"foreign-key", "unique-constraint"} & set(codes):
+        codes = [code for code in codes if code != "checked-constraint"]
+    return codes
+
+
+def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
+    """Squawk's rules by step and statement."""
+    lines, places = _script(steps)
+    if not places:
+        return {}
+    command = [str(SQUAWK_BINARY), "--reporter", "json", "--stdin-filepath", "plan.sql"]
+    command += ["--pg-version", f"{server}.0"] if server else []
+    try:
+        done = subprocess.run(
+            command, input="\n".join(lines), capture_output=True, text=True, timeout=SQUAWK_SECONDS, env={}, cwd="/"
+        )
+        findings = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        raise RiskError("squawk, which looks for risky statements, did not answer; install it anew.") from None
+    found: dict[int, dict[int, list[str]]] = {}
+    for one in findings:
+        if (place := places.get(one["line"])) is not None:
+            found.setdefault(place[0], {}).setdefault(place[1], []).append(one["rule_name"])
+    return found
+
+
+def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
+    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and statement."""
+    lines: list[str] = []
+    places: dict[int, tuple[int, int]] = {}
+    for number, step in enumerate(steps):
+        inside = False
+        for index, statement in enumerate(step.upgrade.statements):
+            if inside != statement.in_transaction:
+                lines.append("BEGIN;" if statement.in_transaction else "COMMIT;")
+                inside = statement.in_transaction
+            if _read(statement)[1]:
+                continue  # it is asked about anyway, and squawk may die of it
+            for line in [*statement.sql.splitlines(), ";"]:
+                places[len(lines)] = (number, index)
+                lines.append(line)
+        if inside:
+            lines.append("COMMIT;")
+    return lines, places
+
+
+def worst(risks: Iterable[Risk]) -> str:
+    """The highest severity among `risks`; info when there is none."""
+    return max((risk.severity for risk in risks), key=RANK.__getitem__, default=INFO)
+
+
+__all__ = ["CAUTION", "DANGER", "INFO", "RANK", "Risk", "RiskError", "assess", "tables_in", "worst"]

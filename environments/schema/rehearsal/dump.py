@@ -1,0 +1,159 @@
+"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared object by object.
+
+The text is what is compared, and not the catalogs, since pg_dump knows every kind of object there is and writes two
+equal schemas equally. Only dumps of one server are compared with each other: versions differ in what they write.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from environments.schema.plan.render import without_passwords
+from environments.schema.run.database import normalise
+from environments.schema.run.process import Redactor
+from portal.server.children import spawn, stop_group
+from portal.server.embedded_postgres import binaries
+
+TIME_LIMIT_S = 180.0
+LOCK_WAIT = "5s"
+ASK_SECONDS = 0.5
+_LEFT_OUT = ("owner", "acl", "publications", "subscriptions", "security-labels", "tablespaces")
+_HEADER = re.compile(r"^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*\n--\n", re.M)
+_NOISE = re.compile(r"^(?:SET .*;|SELECT pg_catalog\.set_config\(.*|\\(?:un)?restrict .*|--.*|)$")
+# Holds passwords of other servers, which a rehearsal must never reach.
+_NOT_LOADED = ("USER MAPPING",)
+
+
+class DumpError(Exception):
+    """One sentence, without a password. `busy`: try again later."""
+
+    def __init__(self, sentence: str, *, busy: bool = False) -> None:
+        super().__init__(sentence)
+        self.busy = busy
+
+
+class Cancelled(Exception):
+    """Somebody asked for an end."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One object that two schemas do not share alike. `how`: added, removed or changed; `lines` begin with + or -."""
+
+    how: str
+    type: str
+    name: str
+    lines: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """“index ix_x added”."""
+        return f"{self.type} {self.name} {self.how}{': ' + '; '.join(self.lines[:6]) if self.lines else ''}"
+
+
+Schema = Mapping[tuple[str, str], str]
+
+
+def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
+    """The schema of the database at `url`, read in a read-only transaction. Raises `DumpError`, `Cancelled`."""
+    flags = [f"--no-{what}" for what in _LEFT_OUT]
+    _call(["pg_dump", "--schema-only", f"--lock-wait-timeout={LOCK_WAIT}", *flags, f"--file={into}"], url, into, alive)
+    return into.read_text()
+
+
+def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
+    """Runs a dump against the empty scratch database at `url`. Raises `DumpError`, `Cancelled`."""
+    into.write_text(_loadable(text))
+    flags = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", f"--file={into}"]
+    _call(["psql", *flags], url, into, alive)
+
+
+def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool]) -> None:
+    address = normalise(url)
+    parts = conninfo_to_dict(address.libpq)
+    password = str(parts.pop("password", "") or "")
+    variables = {"LANG": "C.UTF-8", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "release-portal"}
+    if command[0] == "pg_dump":
+        variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
+    said, deadline = file.with_suffix(".said"), time.monotonic() + TIME_LIMIT_S
+    with said.open("wb") as output:
+        program: list[str | Path] = [binaries() / command[0], *command[1:], f"--dbname={make_conninfo('', **parts)}"]
+        process = spawn(program, env=variables, output=output, cwd=file.parent)
+        try:
+            asked = time.monotonic()
+            while process.poll() is None:
+                if time.monotonic() - asked > ASK_SECONDS:
+                    asked = time.monotonic()
+                    if not alive():
+                        raise Cancelled
+                if time.monotonic() > deadline:
+                    raise DumpError(f"The schema was not read or loaded within {TIME_LIMIT_S:.0f} s.", busy=True)
+                time.sleep(0.02)
+        finally:
+            if process.returncode is None:
+                stop_group(process.pid, patience=3)
+                process.wait()
+    if process.returncode:
+        raise _problem(command[0], Redactor([password])(said.read_text(errors="replace")), address.where)
+
+
+def _problem(program: str, text: str, where: str) -> DumpError:
+    found = re.search(r"(?:ERROR|FATAL|error):\s*(?:query failed: ERROR:\s*)?(.*)", text)
+    reason = (found[1] if found else text.strip()[:300] or "no word").strip().rstrip(".")
+    if program == "psql":
+        return DumpError(f"The scratch server could not take over the schema: {reason}.")
+    if "statement timeout" in text or "lock timeout" in text:  # pg_dump limits its waiting by the former
+        return DumpError(f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read.", busy=True)
+    if "permission denied" in text:
+        return DumpError(f"{where}: its role may not read the schema ({reason}); use a role that may.")
+    return DumpError(f"{where}: its schema could not be read: {reason}.", busy="connection" in text)
+
+
+def _loadable(text: str) -> str:
+    """The dump without the objects that are not to be loaded."""
+    heads = list(_HEADER.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    for head, end in reversed(list(zip(heads, ends, strict=True))):
+        if head["type"] in _NOT_LOADED:
+            text = text[: head.start()] + text[end:]
+    return text
+
+
+def objects(text: str, *, without: str = "") -> Schema:
+    """The objects of a dump by type and name, without noise, and without the table `without`."""
+    heads = list(_HEADER.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    found: dict[tuple[str, str], str] = {}
+    for head, end in zip(heads, ends, strict=True):
+        schema, name = head["schema"], head["name"]
+        if without and name.split(" ")[0] == without:
+            continue
+        key = (head["type"].lower(), name if schema in ("-", "public") else f"{schema}.{name}")
+        lines = [line for line in text[head.end() : end].splitlines() if not _NOISE.match(line)]
+        found[key] = "\n".join([found[key], *lines] if key in found else lines)
+    return found
+
+
+def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
+    """What has to be said of `after` to someone who knows `before`."""
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        how = "added" if old is None else "removed" if new is None else "changed"
+        lines = tuple(_lines(old, new)) if old is not None and new is not None else ()
+        found.append(Difference(how, *key, lines))
+    return tuple(found)
+
+
+def _lines(old: str, new: str) -> Iterable[str]:
+    was, now = ([line.strip().rstrip(",") for line in without_passwords(text).splitlines()] for text in (old, new))
+    told = [f"- {line}"[:300] for line in was if line not in now] + [
+        f"+ {line}"[:300] for line in now if line not in was
+    ]
+    return told or ["only the order of the columns"]

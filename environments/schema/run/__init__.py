@@ -1,0 +1,1 @@
+"""Bringing one database to a revision in a child process."""

@@ -1,0 +1,1 @@
+"""What runs inside the child process, with Alembic and the project's revisions."""

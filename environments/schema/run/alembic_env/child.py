@@ -1,0 +1,229 @@
+"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work on stdin.
+
+Two processes: a small guard which outlives whatever the migration does, and the worker which goes through the door
+(`portal/isolation`) and then runs Alembic, or becomes the shell of the project's own command.
+The guard ends everything (also what was forked or made itself a daemon) once the worker ends or stdin closes,
+which it does when the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+FAILED = 1
+
+
+def main() -> None:
+    early = "early" in sys.argv
+    if early:
+        _load()
+    request = json.loads(_line())
+    if early:  # it was started before there were files to run
+        os.chdir(request["directory"])
+        os.environ.update(HOME=request["directory"], TMPDIR=request["directory"])
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker ends on it, then we do
+    guard = os.getpid()
+    door = request.pop("door", None)
+    request["nest"] = _isolation().confine.nest if door else lambda: None
+    bounds = _prepare(door, request) if door else None
+    ours, theirs = socket.socketpair()
+    worker = os.fork()
+    if worker == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if door:
+            _go_through(door, request["events"], theirs)
+        os.environ.update(request.get("variables", {}))  # the project's: nothing outside the door may see them
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
+        os._exit(_work(request) if os.getppid() == guard else FAILED)
+    os.close(request["events"])
+    theirs.close()
+    if door and door["broker"] and (listener := _isolation().broker.receive(ours)) >= 0:
+        _isolation().broker.Broker(door, listener).start()
+    stopped = _watch(worker, bounds)
+    code = _end_all(worker)
+    if stopped:
+        os.write(1, f"{stopped}\n".encode())
+    os._exit(FAILED if stopped else code)
+
+
+def _isolation() -> Any:
+    """The package `portal.isolation`, without the portal."""
+    if "isolation" not in sys.modules:
+        place = Path(__file__).parents[4] / "portal" / "isolation"
+        spec = importlib.util.spec_from_file_location("isolation", place / "__init__.py")
+        assert spec and spec.loader  # noqa: S101
+        sys.modules["isolation"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["isolation"])
+        for name in ("bounds", "broker", "confine"):
+            importlib.import_module(f"isolation.{name}")
+    return sys.modules["isolation"]
+
+
+def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
+    """What has to be done outside the door: loading it, and giving the files to whom the child becomes."""
+    isolation = _isolation()
+    for top in door["owned"]:
+        os.lchown(top, door["uid"], door["uid"])
+        for directory, directories, files in os.walk(top):
+            for name in (*directories, *files):
+                os.lchown(f"{directory}/{name}", door["uid"], door["uid"])
+    if door["broker"]:  # names are asked over TCP, which the broker can answer
+        os.environ["RES_OPTIONS"] = "use-vc"
+        request.get("environ", {})["RES_OPTIONS"] = "use-vc"
+    return isolation.bounds.Bounds(door)
+
+
+def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None:
+    """Into the door; ends the process when the kernel refuses any of it, before anything was loaded."""
+    confine = _isolation().confine
+    try:
+        listener = confine.enter(door, keep=(events, guard.fileno()))
+        if listener >= 0:
+            confine.hand_over(listener, guard)
+        guard.close()
+    except OSError as error:
+        print(f"Nothing was run, for it could not be isolated: {error}", flush=True)
+        os._exit(FAILED)
+
+
+def _load() -> None:
+    """Loads what takes long and will be wanted; nothing of the project's is there yet."""
+    for name in ("alembic.config", "alembic.script", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"):
+        importlib.import_module(name)
+
+
+def _line() -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        if not (more := os.read(0, 65536)):
+            os._exit(FAILED)
+        data += more
+    return data
+
+
+def _watch(worker: int, bounds: Any) -> str:
+    """Returns when the worker has ended or the portal has gone; or with a sentence when it became too large."""
+    parent, ended = os.getppid(), os.pidfd_open(worker)
+    while True:
+        ready = select.select([0, ended], [], [], 0.2 if bounds else 1)[0]
+        if ended in ready or os.getppid() != parent or (0 in ready and not os.read(0, 4096)):
+            return ""
+        if bounds and (stopped := bounds.exceeded()):
+            return str(stopped)
+
+
+def _end_all(worker: int) -> int:
+    """Kills all that is left below us, which orphans become ours; returns the worker's exit code."""
+    code = FAILED
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if pid == worker:
+            exit_code = os.waitstatus_to_exitcode(status)
+            code = exit_code if exit_code >= 0 else 128 - exit_code
+        elif pid == 0:
+            for child in _isolation().bounds.below(
+                os.getpid()
+            ):  # all at once, or those that fork would be quicker than we
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            time.sleep(0.005)
+
+
+def _work(request: dict[str, Any]) -> int:
+    """Runs the migrations; 0 when Alembic raised nothing."""
+    events = request["events"]
+    os.set_inheritable(events, False)
+
+    def emit(event: dict[str, Any]) -> None:
+        sys.stdout.flush()
+        os.write(events, json.dumps(event).encode() + b"\n")
+
+    if line := request.get("command"):  # the project's own: this process becomes its shell
+        if request.get("listen"):
+            os.set_inheritable(events, True)
+            request["environ"]["PORTAL_EVENTS"] = f"{events}:{os.fstat(events).st_ino}"
+        os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
+    try:
+        if "render" in request:  # SQL is wanted, nothing is to be run
+            here = Path(__file__)
+            if request.get("literal"):
+                request["load"] = runpy.run_path(str(here.with_name("literal.py")))["load"]
+            runpy.run_path(str(here.with_name("render.py")))["render"](request | {"emit": emit})
+        else:
+            _upgrade(request | {"emit": emit})
+    except BaseException as error:  # noqa: BLE001 - whatever a script raises ends this process only
+        emit({"error": _described(error)})
+        frames = traceback.format_exception(type(error), error, error.__traceback__, limit=-30)
+        print("".join(frames)[-20_000:], flush=True)
+        return FAILED
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _upgrade(run: dict[str, Any]) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(
+        run["environment"], version_locations=run["directories"], recursive_version_locations=run["recursive"]
+    )
+    config = Config(attributes={"run": run})
+    emit = run["emit"]
+
+    def steps(current: Any, _context: object) -> Iterator[Any]:
+        """Alembic's own plan; a step is taken up again once its transaction is committed."""
+        if run["direction"] == "upgrade":
+            plan = script._upgrade_revs(tuple(run["target"]), current)  # type: ignore[arg-type]
+        else:
+            plan = script._downgrade_revs(run["target"][0], current)
+        for step in plan:
+            began = time.monotonic()
+            run["current"] = step.revision.revision
+            emit({"start": step.revision.revision})
+            yield step
+            run["current"] = ""
+            emit({"end": step.revision.revision, "seconds": time.monotonic() - began})
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=tuple(run["target"])):
+        script.run_env()
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """What the portal makes a sentence of: kind, module, message, statement, SQLSTATE."""
+    origin = getattr(error, "orig", None) or error
+    diagnosis = getattr(origin, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(origin)
+    return {
+        "type": type(origin).__name__,
+        "module": (error.name or "") if isinstance(error, ImportError) else "",
+        "message": message[:500],
+        "statement": str(getattr(error, "statement", None) or "")[:2000],
+        "sqlstate": getattr(origin, "sqlstate", None) or "",
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The environment of the project's own command: a virtual environment made once for each set of lock files.
+
+Built beside, under a lock, and published by one rename of a link, so that there is a whole one or none. The directory
+itself is never renamed, since programs in a virtual environment name their own place.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+from environments.git.repository import Mirror
+from environments.schema.run.command import surroundings, tools_of
+from environments.schema.run.install import interpreter, missing_tools, note_links
+from environments.schema.run.process import Log, follow
+from portal import isolation
+
+LIMIT_SECONDS = 15 * 60.0
+UNUSED_SECONDS = 30 * 24 * 3600.0
+POLL_SECONDS = 0.5
+_LOCKS = re.compile(
+    r"((?:requirements|constraints)[\w.-]*\.txt|(?:uv|poetry|pdm|Pipfile)\.lock|pyproject\.toml|\.python-version|runtime\.txt)\Z"
+)
+
+
+class NotPrepared(Exception):
+    """The environment could not be made; the message is one sentence. `cancelled`: because a person asked."""
+
+    def __init__(self, sentence: str, *, cancelled: bool = False) -> None:
+        super().__init__(sentence)
+        self.cancelled = cancelled
+
+
+def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str, tuple[str, ...]]:
+    """What the environment depends on, as a hash, and the lock files: at the root and beside the Alembic directory.
+
+    The repository is part of it: what one project's packages did while they were installed never serves another.
+    """
+    above = PurePosixPath(alembic.strip("/"))
+    places = {".", str(above.parent), str(above)}
+    found = [
+        (path, sha)
+        for path, sha in mirror.files(commit)
+        if str(PurePosixPath(path).parent) in places and _LOCKS.match(PurePosixPath(path).name)
+    ]
+    files = (f"{path} {sha}" for path, sha in sorted(found))
+    said = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
+    return hashlib.sha256(said.encode()).hexdigest()[:32], tuple(path for path, _ in sorted(found))
+
+
+def prepare(
+    mirror: Mirror,
+    commit: str,
+    alembic: str,
+    install: str,
+    *,
+    root: Path,
+    log: Log,
+    alive: Callable[[], bool],
+    limit_s: float = LIMIT_SECONDS,
+) -> Path:
+    """The virtual environment for `commit`'s lock files under `root`: the one there is, or a new one by `install`.
+
+    `alive` is asked twice a second: False breaks off. Raises `NotPrepared`, `GitError`.
+    """
+    key, locks = key_of(mirror, commit, alembic, install)
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + limit_s
+    with _alone(root / f"{key}.lock", alive, deadline):
+        os.utime(root / f"{key}.lock")
+        _sweep(root, key)
+        ready = root / key
+        if not (ready / "bin" / "python").exists():
+            log.say(f"Preparing the environment for {', '.join(locks) or 'no lock file'}: {install}")
+            fresh = root / f"{key}-{uuid4().hex[:8]}"
+            try:
+                _build(mirror, commit, install, fresh, log, alive, deadline)
+                _take_back(fresh)
+                _publish(fresh, ready)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            log.say("The environment is prepared.")
+        return ready.resolve()
+
+
+def _take_back(fresh: Path) -> None:
+    """From the user who installed, where root had it done by another: no later run may own it by chance."""
+    if os.geteuid() == 0:
+        os.lchown(fresh, 0, 0)
+        for directory, directories, files in os.walk(fresh):
+            for name in (*directories, *files):
+                os.lchown(f"{directory}/{name}", 0, 0)
+
+
+def _publish(fresh: Path, ready: Path) -> None:
+    link = ready.with_name(f"{fresh.name}.link")
+    link.symlink_to(fresh.name)
+    os.replace(link, ready)
+
+
+def _build(
+    mirror: Mirror,
+    commit: str,
+    install: str,
+    into: Path,
+    log: Log,
+    alive: Callable[[], bool],
+    deadline: float,
+) -> None:
+    def stop() -> str:
+        return "cancelled" if not alive() else "time limit" if time.monotonic() >= deadline else ""
+
+    with tempfile.TemporaryDirectory(prefix="portal-preparing-", dir=into.parent) as name:
+        directory = Path(name)
+        (directory / "home").mkdir()
+        (directory / "files").mkdir()
+        into.mkdir()
+        mirror.checkout_all(commit, directory / "files")
+        environ = surroundings(into, directory / "home")
+        del environ["UV_NO_SYNC"]
+        environ |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        tools = missing_tools(install)
+        fetched = (
+            f"python -I -m venv {tools_of(into)} && {tools_of(into)}/bin/pip install -q {' '.join(tools)} || exit 1"
+        )
+        # Isolated: a `types` or `email` package at the root must not hide the standard library's.
+        python, note = interpreter(_wanted_python(directory / "files"))
+        log.say(note) if note else None
+        line = f"{shlex.quote(python)} -I -m venv {shlex.quote(str(into))} || exit 1\n"
+        line += f"{fetched if tools else ':'}\n{install}"
+        ended = follow(
+            {"command": line, "environ": environ},
+            directory=directory / "files",
+            variables={},
+            door=isolation.door(directory, writable=[into], packages=True, size=isolation.LARGE),
+            log=log,
+            on_event=lambda event: None,
+            stop=stop,
+        )
+        log.flush(force=True)
+        note_links(into, directory / "files")
+    if ended.stopped == "cancelled":
+        raise NotPrepared("The run was cancelled while its environment was prepared.", cancelled=True)
+    if ended.stopped:
+        raise NotPrepared("Preparing the environment took too long and was stopped; make the install command quicker.")
+    if ended.returncode:
+        said = f"“{install[:200]}” ended with code {ended.returncode}"
+        raise NotPrepared(f"The environment could not be prepared: {said}; the log says why.")
+    if not (into / "bin" / "python").exists():
+        raise NotPrepared("The environment could not be prepared: the install command removed it.")
+
+
+def _wanted_python(files: Path) -> str:
+    """What the project says of its Python, as its hosts and tools read it; "" where it says nothing."""
+    for name in (".python-version", "runtime.txt"):
+        if (files / name).is_file():
+            return (files / name).read_text(errors="replace")[:100]
+    return ""
+
+
+@contextmanager
+def _alone(path: Path, alive: Callable[[], bool], deadline: float) -> Iterator[None]:
+    """Held by one at a time, also among processes; freed by the kernel when its holder is killed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _locked(descriptor):
+            if not alive():
+                raise NotPrepared("The run was cancelled while it waited for its environment.", cancelled=True)
+            if time.monotonic() >= deadline:
+                raise NotPrepared("Another run prepares the same environment for too long; try again later.")
+            time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sweep(root: Path, key: str) -> None:
+    """Removes what builds of `key` left that were killed, and what nobody has used for a month."""
+    _clear(root, key, keep=(root / key).resolve())
+    for lock in root.glob("*.lock"):
+        if lock.stem != key and time.time() - lock.stat().st_mtime > UNUSED_SECONDS:
+            descriptor = os.open(lock, os.O_RDWR)
+            try:
+                if _locked(descriptor):
+                    (root / lock.stem).unlink(missing_ok=True)
+                    _clear(root, lock.stem, keep=None)
+            finally:
+                os.close(descriptor)
+
+
+def _clear(root: Path, key: str, *, keep: Path | None) -> None:
+    for one in root.glob(f"{key}-*"):
+        if one.is_symlink():
+            one.unlink(missing_ok=True)
+        elif one.resolve() != keep:
+            shutil.rmtree(one, ignore_errors=True)

@@ -1,0 +1,28 @@
+"""Which branch and which name an environment is expected to have."""
+
+from collections.abc import Iterable
+
+from environments.models import (
+    Project,
+)
+
+KINDS_MEANT = ("staging", "production")
+
+
+def expected_branches(project: Project) -> dict[str, str]:
+    """Kind of environment → the branch it must deploy from."""
+    return {"staging": project.staging_branch, "production": project.production_branch}
+
+
+def expected_names(project: Project) -> dict[str, str]:
+    """Kind of environment → what it is called on Railway."""
+    return {"staging": project.staging_environment, "production": project.production_environment}
+
+
+def meant(name: str, there: Iterable[str]) -> str | None:
+    """Which of the names that are there is meant by `name`: the same, else the only one that differs in case alone."""
+    found = list(there)
+    if name in found:
+        return name
+    alike = {one for one in found if one.casefold() == name.casefold()}
+    return alike.pop() if len(alike) == 1 else None

@@ -1,0 +1,1 @@
+"""One request to a service's own address, as a visitor makes it."""

@@ -1,0 +1,176 @@
+"""Smoke tests: one GET to a service's own address, by the same way a visitor comes."""
+
+import ipaddress
+import re
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from portal.outbound import http
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import text
+
+SERVICE = "smoke"
+MAX_BODY_BYTES = 1024 * 1024
+MOST_PLACES = 3  # of one host's addresses that are tried
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """`ok` True: as expected; False: it answered otherwise; None: it could not be asked."""
+
+    ok: bool | None
+    status: int | None
+    seconds: float
+    commit: str | None
+    sentence: str
+
+
+def probe(
+    base_url: str,
+    *,
+    path: str,
+    expected_status: int,
+    expected_commit: str | None = None,
+    commit_key: str = "commit",
+    timeout: float = 10,
+    clock: Callable[[], float] = time.monotonic,
+    local: bool | None = None,
+) -> Probe:
+    """Asks `path` of a service at `base_url` (a domain, or an address of which only host and port count).
+
+    The commit is read from the header `X-Commit` or from `commit_key` of a JSON body; a service that reports
+    none is judged by its status alone. A redirect is a status like any other and is not followed. Only addresses of
+    the public internet are asked, and exactly the ones that were judged; `local`: this machine's too, by default
+    where Railway's own API is a stand-in on it.
+    """
+    address = address_of(base_url, path)
+    if address is None:
+        sentence = f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the service's."
+        return Probe(None, None, 0.0, None, sentence)
+    started = clock()
+    if local is None:
+        local = http.is_loopback(urlsplit(settings.RAILWAY_API_URL).hostname)
+    try:
+        places = public_places(address, local)
+    except NotPublic as refusal:
+        return Probe(None, None, clock() - started, None, str(refusal))
+    try:
+        reply = _ask(address, places, timeout)
+    except ApiError as error:
+        return Probe(None, None, clock() - started, None, _no_answer(address, error, timeout))
+    commit = _commit(reply, commit_key)
+    ok, sentence = _verdict(address, reply.status, expected_status, commit, expected_commit)
+    return Probe(ok, reply.status, clock() - started, commit, sentence)
+
+
+class NotPublic(Exception):
+    """This host is not on the public internet, or is not found; one sentence says so."""
+
+
+def public_places(address: str, local: bool) -> list[str]:
+    """Return the addresses that the host of `address` has now, for `http.send(at=…)`.
+
+    `local`: this machine's own are allowed. Raises `NotPublic` if any of them is not for everybody.
+    """
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    if local and http.is_loopback(host):
+        return [""]
+    try:
+        found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    except (OSError, UnicodeError):
+        raise NotPublic(f"{text(host, 100)} has no address: look at the service's domain.") from None
+    places = list(dict.fromkeys(str(one[4][0]) for one in found))
+    if bad := next((one for one in places if not is_public(one)), None):
+        raise NotPublic(f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not asked.")
+    return places[:MOST_PLACES]
+
+
+def is_public(address: str) -> bool:
+    """Whether anybody on the internet may be meant by it: no private, local, shared or multicast address.
+
+    Of addresses of IPv6 that stand for one of IPv4, that one is judged.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
+
+
+def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
+    """One answer from the first of these places that can be reached."""
+    for place in places[:-1]:
+        with suppress(ApiError):
+            return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=place)
+    return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=places[-1])
+
+
+def address_of(base_url: str, path: str) -> str | None:
+    """The address to ask: https, or http on this machine; None when `base_url` or `path` is unfit."""
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path or "\\" in path:
+        return None
+    host = base_url.strip()
+    if "://" in host:
+        scheme, _, rest = host.partition("://")
+        host = rest.rstrip("/")
+        if scheme.lower() not in {"http", "https"}:
+            return None
+    if not _HOST.fullmatch(host):
+        return None
+    try:
+        local = http.is_loopback(urlsplit(f"//{host}").hostname)
+    except ValueError:
+        return None
+    return f"{'http' if local else 'https'}://{host}{path}"
+
+
+def _no_answer(address: str, error: ApiError, timeout: float) -> str:
+    cause = str(error.__cause__ or "").lower()
+    if "certificate" in cause or "ssl" in cause or "tls" in cause:
+        return f"{address} has no valid TLS certificate: look at the service's domain."
+    if "timeout" in error.detail.lower():
+        return f"{address} did not answer within {timeout:g} s: look at the service's log."
+    if error.kind == "malformed":
+        return f"{address} answered more than 1 MB or something unreadable: give it a small page to test."
+    return f"{address} cannot be reached: look whether the service runs and listens on its port."
+
+
+def _commit(reply: http.Reply, key: str) -> str | None:
+    """The commit the service says it runs; None when it says none."""
+    said: object = reply.headers.get("x-commit")
+    if said is None and reply.body.lstrip()[:1] == b"{":
+        try:
+            body = reply.json()
+        except ValueError:
+            return None
+        said = body.get(key) if isinstance(body, dict) else None
+    return text(said, 64).lower() or None
+
+
+def _verdict(
+    address: str, status: int, expected_status: int, commit: str | None, expected_commit: str | None
+) -> tuple[bool, str]:
+    if status != expected_status:
+        return False, f"{address} answered HTTP {status} where {expected_status} was expected."
+    if expected_commit and commit is not None and not _same(commit, expected_commit.lower()):
+        return False, f"{address} runs commit {commit[:12]} where {expected_commit[:12]} was expected."
+    if expected_commit and commit is None:
+        return True, f"{address} answered HTTP {status}; it reports no commit."
+    return True, f"{address} answered HTTP {status}" + (f" at commit {commit[:12]}." if commit else ".")
+
+
+def _same(said: str, expected: str) -> bool:
+    return _SHORT_COMMIT.fullmatch(said) is not None and expected.startswith(said)

@@ -1,0 +1,1 @@
+"""Variables of services by name and fingerprint, and the rules that must hold for them."""

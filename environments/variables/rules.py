@@ -1,0 +1,210 @@
+"""The rules for variables, held against our rows: what a machine cannot see is for a person to sign, never right."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from environments.findings.kinds import Problem
+from environments.models import (
+    Environment,
+    FindingKind,
+    Project,
+    RuleKind,
+    ServiceInstance,
+    Variable,
+    VariableRule,
+)
+from environments.variables.sync import fingerprint, private_hosts, private_name
+
+PUBLIC, PRIVATE = "RAILWAY_PUBLIC_DOMAIN", "RAILWAY_PRIVATE_DOMAIN"
+SHARED = "shared"
+RIGHT, WRONG, UNSEEN = "right", "wrong", "unseen"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The two long-lived environments as the rules see them, by kind."""
+
+    environments: dict[str, Environment]
+    instances: dict[tuple[str, str], ServiceInstance]  # (kind, service)
+    variables: dict[tuple[str, str, str], Variable]  # (kind, service or "", name)
+
+    def services(self, pattern: str) -> list[str]:
+        """The services whose name fits."""
+        return sorted({service for _, service in self.instances if fnmatchcase(service, pattern)})
+
+    def names(self, service: str, pattern: str) -> list[str]:
+        """The variables of a service whose name fits, in either environment."""
+        return sorted({name for _, owner, name in self.variables if owner == service and fnmatchcase(name, pattern)})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule finds now, and its state: fail, attest (cannot be seen), skipped (nobody has it), wait or pass."""
+
+    rule: VariableRule
+    state: str
+    problems: tuple[Problem, ...]
+
+
+def problems(project: Project) -> list[Problem]:
+    """Everything that a rule of the project finds wrong, or cannot see. Four queries."""
+    rules = list(VariableRule.objects.filter(project=project))
+    known = _known(project)
+    if not rules:
+        return []
+    found: dict[tuple[str, str], Problem] = {}
+    for one in (one for rule in rules for one in RULES[RuleKind(rule.kind)](rule, known)):
+        # Of two rules about one thing the one that is sure counts.
+        if (one.kind, one.subject) not in found or not one.attestable:
+            found[one.kind, one.subject] = one
+    for environment in known.environments.values():
+        if environment.variables_problem:
+            one = Problem(FindingKind.UNREADABLE, f"variables of {environment}", environment.variables_problem, True)
+            found[one.kind, one.subject] = one
+    return list(found.values())
+
+
+def verdicts(project: Project) -> list[Verdict]:
+    """Every rule of the project with what it finds. Four queries."""
+    known = _known(project)
+    readable = [one for one in known.environments.values() if not one.variables_problem]
+    return [_verdict(rule, known, len(readable) == 2) for rule in VariableRule.objects.filter(project=project)]
+
+
+def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
+    found = tuple(RULES[RuleKind(rule.kind)](rule, known))
+    if found:
+        state = "attest" if all(one.attestable for one in found) else "fail"
+    elif not both_read:
+        state = "wait"
+    else:
+        state = "pass" if _asked(rule, known) else "skipped"
+    return Verdict(rule, state, found)
+
+
+def _known(project: Project) -> Known:
+    rows = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None)
+    kinds = {row.pk: row.kind for row in rows}
+    environments = {row.kind: row for row in rows if row.variables_at}  # nothing is said of what was never read
+    instances = ServiceInstance.objects.filter(environment__in=kinds, service__gone_at=None).select_related("service")
+    variables = Variable.objects.filter(environment__in=kinds).select_related("service")
+    return Known(
+        environments,
+        {(kinds[one.environment_id], one.service.name): one for one in instances},
+        {(kinds[one.environment_id], one.service.name if one.service else "", one.name): one for one in variables},
+    )
+
+
+def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
+    allowed = {name.strip() for name in rule.allowed.split(",")}
+    private = private_hosts(service for _, service in known.instances)
+    for service, name in _asked(rule, known):
+        found = {kind: _followed(known, kind, service, name) for kind in known.environments}
+        rows = [row for row in found.values() if row is not None]
+        if name in allowed or len(rows) < 2:
+            continue
+        subject, places = f"{name} of {service}", " and ".join(sorted(found))
+        if any(row.sealed for row in rows):
+            said = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
+            yield Problem(FindingKind.SAME, subject, said, attestable=True)
+        # The same words with a reference or a private host in them mean another thing in each environment.
+        elif rows[0].references or rows[0].host_fingerprint in private:
+            continue
+        elif rows[0].fingerprint and len({row.fingerprint for row in rows}) == 1:
+            yield Problem(FindingKind.SAME, subject, f"{subject} has the same value in {places}.")
+
+
+def _followed(known: Known, kind: str, service: str, name: str) -> Variable | None:
+    """The variable, or the one that it is nothing but a reference to."""
+    row, seen = known.variables.get((kind, service, name)), set()
+    while row is not None and not row.sealed and len(row.references) == 1 and row.host_reference == row.references[0]:
+        service, name = _target(service, row.references[0])
+        following = known.variables.get((kind, service, name))
+        if following is None or following.pk in seen:
+            return row
+        seen.add(following.pk)
+        row = following
+    return row
+
+
+def _address(rule: VariableRule, known: Known) -> Iterator[Problem]:
+    for service, name in _asked(rule, known):
+        for kind in known.environments:
+            row = known.variables.get((kind, service, name))
+            if row is None:
+                continue  # that it must be there is another rule
+            state, words = _leads(row, kind, service, rule.target, known)
+            if state != RIGHT:
+                subject = f"{name} of {service} in {kind}"
+                yield Problem(FindingKind.ADDRESS, subject, f"{subject} {words}.", attestable=state == UNSEEN)
+
+
+def _leads(row: Variable, kind: str, service: str, target: str, known: Known, depth: int = 0) -> tuple[str, str]:
+    """Whether an address leads to `target` in its own environment, and the words when it does not or is not seen."""
+    should = f"it must lead to {target} in {kind}"
+    if row.sealed:
+        return UNSEEN, f"is sealed, so it cannot be seen where it leads; {should}"
+    if row.host_fingerprint:
+        return _literal(row, kind, target, known)
+    if not row.host_reference:
+        return (UNSEEN, f"is put together of references; {should}") if row.references else (WRONG, "is no address")
+    owner, name = _target(service, row.host_reference)
+    if name in (PUBLIC, PRIVATE):
+        right = owner == target and (kind, target) in known.instances
+        return (RIGHT, "") if right else (WRONG, f"leads to {owner or 'nothing'}; {should}")
+    following = known.variables.get((kind, owner, name))
+    if following is not None and depth < 8:
+        return _leads(following, kind, owner, target, known, depth + 1)
+    if name.startswith("RAILWAY_"):
+        return UNSEEN, f"refers to {row.host_reference}, which Railway fills in; {should}"
+    return WRONG, f"refers to {row.host_reference}, which is not there; {should}"
+
+
+def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, str]:
+    for (where, service), instance in known.instances.items():
+        private = private_name(service)
+        # A private name means the service of the own environment, whichever environment is looked at.
+        names = [*(str(one).lower() for one in instance.domains), *([private] if where == kind else [])]
+        if row.host_fingerprint in map(fingerprint, names):
+            right = (where, service) == (kind, target)
+            return (RIGHT, "") if right else (WRONG, f"leads to {service} in {where}, not to {target} in {kind}")
+    return WRONG, f"leads to no address of {target} in {kind}"
+
+
+def _target(service: str, reference: str) -> tuple[str, str]:
+    """(Service or "" for the shared ones, name) of what a reference names; without a service it is the own one."""
+    owner, dot, name = reference.rpartition(".")
+    return ("" if owner == SHARED else owner) if dot else service, name
+
+
+def _present(rule: VariableRule, known: Known) -> Iterator[Problem]:
+    for service, name in _asked(rule, known):
+        read = [kind for kind, one in known.environments.items() if not one.variables_problem]
+        places = [kind for kind in read if (kind, service) in known.instances]
+        lacking = [kind for kind in places if (kind, service, name) not in known.variables]
+        for kind in lacking if len(lacking) < len(places) else []:
+            there = ", ".join(sorted(set(places) - set(lacking)))
+            said = f"{name} of {service} is set in {there} but not in {kind}."
+            yield Problem(FindingKind.MISSING, f"{name} of {service} in {kind}", said)
+
+
+def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
+    for service, name in _asked(rule, known):
+        for kind in known.environments:
+            if kind != rule.where and (kind, service, name) in known.variables:
+                said = f"{name} of {service} belongs in {rule.where} only, and is set in {kind}."
+                yield Problem(FindingKind.STRAY, f"{name} of {service} in {kind}", said)
+
+
+def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:
+    """The services and names that a rule asks about, as far as anybody has them."""
+    return [(one, name) for one in known.services(rule.service) for name in known.names(one, rule.name)]
+
+
+RULES: dict[RuleKind, Callable[[VariableRule, Known], Iterator[Problem]]] = {
+    RuleKind.SEPARATE: _separate,
+    RuleKind.ADDRESS: _address,
+    RuleKind.PRESENT: _present,
+    RuleKind.ONLY: _only,
+}

@@ -1,0 +1,318 @@
+"""Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, Q
+from django.utils.crypto import salted_hmac
+
+from environments.findings import out_of_band
+from environments.models import (
+    Environment,
+    Project,
+    RuleKind,
+    Service,
+    ServiceInstance,
+    Variable,
+    VariableChange,
+    VariableRule,
+    VariableSync,
+)
+from environments.railway import Railway
+from environments.railway.batch import Place as RailwayPlace
+from portal.outbound.credentials import Secret
+from portal.outbound.http import ApiError
+
+REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
+PRIVATE_ENDING = ".railway.internal"
+MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the next
+SELDOM = 6  # so many times more seldom other environments than staging and production are read
+BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
+_PLACE = "portal-reference-"
+_LONG_LIVED = ("staging", "production")
+
+# What the team's runbook asks for; rows from then on, for people to change.
+DEFAULTS = (
+    {"kind": RuleKind.SEPARATE, "name": "*DATABASE_URL"},
+    {"kind": RuleKind.SEPARATE, "name": "*API_URL"},
+    {"kind": RuleKind.SEPARATE, "name": "*SECRET*"},
+    {"kind": RuleKind.SEPARATE, "name": "*PASSWORD*"},
+    {"kind": RuleKind.ADDRESS, "service": "frontend", "name": "API_URL", "target": "backend"},
+    {"kind": RuleKind.PRESENT, "service": "frontend", "name": "API_URL"},
+    {"kind": RuleKind.PRESENT, "service": "backend", "name": "DATABASE_URL"},
+)
+
+
+def start(project: Project) -> None:
+    """Sees that the project's variables are read from now on; the first time with the runbook's rules."""
+    with transaction.atomic():
+        _, created = VariableSync.objects.get_or_create(project=project)
+        if created and not VariableRule.objects.filter(project=project).exists():
+            VariableRule.objects.bulk_create([VariableRule(project=project, **values) for values in DEFAULTS])
+
+
+def fingerprint(value: str) -> str:
+    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for the empty one."""
+    return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest() if value else ""
+
+
+def host_of(value: str) -> tuple[str, str]:
+    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for neither.
+
+    A port that is not the usual one is part of a public name, as another program answers there; inside Railway's
+    private network services listen where they like.
+    """
+    found = REFERENCE.findall(value)
+    numbers = iter(range(len(found)))
+    plain = REFERENCE.sub(lambda _: f"{_PLACE}{next(numbers)}", value.strip())
+    try:
+        parts = urlsplit(plain if "://" in plain else f"//{plain}")
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return "", ""
+    if host.startswith(_PLACE) and host.removeprefix(_PLACE).isdigit():
+        return "", found[int(host.removeprefix(_PLACE))]
+    if _PLACE in host:
+        return "", ""
+    odd = host and port not in (None, 80, 443) and not host.endswith(PRIVATE_ENDING)
+    return f"{host}:{port}" if odd else host, ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service in an environment, or (`service` None) what the environment's services share."""
+
+    environment: Environment
+    service: Service | None
+
+    @property
+    def key(self) -> RailwayPlace:
+        """The place by Railway's ids."""
+        return self.environment.railway_id, self.service.railway_id if self.service else None
+
+
+def read(project: Project, railway: Railway, *, now: datetime) -> bool:
+    """Reads the variables that are due, staging and production first; False: some are left for later.
+
+    What the token may not read is noted on its environment and keeps its rows. Raises `ApiError` when there is
+    no answer; what was read before is kept.
+    """
+    environments, complete = _due(project, now)
+    places = {environment.pk: [Place(environment, None)] for environment in environments}
+    instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
+    for one in instances.select_related("service"):
+        places[one.environment_id].append(
+            Place(next(row for row in environments if row.pk == one.environment_id), one.service)
+        )
+    asked = [place.key for found in places.values() for place in found]
+    answers = railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
+    for environment in environments:
+        _keep(project, environment, places[environment.pk], answers, now)
+    return complete
+
+
+def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
+    """Environments whose settings changed since they were read, or that were not read for long; and whether all fit."""
+    found = Environment.objects.filter(project=project, gone_at=None).annotate(services=Count("instances"))
+    ordered = sorted(
+        found.order_by(F("variables_at").asc(nulls_first=True)), key=lambda one: one.kind not in _LONG_LIVED
+    )
+    due: list[Environment] = []
+    places = 0
+    for one in ordered:
+        rest = timedelta(seconds=settings.VARIABLES_SECONDS * (1 if one.kind in _LONG_LIVED else SELDOM))
+        fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
+        if fresh and one.variables_etag == one.config_etag:
+            continue
+        places += one.services + 1
+        if places > MAX_PLACES and one.kind not in _LONG_LIVED:
+            return due, False
+        due.append(one)
+    return due, bool(ordered)
+
+
+def changed(project: Project, *, now: datetime) -> bool:
+    """Whether settings of an environment changed since its variables were read, a moment ago excepted."""
+    rows = Environment.objects.filter(project=project, gone_at=None).exclude(variables_etag=F("config_etag"))
+    moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
+    return rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment)).exists()
+
+
+def _keep(
+    project: Project,
+    environment: Environment,
+    places: Sequence["Place"],
+    answers: Mapping[RailwayPlace, dict[str, Secret | None] | ApiError],
+    now: datetime,
+) -> None:
+    """Writes down what was read of one environment, and why some of it could not be."""
+    rows: list[Variable] = []
+    read_places: list[Place] = []
+    problem = ""
+    for place in places:
+        values = answers[place.key]
+        if isinstance(values, ApiError):
+            whose = place.service.name if place.service else "all services"
+            problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {values}"
+            continue
+        # Of two names that are alike in all that is kept of them, one is kept.
+        kept = {name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")}
+        rows += [_row(place, name, value) for name, value in kept.items()]
+        read_places.append(place)
+    with transaction.atomic():
+        known = _edited(project, environment, read_places, rows, now)
+        for place in read_places:
+            names = [row.name for row in rows if row.service == place.service]
+            Variable.objects.filter(environment=environment, service=place.service).exclude(name__in=names).delete()
+        Variable.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["environment", "service", "name"],
+            update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
+        )
+        # Under another key nothing could be compared, so what changed until now is not known.
+        same = environment.variables_known.get("key") == known["key"]
+        since = environment.variables_since if same else None
+        Environment.objects.filter(pk=environment.pk).update(
+            variables_at=now, variables_problem=problem, variables_known=known,
+            variables_since=since or (None if problem else now), variables_etag=environment.config_etag,
+        )  # fmt: skip
+
+
+def _edited(
+    project: Project, environment: Environment, places: Sequence["Place"], rows: Sequence[Variable], now: datetime
+) -> dict[str, Any]:
+    """Notes what differs from the reading before in staging or production, and returns what the next may rely on.
+
+    A place that was not read before, or under another key, has nothing to be compared with.
+    """
+    Environment.objects.select_for_update().get(pk=environment.pk)
+    key, known = fingerprint("the key that fingerprints are made with"), environment.variables_known
+    comparable = set(known.get("read", ())) if known.get("key") == key else set()
+    read = sorted(comparable | {_number(place.service) for place in places})
+    if environment.kind in _LONG_LIVED and comparable:
+        kept: dict[int, dict[str, Variable]] = {}
+        for row in Variable.objects.filter(environment=environment):
+            kept.setdefault(row.service_id or 0, {})[row.name] = row
+        for place in places:
+            number = _number(place.service)
+            if number in comparable:
+                fresh = {row.name: row for row in rows if row.service == place.service}
+                _compare(project, place, kept.get(number, {}), fresh, now)
+    return {"key": key, "read": read}
+
+
+def _number(service: Service | None) -> int:
+    return service.pk if service else 0
+
+
+def _compare(
+    project: Project, place: "Place", was: dict[str, Variable], now_: dict[str, Variable], now: datetime
+) -> None:
+    both = was.keys() & now_.keys()
+    changed = [
+        name for name in both
+        if (was[name].sealed, was[name].fingerprint) != (now_[name].sealed, now_[name].fingerprint)
+    ]  # fmt: skip
+    whose = place.service.name if place.service else "all services"
+    where = f"{whose} in {place.environment.name}"
+    added, removed = list(now_.keys() - was.keys()), list(was.keys() - now_.keys())
+    out_of_band.variables_edited(project, where, changed, added, removed, now)
+    VariableChange.objects.bulk_create(
+        VariableChange(environment=place.environment, service=place.service, name=name, what=what, at=now)
+        for what, names in (("changed", changed), ("added", added), ("removed", removed))
+        for name in names
+    )
+
+
+@dataclass(frozen=True)
+class GoingBack:
+    """What is known of a service's variables since a moment: names that changed, and what cannot be known."""
+
+    changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
+    unknown: tuple[str, ...] = ()
+
+
+def going_back(environment: Environment, service: Service | None, since: datetime | None) -> GoingBack:
+    """The variables (its own and the shared ones) that a deployment made at `since` would have otherwise."""
+    unknown = []
+    watched = environment.variables_since
+    if since is None:
+        return GoingBack((), ("When that deployment was made is not known, so neither is what changed since.",))
+    if watched is None or watched > since:
+        told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
+        unknown.append(f"Variables were watched {told}: what changed before is not known.")
+    mine = Q(service=service) | Q(service=None)
+    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by("at")
+    newest = {one.name: one.what for one in changes}
+    rows = list(Variable.objects.filter(mine, environment=environment))
+    sealed = sorted({one.name for one in rows if one.sealed})
+    led = sorted({one.name for one in rows if one.references})
+    if sealed:
+        unknown.append(f"Sealed, so that a change cannot be seen: {', '.join(sealed)}.")
+    if led:
+        unknown.append(f"References, whose target may have changed: {', '.join(led)}.")
+    return GoingBack(tuple(sorted(newest.items())), tuple(unknown))
+
+
+def _row(place: Place, name: str, secret: Secret | None) -> Variable:
+    row = Variable(environment=place.environment, service=place.service, name=name[:200], sealed=secret is None)
+    if secret is not None:
+        value = secret.reveal()
+        host, reference = host_of(value)
+        row.references = [one[:420] for one in REFERENCE.findall(value)[:20]]
+        row.fingerprint, row.host_fingerprint = fingerprint(value), fingerprint(host)
+        row.host_reference = reference[:420]
+    return row
+
+
+@dataclass(frozen=True)
+class Line:
+    """One variable in two environments.
+
+    `state`: same, reference (one text, which means another thing in each), different, missing or sealed.
+    """
+
+    service: str
+    name: str
+    first: Variable | None
+    second: Variable | None
+    state: str
+
+
+def private_name(service: str) -> str:
+    """Return what a service is called in the private network of each environment."""
+    return re.sub(r"[^a-z0-9]+", "-", service.lower()) + PRIVATE_ENDING
+
+
+def private_hosts(services: Iterable[str]) -> frozenset[str]:
+    """Return the fingerprints of hosts that mean another machine in each environment, though the words are the same."""
+    return frozenset(fingerprint(private_name(service)) for service in services if service)
+
+
+def difference(first: Environment, second: Environment) -> list[Line]:
+    """Every variable of both environments, by service and name. One query."""
+    rows: dict[tuple[str, str], dict[int, Variable]] = {}
+    for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
+        rows.setdefault((one.service.name if one.service else "", one.name), {})[one.environment_id] = one
+    lines = []
+    for (service, name), found in sorted(rows.items()):
+        a, b = found.get(first.pk), found.get(second.pk)
+        lines.append(Line(service, name, a, b, _state(a, b)))
+    return lines
+
+
+def _state(a: Variable | None, b: Variable | None) -> str:
+    if a is None or b is None:
+        return "missing"
+    if a.sealed or b.sealed:
+        return "sealed"
+    if a.fingerprint != b.fingerprint:
+        return "different"
+    return "reference" if a.references else "same"

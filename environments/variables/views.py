@@ -1,0 +1,41 @@
+"""The page that compares the variables of two environments: names and what can be told of them, never values."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from environments.models import Environment, Project
+from environments.variables import rules as variables_rules
+from environments.variables.sync import difference
+from portal.ui.site import page
+
+EXPECTED = ("different", "reference")
+ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
+
+
+@page
+def variables(request: HttpRequest) -> HttpResponse:
+    """Two environments side by side, staging and production unless others are asked for. A fixed number of queries."""
+    projects = list(Project.objects.all())
+    slug = request.GET.get("project", "")
+    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    context: dict[str, Any] = {"projects": projects, "project": project}
+    if project is not None:
+        found = Environment.objects.filter(project=project, gone_at=None)
+        environments = sorted(found, key=lambda one: (ORDER.get(one.kind, 2), one.name))
+        first = _chosen(request, "a", environments, 0)
+        second = _chosen(request, "b", environments, 1)
+        lines = difference(first, second) if first and second else []
+        shown = [one for one in lines if request.GET.get("all") or one.state not in EXPECTED]
+        context |= {
+            "environments": environments, "first": first, "second": second, "lines": shown,
+            "verdicts": variables_rules.verdicts(project), "hidden": len(lines) - len(shown),
+        }  # fmt: skip
+    return render(request, "environments/variables/variables.html", context)
+
+
+def _chosen(request: HttpRequest, name: str, environments: list[Environment], place: int) -> Environment | None:
+    """The environment whose number was asked for under `name`, else the one that usually stands there."""
+    asked = next((one for one in environments if str(one.pk) == request.GET.get(name)), None)
+    return asked or (environments[min(place, len(environments) - 1)] if environments else None)

@@ -1,1 +1,0 @@
-"""Who gets in, for how long, and what a person must prove before something dangerous. docs/security.md, "Access"."""

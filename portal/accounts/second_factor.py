@@ -1,0 +1,120 @@
+"""Enrolling a second factor, proving it, and removing it. Each is an event; no secret is in any."""
+
+import re
+import secrets
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal import audit
+from portal.models.accounts import Authenticator, RecoveryCode, encoded
+from portal.ui.actions import Refused
+
+CODES = 10
+
+
+def of(user: Any) -> Authenticator | None:
+    """The person's authenticator that counts, if there is one."""
+    return Authenticator.objects.filter(user=user, confirmed=True).first()
+
+
+def begun(user: Any) -> Authenticator | None:
+    """The authenticator that waits for its first code."""
+    return Authenticator.objects.filter(user=user, confirmed=False).first()
+
+
+def begin(user: Any, *, now: datetime | None = None) -> Authenticator:
+    """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is forgotten."""
+    with transaction.atomic():
+        if of(user):
+            raise Refused("You have a second factor already; remove it before you set up another.")
+        Authenticator.objects.filter(user=user).delete()
+        secret = encoded(secrets.token_bytes(20))
+        return Authenticator.objects.create(
+            user=user, name="authenticator", confirmed=False, secret=secret, added_at=now or timezone.now()
+        )
+
+
+def confirm(user: Any, code: str, *, now: datetime | None = None) -> list[str]:
+    """Makes the authenticator count, proven by its first code; the recovery codes, which nobody sees again."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
+        if found is None or not found.accepts(_typed(code), now):
+            raise Refused("That is not the code of this moment: look at the app, and at the clock of your phone.")
+        found.confirmed = True
+        found.save()
+        codes = _new_codes(found)
+        audit.record("second_factor.enrolled", actor=user, subject=user, sentence=f"{user} set up a second factor.")
+    return codes
+
+
+def renew_codes(user: Any) -> list[str]:
+    """New recovery codes; the earlier ones no longer count."""
+    with transaction.atomic():
+        found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
+        if found is None:
+            raise Refused("You have no second factor.")
+        codes = _new_codes(found)
+        said = f"{user} made new recovery codes."
+        audit.record("second_factor.codes_renewed", actor=user, subject=user, sentence=said)
+    return codes
+
+
+def remove(user: Any, *, actor: Any, reason: str = "") -> None:
+    """Removes a person's second factor; `actor` None: somebody at the portal's own machine."""
+    with transaction.atomic():
+        if not Authenticator.objects.filter(user=user).delete()[0]:
+            raise Refused(f"{user} has no second factor.")
+        said = f"The second factor of {user} was removed{f': “{reason}”' if reason else '.'}"
+        audit.record("second_factor.removed", actor=actor, subject=user, sentence=said)
+
+
+def prove(user: Any, code: str, *, now: datetime | None = None) -> None:
+    """Takes a code of the app, or a recovery code, which is then used up. Raises `Refused`, and waits get longer."""
+    now = now or timezone.now()
+    with transaction.atomic():  # a refusal is kept too: it counts for the wait
+        said = _judged(user, _typed(code), now)
+    if said:
+        raise Refused(said)
+
+
+def _judged(user: Any, code: str, now: datetime) -> str:
+    found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
+    if found is None:
+        return "You have no second factor yet: set one up first."
+    allowed, about = found.verify_is_allowed()
+    if not allowed:
+        seconds = int((about["locked_until"] - now).total_seconds()) + 1
+        return f"The last code was wrong; try again in {seconds} s. Nothing was checked."
+    if found.accepts(code, now):
+        found.throttle_reset()
+        return ""
+    if RecoveryCode.objects.filter(authenticator=found, digest=_digest(code), used_at=None).update(used_at=now):
+        found.throttle_reset()
+        left = found.recovery_codes.filter(used_at=None).count()
+        said = f"{user} used a recovery code; {left} are left."
+        audit.record("second_factor.recovered", actor=user, subject=user, sentence=said, data={"left": left})
+        return ""
+    found.throttle_increment()
+    said = f"{user} gave a wrong code of the second factor."
+    audit.record("second_factor.failed", actor=user, subject=user, outcome="failed", sentence=said)
+    return "That code is wrong, or was used already. Wait for the next one and try again."
+
+
+def _typed(code: str) -> str:
+    return re.sub(r"[\s-]", "", code)[:40].lower()
+
+
+def _new_codes(found: Authenticator) -> list[str]:
+    found.recovery_codes.all().delete()
+    codes = [encoded(secrets.token_bytes(10)).lower() for _ in range(CODES)]
+    RecoveryCode.objects.bulk_create(RecoveryCode(authenticator=found, digest=_digest(one)) for one in codes)
+    return ["-".join(one[at : at + 4] for at in range(0, 16, 4)) for one in codes]
+
+
+def _digest(code: str) -> str:
+    return sha256(code.encode()).hexdigest()

@@ -1,0 +1,159 @@
+"""The pages on which people prove who they are, and set up how."""
+
+from typing import Any
+
+import segno
+from django.contrib.auth import authenticate, logout
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from portal import audit
+from portal.accounts import second_factor
+from portal.models.sign_in_policy import Policy
+from portal.ui import held_form, recent_sign_in
+from portal.ui.actions import Refused
+from portal.ui.recent_sign_in import PASSWORD, PROVED_AT, SECOND_FACTOR, SECOND_FACTOR_AT
+from portal.ui.site import page
+
+RECENT = 10  # minutes within which the password was given, to change what proves a person
+
+
+@require_POST
+@never_cache
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ends the session, also of a person who may not use the portal."""
+    logout(request)
+    return redirect("admin:login")
+
+
+@sensitive_post_parameters("password", "code")
+@page
+def again(request: HttpRequest) -> HttpResponse:
+    """Asks for what the action that is held demands; then the person sends it."""
+    kept = held_form.held(request)
+    policy = held_form.policy(kept)
+    lacks = recent_sign_in.lacking(recent_sign_in.read(request.session), policy)
+    problem = ""
+    if request.method == "POST" and lacks:
+        try:
+            _prove(request, lacks)
+            lacks = ()
+        except Refused as refusal:
+            problem = str(refusal)
+    if not lacks:
+        return redirect("sign-in-resume")
+    enrolled = SECOND_FACTOR not in lacks or second_factor.of(request.user) is not None
+    return _ask(request, lacks, kept=kept, problem=problem, enrolled=enrolled)
+
+
+def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
+    """Looks at what was typed and notes it in the session, under a new key. Raises `Refused`."""
+    user: Any = request.user
+    if PASSWORD in lacks:
+        given = request.POST.get("password", "")
+        if authenticate(request, username=user.get_username(), password=given) != user:
+            raise Refused("The password is wrong.")
+    if SECOND_FACTOR in lacks:
+        second_factor.prove(user, request.POST.get("code", ""))
+    proven = {PASSWORD: PROVED_AT, SECOND_FACTOR: SECOND_FACTOR_AT}
+    recent_sign_in.note(request.session, *(proven[one] for one in lacks))
+    request.session.cycle_key()
+    _record(user, f"{user} confirmed who they are, by {' and '.join(lacks)}.")
+
+
+def _record(user: Any, said: str) -> None:
+    with transaction.atomic():
+        audit.record("person.confirmed", actor=user, subject=user, sentence=said)
+
+
+@page
+def resume(request: HttpRequest) -> HttpResponse:
+    """Shows what was typed before, and the button that sends it; nothing is sent without a click."""
+    kept = held_form.held(request)
+    if kept is None:
+        return HttpResponseRedirect("/")
+    if recent_sign_in.lacking(recent_sign_in.read(request.session), held_form.policy(kept)):
+        return redirect("sign-in-again")
+    if kept["method"] != "POST":
+        held_form.forget(request)
+        return HttpResponseRedirect(kept["path"])
+    shown = [(name, value) for name, value in kept["fields"] if value.strip() and not _is_a_mark(value)]
+    what = kept["path"].strip("/").rsplit("/", 1)[-1].replace("-", " ")
+    return render(request, "portal/accounts/resume.html", {"kept": kept, "shown": shown, "what": what})
+
+
+def _is_a_mark(value: str) -> bool:
+    """Commits and digests, which the page sent along and nobody typed."""
+    return len(value) >= 40 and all(letter in "0123456789abcdef" for letter in value)
+
+
+@sensitive_post_parameters("code")
+@page
+def second_factor_page(request: HttpRequest) -> HttpResponse:
+    """A person's own second factor: set up, confirmed, removed; only shortly after it was proven who they are."""
+    user: Any = request.user
+    found = second_factor.of(user)
+    policy = Policy(second_factor=found is not None, minutes=RECENT)
+    if lacks := recent_sign_in.lacking(recent_sign_in.read(request.session), policy):
+        return _asked_first(request, lacks)
+    return _second_factor(request, user)
+
+
+def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
+    """The same questions on the page's own address, so that an action that is held stays held."""
+    problem = ""
+    if request.method == "POST" and "proof" in request.POST:
+        try:
+            _prove(request, lacks)
+            return redirect("second-factor")
+        except Refused as refusal:
+            problem = str(refusal)
+    return _ask(request, lacks, problem=problem, enrolled=True)
+
+
+def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: Any) -> HttpResponse:
+    asked = {"password": PASSWORD in lacks, "code": SECOND_FACTOR in lacks}
+    return render(request, "portal/accounts/again.html", asked | context)
+
+
+def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
+    context: dict[str, Any] = {"kept": held_form.held(request)}
+    if request.method == "POST":
+        try:
+            context |= _changed(request, user, request.POST.get("verb", ""))
+        except Refused as refusal:
+            context["problem"] = str(refusal)
+    found = second_factor.of(user)
+    context["found"] = found
+    context["left"] = found.recovery_codes.filter(used_at=None).count() if found else 0
+    begun = None if found else second_factor.begun(user)
+    if begun:
+        svg = segno.make(begun.address, micro=False).svg_inline(scale=4, border=4, dark="#000", light="#fff")
+        context |= {
+            "begun": begun,
+            "typed": begun.address.split("secret=")[1].split("&")[0],
+            "picture": SafeString(svg),
+        }
+    return render(request, "portal/accounts/second_factor.html", context)
+
+
+def _changed(request: HttpRequest, user: Any, verb: str) -> dict[str, Any]:
+    """What a button of the page did, as the page shows it. Recovery codes are shown in this answer and never again."""
+    if verb == "begin":
+        second_factor.begin(user)
+    elif verb == "confirm":
+        codes = second_factor.confirm(user, request.POST.get("code", ""))
+        recent_sign_in.note(request.session, SECOND_FACTOR_AT)
+        request.session.cycle_key()
+        return {"codes": codes}
+    elif verb == "codes":
+        return {"codes": second_factor.renew_codes(user)}
+    elif verb == "remove":
+        second_factor.remove(user, actor=user)
+        request.session.pop(SECOND_FACTOR_AT, None)
+    return {}

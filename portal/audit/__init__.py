@@ -1,0 +1,121 @@
+"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing itself.
+
+`record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
+`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and what is not.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Model
+
+from portal.audit.verification import Anchor, Verification, anchor, verify
+from portal.models.audit import AuditEvent
+from portal.visible import visible
+
+__all__ = ["Anchor", "OutsideTransaction", "Verification", "anchor", "record", "timeline", "verify"]
+
+NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
+
+# What lays text out in several lines; whatever else cannot be seen is written out (portal.visible).
+_LAYOUT = re.compile("[\t\n\r]")
+
+_ENCODER = DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_APPEND = f"SELECT portal_audit_append({', '.join(['%s'] * 12)})"
+
+
+class OutsideTransaction(RuntimeError):
+    """An event would be kept although its action might not be, or the other way round."""
+
+
+def record(
+    action: str,
+    *,
+    actor: AbstractBaseUser | AnonymousUser | None,
+    subject: Model | None = None,
+    sentence: str = "",
+    outcome: str = "done",
+    scope: str = "",
+    data: Mapping[str, Any] | None = None,
+    group: uuid.UUID | None = None,
+    now: datetime | None = None,
+) -> int:
+    """Appends one event in the current transaction, by one query, and returns its position.
+
+    `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's `audit_scope`.
+    Events of one human action share a `group`. Without `now` the database's clock counts.
+    Raises `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no permission,
+    or the head of the chain is taken for 3 s): let it pass, so that the action is undone too.
+    Until the transaction ends no other event can be added, so record last.
+    """
+    connection = transaction.get_connection()
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(f"Record {action} inside transaction.atomic(), together with what it records.")
+    outcome = AuditEvent.Outcome(outcome).value
+    values = [
+        now,
+        clean(action, NAME_CHARS),
+        outcome,
+        actor.pk if actor else None,
+        clean(actor_name(actor), NAME_CHARS),
+        clean(scope or getattr(subject, "audit_scope", ""), NAME_CHARS),
+        subject._meta.label_lower if subject else "",
+        clean(str(subject.pk), NAME_CHARS) if subject else "",
+        clean(str(subject), NAME_CHARS) if subject else "",
+        clean(sentence, SENTENCE_CHARS),
+        canonical_json(data or {}),
+        group or uuid.uuid4(),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, values)
+        return cursor.fetchone()[0]
+
+
+def timeline(
+    *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
+) -> list[AuditEvent]:
+    """The newest events, of one subject or scope when given; page on with `before=events[-1].position`."""
+    events = AuditEvent.objects.order_by("-position")
+    if subject is not None:
+        events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
+    if scope:
+        events = events.filter(scope=scope)
+    if before is not None:
+        events = events.filter(position__lt=before)
+    return list(events[:limit])
+
+
+def actor_name(actor: AbstractBaseUser | AnonymousUser | None) -> str:
+    """How an actor is named in sentences and events: the full name, else the user name."""
+    if actor is None:
+        return "portal"
+    if actor.is_anonymous:
+        return "someone not signed in"
+    return getattr(actor, "get_full_name", str)() or str(actor)
+
+
+def clean(text: str, limit: int) -> str:
+    """`text` on one line, with all that it holds to be seen, and at most `limit` characters long."""
+    text = visible(_LAYOUT.sub(" ", text))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def canonical_json(data: Mapping[str, Any]) -> str:
+    """One spelling for one content: sorted keys, no spaces, ASCII. Of over 16,000 characters a part is kept.
+
+    Raises TypeError or ValueError for what JSON cannot say.
+    """
+    text = _dump(data)
+    if len(text) > DATA_CHARS:
+        return _dump({"trimmed_from_characters": len(text), "beginning": text[: DATA_CHARS // 3]})
+    return text
+
+
+def _dump(data: Mapping[str, Any]) -> str:
+    return _ENCODER.encode(data)

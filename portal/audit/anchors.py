@@ -1,0 +1,154 @@
+"""The anchors: what the head of the chain was at a time, kept where the database cannot reach, one JSON line each."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from portal.audit.chain import GENESIS, Link
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The head of the chain as it was at a time, and the seal over the events after `after`; in hex."""
+
+    position: int
+    digest: str
+    at: str
+    after: int = 0
+    content: str = ""
+
+    @property
+    def link(self) -> Link:
+        return Link(self.position, bytes.fromhex(self.digest))
+
+
+class Lost(ValueError):
+    """Anchors that were left outside are not there any more; the sentence says where."""
+
+
+class UnreadableAnchors(ValueError):
+    """The file of anchors is not as it was written; the sentence names file and line."""
+
+
+def anchors_path() -> Path:
+    """Where the anchors are kept; copy this file to where nobody who can change the database can write."""
+    return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
+
+
+def append(path: Path, noted: Anchor) -> None:
+    """Adds one anchor, which is then on disk. Raises OSError when it cannot be written whole."""
+    line = as_line(noted)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.write(file, line) != len(line):
+            raise OSError(f"Only a part of the anchor could be written to {path}: is the disk full?")
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def read_anchors(path: Path | None = None) -> list[Anchor]:
+    """All anchors of the file, oldest first; none where there is no file. Raises `UnreadableAnchors`."""
+    path = path or anchors_path()
+    if not path.exists():
+        return []
+    return parse_all(path.read_bytes().splitlines(), str(path))
+
+
+def parse_all(lines: Iterable[bytes], name: str) -> list[Anchor]:
+    """The anchors on the lines of what is called `name`; raises `UnreadableAnchors`."""
+    return [parse(line, f"Line {number} of {name}") for number, line in enumerate(lines, start=1)]
+
+
+def last_anchor(path: Path) -> Anchor:
+    """The last line alone, however long the file has become."""
+    if not path.exists():
+        return Anchor(0, GENESIS.hex(), "")
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().splitlines()
+    return parse(lines[-1], f"The last line of {path}") if lines else Anchor(0, GENESIS.hex(), "")
+
+
+def as_line(noted: Anchor) -> bytes:
+    """The anchor as it stands in the file."""
+    return json.dumps(asdict(noted)).encode() + b"\n"
+
+
+def parse(line: bytes, name: str) -> Anchor:
+    """The anchor on one line of what is called `name`; raises `UnreadableAnchors`."""
+    try:
+        noted = Anchor(**json.loads(line))
+        sizes = {len(bytes.fromhex(noted.digest)), len(bytes.fromhex(noted.content or noted.digest))}
+        if type(noted.position) is not int or type(noted.after) is not int or sizes != {32}:
+            raise ValueError("not an anchor")
+    except (TypeError, ValueError) as error:
+        raise UnreadableAnchors(f"{name} is not an anchor: restore the file from its copy.") from error
+    return noted
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Every anchor that is known, and in a sentence what is missing of them ("" when nothing is)."""
+
+    anchors: list[Anchor]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is anchored beside the file, at the place `where`; `missing` says what is known to be gone there."""
+
+    anchors: list[Anchor]
+    where: str
+    missing: str = ""
+
+
+def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
+    """The anchors of the file, and with `ask` of the place outside too. Raises `UnreadableAnchors`.
+
+    None at all is in order only while none was ever made: the worker has not, and outside there are none.
+    """
+    path = path or anchors_path()
+    noted = read_anchors(path)
+    outside = ask_outside() if ask else Outside([], "")
+    missing = outside.missing
+    last = max((one.position for one in outside.anchors), default=0)
+    if not noted and (outside.anchors or _was_anchored()):
+        kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
+        missing = f"The anchors are gone: {path} is missing or empty, yet anchors were made; restore it.{kept}"
+    elif last > max((one.position for one in noted), default=0):
+        missing = f"The end of {path} is cut off: {outside.where} knows an anchor at event {last}; restore the file."
+    return Kept([*noted, *(one for one in outside.anchors if one not in noted)], missing)
+
+
+def ask_outside() -> Outside:
+    """The anchors that lie where the database's owner cannot write; none where there is no such place."""
+    if not settings.AUDIT_OUTSIDE:
+        return Outside([], "")
+    answer: Outside = import_string(f"{settings.AUDIT_OUTSIDE}.read")()
+    return answer
+
+
+def write_outside(now: datetime) -> str:
+    """Leaves the newest anchors outside too, if it is time; a sentence, or "" when there is nothing to say.
+
+    Raises `Lost` when what was left there is gone.
+    """
+    if not settings.AUDIT_OUTSIDE:
+        return ""
+    said: str = import_string(f"{settings.AUDIT_OUTSIDE}.write")(now)
+    return said
+
+
+def _was_anchored() -> bool:
+    from portal.jobs import AuditWatch
+
+    return AuditWatch.objects.filter(ok=True).exists()  # it anchors what it finds sound, at once

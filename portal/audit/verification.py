@@ -1,0 +1,243 @@
+"""Proves that the audit trail is what was written, and anchors it where the database cannot reach.
+
+A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it was computed
+anew. So at an interval `anchor` recomputes what was added and notes the head in a file, with a seal: one
+SHA-256 over all bytes of those events. `verify` holds the database against every anchor. docs/audit.md says
+what is trusted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connections, transaction
+
+from portal.audit import anchors as audit_anchors
+from portal.audit import catalog, view_check
+from portal.audit.anchors import Anchor, UnreadableAnchors, anchors_path, last_anchor, read_anchors
+from portal.audit.chain import GENESIS, Break, Content, Followed, Link, Seal, follow, table, weigh
+
+__all__ = [
+    "Anchor",
+    "BrokenChain",
+    "UnreadableAnchors",
+    "Verification",
+    "anchor",
+    "anchors_path",
+    "read_anchors",
+    "verify",
+]
+
+STRETCH = 50_000  # events between two reports of progress
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdict: how many events are proven, and the first that is not, in one sentence.
+
+    `checkpoint` is where a later run may go on from (`verify(since=...)`); None when the chain is broken.
+    """
+
+    ok: bool
+    count: int
+    first_broken: int | None
+    sentence: str
+    head_digest: str
+    checkpoint: Link | None = None
+
+
+class BrokenChain(ValueError):
+    """The chain broke since the last anchor, so no further anchor is made; the sentence names the event."""
+
+
+def anchor(now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False) -> Anchor:
+    """Recomputes the events since the last anchor and notes the head, as one JSON line that is then on disk.
+
+    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new file.
+    Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
+    """
+    path = path or anchors_path()
+    if not anew and (missing := audit_anchors.gather(path=path).missing):
+        raise BrokenChain(missing)
+    with _pinned(using) as raw:
+        shape = catalog.Shape(raw, settings.DATABASE_SCHEMA)
+        if fault := shape.fault((*catalog.READS, *catalog.WRITES)):
+            raise BrokenChain(fault)
+        last, head, content = last_anchor(path), _head(raw), Content()
+        followed = follow(raw, last.link, head.position, content=content)
+        broken = followed.broken or _at_the_end(raw, followed.end, head, None)
+        if broken:
+            raise BrokenChain(broken.sentence)
+        if shown := view_check.fault(raw, view_check.after(last.position, head.position)):
+            raise BrokenChain(shown)
+    noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex())
+    audit_anchors.append(path, noted)
+    return noted
+
+
+def verify(
+    *,
+    using: str = "default",
+    since: Link | None = None,
+    anchors: Iterable[Anchor] | None = None,
+    full: bool = False,
+    outside: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Proves every event or names the first that is not as it was written.
+
+    Sealed events are held byte for byte against the seal of their anchor (the file's unless given, with `outside`
+    also those that lie beside it), the others are recomputed link by link; with `full` all are. What pages show is
+    read and compared too: of all that was recomputed, and of some of the others. Starts after `since` (an earlier
+    `Verification.checkpoint`) when given. `progress(done, total)` is called on the way.
+    """
+    try:
+        kept = audit_anchors.gather(ask=outside) if anchors is None else audit_anchors.Kept(list(anchors))
+    except UnreadableAnchors as error:
+        return Verification(False, 0, None, str(error), "")
+    with _pinned(using) as raw:
+        shape = catalog.Shape(raw, settings.DATABASE_SCHEMA)
+        if fault := shape.fault(catalog.READS):
+            return Verification(False, 0, None, fault, "")
+        verdict = _verify(raw, since or Link(0, GENESIS), kept.anchors, full, progress)
+        fault = kept.missing or shape.fault(catalog.WRITES)
+    if verdict.ok and fault:
+        return replace(verdict, ok=False, sentence=fault, checkpoint=None)
+    return verdict
+
+
+def _verify(
+    raw: Any, start: Link, anchors: list[Anchor], full: bool, progress: Callable[[int, int], None] | None
+) -> Verification:
+    head, noted = _head(raw), list(anchors)
+    if start.position:  # what was verified before is held against what is there now, as an anchor is
+        noted.append(Anchor(start.position, start.digest.hex(), "the last verification"))
+    noted.sort(key=lambda anchor: anchor.position)
+    last, broken, digests = start, None, {0: GENESIS}
+    for followed in _follow_all(raw, start, head.position, noted, full):
+        digests |= followed.marks
+        last, broken = followed.end, followed.broken
+        if progress:
+            progress(last.position - start.position, head.position - start.position)
+    broken = _at_the_end(raw, last, head, broken)
+    # Of the others, which lie before the start or inside a seal, what is stored there now has to do.
+    digests = _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
+    verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
+    sealed = max((a.position for a in noted if a.content), default=0)
+    looked_at = (
+        view_check.after(start.position, last.position)
+        if full
+        else view_check.chosen(start.position, sealed, last.position)
+    )
+    if verdict.ok and (shown := view_check.fault(raw, looked_at)):
+        return replace(verdict, ok=False, sentence=shown, checkpoint=None)
+    return verdict
+
+
+def _follow_all(raw: Any, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
+    """Stretch by stretch from `start` to `upto`, ending with the first that is broken."""
+    sealed = {} if full else {a.after: a for a in anchors if a.content and a.after < a.position <= upto}
+    last = start
+    while last.position < upto:
+        run = _run(sealed, last.position)
+        fitting = weigh(raw, [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run]) if run else 0
+        if fitting:
+            last = run[fitting - 1].link
+            yield Followed(last, {a.position: a.link.digest for a in run[:fitting]})
+        if fitting < len(run):
+            del sealed[last.position]  # does not fit: link by link, to name the event
+        if run:
+            continue
+        stop = min([upto, last.position + STRETCH, *(after for after in sealed if after > last.position)])
+        marks = {a.position for a in anchors if last.position < a.position <= stop}
+        followed = follow(raw, last, stop, marks)
+        yield followed
+        if followed.broken:
+            return
+        last = followed.end
+
+
+def _run(sealed: dict[int, Anchor], position: int) -> list[Anchor]:
+    """The seals that begin at `position`, each where the one before ends, up to a stretch of events."""
+    run: list[Anchor] = []
+    end = position
+    while end in sealed and end - position < STRETCH:
+        run.append(sealed[end])
+        end = run[-1].position
+    return run
+
+
+def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
+    count = last.position - start.position
+    if broken:
+        return Verification(False, count, broken.position, broken.sentence, last.digest.hex())
+    sentence = f"Every event is as it was written ({count:,} checked)."
+    return Verification(True, count, None, sentence, last.digest.hex(), last)
+
+
+def _at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
+    """The break told better when nothing follows it; without one, whether head and last event agree."""
+    chain, kept = f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}"  # noqa: S608
+    # One statement, so one moment, however many events are being added.
+    lowest, highest, beyond = raw.execute(
+        f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position) {chain}), "
+        f"(SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>) coalesce(({kept}), 0))"
+    ).fetchone()
+    if lowest is not None and lowest < 1:
+        return Break(lowest, f"Event {lowest} was put in where no event was written.")
+    if broken:
+        if broken.position <= (highest or 0):
+            return broken
+        return Break(broken.position, f"The end is cut off: event {broken.position} and all after it are missing.")
+    if beyond is not None:
+        return Break(beyond, f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.")
+    if head.position < last.position:
+        return Break(head.position + 1, f"The end is cut off: event {head.position + 1} was there and is missing.")
+    if head.digest != last.digest:
+        return Break(last.position, f"The head of the chain does not hold the digest of event {last.position}.")
+    return None
+
+
+def _against_anchors(
+    anchors: list[Anchor], digests: dict[int, bytes], last: Link, broken: Break | None
+) -> Break | None:
+    """The earliest break that an anchor shows, unless the chain itself broke earlier."""
+    sound = 0
+    for noted in anchors:
+        if broken and broken.position <= noted.position:
+            return broken
+        if noted.position > last.position:
+            first = last.position + 1
+            return Break(first, f"The end is cut off: event {first} is missing, yet {noted.at} saw {noted.position}.")
+        if digests.get(noted.position) != noted.link.digest:
+            sentence = f"Event {sound + 1} or a later one up to {noted.position} was rewritten after {noted.at}."
+            return Break(sound + 1, sentence)
+        sound = noted.position
+    return broken
+
+
+@contextmanager
+def _pinned(using: str) -> Iterator[Any]:
+    """The connection below Django's, in a transaction, going by nothing that was set in the database."""
+    with transaction.atomic(using=using):
+        connections[using].ensure_connection()
+        raw = connections[using].connection
+        with catalog.pinned(raw):
+            yield raw
+
+
+def _head(raw: Any) -> Link:
+    """The head as the database tells it; an absent one reads as an empty digest, which never fits."""
+    found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
+    position, digest = found or (0, b"")
+    return Link(position, bytes(digest))
+
+
+def _stored_digests(raw: Any, positions: list[int]) -> dict[int, bytes]:
+    query = f"SELECT position, digest FROM ONLY {table()} WHERE position"  # noqa: S608
+    found = raw.execute(f"{query} OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])", [positions])
+    return {position: bytes(digest or b"") for position, digest in found.fetchall()}

@@ -1,0 +1,44 @@
+"""The watch over the audit chain: verified from the last anchor on, then anchored anew."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from portal.audit import anchors as audit_anchors
+from portal.audit import verification
+from portal.audit.chain import Link
+from portal.jobs import Again, AuditWatch, Outcome
+
+
+def watch(job: AuditWatch, *, now: datetime) -> Outcome:
+    """One look: what was added since the last anchor is verified, and the head is anchored if it is sound.
+
+    The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
+    """
+    since = _last_anchor()
+    found = verification.verify(since=since)
+    sentence, position = found.sentence, found.first_broken or 0
+    if found.ok:
+        position = verification.anchor(now).position
+        try:
+            said = audit_anchors.write_outside(now)
+        except audit_anchors.Lost as lost:
+            sentence = str(lost)
+        else:
+            AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
+            return Again(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {said}".strip())
+    AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
+    return Again(settings.ANCHOR_SECONDS, sentence)
+
+
+def last_known() -> AuditWatch | None:
+    """What the watch saw last, None before its first look."""
+    return AuditWatch.objects.exclude(at=None).first()
+
+
+def _last_anchor() -> Link | None:
+    try:
+        anchors = verification.read_anchors()
+    except verification.UnreadableAnchors:
+        return None  # verify says what is wrong with the file
+    return Link(anchors[-1].position, bytes.fromhex(anchors[-1].digest)) if anchors else None

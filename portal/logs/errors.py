@@ -1,0 +1,44 @@
+"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one. Off by default."""
+
+from typing import Any
+
+from portal.logs import trace
+from portal.version import VERSION
+
+
+def report_to(dsn: str) -> None:
+    """Have uncaught errors and logged ones sent to `dsn`: no person, no header, no body, no local variable."""
+    import sentry_sdk  # here, for it takes time to load and is seldom wanted
+
+    sentry_sdk.init(
+        dsn=dsn,
+        release=f"release-portal@{VERSION}",
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,  # they would quote statements and addresses
+        auto_session_tracking=False,
+        include_source_context=False,
+        before_send=_cleaned,
+    )
+
+
+def _cleaned(event: Any, hint: Any) -> Any:
+    """The event without what may tell of a person or a secret, and with its trace."""
+    from portal.secrets import known_secrets, redact
+    from portal.visible import without_secrets
+
+    secrets = known_secrets()
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return without_secrets(redact(value, secrets))
+        if isinstance(value, dict):
+            return {name: clean(one) for name, one in value.items()}
+        return [clean(one) for one in value] if isinstance(value, list | tuple) else value
+
+    asked = event.pop("request", None) or {}
+    event.pop("user", None)
+    event["request"] = {"method": asked.get("method", ""), "url": str(asked.get("url", "")).partition("?")[0]}
+    event["tags"] = {**(event.get("tags") or {}), "trace": trace.current(), "job": trace.current_job()}
+    return clean(event)

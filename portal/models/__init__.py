@@ -1,0 +1,25 @@
+"""What the portal itself remembers: the audit chain, accounts, changes of configuration, webhooks it was sent."""
+
+from portal.models.accounts import Authenticator, RecoveryCode
+from portal.models.audit import AuditEvent, AuditHead
+from portal.models.configuration import ConfigurationChange, RoleGrant
+from portal.models.health import HealthWatch, Incident, Observation, ProcessReport
+from portal.models.installation import Installation
+from portal.models.sign_in_policy import Policy
+from portal.models.webhooks import WebhookDelivery
+
+__all__ = [
+    "AuditEvent",
+    "AuditHead",
+    "Authenticator",
+    "ConfigurationChange",
+    "HealthWatch",
+    "Incident",
+    "Installation",
+    "Observation",
+    "Policy",
+    "ProcessReport",
+    "RecoveryCode",
+    "RoleGrant",
+    "WebhookDelivery",
+]

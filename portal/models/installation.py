@@ -1,0 +1,19 @@
+"""Whether this database is the sandbox's or a real portal's."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class Installation(models.Model):
+    """Whether this database is the sandbox's or a real portal's: settled by its first start, and for good."""
+
+    single = models.BooleanField(primary_key=True, default=True)
+    sandbox = models.BooleanField()
+    settled_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_installation_single_row")]
+
+    def __str__(self) -> str:
+        return "sandbox" if self.sandbox else "real portal"

@@ -1,0 +1,36 @@
+"""Numbers that vendors' answers carry along, such as what is left of a quota: noted in memory, then kept as rows.
+
+Clients know no row, so they call `note`; whoever runs a job calls `keep` afterwards.
+"""
+
+import threading
+import time
+from typing import Any
+
+from django.utils import timezone
+
+from portal.models.health import Observation
+
+KEPT_EVERY = 5.0  # seconds, in each process
+_noting = threading.Lock()
+_noted: dict[str, Any] = {}
+_kept_at = float("-inf")
+
+
+def note(name: str, value: Any) -> None:
+    """Remember the newest `value`, a JSON value, under `name`. Touches no database."""
+    with _noting:
+        _noted[name] = value
+
+
+def keep(*, at_once: bool = False) -> None:
+    """Write what was noted since the last time; every five seconds at most, unless `at_once`."""
+    global _kept_at
+    with _noting:
+        if not _noted or (time.monotonic() - _kept_at < KEPT_EVERY and not at_once):
+            return
+        noted = dict(_noted)
+        _noted.clear()
+        _kept_at = time.monotonic()
+    for name, value in noted.items():
+        Observation.objects.update_or_create(name=name, defaults={"value": value, "at": timezone.now()})

@@ -1,0 +1,1 @@
+"""Calls to the outside: HTTP, credentials, and reading what comes back."""

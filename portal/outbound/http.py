@@ -1,0 +1,257 @@
+"""Calls to the outside: time limits, bounded answers, few retries, one error type.
+
+Reads are tried up to three times. A write is never sent twice: when its outcome cannot be known the error's
+kind is `unknown_outcome`, and the caller looks at the world before it does anything else.
+"""
+
+import functools
+import ipaddress
+import json
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+import stamina
+
+Kind = Literal[
+    "unauthorized",  # the token is refused
+    "wrong_header",  # the token is of another kind than the header it was sent in
+    "forbidden",  # the token may not do this
+    "not_found",
+    "conflict",  # what we relied on has moved
+    "refused",  # by a rule or for a wrong value: trying again changes nothing
+    "rate_limited",
+    "unavailable",  # no answer, or 5xx; nothing was changed
+    "unknown_outcome",  # a write without a believable answer: it may have happened
+    "malformed",  # HTML, half a JSON, another shape than promised
+    "outdated",  # the vendor's schema has moved on and the portal must follow
+    "too_quickly",  # Railway's pause between two new environments
+]
+
+USER_AGENT = "release-portal/0.1"
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 15.0
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_WAIT_SECONDS = 10.0  # a longer Retry-After is the caller's business: no worker sleeps through it
+RETRIED: frozenset[Kind] = frozenset({"unavailable", "malformed", "rate_limited"})
+# The connection never stood, so not even a write can have happened.
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+log = logging.getLogger(__name__)
+calls: Counter[str] = Counter()  # outward calls of this process, by service; for tests and benches
+_counting = threading.Lock()
+
+
+class ApiError(Exception):
+    """What went wrong outside. `sentence` is for people: no secret; what happened and how to mend it.
+
+    `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
+    `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        kind: Kind,
+        sentence: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(sentence)
+        self.service = service
+        self.kind: Kind = kind
+        self.sentence = sentence
+        self.status = status
+        self.retry_after = retry_after
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with its whole body."""
+
+    status: int
+    headers: Mapping[str, str]  # httpx.Headers: names in any case
+    body: bytes
+
+    def json(self) -> object:
+        """The body as JSON; raises `ValueError` for half a JSON, HTML, or nesting beyond reason."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def checked_url(url: str, setting: str, service: str) -> str:
+    """`url` without its last slash; raises when a token would travel to it in clear text."""
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and parts.username is None
+        encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    except ValueError:
+        sound = encrypted = False
+    if not sound or not encrypted:
+        raise ApiError(
+            service,
+            "refused",
+            f"{setting} must be an https:// address (http:// only on this machine): correct it.",
+        )
+    return url.rstrip("/")
+
+
+@functools.lru_cache(maxsize=4)
+def _client(process: int, loopback: bool) -> httpx.Client:
+    """One pool of connections per process: a fork must not share its parent's. Redirects are not followed,
+    so no token ever reaches another host; a proxy from the environment is not asked for this machine."""
+    return httpx.Client(
+        headers={"User-Agent": USER_AGENT},
+        follow_redirects=False,
+        trust_env=not loopback,
+        verify=not loopback,
+    )
+
+
+def send(
+    service: str,
+    method: str,
+    url: str,
+    *,
+    write: bool,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    read_seconds: float = READ_SECONDS,
+    limit: int = MAX_ANSWER_BYTES,
+    at: str = "",
+) -> Reply:
+    """One request, one answer of at most `limit` bytes, whatever its status.
+
+    `at`: the address to connect to, instead of asking again which one the host has. `read_seconds` bounds each
+    silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed; for a write that may have
+    arrived, unknown_outcome.
+    """
+    with _counting:
+        calls[service] += 1
+    client = _client(os.getpid(), is_loopback(urlsplit(url).hostname))
+    timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
+    started = time.monotonic()
+    try:
+        target, named, extensions = _pinned(url, at)
+        told = {**(headers or {}), **named}
+        with client.stream(
+            method, target, headers=told, content=content, timeout=timeout, extensions=extensions
+        ) as answer:
+            body = _bounded(answer, limit, started + 2 * read_seconds)
+            reply = Reply(answer.status_code, answer.headers, body)
+    except (httpx.HTTPError, httpx.InvalidURL, _TooLarge, UnicodeError) as error:
+        failure = _transport_error(service, error, write, read_seconds)
+        log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
+        raise failure from error
+    theirs = reply.headers.get("x-github-request-id", "")[:64]
+    log.info("%s %s %s %s in %.2f s %s", service, method, urlsplit(url).hostname, reply.status,
+             time.monotonic() - started, theirs)  # fmt: skip
+    return reply
+
+
+def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, str]]:
+    """The URL at that address, and what still names the host: its header, and TLS, which verifies its certificate."""
+    whole = httpx.URL(url)
+    if not at:
+        return whole, {}, {}
+    return whole.copy_with(host=at), {"Host": whole.netloc.decode()}, {"sni_hostname": whole.host}
+
+
+class _TooLarge(Exception):
+    """More bytes than any honest answer has."""
+
+
+def _bounded(answer: httpx.Response, limit: int, deadline: float) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > limit:
+            raise _TooLarge
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer came too slowly")
+    return bytes(body)
+
+
+def _transport_error(service: str, error: Exception, write: bool, seconds: float) -> ApiError:
+    detail = type(error).__name__
+    if write and not isinstance(error, NEVER_SENT):
+        return unknown_outcome(service, detail)
+    if isinstance(error, _TooLarge | httpx.DecodingError | UnicodeError):
+        return malformed(service, "its answer is too large or cannot be unpacked")
+    if isinstance(error, httpx.TimeoutException):
+        sentence = f"{service} did not answer within {seconds:g} s: it is tried again later."
+    else:
+        sentence = f"{service} cannot be reached: look at the network and at {service}'s status page."
+    return ApiError(service, "unavailable", sentence, detail=detail)
+
+
+def unknown_outcome(service: str, detail: str = "", status: int | None = None) -> ApiError:
+    """The error for a write that may or may not have happened."""
+    sentence = f"{service} gave no clear answer, so the change may have happened: look there before trying again."
+    return ApiError(service, "unknown_outcome", sentence, status=status, detail=detail)
+
+
+def malformed(service: str, what: str, status: int | None = None) -> ApiError:
+    """The error for an answer that is not what its vendor promises; `what` says in which way."""
+    sentence = f"{service}'s answer cannot be read ({what}): it is asked again later."
+    return ApiError(service, "malformed", sentence, status=status, detail=what)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix seconds."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), 86_400.0)
+    try:
+        return min(max(parsedate_to_datetime(value).timestamp() - now, 0.0), 86_400.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = frozenset()) -> T:
+    """`call()`, for reads only: up to 3 tries while the error is a passing one and asks for no long wait.
+
+    An error whose HTTP status is in `unless_status` is raised at once.
+    """
+
+    def wait(error: Exception) -> bool | float:
+        if not isinstance(error, ApiError) or error.kind not in RETRIED or error.status in unless_status:
+            return False
+        if error.retry_after is None:
+            return error.kind != "rate_limited"
+        return error.retry_after if error.retry_after <= MAX_WAIT_SECONDS else False
+
+    for attempt in stamina.retry_context(on=wait, attempts=3, timeout=45, wait_initial=0.2, wait_max=2):
+        with attempt:
+            return call()
+    raise AssertionError("stamina returns or raises")

@@ -1,0 +1,1 @@
+"""The processes of a portal: web server, supervisor, PostgreSQL."""

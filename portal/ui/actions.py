@@ -1,0 +1,88 @@
+"""What every action of a person shares: permission first, one transaction, and an event even for a refusal.
+
+An action is a function `action(subject, *, actor, ...)`. Its body locks rows, asks gates, changes rows and records
+its audit event last. `actor` is a user, or None for the portal itself.
+"""
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from portal import audit
+from portal.models import sign_in_policy
+from portal.ui import recent_sign_in
+
+
+class Refused(Exception):
+    """The action may not happen now; the message is one sentence for the person who tried."""
+
+
+class NotPermitted(Refused):
+    """The person may not do this at all."""
+
+
+class NotProven(Refused):
+    """The project demands that the person proves first who they are; `policy` says how."""
+
+    def __init__(self, sentence: str, policy: sign_in_policy.Policy) -> None:
+        super().__init__(sentence)
+        self.policy = policy
+
+
+def action(name: str, permission: str, *, guarded: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
+
+    `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second factor.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(subject: Any, *, actor: AbstractBaseUser | None, **arguments: Any) -> Any:
+            try:
+                require(actor, permission)
+                if guarded:
+                    require_proof(actor, recent_sign_in.policy_of(subject))
+                with transaction.atomic():
+                    return function(subject, actor=actor, **arguments)
+            except Refused as refusal:
+                with transaction.atomic():
+                    audit.record(name, actor=actor, subject=subject, outcome="refused", sentence=str(refusal))
+                raise
+
+        return run
+
+    return decorate
+
+
+def require(actor: Any, permission: str) -> None:
+    """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has `permission`."""
+    if actor is not None and not actor.has_perm(permission):
+        wanted = permission.split(".")[-1].replace("_", " ")
+        raise NotPermitted(f"You are not allowed to do this: it needs the permission “{wanted}”.")
+
+
+def require_proof(actor: Any, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
+    """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
+
+    A job or a command has no session, so where something is demanded it cannot do what a person must.
+    """
+    sign_in = getattr(actor, "sign_in", None)
+    lacks = recent_sign_in.lacking(sign_in, policy, now)
+    if not lacks:
+        return
+    if sign_in is None:
+        raise NotProven("This is done by a person who is signed in to the portal, not by a command or a job.", policy)
+    raise NotProven(f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.", policy)
+
+
+def require_seen(actor: Any, seen: str | None, what: str) -> None:
+    """Raises `Refused` when a person acts without having said which `what` their page showed.
+
+    None is for a caller in this process that has just read it and has no page; nothing that comes in by a form is.
+    """
+    if not seen and (seen is not None or hasattr(actor, "sign_in")):
+        raise Refused(f"Your page did not say which {what} it showed, so nothing was done; load the page again.")

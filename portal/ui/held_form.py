@@ -1,0 +1,48 @@
+"""What a person sent while something was still to be proven: kept in the session, and sent again by their own click."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from portal.models.sign_in_policy import Policy
+
+KEY = "held_form"
+# Addresses whose forms hold a secret, or prove a person: those are typed again.
+SECRET = {"preview-variable", "sign-in-again", "second-factor"}
+MINUTES, MOST_LETTERS = 30, 200_000
+
+
+def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> None:
+    """Keeps this request's form. `then`: where the person was; `by`: the account it is kept for."""
+    match = request.resolver_match
+    if match and match.url_name in SECRET:
+        return
+    fields = [
+        (name, value) for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values
+    ]
+    if sum(len(value) for _, value in fields) > MOST_LETTERS:
+        fields = []
+    request.session[KEY] = {
+        "path": request.path, "method": request.method, "fields": fields, "then": then, "by": by,
+        "second_factor": policy.second_factor, "minutes": policy.minutes, "at": timezone.now().timestamp(),
+    }  # fmt: skip
+
+
+def held(request: HttpRequest) -> dict[str, Any] | None:
+    """What is kept for the person who is signed in; None when there is nothing, or it is too old."""
+    kept = request.session.get(KEY)
+    if not kept or timezone.now().timestamp() - kept["at"] > MINUTES * 60 or kept["by"] not in (None, request.user.pk):
+        return None
+    return kept
+
+
+def policy(kept: dict[str, Any] | None) -> Policy:
+    """What has to be proven before it may be sent."""
+    return Policy(kept["second_factor"], kept["minutes"]) if kept else Policy()
+
+
+def forget(request: HttpRequest) -> None:
+    """Once it was sent."""
+    if KEY in request.session:
+        del request.session[KEY]

@@ -1,0 +1,211 @@
+"""The admin site on which configuration and the purpose-built pages live, and what their views share."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.db.models import Model, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from portal import audit
+from portal.audit import row_changes
+from portal.models import sign_in_policy
+from portal.ui import held_form, recent_sign_in
+from portal.ui.actions import NotProven, Refused
+
+View = Callable[..., HttpResponse]
+READ = "releases.view_release"  # every role has it, and nobody sees anything without a role
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password. That an account may not use the portal is said after the right password, not instead."""
+
+    error_messages = {
+        "invalid_login": "The user name or the password is wrong.",
+        "inactive": "The user name or the password is wrong.",
+    }
+
+
+class Recorded(admin.ModelAdmin):
+    """Configuration whose changes are part of the trail: no event, no change.
+
+    An event holds what each field was and is, those of inline rows too, and of a secret only that it was changed.
+    """
+
+    actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
+    list_editable = ()
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        with self._remembering(request, object_id):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @contextmanager
+    def _remembering(self, request: HttpRequest, object_id: str | None) -> Iterator[None]:
+        """One transaction, at whose beginning the row is locked and its fields are kept for the event."""
+        with transaction.atomic():
+            row = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+            request.stored_before = (  # type: ignore[attr-defined]
+                row_changes.with_children(row, self._children(), lock=True) if row else {}
+            )
+            yield
+
+    def _children(self) -> list[tuple[type[Model], str]]:
+        """The models that are edited within this one, each with its link to it."""
+        found = []
+        for inline in self.inlines:
+            link = next(one for one in inline.model._meta.concrete_fields if one.related_model is self.model)
+            found.append((inline.model, link.name))
+        return found
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        before = request.stored_before  # type: ignore[attr-defined]
+        self._record(request, obj, before, row_changes.with_children(obj, self._children()))
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            self._record(request, obj, row_changes.with_children(obj, self._children(), lock=True), {})
+        return super().log_deletions(request, queryset)
+
+    def recorded_data(self, obj: Any) -> dict[str, Any]:
+        """What the event holds besides the changes."""
+        return {}
+
+    def _record(self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored) -> None:
+        row_changes.record(obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {})
+
+
+class ReadOnly(admin.ModelAdmin):
+    """What the portal itself writes: to be looked at, never edited here."""
+
+    actions: Sequence[Any] | None = None
+    list_editable = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class PortalSite(admin.AdminSite):
+    """Django's admin with the portal's name, in which nothing is changed without an event."""
+
+    site_header = site_title = "Release portal"
+    index_title = "Configuration"
+    site_url = "/"
+    login_form = SignInForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whether the person is active, staff, and has a role. What the session has proven goes with the actor."""
+        user: Any = request.user
+        if not (user.is_active and user.is_staff and user.has_perm(READ)):
+            return False
+        user.sign_in = recent_sign_in.read(request.session)
+        return True
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Registers; what neither records its changes nor makes none, such as a library's, is shown only."""
+        if not issubclass(admin_class or admin.ModelAdmin, (Recorded, ReadOnly)):
+            base = admin_class or admin.ModelAdmin
+            admin_class = type(f"Shown{base.__name__}", (ReadOnly, base), {"__module__": base.__module__})
+        super().register(model_or_iterable, admin_class, **options)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The sign-in page; in sandbox mode it names the people that were made for trying out."""
+        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
+            return no_role(request)
+        with transaction.atomic():  # who signs in is an event, or does not
+            return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """One's own password: the change and its event, or neither."""
+        person: Any = request.user
+        with transaction.atomic():
+            before = row_changes.stored(person, lock=True)
+            answer = super().password_change(request, extra_context)
+            if told := row_changes.difference(before, row_changes.stored(person)):
+                said = f"{audit.actor_name(person)} changed their own password."
+                data = {"changes": told}
+                audit.record("person.password_changed", actor=person, subject=person, sentence=said, data=data)
+            return answer
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Configuration first; what the portal itself keeps comes after."""
+        order = ["environments", "releases", "auth"]
+        apps = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+
+
+def page(view: View) -> View:
+    """Decorates a view: only for people who are signed in and may use the portal; others are asked to sign in."""
+
+    @never_cache
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if admin.site.has_permission(request):
+            return view(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            return no_role(request)
+        login, then = reverse("admin:login"), request.get_full_path()
+        if request.method == "POST":  # what was typed is not lost
+            held_form.hold(request, sign_in_policy.Policy(), "/", getattr(request, "session_of", None))
+            then = reverse("sign-in-resume")
+        if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
+            login += f"?next={then}" if request.method == "POST" else ""
+            return HttpResponse(status=204, headers={"HX-Redirect": login})
+        return redirect_to_login(then, login)
+
+    return guarded
+
+
+def no_role(request: HttpRequest) -> HttpResponse:
+    """What a person sees who is signed in and may not use the portal: a sentence, and whom to ask."""
+    user: Any = request.user
+    deciding = User.objects.filter(Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True)
+    names = [one.get_full_name() or one.username for one in deciding.order_by("username").distinct()[:5]]
+    context = {"has_role": user.has_perm(READ), "names": names}
+    return render(request, "portal/accounts/no_role.html", context, status=403)
+
+
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether htmx asks, and a fragment is enough."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def perform(
+    request: HttpRequest, then: str, act: Callable[[], Any], said: str = "", refused: type[Exception] = Refused
+) -> HttpResponse:
+    """Runs `act`, tells the person `said` or why it was refused, and goes on to the address `then`."""
+    try:
+        act()
+    except NotProven as lacking:
+        held_form.hold(request, lacking.policy, then, request.user.pk)
+        return HttpResponseRedirect(reverse("sign-in-again"))
+    except (Refused, refused) as refusal:
+        messages.error(request, str(refusal))
+    else:
+        held_form.forget(request)
+        if said:
+            messages.success(request, said)
+    return HttpResponseRedirect(then)

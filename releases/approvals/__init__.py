@@ -1,0 +1,1 @@
+"""A second person's signature under a release, and the risks that an approver accepts."""

@@ -1,0 +1,96 @@
+"""Approving a release and accepting its risks."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from portal import audit
+from portal.configuration.signing import require as require_signer
+from portal.jobs import JobStatus
+from portal.ui.actions import Refused, action
+from releases import gates
+from releases.gates.context import APPROVE, facts_of
+from releases.gates.plan import names
+from releases.locking import _as_seen
+from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+
+
+@action("release.approved", "releases.approve_release", guarded=True)
+def approve(
+    release: Release, *, actor: Any, comment: str = "", candidate: str | None = None, now: datetime | None = None
+) -> Approval:
+    """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
+    now = now or timezone.now()
+    release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
+    _as_seen(release, candidate, actor)
+    if actor is None or actor.pk == release.cut_by_id:
+        raise Refused("Whoever cut a release cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
+    if release.collected != release.candidate:
+        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+    approval, created = Approval.objects.get_or_create(
+        release=release,
+        user=actor,
+        content=gates.content_digest(release),
+        lapsed_at=None,
+        defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
+    )
+    if created:
+        data = {"candidate": release.candidate, "content": approval.content, "comment": comment[:2000]}
+        said = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
+        audit.record("release.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return approval
+
+
+@action("risk.accepted", "releases.approve_release", guarded=True)
+def accept_risk(
+    release: Release,
+    *,
+    actor: Any,
+    revision: str,
+    sha256: str,
+    reason: str,
+    candidate: str | None = None,
+    now: datetime | None = None,
+) -> RiskAcceptance:
+    """Takes the risks of one revision file, seen with the content `sha256`. Whoever cut the release cannot."""
+    now = now or timezone.now()
+    Release.objects.select_for_update().get(pk=release.pk)
+    facts = facts_of(release.pk, now=now)
+    release = facts.release
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
+    _as_seen(release, candidate, actor)
+    if actor is None or actor.pk == release.cut_by_id:
+        raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+    require_signer(actor, APPROVE)
+    if not reason.strip():
+        raise Refused("Say why this risk can be taken.")
+    plans = [one.planned for one in facts.databases if one.migrations]
+    if release.collected != release.candidate or any(
+        plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
+    ):
+        raise Refused("The migrations are being planned; look again in a moment.")
+    # One file may run in several databases: its risks in all of them are taken together.
+    asking = [
+        risk
+        for plan in plans
+        if plan
+        for step in plan.unaccepted
+        if (step.revision, step.sha256) == (revision, sha256)
+        for risk in plan.asking(step)
+    ]
+    if not asking:
+        raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
+    risks = names(asking)
+    accepted = RiskAcceptance.objects.create(
+        project=release.project, release=release, revision=revision, sha256=sha256,
+        risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
+    )  # fmt: skip
+    data = {"revision": revision, "sha256": sha256, "risks": risks, "reason": accepted.reason}
+    said = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
+    audit.record("risk.accepted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return accepted

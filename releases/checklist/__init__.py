@@ -1,0 +1,1 @@
+"""The checklist of a release: its templates, its items, and ticking them."""

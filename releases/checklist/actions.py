@@ -1,0 +1,69 @@
+"""Ticking checklist items."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from portal import audit
+from portal.ui.actions import Refused, action
+from releases import gates
+from releases.gates.sign_off import doubts, items_to_attest
+from releases.locking import _as_seen
+from releases.models.checklist import ChecklistItem
+from releases.models.releases import Release, ReleaseStatus, Upkeep
+
+
+@action("checklist.ticked", "releases.tick_checklistitem")
+def tick(
+    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str | None = None, now: datetime | None = None
+) -> ChecklistItem:
+    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
+    now = now or timezone.now()
+    item, release = _locked(item, items_to_attest() if item.gate in gates.ATTESTED else None)
+    _as_seen(release, candidate, actor)
+    if item.gate and not _asks_for_a_person(item, now):
+        raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
+    if item.phase == "after" and release.is_in_preparation:
+        raise Refused("Items after promotion open when production is live.")
+    if item.is_ticked and item.ticked_candidate == release.candidate:
+        return item  # a doubled click: the first person and time stand
+    ChecklistItem.objects.filter(pk=item.pk).update(
+        ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
+    )
+    if release.status == ReleaseStatus.VERIFYING:
+        Upkeep.objects.filter(release=release).update(wake_at=now)
+    said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
+    data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
+    audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return item
+
+
+@action("checklist.unticked", "releases.tick_checklistitem")
+def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> ChecklistItem:
+    """Takes a tick back."""
+    now = now or timezone.now()
+    item, release = _locked(item)
+    if item.ticked_at is None:
+        return item
+    ChecklistItem.objects.filter(pk=item.pk).update(
+        ticked_by=None, ticked_at=None, ticked_candidate="", note="", lapsed_at=None
+    )
+    data = {"item": item.pk, "text": item.text, "ticked_by": item.ticked_by_id, "note": item.note}
+    audit.record("checklist.unticked", actor=actor, subject=release, sentence=item.text, data=data, now=now)
+    return item
+
+
+def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Release]:
+    """The item, out of `items` if given, under a row lock, and its release; refuses when the release has ended."""
+    items = items if items is not None else ChecklistItem.objects.select_related("release__project")
+    item = items.select_for_update(of=("self",)).get(pk=item.pk)
+    release = item.release
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+        raise Refused(f"Release {release.name} is {release.get_status_display()}; its checklist is closed.")
+    return item, release
+
+
+def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
+    """Whether the item's gate cannot decide by itself now. A word given before it asks would count unasked later."""
+    return item.gate in gates.ATTESTED and gates.ATTESTED[item.gate](doubts(item, now=now)).state == gates.ATTEST

@@ -1,0 +1,1 @@
+"""The verdict on a release as a commit status on GitHub."""

@@ -1,0 +1,54 @@
+"""As whom the portal posts its verdict, and who else posts under its name: that is a finding, and never a pass."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.conf import settings
+
+from environments.findings import out_of_band
+from environments.github import CommitStatus, GitHub
+from environments.models import Project
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release, Upkeep
+
+
+def ours(project: Project) -> frozenset[str]:
+    """Every account as which GitHub has taken a verdict of ours: a token may have been replaced since."""
+    posted = Upkeep.objects.filter(release__project=project).exclude(verdict_by="")
+    return frozenset(posted.values_list("verdict_by", flat=True).distinct())
+
+
+def posted(github: GitHub, release: Release) -> list[CommitStatus]:
+    """Every verdict on the candidate, by whomever, the newest first."""
+    return [one for one in github.status_history(release.candidate) if one.context == settings.STATUS_CONTEXT]
+
+
+def own(github: GitHub, release: Release) -> CommitStatus | None:
+    """The verdict that stands on the candidate, if it is ours; None where somebody else has the last word."""
+    newest = next(iter(posted(github, release)), None)
+    return newest if newest and newest.creator in ours(release.project) else None
+
+
+def note_strangers(release: Release, statuses: Iterable[CommitStatus], known: frozenset[str], *, now: datetime) -> None:
+    """Writes down once what somebody else posted under the portal's name."""
+    for one in statuses:
+        if known and one.creator not in known:
+            who, at = one.creator or "somebody unknown", one.updated_at or now
+            subject = f"status {settings.STATUS_CONTEXT} on {release.candidate} by {who} at {at:%Y-%m-%d %H:%M:%S}"
+            said = f"{who} posted {settings.STATUS_CONTEXT} as {one.state} on {release.candidate[:7]}: not the portal's"
+            out_of_band.note(release.project, subject, f"{said} word. Require it from the portal's App alone.", now=now)
+
+
+def contradicted(job: Upkeep, release: Release, *, now: datetime) -> bool:
+    """Whether a reading that is newer than our verdict shows another one on the candidate."""
+    row = PullRequest.objects.filter(project=release.project_id, number=release.pull_number or 0).first()
+    if row is None or job.verdict_at is None or row.seen_at <= job.verdict_at or row.head_sha != job.verdict_sha:
+        return False
+    shown = [
+        str(one.get("state", "")).lower() for one in row.checks or () if one.get("name") == settings.STATUS_CONTEXT
+    ]
+    if len(shown) > 1:  # GitHub shows one status of a name; what is beside it is a check run, and we make none
+        said = f"Beside the portal's status, a check run called {settings.STATUS_CONTEXT} was reported on"
+        said = f"{said} {release.candidate[:7]}: not the portal's word. Require it from the portal's App alone."
+        out_of_band.note(release.project, f"check run {settings.STATUS_CONTEXT} on {release.candidate}", said, now=now)
+    return bool(shown) and job.verdict_state not in shown

@@ -1,0 +1,315 @@
+"""The whole main job without a browser: through the same actions, jobs and worker that people use."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from environments.clones.clone import mirror_of
+from environments.databases.address import url_of
+from environments.models import Branch, Environment, Project, databases_of, places_of
+from environments.railway import Railway
+from environments.schema.history import reader as revisions
+from environments.schema.run import database
+from portal.audit import verification as audit_verification
+from portal.jobs import OPEN
+from portal.models.audit import AuditEvent
+from portal.ui.actions import Refused
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.checklist import actions as checklist_actions
+from releases.gates.context import facts_of
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models import StepStatus
+from releases.models.checklist import Phase
+from releases.models.releases import Release, ReleaseStatus
+from releases.promotion import actions as promotion_actions
+
+Say = Callable[[str], None]
+STUCK_SECONDS = 20.0
+
+
+class DemoFailed(Exception):
+    """Something was not as it should be; the message says what."""
+
+
+@dataclass
+class Report:
+    """What `--json` prints on its last line."""
+
+    ok: bool = False
+    problem: str = ""
+    release: str = ""
+    status: str = ""
+    candidate: str = ""
+    merge_commit: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    revisions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    branches: dict[str, dict[str, str]] = field(default_factory=dict)
+    migrations: list[str] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def line(self) -> str:
+        return json.dumps(self.__dict__, sort_keys=True)
+
+
+def ship(project: Project, *, say: Say, seconds: float) -> Report:
+    """Takes what is on staging through a whole release. Never raises: the report says what went wrong."""
+    report, started = Report(), time.monotonic()
+    deadline = started + seconds
+    try:
+        _ship(project, report, say, deadline)
+        report.ok = True
+    except (DemoFailed, Refused) as problem:
+        report.problem = str(problem)
+    report.seconds = round(time.monotonic() - started, 2)
+    verification = audit_verification.verify()
+    report.audit = {
+        "events": AuditEvent.objects.count(),
+        "verified": verification.ok,
+        "sentence": verification.sentence,
+    }
+    report.ok = report.ok and verification.ok
+    return report
+
+
+def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
+    people = {user.get_username(): user for user in get_user_model().objects.all()}
+    manager = people["alice"]
+    _await(lambda: _synced(project), "the first reading of GitHub and Railway", say, deadline, project)
+    report.revisions = {kind: {"before": read} for kind, read in _revisions(project).items()}
+    report.branches = {name: {"before": sha} for name, sha in _heads(project).items()}
+    release = lifecycle_actions.cut(project, actor=manager, notes="What has gathered on staging.")
+    report.release, report.candidate = release.name, release.candidate
+    say(f"cut {release.name} at {release.candidate[:7]}")
+    _await(lambda: _collected(release), "commits, migrations and the promotion pull request", say, deadline, project)
+    release.refresh_from_db()
+    report.migrations = [one["id"] for one in release.migrations]
+    found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
+    say(f"collected {found}, pull request #{release.pull_number}")
+    if release.migrations_problem:
+        raise DemoFailed(release.migrations_problem)
+    _found_something(release)
+    _migrate_staging(release, manager, say, deadline)
+    _tick(release, Phase.BEFORE, manager, say)
+    approvals_actions.approve(release, actor=people["bob"], comment="Read in the demo.")
+    say("approved by bob")
+    signing = Signing(release, manager, people["bob"], say)
+    _await(signing.ready, "the gates", say, deadline, project, lambda: _missing(release))
+    promotion_actions.promote(release, actor=manager)
+    say("promotion started")
+    _follow(release, report, say, deadline)
+    _tick(release, Phase.AFTER, manager, say)
+    _await(lambda: _status(release) == ReleaseStatus.DONE, "the items after promotion", say, deadline, project)
+    release.refresh_from_db()
+    report.status, report.merge_commit = release.status, release.merge_commit
+    for kind, read in _revisions(project).items():
+        report.revisions[kind]["after"] = read
+    for name, sha in _heads(project).items():
+        report.branches[name]["after"] = sha
+    _judge(release, report)
+
+
+class Signing:
+    """The gates, with everything signed that a person may sign for; gives up on what no time will change."""
+
+    def __init__(self, release: Release, manager: Any, second: Any, say: Say) -> None:
+        self.release, self.manager, self.second, self.say = release, manager, second, say
+        self.stuck_since: float | None = None
+
+    def ready(self) -> bool:
+        """Whether nothing is missing any more. Raises `DemoFailed` when only failures are left for a while."""
+        facts = facts_of(self.release.pk)
+        self._accept(facts)
+        missing = gates.stand(facts).missing
+        for line in missing:
+            if line.result.state == gates.ATTEST and line.item and "Not rehearsed:" not in line.result.sentence:
+                note = f"Signed in the demo: {line.result.sentence}"[:2000]
+                checklist_actions.tick(line.item, actor=self.manager, note=note)
+                self.say(f"alice signs for “{line.text}”: {line.result.sentence}")
+        ended = (gates.FAIL, gates.ATTEST)  # what was not signed above is for somebody who can mend it
+        failing = [line.result.sentence for line in missing if line.result.state in ended]
+        if not failing or len(failing) < len(missing):
+            self.stuck_since = None
+        elif self.stuck_since is None:
+            self.stuck_since = time.monotonic()
+        elif time.monotonic() - self.stuck_since > STUCK_SECONDS:
+            raise DemoFailed(" ".join(failing))
+        return not missing
+
+    def _accept(self, facts: Any) -> None:
+        for one in facts.databases:
+            plan = one.planned
+            for step in plan.unaccepted if plan and plan.status == "succeeded" else ():
+                risks = " ".join(risk.sentence for risk in plan.asking(step))
+                approvals_actions.accept_risk(
+                    self.release, actor=self.second, revision=step.revision, sha256=step.sha256,
+                    reason="Accepted in the demo, where nothing real depends on it.",
+                )  # fmt: skip
+                self.say(f"bob accepts the risks of {step.revision}: {risks}")
+
+
+def _found_something(release: Release) -> None:
+    """A path that leads to no revision is no success. Raises `DemoFailed`, saying where was looked."""
+    mirror = mirror_of(release.project)
+    for one in databases_of(release.project):
+        history = revisions.read(mirror, release.candidate, one.alembic)
+        if not history.revisions:
+            raise DemoFailed(revisions.why_empty(mirror, release.candidate, history))
+
+
+def _judge(release: Release, report: Report) -> None:
+    """What must be true of the world now, read from git and the databases and not from our rows."""
+    project = release.project
+    heads = {name: seen["after"] for name, seen in report.branches.items()}
+    if set(heads.values()) != {release.merge_commit}:
+        raise DemoFailed(
+            f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}."
+        )
+    for one in databases_of(project):
+        kinds = [" ".join(filter(None, [kind, one.called])) for kind in ("staging", "production")]
+        wanted = sorted(release.heads_of[str(one.pk)])
+        if any(report.revisions[kind]["after"] != wanted for kind in kinds):
+            raise DemoFailed(f"Both databases should be at {wanted}, they are at {report.revisions}.")
+
+
+def _migrate_staging(release: Release, manager: Any, say: Say, deadline: float) -> None:
+    if not release.migrations:
+        say("no migrations in this release")
+        return
+    run = lifecycle_actions.migrate_staging(release, actor=manager)
+    say(f"migrating staging to {', '.join(release.heads)}")
+
+    def ended() -> bool:
+        run.refresh_from_db()
+        return run.status not in OPEN
+
+    _await(ended, "staging's migration", say, deadline, release.project, lambda: run.sentence)
+    if run.status != "succeeded":
+        raise DemoFailed(f"Migrating staging ended as {run.status}: {run.sentence}")
+    say(f"staging migrated: {len(run.applied)} revisions")
+
+
+def _tick(release: Release, phase: str, manager: Any, say: Say) -> None:
+    for item in release.items.filter(phase=phase, gate=""):
+        checklist_actions.tick(item, actor=manager, note="Looked at in the demo.")
+        say(f"ticked “{item.text}”")
+
+
+def _follow(release: Release, report: Report, say: Say, deadline: float) -> None:
+    """Prints the promotion's steps as they happen, until it succeeds or stops."""
+    promotion = release.promotions.get(status__in=[*OPEN, "succeeded", "failed", "needs_person"])
+    said: dict[int, str] = {}
+    while True:
+        promotion.refresh_from_db()
+        steps = list(promotion.steps.all())
+        for number, step in enumerate(steps, start=1):
+            if step.status != StepStatus.PENDING and said.get(step.pk) != (line := f"{step.status} {step.sentence}"):
+                say(f"[{number}/{len(steps)}] {step}: {step.get_status_display()} {step.sentence}".rstrip())
+                said[step.pk] = line
+        if promotion.status not in OPEN:
+            break
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"The promotion did not end in time: {promotion.sentence}")
+        time.sleep(0.2)
+    report.steps = [
+        {"name": step.name, "status": step.status, "seconds": _seconds(step), "sentence": step.sentence}
+        for step in steps
+    ]
+    if promotion.status != "succeeded":
+        raise DemoFailed(promotion.sentence)
+
+
+def _seconds(step: Any) -> float | None:
+    if not step.started_at or not step.finished_at:
+        return None
+    return round((step.finished_at - step.started_at).total_seconds(), 2)
+
+
+def _await(
+    ready: Callable[[], bool],
+    what: str,
+    say: Say,
+    deadline: float,
+    project: Project,
+    detail: Callable[[], str] = str,
+) -> None:
+    spoken = time.monotonic()
+    while not ready():
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"Waited too long for {what}. {detail() or _problems(project)}".strip())
+        if time.monotonic() - spoken > 5:
+            say(f"… waiting for {what}. {detail() or _problems(project)}".strip())
+            spoken = time.monotonic()
+        time.sleep(0.2)
+
+
+def _problems(project: Project) -> str:
+    fresh = Project.objects.select_related("github_sync", "railway_sync").get(pk=project.pk)
+    return " ".join(filter(None, [fresh.github_sync.problem, fresh.railway_sync.problem]))
+
+
+def _missing(release: Release) -> str:
+    return " ".join(line.result.sentence for line in gates.stand(facts_of(release.pk)).missing)
+
+
+def _synced(project: Project) -> bool:
+    heads = Branch.objects.filter(project=project).exclude(head="").count()
+    environments = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None).count()
+    return heads == 2 and environments == 2
+
+
+def _collected(release: Release) -> bool:
+    fresh = Release.objects.get(pk=release.pk)
+    return fresh.collected == fresh.candidate and fresh.pull_number is not None
+
+
+def _status(release: Release) -> str:
+    return Release.objects.get(pk=release.pk).status
+
+
+def _revisions(project: Project) -> dict[str, list[str]]:
+    """What each database reports, read from it now: by kind of environment, and by name where there are several."""
+    rows = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None)
+    places = places_of(rows.select_related("project"), databases_of(project))
+    return {
+        " ".join(filter(None, [place.environment.kind, place.database.called])): sorted(
+            database.current(url_of(place, Railway()), table=place.database.version_table)
+        )
+        for place in places
+    }
+
+
+def _heads(project: Project) -> dict[str, str]:
+    """The long-lived branches, read from git now."""
+    mirror = mirror_of(project)
+    mirror.fetch()
+    return {name: mirror.head(name) or "" for name in (project.staging_branch, project.production_branch)}
+
+
+def summary(report: Report) -> list[str]:
+    """The end of the demo in a few lines for people."""
+    lines = ["", f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s"]
+    lines += [
+        f"  {one['name']:<14}{one['status']:<9}{one['seconds'] or 0:7.2f} s  {one['sentence']}" for one in report.steps
+    ]
+    for kind, seen in report.revisions.items():
+        lines.append(f"  {kind:<11} {_said(seen.get('before'))} → {_said(seen.get('after'))}")
+    for name, heads in report.branches.items():
+        lines.append(f"  {name:<11} {heads.get('before', '')[:7]} → {heads.get('after', '')[:7]}")
+    lines.append(f"  audit       {report.audit['events']} events. {report.audit['sentence']}")
+    return lines
+
+
+def _said(revisions: list[str] | None) -> str:
+    return "unknown" if revisions is None else ", ".join(revisions) or "empty"
+
+
+def now_line(started: float, text: str) -> str:
+    """One line of the demo's output: seconds since the start, and what happened."""
+    return f"{timezone.localtime():%H:%M:%S}  {time.monotonic() - started:6.1f} s  {text}"

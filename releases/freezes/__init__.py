@@ -1,0 +1,1 @@
+"""While a project is frozen nothing is promoted."""

@@ -1,0 +1,46 @@
+"""Freezing a project, and lifting the freeze."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.models import (
+    Project,
+)
+from portal import audit
+from portal.jobs import OPEN
+from portal.ui.actions import Refused, action
+from releases.models.releases import Freeze, Upkeep
+
+
+@action("project.frozen", "releases.freeze_project")
+def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = None) -> Freeze:
+    """Refuses promotions of `project` until the freeze is lifted."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why promotions are frozen.")
+    try:
+        with transaction.atomic():
+            row = Freeze.objects.create(project=project, reason=reason[:300], started_by=actor, started_at=now)
+    except IntegrityError:
+        raise Refused("Promotions are frozen already.") from None
+    _judge_again(project, now)
+    audit.record("project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now)
+    return row
+
+
+@action("project.unfrozen", "releases.freeze_project")
+def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) -> None:
+    """Allows promotions again."""
+    now = now or timezone.now()
+    if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
+        raise Refused("Promotions are not frozen.")
+    _judge_again(project, now)
+    audit.record("project.unfrozen", actor=actor, subject=project, sentence="Promotions are allowed again.", now=now)
+
+
+def _judge_again(project: Project, now: datetime) -> None:
+    """Have the verdicts of the project's releases told anew: GitHub must not stay green for long."""
+    Upkeep.objects.filter(release__project=project, status__in=OPEN).update(wake_at=now)

@@ -1,0 +1,43 @@
+"""Freezes in the admin."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+
+from portal.ui.actions import Refused
+from portal.ui.site import ReadOnly
+from releases.freezes import actions
+from releases.models.releases import Freeze
+
+
+@admin.register(Freeze)
+class FreezeAdmin(ReadOnly):
+    """Adding one freezes promotions, through the action; lifting it is an action of the list."""
+
+    list_display = ("project", "reason", "started_at", "started_by", "lifted_at")
+    list_filter = ("project",)
+    fields = ("project", "reason")
+    actions = ("lift",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("releases.freeze_project")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        made = actions.freeze(obj.project, actor=request.user, reason=obj.reason)
+        obj.pk, obj.started_by, obj.started_at = made.pk, made.started_by, made.started_at
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+            return self.response_post_save_add(request, None)
+
+    @admin.action(description="Lift the freeze")
+    def lift(self, request: HttpRequest, queryset: Any) -> None:
+        for freeze in queryset.select_related("project"):
+            try:
+                actions.lift_freeze(freeze.project, actor=request.user)
+            except Refused as refusal:
+                messages.error(request, f"{freeze.project}: {refusal}")

@@ -1,0 +1,281 @@
+"""Everything the gates and the release page look at, read from our rows in a fixed number of queries."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from environments.findings.kinds import BESIDE
+from environments.github import MergeRules, merging
+from environments.models import (
+    Branch,
+    BranchProtection,
+    Deployment,
+    Environment,
+    Finding,
+    MigrationRun,
+    Project,
+    ServiceInstance,
+    StagedRevision,
+)
+from environments.schema.plan.render import rendered_from_json
+from environments.services.liveness import Live, live_of
+from portal.configuration.signing import counts
+from releases.gates.databases import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
+from releases.gates.databases import annotations as database_annotations
+from releases.gates.plan import Planned, annotations, planned_of, with_unplanned
+from releases.gates.rehearsal import rehearsed_of, rows
+from releases.gates.sql_diff import Staged
+from releases.gates.staging_smoke import Smoked, Test, about, tests, tests_of
+from releases.models.checklist import ChecklistItem
+from releases.models.promotion import Promotion, PromotionStep
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Approval, Freeze, Release
+
+APPROVE = "releases.approve_release"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A release and the world around it, as our rows know it at `now`."""
+
+    now: datetime
+    release: Release
+    project: Project
+    items: tuple[ChecklistItem, ...] = ()
+    staging_head: str = ""
+    production_head: str = ""
+    github_seen_at: datetime | None = None
+    github_problem: str = ""
+    renamed_to: str = ""  # what GitHub calls the repository now, if not as set
+    railway_seen_at: datetime | None = None
+    railway_problem: str = ""
+    upkeep_problem: str = ""
+    verdict_problem: str = ""  # why GitHub does not hold the verdict
+    promotion_pull: PullRequest | None = None
+    required_contexts: tuple[str, ...] | None = None
+    merge_rules: MergeRules | None = None  # of production's branch; None: not known
+    staging_rules: MergeRules | None = None
+    staging_closed: bool | None = None  # to the portal's own fast-forward; None: not known
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    beside: tuple[Finding, ...] = ()  # what is open and does not stop a release
+    databases: tuple[DatabaseFacts, ...] = ()
+    pulls: tuple[PullRequest, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    freeze: str = ""
+    promotion: Promotion | None = None
+    steps: tuple[PromotionStep, ...] = ()
+    staging_tests: tuple[Test, ...] = ()
+    smoked: Smoked | None = None
+
+    @property
+    def smoke_about(self) -> str:
+        """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
+        asked = {test.service for test in self.staging_tests}
+        deployments = [
+            one.railway_id for live in self.live.get("staging", ()) if live.service in asked for one in live.active
+        ]
+        run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
+        return about(self.release.candidate, deployments, run, self.staging_tests)
+
+    @property
+    def fresh_since(self) -> datetime:
+        """Rows seen before this are too old to prove anything."""
+        return self.now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+
+    @property
+    def runs(self) -> tuple[MigrationRun, ...]:
+        """Staging's newest runs of every database, newest first."""
+        found = [run for one in self.databases for run in one.runs]
+        return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
+
+    def staged_at(self) -> datetime | None:
+        """When staging had run every revision file of the release; None while one is missing, or there is none."""
+        brought = [one.staged_at() for one in self.databases if one.migrations]
+        return None if None in brought else max(filter(None, brought), default=None)
+
+
+_STEPS = (
+    PromotionStep.objects.select_related("promotion__started_by", "migration_run")
+    .defer("migration_run__log")
+    .order_by("-promotion__created_at", "position")
+)
+LONG_LIVED = ServiceInstance.objects.filter(
+    environment__kind__in=["staging", "production"], environment__gone_at=None, service__gone_at=None
+).select_related("environment", "service")
+_DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
+_RUNS = (
+    MigrationRun.objects.filter(environment__kind="staging")
+    .only("database_id", "status", "commit", "target", "sentence", "created_at", "finished_at")
+    .order_by(F("created_at").desc())
+)
+
+
+@functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
+def release_queryset() -> QuerySet[Any]:
+    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
+    databases, plans and rehearsals of the migrations.
+
+    Their commits, up to 500, are only read when asked for.
+    """
+    branch = Branch.objects.filter(project=OuterRef("project"))
+    staging = branch.filter(name=OuterRef("project__staging_branch"))
+    production = branch.filter(name=OuterRef("project__production_branch"))
+    closed = BranchProtection.objects.filter(project=OuterRef("project"), branch=OuterRef("project__staging_branch"))
+    freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
+    releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
+    return releases.annotate(
+        staging_head=Subquery(staging.values("head")[:1]),
+        production_head=Subquery(production.values("head")[:1]),
+        production_contexts=Subquery(production.values("required_contexts")[:1]),
+        production_rules=Subquery(production.values("merge_rules")[:1]),
+        staging_rules=Subquery(staging.values("merge_rules")[:1]),
+        staging_closed=Subquery(closed.values("closed")[:1]),
+        freeze_reason=Subquery(freeze.values("reason")[:1]),
+        github_seen_at=F("project__github_sync__synced_at"),
+        github_problem=F("project__github_sync__problem"),
+        railway_seen_at=F("project__railway_sync__synced_at"),
+        railway_problem=F("project__railway_sync__problem"),
+        upkeep_problem=F("upkeep__problem"),
+        verdict_problem=F("upkeep__verdict_problem"),
+        was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
+        rehearsal_rows=rows("project", "candidate"),
+        staging_tests=tests("project"),
+        **annotations(),
+        **database_annotations("project"),
+    )
+
+
+def gather(release: Any, *, now: datetime | None = None) -> Facts:
+    """The facts around `release`, which must come from `release_queryset`. Ten queries, whatever the counts."""
+    project = release.project
+    environments, live = _live(project)
+    pulls = _pulls(release)
+    steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
+    promotion = steps[0].promotion if steps else None
+    findings = list(Finding.objects.filter(project=project, closed_at=None))
+    return Facts(
+        now=now or timezone.now(),
+        release=release,
+        project=project,
+        items=tuple(release.items.select_related("ticked_by")),
+        staging_head=release.staging_head or "",
+        production_head=release.production_head or "",
+        github_seen_at=release.github_seen_at,
+        github_problem=release.github_problem or "",
+        renamed_to=project.renamed_to,
+        railway_seen_at=release.railway_seen_at,
+        railway_problem=release.railway_problem or "",
+        upkeep_problem=release.upkeep_problem or "",
+        verdict_problem=release.verdict_problem or "",
+        promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
+        pulls=tuple(one for one in pulls if one.number != release.pull_number),
+        required_contexts=_required(project, release.production_contexts),
+        merge_rules=_rules(release.production_rules),
+        staging_rules=_rules(release.staging_rules),
+        staging_closed=release.staging_closed,
+        environments=environments,
+        live=live,
+        findings=tuple(one for one in findings if one.kind not in BESIDE),
+        beside=tuple(one for one in findings if one.kind in BESIDE),
+        databases=_databases(release, project),
+        approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
+        freeze=release.freeze_reason or "",
+        promotion=promotion,
+        steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        staging_tests=tests_of(release.staging_tests),
+        smoked=_smoked(release),
+    )
+
+
+def _smoked(release: Any) -> Smoked | None:
+    job = getattr(release, "staging_smoke", None)
+    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
+
+
+def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
+    """`gather` for a primary key."""
+    return gather(release_queryset().get(pk=release_pk), now=now)
+
+
+def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
+    """Names of checks that must be green, besides our own; None when the branch rules could not be read."""
+    if contexts is None:
+        return None
+    names = dict.fromkeys([*contexts, *project.required_checks])
+    return tuple(name for name in names if name != settings.STATUS_CONTEXT)
+
+
+def _rules(kept: dict[str, Any] | None) -> MergeRules | None:
+    return None if kept is None else merging.from_json(kept)
+
+
+def _pulls(release: Release) -> list[PullRequest]:
+    """The promotion pull request and those that the release collected, newest first."""
+    collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
+    mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
+    return list(PullRequest.objects.filter(mine, project=release.project_id))
+
+
+def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
+    """The release as each database sees it. Two queries, none where there is no database."""
+    databases = databases_in(release, project)
+    if not databases:
+        return ()
+    plans, places = planned_of(release), places_in(release, databases)
+    rehearsals = rehearsed_of(release.rehearsal_rows)
+    runs = list(_RUNS.filter(environment__project=project)[: 10 * len(databases)])
+    staged = _staged(release, plans)
+    return tuple(
+        DatabaseFacts(
+            database=one,
+            called=one.called,
+            migrations=migrations_of(release, one, databases),
+            heads=heads_of(release, one, databases),
+            places=places[one.pk],
+            runs=tuple(run for run in runs if run.database_id == one.pk)[:10],
+            staged_sql=staged.get(one.pk, {}),
+            planned=with_unplanned(plans[one.pk], staged.get(one.pk, {})) if one.pk in plans else None,
+            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+        )
+        for one in databases
+    )
+
+
+def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tuple[str, str], Staged]]:
+    """What staging ran of the release's revisions and of what production has still to run: of each, oldest first."""
+    wanted = {one["id"] for one in release.migrations}
+    wanted |= {step.revision for plan in plans.values() for step in plan.steps}
+    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
+    sent = Func(F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField())
+    fields = ("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit", "sent")
+    found: dict[int, dict[tuple[str, str], Staged]] = {}
+    for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(sent=sent).values_list(
+        *fields
+    ):
+        executed = tuple((key, text) for key, text in told or ())
+        ran = Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed)
+        found.setdefault(database, {})[revision, sha256] = ran
+    return found
+
+
+def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
+    instances = list(LONG_LIVED.filter(environment__project=project))
+    current: dict[int, list[Deployment]] = {}
+    for deployment in _DEPLOYMENTS.filter(instance__in=[instance.pk for instance in instances]):
+        current.setdefault(deployment.instance_id, []).append(deployment)
+    environments: dict[str, Environment] = {}
+    live: dict[str, tuple[Live, ...]] = {}
+    for instance in instances:
+        kind = instance.environment.kind
+        environments[kind] = instance.environment
+        one = live_of(instance, current.get(instance.pk, []), project.repository)
+        live[kind] = (*live.get(kind, ()), one)
+    return environments, live

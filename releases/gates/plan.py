@@ -1,0 +1,147 @@
+"""What the migrations of a release will do, and what of it an approver has accepted, as the gates see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject
+from django.utils.dateparse import parse_datetime
+
+from environments.models import MigrationPlan
+from environments.schema.plan.render import Step, steps_from_json
+from environments.schema.plan.risk import DANGER, Risk
+from environments.schema.plan.table_stats import Table, many
+from portal.configuration.signing import counts
+from releases.gates.sql_diff import Staged, unplanned
+from releases.models.releases import RiskAcceptance
+
+PLANNED = ("database_id", "status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
+ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
+KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """An approver's word on the risks of one revision file."""
+
+    revision: str
+    sha256: str
+    risks: tuple[str, ...]
+    who: str
+    reason: str
+    at: datetime | None = None
+    user_id: int = 0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A `MigrationPlan` row and the acceptances of its project, newest first."""
+
+    status: str
+    sentence: str = ""
+    steps: tuple[Step, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    met: Mapping[str, Any] = field(default_factory=dict)
+    accepted: tuple[Acceptance, ...] = ()
+    digest: str = ""
+    starts: Mapping[str, Any] = field(default_factory=dict)  # environments.databases.pending, by kind of environment
+    renderer: str = ""
+
+    @property
+    def files(self) -> set[tuple[str, str]]:
+        """Revision and hash of every file that was planned."""
+        return {(step.revision, step.sha256) for step in self.steps}
+
+    def steps_for(self, kind: str) -> tuple[Step, ...]:
+        """What is to run in the environment of this kind, in order."""
+        start = self.starts.get(kind, {})
+        by_id = {step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))}
+        return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
+
+    def of(self, step: Step) -> tuple[Risk, ...]:
+        """The risks of one step."""
+        return tuple(risk for risk in self.risks if risk.revision == step.revision)
+
+    def asking(self, step: Step) -> tuple[Risk, ...]:
+        """Those of its risks that somebody must accept."""
+        return tuple(risk for risk in self.of(step) if risk.asks)
+
+    def acceptance(self, step: Step) -> Acceptance | None:
+        """The word that covers all these risks of exactly this file, if there is one."""
+        wanted = set(names(self.asking(step)))
+        mine = (one for one in self.accepted if (one.revision, one.sha256) == (step.revision, step.sha256))
+        return next((one for one in mine if wanted <= set(one.risks)), None)
+
+    @property
+    def unaccepted(self) -> tuple[Step, ...]:
+        """The steps whose risks wait for an approver."""
+        return tuple(step for step in self.steps if self.asking(step) and self.acceptance(step) is None)
+
+    @property
+    def met_words(self) -> str:
+        """One sentence on what production's database was like when the plan was made."""
+        if said := self.met.get("problem"):
+            return f"Sizes are not known: {said}"
+        tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
+        found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
+        seconds = self.met.get("longest_s") or 0
+        held = f" A transaction was open for {seconds / 60:.0f} min; locks wait for it." if seconds else ""
+        return (f"In production: {', '.join(found)}." if found else "") + held
+
+
+def names(risks: Sequence[Risk]) -> list[str]:
+    """What an acceptance is bound to, beside the file: severity and code of each risk, sorted."""
+    return sorted({f"{risk.severity} {risk.code}" for risk in risks})
+
+
+def annotations() -> dict[str, Any]:
+    """The plans of a release's candidate and its project's acceptances, for a query of releases."""
+    plans = MigrationPlan.objects.filter(
+        project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
+    ).order_by()
+    words = RiskAcceptance.objects.filter(project=OuterRef("project"), lapsed_at=None)
+    words = words.filter(counts("releases.approve_release")).order_by("-pk")
+    accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    return {
+        "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
+        "accepted_rows": ArraySubquery(accepted[:KEPT]),
+    }
+
+
+def planned_of(release: Any) -> dict[int, Planned]:
+    """What `annotations` brought along: database → its plan, where one was begun."""
+    accepted = tuple(
+        Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
+        for one in release.accepted_rows
+        if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
+    )
+    return {row["database_id"]: _planned(row, accepted) for row in release.plan_rows}
+
+
+def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...]) -> Planned:
+    return Planned(
+        status=row["status"],
+        sentence=row["sentence"],
+        steps=steps_from_json(row["steps"]),
+        risks=tuple(Risk(**one) for one in row["risks"]),
+        met=row["met"],
+        digest=row["digest"],
+        starts=row["starts"],
+        renderer=row["renderer"],
+        accepted=accepted,
+    )
+
+
+def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> Planned:
+    """Return the plan with a risk for each revision of which staging's run sent what the plan does not show."""
+    found = []
+    for step in plan.steps:
+        ran = staged.get((step.revision, step.sha256))
+        if ran and (sent := unplanned(step, ran)):
+            more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
+            said = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
+            found.append(Risk("unplanned-sql", DANGER, step.revision, step.sha256, said, sql=sent[0][:2000]))
+    return replace(plan, risks=(*found, *plan.risks)) if found else plan

@@ -1,0 +1,118 @@
+"""The part of the facts on which it depends whether a gate asks for a person's word, read with the item itself.
+
+A tick is one request of few queries; all the facts take ten. `Doubts` has no other fields than these, so that a gate
+which begins to look at something else breaks in its tests rather than answers from what was not read.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+from django.utils.dateparse import parse_datetime
+
+from environments.findings.kinds import BESIDE
+from environments.models import Environment, Finding, Project, Service, ServiceInstance
+from environments.services.liveness import Live
+from releases.gates.context import LONG_LIVED, Facts
+from releases.gates.databases import DatabaseFacts, annotations, databases_in, heads_of, migrations_of, places_in
+from releases.gates.rehearsal import rehearsed_of, rows
+from releases.gates.staging_smoke import Test, tests, tests_of
+from releases.models.checklist import ChecklistItem
+from releases.models.promotion import PromotionStep, StepName
+from releases.models.releases import Release
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment."""
+
+    now: datetime
+    release: Release
+    project: Project
+    railway_seen_at: datetime | None
+    railway_problem: str
+    environments: Mapping[str, Environment]
+    live: Mapping[str, tuple[Live, ...]]
+    findings: tuple[Finding, ...]
+    steps: tuple[PromotionStep, ...]
+    databases: tuple[DatabaseFacts, ...]
+    staging_tests: tuple[Test, ...]
+
+    fresh_since = Facts.fresh_since
+
+
+@functools.cache
+def items_to_attest() -> QuerySet[Any]:
+    """Checklist items with what `doubts` needs of the world around them, in one query."""
+    project = OuterRef("release__project")
+    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=BESIDE)
+    steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
+    instance = JSONObject(
+        service="service__name",
+        kind="environment__kind",
+        environment="environment__name",
+        seen_at="seen_at",
+        variables_at="environment__variables_at",
+    )
+    return ChecklistItem.objects.select_related("release__project").annotate(
+        railway_seen_at=F("release__project__railway_sync__synced_at"),
+        railway_problem=F("release__project__railway_sync__problem"),
+        instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
+        findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
+        rehearsal_rows=rows("release__project", "release__candidate"),
+        staging_tests=tests("release__project"),
+        **annotations("release__project"),
+        smoke=Subquery(steps.order_by("-promotion__created_at").values("status")[:1]),
+    )
+
+
+def doubts(item: Any, *, now: datetime) -> Doubts:
+    """What is known around `item`, which must come from `items_to_attest`."""
+    environments: dict[str, Environment] = {}
+    live: dict[str, tuple[Live, ...]] = {}
+    for row in item.instances:
+        kind, read_at = row["kind"], row["variables_at"]
+        environment = Environment(
+            name=row["environment"],
+            kind=kind,
+            variables_at=read_at and parse_datetime(read_at),
+        )
+        environments[kind] = environment
+        seen_at = row["seen_at"] and parse_datetime(row["seen_at"])
+        instance = ServiceInstance(service=Service(name=row["service"]), environment=environment, seen_at=seen_at)
+        live[kind] = (*live.get(kind, ()), Live(row["service"], instance, None, ()))
+    return Doubts(
+        now=now,
+        release=item.release,
+        project=item.release.project,
+        railway_seen_at=item.railway_seen_at,
+        railway_problem=item.railway_problem or "",
+        environments=environments,
+        live=live,
+        findings=tuple(Finding(**row) for row in item.findings),
+        databases=_databases(item),
+        staging_tests=tests_of(item.staging_tests),
+        steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
+    )
+
+
+def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
+    """The release as each database sees it, without what staging ran: no gate that asks for a word looks at that."""
+    databases = databases_in(item, item.release.project)
+    places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)
+    return tuple(
+        DatabaseFacts(
+            database=one,
+            called=one.called,
+            migrations=migrations_of(item.release, one, databases),
+            heads=heads_of(item.release, one, databases),
+            places=places[one.pk],
+            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+        )
+        for one in databases
+    )

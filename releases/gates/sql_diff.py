@@ -1,0 +1,129 @@
+"""What production is to run beside what staging ran: the same files, and the same SQL. A difference is explained.
+
+Pure. The SQL that is compared is what was planned: that of staging is kept when staging has run it.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from environments.schema.plan.render import Rendered, Step, bare, split
+from environments.schema.run.alembic_env.executed import key_of
+
+SAME, OTHER, UNKNOWN = "pass", "attest", "wait"
+LINES = 6
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A revision file that staging ran: when, at which commit, in which run, and the SQL that was planned then."""
+
+    at: datetime
+    commit: str = ""
+    run: int = 0
+    rendered: Rendered | None = None
+    renderer: str = ""
+    executed: tuple[tuple[str, str], ...] = ()  # key and text of what its run told that it sent
+
+
+def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
+    """Return the statements that staging's run sent and the plan does not show; none where one of both is unknown.
+
+    Reading the database does not count. A revision that needs a database to be rendered has no whole plan.
+    """
+    if staged is None or not staged.executed or step.upgrade.kind:
+        return ()
+    planned = {key_of(one.sql) for one in step.upgrade.statements}
+    sent = ((key, one) for key, text in staged.executed for one in (split(text) if key not in planned else ()))
+    return tuple(one for _, one in sent if key_of(one) not in planned and not _READS.match(bare(one)))
+
+
+_READS = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One revision in both. `state`: pass (the same SQL), attest (another), wait (cannot be told); `lines`: - and +."""
+
+    revision: str
+    state: str
+    sentence: str
+    lines: tuple[str, ...] = ()
+
+
+def compare(steps: Sequence[Step], staged: Mapping[tuple[str, str], Staged], renderer: str) -> tuple[Compared, ...]:
+    """Each of production's `steps` beside what staging ran (by revision and hash). `renderer`: what made their SQL."""
+    return tuple(_compared(step, staged, renderer) for step in steps)
+
+
+def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: str) -> Compared:
+    ran = staged.get((step.revision, step.sha256))
+    if ran is None:
+        other = any(revision == step.revision for revision, _ in staged)
+        said = "Its file was edited after staging ran it" if other else "Staging has not run it yet"
+        return Compared(step.revision, OTHER if other else UNKNOWN, f"{said}, so production refuses it.")
+    if ran.rendered is None:
+        return Compared(
+            step.revision, UNKNOWN, "The file is the same; what its SQL was when staging ran it was not kept."
+        )
+    if ran.rendered == step.upgrade:
+        if step.upgrade.kind:
+            said = f"The file is the same, and as far as it can be rendered its SQL as well. {step.upgrade.problem}"
+            return Compared(step.revision, UNKNOWN, said)
+        return Compared(step.revision, SAME, "The same file and the same SQL as staging ran.")
+    return Compared(step.revision, OTHER, _why(ran, step, renderer), _difference(ran.rendered.text, step.upgrade.text))
+
+
+def _why(ran: Staged, step: Step, renderer: str) -> str:
+    """Why one file was rendered as two scripts."""
+    was = ran.rendered or Rendered()
+    if bool(was.kind) != bool(step.upgrade.kind):
+        now, then = ("not any more", was.problem) if step.upgrade.kind else ("now", was.problem)
+        problem = step.upgrade.problem or then
+        return f"The file is the same, but it can be rendered to its end {now}: {problem}"
+    if ran.renderer and renderer and ran.renderer != renderer:
+        return f"The file is the same; {ran.renderer} wrote its SQL when staging ran it, {renderer} writes it now."
+    return (
+        "The file is the same, and yet its SQL is another one each time: it depends on the clock, on chance or on code "
+        "that it imports. What production runs was never run by staging; write the values out."
+    )
+
+
+def _difference(was: str, now: str) -> tuple[str, ...]:
+    lines = [
+        line[:200]
+        for line in difflib.unified_diff(was.splitlines(), now.splitlines(), n=0, lineterm="")
+        if line[:3] not in ("---", "+++") and line[:2] != "@@"
+    ]
+    return (*lines[:LINES], *([f"and {len(lines) - LINES} more lines"] if len(lines) > LINES else []))
+
+
+def summary(compared: Sequence[Compared]) -> tuple[str, str]:
+    """State and sentence over all of production's revisions."""
+    if not compared:
+        return SAME, ""
+    count = f"{len(compared)} revision{'' if len(compared) == 1 else 's'}"
+    for state, said in ((OTHER, "differ from what staging ran"), (UNKNOWN, "cannot be compared with staging")):
+        found = [one.revision for one in compared if one.state == state]
+        if found:
+            verb = said if len(found) > 1 else said.replace("differ ", "differs ")
+            return state, f"Of production's {count}, {', '.join(found[:4])} {verb}."
+    return SAME, f"Production is to run the same SQL as staging ran: {count}."
+
+
+def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple[str, str]:
+    """State and one sentence on what is to run in an environment: from where to where, and how much."""
+    if start.get("problem"):
+        return UNKNOWN, f"{kind}: {start['problem']}"
+    at, revisions = start.get("start") or [], start.get("revisions") or []
+    where = ", ".join(map(str, at)) if isinstance(at, list) and at else "an empty database"
+    if not isinstance(revisions, list) or not revisions:
+        return SAME, f"{kind} is at {where}: nothing is left to run."
+    count = f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
+    return (
+        UNKNOWN,
+        f"{kind}: {where} → {', '.join(heads) or 'nothing'}, {count}: {', '.join(map(str, revisions[:12]))}"
+        + (f" and {len(revisions) - 12} more." if len(revisions) > 12 else "."),
+    )

@@ -1,0 +1,1 @@
+"""Our rows as copies of what GitHub says."""

@@ -1,0 +1,52 @@
+"""Checks that the overview did not show: read one commit at a time, as far as that is affordable.
+
+A fine-grained token is shown no check runs; then commit statuses and the jobs of GitHub Actions stand in for them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from environments.github import GitHub, Overview, Pull
+from environments.github.overview import mark_required
+from environments.models import Project
+from portal.outbound.http import ApiError
+from releases.models.pull_requests import PullRequest
+
+# Open pull requests for each reading; each takes up to four calls. A release's own are always read.
+EACH_TIME = 2
+
+
+def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overview:
+    """`overview` with the checks of its releases' pull requests, and of the open ones longest unread."""
+    into = project.production_branch
+    named = tuple(_read(github, overview, one, into) for one in overview.named)
+    wanted = _longest_unread(project, overview.open_pulls)
+    opened = tuple(
+        _read(github, overview, one, project.staging_branch) if one.number in wanted else one
+        for one in overview.open_pulls
+    )
+    return replace(overview, named=named, open_pulls=opened)
+
+
+def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
+    """Numbers of the hidden ones that were read longest ago, those first whose head was never read."""
+    hidden = {one.number: one.head_sha for one in pulls if one.checks is None}
+    if not hidden:
+        return set()
+    rows = PullRequest.objects.filter(project=project, number__in=hidden).only("number", "head_sha", "checks_at")
+    read = {row.number: row.checks_at for row in rows if row.head_sha == hidden[row.number] and row.checks_at}
+    never = [number for number in hidden if number not in read]
+    return set([*never, *sorted(read, key=lambda number: read[number])][:EACH_TIME])
+
+
+def _read(github: GitHub, overview: Overview, pull: Pull, into: str) -> Pull:
+    if pull.checks is not None or pull.state != "open":
+        return pull
+    try:
+        found = github.checks(pull.head_sha)
+    except ApiError:  # the rest of the reading is worth keeping; what is known of the checks grows old
+        return pull
+    rules = overview.rules.get(into)
+    if found is not None and rules is not None:
+        found = tuple(mark_required(check, rules.checks) for check in found)
+    return replace(pull, checks=found)

@@ -1,0 +1,53 @@
+"""The job that reads GitHub."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from environments.findings import writer as environment_sync
+from environments.github import GitHub
+from environments.services import watching
+from portal.jobs import Again, Outcome
+from portal.outbound.http import ApiError
+from releases.github_mirror import checks
+from releases.github_mirror import sync as github_mirror_sync
+from releases.models.pull_requests import GitHubSync
+from releases.pull_requests import bypasses, preview_policy
+from releases.pull_requests import comment as pull_requests_comment
+from releases.pull_requests import migrations as pull_requests_migrations
+from releases.rollback import assessment as rollback_assessment
+
+
+def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
+    """One reading of the repository; trouble is noted once and the next look comes as usual."""
+    project = job.project
+    try:
+        github = GitHub(project.repository)
+        overview = github.overview(
+            staging=project.staging_branch,
+            production=project.production_branch,
+            numbers=github_mirror_sync.numbers(project),
+            pages=github_mirror_sync.pages(job, now=now),
+        )
+        overview = checks.read_hidden(github, project, overview)
+    except ApiError as error:
+        environment_sync.note_problem(job, str(error), "GitHub", now=now)
+        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+    missing = [
+        name
+        for name, head in (
+            (project.staging_branch, overview.staging_head),
+            (project.production_branch, overview.production_head),
+        )
+        if not head
+    ]
+    problem = f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
+    environment_sync.note_problem(job, problem, "GitHub", now=now)
+    github_mirror_sync.apply(project, overview, now=now)
+    watching.settle(project)
+    preview_policy.make(project, now=now)
+    pull_requests_migrations.wake(project, now=now)
+    rollback_assessment.see_to(project, now=now)
+    bypasses.wake(project, now=now)
+    pull_requests_comment.wake(project, now=now)
+    return Again(settings.SYNC_SECONDS, "In step with GitHub.")

@@ -1,0 +1,273 @@
+"""GitHub's truth into our rows, and what a release collects from git."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
+from environments.models import Branch, Project
+from releases.models.pull_requests import GitHubSync, PullRequest
+from releases.models.releases import Release, ReleaseKind, ReleaseStatus, Upkeep
+
+PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
+REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
+COMMITS_KEPT = 500
+ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
+
+
+EVERY_PULL = timedelta(minutes=10)  # how often all open pull requests are read, where they fill several pages
+ONE_PAGE = 90
+BLOCKED = timedelta(minutes=10)
+GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
+
+
+def numbers(project: Project) -> list[int]:
+    """The pull requests of releases that are still to be merged: they are read by number."""
+    preparing = Release.objects.filter(project=project, status__in=["open", "promoting"], pull_number__isnull=False)
+    return [number for number in preparing.values_list("pull_number", flat=True) if number is not None]
+
+
+def pages(job: GitHubSync, *, now: datetime) -> Pages:
+    """All open pull requests where they are few or were not read for long; else a page more, and what changed."""
+    base = job.project.staging_branch
+    known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
+    if known < ONE_PAGE or job.listed_at is None or now - job.listed_at > EVERY_PULL:
+        return Pages()
+    return Pages(cursor=job.cursor or None, most=1, recent=True)
+
+
+@transaction.atomic
+def apply(project: Project, overview: Overview, *, now: datetime) -> None:
+    """Writes one reading of GitHub, in a fixed number of queries."""
+    GitHubSync.objects.select_for_update().get(project=project)
+    _branches(project, overview, now)
+    pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
+    rows = [_open_row(project, pull, now) for pull in pulls]
+    rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
+    _keep_known(project, rows, now)
+    _upsert(rows)
+    _close(project, overview, [row.number for row in rows], now)
+    kept: dict[str, Any] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
+    if overview.listed:
+        kept["listed_at"] = now
+    _note_name(project, overview.full_name)
+    GitHubSync.objects.filter(project=project).update(**kept)
+
+
+def _note_name(project: Project, name: str) -> None:
+    """Keep what GitHub calls the repository, where the project does not; a name that it could not have is none."""
+    usable = REPOSITORY.fullmatch(name) and name.lower() != project.repository.lower()
+    # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
+    row = Project.objects.filter(pk=project.pk, repository=project.repository)
+    row.exclude(renamed_to=name if usable else "").update(renamed_to=name if usable else "")
+
+
+@transaction.atomic
+def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
+    """Writes what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the lists."""
+    GitHubSync.objects.select_for_update().get(project=project)
+    _branches(project, overview, now)
+    rows = [_open_row(project, pull, now) for pull in overview.named]
+    _keep_known(project, rows, now)
+    _upsert(rows)
+
+
+def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
+    """What GitHub says was closed, and what was open and is in no list any more, where the lists are whole."""
+    open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
+    open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
+    whole = [project.staging_branch] if overview.listed else []
+    whole += [project.production_branch] if overview.into_listed else []
+    # Those of a release are read by themselves: they may have been merged.
+    ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(status__in=ENDED)
+    gone = open_.filter(base__in=whole)
+    gone.filter(Q(base=project.staging_branch) | ~Q(number__in=ours.values("pull_number"))).update(
+        state="closed", seen_at=now
+    )
+
+
+def _keep_known(project: Project, rows: list[PullRequest], now: datetime) -> None:
+    """Keeps what was read of the same head before: checks that this reading did not show, and since when it is
+    blocked although the portal's own status is green.
+    """
+    known = {
+        row.number: row
+        for row in PullRequest.objects.filter(project=project, number__in=[row.number for row in rows]).only(
+            "number", "head_sha", "checks", "checks_at", "blocked_at"
+        )
+    }
+    for row in rows:
+        was = known.get(row.number)
+        if was is None or was.head_sha != row.head_sha:
+            was = None
+        elif row.checks is None:
+            row.checks, row.checks_at = was.checks, was.checks_at
+        row.blocked_at = _blocked_at(row, was.blocked_at if was else None, now)
+
+
+def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> datetime | None:
+    """Our own status, when it is required, blocks too: only a green one tells that something else does. That is
+    remembered for a while, lest the verdict turn green and back with every reading.
+    """
+    if row.merge_state in GOOD_STATES or row.merging is None:
+        return None
+    if row.merge_state != "blocked":
+        return since
+    own = [one["state"] for one in row.checks or () if one["name"] == settings.STATUS_CONTEXT]
+    if own == ["success"]:
+        return since or now
+    return since if since and now - since < BLOCKED else None
+
+
+def _branches(project: Project, overview: Overview, now: datetime) -> None:
+    heads = {
+        project.staging_branch: overview.staging_head,
+        project.production_branch: overview.production_head,
+    }
+    known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
+    if project.staging_branch in known and known[project.staging_branch].head != overview.staging_head:
+        hotfixes = Upkeep.objects.filter(release__project=project, release__kind=ReleaseKind.HOTFIX)
+        hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(wake_at=now)  # it may be the back-merge
+    contexts = overview.required_contexts if overview.rules_readable else {}
+    rows = [
+        Branch(
+            project=project,
+            name=name,
+            head=head or "",
+            head_at=known[name].head_at if name in known and known[name].head == head else now,
+            required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
+            merge_rules=found.as_json() if (found := overview.rules.get(name)) else None,
+            seen_at=now,
+        )
+        for name, head in heads.items()
+    ]
+    Branch.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["project", "name"],
+        update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
+    )
+
+
+def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
+    return [{"name": one.name, "state": one.state, "url": one.url or "", "app": one.app_id} for one in checks]
+
+
+def _merging(pull: Pull) -> dict[str, Any] | None:
+    if pull.merging is None:
+        return None
+    by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
+    for review in pull.reviews:
+        if review.state in by:
+            by[review.state].append(review.author)
+    counted = {"unresolved": pull.merging.unresolved, "unsigned": pull.merging.unsigned}
+    return counted | {"commits": pull.merging.commits, "asking": by["changes_requested"], "approved": by["approved"]}
+
+
+def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
+    checks = None if pull.checks is None else checks_as_json(pull.checks)
+    return PullRequest(
+        project=project,
+        number=pull.number,
+        title=pull.title[:300],
+        author=(pull.author or "")[:100],
+        url=(pull.url or "")[:500],
+        state=pull.state,
+        draft=bool(pull.draft),
+        fork=pull.fork,
+        base=pull.base_ref[:250],
+        head=pull.head_ref[:250],
+        head_sha=pull.head_sha,
+        mergeable=(pull.mergeable or "").lower()[:20],
+        review_decision=(pull.review_decision or "").lower()[:30],
+        merge_state=(pull.merge_state or "").lower()[:20],
+        merging=_merging(pull),
+        checks=checks,
+        checks_at=None if checks is None else now,
+        updated_at=pull.updated_at,
+        seen_at=now,
+    )
+
+
+def _merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest:
+    return PullRequest(
+        project=project,
+        number=pull.number,
+        title=pull.title[:300],
+        author=(pull.author or "")[:100],
+        url=(pull.url or "")[:500],
+        state="merged",
+        base=project.staging_branch,
+        head=(pull.head_ref or "")[:250],
+        head_sha=pull.head_sha or "",
+        updated_at=pull.updated_at,
+        seen_at=now,
+    )
+
+
+def _upsert(rows: Iterable[PullRequest]) -> None:
+    by_number = {row.number: row for row in rows}  # a repeated row within one reading: the later one
+    PullRequest.objects.bulk_create(
+        by_number.values(),
+        update_conflicts=True,
+        unique_fields=["project", "number"],
+        update_fields=[
+            "title",
+            "author",
+            "url",
+            "state",
+            "draft",
+            "fork",
+            "base",
+            "head",
+            "head_sha",
+            "mergeable",
+            "review_decision",
+            "merge_state",
+            "merging",
+            "blocked_at",
+            "checks",
+            "checks_at",
+            "updated_at",
+            "seen_at",
+        ],
+    )
+
+
+def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
+    """Writes one pull request that was read by itself.
+
+    Its checks are not read with it: they stay, as old as they are, while it is the open one that they belong to.
+    """
+    state = "merged" if pull.merged else pull.state
+    changes: dict[str, Any] = {
+        "title": pull.title[:300],
+        "url": pull.url[:500],
+        "state": state,
+        "base": pull.base_ref[:250],
+        "head": pull.head_ref[:250],
+        "head_sha": pull.head_sha,
+        "seen_at": now,
+    }
+    row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
+    if not created:
+        if (row.head_sha, row.state) != (pull.head_sha, state):
+            unread = {"checks": None, "checks_at": None, "mergeable": "", "merge_state": "", "merging": None}
+            changes |= unread | {"blocked_at": None}
+        elif state == "open":
+            del changes["seen_at"]
+        PullRequest.objects.filter(pk=row.pk).update(**changes)
+
+
+def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
+    """Pull requests that titles of merge commits name and the mirror, which keeps up with the last hundred, lacks."""
+    named = {int(found[1] or found[2]) for one in commits if (found := PULL_NUMBER.search(one.title))}
+    known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
+    unknown = sorted(named - set(known.values_list("number", flat=True)))
+    return GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()

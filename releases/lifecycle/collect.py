@@ -1,0 +1,160 @@
+"""What the candidate of a release brings, read from git."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from environments.git.repository import Mirror
+from environments.models import Database, Project, databases_of
+from environments.schema.history import identity
+from environments.schema.history import reader as history_reader
+from portal import audit
+from releases.github_mirror.sync import COMMITS_KEPT, PULL_NUMBER, _merged_row, _unknown_pulls, _upsert
+from releases.models.checklist import ChecklistItem, Phase
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release, ReleaseStatus
+
+
+def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
+    """Reads from git what the candidate holds: commits, pull requests, new migrations.
+
+    Raises `GitError`, and `ApiError` when pull requests that git names must be read from GitHub and are not.
+    """
+    project = release.project
+    mirror.fetch()
+    commits = mirror.commits(release.base, release.candidate)
+    behind = len(mirror.commits(release.candidate, release.base))
+    change = _migrations(mirror, release)
+    unknown = _unknown_pulls(project, commits)
+    with transaction.atomic():
+        _upsert(_merged_row(project, pull, now) for pull in unknown)
+        fresh = Release.objects.select_for_update().get(pk=release.pk)
+        if fresh.candidate != release.candidate:
+            return  # it moved while we read; the next look collects the new one
+        fresh.commits = [
+            {
+                "sha": one.sha,
+                "title": one.title[:200],
+                "author": one.author[:100],
+                "at": one.authored_at.isoformat(),
+            }
+            for one in commits[:COMMITS_KEPT]
+        ]
+        fresh.commit_count = len(commits)
+        fresh.behind = behind
+        fresh.migrations = change["migrations"]
+        fresh.heads_of = change["heads_of"]
+        fresh.heads = [head for heads in change["heads_of"].values() for head in heads]
+        fresh.migrations_problem = change["problem"]
+        fresh.uncovered = change["uncovered"]
+        fresh.collected = release.candidate
+        fresh.save(
+            update_fields=[
+                "commits",
+                "commit_count",
+                "behind",
+                "migrations",
+                "heads",
+                "heads_of",
+                "migrations_problem",
+                "uncovered",
+                "collected",
+            ]
+        )
+        pulls = _pulls_in(project, commits)
+        fresh.pull_requests.set(pulls)
+        said = f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)} migrations."
+        data = {
+            "candidate": fresh.candidate,
+            "migrations": fresh.migrations,
+            "problem": fresh.migrations_problem,
+        }
+        audit.record("release.collected", actor=None, subject=fresh, sentence=said, data=data, now=now)
+
+
+def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
+    """The pull requests into staging whose commits are among `commits`: by head commit, else by number in a title."""
+    shas, numbers = set(), set()
+    for commit in commits:
+        shas.add(commit.sha)
+        if found := PULL_NUMBER.search(commit.title):
+            numbers.add(int(found[1] or found[2]))
+    merged = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
+    return [row for row in merged if row.head_sha in shas or row.number in numbers]
+
+
+def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
+    """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
+    databases, since, until = databases_of(release.project), release.base, release.candidate
+    uncovered = list(history_reader.outside(mirror, since, until, *(one.alembic for one in databases)))
+    found: dict[str, Any] = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
+    for one in databases:
+        new, heads, problem = _migrations_of(mirror, release, one)
+        found["migrations"] += [file | {"database": one.pk} for file in new]
+        found["heads_of"][str(one.pk)] = heads
+        if problem and not found["problem"]:
+            found["problem"] = f"{one.called}: {problem}" if one.called else problem
+    return found
+
+
+def _migrations_of(mirror: Mirror, release: Release, database: Database) -> tuple[list[dict[str, Any]], list[str], str]:
+    """One database's new revision files, its heads at the candidate, and what must be mended first."""
+    alembic = database.alembic
+    history = history_reader.read(mirror, release.candidate, alembic)
+    change = history_reader.compare(mirror, release.base, release.candidate, alembic)
+    new = {one.id for one in change.new}
+    ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
+    # What the version table holds when all has run.
+    heads = list(history.effective_heads)
+    bound = identity.bound(mirror, release.candidate, history, ordered, command=database.runs_project_code)
+    return [history_reader.described(one) for one in bound], heads, _migrations_problem(release, change)
+
+
+def _migrations_problem(release: Release, change: history_reader.Change) -> str:
+    """What must be mended before these revisions may run, with the command that does; "" when there is nothing."""
+    if change.problems:
+        return change.problems[0].sentence
+    main, staging = release.project.production_branch, release.project.staging_branch
+    if change.changed:
+        paths = [one.path for one in change.changed]
+        back = history_reader.put_back(release.base, paths)
+        said = f"Edited after it was shipped: {', '.join(paths)}. Put it back with `{back}`"
+        return f"{said}, and write a new revision instead."
+    if change.deleted:
+        names = ", ".join(one.path for one in change.deleted)
+        lacking = "the hotfix's branch" if release.is_hotfix else staging
+        return f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
+    return ""
+
+
+@transaction.atomic
+def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> bool:
+    """Pins the new head of staging; what people signed for the old one lapses, visibly. False: nothing to move."""
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
+        return False
+    others = Release.objects.filter(project=release.project, status__in=["open", "promoting"]).exclude(pk=release.pk)
+    if others.filter(candidate=head).exists():
+        return False  # one commit has one verdict; the gates say that the pull request is elsewhere
+    old, same_content = release.candidate, release.candidate == head
+    lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
+    lapsed = [] if same_content else list(lapsing.values_list("text", flat=True))
+    if lapsed:
+        ChecklistItem.objects.filter(pk__in=list(lapsing.values_list("pk", flat=True))).update(lapsed_at=now)
+    moved = release.moved if same_content else {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
+    Release.objects.filter(pk=release.pk).update(
+        candidate=head,
+        base=base,
+        collected="",
+        moved=moved,
+        **({} if same_content else {"candidate_at": now}),
+    )
+    if same_content:
+        said = f"{release.project.production_branch} moved to {base[:7]}; the release is compared with it anew."
+    else:
+        said = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
+    data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
+    audit.record("release.candidate_moved", actor=None, subject=release, sentence=said, data=data, now=now)
+    return True

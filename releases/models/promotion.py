@@ -1,0 +1,90 @@
+"""Promotions and their steps."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from environments.models import Database
+from portal import audit
+from portal.jobs import OPEN, Ended, Job, JobStatus
+from releases.models.releases import Release
+from releases.models.steps import Step
+
+
+class Promotion(Job):
+    """Our intent to move a release into production, step by step."""
+
+    step_function = "releases.promotion.jobs.promote"
+
+    release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
+    found = models.JSONField(null=True, blank=True, help_text="Database → what production's reported then.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release"],
+                condition=Q(status__in=[*OPEN, JobStatus.FAILED, JobStatus.NEEDS_PERSON]),
+                name="promotion_one_unfinished",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"promotion of {self.release}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.release.audit_scope
+
+    def ended(self, outcome: Ended, *, now: datetime) -> None:
+        audit.record(
+            "promotion.ended",
+            actor=None,
+            subject=self.release,
+            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
+            sentence=outcome.sentence,
+            data={"status": outcome.status, "candidate": self.release.candidate},
+            now=now,
+        )
+
+
+class StepName(models.TextChoices):
+    """The steps of a promotion; the project's order of deploy and migrate decides how they follow."""
+
+    MERGE = "merge", "Merge"
+    DEPLOY = "deploy", "Deploy"
+    MIGRATE = "migrate", "Migrate"
+    SMOKE = "smoke", "Smoke"
+    SYNC_STAGING = "sync_staging", "Sync staging"
+    BACK_MERGE = "back_merge", "Back-merge"
+
+
+class PromotionStep(Step):
+    """One re-entrant step of a promotion, with its history in the audit trail."""
+
+    promotion = models.ForeignKey(Promotion, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=20, choices=StepName)
+    deploy_wanted = models.JSONField(default=list, help_text="Services that a person asked to deploy explicitly.")
+    migration_run = models.ForeignKey(
+        "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    database = models.ForeignKey(
+        Database, models.PROTECT, null=True, blank=True, related_name="+", help_text="Of a migration."
+    )
+    called = models.CharField(
+        max_length=60, blank=True, default="", help_text="The database's name, where there were several."
+    )
+
+    class Meta(Step.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["promotion", "name", "database"], nulls_distinct=False, name="promotion_step_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_name_display()} {self.called}".rstrip()

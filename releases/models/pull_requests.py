@@ -1,0 +1,120 @@
+"""Pull requests as seen on GitHub, and the jobs that read them."""
+
+from django.db import models
+
+from environments.models import Project
+from portal.jobs import Job
+
+
+class PullRequest(models.Model):
+    """A pull request as last seen on GitHub."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_requests")
+    number = models.PositiveIntegerField()
+    title = models.CharField(max_length=300)
+    author = models.CharField(max_length=100, blank=True, default="")
+    url = models.CharField(max_length=500, blank=True, default="")
+    state = models.CharField(max_length=20, default="open", help_text="open, merged or closed")
+    draft = models.BooleanField(default=False)
+    fork = models.BooleanField(default=False, help_text="Its branch lies in another repository.")
+    base = models.CharField(max_length=250)
+    head = models.CharField(max_length=250)
+    head_sha = models.CharField(max_length=64, blank=True, default="")
+    mergeable = models.CharField(max_length=20, blank=True, default="", help_text="GitHub's word, lower case.")
+    review_decision = models.CharField(max_length=30, blank=True, default="")
+    merge_state = models.CharField(
+        max_length=20, blank=True, default="", help_text="GitHub's word for whether it may be merged, lower case."
+    )
+    blocked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when GitHub blocks it although the portal's own status is green."
+    )
+    merging = models.JSONField(
+        null=True, blank=True, help_text="Of a release's: conversations open, commits unsigned, who reviewed how."
+    )
+    checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
+    checks_at = models.DateTimeField(null=True, blank=True, help_text="When the checks were read.")
+    updated_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+    # What git says of it, worked out by `PullReading` for one pair of base and head.
+    read_for = models.CharField(max_length=140, blank=True, default="", help_text="base..head; empty: not read yet.")
+    migrations = models.JSONField(default=list, blank=True, help_text="Revision files: id, path, what happened.")
+    migrations_problem = models.TextField(blank=True, default="", help_text="What would be wrong once it is merged.")
+    cut_wrong = models.TextField(blank=True, default="", help_text="Why its branch was not cut from staging.")
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pull_request_once")]
+        indexes = [models.Index(fields=["project", "state", "base"])]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.title}"
+
+
+class GitHubSync(Job):
+    """Keeps one project's mirror of GitHub fresh; never ends."""
+
+    step_function = "releases.github_mirror.jobs.sync_github"
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
+    synced_at = models.DateTimeField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="When every open pull request was last read.")
+    cursor = models.CharField(max_length=200, blank=True, default="", help_text="Where the next page of them begins.")
+    problem = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"GitHub of {self.project}"
+
+
+class PullReading(Job):
+    """Reads from git what the open pull requests bring; woken when one of them or their base moved; never ends."""
+
+    step_function = "releases.pull_requests.migrations.read"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="pull_reading")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"pull requests of {self.project}"
+
+
+class LineReading(Job):
+    """Sees how each new commit of the two long-lived branches came about; woken when one of them moved; never ends."""
+
+    step_function = "releases.pull_requests.bypasses.read"
+    step_seconds = 600.0
+    tireless = True
+
+    project = models.OneToOneField(Project, models.CASCADE, related_name="line_reading")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"branches of {self.project}"
+
+
+class PullNote(Job):
+    """What a pull request is told of its migrations: one comment, edited ever after. Ends with the pull request."""
+
+    step_function = "releases.pull_requests.comment.step"
+    tireless = True
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_notes")
+    number = models.PositiveIntegerField()
+    about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what it was last woken for.")
+    content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the files looked at.")
+    risks = models.JSONField(default=list, blank=True, help_text="Risks of the plan, in order.")
+    unread = models.CharField(max_length=300, blank=True, default="", help_text="Why the SQL was not looked at.")
+    told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pull_note_once")]
+
+    def __str__(self) -> str:
+        return f"migrations of #{self.number}"

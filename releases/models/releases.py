@@ -1,0 +1,294 @@
+"""Releases, with the signatures, freezes and notes that belong to them."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from environments.models import Finding, Project
+from portal.jobs import Job
+from portal.models.sign_in_policy import Policy
+from releases.models.pull_requests import PullRequest
+
+
+class ReleaseKind(models.TextChoices):
+    """How a release comes to production: out of staging, or straight from a pull request into main."""
+
+    NORMAL = "normal", "release"
+    HOTFIX = "hotfix", "hotfix"
+
+
+class ReleaseStatus(models.TextChoices):
+    """Where a release stands. `verifying`: production runs it, items after promotion remain."""
+
+    OPEN = "open", "preparing"
+    PROMOTING = "promoting", "promoting"
+    VERIFYING = "verifying", "verifying in production"
+    DONE = "done", "done"
+    ABANDONED = "abandoned", "abandoned"
+    ROLLED_BACK = "rolled_back", "rolled back"
+
+
+class IllegalMove(Exception):
+    """The status was not what the move needs: somebody else was quicker, or the move is not allowed."""
+
+
+class Release(models.Model):
+    """A frozen set of commits to ship, with its candidate commit."""
+
+    MOVES: ClassVar[dict[str, tuple[str, ...]]] = {
+        ReleaseStatus.OPEN: (ReleaseStatus.PROMOTING, ReleaseStatus.ABANDONED),
+        ReleaseStatus.PROMOTING: (
+            ReleaseStatus.OPEN,
+            ReleaseStatus.VERIFYING,
+            ReleaseStatus.ABANDONED,
+            ReleaseStatus.ROLLED_BACK,
+        ),
+        ReleaseStatus.VERIFYING: (ReleaseStatus.DONE, ReleaseStatus.ROLLED_BACK),
+        ReleaseStatus.DONE: (ReleaseStatus.ROLLED_BACK,),
+        ReleaseStatus.ABANDONED: (ReleaseStatus.ROLLED_BACK,),
+        ReleaseStatus.ROLLED_BACK: (),
+    }
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="releases")
+    kind = models.CharField(max_length=10, choices=ReleaseKind, default=ReleaseKind.NORMAL)
+    name = models.CharField(max_length=40)
+    status = models.CharField(max_length=12, choices=ReleaseStatus, default=ReleaseStatus.OPEN)
+    candidate = models.CharField(max_length=64)
+    base = models.CharField(max_length=64, help_text="Production's branch head when the candidate was pinned.")
+    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="The promotion pull request.")
+    commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
+    commit_count = models.PositiveIntegerField(default=0)
+    pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")
+    migrations = models.JSONField(
+        default=list, help_text="New revisions in order: id, path, sha256, message, database."
+    )
+    heads = models.JSONField(default=list, help_text="Alembic heads at the candidate, of every database.")
+    heads_of = models.JSONField(default=dict, blank=True, help_text="Database → Alembic heads at the candidate.")
+    migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
+    uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
+    notes = models.TextField(blank=True, default="")
+    merge_commit = models.CharField(max_length=64, blank=True, default="")
+    behind = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Commits of production's branch that the candidate lacks."
+    )
+    moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")
+    cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    cut_at = models.DateTimeField(default=timezone.now)
+    candidate_at = models.DateTimeField(default=timezone.now)
+    collected = models.CharField(
+        max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed."
+    )
+    back_merge = models.JSONField(
+        default=dict, blank=True, help_text="Of a hotfix: the pull request into staging, and whether staging holds it."
+    )
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-cut_at"]
+        permissions = [
+            ("cut_release", "Can cut a release"),
+            ("tick_checklistitem", "Can tick checklist items"),
+            ("promote_release", "Can promote a release"),
+            ("approve_release", "Can approve a release"),
+            ("abandon_release", "Can abandon a release"),
+            ("repair_release", "Can retry, skip or abandon a failed step"),
+            ("freeze_project", "Can freeze and unfreeze promotions"),
+            ("roll_back_release", "Can ask for a rollback or a downgrade"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="release_name_once"),
+            models.UniqueConstraint(
+                fields=["project", "kind"],
+                condition=Q(status__in=["open", "promoting"]),
+                name="release_one_of_a_kind_in_preparation",
+            ),
+            # One commit carries one verdict: two releases would tell GitHub different things about it.
+            models.UniqueConstraint(
+                fields=["project", "candidate"],
+                condition=Q(status__in=["open", "promoting"]),
+                name="release_one_verdict_for_a_commit",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=ReleaseKind.HOTFIX) | Q(pull_number__isnull=False), name="hotfix_has_a_pull_request"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+    @property
+    def sign_in_policy(self) -> Policy:
+        return self.project.sign_in_policy
+
+    @property
+    def is_hotfix(self) -> bool:
+        return self.kind == ReleaseKind.HOTFIX
+
+    @property
+    def is_in_preparation(self) -> bool:
+        return self.status in (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING)
+
+    def move_to(self, status: str, *, now: datetime) -> None:
+        """Changes the status along `MOVES`, only if the row still has the one this object saw.
+
+        Raises `IllegalMove`. The caller records the audit event in the same transaction.
+        """
+        if status not in self.MOVES[self.status]:
+            raise IllegalMove(f"A release that is {self.get_status_display()} cannot become {status}.")
+        final = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
+        ended = now if status in final else None
+        if not Release.objects.filter(pk=self.pk, status=self.status).update(status=status, ended_at=ended):
+            raise IllegalMove("The release changed in the meantime; look again.")
+        self.status, self.ended_at = status, ended
+
+
+class Approval(models.Model):
+    """A second person's signature under one candidate and its exact migrations."""
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    candidate = models.CharField(max_length=64)
+    content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
+    comment = models.TextField(blank=True, default="")
+    given_at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release", "user", "content"], condition=Q(lapsed_at=None), name="approval_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.candidate[:7]}"
+
+
+class RiskAcceptance(models.Model):
+    """An approver's word that the named risks of one revision file are taken; another content is not covered."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
+    revision = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    risks = models.JSONField(help_text="What was accepted: severity and code of each.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "sha256", "risks", "user"],
+                condition=Q(lapsed_at=None),
+                name="risk_acceptance_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.revision} by {self.user}"
+
+
+class Freeze(models.Model):
+    """Refuses promotions of a project until it is lifted."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="freezes")
+    reason = models.CharField(max_length=300)
+    started_at = models.DateTimeField(default=timezone.now)
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project"], condition=Q(lifted_at=None), name="freeze_one_open")]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
+
+
+class Upkeep(Job):
+    """Keeps a release in step with the world until it ends.
+
+    It collects commits and migrations, opens the promotion pull request, notices when the candidate moves, keeps
+    the commit status on the candidate equal to what the gates say, and closes the release when all is verified.
+    """
+
+    step_function = "releases.lifecycle.reconcile.keep_up"
+    tireless = True
+
+    release = models.OneToOneField(Release, models.CASCADE, related_name="upkeep")
+    verdict_sha = models.CharField(max_length=64, blank=True, default="")
+    verdict_state = models.CharField(max_length=10, blank=True, default="")
+    verdict_sentence = models.CharField(max_length=140, blank=True, default="")
+    verdict_at = models.DateTimeField(null=True, blank=True)
+    verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
+    verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")
+    verdict_problem = models.TextField(blank=True, default="", help_text="Why GitHub does not hold the verdict.")
+    verdict_tries = models.PositiveSmallIntegerField(default=0)
+    verdict_retry_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="")
+    drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
+
+    def __str__(self) -> str:
+        return f"upkeep of {self.release_id}"
+
+
+class TaskLog(models.Model):
+    """What was done about a release or a finding, in the words of those who did it: one log for each."""
+
+    release = models.OneToOneField(Release, models.CASCADE, null=True, blank=True, related_name="task_log")
+    finding = models.OneToOneField(Finding, models.CASCADE, null=True, blank=True, related_name="task_log")
+    goal = models.TextField(blank=True, default="", max_length=20_000)
+    notes = models.TextField(blank=True, default="", max_length=20_000)
+    decisions = models.TextField(blank=True, default="", max_length=20_000)
+    commands = models.TextField(blank=True, default="", max_length=20_000)
+    outcome = models.TextField(blank=True, default="", max_length=20_000)
+    version = models.PositiveIntegerField(default=1, help_text="Grows with each save; a stale one is refused.")
+    authors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    saved_at = models.DateTimeField(default=timezone.now)
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("write_tasklog", "Can write task logs")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(release__isnull=False, finding=None) | Q(release=None, finding__isnull=False),
+                name="task_log_of_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"task log {self.pk}"
+
+
+class KeptVariables(models.Model):
+    """Names and keyed fingerprints of production's and staging's variables when a release was promoted."""
+
+    release = models.OneToOneField(Release, models.CASCADE, related_name="kept_variables")
+    at = models.DateTimeField()
+    key = models.CharField(max_length=16, help_text="Names the key of the fingerprints.")
+    read = models.JSONField(help_text="Kinds of the environments whose variables were known.")
+    rows = models.JSONField(help_text="kind, service, name, mark: “sealed” or the fingerprint.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"variables of {self.release}"

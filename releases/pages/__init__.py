@@ -1,0 +1,1 @@
+"""The board, the release page and the list of pull requests."""

@@ -1,0 +1,137 @@
+"""What the release page shows of migrations: plain values out of facts, no queries."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from environments.schema.downgrade.compatibility import WayBack, advise
+from environments.schema.plan.render import Step
+from environments.schema.plan.risk import Risk
+from portal.jobs import JobStatus
+from releases.gates.context import Facts
+from releases.gates.databases import DatabaseFacts
+from releases.gates.plan import Acceptance, Planned
+from releases.gates.rehearsal import Rehearsed
+from releases.gates.sql_diff import Compared, compare, route, summary
+from releases.models.releases import ReleaseStatus
+
+RISK_STATE = {"info": "closed", "caution": "attest", "danger": "fail"}
+
+
+@dataclass(frozen=True)
+class MigrationRow:
+    """A revision file that is to run, with what it does and what can go wrong, where that has been worked out."""
+
+    file: dict[str, Any]
+    step: Step | None = None
+    risks: tuple[tuple[str, Risk], ...] = ()  # with the state that has a mark
+    accepted: Acceptance | None = None
+    asks: bool = False  # an approver's word is awaited
+    beside: str = ""  # why it runs although it is none of the release's own
+    compared: Compared | None = None  # its SQL beside that which staging ran
+
+
+@dataclass(frozen=True)
+class DatabasePanel:
+    """One database on the card: its rows, where it is brought, and whether the SQL is what staging ran."""
+
+    called: str  # "" where there is one
+    rows: tuple[MigrationRow, ...]
+    routes: tuple["Route", ...]
+    same_sql: tuple[str, str]
+    staged_at: datetime | None
+    met_words: str
+    rehearsals: tuple[Rehearsed, ...]
+
+
+def context(facts: Facts) -> dict[str, Any]:
+    """What the card of migrations shows: a part for each database, none of which is left out."""
+    return {"migration_panels": [_panel(facts, one) for one in facts.databases]}
+
+
+def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
+    compared = compared_rows(one)
+    return DatabasePanel(
+        called=one.called,
+        rows=migration_rows(one, compared),
+        routes=routes(one),
+        same_sql=summary(compared),
+        staged_at=one.staged_at(),
+        met_words=one.planned.met_words if one.planned and one.migrations else "",
+        rehearsals=one.rehearsals if one.migrations else (),
+    )
+
+
+def migration_rows(one: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
+    """The revision files of the release, each with its plan, and those that run beside them in a database behind."""
+    plan = one.planned
+    steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
+    found = {each.revision: each for each in compared}
+    rows = [
+        _migration_row(file, plan, steps.get((file["id"], file["sha256"])), found.get(file["id"]))
+        for file in one.migrations
+    ]
+    own, before = {file["id"] for file in one.migrations}, list[MigrationRow]()
+    for kind in ("production", "staging") if plan else ():
+        for step in plan.steps_for(kind) if plan else ():
+            if step.revision not in own:
+                own.add(step.revision)
+                file = {"id": step.revision, "path": step.path, "sha256": step.sha256, "message": step.message}
+                row = _migration_row(file, plan, step, found.get(step.revision))
+                before.append(replace(row, beside=f"not new in this release; {kind}'s database still lacks it"))
+    return (*before, *rows)
+
+
+def _migration_row(
+    file: dict[str, Any], plan: Planned | None, step: Step | None, compared: Compared | None
+) -> MigrationRow:
+    if plan is None or step is None:
+        return MigrationRow(file)
+    risks = tuple((RISK_STATE[risk.severity], risk) for risk in plan.of(step))
+    asking = bool(plan.asking(step))
+    accepted = plan.acceptance(step) if asking else None
+    return MigrationRow(file, step, risks, accepted, asking and accepted is None, "", compared)
+
+
+def compared_rows(one: DatabaseFacts) -> tuple[Compared, ...]:
+    """What production is to run beside what staging ran; nothing before staging has run all of the release."""
+    if one.planned is None or one.staged_at() is None:
+        return ()
+    return compare(one.planned.steps_for("production"), one.staged_sql, one.planned.renderer)
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the plan says of one environment: a state, a sentence, and the digest of files and SQL."""
+
+    state: str
+    sentence: str
+    digest: str
+
+
+def routes(one: DatabaseFacts) -> tuple[Route, ...]:
+    """From where to where the database is brought, as it was when the plan was made."""
+    plan = one.planned
+    if plan is None or plan.status != JobStatus.SUCCEEDED:
+        return ()
+    found = []
+    for kind in ("staging", "production"):
+        if start := plan.starts.get(kind):
+            digest = start.get("digest", "") if start.get("revisions") else ""
+            found.append(Route(*route(kind, start, one.heads or ()), digest))
+    return tuple(found)
+
+
+def way_back(facts: Facts) -> WayBack | None:
+    """How to get back from this release; None while its migrations are not planned, or it was given up."""
+    release = facts.release
+    if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+        return None
+    if release.migrations_problem or not release.collected:
+        return None
+    plans = [one.planned for one in facts.databases if one.migrations]
+    known = [plan for plan in plans if plan is not None and plan.status == JobStatus.SUCCEEDED]
+    if len(known) < len(plans):
+        return None
+    steps = [step for plan in known for step in plan.steps]
+    return advise(steps, [risk for plan in known for risk in plan.risks])

@@ -1,0 +1,269 @@
+"""What the release page shows of the way back: plain values from rows that the adviser and people wrote."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from environments.models import SERVING, VALID, Direction, MigrationRun, Rehearsal
+from environments.models.rehearsals import hashes
+from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE
+from portal.jobs import OPEN, STOPPED, JobStatus
+from releases.gates.context import Facts
+from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, StepStatus
+from releases.models.releases import Release, ReleaseStatus
+from releases.models.rollback import downgrade_content
+from releases.pages.release import Now, Stage
+from releases.rollback import assessment as advice_of
+
+TONES = {SAFE: "pass", DOWNGRADE_FIRST: "attest", FORWARD: "attest"}
+SERVICE = {"ready": "pass", "same": "closed", "moving": "wait", "new": "closed", "gone": "fail", "unknown": "attest"}
+SHOWN = 5  # so many downgrades
+
+
+@dataclass(frozen=True)
+class ServiceRow:
+    """One service as the adviser saw it."""
+
+    name: str
+    state: str
+    sentence: str
+    serves: str
+    commit: str
+    deployment: str
+    until: datetime | None
+    until_known: bool
+    at_start: str
+    at_start_known: bool
+    variables: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Back:
+    """The downgrade of one revision that would come next, and how far people are with it."""
+
+    file: dict[str, str]
+    target: str
+    database: str
+    losses: list[dict[str, Any]]
+    unsure: str
+    sql: str
+    content: str
+    rehearsal: Rehearsal | None  # the newest one of it
+    rehearsed: bool  # it passed, is of exactly this, and is fresh
+
+
+@dataclass(frozen=True)
+class WayBackPanel:
+    """All of it."""
+
+    advice: Advice | None = None
+    tone: str = "wait"
+    outdated: str = ""  # why the advice is not of now
+    services: tuple[ServiceRow, ...] = ()
+    job: Rollback | None = None
+    steps: tuple[RollbackStep, ...] = ()
+    approvals: tuple[tuple[RollbackApproval, bool], ...] = ()
+    waits: bool = False  # for an approval
+    stopped: RollbackStep | None = None
+    back: Back | None = None
+    wish: Downgrade | None = None
+    downgrades: tuple[Downgrade, ...] = field(default=())
+    can_ask: bool = False
+    why_not: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What the pill says: no verdict that something has overtaken."""
+        return "being worked out again" if self.outdated else self.advice.verdict if self.advice else ""
+
+    @property
+    def done(self) -> int:
+        """How many steps are behind."""
+        return sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in self.steps)
+
+    @property
+    def database_first(self) -> bool:
+        """Whether the downgrade comes before the rollback."""
+        return self.advice is not None and self.advice.verdict == DOWNGRADE_FIRST
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody needs the downgrade or is at work on it."""
+        busy = self.wish or self.downgrades or (self.back and self.back.rehearsal)
+        return bool(self.advice and self.advice.verdict == SAFE and not busy and not self.outdated)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something moves, so that the page looks often."""
+        rehearsing = self.back is not None and self.back.rehearsal is not None and self.back.rehearsal.is_open
+        running = any(one.run is not None and one.run.is_open for one in self.downgrades)
+        return bool(self.job and self.job.is_open) or rehearsing or running or bool(self.outdated)
+
+
+def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
+    """The panel of a release that was read for its page; five queries at most, and none before anybody goes back."""
+    release: Any = facts.release
+    if release.status == ReleaseStatus.OPEN:
+        return WayBackPanel()
+    advice = getattr(release, "advice", None)
+    job = _job(release) if release.has_rollback else None
+    steps = tuple(job.steps.order_by("position")) if job else ()
+    given = tuple(job.approvals.select_related("user")) if job else ()
+    downgrades = _downgrades(release) if release.has_downgrade else ()
+    over = release.status == ReleaseStatus.ROLLED_BACK  # what was advised before is no advice any more
+    known = advice if advice and advice.computed_at and not over else None
+    first = steps[0] if steps else None
+    outdated = _outdated(facts, known, downgrades, now) if known and known.is_open else ""
+    why_not = _why_not(facts, known, job) or outdated
+    return WayBackPanel(
+        advice=known,
+        tone=TONES.get(known.verdict, "wait") if known and not outdated else "wait",
+        outdated=outdated,
+        services=tuple(_service(one) for one in known.services) if known else (),
+        job=job,
+        steps=steps,
+        approvals=tuple((one, bool(job and one.content == job.content)) for one in given),
+        waits=bool(job and job.is_open and first and first.finished_at is None),
+        stopped=_stopped(job, steps),
+        back=_back(facts, known, now) if known else None,
+        wish=next((one for one in downgrades if one.waits), None),
+        downgrades=tuple(one for one in downgrades if not one.waits),
+        can_ask=known is not None and not why_not,
+        why_not=why_not,
+    )
+
+
+def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:
+    """Why the advice is not of now, from what was read for the page: no green is shown that something has overtaken."""
+    at: Any = known.computed_at
+    runs = [run for run in (*(one.migration_run for one in facts.steps), *(one.run for one in downgrades)) if run]
+    if any(run.is_open for run in runs):
+        return "" if known.verdict == PENDING else "Production's database is being migrated."
+    if any(moment and moment > at for run in runs for moment in (run.created_at, run.finished_at)):
+        return "Production's database has been migrated since."
+    if any(moment and moment > at for step in facts.steps for moment in (step.started_at, step.finished_at)):
+        return "The promotion has gone on since."
+    if facts.railway_seen_at and facts.railway_seen_at > at and (moved := _moved(facts, known)):
+        return f"{moved} serves something else by now."
+    if known.problem:
+        return f"It could not be looked at again: {known.problem}"
+    return "The last look is too long ago." if advice_of.is_old(known, now) else ""
+
+
+def _moved(facts: Facts, known: Advice) -> str:
+    """The names of the services that serve another commit than the adviser saw."""
+    serves = {
+        live.instance.service.railway_id: next(
+            (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
+        )
+        for live in facts.live.get("production", ())
+    }
+    return ", ".join(
+        one["service"] for one in known.services
+        if one["service_id"] in serves and one["serves"] != serves[one["service_id"]]
+    )  # fmt: skip
+
+
+def _job(release: Release) -> Rollback | None:
+    return Rollback.objects.filter(release=release).select_related("requested_by").order_by("-pk").first()
+
+
+def _downgrades(release: Release) -> tuple[Downgrade, ...]:
+    wishes = Downgrade.objects.filter(release=release).select_related("requested_by", "approved_by", "run")
+    return tuple(wishes.defer("run__log")[:SHOWN])
+
+
+def _why_not(facts: Facts, advice: Advice | None, job: Rollback | None) -> str:
+    """Why no rollback can be asked for now; the action asks again."""
+    if advice is None or (job and job.status in (*OPEN, *STOPPED)):
+        return ""
+    if not advice.is_open:
+        return advice.sentence
+    if not facts.release.merge_commit:
+        return "The release is not merged yet: there is nothing to roll back."
+    if facts.promotion and facts.promotion.status in OPEN:
+        return "The promotion is under way. A rollback can be asked for when it has ended or stopped."
+    if advice.verdict == DOWNGRADE_FIRST:
+        return "The database goes first; when it is back, the verdict changes and the services follow."
+    return "" if advice.targets else "Railway has nothing to restore."
+
+
+def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackStep | None:
+    if job is None or job.status not in STOPPED:
+        return None
+    return next((one for one in steps if one.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+
+
+def _service(one: dict[str, Any]) -> ServiceRow:
+    return ServiceRow(
+        name=one["service"],
+        state=SERVICE.get(one["state"], "attest"),
+        sentence=one["sentence"],
+        serves=one["serves"],
+        commit=one["commit"],
+        deployment=one["deployment"],
+        until=parse_datetime(one["until"]) if one["until"] else None,
+        until_known=bool(one["until"]),
+        at_start=one["at_start"],
+        at_start_known=one["at_start_known"],
+        variables=tuple((name, what) for name, what in one["variables"]),
+        unknown=tuple(one["variables_unknown"]),
+    )
+
+
+def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
+    known = advice.downgrade
+    if known is None:
+        return None
+    rows = Rehearsal.objects.filter(
+        environment__project=facts.project, environment__kind="production", commit=known["commit"],
+        direction=Direction.DOWNGRADE,
+    )  # fmt: skip
+    if "database_id" in known:
+        rows = rows.filter(database=known["database_id"])
+    row = rows.only("status", "sentence", "start", "files", "finished_at").order_by("-pk").first()
+    same = row is not None and row.status == JobStatus.SUCCEEDED and hashes(row.files) == hashes([known["file"]])
+    fresh = row is not None and row.finished_at is not None and now - row.finished_at < VALID
+    return Back(
+        file=known["file"], target=known["target"], database=known["database"], losses=known["losses"],
+        unsure=known["unsure"], sql=known["sql"], content=downgrade_content(known), rehearsal=row,
+        rehearsed=bool(same and fresh and row and sorted(row.start or ()) == sorted(known["start"])),
+    )  # fmt: skip
+
+
+def now(facts: Facts, panel: WayBackPanel) -> Now | None:
+    """The sentence at the top of the page while the way back is what matters; else None."""
+    job, release = panel.job, facts.release
+    branch = facts.project.production_branch
+    if release.status == ReleaseStatus.ROLLED_BACK:
+        said = f"{branch} still holds it: the next release must revert or correct it. Staging was not touched."
+        details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (said,)
+        return Now("skipped", "This release was rolled back.", details)
+    if job is None or job.status not in (*OPEN, *STOPPED):
+        return None
+    if panel.stopped is not None:
+        step = panel.stopped
+        word = "needs a person" if job.status == JobStatus.NEEDS_PERSON else "failed"
+        details = tuple(part for part in (step.sentence, step.world) if part)
+        return Now("fail", f"Rollback: {step} {word}.", details, button="See what can be done", anchor="rollback")
+    if panel.waits:
+        said = f"{job.requested_by} asks for a rollback: “{job.reason[:300]}”"
+        return Now("attest", "A rollback waits for a second person.", (said,), button="Look at it", anchor="rollback")
+    current = next((one for one in panel.steps if one.finished_at is None), None)
+    return Now("active", f"Rolling back: {current or 'ending'}.", (job.sentence,) if job.sentence else ())
+
+
+def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
+    """What the row of stages ends with once production was taken back."""
+    if facts.release.status != ReleaseStatus.ROLLED_BACK or panel.job is None:
+        return ()
+    return (Stage("Rolled back", "done", at=panel.job.finished_at),)
+
+
+def log_run(panel: WayBackPanel) -> MigrationRun | None:
+    """The run of the newest downgrade, whose log is of interest then."""
+    return next((one.run for one in panel.downgrades if one.run is not None), None)

@@ -1,0 +1,316 @@
+"""The board and the release page: they read facts, and hand what people do to the actions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.template.backends.utils import csrf_input
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Project
+from environments.quota import pace
+from portal import audit
+from portal.ui.actions import Refused
+from portal.ui.site import by_htmx, page, perform
+from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.checklist import actions as checklist_actions
+from releases.freezes import actions as freezes_actions
+from releases.gates.context import gather, release_queryset
+from releases.lifecycle import actions as lifecycle_actions
+from releases.models import Downgrade, Rollback
+from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
+from releases.models.releases import IllegalMove, Release, ReleaseKind
+from releases.pages import migrations as pages_migrations
+from releases.pages import release as pages_release
+from releases.pages import rollback
+from releases.pages.board import board_context
+from releases.project_settings import smoke_tests
+from releases.promotion import actions as promotion_actions
+from releases.rollback import actions as rollback_actions
+from releases.task_logs import views as task_logs_views
+from releases.variable_changes import compare
+
+COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
+
+
+@page
+def board(request: HttpRequest) -> HttpResponse:
+    """Each project: what is in staging, what in production, what stands between."""
+    return render(request, "releases/pages/board.html", board_context(request.user, now=timezone.now()))
+
+
+@page
+def board_panels(request: HttpRequest) -> HttpResponse:
+    """The board's moving parts, for the poll."""
+    return render(request, "releases/pages/board_panels.html", board_context(request.user, now=timezone.now()))
+
+
+@page
+def releases(request: HttpRequest) -> HttpResponse:
+    """Every release, newest first."""
+    rows = Release.objects.select_related("project", "cut_by").defer("commits", "migrations", "notes", "moved")
+    slug = request.GET.get("project", "").replace("\x00", "")
+    before = request.GET.get("before", "")
+    if slug:
+        rows = rows.filter(project__slug=slug)
+    if before.isdecimal() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows.order_by("-pk")[: RELEASES_SHOWN + 1])
+    older = found[RELEASES_SHOWN - 1].pk if len(found) > RELEASES_SHOWN else None
+    kept = urlencode({"project": slug}) if slug else ""
+    context = {"releases": found[:RELEASES_SHOWN], "older": older, "slug": slug, "kept": kept, "first_page": not before}
+    return render(request, "releases/pages/releases.html", context)
+
+
+@page
+def release(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page on which a release is prepared, promoted and looked at."""
+    return render(request, "releases/pages/release.html", _release_context(request, pk))
+
+
+@page
+def panels_(request: HttpRequest, pk: int) -> HttpResponse:
+    """The release page's moving parts, for the poll."""
+    return render(request, "releases/pages/release_panels.html", _release_context(request, pk))
+
+
+MAY = {
+    "tick": "releases.tick_checklistitem",
+    "promote": "releases.promote_release",
+    "approve": "releases.approve_release",
+    "abandon": "releases.abandon_release",
+    "repair": "releases.repair_release",
+    "roll_back": "releases.roll_back_release",
+    "write": "releases.cut_release",
+    "log": "releases.write_tasklog",
+    "migrate": "environments.migrate_environment",
+    "audit": "portal.view_auditevent",
+}
+
+
+@functools.cache
+def _page_queryset() -> Any:
+    """Releases for their page: with the newest of their commits, cut off by the database, and the way back."""
+    shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
+    newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
+    going_back = {
+        "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
+        "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
+    }
+    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
+    return rows.annotate(newest_commits=newest, variable_drift=F("upkeep__drift"), **going_back)
+
+
+def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
+    try:
+        shown = _page_queryset().get(pk=pk)
+    except Release.DoesNotExist:
+        raise Http404("There is no such release.") from None
+    facts = gather(shown)
+    if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
+        pace.watch(facts.project, now=facts.now)  # the gates say that it is being read
+    standing = gates.stand(facts)
+    # Asked once for the page: a template that asks for each row pays for each row.
+    may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
+    before = pages_release.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
+    after = pages_release.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
+    stopped, repairs = pages_release.repairs(facts)
+    content, logged = gates.content_digest(shown), pages_release.log_run(facts)
+    back = rollback.way_back(facts, now=facts.now)
+    if run := rollback.log_run(back):
+        logged = "production", run
+    return {
+        "release": shown,
+        "project": facts.project,
+        "facts": facts,
+        "standing": standing,
+        "may": may,
+        "now": rollback.now(facts, back) or pages_release.now(facts, standing),
+        "stages": (*pages_release.stages(facts, before), *rollback.last_stage(facts, back)),
+        "before": before,
+        "after": after,
+        "before_done": sum(row.state == "pass" for row in before),
+        "after_done": sum(row.state == "pass" for row in after),
+        "steps": facts.steps,
+        "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
+        "stopped": stopped,
+        "repairs": repairs,
+        "can_migrate": pages_release.can_migrate_staging(facts),
+        "run": logged[1] if logged else None,
+        "run_kind": logged[0] if logged else "",
+        "run_called": pages_release.called(facts, logged[1]) if logged else "",
+        "aftermath": pages_release.aftermath(facts, logged),
+        "staged_at": facts.staged_at(),
+        **pages_migrations.context(facts),
+        "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
+        "back": back,
+        "live": pages_release.live_rows(facts),
+        "pulls": tuple(filter(None, [facts.promotion_pull])) + facts.pulls if shown.is_hotfix else facts.pulls,
+        "commits": shown.newest_commits,
+        "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
+        "approvals": [(one, gates.fault_of(one, shown, content)) for one in facts.approvals],
+        "lapsed": [row.text for row in before if row.lapsed],
+        "drift": compare.drift(shown.variable_drift),
+        "task_log": task_logs_views.panel(shown),
+        "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
+        "pulse": 2 if back.is_busy else pages_release.pulse_seconds(facts),
+        "csrf_input": csrf_input(request),  # made once: sixty rows hold it
+    }
+
+
+@page
+def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Ticks or unticks one item; with htmx only its row comes back, drawn from what is at hand."""
+    item = get_object_or_404(ChecklistItem.objects.select_related("release__project"), pk=pk)
+    then = f"{reverse('release', args=[item.release_id])}#item-{pk}"
+    if request.method != "POST" or verb not in ("tick", "untick"):
+        return HttpResponseRedirect(then)
+    note = request.POST.get(f"note-{pk}", "").replace("\x00", "").strip()
+    given = {"note": note, "candidate": _candidate(request)} if verb == "tick" else {}
+    if not by_htmx(request):
+        return perform(request, then, lambda: _tick(item, verb, request.user, given), refused=IllegalMove)
+    row = _ticked_row(item, verb, request.user, given)
+    response = render(
+        request,
+        "releases/pages/release_panels.html#row",
+        {"row": row, "release": item.release, "csrf_input": csrf_input(request)},
+    )
+    if not row.problem:
+        response.headers["HX-Trigger"] = "portal:changed"
+    return response
+
+
+def _tick(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> ChecklistItem:
+    act = checklist_actions.untick if verb == "untick" else checklist_actions.tick
+    return act(item, actor=user, **given)
+
+
+def _candidate(request: HttpRequest) -> str:
+    """The commit on the page from which the person signs."""
+    return request.POST.get("candidate", "").replace("\x00", "")
+
+
+def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> pages_release.Row:
+    try:
+        known = _tick(item, verb, user, given)
+    except Refused as refusal:
+        stands = item.is_ticked and item.ticked_candidate == item.release.candidate
+        at = item.ticked_at if stands else None
+        return pages_release.ticked_row(item, who=item.ticked_by, note=item.note, at=at, problem=str(refusal))
+    if verb == "untick":
+        return pages_release.ticked_row(item, who="", note="", at=None)
+    if known.is_ticked and known.ticked_candidate == known.release.candidate:  # somebody was quicker
+        return pages_release.ticked_row(item, who=known.ticked_by, note=known.note, at=known.ticked_at)
+    return pages_release.ticked_row(item, who=user, note=given.get("note", ""), at=timezone.now())
+
+
+# verb → (action, anchor, what it says when it went well, the names of what it takes from the form)
+Verb = tuple[Callable[..., Any], str, str, str]
+VERBS: dict[str, Verb] = {
+    "promote": (promotion_actions.promote, "promotion", "The promotion has started.", "candidate"),
+    "migrate-staging": (
+        lifecycle_actions.migrate_staging,
+        "migrations",
+        "The migration of staging is queued.",
+        "candidate",
+    ),
+    "approve": (approvals_actions.approve, "approvals", "Your approval is recorded.", "comment candidate"),
+    "accept-risk": (
+        approvals_actions.accept_risk,
+        "migrations",
+        "The risk is accepted.",
+        "revision sha256 reason candidate",
+    ),
+    "notes": (lifecycle_actions.write_notes, "notes", "The notes are saved.", "notes"),
+    "abandon": (lifecycle_actions.abandon, "", "The release is abandoned.", "reason"),
+    "retry-step": (promotion_actions.retry_step, "promotion", "The step is tried again.", ""),
+    "deploy-commit": (promotion_actions.deploy_commit, "promotion", "The commit is being deployed.", "candidate"),
+    "skip-step": (promotion_actions.skip_step, "promotion", "The step is skipped.", "reason"),
+    "abandon-promotion": (promotion_actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
+    "request-rollback": (
+        rollback_actions.request_rollback,
+        "rollback",
+        "The rollback waits for a second person.",
+        "reason content",
+    ),
+    "approve-rollback": (
+        rollback_actions.approve_rollback,
+        "rollback",
+        "Your approval is recorded.",
+        "content comment",
+    ),
+    "retry-rollback": (rollback_actions.retry_rollback, "rollback", "The step is tried again.", ""),
+    "skip-rollback": (rollback_actions.skip_rollback, "rollback", "The step is skipped.", "reason"),
+    "abandon-rollback": (rollback_actions.abandon_rollback, "", "The rollback is abandoned.", "reason"),
+    "rehearse-downgrade": (rollback_actions.rehearse_downgrade, "downgrade", "The downgrade is being rehearsed.", ""),
+    "request-downgrade": (
+        rollback_actions.request_downgrade,
+        "way-back",
+        "The downgrade waits for a second person.",
+        "typed reason content",
+    ),
+    "approve-downgrade": (rollback_actions.approve_downgrade, "downgrade", "The downgrade is queued.", "content"),
+    "withdraw-downgrade": (rollback_actions.withdraw_downgrade, "downgrade", "The downgrade is withdrawn.", ""),
+}
+PROJECT_VERBS: dict[str, Verb] = {
+    "cut": (lifecycle_actions.cut, "", "The release is cut; its contents are being read.", "seen"),
+    "cut-hotfix": (
+        lifecycle_actions.cut_hotfix,
+        "",
+        "The hotfix is cut; its contents are being read.",
+        "pull candidate",
+    ),
+    "freeze": (freezes_actions.freeze, "", "Promotions are frozen.", "reason"),
+    "add-smoke-test": (smoke_tests.add, "", "The smoke test is added.", "service path"),
+    "unfreeze": (freezes_actions.lift_freeze, "", "Promotions are allowed again.", ""),
+}
+
+
+@page
+def do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Every button of the release page: one action, a sentence, and back to where the person was."""
+    subject = get_object_or_404(Release.objects.select_related("project"), pk=pk)
+    if verb not in VERBS:
+        raise Http404("There is no such action.")
+    act, anchor, said, _ = VERBS[verb]
+    then = reverse("release", args=[pk]) + (f"#{anchor}" if anchor else "")
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    given = _given(request, VERBS[verb])
+    return perform(request, then, lambda: act(subject, actor=request.user, **given), said, IllegalMove)
+
+
+@page
+def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
+    """The buttons of the board; a fresh release is opened at once."""
+    project = get_object_or_404(Project, slug=slug)
+    if verb not in PROJECT_VERBS:
+        raise Http404("There is no such action.")
+    act, _, said, _ = PROJECT_VERBS[verb]
+    then = f"{reverse('board')}#project-{slug}"
+    if request.method != "POST":
+        return HttpResponseRedirect(then)
+    made: list[Any] = []
+    given = _given(request, PROJECT_VERBS[verb])
+    response = perform(request, then, lambda: made.append(act(project, actor=request.user, **given)), said)
+    if made and isinstance(made[0], Release):
+        return HttpResponseRedirect(reverse("release", args=[made[0].pk]))
+    return response
+
+
+@page
+def checklist_of(request: HttpRequest, slug: str) -> HttpResponse:
+    """Lead to the page where the checklist of the project's releases is edited."""
+    template = get_object_or_404(ChecklistTemplate, project__slug=slug, kind=ReleaseKind.NORMAL)
+    return HttpResponseRedirect(reverse("admin:releases_checklisttemplate_change", args=[template.pk]))
+
+
+def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
+    return {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}

@@ -1,0 +1,133 @@
+"""Projects in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import connection
+from django.http import HttpRequest
+
+from environments.models import Database, Project, SmokeTest
+from portal.configuration.admin import TwoPeople
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release, ReleaseStatus
+from releases.project_settings.connect import start_syncs
+from releases.project_settings.guarded import claimed, databases_as_values, kept, smoke_tests_as_text
+
+
+class SmokeTestInline(admin.TabularInline):
+    model = SmokeTest
+    extra = 0
+
+
+class ProjectForm(forms.ModelForm):
+    """A project that does not take over what another one ships."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses the repository or Railway project of a project that is in production."""
+        given = super().clean() or self.cleaned_data
+        names = {name: given.get(name, getattr(self.instance, name)) for name in ("repository", "railway_project_id")}
+        if said := claimed(self.instance, **names):
+            raise forms.ValidationError(said)
+        return given
+
+
+class DatabaseFormSet(forms.BaseInlineFormSet):
+    """The databases of a project, held against the project's own rules."""
+
+    def clean(self) -> None:
+        """Refuse a runner that cannot keep the project's order of deploying and migrating."""
+        super().clean()
+        for form in self.forms:
+            one = form.instance
+            if form.cleaned_data and not form.cleaned_data.get("DELETE"):
+                one.project = self.instance
+                if one.out_of_order:
+                    form.add_error("runner", one.out_of_order)
+
+
+class DatabaseInline(admin.StackedInline):
+    model = Database
+    formset = DatabaseFormSet
+    extra = 0
+    fields = (
+        ("name", "position"), "alembic", "version_table", ("public_service", "public_variable"),
+        ("service", "variable"), "runner", "migration_command", "install_command", "migration_variables",
+    )  # fmt: skip
+
+
+@admin.register(Project)
+class ProjectAdmin(TwoPeople):
+    """Stands here, above environments, because a new project also starts to be read from GitHub."""
+
+    form = ProjectForm
+
+    list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
+    search_fields = ("name", "repository")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (DatabaseInline, SmokeTestInline)
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
+        ("Branches and environments", {
+                "fields": (
+                    ("staging_branch", "staging_environment"), ("production_branch", "production_environment"),
+                    "git_url",
+                )
+            }),
+        (
+            "Rules",
+            {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
+        ),
+        ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
+        ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
+        ("Migrations", {"fields": ("statement_seconds", "lock_seconds")}),
+        ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
+        (
+            "Previews",
+            {
+                "fields": (
+                    "previews", "preview_drafts", "preview_forks", "preview_limit", "preview_days", "preview_migrates",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"second_factor": True, "sign_in_minutes": 60, **super().get_changeform_initial_data(request)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # Addresses and the trail name a project by its slug, so it stays.
+        return ("slug",) if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with connection.cursor() as cursor:  # its databases are saved after it
+            cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
+        super().save_model(request, obj, form, change)
+        start_syncs(obj)
+
+    def children_wanted(self, formset: Any) -> dict[str, Any]:
+        """Databases and smoke tests as the form leaves them, as a proposal names them."""
+        left = [one for one in formset.forms if one not in formset.deleted_forms]
+        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
+        if formset.model is SmokeTest:
+            return {"smoke_tests": smoke_tests_as_text(rows)}
+        gone = [one.instance for one in formset.deleted_forms if one.instance.pk]
+        return databases_as_values(rows, names_of(formset)) | {kept(names_of(formset)[one.pk]): False for one in gone}
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """What is being prepared is read again when the databases are others."""
+        super().save_formset(request, form, formset, change)
+        if formset.model is Database and formset.has_changed():
+            Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(collected="")
+            PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
+
+
+def names_of(formset: Any) -> dict[int, str]:
+    """What each database of the formset is called in the portal until now, by key."""
+    return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))

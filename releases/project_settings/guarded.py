@@ -1,0 +1,189 @@
+"""Projects and environments as guarded configuration: what one person may change alone, and what follows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import Q
+
+from environments.models import Database, Project, SmokeTest
+from environments.renaming.actions import took_over
+from portal.configuration.kinds import Kind, Values, nobody_else
+from portal.jobs import OPEN
+from portal.models.configuration import ConfigurationChange
+from portal.ui.actions import Refused
+from releases.models import RollbackApproval
+from releases.models.promotion import Promotion
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+
+NOT_PROMOTED = "nothing of this project was promoted yet"
+# What neither runs code nor decides where a credential goes, what is asked of a release, or who may do what.
+FREE = frozenset({
+    "name", "slug", "deploy_minutes", "retention_hours", "statement_seconds", "lock_seconds", "pre_push",
+    "previews", "preview_drafts", "preview_limit", "preview_days", "pull_comments",
+})  # fmt: skip
+
+
+DATABASE = "database "
+DATABASE_FIELDS = tuple(
+    field.name for field in Database._meta.concrete_fields if not field.primary_key and not field.is_relation
+)
+
+
+class Projects(Kind):
+    """Everything of a project but `FREE`, its databases and its smoke tests."""
+
+    permission = "environments.change_project"
+    free = FREE
+
+    def read(self, obj: Any) -> Values:
+        rows = list(Database.objects.filter(project=obj.pk))
+        databases = databases_as_values(rows, {one.pk: one.name for one in rows})
+        tests = SmokeTest.objects.filter(project=obj.pk)
+        return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
+
+    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        with connection.cursor() as cursor:  # the project and its databases are right together, or not at all
+            cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
+        super().write(obj, values, secrets)
+        if "smoke_tests" in values:
+            _write_smoke_tests(obj, values["smoke_tests"])
+        _write_databases(obj, values)
+        for one in Database.objects.filter(project=obj).select_related("project"):
+            if one.out_of_order:
+                raise Refused(f"Database {one}: {one.out_of_order}")
+
+    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+        named = {name: values.get(name, getattr(obj, name)) for name in ("repository", "railway_project_id")}
+        if other := claimed(obj, **named):
+            raise Refused(other)
+
+    def alone(self, obj: Any, actor: Any) -> str:
+        return NOT_PROMOTED if not was_promoted(obj) else nobody_else(actor)
+
+    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+        if renamed := change.values.get("repository"):
+            took_over(obj, renamed["from"] or "", now=now)
+        if any(name.startswith(DATABASE) for name in change.values):  # what is being prepared is read again
+            Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
+            PullRequest.objects.filter(project=obj, state="open").update(read_for="")
+        return lapse(obj, change, now=now)
+
+
+class Addresses(Kind):
+    """The address of a database in one environment."""
+
+    permission = "environments.change_environmentdatabase"
+
+    def columns(self, obj: Any) -> tuple[str, ...]:
+        return ()
+
+    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        obj.url = secrets.get("url", "")
+        obj.save(update_fields=["url"])
+
+    def alone(self, obj: Any, actor: Any) -> str:
+        return NOT_PROMOTED if not was_promoted(obj.environment.project) else nobody_else(actor)
+
+    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+        return lapse(obj.environment.project, change, now=now)
+
+
+def was_promoted(project: Project) -> bool:
+    """Whether a release of the project was ever promoted: from then on it guards a production."""
+    return project.pk is not None and Promotion.objects.filter(release__project=project).exists()
+
+
+def claimed(project: Project, *, repository: str, railway_project_id: str) -> str:
+    """Why `project` must not name these: another one that was promoted does. A new project is set up by one person."""
+    same = Q(repository__iexact=repository)
+    if railway_project_id:
+        same |= Q(railway_project_id=railway_project_id)
+    others = Project.objects.filter(same).exclude(pk=project.pk)
+    for other in others:
+        if was_promoted(other):
+            what = "repository" if other.repository.lower() == repository.lower() else "Railway project"
+            return f"{other} releases this {what} already, and is in production: change that project instead."
+    return ""
+
+
+def lapse(project: Project, change: ConfigurationChange, *, now: datetime) -> str:
+    """What was signed before the change no longer counts; a sentence that says how much that was."""
+    ended = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
+    open_ = Q(release__project=project) & ~Q(release__status__in=ended)
+    why = {"lapsed_at": now, "lapsed_why": f"configuration changed: {', '.join(change.values)}"[:300]}
+    approvals = Approval.objects.filter(open_, lapsed_at=None).update(**why)
+    risks = RiskAcceptance.objects.filter(project=project, lapsed_at=None).update(**why)
+    rollbacks = RollbackApproval.objects.filter(
+        rollback__release__project=project, rollback__status__in=OPEN, lapsed_at=None
+    ).update(**why)
+    count = approvals + risks + rollbacks
+    return f"{count} signature{'s' if count != 1 else ''} lapsed." if count else ""
+
+
+def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> Values:
+    """Databases as a proposal names them, `database main: runner` and so on; `names`: what each is called now."""
+    told: Values = {}
+    for one in rows:
+        name = names.get(one.pk, one.name)
+        told |= {f"{DATABASE}{name}: {field}": getattr(one, field) for field in DATABASE_FIELDS}
+        told[kept(name)] = True
+    return told
+
+
+def kept(name: str) -> str:
+    """The name under which it is proposed that a database is there at all."""
+    return f"{DATABASE}{name}: kept"
+
+
+def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
+    wanted: dict[str, Values] = {}
+    for key, value in values.items():
+        if key.startswith(DATABASE):
+            name, _, field = key.removeprefix(DATABASE).rpartition(": ")
+            wanted.setdefault(name, {})[field] = value
+    for name, fields in sorted(wanted.items(), key=lambda one: one[1].get("kept", True)):
+        row = Database.objects.filter(project=project, name=name).first() or Database(project=project, name=name)
+        if fields.pop("kept", True) is False:
+            row.delete()
+            continue
+        for field, value in fields.items():
+            setattr(row, field, value)
+        try:
+            row.full_clean()
+        except ValidationError as error:
+            raise Refused(" ".join(error.messages)) from None
+        row.save()
+
+
+def smoke_tests_as_text(rows: Any) -> list[str]:
+    """Smoke tests as a proposal names them, one line each."""
+    return sorted(_line(one) for one in rows)
+
+
+def _line(test: SmokeTest) -> str:
+    asked = {"staging": test.on_staging, "production": test.on_production}
+    where = " and ".join(name for name, is_asked in asked.items() if is_asked)
+    commit = " commit" if test.expects_commit else ""
+    return f"{test.service} {test.path} {test.expected_status}{commit} in {where}"
+
+
+def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
+    kept = {_line(one): one for one in project.smoke_tests.all()}
+    SmokeTest.objects.filter(pk__in=[one.pk for line, one in kept.items() if line not in wanted]).delete()
+    for line in wanted:
+        if line not in kept:
+            request, _, where = line.rpartition(" in ")
+            service, path, status = request.removesuffix(" commit").rsplit(" ", 2)
+            SmokeTest.objects.create(
+                project=project,
+                service=service,
+                path=path,
+                expected_status=int(status),
+                expects_commit=request.endswith(" commit"),
+                on_staging="staging" in where,
+                on_production="production" in where,
+            )

@@ -1,0 +1,34 @@
+"""Smoke tests that a project lacks: what Railway's health checks propose, and adding one by a click."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from environments.models import Project, ServiceInstance, SmokeTest
+from portal import audit
+from portal.ui.actions import Refused, action
+
+ADD = "environments.add_smoketest"
+
+
+def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
+    """Return (service, path) of each health check that Railway has for a service with an address, once."""
+    found = {(one.service.name, one.healthcheck_path) for one in instances if one.healthcheck_path and one.domains}
+    return sorted(found)
+
+
+@action("smoke_test.added", ADD)
+def add(project: Project, *, actor: Any, service: str, path: str, now: datetime | None = None) -> SmokeTest:
+    """Add a test that both environments are asked: before a promotion and after it."""
+    row = SmokeTest(project=project, service=service.strip()[:200], path=path.strip())
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from None
+    row.save()
+    said = f"Smoke test {row} added: staging is asked before a promotion, production after it."
+    audit.record("smoke_test.added", actor=actor, subject=project, sentence=said, now=now or timezone.now())
+    return row

@@ -1,0 +1,1 @@
+"""Bringing a release to production, step by step."""

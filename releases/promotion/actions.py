@@ -1,0 +1,172 @@
+"""Starting a promotion, and what people do about a step that stopped."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from environments.models import (
+    Database,
+    DeployOrder,
+)
+from portal import audit
+from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
+from portal.ui.actions import Refused, action
+from releases import gates
+from releases.gates.context import facts_of
+from releases.locking import _as_seen
+from releases.models import Rollback
+from releases.models.promotion import Promotion, PromotionStep, StepName
+from releases.models.releases import Release, ReleaseStatus
+from releases.rollback import assessment as rollback_assessment
+from releases.steps import engine as steps_engine
+from releases.variable_changes import compare
+
+STEPS = {
+    DeployOrder.DEPLOY_FIRST: (
+        StepName.MERGE,
+        StepName.DEPLOY,
+        StepName.MIGRATE,
+        StepName.SMOKE,
+        StepName.SYNC_STAGING,
+    ),
+    # Railway deploys main when it is pushed, so the schema can only come first by coming before the merge.
+    DeployOrder.MIGRATE_FIRST: (
+        StepName.MIGRATE,
+        StepName.MERGE,
+        StepName.DEPLOY,
+        StepName.SMOKE,
+        StepName.SYNC_STAGING,
+    ),
+}
+
+
+def steps_of(release: Release) -> tuple[StepName, ...]:
+    """The steps of the release's promotion in their order. Staging lacks a hotfix, so it cannot be moved forward."""
+    names = STEPS[DeployOrder(release.project.deploy_order)]
+    return (*names[:-1], StepName.BACK_MERGE) if release.is_hotfix else names
+
+
+def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[StepName, Database | None]]:
+    """The steps with what each is about: there is one migration for each database, one after the other."""
+    for name in steps_of(release):
+        if name != StepName.MIGRATE:
+            yield name, None
+        else:
+            yield from ((name, one) for one in databases or (None,))
+
+
+@action("release.promoted", "releases.promote_release", guarded=True)
+def promote(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> Promotion:
+    """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
+    now = now or timezone.now()
+    Release.objects.select_for_update().get(pk=release.pk)
+    facts = facts_of(release.pk, now=now)
+    release = facts.release
+    if release.status != ReleaseStatus.OPEN:
+        raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
+    _as_seen(release, candidate, actor)
+    if Rollback.objects.filter(release__project=release.project, status__in=[*OPEN, *STOPPED]).exists():
+        raise Refused("Production is being rolled back; end or abandon that first.")
+    if release.collected != release.candidate:
+        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+    standing = gates.stand(facts)
+    if not standing.ready:
+        raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
+    snapshot = [
+        {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
+    ]
+    places = {one.database.pk: one.places.get("production") for one in facts.databases}
+    found = {str(pk): place.revisions if place else None for pk, place in places.items()}
+    promotion = Promotion.objects.create(
+        release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
+    )
+    databases = [one.database for one in facts.databases]
+    PromotionStep.objects.bulk_create(
+        PromotionStep(promotion=promotion, position=position, name=name, database=one, called=one.called if one else "")
+        for position, (name, one) in enumerate(stops_of(release, databases))
+    )
+    compare.keep(release, now=now)
+    release.move_to(ReleaseStatus.PROMOTING, now=now)
+    wake_now(promotion, now=now)
+    rollback_assessment.begin(facts, now=now)
+    data = {"candidate": release.candidate, "content": gates.content_digest(release), "gates": snapshot}
+    said = f"Promotion of {release.name} at {release.candidate[:7]} started."
+    audit.record("release.promoted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return promotion
+
+
+@action("step.retried", "releases.repair_release")
+def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+    """Lets the failed step look at the world again."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    steps_engine.again(step, migration_run=None)
+    steps_engine.go_on(promotion, now)
+    audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
+
+
+@action("step.deployed", "releases.repair_release")
+def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> None:
+    """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    _as_seen(release, candidate, actor)
+    if step.name != StepName.DEPLOY:
+        raise Refused(f"The step that failed is {step}, not the deployment.")
+    facts = facts_of(release.pk, now=now)
+    commit = facts.release.merge_commit
+    behind = [
+        live.service
+        for live in facts.live.get("production", ())
+        if live.at_commits and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
+    ]
+    steps_engine.again(step, deploy_wanted=behind)
+    steps_engine.go_on(promotion, now)
+    said = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
+    audit.record("step.deployed", actor=actor, subject=release, sentence=said, data={"services": behind}, now=now)
+
+
+@action("step.skipped", "releases.repair_release", guarded=True)
+def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
+    now = now or timezone.now()
+    promotion, step = _failed_step(release)
+    if not reason.strip():
+        raise Refused("Say why this step can be skipped.")
+    if step.name == StepName.MERGE:
+        raise Refused("Without the merge nothing is promoted; retry it, or abandon the promotion.")
+    steps_engine.skip(step, actor=actor, reason=reason, now=now)
+    steps_engine.go_on(promotion, now)
+    audit.record(
+        "step.skipped",
+        actor=actor,
+        subject=release,
+        sentence=f"{step}: “{reason[:500]}”",
+        data={"step": step.name, "reason": reason[:2000], "before": step.sentence},
+        now=now,
+    )
+
+
+@action("promotion.abandoned", "releases.abandon_release")
+def abandon_promotion(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Gives a stopped promotion up: before the merge the release is prepared again, after it stays as evidence."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why the promotion is abandoned.")
+    promotion, step = _failed_step(release)
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)
+    release.move_to(ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now)
+    after = "merged" if release.merge_commit else "not merged"
+    said = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
+    audit.record("promotion.abandoned", actor=actor, subject=release, sentence=said, data={"step": step.name}, now=now)
+
+
+def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
+    """The stopped promotion under a row lock, and the step that stopped it; refuses while it is being rolled back."""
+    found = steps_engine.stopped(release.promotions, "promotion")
+    if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():
+        raise Refused("A rollback of this release is under way; end or abandon that first.")
+    return found

@@ -1,0 +1,80 @@
+"""Clearance: that GitHub will take the merge is established before production or its database is touched.
+
+Asked by the first step that writes, whichever comes first: it reads what the merge takes afresh, holds every gate
+against it, posts the verdict, and then wants GitHub's own word that nothing blocks.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from environments.github import GitHub, Pull
+from releases import gates
+from releases.commit_status import identity, publish
+from releases.gates.context import Facts, facts_of
+from releases.gates.merging import GOOD_STATES
+from releases.github_mirror import sync
+from releases.models.promotion import PromotionStep
+from releases.steps import engine as steps_engine
+from releases.steps.engine import PATIENCE, Look, Stop, Wait
+
+NOTHING = "Nothing was merged, and nothing was written to production."
+# How long GitHub may call it blocked after every status is there: its reckoning runs a little behind.
+SETTLING = timedelta(minutes=2)
+
+
+def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
+    """Why the merge is not to be begun, or not yet; None: GitHub would take it now. Raises `ApiError`."""
+    project, release = facts.project, facts.release
+    if release.pull_number is None:
+        return Stop("The release has no promotion pull request.", NOTHING)
+    overview = github.merge_facts(
+        release.pull_number, staging=project.staging_branch, production=project.production_branch
+    )
+    sync.keep_merge_facts(project, overview, now=facts.now)
+    facts = facts_of(release.pk, now=facts.now)
+    if refusal := still_ready(step, facts):
+        return refusal
+    [pull] = overview.named or [None]
+    if pull is None:
+        return Wait(2, "GitHub does not show what the promotion pull request still needs.")
+    if facts.verdict_problem or not _is_told(pull) or identity.own(github, release) is None:
+        ready = f"Release {release.name} is ready."
+        stands = publish.tell(github, release, state="success", sentence=ready, now=facts.now)
+        if stands != "success":
+            return Stop(publish.WORN_OUT, NOTHING)
+        return Wait(0.2, "The verdict is on GitHub; looking whether anything blocks the merge.")
+    return _by_its_word(step, facts, pull)
+
+
+def _is_told(pull: Pull) -> bool:
+    """Whether GitHub shows our green verdict on the head."""
+    return any(one.name == settings.STATUS_CONTEXT and one.state == "success" for one in pull.checks or ())
+
+
+def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
+    waited, number = steps_engine.waited(step, facts.now), f"#{pull.number}"
+    if pull.merge_state in GOOD_STATES:
+        return None
+    if pull.merge_state == "unknown":
+        said = f"GitHub is still computing whether {number} can be merged"
+        if waited > PATIENCE:
+            return Stop(f"{said}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.", NOTHING)
+        return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{said}.")
+    if waited > SETTLING:
+        said = f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
+        return Stop(f"{said}: look there what it asks for, then try again.", NOTHING)
+    return Wait(2, f"GitHub calls {number} {pull.merge_state}; it may not have reckoned with the verdict yet.")
+
+
+def still_ready(step: PromotionStep, facts: Facts) -> Look | None:
+    """The gates once more, just before the point of no return."""
+    # Whether the verdict is told is seen to right after this, by telling it.
+    missing = [line for line in gates.stand(facts).missing if line.gate != "verdict_told"]
+    if not missing:
+        return None
+    line = missing[0]
+    said = f"{line.text}: {line.result.sentence}"
+    if line.result.state == gates.FAIL or steps_engine.waited(step, facts.now) > PATIENCE:
+        return Stop(said, NOTHING)
+    return Wait(2, said)

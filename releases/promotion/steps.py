@@ -1,0 +1,294 @@
+"""The steps of a promotion. Each looks at the world first and does at most one outward write per look."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from environments.branches import fast_forward
+from environments.databases.actions import start_migration
+from environments.findings import out_of_band
+from environments.github import GitHub
+from environments.mirror import sync as environment_sync
+from environments.models import DeployOrder, MigrationRun
+from environments.railway import Railway
+from environments.services import watching
+from environments.services.liveness import Live, serves_instead
+from portal import audit
+from portal.jobs import OPEN, Ended, JobStatus, Outcome
+from portal.outbound.http import ApiError
+from releases import gates
+from releases.gates.context import Facts, facts_of
+from releases.gates.databases import DatabaseFacts
+from releases.github_mirror import sync
+from releases.models.promotion import Promotion, PromotionStep, StepName
+from releases.models.pull_requests import GitHubSync, PullRequest
+from releases.models.releases import Release, ReleaseStatus
+from releases.promotion import clearance
+from releases.rollback import assessment as rollback_assessment
+from releases.steps import engine as steps_engine
+from releases.steps.engine import PATIENCE, Done, Look, Stop, Wait
+
+Step = Callable[[PromotionStep, Facts], Look]
+
+
+def advance(job: Promotion, *, now: datetime) -> Outcome:
+    """Lets the current step look once, and writes down what it saw."""
+    done = steps_engine.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
+    if isinstance(done, Ended) or not done.seconds:  # a step began or ended: what was advised is of before that
+        rollback_assessment.hurry(job.release, now=now)
+    return done
+
+
+def _keep_merge(release: Release, look: Done) -> None:
+    if look.merge_commit:
+        Release.objects.filter(pk=release.pk).update(merge_commit=look.merge_commit)
+
+
+def _finish(job: Promotion, now: datetime) -> Outcome:
+    """All steps are behind us: production runs the release, and what remains is to look at it."""
+    with transaction.atomic():
+        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        if release.status == ReleaseStatus.PROMOTING:
+            release.move_to(ReleaseStatus.VERIFYING, now=now)
+            rollback_assessment.hurry(release, now=now)
+            said = f"{release.name} is in production; the items after promotion are open."
+            audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
+    return Ended(JobStatus.SUCCEEDED, "All steps are done.")
+
+
+def merge(step: PromotionStep, facts: Facts) -> Look:
+    """Merges the promotion pull request, if it is still exactly what was promised."""
+    release, project = facts.release, facts.project
+    github = GitHub(project.repository)
+    if release.pull_number is None:
+        return Stop("The release has no promotion pull request.")
+    pull = github.pull(release.pull_number)
+    sync.keep_pull(project, pull, now=facts.now)
+    if pull.merged:
+        return _restored(facts, github) or _merged(pull, release)
+    world = f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+    if pull.state != "open":
+        return Stop(f"Pull request #{pull.number} was closed without merging.", world)
+    if pull.base_ref != project.production_branch:
+        return Stop(
+            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not {project.production_branch}.", world
+        )
+    if pull.head_sha != release.candidate:
+        moved = f"Pull request #{pull.number} moved from {release.candidate[:7]} to {pull.head_sha[:7]}."
+        return Stop(f"{moved} Abandon this promotion, and the release takes up the new commits.", world)
+    if pull.mergeable is False:
+        return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
+    if refusal := clearance.refused(step, facts, github):
+        return refusal
+    word = release.get_kind_display().capitalize()
+    try:
+        github.merge(pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})")
+    except ApiError as error:
+        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        if steps_engine.waited(step, facts.now) > PATIENCE:
+            raise
+        return Wait(2, f"{error.sentence} Looking whether it was merged.")
+    return Wait(0, "Merged; reading the merge commit.")
+
+
+def _restored(facts: Facts, github: GitHub) -> Look | None:
+    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests that GitHub moved
+    to main with it. None: it is there.
+    """
+    project, release = facts.project, facts.release
+    below, main = project.staging_branch, project.production_branch
+    if release.is_hotfix or github.branch_head(below) is not None:
+        return None
+    ours = PullRequest.objects.filter(project=project, state="open", base=below)
+    known = set(ours.values_list("number", flat=True))
+    moved = [one.number for one in github.pulls_into(main) if one.number in known]
+    github.create_branch(below, release.candidate)
+    for number in moved:
+        github.retarget(number, below)
+    back = f" {len(moved)} pull requests go into it again." if moved else ""
+    said = f"GitHub had deleted {below} at the merge; it was made again at {release.candidate[:7]}.{back}"
+    with transaction.atomic():
+        audit.record("release.staging_restored", actor=None, subject=release, sentence=said, now=facts.now)
+    return Wait(1, said)
+
+
+def _merged(pull: Any, release: Release) -> Look:
+    if pull.head_sha != release.candidate:
+        said = f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
+        return Stop(said, "Production's branch holds commits that nobody promised here.")
+    if not pull.merge_commit:
+        return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
+    evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
+    return Done(f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.", evidence, pull.merge_commit)
+
+
+def deploy(step: PromotionStep, facts: Facts) -> Look:
+    """Waits until every service of production serves the merge commit, and names the one that does not."""
+    project, release = facts.project, facts.release
+    railway = Railway()
+    tree = railway.project(project.railway_project_id)
+    environment_sync.apply(project, tree, now=facts.now)
+    watching.settle(project, [release.merge_commit])
+    facts = facts_of(release.pk, now=facts.now)
+    result = gates.production_live(facts)
+    evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
+    if result.passed:
+        return Done(result.sentence, evidence)
+    services = tuple(live for live in facts.live.get("production", ()) if live.at_commits)
+    if step.deploy_wanted and services:
+        return _deploy_next(step, facts, railway, services)
+    waited = steps_engine.waited(step, facts.now)
+    broken = result.state == gates.FAIL and any(live.is_broken_at(release.merge_commit) for live in services)
+    late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
+    if broken or late or waited > timedelta(minutes=project.deploy_minutes):
+        world = "The merge is done and stays; production partly runs the release." if services else ""
+        return Stop(result.sentence, world, evidence)
+    # Railway counts requests by the hour: look often at first, then less.
+    return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
+
+
+def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]) -> Look:
+    """Deploys the merge commit on the next service that a person asked for, unless it is on its way already."""
+    commit = facts.release.merge_commit
+    names = [live.service for live in services if live.service in step.deploy_wanted]
+    target = next((live for live in services if live.service in names), None)
+    step.deploy_wanted = names[1:]
+    if target is not None and not _on_its_way(target, commit, step):
+        # Written down before the call: a repeated look finds the deployment, not the wish.
+        asked = out_of_band.ask(target.instance, commit, now=facts.now)
+        place, service = target.instance.environment.railway_id, target.instance.service.railway_id
+        out_of_band.asked(asked, railway.deploy_commit(place, service, commit))
+        with transaction.atomic():
+            said = f"Deploying {commit[:7]} on {target.service}."
+            audit.record("step.deploying", actor=None, subject=facts.release, sentence=said, now=facts.now)
+    step.save(update_fields=["deploy_wanted"])
+    return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
+
+
+def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
+    """Whether the newest deployment is already one of `commit` that has not failed, or that came of this wish."""
+    latest = live.latest
+    if latest is None or latest.commit != commit:
+        return False
+    asked_here = bool(latest.created_at and step.started_at and latest.created_at >= step.started_at)
+    return asked_here or not live.is_broken_at(commit)
+
+
+def migrate(step: PromotionStep, facts: Facts) -> Look:
+    """Brings one of production's databases to the release's heads, through one migration run."""
+    if step.database_id is None:
+        return Done("The project has no Alembic migrations.")
+    one = next((one for one in facts.databases if one.database.pk == step.database_id), None)
+    if one is None or one.heads is None:
+        return Stop("The release was not read for this database: it was configured, or retired, in the meantime.")
+    run = step.migration_run
+    if run is None:
+        return _start_run(step, facts, one)
+    if run.status in OPEN:
+        return Wait(0.5, run.sentence or "The migration is running.")
+    if run.status != JobStatus.SUCCEEDED:
+        world = _database_world(step, run)
+        return Stop(run.sentence, world, unknown=run.status == JobStatus.NEEDS_PERSON)
+    if sorted(run.after or []) != sorted(run.target):
+        return Stop(
+            "The run ended well, but the database reports another revision.",
+            _database_world(step, run),
+            unknown=True,
+        )
+    if not set(one.heads) <= set(run.target):
+        return Stop(f"The run's commit does not end at the release's heads {', '.join(one.heads)}.")
+    evidence = tuple({"label": id, "said": f"{seconds or 0:.2f} s"} for id, seconds in run.applied)
+    count = len(run.applied)
+    did = f"{count} revision{'s' if count != 1 else ''} applied" if count else "Nothing to apply"
+    return Done(f"{did}; {_whose(step)} is at {', '.join(run.after or [])}.", evidence)
+
+
+def _whose(step: PromotionStep) -> str:
+    return f"production's database{f' {step.called}' if step.called else ''}"
+
+
+def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
+    production = facts.environments.get("production")
+    if production is None:
+        return Stop("There is no production environment on Railway.")
+    after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
+    commit = facts.release.merge_commit if after_merge else facts.release.candidate
+    if said := one.database.out_of_order:
+        return Stop(said, "Nothing was changed.")
+    if not after_merge and (refusal := clearance.refused(step, facts, GitHub(facts.project.repository))):
+        return refusal
+    with transaction.atomic():
+        step.migration_run = start_migration(
+            production,
+            database=one.database,
+            actor=None,
+            commit=commit,
+            reason=f"release {facts.release.name}",
+            found=(step.promotion.found or {}).get(str(one.database.pk)),
+        )
+        step.save(update_fields=["migration_run"])
+    return Wait(0.5, "The migration is queued.")
+
+
+def _database_world(step: PromotionStep, run: MigrationRun) -> str:
+    after = "an unknown revision" if run.after is None else ", ".join(run.after) or "no revision"
+    said = f"is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
+    return f"P{_whose(step).removeprefix('p')} {said}"
+
+
+def smoke(step: PromotionStep, facts: Facts) -> Look:
+    """Asks each configured page of production over HTTP."""
+    commits = {live.service: _expected(live, facts) for live in facts.live.get("production", ()) if live.at_commits}
+    world = "Production runs the release; these requests are not answered as expected."
+    return steps_engine.smoke(step, facts, commits, world)
+
+
+def _expected(live: Live, facts: Facts) -> str:
+    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    commit = facts.release.merge_commit
+    return live.serving if serves_instead(live, commit) == "" and live.serving else commit
+
+
+def sync_staging(step: PromotionStep, facts: Facts) -> Look:
+    """Fast-forwards staging to main, never by force."""
+    project = facts.project
+    seen = fast_forward.level(project)
+    if seen.state == fast_forward.EQUAL:
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+        return Done(seen.sentence)
+    late = steps_engine.waited(step, facts.now) > timedelta(minutes=project.deploy_minutes)
+    if seen.state == fast_forward.MOVED or (seen.state == fast_forward.UNSURE and not late):
+        return Wait(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
+    back = f"Merge {project.production_branch} into {project.staging_branch} through a pull request"
+    return Stop(seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking)
+
+
+def back_merge(step: PromotionStep, facts: Facts) -> Look:
+    """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the checklist."""
+    project, github = facts.project, GitHub(facts.project.repository)
+    main, target = project.production_branch, project.staging_branch
+    if not github.compare(target, main).ahead_by:
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+        return Done(f"{target} holds everything that {main} has: there is nothing to merge back.")
+    pull = fast_forward.find_back_merge(project, github) or fast_forward.open_back_merge(project, github)
+    with transaction.atomic():
+        sync.keep_pull(project, pull, now=facts.now)
+        known = {"number": pull.number, "state": "open", "contained": False}
+        Release.objects.filter(pk=facts.release.pk).update(back_merge=known)
+        GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
+    evidence = ({"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url},)
+    return Done(f"Pull request #{pull.number} merges {main} back into {target}.", evidence)
+
+
+STEPS: dict[StepName, Step] = {
+    StepName.MERGE: merge,
+    StepName.DEPLOY: deploy,
+    StepName.MIGRATE: migrate,
+    StepName.SMOKE: smoke,
+    StepName.SYNC_STAGING: sync_staging,
+    StepName.BACK_MERGE: back_merge,
+}

@@ -1,0 +1,13 @@
+"""Pull requests in the admin: to be looked at."""
+
+from django.contrib import admin
+
+from portal.ui.site import ReadOnly
+from releases.models.pull_requests import PullRequest
+
+
+@admin.register(PullRequest)
+class PullRequestAdmin(ReadOnly):
+    list_display = ("number", "title", "project", "state", "base", "author", "updated_at")
+    list_filter = ("project", "state", "base")
+    search_fields = ("title", "number")

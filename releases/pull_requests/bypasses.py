@@ -1,0 +1,207 @@
+"""How each commit of main and staging came about: what did not come by the portal, or by a pull request, is found."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from environments.clones.clone import mirror_of
+from environments.findings import out_of_band
+from environments.git.repository import Commit, GitError, Mirror
+from environments.github import GitHub, PullState
+from environments.models import Branch, Project, Repair, RepairKind
+from portal.jobs import Again, Outcome, wake_now
+from portal.models.webhooks import WebhookDelivery
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import dig, text
+from releases.models.pull_requests import LineReading, PullRequest
+from releases.models.releases import Release, ReleaseStatus
+
+AT_ONCE = 200  # commits of one branch that are looked at; of more only the newest
+LINE = 5000
+PUSHES = 50  # deliveries looked through for the one that tells who pushed
+SOON = 5.0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is needed to tell how a commit of `branch` came about."""
+
+    project: Project
+    branch: Branch
+    mirror: Mirror
+    github: GitHub
+    main_line: frozenset[str]
+    now: datetime
+
+    @property
+    def is_main(self) -> bool:
+        return self.branch.name == self.project.production_branch
+
+
+def unread(project: Project) -> list[Branch]:
+    """The long-lived branches with commits that nobody looked at yet, main first. One query."""
+    names = (project.production_branch, project.staging_branch)
+    rows = [
+        row for row in Branch.objects.filter(project=project, name__in=names) if row.head and row.head != row.judged
+    ]
+    return sorted(rows, key=lambda row: row.name != project.production_branch)
+
+
+def wake(project: Project, *, now: datetime) -> None:
+    """Has the branches looked at that moved."""
+    if unread(project):
+        job, _ = LineReading.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
+        wake_now(job, now=now)
+
+
+def read(job: LineReading, *, now: datetime) -> Outcome:
+    """Looks at the new commits of both branches. What a branch held when it is first read is taken as it is."""
+    project, rest = job.project, 10 * settings.SYNC_SECONDS
+    branches = unread(project)
+    fresh = [row for row in branches if not row.judged]
+    for row in fresh:
+        Branch.objects.filter(pk=row.pk, judged="").update(judged=row.head)
+    moved = [row for row in branches if row.judged]
+    if not moved:
+        return Again(rest, "Nothing reached the branches since.")
+    mirror = mirror_of(project)
+    try:
+        mirror.fetch()
+        main = mirror.head(project.production_branch)
+        line = mirror.first_parents(main, limit=LINE) if main else frozenset()
+        waits = [not _read_branch(_Look(project, row, mirror, GitHub(project.repository), line, now)) for row in moved]
+    except (ApiError, GitError) as error:
+        return Again(max(getattr(error, "retry_after", None) or 0, 30), str(error))
+    if any(waits):
+        return Again(min(SOON, settings.DEPLOY_GRACE_SECONDS), "GitHub may still be telling how a commit came about.")
+    return Again(rest, "Every new commit was looked at.")
+
+
+def _read_branch(look: _Look) -> bool:
+    """Looks at the commits of one branch since the last look. False: some are to be looked at again soon."""
+    row, mirror = look.branch, look.mirror
+    if not mirror.has(row.head):
+        return False
+    start = row.judged
+    spans = [(start, row.head)]
+    if not mirror.has(start) or not mirror.is_ancestor(start, row.head):
+        spans = _after_reset(look)
+        if not spans:
+            who = _pusher(row.head) or out_of_band.NOT_KNOWN
+            said = f"{row.name} was moved by force from {start[:7]} to {row.head[:7]}, and lost what it held ({who})."
+            out_of_band.note(look.project, f"forced push of {start}..{row.head} to {row.name}", said, now=look.now)
+    for base, head in spans:
+        for commit in reversed(mirror.commits(base, head, limit=AT_ONCE, first_parent=True)):
+            found = _came(look, commit)
+            if found is None:
+                return False
+            if found:
+                out_of_band.note(look.project, *found, now=look.now)
+            if not _judged(row, commit.sha):
+                return True  # somebody else looks at it too
+    _judged(row, row.head)
+    return True
+
+
+def _judged(row: Branch, sha: str) -> bool:
+    done = Branch.objects.filter(pk=row.pk, judged=row.judged).update(judged=sha)
+    row.judged = sha
+    return bool(done)
+
+
+def _after_reset(look: _Look) -> list[tuple[str, str]]:
+    """The spans to look at when it was the portal that reset staging, for two people; [] when it was not."""
+    rows = Repair.objects.filter(project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False)
+    mirror, start, head = look.mirror, look.branch.judged, look.branch.head
+    for row in rows.order_by("-pk")[:5]:
+        known = all(mirror.has(sha) for sha in (row.before, row.wanted, start))
+        if known and mirror.is_ancestor(start, row.before) and mirror.is_ancestor(row.wanted, head):
+            return [(start, row.before), (row.wanted, head)]
+    return []
+
+
+Found = tuple[str, str]
+
+
+def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
+    """Subject and sentence of what was done around the portal, () when nothing was, None when to look again soon."""
+    if look.is_main and _by_portal(look.project, commit):
+        return ()
+    if not look.is_main and (commit.sha in look.main_line or _is_merge_of_known(look.project, commit)):
+        return ()  # it was looked at on main's own line
+    pulls = [one for one in look.github.pulls_of(commit.sha) if one.merged and one.base_ref == look.branch.name]
+    if pulls:
+        return _merged_around(look, pulls[0].number) if look.is_main else ()
+    young = look.branch.head_at and look.now - look.branch.head_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    return None if young else _pushed(look, commit)
+
+
+def _by_portal(project: Project, commit: Commit) -> bool:
+    """Whether it is the merge of a promotion, also of one that has not read its own merge yet."""
+    releases = Release.objects.filter(project=project)
+    if releases.filter(merge_commit=commit.sha).exists():
+        return True
+    under_way = releases.filter(status=ReleaseStatus.PROMOTING, candidate__in=commit.parents[1:])
+    return bool(commit.parents[1:]) and under_way.exists()
+
+
+def _is_merge_of_known(project: Project, commit: Commit) -> bool:
+    """Whether a pull request into staging that we know is what it merges: no need to ask GitHub."""
+    pulls = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
+    return len(commit.parents) > 1 and pulls.filter(head_sha__in=commit.parents[1:]).exists()
+
+
+def _merged_around(look: _Look, number: int) -> Found:
+    pull, main = look.github.pull(number), look.project.production_branch
+    who = pull.merged_by or "somebody whom GitHub does not name"
+    state = _verdict_then(look.github, pull)
+    if state == "success":
+        how = f"not by the portal, although {settings.STATUS_CONTEXT} was green"
+    elif state:
+        how = f"although {settings.STATUS_CONTEXT} said {state}"
+    else:
+        how = f"without the status {settings.STATUS_CONTEXT}"
+    said = f"Pull request #{number} “{text(pull.title, 120)}” was merged into {main} by {who}, {how}."
+    return f"merge of #{number} into {main}", said
+
+
+def _verdict_then(github: GitHub, pull: PullState) -> str:
+    """What our status said on the head when it was merged; "": nothing."""
+    found = [
+        one
+        for one in github.status_history(pull.head_sha)
+        if one.context == settings.STATUS_CONTEXT
+        and (pull.merged_at is None or one.updated_at is None or one.updated_at <= pull.merged_at)
+    ]
+    return found[0].state if found else ""
+
+
+def _pushed(look: _Look, commit: Commit) -> Found:
+    name = look.branch.name
+    who = _pusher(commit.sha) or _pusher(look.branch.head)
+    by = f" by {who}" if who else ""
+    author = "" if who else f" It was written by {text(commit.author, 100) or 'nobody named'}; {out_of_band.NOT_KNOWN}."
+    said = (
+        f"{commit.sha[:7]} “{text(commit.title, 120)}” was pushed straight to {name}{by}, by no pull request.{author}"
+    )
+    return f"push of {commit.sha} to {name}", said
+
+
+def _pusher(sha: str) -> str:
+    """Who pushed `sha` as the head of a branch, if GitHub's webhook told; its API does not."""
+    rows = WebhookDelivery.objects.filter(source="github", event="push").order_by("-pk")
+    for body in rows.values_list("body", flat=True)[:PUSHES]:
+        payload = _parsed(body) if sha in body else None
+        if dig(payload, "after") == sha:
+            return text(dig(payload, "pusher", "name"), 100) or text(dig(payload, "sender", "login"), 100)
+    return ""
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:  # only its beginning was kept
+        return None

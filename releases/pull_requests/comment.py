@@ -1,0 +1,217 @@
+"""What the author of a pull request is told of its migrations, where they work: one comment, edited ever after.
+
+Git is read of every pull request. To know the SQL a revision file has to be executed, isolated (`portal.isolation`):
+that is done for branches of the repository that are ready for review, and for forks only where the project says so.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+
+from environments.clones.clone import mirror_of
+from environments.git.repository import GitError
+from environments.github import GitHub, comments
+from environments.github.comments import code, plain, prose
+from environments.models import Database, Project, databases_of
+from environments.schema.history import reader as history_reader
+from environments.schema.plan import render as plan_render
+from environments.schema.plan import risk
+from portal import isolation
+from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.outbound.http import ApiError
+from releases.models.pull_requests import PullNote, PullRequest
+
+MARKER = "<!-- release-portal: migrations -->"
+NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
+SHOWN = 20
+DAY = 86_400.0
+NOT_ISOLATED = (
+    "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op` were read."
+)
+DRAFT = "It is a draft: its SQL is looked at when it is ready for review."
+FORK = "It comes from a fork: its files were read and not executed, so what their SQL brings is not known."
+MEND_FIRST = "What its SQL brings is looked at when the files are mended."
+
+
+def wake(project: Project, *, now: datetime) -> None:
+    """Has a note looked at anew for every pull request of which git said something else, or which is seen otherwise.
+
+    Two queries when nothing is to be done.
+    """
+    if not project.pull_comments:
+        return
+    pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).exclude(read_for="")
+    known = {note.number: note for note in PullNote.objects.filter(project=project)}
+    for pull in pulls.defer("checks"):
+        if pull.migrations_problem.startswith(NOT_TOLD):
+            continue
+        note, about = known.get(pull.number), _about(project, pull)
+        if note is None and not _speaks(pull):
+            continue
+        if note is None:
+            note, _ = PullNote.objects.get_or_create(project=project, number=pull.number, defaults={"wake_at": now})
+        if note.about != about:
+            PullNote.objects.filter(pk=note.pk).update(about=about)
+            ended = PullNote.objects.filter(pk=note.pk).exclude(status__in=OPEN)
+            ended.update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
+            wake_now(note, now=now)
+
+
+def step(job: PullNote, *, now: datetime) -> Outcome:
+    """Looks at the files if they are other ones, then at the comment; writes at most once."""
+    project = job.project
+    pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
+    if pull is None or pull.base != project.staging_branch or not project.pull_comments:
+        _keep(job, about="")  # looked at again when it is reopened
+        return Ended(JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so.")
+    try:
+        content = _content(project, pull)
+        if job.content != content:
+            risks, unread = _look(project, pull)
+            _keep(job, content=content, risks=[asdict(one) for one in risks], unread=unread)
+            return Again(0)
+        return _tell(job, pull)
+    except (ApiError, GitError, plan_render.BrokenOff, risk.RiskError) as error:
+        _keep(job, told={**job.told, "problem": str(error)})
+        return Again(max(60, getattr(error, "retry_after", None) or 0), str(error))
+
+
+def _tell(job: PullNote, pull: PullRequest) -> Outcome:
+    """The comment as it should be now: written, edited, or left as it is."""
+    speaks, said = _speaks(pull), text_of(job, pull)
+    digest = sha256(said.encode()).hexdigest()
+    if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
+        return Again(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
+    if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
+        _keep(job, told={**job.told, "asked": True})
+    github, known = GitHub(job.project.repository), job.told.get("comment")
+    number = comments.put(github, job.number, MARKER, said, known, lambda: holds(job), new=speaks)
+    if number is None:
+        kept = {
+            name: value for name, value in job.told.items() if name not in ("comment", *(() if speaks else ("asked",)))
+        }
+        _keep(job, told=kept)
+    else:
+        _keep(job, told={"asked": True, "comment": number, "digest": digest})
+    return Again(0)
+
+
+def _keep(job: PullNote, **values: Any) -> None:
+    """Writes these fields, unless another worker has taken the job over."""
+    for name, value in values.items():
+        setattr(job, name, value)
+    PullNote.objects.filter(pk=job.pk, fence=job.fence).update(**values)
+
+
+def _speaks(pull: PullRequest) -> bool:
+    return bool(pull.migrations or pull.migrations_problem)
+
+
+def _digest(*parts: Any) -> str:
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _content(project: Project, pull: PullRequest) -> str:
+    """What the look at the SQL depends on. Where staging merely moved, nothing is executed again."""
+    files = [(one["what"], one["id"], one.get("sha256", "")) for one in pull.migrations]
+    mend = bool(pull.migrations_problem)
+    isolated = not isolation.why_not()
+    return _digest(
+        files, mend, isolated, pull.draft, pull.fork and not project.pull_comment_forks, project.deploy_order
+    )
+
+
+def _about(project: Project, pull: PullRequest) -> str:
+    return _digest(_content(project, pull), pull.migrations, pull.migrations_problem)
+
+
+def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
+    """The risks of its new revisions, or why their SQL was not looked at."""
+    if not any(one["what"] == "new" for one in pull.migrations):
+        return (), ""
+    if pull.fork and not project.pull_comment_forks:
+        return (), FORK
+    if pull.draft:
+        return (), DRAFT
+    mirror = mirror_of(project)
+    if not mirror.has(pull.head_sha):
+        mirror.fetch(pulls=[pull.number])
+    databases, risks = databases_of(project), list[risk.Risk]()
+    for one in databases:
+        mine = {row["id"] for row in pull.migrations if row["what"] == "new" and _is_of(row, one, databases)}
+        history = history_reader.read(mirror, pull.head_sha, one.alembic) if mine else None
+        if history is None:
+            continue
+        if any(problem.kind != "heads" for problem in history.problems):
+            return (), MEND_FIRST
+        files = [file for file in history.revisions.values() if file.id in mine]
+        ordered = history_reader.in_order(files)
+        made = plan_render.make_plan(mirror, pull.head_sha, history, ordered, patient=True, reviewed=False)
+        risks += risk.assess(made.steps, order=project.deploy_order)
+    return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
+
+
+def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:
+    """Whether a revision file is the database's; one that was read before there were several is the first's."""
+    return bool(row.get("database", databases[0].pk) == database.pk)
+
+
+def text_of(job: PullNote, pull: PullRequest) -> str:
+    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how to write it instead.
+
+    Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
+    """
+    if not _speaks(pull):
+        return f"{MARKER}\n**Migrations**: this pull request brings none any more, and there is nothing to mend."
+    risks = [risk.Risk(**one) for one in job.risks]
+    lines = [MARKER, f"**Migrations in this pull request**: {_counted(pull.migrations)}.", "\n".join(_files(pull))]
+    if pull.migrations_problem:
+        lines += ["**To mend before it is merged**", f"- {prose(pull.migrations_problem, 2000)}"]
+    asking = sorted((one for one in risks if one.asks), key=lambda one: -risk.RANK[one.severity])
+    if asking:
+        lines += ["**What can go wrong**", "\n".join(_risks(asking))]
+    infos = [one for one in risks if not one.asks]
+    if infos:
+        told = "\n".join(_risks(infos))
+        lines.append(f"<details><summary>Also to know: {len(infos)}</summary>\n\n{told}\n\n</details>")
+    if job.unread:
+        lines.append(plain(job.unread))
+    elif not asking and not pull.migrations_problem:
+        lines.append("No findings: nothing here needs another word.")
+    if asking:
+        lines.append("An approver can accept what remains, with a reason, on the page of the release.")
+    lines.append(
+        f"[This pull request in the portal]({settings.PORTAL_URL}/pulls/?project={job.project.slug}#pull-{pull.number})"
+    )
+    return "\n\n".join(line for line in lines if line)
+
+
+def _counted(rows: Sequence[dict[str, Any]]) -> str:
+    found = [(sum(one["what"] == what for one in rows), what) for what in ("new", "changed", "deleted")]
+    return ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
+
+
+def _files(pull: PullRequest) -> Iterator[str]:
+    for one in pull.migrations[:SHOWN]:
+        joins = f", joins {' and '.join(code(id, 60) for id in one['joins'][:4])}" if one.get("joins") else ""
+        needs = (
+            f", depends on {', '.join(code(id, 60) for id in one['depends_on'][:4])}" if one.get("depends_on") else ""
+        )
+        message = f" {plain(one['message'], 120)}" if one.get("message") else ""
+        whose = f" of {plain(one['called'], 60)}" if one.get("called") else ""
+        yield f"- {one['what']} {code(one['id'], 60)}{whose}{message} in {code(one['path'])}{joins}{needs}"
+    if len(pull.migrations) > SHOWN:
+        yield f"- and {len(pull.migrations) - SHOWN} more"
+
+
+def _risks(risks: Sequence[risk.Risk]) -> Iterator[str]:
+    for one in risks[:SHOWN]:
+        instead = f" *Instead:* {prose(one.rewrite, 400)}" if one.rewrite else ""
+        yield f"- **{one.severity}** ({code(one.code)}) {code(one.revision, 60)}: {prose(one.sentence, 500)}{instead}"
+    if len(risks) > SHOWN:
+        yield f"- and {len(risks) - SHOWN} more"

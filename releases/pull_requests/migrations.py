@@ -1,0 +1,141 @@
+"""What a pull request into staging brings, read from git: migrations, and whether its branch was cut from staging."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from environments.clones.clone import mirror_of
+from environments.git.repository import GitError, Mirror
+from environments.models import Branch, Database, Project, StagedRevision, databases_of
+from environments.schema.history import graph
+from environments.schema.history import reader as history_reader
+from portal.jobs import Again, Outcome, holds, wake_now
+from releases.models.pull_requests import PullReading, PullRequest
+from releases.pull_requests import comment as pull_requests_comment
+
+AT_ONCE = 20
+HEADS = "heads"  # the kind of problem that only the merge brings
+
+
+def unread(project: Project) -> list[PullRequest]:
+    """Open pull requests into staging that moved, or whose base did, since git was asked. Two queries."""
+    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    base = heads.get(project.staging_branch)
+    if not base:
+        return []
+    pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).exclude(head_sha="")
+    return [one for one in pulls.defer("checks", "migrations") if one.read_for != _pair(base, one.head_sha)]
+
+
+def wake(project: Project, *, now: datetime) -> None:
+    """Has git asked about what has moved."""
+    if unread(project):
+        job, _ = PullReading.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
+        wake_now(job, now=now)
+
+
+def read(job: PullReading, *, now: datetime) -> Outcome:
+    """Asks git about a handful of pull requests; one that git cannot tell of keeps the reason."""
+    project = job.project
+    waiting = unread(project)
+    if not waiting:
+        return Again(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
+    base = Branch.objects.values_list("head", flat=True).get(project=project, name=project.staging_branch)
+    some = waiting[:AT_ONCE]
+    mirror = mirror_of(project)
+    try:
+        mirror.fetch(pulls=[one.number for one in some])
+    except GitError as error:
+        return Again(30, str(error))
+    for one in some:
+        if not holds(job):
+            return Again(0)
+        found = _of(mirror, project, base, one.head_sha)
+        # Only while it is still the head that was read.
+        rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
+        rows.update(read_for=_pair(base, one.head_sha), **found)
+    pull_requests_comment.wake(project, now=now)
+    return Again(0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS, f"{len(some)} pull requests were read.")
+
+
+def _pair(base: str, head: str) -> str:
+    return f"{base}..{head}"
+
+
+def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any]:
+    try:
+        fork = mirror.merge_base(base, head)
+        if fork is None:
+            said = f"Its branch shares no commit with {project.staging_branch}."
+            return {"migrations": [], "migrations_problem": "", "cut_wrong": said}
+        migrations, problem = _migrations(mirror, project, base, fork, head)
+        return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": _cut(mirror, project, base, head)}
+    except (GitError, graph.HistoryError) as error:
+        return {"migrations": [], "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}", "cut_wrong": ""}
+
+
+def _migrations(mirror: Mirror, project: Project, base: str, fork: str, head: str) -> tuple[list[dict[str, Any]], str]:
+    """The revision files that the pull request itself touches, and what would be wrong once it is merged."""
+    rows, problems = list[dict[str, Any]](), list[str]()
+    for one in databases_of(project):
+        files, problem = _migrations_of(mirror, one, base, fork, head)
+        rows += [file | {"database": one.pk} | ({"called": one.called} if one.called else {}) for file in files]
+        if problem:
+            problems.append(f"{one.called}: {problem}" if one.called else problem)
+    return rows, " ".join(problems)
+
+
+def _migrations_of(
+    mirror: Mirror, database: Database, base: str, fork: str, head: str
+) -> tuple[list[dict[str, Any]], str]:
+    change = history_reader.compare(mirror, fork, head, database.alembic)
+    touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
+    rows = [history_reader.described(one) | {"what": what} for what, files in touched for one in files]
+    if change.problems:
+        return rows, change.problems[0].sentence
+    for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
+        if files:
+            return rows, _rewritten(database, deed, files, fork)
+    if not rows:
+        return rows, ""
+    return rows, _once_merged(mirror, database, base, head, {one.id for one in change.new})
+
+
+def _rewritten(database: Database, deed: str, files: Sequence[history_reader.Revision], fork: str) -> str:
+    """What is wrong with editing or deleting what staging has, and how it is put back."""
+    staging = database.project.staging_branch
+    ran = StagedRevision.objects.filter(database=database, revision__in=[one.id for one in files])
+    has = "has run" if ran.exists() else "has"
+    paths = [one.path for one in files]
+    names, back = ", ".join(paths), history_reader.put_back(fork, paths)
+    return f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
+
+
+def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: set[str]) -> str:
+    """What Alembic would find wrong in staging with the pull request's revisions added."""
+    mine = history_reader.read(mirror, head, database.alembic)
+    if mine.problems:
+        return mine.problems[0].sentence
+    theirs = history_reader.read(mirror, base, database.alembic)
+    together = [*theirs.revisions.values(), *(one for id, one in mine.revisions.items() if id in new)]
+    merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
+    if not merged.problems:
+        return ""
+    return f"Once it is merged: {merged.problems[0].sentence}"
+
+
+def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
+    """Why the branch was not cut from staging: it brings commits of main that staging has not."""
+    main = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
+    common = mirror.merge_base(main, head) if main else None
+    if common is None or mirror.is_ancestor(common, base):
+        return ""
+    count = len(mirror.commits(base, common, limit=100))
+    staging, production = project.staging_branch, project.production_branch
+    many = f"{count} commit{'s' if count != 1 else ''}"
+    return (
+        f"It was cut from {production}, not from {staging}: it brings {many} that {staging} lacks. "
+        f"Run git rebase --onto origin/{staging} {common[:7]} on its branch."
+    )

@@ -1,0 +1,1 @@
+"""Going back: the assessment, rollbacks with their steps and signatures, downgrades."""

@@ -1,0 +1,330 @@
+"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that stopped."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from environments.databases.actions import queue_downgrade
+from environments.models import (
+    Database,
+    Direction,
+    Environment,
+    MigrationRun,
+    Rehearsal,
+    passed_rehearsal,
+    unknown_staging,
+)
+from environments.rehearsals.actions import start_rehearsal
+from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
+from portal import audit
+from portal.configuration.signing import counts
+from portal.configuration.signing import require as require_signer
+from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
+from portal.ui.actions import Refused, action, require_seen
+from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models.promotion import Promotion
+from releases.models.releases import Release, ReleaseStatus
+from releases.models.rollback import downgrade_content
+from releases.rollback import assessment as rollback_assessment
+from releases.steps import engine as steps_engine
+
+# What the adviser saw longer ago than this is looked at again before anybody acts on it.
+APPROVE = "releases.approve_release"
+
+
+@action("rollback.requested", "releases.roll_back_release", guarded=True)
+def request_rollback(
+    release: Release, *, actor: Any, reason: str, content: str | None = None, now: datetime | None = None
+) -> Rollback:
+    """Asks for production to go back to what ran before `release`; it begins once others have approved.
+
+    `content` is the digest of what the person's page showed (None: the caller has just read it). A freeze does not stop
+    it: it is meant for what can wait.
+    """
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why production is to go back.")
+    release, row = _in_production(release, now)
+    require_seen(actor, content, "deployments")
+    if content and content != row.content:
+        raise Refused("What would be restored has changed since you opened this page; look again.")
+    if row.verdict == PENDING:
+        raise Refused(f"{' '.join(row.reasons)} Wait until that has ended, or end it, and ask again.")
+    if row.verdict == DOWNGRADE_FIRST:
+        raise Refused("The earlier code does not work with the database as it is: downgrade first.")
+    if not row.targets:
+        raise Refused("There is nothing that Railway could restore; correct it by a new release.")
+    rollback = _create(release, row, actor, reason, now)
+    wake_now(rollback, now=now)
+    names = ", ".join(f"{one['service']} to {one['commit'][:7]}" for one in rollback.targets)
+    said = f"Rollback of {release.name} asked for ({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
+    data = {"content": rollback.content, "targets": rollback.targets, "verdict": rollback.verdict, "reason": reason}
+    audit.record("rollback.requested", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return rollback
+
+
+def _create(release: Release, row: Advice, actor: Any, reason: str, now: datetime) -> Rollback:
+    try:
+        with transaction.atomic():
+            rollback = Rollback.objects.create(
+                release=release, requested_by=actor, reason=reason.strip()[:2000], verdict=row.verdict,
+                targets=row.targets, content=row.content, created_at=now, wake_at=now,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused("A rollback of this release is under way already.") from None
+    RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
+    plan_steps(rollback)
+    return rollback
+
+
+def plan_steps(job: Rollback) -> None:
+    """Makes the steps that follow the approval anew, for the rollback's targets."""
+    job.steps.exclude(name=RollbackStepName.APPROVE).delete()
+    names = [(RollbackStepName.RESTORE, one["service"]) for one in job.targets]
+    names += [(RollbackStepName.LIVE, ""), (RollbackStepName.SMOKE, "")]
+    RollbackStep.objects.bulk_create(
+        RollbackStep(rollback=job, position=position, name=name, service=service)
+        for position, (name, service) in enumerate(names, start=1)
+    )
+
+
+def counted(job: Rollback) -> list[RollbackApproval]:
+    """The approvals that hold: of this content, by people who still may, other than the one who asked."""
+    given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
+    given = given.exclude(user=job.requested_by_id)
+    return list(given.select_related("user"))
+
+
+def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
+    """The release under a row lock, with fresh advice on it; refuses where going back makes no sense now."""
+    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    if said := rollback_assessment.over(release):
+        raise Refused(said)
+    if not release.merge_commit:
+        raise Refused("The release is not merged yet: abandon its promotion instead.")
+    if Promotion.objects.filter(release=release, status__in=OPEN).exists():
+        raise Refused("The promotion is still under way; wait until it has ended or stopped.")
+    later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(pk=release.pk)
+    if later.exists():
+        raise Refused(f"Release {later[0].name} is being promoted; wait until that has ended or stopped.")
+    row = Advice.objects.filter(release=release).first()
+    if row is None:
+        raise Refused("The way back is still being worked out; look again in a moment.")
+    if said := rollback_assessment.outdated(row, release, now=now):
+        raise Refused(f"{said} The way back is being worked out again; look at it in a moment.")
+    return release, row
+
+
+@action("rollback.approved", "releases.approve_release", guarded=True)
+def approve_rollback(
+    release: Release, *, actor: Any, content: str, comment: str = "", now: datetime | None = None
+) -> RollbackApproval:
+    """Signs exactly the deployments that are to be restored. Whoever asked for the rollback cannot."""
+    now = now or timezone.now()
+    job = Rollback.objects.select_for_update().filter(release=release, status__in=OPEN).first()
+    step = job.steps.order_by("position").first() if job else None
+    if job is None or step is None or step.finished_at is not None:
+        raise Refused("No rollback of this release waits for an approval.")
+    if actor is None or actor.pk == job.requested_by_id:
+        raise Refused("Whoever asked for a rollback cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
+    if content != job.content:
+        raise Refused("What would be restored has changed since you opened this page; look again.")
+    approval, created = RollbackApproval.objects.get_or_create(
+        rollback=job,
+        user=actor,
+        content=job.content,
+        lapsed_at=None,
+        defaults={"comment": comment.strip()[:2000], "given_at": now},
+    )
+    if created:
+        wake_now(job, now=now)
+        data = {"content": job.content, "targets": job.targets, "comment": approval.comment}
+        said = f"Rollback approved{f': “{approval.comment[:500]}”' if approval.comment else '.'}"
+        audit.record("rollback.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return approval
+
+
+@action("step.retried", "releases.repair_release")
+def retry_rollback(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+    """Lets the stopped step of the rollback look at the world again; what was restored is found and not repeated."""
+    now = now or timezone.now()
+    job, step = steps_engine.stopped(release.rollbacks, "rollback")
+    steps_engine.again(step, asked=None)
+    steps_engine.go_on(job, now)
+    audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
+
+
+@action("step.skipped", "releases.repair_release", guarded=True)
+def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Goes on without the stopped step of the rollback, by a person's word. The approval cannot be skipped."""
+    now = now or timezone.now()
+    job, step = steps_engine.stopped(release.rollbacks, "rollback")
+    if not reason.strip():
+        raise Refused("Say why this step can be skipped.")
+    if step.name == RollbackStepName.APPROVE:
+        raise Refused("Without approval nothing is restored; retry it, or abandon the rollback.")
+    steps_engine.skip(step, actor=actor, reason=reason, now=now)
+    steps_engine.go_on(job, now)
+    data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
+    said = f"{step}: “{reason[:500]}”"
+    audit.record("step.skipped", actor=actor, subject=release, sentence=said, data=data, now=now)
+
+
+@action("rollback.abandoned", "releases.repair_release")
+def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+    """Gives up a rollback that waits for approval or has stopped. What was restored stays restored."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why the rollback is abandoned.")
+    job = Rollback.objects.select_for_update().filter(release=release, status__in=[*OPEN, *STOPPED]).first()
+    if job is None:
+        raise Refused("There is no rollback of this release to abandon.")
+    begun = job.steps.exclude(name=RollbackStepName.APPROVE).exclude(started_at=None)
+    if job.is_open and begun.exists():
+        raise Refused("The rollback is under way; wait until it has ended or stopped.")
+    # A worker that looks at it in this moment finds that it no longer holds it.
+    Rollback.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED, finished_at=now)
+    done = [one.service for one in begun if one.name == RollbackStepName.RESTORE and one.status == "done"]
+    after = f"restored: {', '.join(done)}" if done else "nothing was restored"
+    said = f"Rollback abandoned ({after}): “{reason.strip()[:500]}”"
+    audit.record("rollback.abandoned", actor=actor, subject=release, sentence=said, data={"restored": done}, now=now)
+
+
+@action("downgrade.rehearsed", "releases.roll_back_release")
+def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = None) -> Rehearsal:
+    """Has exactly the next downgrade rehearsed on a copy of production's schema."""
+    now = now or timezone.now()
+    release, row = _in_production(release, now)
+    if row.downgrade is None:
+        raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+    rehearsal = start_rehearsal(
+        _production(release),
+        database=_database(release, row.downgrade),
+        actor=None,
+        commit=row.downgrade["commit"],
+        direction=Direction.DOWNGRADE,
+        now=now,
+    )
+    said = f"Rehearse that {row.downgrade['file']['id']} is taken back."
+    audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=said, now=now)
+    return rehearsal
+
+
+def _production(release: Release) -> Environment:
+    found = Environment.objects.filter(project=release.project, kind="production", gone_at=None).first()
+    if found is None:
+        raise Refused("There is no production environment on Railway.")
+    return found
+
+
+def _database(release: Release, known: dict[str, Any]) -> Database:
+    """The database that the adviser's next step back is about."""
+    databases = Database.objects.filter(project=release.project).exclude(alembic="")
+    found = databases.filter(pk=known["database_id"]).first() if "database_id" in known else databases.first()
+    if found is None:
+        raise Refused("The database is no longer one of the project's; the way back is being worked out anew.")
+    found.project = release.project
+    return found
+
+
+@action("downgrade.requested", "releases.roll_back_release", guarded=True)
+def request_downgrade(
+    release: Release, *, actor: Any, typed: str, reason: str, content: str | None = None, now: datetime | None = None
+) -> Downgrade:
+    """Asks for one revision to be taken back in production. The person types the database's name."""
+    now = now or timezone.now()
+    if not reason.strip():
+        raise Refused("Say why the database is to go back.")
+    release, row = _in_production(release, now)
+    known = row.downgrade
+    if known is None:
+        raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+    require_seen(actor, content, "downgrade")
+    if content and content != downgrade_content(known):
+        raise Refused("What would be taken back has changed since you opened this page; look again.")
+    if typed.strip() != known["database"]:
+        raise Refused(f"Type the name of the database, {known['database']}, to have it taken back; nothing was done.")
+    database = _database(release, known)
+    if said := unknown_staging(database):
+        raise Refused(f"Production does not go back after an unknown staging. {said}")
+    environment = _production(release)
+    rehearsal = _rehearsed(environment, database, known, now)
+    values = {key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")}
+    try:
+        with transaction.atomic():
+            wish = Downgrade.objects.create(
+                release=release, environment=environment, content=downgrade_content(known), rehearsal=rehearsal,
+                reason=reason.strip()[:2000], requested_by=actor, requested_at=now, **values,
+            )  # fmt: skip
+    except IntegrityError:
+        raise Refused("A downgrade waits for its approval already.") from None
+    said = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
+    data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
+    data |= {"content": wish.content, "rehearsal": rehearsal.pk}
+    audit.record("downgrade.requested", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return wish
+
+
+def _rehearsed(environment: Environment, database: Database, known: dict[str, Any], now: datetime) -> Rehearsal:
+    """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
+    passed = passed_rehearsal(
+        environment, database, commit=known["commit"], start=known["start"], files=[known["file"]],
+        direction=Direction.DOWNGRADE, now=now,
+    )  # fmt: skip
+    if passed is None:
+        raise Refused(f"Exactly this downgrade of {known['file']['id']} has not passed a rehearsal within a day.")
+    return passed
+
+
+@action("downgrade.approved", "releases.approve_release", guarded=True)
+def approve_downgrade(release: Release, *, actor: Any, content: str, now: datetime | None = None) -> MigrationRun:
+    """Signs a downgrade that somebody else asked for, which starts it: same content, same rehearsal, or not at all."""
+    now = now or timezone.now()
+    release, row = _in_production(release, now)
+    wish = _waiting(release)
+    if actor is None or actor.pk == wish.requested_by_id:
+        raise Refused("Whoever asked for a downgrade cannot approve it; a second person must.")
+    require_signer(actor, APPROVE)
+    if content != wish.content:
+        raise Refused("This is another downgrade than the one on your page; look again.")
+    if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
+        raise Refused("The database or the file has moved since it was asked for; withdraw it and ask anew.")
+    database = wish.rehearsal.database
+    if said := unknown_staging(database):
+        raise Refused(f"Production does not go back after an unknown staging. {said}")
+    _rehearsed(wish.environment, database, row.downgrade, now)
+    run = queue_downgrade(
+        wish.environment, database, commit=wish.commit, target=wish.target, file=wish.file,
+        requested_by=wish.requested_by, approved_by=actor, now=now,
+    )  # fmt: skip
+    Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
+    rollback_assessment.hurry(release, now=now)
+    said = f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
+    data = {"content": wish.content, "run": run.pk, "losses": wish.losses, "requested_by": wish.requested_by_id}
+    audit.record("downgrade.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+    return run
+
+
+def _waiting(release: Release) -> Downgrade:
+    wish = (
+        Downgrade.objects.select_for_update(of=("self",))
+        .select_related("environment__project", "requested_by", "rehearsal__database__project")
+        .filter(release=release, approved_at=None, withdrawn_at=None)
+        .first()
+    )
+    if wish is None:
+        raise Refused("No downgrade of this release waits for an approval.")
+    return wish
+
+
+@action("downgrade.withdrawn", "releases.roll_back_release")
+def withdraw_downgrade(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+    """Takes back the wish for a downgrade that nobody has approved yet."""
+    now = now or timezone.now()
+    wish = _waiting(release)
+    Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)
+    said = f"{wish.file['id']} is not taken back."
+    audit.record("downgrade.withdrawn", actor=actor, subject=release, sentence=said, now=now)

@@ -1,0 +1,1 @@
+"""Smoke tests of staging before a promotion."""

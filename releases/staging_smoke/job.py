@@ -1,0 +1,86 @@
+"""Smoke tests of staging before the promotion: a job asks, and the gate `staging_smoked` reads what it wrote down."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from environments.services.liveness import Live, serves_instead
+from environments.smoke.probe import Probe, probe
+from portal import audit
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from releases import gates
+from releases.gates.context import Facts, facts_of
+from releases.gates.staging_smoke import Test
+from releases.models import StagingSmoke
+
+LOOK, REPEAT = 5.0, timedelta(seconds=30)  # between two looks, and between two rounds while one answers otherwise
+ASKED_AGAIN = timedelta(hours=1)  # what was answered well is asked once more after that
+
+
+def look(job: StagingSmoke, *, now: datetime) -> Outcome:
+    """One look: asks when staging is ready for it and has not been asked as it is now."""
+    facts = facts_of(job.release_id, now=now)
+    if not facts.release.is_in_preparation or facts.release.merge_commit:
+        return Ended(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
+    if not facts.staging_tests:
+        return Again(LOOK, "No smoke test asks staging anything.")
+    if (said := _not_yet(facts)) is not None:
+        return Again(LOOK, said)
+    if not _is_due(job, facts, now):
+        return Again(LOOK)
+    return _ask(job, facts, now)
+
+
+def _not_yet(facts: Facts) -> str | None:
+    """What staging must come to first; None when it can be asked."""
+    healthy = gates.GATES["staging_healthy"](facts)
+    if not healthy.passed:
+        return f"Staging is asked when it serves the candidate. {healthy.sentence}"
+    if facts.release.migrations and facts.staged_at() is None:
+        return "Staging is asked when its migrations ran."
+    return None
+
+
+def _is_due(job: StagingSmoke, facts: Facts, now: datetime) -> bool:
+    if job.about != facts.smoke_about or job.asked_at is None:
+        return True
+    return now - job.asked_at > (ASKED_AGAIN if job.ok else REPEAT)
+
+
+def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
+    """Sends every request and writes the answers down; one event when they differ from those before."""
+    lines = []
+    for test in facts.staging_tests:
+        if not holds(job):
+            return Again(0)
+        one = _probe(test, facts)
+        said = one.sentence if one else f"{test.service} has no address in staging."
+        lines.append({"label": f"{test.service} {test.path}", "said": said, "ok": bool(one and one.ok)})
+    bad = [line for line in lines if not line["ok"]]
+    ok = not bad
+    sentence = f"{bad[0]['label']}: {bad[0]['said']}" if bad else f"Staging answered {len(lines)} requests as expected."
+    values = {
+        "about": facts.smoke_about, "candidate": facts.release.candidate, "ok": ok, "asked_at": now, "lines": lines,
+    }  # fmt: skip
+    with transaction.atomic():
+        if not StagingSmoke.objects.filter(pk=job.pk, fence=job.fence).update(**values):
+            return Again(0)
+        if (job.about, job.ok) != (values["about"], ok):
+            audit.record(
+                "staging.smoked", actor=None, subject=facts.release, outcome="done" if ok else "failed",
+                sentence=sentence, data={"candidate": facts.release.candidate}, now=now,
+            )  # fmt: skip
+    return Again(LOOK, sentence)
+
+
+def _probe(test: Test, facts: Facts) -> Probe | None:
+    live = next((one for one in facts.live.get("staging", ()) if one.service == test.service), None)
+    if live is None or not live.instance.domains:
+        return None
+    commit = _expected(live, facts.release.candidate) if test.expects_commit and live.at_commits else None
+    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+
+
+def _expected(live: Live, candidate: str) -> str:
+    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    return live.serving if serves_instead(live, candidate) == "" and live.serving else candidate

@@ -1,0 +1,1 @@
+"""Jobs that go step by step."""

@@ -1,0 +1,208 @@
+"""Jobs that go step by step: a promotion, a rollback. Each look writes to the outside at most once.
+
+A step is a row of `job.steps` and a function `(step, facts) -> Wait | Done | Stop`. It looks at the world first, so
+that it may be killed after any line; what it saw is written down, with an event, only by who still holds the job.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from environments.models import SmokeTest
+from environments.smoke.probe import Probe, probe
+from portal import audit
+from portal.jobs import OPEN, STOPPED, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.outbound.http import ApiError
+from portal.ui.actions import Refused
+from releases.gates.context import Facts, facts_of
+from releases.models import StepStatus
+from releases.models.releases import Release
+
+# How long a step puts up with GitHub or Railway not answering before a person is asked.
+PATIENCE = timedelta(minutes=15)
+SMOKE_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again after `seconds`; `sentence` says what is awaited."""
+
+    seconds: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step's effect is in the world. `merge_commit` is set by the merge step alone."""
+
+    sentence: str
+    evidence: tuple[dict[str, str], ...] = ()
+    merge_commit: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A person must decide: what happened, what the world looks like now, and whether that is known at all."""
+
+    sentence: str
+    world: str = ""
+    evidence: tuple[dict[str, str], ...] = ()
+    unknown: bool = False
+
+
+Look = Wait | Done | Stop
+
+
+def advance(
+    job: Any,
+    function: Callable[[Any], Callable[[Any, Facts], Look]],
+    *,
+    finish: Callable[[Any, datetime], Outcome],
+    keep: Callable[[Release, Done], None] | None = None,
+    now: datetime,
+) -> Outcome:
+    """Lets the current step of `job` look once, and writes down what it saw.
+
+    `function` names what a step does, `finish` ends the job when all are behind it, and `keep` is called for what is
+    done, in the transaction that writes it down, with the release locked.
+    """
+    step = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED]).order_by("position").first()
+    if step is None:
+        return finish(job, now)
+    if step.status == StepStatus.FAILED:  # the worker died between the step's end and the job's
+        return Ended(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
+    if step.started_at is None and not _begin(job, step, now):
+        return Again(0)
+    try:
+        look = function(step)(step, facts_of(job.release_id, now=now))
+    except ApiError as error:
+        look = _trouble(step, error, now)
+    return _write_down(job, step, look, keep)
+
+
+def _begin(job: Any, step: Any, now: datetime) -> bool:
+    with transaction.atomic():
+        if not holds(job):
+            return False
+        step.status, step.started_at, step.world = StepStatus.ACTIVE, now, ""
+        step.save(update_fields=["status", "started_at", "world"])
+        release = Release.objects.select_related("project").get(pk=job.release_id)
+        audit.record(
+            "step.started",
+            actor=None,
+            subject=release,
+            sentence=f"{step}.",
+            data={"step": step.name},
+            now=now,
+        )
+    return True
+
+
+def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
+    """No believable answer: the next look finds out what happened. Refusals end the step at once."""
+    if error.kind in ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"):
+        return Stop(error.sentence)
+    if waited(step, now) > PATIENCE:
+        unknown = error.kind in ("unknown_outcome", "malformed")
+        return Stop(error.sentence, "It is not known what the world looks like now.", unknown=unknown)
+    return Wait(max(error.retry_after or 0, 2), error.sentence)
+
+
+def waited(step: Any, now: datetime) -> timedelta:
+    """How long the step has been looking."""
+    return now - (step.started_at or now)
+
+
+def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done], None] | None) -> Outcome:
+    now = timezone.now()
+    with transaction.atomic():
+        if not holds(job):
+            return Again(0)
+        step.looks += 1
+        step.sentence = look.sentence
+        if isinstance(look, Wait):
+            step.save(update_fields=["looks", "sentence"])
+            return Again(look.seconds, look.sentence)
+        step.finished_at, step.evidence = now, list(look.evidence)
+        step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
+        step.world = look.world if isinstance(look, Stop) else ""
+        step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
+        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        if isinstance(look, Done) and keep is not None:
+            keep(release, look)
+        data = {"step": step.name, "evidence": step.evidence, "world": step.world}
+        word, outcome = ("done", "done") if isinstance(look, Done) else ("failed", "failed")
+        audit.record(
+            f"step.{word}", actor=None, subject=release, outcome=outcome, sentence=f"{step}: {look.sentence}",
+            data=data, now=now,
+        )  # fmt: skip
+    if isinstance(look, Stop):
+        status = JobStatus.NEEDS_PERSON if look.unknown else JobStatus.FAILED
+        return Ended(status, f"{step} stopped: {look.sentence}")
+    return Again(0, look.sentence)
+
+
+def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
+    """The stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and the step that stopped it.
+
+    Raises `Refused` where none has; `noun` is what it is called then.
+    """
+    job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
+    if job is None or job.status in OPEN:
+        raise Refused(f"No step of this release's {noun} has failed.")
+    step = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED]).order_by("position").first()
+    if step is None:
+        raise Refused(f"No step of this release's {noun} is left.")
+    return job, step
+
+
+def again(step: Any, **changes: Any) -> None:
+    """Lets a stopped step begin anew."""
+    rows = type(step).objects.filter(pk=step.pk)
+    rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
+
+
+def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
+    """Leaves a stopped step behind, by a person's word."""
+    said = f"Skipped by {actor}: “{reason[:500]}”"
+    type(step).objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=said)
+
+
+def go_on(job: Any, now: datetime) -> None:
+    """Wakes a stopped job."""
+    type(job).objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, finished_at=None, lease_until=None, deaths=0)
+    wake_now(job, now=now)
+
+
+def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
+    """Asks each configured page of production over HTTP.
+
+    `commits`: what each service must say that it runs, where a test asks for that. `world` is said when one fails.
+    """
+    tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
+    if not tests:
+        return Stop("No smoke test is configured for this project; add one, or skip this step with a reason.")
+    probes = [(test, _probe(test, facts, commits)) for test in tests]
+    evidence = tuple(
+        {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
+        for test, one in probes
+    )
+    bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
+    if not bad:
+        return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
+    said = f"{bad[0]['label']}: {bad[0]['said']}"
+    if waited(step, facts.now) < SMOKE_PATIENCE:
+        return Wait(2, said)
+    return Stop(said, world, evidence)
+
+
+def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:
+    live = next((one for one in facts.live.get("production", ()) if one.service == test.service), None)
+    if live is None or not live.instance.domains:
+        return None
+    commit = commits.get(test.service) if test.expects_commit else None
+    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)

@@ -1,0 +1,1 @@
+"""Task logs of releases and findings, written by people."""

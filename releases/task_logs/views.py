@@ -1,0 +1,89 @@
+"""The page of a task log: read by everybody, written by those who may, downloaded as a file."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from environments.models import Finding
+from portal.ui.actions import NotPermitted, Refused
+from portal.ui.site import page
+from releases.models.releases import Release, TaskLog
+from releases.task_logs import actions as task_logs_actions
+from releases.task_logs.markdown import SECTIONS, file_name
+
+SUBJECTS: dict[str, Any] = {"release": Release, "finding": Finding}
+
+
+@page
+def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Shows the log; saves what was typed, or gives it back with one sentence on why it was not saved."""
+    subject = _subject(kind, pk)
+    if request.method != "POST":
+        return _shown(request, kind, subject)
+    typed = {name: request.POST.get(name, "").replace("\x00", "") for name in SECTIONS}
+    given = request.POST.get("version", "")
+    version = int(given) if given.isdecimal() and len(given) < 9 else 0
+    try:
+        task_logs_actions.write(subject, actor=request.user, typed=typed, version=version)
+    except Refused as refusal:
+        status = (
+            409 if isinstance(refusal, task_logs_actions.Stale) else 403 if isinstance(refusal, NotPermitted) else 400
+        )
+        return _shown(request, kind, subject, typed, str(refusal), status)
+    return HttpResponseRedirect(reverse("task-log", args=[kind, pk]))
+
+
+@page
+def download(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """The log as a Markdown file."""
+    subject = _subject(kind, pk)
+    log = task_logs_actions.of(subject)
+    if log is None:
+        raise Http404("There is no log yet.")
+    response = HttpResponse(task_logs_actions.as_file(subject, log), content_type="text/markdown; charset=utf-8")
+    name = file_name(task_logs_actions.title(subject), log.created_at)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name.encode("ascii", "ignore").decode()}"'
+    return response
+
+
+def _subject(kind: str, pk: int) -> task_logs_actions.Subject:
+    if kind not in SUBJECTS:
+        raise Http404("There is no such log.")
+    return get_object_or_404(SUBJECTS[kind].objects.select_related("project"), pk=pk)
+
+
+def _shown(
+    request: HttpRequest,
+    kind: str,
+    subject: task_logs_actions.Subject,
+    typed: dict[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The page. Two queries besides the subject's; after a refusal the form keeps what was typed."""
+    log = task_logs_actions.of(subject)
+    kept = {name: getattr(log, name, "") for name in SECTIONS}
+    back = reverse("release", args=[subject.pk]) if kind == "release" else _finding_address(subject)
+    context = {
+        "kind": kind, "subject": subject, "log": log, "problem": problem, "back": back,
+        "title": task_logs_actions.title(subject), "authors": list(log.authors.all()) if log else [],
+        "sections": [(name, heading, kept[name], (typed or kept)[name]) for name, heading in SECTIONS.items()],
+        "writing": typed is not None or log is None, "version": log.version if log else 0,
+        "may_write": request.user.has_perm("releases.write_tasklog"), "most": task_logs_actions.MOST_CHARACTERS,
+    }  # fmt: skip
+    return render(request, "releases/task_logs/task_log.html", context, status=status)
+
+
+def _finding_address(finding: Any) -> str:
+    return f"{reverse('environments')}?project={finding.project.slug}#finding-{finding.pk}"
+
+
+def panel(release: Any) -> dict[str, Any]:
+    """What the release page shows of a log that came along with its release: the sections that hold something."""
+    log: TaskLog | None = getattr(release, "task_log", None)
+    return {
+        "log": log,
+        "sections": [(SECTIONS[name], getattr(log, name)) for name in SECTIONS if getattr(log, name, "")],
+    }

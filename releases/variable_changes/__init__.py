@@ -1,0 +1,1 @@
+"""What became of the variables since the last release."""

@@ -1,0 +1,17 @@
+"""What an administrator is told to click is the protection that the portal would apply."""
+
+from environments.branches.protection import clicks
+from environments.models import Project
+
+
+def test_the_clicks_name_the_checks_the_approvals_and_who_may_pass():
+    project = Project(repository="acme/inspector", protected_approvals=2, portal_app="portal-app",
+                      protected_checks=["python-ci"])  # fmt: skip
+
+    main, staging = clicks(project, "main"), clicks(project, "staging")
+
+    assert "Tick Require status checks to pass before merging, and add python-ci and release-portal." in main
+    assert "Tick Require status checks to pass before merging, and add python-ci." in staging
+    assert any(said.endswith("Require approvals: 2.") for said in main)
+    assert any(said.endswith("add portal-app.") for said in staging)
+    assert not any("portal-app" in said for said in main)

@@ -1,0 +1,65 @@
+"""Hostile text in every column, and no raw control of it in any page."""
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portal import audit
+from tests.portal.accounts.addresses import every, furnish
+from tests.portal.accounts.hostile_text import raw, spoil
+
+SIGNS = [
+    "\x01", "\x07", "\x1b[31m", "\x7f", "\x85", "\xad", "\u061c", "\u115f", "\u200b", "\u200e", "\u202e", "\u2028",
+    "\u2029", "\u2060", "\u2066", "\u2800", "\u3164", "\ufeff", "\ufff9", "\U000e0041", "\U000e01ef", "\ufe01",
+    "\u180e",
+]  # fmt: skip
+pytestmark = pytest.mark.django_db
+
+
+def pages():
+    """Addresses that answer with a page; not those that only lead on."""
+    left_out = ("sign-", "logout", "webhooks")
+    return [address for name, pattern, address in every()
+            if not name.startswith(left_out) and "axes" not in pattern and "django_q" not in pattern]  # fmt: skip
+
+
+def looked_through(client):
+    """Page: what can be read of it raw; and how many pages were read."""
+    found, read = {}, 0
+    for address in pages():
+        answer = client.get(address)
+        if answer.status_code == 200 and not answer.streaming:
+            read += 1
+            if left := raw(answer.text):
+                found[address] = left
+    return found, read
+
+
+def test_every_column_and_every_sign_and_no_page_shows_one_raw():
+    people = furnish()
+    client = Client()
+    client.force_login(people["dave"], backend="django.contrib.auth.backends.ModelBackend")
+    columns = spoil("".join(SIGNS))
+    audit.record("x.done", actor=None, sentence="".join(SIGNS), data={"said": "".join(SIGNS)})
+
+    found, read = looked_through(client)
+
+    assert found == {}
+    assert columns > 60 and read > 60
+    page = client.get("/").text + client.get("/audit/").text + client.get("/pulls/").text
+    assert "⟨U+202E⟩" in page and "⟨U+200B⟩" in page and "⟨U+001B⟩[31m" in page
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from([*SIGNS, "a", "👩‍💻", "é", "<b>", "\n", "\r\n"]), min_size=1, max_size=12))
+def test_whatever_is_typed_or_read_no_page_shows_a_control_raw(signs):
+    with transaction.atomic():
+        people = furnish()
+        client = Client()
+        client.force_login(people["dave"], backend="django.contrib.auth.backends.ModelBackend")
+        spoil("".join(signs))
+        for address in ("/", "/releases/", "/pulls/", "/environments/", "/migrations/", "/admin/environments/project/"):
+            assert raw(client.get(address).text) == set(), address
+        transaction.set_rollback(True)

@@ -1,0 +1,150 @@
+"""The rollback panel is never greener than the world: what was advised before something moved is not shown as now."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from environments.models import Deployment
+from environments.schema.downgrade.compatibility import PENDING
+from environments.schema.plan.render import Rendered, Statement, Step
+from environments.services.rollback_candidates import Restorable
+from portal.ui.actions import Refused
+from releases.gates.context import gather
+from releases.models import Advice
+from releases.models.releases import ReleaseStatus
+from releases.pages import rollback
+from releases.pages.views import _page_queryset
+from releases.rollback import actions as rollback_actions
+from releases.rollback import assessment as rollback_assessment
+from releases.rollback import half_applied
+from tests.factory import make_advice, make_people, make_project, make_promotion, make_release, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shipped():
+    """A release in production with advice of this moment, and everything that it was worked out from before that."""
+    people = make_people()
+    project = make_project()
+    release = make_release(project, status=ReleaseStatus.VERIFYING)
+    make_promotion(release, by=people["alice"], at="smoke", failed=True)
+    make_advice(release, computed_at=timezone.now() + timedelta(seconds=1))
+    return release
+
+
+def panel(release, **later):
+    facts = gather(_page_queryset().get(pk=release.pk))
+    return rollback.way_back(facts, now=timezone.now() + timedelta(**later))
+
+
+def test_it_is_green_while_nothing_has_moved(shipped):
+    shown = panel(shipped)
+
+    assert (shown.tone, shown.outdated, shown.can_ask) == ("pass", "", True)
+    assert shown.verdict == shipped.advice.verdict
+
+
+def migrated(release):
+    step = release.promotions.get().steps.filter(name="migrate").first()
+    step.migration_run = make_run(release.project, kind="production", finished_at=timezone.now() + timedelta(seconds=3))
+    step.save()
+
+
+def running(release):
+    migrated(release)
+    step = release.promotions.get().steps.filter(name="migrate").first()
+    type(step.migration_run).objects.filter(pk=step.migration_run_id).update(status="running", finished_at=None)
+
+
+def step_ended(release):
+    release.promotions.get().steps.filter(name="smoke").update(finished_at=timezone.now() + timedelta(seconds=3))
+
+
+def served(release):
+    Deployment.objects.filter(is_active=True).update(commit="f" * 40)
+    type(release.project.railway_sync).objects.update(synced_at=timezone.now() + timedelta(seconds=3))
+
+
+def unreadable(release):
+    Advice.objects.update(problem="Railway does not answer.")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (migrated, "has been migrated since"),
+        (running, "is being migrated"),
+        (step_ended, "has gone on since"),
+        (served, "serves something else by now"),
+        (unreadable, "Railway does not answer"),
+    ],
+)
+def test_it_is_not_green_when_something_has_moved_since(shipped, change, said):
+    change(shipped)
+
+    shown = panel(shipped)
+
+    assert said in shown.outdated and shown.tone == "wait" and not shown.can_ask and not shown.is_quiet
+    assert shown.verdict == "being worked out again"
+
+
+def test_it_is_not_green_when_looks_were_missed(shipped):
+    assert "too long ago" in panel(shipped, hours=1).outdated
+
+
+@pytest.mark.parametrize("change", [migrated, step_ended, unreadable])
+def test_no_rollback_is_asked_for_on_advice_that_was_overtaken(shipped, change):
+    change(shipped)
+
+    with pytest.raises(Refused, match="being worked out again"):
+        rollback_actions.request_rollback(shipped, actor=None, reason="broken")
+
+
+def test_no_rollback_is_asked_for_while_something_moves(shipped):
+    Advice.objects.update(verdict=PENDING, reasons=["A migration runs in production."])
+
+    with pytest.raises(Refused, match=r"A migration runs in production\. Wait"):
+        rollback_actions.request_rollback(shipped, actor=None, reason="broken")
+
+
+def planned(*statements: Statement, kind: str = ""):
+    step = Step("r2", "versions/r2.py", "f" * 64, "m", upgrade=Rendered(statements, kind))
+    return lambda ids: ([step], [], [])
+
+
+@pytest.mark.parametrize(
+    ("values", "plan", "breaks"),
+    [
+        ({"status": "succeeded"}, planned(), None),
+        ({}, planned(), None),
+        ({"invalid_indexes": ["ix_a"]}, planned(), False),
+        ({"kept": ["ALTER TABLE events DROP COLUMN a"]}, planned(), True),
+        ({"kept": ["CREATE TABLE fresh (id int)"]}, planned(), False),
+        ({"kept": ["CREATE TABLE fresh (id int)"], "failed_revision": "r1"}, planned(), None),
+        ({"kept": ["CREATE TABLE fresh (id int)"], "commit": "0" * 40}, planned(), None),
+        ({"runner": "command"}, planned(Statement("DROP TABLE a")), None),
+        ({"runner": "command"}, planned(Statement("VACUUM", False)), True),
+        ({"runner": "command"}, planned(kind="module"), True),
+        ({"runner": "command"}, lambda ids: ([], [], []), True),
+    ],
+)
+def test_what_stays_of_a_failed_revision_is_told_and_nothing_else(shipped, values, plan, breaks):
+    known = {"status": "failed", "failed_revision": "r2", "commit": shipped.candidate}
+    run = make_run(shipped.project, kind="production", **known | values)
+
+    half = half_applied.half_of(run, shipped, {"r1"}, plan)
+
+    assert (half and half.breaks) == breaks
+    if half:
+        assert half.sentence.startswith("r2 failed") and half.sentence.endswith(".")
+
+
+def test_a_deployment_under_way_is_no_green(shipped):
+    service = Restorable("backend", "s", "moving", "Serves aaaaaaa, as before, and bbbbbbb is under way.")
+    row = shipped.project.environments.get(kind="production").instances.first()
+
+    verdict = rollback_assessment.judge([(service, row)], rollback_assessment._Databases((), None, [], [], []))
+
+    assert verdict.verdict == PENDING and "under way" in verdict.reasons[0]
