@@ -17,8 +17,9 @@ from environments.git.repository import Mirror
 from environments.schema.history.env_file import read_meaning
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import make_plan
+from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.dump import differences, dump, objects
-from environments.schema.rehearsal.rehearsal import Report, rehearsal
+from environments.schema.rehearsal.rehearsal import Report
 from environments.schema.run.command import Command
 from environments.schema.run.runner import Run, run
 from tests.cases.builder import Case

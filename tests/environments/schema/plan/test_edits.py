@@ -2,10 +2,10 @@
 
 import pytest
 
-from environments.schema import edits
 from environments.schema.history.reader import compare, read
+from environments.schema.plan import edits
 from tests.cases.builder import revision, table, usual
-from tests.environments.schema.histories import repository
+from tests.environments.schema.history.histories import repository
 
 A = table("a1")
 B = revision("b2", "a1", 'op.add_column("a1", sa.Column("n", sa.Text))', 'op.drop_column("a1", "n")')

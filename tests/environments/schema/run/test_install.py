@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from environments.schema import install
+from environments.schema.run import install
 from environments.schema.run.install import interpreter, linked, missing_tools, note_links, suggested
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from environments.schema.rehearsal.rehearsal import rehearsal
+from environments.schema.rehearsal import rehearsal
 from environments.schema.run.command import redirected
 from tests.cases.builder import Case, revision, usual
 from tests.cases.looking import Stage, scratch
