@@ -6,7 +6,6 @@ from tests.cases.builder import Case
 from tests.cases.looking import Stage, scratch
 from tests.cases.running import CASES
 
-
 SLOW = ("rehearsal", "same")
 
 
