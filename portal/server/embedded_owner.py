@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
 import psycopg
+from django.conf import settings
 from psycopg import sql
 
 from portal.server.embedded_postgres import Server, StartError
@@ -69,6 +70,14 @@ def role_fault(connection: psycopg.Connection) -> str:
         f"The portal's role {name} in PostgreSQL is {what}, so whoever takes the portal over may change what this "
         "server answers: give DATABASE_URL an ordinary role that owns its database."
     )
+
+
+def refusal(connection: psycopg.Connection) -> str:
+    """In a sentence why the portal does not start with the role of this session; "" when it may."""
+    fault = role_fault(connection)
+    if not fault or settings.ALLOW_SUPERUSER_DATABASE:
+        return ""
+    return f"{fault} ALLOW_SUPERUSER_DATABASE=1 starts it all the same, and the status page then says so."
 
 
 def _is_ready(url: str) -> bool:

@@ -29,6 +29,7 @@ from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
 from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
+from portal.server.embedded_owner import refusal
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,10 @@ class Command(BaseCommand):
 
 
 def settle_or_leave() -> None:
-    """Ends the command where the database is a sandbox's and this is no sandbox, or the other way round."""
+    """End the command where the database is a sandbox's and this is none, or the role is more than the portal needs."""
+    connection.ensure_connection()
+    if said := refusal(connection.connection):
+        raise CommandError(said)
     try:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:
