@@ -112,10 +112,10 @@ def annotations() -> dict[str, Any]:
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
-    accepted = words.filter(counts("releases.approve_release"), lapsed_at=None)
-    accepted = accepted.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
-    lapsed = words.filter(lapsed_at__isnull=False)
-    lapsed = lapsed.values(row=JSONObject(who="user__username", **{name: name for name in LAPSED}))
+    valid = words.filter(counts("releases.approve_release"), lapsed_at=None)
+    accepted = valid.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    undone = words.filter(lapsed_at__isnull=False)
+    lapsed = undone.values(row=JSONObject(who="user__username", **{name: name for name in LAPSED}))
     return {
         "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
         "accepted_rows": ArraySubquery(accepted[:KEPT]),
