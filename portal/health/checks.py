@@ -13,11 +13,11 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
 from portal.audit.watch import last_known
+from portal.database_role import role_fault
 from portal.health.registry import Result, State, check
 from portal.health.reports import database_clock
 from portal.jobs import due, job_models
 from portal.models.health import FRESH, Incident, Observation, ProcessReport
-from portal.server.embedded_owner import role_fault
 
 OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING
 CONNECT_SECONDS = 3

@@ -26,9 +26,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
 from portal.server.children import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
-from portal.server.embedded_owner import owned, refusal
+from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, StartError, start
 from portal.server.private_files import keep_private
 

@@ -25,11 +25,11 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from portal.database_role import refusal
 from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
 from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
-from portal.server.embedded_owner import refusal
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from portal.server.embedded_owner import ROLE, owned, role_fault
+from portal.database_role import role_fault
+from portal.server.embedded_owner import ROLE, owned
 from portal.server.embedded_postgres import start
 
 MANAGE = [sys.executable, str(Path(__file__).parents[3] / "manage.py")]
