@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import psycopg
 from psycopg import sql
 
+from portal.database_role import role_fault
 from portal.server.embedded_postgres import Server, StartError
 
 ROLE = "portal"
