@@ -44,11 +44,22 @@ def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
 def settle(*, sandbox: bool) -> None:
     """Makes this database the sandbox's or a real portal's, if nobody has yet.
 
-    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
+    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password. Also where this
+    service's keys cannot read what another service of the portal stored.
     """
     from portal.models.installation import Installation
+    from portal.secrets import Unreadable, check_readable
 
-    row, _ = Installation.objects.get_or_create(single=True, defaults={"sandbox": sandbox})
+    try:
+        row, _ = Installation.objects.get_or_create(single=True, defaults={"sandbox": sandbox})
+        if not row.key_check:
+            check_readable()
+            Installation.objects.filter(pk=True, key_check="").update(key_check="readable")
+    except Unreadable as fault:
+        raise WrongMode(
+            "This service cannot read the secrets that another service of this portal stored: set the same SECRET_KEY, "
+            f"or the same FIELD_ENCRYPTION_KEYS, for web and worker. ({fault})"
+        ) from None
     if row.sandbox and not sandbox:
         raise WrongMode(
             "This database belongs to the sandbox, whose passwords are known: name another one in PORTAL_VAR_DIR or "

@@ -147,6 +147,15 @@ def known_secrets() -> list[str]:
     return [*filter(None, values), *settings.FIELD_ENCRYPTION_KEYS]
 
 
+def check_readable() -> None:
+    """Read one stored secret of each kind. Raises `Unreadable` when a key is missing."""
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedTextField):
+                rows = model._base_manager.exclude(**{field.attname: ""}).exclude(**{f"{field.attname}__isnull": True})
+                list(rows.values_list(field.attname, flat=True)[:1])
+
+
 def redact(said: str, secrets: Iterable[str]) -> str:
     """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
 

@@ -60,9 +60,18 @@ SECRET_KEY = _secret_key()
 # Newest first; values are encrypted with the first and read with any, so that keys can be rotated.
 FIELD_ENCRYPTION_KEYS = _list("FIELD_ENCRYPTION_KEYS") or [SECRET_KEY]
 DEBUG = _flag("DEBUG", False)
-ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
-PORTAL_URL = os.environ.get("PORTAL_URL", "http://127.0.0.1:8000").strip().rstrip("/")
+# On Railway the address is known without being set.
+_OWN_DOMAIN = os.environ.get("RAILWAY_PUBLIC_DOMAIN", "").strip()
+PORTAL_URL = (
+    os.environ.get("PORTAL_URL", "").strip().rstrip("/")
+    or (f"https://{_OWN_DOMAIN}" if _OWN_DOMAIN else "")
+    or "http://127.0.0.1:8000"
+)
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS") or [
+    *("localhost", "127.0.0.1", "[::1]"),
+    *filter(None, [urlsplit(PORTAL_URL).hostname]),
+]
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS") or ([PORTAL_URL] if PORTAL_URL.startswith("https://") else [])
 
 GITHUB_API_URL = os.environ.get("GITHUB_API_URL", "https://api.github.com").strip().rstrip("/")
 GITHUB_GIT_URL = os.environ.get("GITHUB_GIT_URL", "https://github.com").strip().rstrip("/")

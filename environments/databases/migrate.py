@@ -25,7 +25,7 @@ from environments.models import (
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.run import database, runner
-from environments.schema.run.alembic_env.executed import key_of
+from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
 from portal.outbound.http import ApiError
@@ -266,11 +266,27 @@ def _expected(job: MigrationRun) -> dict[str, list[str]]:
     rows = StagedRevision.objects.filter(database=job.database, revision__in=[id for id, _ in files])
     expected = {}
     for row in rows.select_related("run").defer("run__log"):
-        ran = row.run.executed.get(row.revision)
-        if ran and (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
+        if (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
             planned = [key_of(one["sql"]) for one in row.rendered["statements"]]
-            expected[row.revision] = [*(key for key, _ in ran), *planned]
+            if (sent := _sent(job, row)) is not None:
+                expected[row.revision] = [*sent, *planned]
     return expected
+
+
+def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
+    """The keys of what staging sent of a revision; None where nothing can be held against it.
+
+    A command's `env.py` sends statements of its own, which belong to the run. Where nothing was recorded because
+    staging had the revision before, our own runner is held to the plan, and may read.
+    """
+    recorded = row.run.executed
+    if any(len(one) >= MAX_STATEMENTS for one in recorded.values()):
+        return None  # there may have been more than were kept
+    if job.runner == Runner.COMMAND:
+        return [key for statements in recorded.values() for key, _ in statements] or None
+    if row.revision in recorded:
+        return [key for key, _ in recorded[row.revision]]
+    return [READS] if job.runner == Runner.PORTAL else None
 
 
 def _settle(job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: runner.Outcome) -> Outcome:

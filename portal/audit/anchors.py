@@ -129,6 +129,27 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     return Kept([*noted, *(one for one in outside.anchors if one not in noted)], missing)
 
 
+def restore() -> str:
+    """Write the file again from the anchors outside, where a host lost its disk; what was done, or "".
+
+    A file that is there is never touched: one that is cut off or emptied is for `verify` to say.
+    """
+    path = anchors_path()
+    if path.exists() or not _was_anchored():
+        return ""
+    outside = ask_outside()
+    if outside.missing or not outside.anchors:
+        return ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(map(as_line, outside.anchors))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+    return f"{path} was gone with the worker's disk; {len(outside.anchors)} anchors were restored from {outside.where}."
+
+
 def ask_outside() -> Outside:
     """The anchors that lie where the database's owner cannot write; none where there is no such place."""
     if not settings.AUDIT_OUTSIDE:

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 
+from portal import audit
 from portal.audit import anchors as audit_anchors
 from portal.audit import verification
 from portal.audit.chain import Link
@@ -15,6 +17,9 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
     """
+    if restored := audit_anchors.restore():
+        with transaction.atomic():
+            audit.record("audit.anchors_restored", actor=None, outcome="found", sentence=restored, now=now)
     since = _last_anchor()
     found = verification.verify(since=since)
     sentence, position = found.sentence, found.first_broken or 0

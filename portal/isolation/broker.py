@@ -17,9 +17,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .system_calls import ARCHITECTURES, CONNECT, MODES
+
+if TYPE_CHECKING:
+    from .relay import Relay
 
 RECEIVE, SEND, ADD = 0xC0502100, 0xC0182101, 0x40182103
 SET_DESCRIPTOR = 1
@@ -34,12 +37,13 @@ _NAMES = {numbers[COLUMN]: name for calls in (MODES, CONNECT) for name, numbers 
 class Broker:
     """Answers for one confined tree of processes, in a thread of its own, until that has ended."""
 
-    def __init__(self, door: dict[str, Any], listener: int) -> None:
+    def __init__(self, door: dict[str, Any], listener: int, relay: "Relay | None" = None) -> None:
         self.network: str = door["network"]  # "database" or "packages"
         self.hosts = {(str(host), int(port)) for host, port in door["hosts"]}
         self.writable = [os.path.realpath(path) for path in door["writable"]]
         self.uid: int = door["uid"]
         self.listener = listener
+        self.relay = relay  # reads what goes to the database
 
     def start(self) -> None:
         """Begins to answer."""
@@ -111,7 +115,7 @@ class Broker:
         """A connection to where is allowed to be connected to; None where it is not. Raises `OSError`."""
         if asked[1] == DNS and asked not in self.hosts:
             return self._names()
-        family, address = next(self._places(asked), (0, None))
+        family, address, host = next(self._places(asked), (0, None, ""))
         if address is None:
             return None
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -124,21 +128,21 @@ class Broker:
         if family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return connection
+        return self.relay.instead_of(connection, host) if self.relay and host else connection
 
-    def _places(self, asked: tuple[str, int]) -> Iterator[tuple[int, Any]]:
-        """What the asked address stands for among those that are allowed."""
+    def _places(self, asked: tuple[str, int]) -> Iterator[tuple[int, Any, str]]:
+        """What the asked address stands for among those that are allowed, and the host's name if it is named."""
         for host, port in self.hosts:
             if host.startswith("/"):
                 path = f"{host}/.s.PGSQL.{port}"
                 if asked == (path, 0):
-                    yield socket.AF_UNIX, path
+                    yield socket.AF_UNIX, path, host
                 continue
             for family, _, _, _, address in _resolved(host, port):
                 if asked == (address[0], port):
-                    yield family, address
+                    yield family, address, host
         if self.network == "packages" and _is_public(asked[0]):
-            yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked
+            yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked, ""
 
     def _names(self) -> socket.socket | None:
         """A name server of our own, at the other end of the returned socket; None while there are too many."""

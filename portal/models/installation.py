@@ -3,12 +3,15 @@
 from django.db import models
 from django.utils import timezone
 
+from portal.secrets import EncryptedTextField
+
 
 class Installation(models.Model):
     """Whether this database is the sandbox's or a real portal's: settled by its first start, and for good."""
 
     single = models.BooleanField(primary_key=True, default=True)
     sandbox = models.BooleanField()
+    key_check = EncryptedTextField(blank=True, default="", help_text="Read at each start: whether the keys fit.")
     settled_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -4,15 +4,20 @@ Pure. The SQL that is compared is what was planned: that of staging is kept when
 """
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.schema.plan.render import Rendered, Step, bare, split
-from environments.schema.run.alembic_env.executed import key_of
+from environments.schema.plan.render import Rendered, Step
+from environments.schema.run.alembic_env.statements import is_read, key_of, split
 
 SAME, OTHER, UNKNOWN = "pass", "attest", "wait"
+_SAME_SQL = "The same file and the same SQL as staging ran."
+# Staging had the revision before the portal's first run there, or something ran it whose statements nobody reads.
+_NOT_RECORDED = (
+    "The same file and the same plan as in staging. What staging sent was not recorded; "
+    "the portal's own runner lets production send only what the plan shows."
+)
 LINES = 6
 
 
@@ -37,10 +42,7 @@ def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
         return ()
     planned = {key_of(one.sql) for one in step.upgrade.statements}
     sent = ((key, one) for key, text in staged.executed for one in (split(text) if key not in planned else ()))
-    return tuple(one for _, one in sent if key_of(one) not in planned and not _READS.match(bare(one)))
-
-
-_READS = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
+    return tuple(one for _, one in sent if key_of(one) not in planned and not is_read(one))
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: st
         if step.upgrade.kind:
             said = f"The file is the same, and as far as it can be rendered its SQL as well. {step.upgrade.problem}"
             return Compared(step.revision, UNKNOWN, said)
-        return Compared(step.revision, SAME, "The same file and the same SQL as staging ran.")
+        return Compared(step.revision, SAME, _SAME_SQL if ran.executed else _NOT_RECORDED)
     return Compared(step.revision, OTHER, _why(ran, step, renderer), _difference(ran.rendered.text, step.upgrade.text))
 
 

@@ -10,7 +10,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from environments.git.repository import Mirror
 from environments.schema.history.reader import History, Revision
+from environments.schema.run.alembic_env.statements import split
 from environments.schema.run.command import Command, told
 from environments.schema.run.output import Output
 from environments.schema.run.process import Ended, Log, Redactor, follow
@@ -27,12 +28,6 @@ TIME_LIMIT_S = 30.0
 COMMAND_LIMIT_S = 120.0  # a project's own packages take longer to load
 NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
-# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1, says how they end.
-_PIECE = re.compile(
-    r"(?:\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?P<tag>\$\w*\$).*?(?P=tag))"
-    r"|(?P<end>;)",
-    re.S,
-)
 _PASSWORD = re.compile(r"(\bpassword\s+[eE]?)'(?:[^']|'')*'", re.I)
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
 
@@ -210,28 +205,6 @@ def _rendered(event: dict[str, Any]) -> Rendered:
     where = f"Line {line} (`{source}`): " if line else ""
     said = without_passwords(f"{where}{message}.")
     return Rendered(statements, str(problem.get("kind")), said[:1].upper() + said[1:])
-
-
-def split(sql: str) -> Iterator[str]:
-    """The statements of a script, without their semicolons; comments stay, a comment alone is no statement."""
-    start = 0
-    ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
-    for end in [*ends, len(sql)]:
-        one = sql[start:end].strip()
-        start = end + 1
-        if bare(one):
-            yield one
-
-
-def bare(sql: str) -> str:
-    """The statement without comments, and with nothing left in its strings: what rules by word may look at."""
-
-    def kept(piece: re.Match[str]) -> str:
-        if piece["end"] or piece[0].startswith('"'):
-            return piece[0]
-        return " " if piece[0].startswith(("--", "/*")) else "''"
-
-    return " ".join(_PIECE.sub(kept, sql).split())
 
 
 def without_passwords(sql: str) -> str:

@@ -43,7 +43,7 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "error": _plain, "kept": _each(_text), "over": _number,
     "statement": _text, "at": _number, "in_transaction": _flag, "locks": _each(_pair(_text, _text)),
     "rewritten": _each(_text),
-    "executed": _text, "revision": _text, "sql": _text,
+    "executed": _text, "revision": _text, "sql": _text, "sent": _text,
     "rendered": _text, "direction": _text, "statements": _each(_pair(_text, _flag)),
     "problem": lambda value: value is None or _plain(value),
 }  # fmt: skip
@@ -51,6 +51,7 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
 _TOGETHER = {
     "statement": {"seconds", "at", "in_transaction", "locks", "rewritten"},
     "executed": {"revision", "sql"},
+    "sent": {"sql"},
     "rendered": {"direction", "statements", "problem"},
 }
 

@@ -8,7 +8,7 @@ the database afterwards; how the subprocess ended only explains.
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from environments.schema.history.env_file import read_meaning
 from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read
 from environments.schema.plan.render import without_passwords
-from environments.schema.run.alembic_env.executed import MAX_CHARACTERS, MAX_STATEMENTS
+from environments.schema.run import wire
+from environments.schema.run.alembic_env.statements import MAX_CHARACTERS, MAX_STATEMENTS, version_in
 from environments.schema.run.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.run.database import (
     Address,
@@ -333,22 +334,15 @@ def _follow(
             log.finish()
     if command := request.command:
         log.say(f"Running: {command.line}")
+    door = _door(address, command, directory)
     try:
         return follow(
             _portal(address, request, plan, directory)
             if command is None
-            else told(
-                command,
-                request.url,
-                directory / "home",
-                lock_timeout_ms=request.lock_timeout_ms,
-                statement_timeout_ms=request.statement_timeout_ms,
-                version=opened.info.server_version,
-                listen=request.record,
-            ),
+            else _command(opened, address, request, plan, directory / "home", relayed=door is not None),
             directory=directory if command is None else directory / "files",
             variables=request.variables if command is None else {},
-            door=_door(address, command, directory),
+            door=door,
             log=log,
             on_event=on_event,
             stop=stop,
@@ -356,6 +350,29 @@ def _follow(
         )
     finally:
         log.finish()
+
+
+def _command(
+    opened: psycopg.Connection, address: Address, request: Run, plan: _Plan, home: Path, *, relayed: bool
+) -> dict[str, Any]:
+    """What the guard of a command is told. `relayed`: its statements are read on the wire, which needs the door."""
+    assert request.command  # noqa: S101
+    line = told(
+        request.command,
+        request.url,
+        home,
+        lock_timeout_ms=request.lock_timeout_ms,
+        statement_timeout_ms=request.statement_timeout_ms,
+        version=opened.info.server_version,
+        listen=request.record,
+    )
+    if not relayed or request.record:  # a rehearsal has its own listener, in the command
+        return line
+    known = all(one.id in request.expected for one in plan.steps)
+    allowed = [key for one in plan.steps for key in request.expected[one.id]] if known else None
+    table, _ = split_table(request.version_table, request.version_table_schema)
+    terms = wire.terms(address.libpq, request.command.variables, version_table=table, allowed=allowed)
+    return {**wire.for_the_command(line, request.command.database_variable), "relay": terms}
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
@@ -428,7 +445,7 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
 def _executed(plan: _Plan, ended: Ended, redact: Redactor) -> dict[str, list[list[str]]]:
     """Each different statement that the run says it sent, by revision; bounded, for its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
-    for event in ended.events:
+    for event in _attributed(plan, ended.events):
         if event.get("revision") in {one.id for one in plan.steps} and len(str(event.get("executed"))) == KEY_LETTERS:
             sent = found.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
@@ -519,3 +536,21 @@ def _sentence(
         return f"{what} broke off without a word (code {ended.returncode}); the database is at {where}.{broken}"
     wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
     return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
+
+
+def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """What a run told that it sent, and what was read on the wire, where a revision ends by Alembic's own write."""
+    order = [one.id for one in plan.steps]
+    since: list[Mapping[str, Any]] = []
+    at = 0
+    for event in events:
+        if "sent" not in event:
+            yield event
+        elif event["sent"]:
+            since.append({"executed": event["sent"], "sql": event["sql"]})
+        elif order[at:]:  # a merge writes more than once; a name that is not told is the next in order
+            named = version_in(str(event["sql"]))
+            at = order.index(named) if named in order else at
+            yield from ({**one, "revision": order[at]} for one in since)
+            since, at = [], at + 1
+    yield from ({**one, "revision": order[min(at, len(order) - 1)]} for one in since if order)

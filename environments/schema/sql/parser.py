@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from environments.schema.plan.render import bare
+from environments.schema.run.alembic_env.statements import bare
 
 # libpg_query builds its answer recursively and without a guard: some 50,000 characters of `1+1+…` overflow the stack.
 LONGEST = 20_000

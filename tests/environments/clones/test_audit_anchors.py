@@ -1,5 +1,6 @@
 """Anchors outside: pushed by git to the stand-in, read back, and missed when they are gone."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from portal import audit, jobs
 from portal.audit import anchors, verification
 from portal.audit.anchors import Lost, anchors_path
 from portal.jobs import AuditWatch
+from portal.models import AuditEvent
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.server import Server
@@ -135,3 +137,21 @@ def test_the_watch_leaves_them_there_and_says_when_they_are_gone(hub, settings, 
     with pytest.raises(SystemExit):
         call_command("verify_audit")
     call_command("verify_audit", "--offline")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_disk_reads_the_anchors_back_and_says_so(hub, settings):
+    watch = AuditWatch.objects.create()
+    happen(2)
+    jobs.wake("portal.AuditWatch", watch.pk)
+    kept = anchors.read_anchors()
+    shutil.rmtree(settings.VAR_DIR / "audit-refs")
+    anchors_path().unlink()
+
+    AuditWatch.objects.update(wake_at=timezone.now())
+    jobs.wake("portal.AuditWatch", watch.pk)
+
+    watch.refresh_from_db()
+    assert watch.ok, watch.sentence
+    assert anchors.read_anchors()[: len(kept)] == kept
+    assert AuditEvent.objects.filter(action="audit.anchors_restored").count() == 1

@@ -27,7 +27,8 @@ ASKS = Rendered(SQL.statements, "connection", "Line 9 reads an answer.")
 @pytest.mark.parametrize(
     ("step", "staged", "state", "words"),
     [
-        (STEP, {KEY: Staged(NOW, rendered=SQL, renderer="x")}, "pass", "same SQL as staging ran"),
+        (STEP, {KEY: Staged(NOW, rendered=SQL, executed=(("k", "x"),))}, "pass", "same SQL as staging ran"),
+        (STEP, {KEY: Staged(NOW, rendered=SQL, renderer="x")}, "pass", "What staging sent was not recorded"),
         (STEP, {KEY: Staged(NOW, rendered=LATER, renderer="x")}, "attest", "depends on the clock, on chance"),
         (
             STEP,

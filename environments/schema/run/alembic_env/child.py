@@ -52,10 +52,12 @@ def main() -> None:
         os.environ.update(request.get("variables", {}))  # the project's: nothing outside the door may see them
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
         os._exit(_work(request) if os.getppid() == guard else FAILED)
-    os.close(request["events"])
+    relay = _relay(request) if door else None
+    if relay is None:
+        os.close(request["events"])
     theirs.close()
     if door and door["broker"] and (listener := _isolation().broker.receive(ours)) >= 0:
-        _isolation().broker.Broker(door, listener).start()
+        _isolation().broker.Broker(door, listener, relay).start()
     stopped = _watch(worker, bounds)
     code = _end_all(worker)
     if stopped:
@@ -88,6 +90,43 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
         os.environ["RES_OPTIONS"] = "use-vc"
         request.get("environ", {})["RES_OPTIONS"] = "use-vc"
     return isolation.bounds.Bounds(door)
+
+
+def _relay(request: dict[str, Any]) -> Any:
+    """What reads the statements of a command on the wire and tells of them; None where that is not asked for.
+
+    A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself has no descriptor
+    of the events, so its statements are the guard's word.
+    """
+    if not (terms := request.get("relay")):
+        return None
+    known = runpy.run_path(str(Path(__file__).with_name("statements.py")))
+    own, plumbing = (known[name](terms["version_table"]) for name in ("bookkeeping", "plumbing"))
+    allowed = None if terms["allowed"] is None else set(terms["allowed"])
+    told: set[str] = set()
+
+    def tell(event: dict[str, Any]) -> None:
+        os.write(request["events"], json.dumps(event).encode() + b"\n")
+
+    def judge(sql: str) -> str:
+        shape = known["shape_of"](sql)
+        if own.fullmatch(shape):
+            told.clear()
+            tell({"sent": "", "sql": sql[:500]})
+        elif not plumbing.fullmatch(shape):
+            key, text = known["key_of"](sql), sql.strip()[: known["MAX_CHARACTERS"]]
+            if allowed is not None and not known["is_among"](sql, allowed):
+                why = f"staging did not run this statement, so it was not run here: {' '.join(sql.split())[:300]}"
+                tell({"error": {"message": why, "statement": text}})
+                return why
+            if key not in told and len(told) < known["MAX_STATEMENTS"]:
+                told.add(key)
+                tell({"sent": key, "sql": text})
+        return ""
+
+    relay = importlib.import_module("isolation.relay").Relay(terms, judge)
+    relay.start()
+    return relay
 
 
 def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None:

@@ -81,7 +81,7 @@ def test_it_sees_its_variables_and_nothing_of_the_portals(tmp_path, database, mo
     _, lines = go(mirror, database, "env | sort; pwd; ls", variables={"REGION": "eu-west"})
 
     seen = {line.partition("=")[0] for line in lines if "=" in line}
-    assert seen == {"DATABASE_URL", "HOME", "LANG", "PATH", "PGAPPNAME", "PGOPTIONS", "PWD", "PYTHONUNBUFFERED",
+    assert seen == {"DATABASE_URL", "HOME", "LANG", "PATH", "PGAPPNAME", "PGCHANNELBINDING", "PGOPTIONS", "PWD", "PYTHONUNBUFFERED",
                     "REGION", "RES_OPTIONS", "TMPDIR"}, seen  # fmt: skip
     assert not any("the portal's own" in line for line in lines) and "backend" in lines
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from environments.schema.run.alembic_env.executed import key_of, shape_of
+from environments.schema.run.alembic_env.statements import READS, is_among, key_of, shape_of
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import asked, go, tables, tree
 
@@ -60,3 +60,22 @@ def test_a_statement_that_staging_did_not_run_is_refused_before_it_runs(tmp_path
     assert refused.status == "failed" and "staging did not run this statement" in refused.sentence
     assert nothing_left and refused.failed_revision == ID
     assert allowed.status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("sent", "allowed"),
+    [
+        ("create table one (id int)", True),
+        ("create table one (id int); select 1; create table two (id int)", True),
+        ("select count(*) from one", True),
+        ("create table one (id int); drop table one", False),
+        ("drop table one", False),
+        ("with gone as (delete from one returning 1) select * from gone", False),
+        ("select 1; drop table one", False),
+    ],
+)
+def test_where_nothing_was_recorded_the_plan_and_reading_are_allowed(sent, allowed):
+    keys = [READS, key_of("create table one (id int)"), key_of("create table two (id int)")]
+
+    assert is_among(sent, keys) is allowed
+    assert not is_among("select 1", keys[1:]), "only where that is said"

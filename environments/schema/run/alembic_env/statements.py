@@ -1,0 +1,102 @@
+"""How a statement is compared with another, and which of them say nothing of a revision.
+
+Loaded by path where runs are followed: in the cursor of our own runs (`executed.py`) and in the guard of a command
+(`child.py`). Standard library only.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+
+MAX_STATEMENTS = 500  # different ones, of one revision
+MAX_CHARACTERS = 2000
+READS = "reads"  # among the keys of what may be sent: reading may be as well
+# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1, says how they end.
+_PIECE = re.compile(
+    r"(?:\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?P<tag>\$\w*\$).*?(?P=tag))"
+    r"|(?P<end>;)",
+    re.S,
+)
+_VALUES = re.compile(
+    r"'(?:[^']|'')*'|%\(\w+\)s|%[sbt]|\$\d+|(?<![\w\"])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w\"])"
+    r"|\b(?:true|false|null)\b",
+    re.I,
+)
+_CAST = re.compile(r"\?(?:\s*::\s*[A-Za-z_ ]+(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])?)+")
+_GROUPS = re.compile(r"\((\?(?:, ?\?)*)\)(?:, ?\(\1\))+")
+_DATA = ("insert", "update", "delete", "merge", "with", "select", "copy", "call", "values")
+_READ = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
+_TRANSACTIONS = (
+    r"(?:begin|commit|rollback|start transaction|savepoint|release|deallocate|discard|close|fetch)\b[^;]*|show [\w. ]+|"
+)
+
+
+def shape_of(sql: str) -> str:
+    """Return the statement as it is compared: in one line, and without its values where it changes rows only."""
+    text = " ".join(sql.replace("%%", "%").split()).rstrip("; ")
+    if text.partition(" ")[0].lower() not in _DATA:
+        return text
+    return _GROUPS.sub(r"(\1)", _CAST.sub("?", _VALUES.sub("?", text)))
+
+
+def key_of(sql: str) -> str:
+    """Return the hash by which two runs of one statement are known to be the same."""
+    return hashlib.sha256(shape_of(sql).encode()).hexdigest()[:32]
+
+
+def split(sql: str) -> Iterator[str]:
+    """The statements of a script, without their semicolons; comments stay, a comment alone is no statement."""
+    start = 0
+    ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
+    for end in [*ends, len(sql)]:
+        one = sql[start:end].strip()
+        start = end + 1
+        if bare(one):
+            yield one
+
+
+def bare(sql: str) -> str:
+    """The statement without comments, and with nothing left in its strings: what rules by word may look at."""
+
+    def kept(piece: re.Match[str]) -> str:
+        if piece["end"] or piece[0].startswith('"'):
+            return piece[0]
+        return " " if piece[0].startswith(("--", "/*")) else "''"
+
+    return " ".join(_PIECE.sub(kept, sql).split())
+
+
+def is_read(sql: str) -> bool:
+    """Whether a statement reads, or sets what holds for its session only, as far as its first word tells."""
+    return bool(_READ.match(bare(sql)))
+
+
+def is_among(sql: str, keys: Collection[str]) -> bool:
+    """Whether `keys` allow a statement, or each of several that are sent as one."""
+    if key_of(sql) in keys:
+        return True
+    parts = tuple(split(sql))
+    return bool(parts) and all(key_of(one) in keys or (READS in keys and is_read(one)) for one in parts)
+
+
+def bookkeeping(version_table: str) -> re.Pattern[str]:
+    """Return what matches the shape of Alembic's own writes to its table, whose values depend on where it was."""
+    table = rf'(?:"?\w+"?\.)?"?{re.escape(version_table)}"?'
+    return re.compile(
+        rf"UPDATE {table} SET version_num ?= ?\? WHERE {table}\.version_num = \?"  # noqa: S608 - a pattern
+        rf"|INSERT INTO {table} \(version_num\) VALUES \(\?\)(?: RETURNING {table}\.version_num)?"
+        rf"|DELETE FROM {table} WHERE {table}\.version_num = \?"
+    )
+
+
+def version_in(sql: str) -> str:
+    """Return the revision that one of Alembic's own writes brings the database to; "" when it names none."""
+    found = re.search(r"(?:SET version_num ?= ?|VALUES \()'([^']+)'", sql)
+    return found[1] if found else ""
+
+
+def plumbing(version_table: str) -> re.Pattern[str]:
+    """Return what matches the shape of statements that say nothing of a revision: transactions, Alembic's own table."""
+    columns = r"\( ?version_num VARCHAR\(\d+\) NOT NULL, CONSTRAINT \S+ PRIMARY KEY \(version_num\) ?\)"
+    made = rf'CREATE TABLE (?:"?\w+"?\.)?"?{re.escape(version_table)}"? {columns}'
+    return re.compile(f"{_TRANSACTIONS}|{made}", re.I)
