@@ -33,7 +33,7 @@ lint: .venv/$(LOCK)
 	.venv/bin/ruff format --check .
 	.venv/bin/djade --target-version 6.1 --check $$(git ls-files "templates/*.html")
 	.venv/bin/djhtml --tabwidth 2 --check templates
-	! grep -rnE '^.{121,}' templates
+	! LC_ALL=C.UTF-8 grep -rnE '^.{121,}' templates
 	$(PYTHON) -m mypy portal environments releases
 	.venv/bin/lint-imports
 	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
