@@ -74,6 +74,7 @@ class Job(models.Model):
     step_function = ""
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
     urgent = False  # done by a web process while no worker lives
+    repeatable = True  # False: it is given up when a backup is restored, for it may have been done since
     tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
@@ -298,11 +299,13 @@ def holds(job: Job, *, now: datetime | None = None) -> bool:
     return bool(mine.update(lease_until=now + LEASE, heartbeat_at=now))
 
 
-def canary(token: str) -> None:
-    """The worker's proof of progress: written by a task, awaited by the watchdog."""
-    Heartbeat.objects.update_or_create(name="worker", defaults={"token": token, "at": timezone.now()})
+def canary(token: str, name: str = "worker") -> None:
+    """Write the proof of progress that the worker `name` awaits. Forgets workers that ended long ago."""
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
+    Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
 
 
 def canary_seen(token: str) -> bool:
-    """Whether the cluster has run the canary `token`."""
-    return Heartbeat.objects.filter(name="worker", token=token).exists()
+    """Return whether the canary `token` has flown. Workers of several hosts each have their own row."""
+    return Heartbeat.objects.filter(token=token).exists()

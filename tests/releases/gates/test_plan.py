@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
@@ -16,6 +17,7 @@ from releases import gates
 from releases.approvals import actions
 from releases.gates.context import facts_of
 from releases.models.releases import RiskAcceptance
+from tests.reading import squeezed
 from tests.factory import REVISIONS, make_people, make_plan_row, make_project, make_release
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +48,7 @@ def a_release(people, **values):
 def page(user, release):
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client.get(reverse("release", args=[release.pk])).content.decode()
+    return squeezed(client.get(reverse("release", args=[release.pk])))
 
 
 def test_the_page_shows_sql_risks_and_the_way_back(people):
@@ -55,7 +57,7 @@ def test_the_page_shows_sql_risks_and_the_way_back(people):
     shown = strip_tags(html)  # the highlighting is spans
     assert "ALTER TABLE events DROP COLUMN &quot;&lt;b&gt;&quot;;" in shown
     assert "-- Line 9: NotImplementedError." in html
-    assert "✕</span> danger</span> Drops a column of events." in html
+    assert "✕</span>danger</span>Drops a column of events." in html
     assert "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it." in html
     assert "fix forward" in html and "does not come back with a downgrade" in html
     assert "style=" not in html
@@ -121,3 +123,14 @@ def test_an_acceptance_does_not_count_for_whoever_cut_the_release_or_left(people
     counts.append(gates.migration_risks(facts_of(release.pk)).state)
 
     assert counts == [gates.PASS, gates.ATTEST, gates.ATTEST]
+
+
+def test_an_acceptance_that_lapsed_says_why(people):
+    release = a_release(people)
+    actions.accept_risk(release, actor=people["bob"], **NAMED, reason="because")
+    RiskAcceptance.objects.update(lapsed_at=timezone.now(), lapsed_why="configuration changed: runner")
+
+    shown = page(people["bob"], release)
+
+    assert "lapsed: configuration changed: runner" in shown and "“because”" in shown
+    assert "Accept the risks of" in shown, "it can be given again"
