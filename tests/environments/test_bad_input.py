@@ -26,8 +26,8 @@ from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server
 from portal.ui.actions import Refused
 from tests.environments.variables.test_variables import put, rule
-from tests.reading import squeezed
 from tests.factory import make_people, make_project
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 LONG = "feature/ünï.cöde/服务-" + "x" * 200

@@ -10,8 +10,8 @@ from django.test import Client
 from environments.databases import actions as environment_actions
 from environments.models import MigrationRun
 from tests.journeys.test_release import cut
-from tests.reading import squeezed
 from tests.journeys.test_runners import finish, use
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
 NAMED, UNNAMED = "canary-named-4711", "canary-other-4712"

@@ -13,8 +13,8 @@ from releases.lifecycle import actions as lifecycle_actions
 from releases.promotion import actions as promotion_actions
 from tests.factory import make_project
 from tests.journeys.test_release import head, make_ready, prepare, reread, standing
-from tests.reading import squeezed
 from tests.journeys.world import quick_world
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from portal.sandbox.github.state import PORTAL_APP
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Response, Server
 from tests.factory import make_people
-from tests.reading import squeezed
 from tests.portal.sandbox_github import official
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 

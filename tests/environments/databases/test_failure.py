@@ -14,8 +14,8 @@ from environments.schema.run.runner import Outcome
 from portal.jobs import Ended
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
-from tests.reading import squeezed
 from tests.factory import REVISIONS, make_people, make_project, make_release, make_run
+from tests.reading import squeezed
 
 FAILED = {
     "status": "failed", "sentence": "Revision 4d1a2b3c4d5e failed: deadlock detected.", "after": ["3c9d56f82e10"],

@@ -24,8 +24,8 @@ from environments.models import (
 from portal.models.audit import AuditEvent
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import tree
-from tests.reading import squeezed
 from tests.factory import make_people, make_project, make_rehearsal, make_release, make_run
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()

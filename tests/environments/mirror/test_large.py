@@ -10,8 +10,8 @@ from environments.railway import Environment as Place
 from environments.railway import ProjectTree
 from environments.railway import Service as Named
 from tests.factory import make_people, make_project, make_release
-from tests.reading import squeezed
 from tests.portal.pages.test_pages import signed_in
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 PAGES = ("board", "environments", "variables", "previews", "migrations", "pulls", "connections", "releases")

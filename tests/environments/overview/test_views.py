@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments.models import EnvironmentDatabase, Finding, MigrationRun, Repair, ServiceInstance
-from tests.reading import squeezed
 from tests.factory import BASE, deploy, make_people, make_project, make_run
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -208,7 +208,6 @@ def test_the_database_address_is_write_only_in_the_admin(people):
     stored = EnvironmentDatabase.objects.get(environment__kind="staging").url
     assert getattr(stored, "reveal", lambda: stored)() == "postgresql://u:very-secret@db/x"
     assert "very-secret" not in squeezed(dave.get(address))
-    assert (
-        "very-secret"
-        not in squeezed(dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk])))
+    assert "very-secret" not in squeezed(
+        dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk]))
     )

@@ -12,8 +12,8 @@ from environments.models import Environment, Finding, Project, Service, Variable
 from environments.variables import rules as variables_rules
 from environments.variables import sync as variables_sync
 from portal.outbound.credentials import Secret
-from tests.reading import squeezed
 from tests.factory import make_people, make_project
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 

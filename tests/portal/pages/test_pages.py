@@ -14,8 +14,8 @@ from portal.models.audit import AuditEvent
 from portal.templatetags import look
 from releases.models.checklist import ChecklistTemplate
 from releases.models.releases import Freeze, Release
-from tests.reading import squeezed
 from tests.factory import PASSWORD, make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from releases.gates.context import facts_of
 from releases.lifecycle import collect as lifecycle_collect
 from releases.models.releases import Release
 from tests.environments.schema.history.histories import repository, source
-from tests.reading import squeezed
 from tests.factory import make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 INI = "[alembic]\nscript_location = %(here)s/db\n"

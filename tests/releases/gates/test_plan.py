@@ -17,8 +17,8 @@ from releases import gates
 from releases.approvals import actions
 from releases.gates.context import facts_of
 from releases.models.releases import RiskAcceptance
-from tests.reading import squeezed
 from tests.factory import REVISIONS, make_people, make_plan_row, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 FIRST, SECOND = REVISIONS

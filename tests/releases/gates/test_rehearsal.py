@@ -11,8 +11,8 @@ from releases import gates
 from releases.checklist import actions
 from releases.gates.context import facts_of
 from releases.models.checklist import ChecklistItem
-from tests.reading import squeezed
 from tests.factory import make_people, make_project, make_rehearsal, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 

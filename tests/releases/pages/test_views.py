@@ -17,7 +17,6 @@ from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Approval, Release
-from tests.reading import squeezed
 from tests.factory import (
     BASE,
     CANDIDATE,
@@ -28,6 +27,7 @@ from tests.factory import (
     make_release,
     make_run,
 )
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -107,9 +107,9 @@ def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
 def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    html = squeezed(alice.post(
-        reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
-    ))
+    html = squeezed(
+        alice.post(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True)
+    )
 
     assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
     assert AuditEvent.objects.filter(action="release.promoted", outcome="refused").exists()

@@ -9,8 +9,8 @@ from releases.lifecycle import reconcile
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release
 from tests.factory import make_people, make_project, make_release
-from tests.reading import squeezed
 from tests.faults.denied_configuration import address, filled
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "second", "slug": "second", "railway_project_id": "p"}

@@ -18,8 +18,8 @@ from releases.models.releases import TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs import markdown as task_logs_markdown
 from tests.environments.git.test_repository import commit, git
-from tests.reading import squeezed
 from tests.factory import make_people, make_project, make_release
+from tests.reading import squeezed
 
 AT = datetime(2026, 11, 26, 2, 45, tzinfo=UTC)
 HEADINGS = ["# Move the cache", "## Goal", "## Notes", "## Decisions", "## Commands run", "## Outcome"]

@@ -11,8 +11,8 @@ from releases.models.releases import KeptVariables, Release, Upkeep
 from releases.promotion import actions
 from releases.variable_changes import compare
 from tests.environments.variables.test_variables import put
-from tests.reading import squeezed
 from tests.factory import CANDIDATE, MERGE, make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
