@@ -8,7 +8,7 @@ from django.utils import timezone
 from portal import audit
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
 from releases.gates.context import APPROVE, facts_of
@@ -68,8 +68,7 @@ def accept_risk(
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     require_signer(actor, APPROVE)
-    if not reason.strip():
-        raise Refused("Say why this risk can be taken.")
+    require_reason(reason)
     if any((one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)):
         return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
     plans = [one.planned for one in facts.databases if one.migrations]

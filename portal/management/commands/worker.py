@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from portal.database_role import refusal
 from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
@@ -62,7 +64,10 @@ class Command(BaseCommand):
 
 
 def settle_or_leave() -> None:
-    """Ends the command where the database is a sandbox's and this is no sandbox, or the other way round."""
+    """End the command where the database is a sandbox's and this is none, or the role is more than the portal needs."""
+    connection.ensure_connection()
+    if said := refusal(connection.connection):
+        raise CommandError(said)
     try:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:
@@ -78,6 +83,7 @@ class Watch:
     """Judges whether the queue moves. Times are seconds of a monotonic clock."""
 
     token: str = ""
+    name: str = field(default_factory=lambda: f"{os.getpid()} {socket.gethostname()}"[:40])
     moved_at: float = 0.0
     next_at: float = 0.0
     queued: set[int] = field(default_factory=set)
@@ -87,7 +93,7 @@ class Watch:
         if not self.token:
             if now >= self.next_at:
                 self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
-                async_task("portal.jobs.canary", self.token, save=False, task_name="canary")
+                async_task("portal.jobs.canary", self.token, self.name, save=False, task_name="canary")
             return False
         if canary_seen(self.token):
             self.reset(now + CANARY_EVERY)
