@@ -99,6 +99,8 @@ ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
 REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
+# Whether the portal may start as a superuser of PostgreSQL, which the status page then says.
+ALLOW_SUPERUSER_DATABASE = _flag("ALLOW_SUPERUSER_DATABASE", False)
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
 AUDIT_OUTSIDE = "environments.clones.audit_anchors"
