@@ -21,7 +21,7 @@ from environments.services.liveness import Live
 from releases.gates.context import LONG_LIVED, Facts
 from releases.gates.databases import DatabaseFacts, annotations, databases_in, heads_of, migrations_of, places_in
 from releases.gates.rehearsal import rehearsed_of, rows
-from releases.gates.staging_smoke import Test, tests, tests_of
+from releases.gates.staging_smoke import Smoked, Test, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.releases import Release
@@ -29,7 +29,10 @@ from releases.models.releases import Release
 
 @dataclass(frozen=True)
 class Doubts:
-    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment."""
+    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment.
+
+    `smoked` is not read: where smoke tests are configured, they decide and nobody signs.
+    """
 
     now: datetime
     release: Release
@@ -42,6 +45,7 @@ class Doubts:
     steps: tuple[PromotionStep, ...]
     databases: tuple[DatabaseFacts, ...]
     staging_tests: tuple[Test, ...]
+    smoked: Smoked | None = None
 
     fresh_since = Facts.fresh_since
 
