@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
-from environments.git.repository import GitError
+from environments.databases.project_environment import command_for
+from environments.git.repository import GitError, Mirror
 from environments.models import (
     Environment,
     MigrationPlan,
@@ -19,10 +20,13 @@ from environments.schema.history.graph import HistoryError
 from environments.schema.plan import render as plan_render
 from environments.schema.plan import risk, table_stats
 from environments.schema.run import database
-from portal.jobs import Again, Ended, JobStatus, Outcome
+from environments.schema.run.command import Command
+from environments.schema.run.virtualenvs import NotPrepared
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 from portal.outbound.http import ApiError
 
 MOMENT = timedelta(minutes=1)
+UNPREPARED_SECONDS = 60.0
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
@@ -45,7 +49,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             (one for one in history.linear if one.id in wanted),
             command=of.runs_project_code,
         )
-        made = plan_render.make_plan(mirror, job.commit, history, files, patient=now - (job.started_at or now) < MOMENT)
+        young = now - (job.started_at or now) < MOMENT
+        command = _command(job, mirror) if files else None
+        made = plan_render.make_plan(mirror, job.commit, history, files, patient=young, command=command)
         # What only staging has still to run ran in production: it cannot hurt there any more.
         judged = new.union(starts.get("production", {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
@@ -54,6 +60,8 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             return met
         read, problem = met
         risks = risk.assess(steps, order=of.schema_order, target=read)
+    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps outside the portal
+        return Again(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, risk.RiskError) as error:
         return Again(10, f"The migrations cannot be planned yet: {error}")
     job.digest = plan_render.digest_of(steps)
@@ -63,10 +71,22 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": of.schema_order},
         digest=job.digest,
         starts=pending.hashed(starts, made.steps, shown={step.revision for step in steps}),
-        renderer=plan_render.renderer(),
+        renderer="the project's own environment" if command else plan_render.renderer(),
     )
     asked = sum(one.asks for one in risks)
     return Ended(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
+
+
+def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
+    """The project's own command with what production gives it, where that runs the migrations."""
+    known = Environment.objects.filter(project=job.project, kind__in=["production", "staging"], gone_at=None)
+    environment = known.order_by("kind").select_related("project").first()
+    if environment is None:
+        return None
+    return command_for(
+        environment, job.database, mirror, job.commit, secrets=lambda values: tuple(values.values()),
+        alive=lambda: holds(job),
+    )  # fmt: skip
 
 
 def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[table_stats.Target, str] | Again:

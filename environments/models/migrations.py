@@ -103,6 +103,7 @@ class MigrationPlan(Job):
     """What a database's migrations between two commits will do in production, worked out once: SQL and risks."""
 
     step_function = "environments.databases.plan_job.plan_migrations"
+    step_seconds = 1800.0  # the environment of the project may have to be made first
     tireless = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")

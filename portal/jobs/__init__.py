@@ -74,6 +74,7 @@ class Job(models.Model):
     step_function = ""
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
     urgent = False  # done by a web process while no worker lives
+    repeatable = True  # False: it is given up when a backup is restored, for it may have been done since
     tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)

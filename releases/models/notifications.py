@@ -62,6 +62,7 @@ class Notice(Job):
     step_seconds = 60.0
     urgent = True
     tireless = True
+    repeatable = False
 
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=40)

@@ -106,6 +106,9 @@ class Stage:
             return None
         return Command(self.case.command, environment(self.case, self.folder), variables=self.case.variables)
 
+    def read(self) -> str:
+        return look_read(self.case, self.mirror)
+
     def plan(self) -> str:
         """Return all SQL of the new revisions, with what keeps the plan from knowing it."""
         change = compare(self.mirror, "c0", "main", self.case.alembic)

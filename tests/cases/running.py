@@ -122,14 +122,110 @@ MEANINGS = [
     ),
 ]  # fmt: skip
 
+BOTH = {
+    "rehearsal": "passed: 1 migration rehearsed from users on PostgreSQL 18",
+    "run": "succeeded: The database is at b2.",
+}
+UPGRADE = "alembic upgrade head"
+SHADOWS = {"types/__init__.py": "raise SystemExit(3)\n", "email/__init__.py": ""}
+COLON = revision("b2", "users", '''op.execute("""INSERT INTO users VALUES ('{"days":28}'::text::json->'days')""")''')
+TRICK = revision(
+    "b2",
+    "users",
+    'op.execute("COMMIT")\nop.create_index("ix", "users", ["id"], postgresql_concurrently=True)',
+    'op.execute("DROP INDEX ix")',
+)
+MULTI = revision(
+    "b2",
+    "users",
+    'op.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON users USING (true)")',
+    'op.execute("DROP POLICY p ON users; ALTER TABLE users DISABLE ROW LEVEL SECURITY")',
+)
+CONCURRENT = revision("b2", "users", 'op.create_index("ix", "users", ["id"], postgresql_concurrently=True)')
+ENUM = revision(
+    "users",
+    None,
+    "op.execute(\"CREATE TYPE st AS ENUM ('a', 'b')\")\nop.execute(\"CREATE TABLE users (id int, s st)\")",
+)
+ENUM_USED = revision(
+    "b2", "users", "op.execute(\"ALTER TYPE st ADD VALUE 'c'\")\nop.execute(\"UPDATE users SET s = 'c'\")"
+)
+ENUM_LEFT = revision(
+    "b2",
+    "users",
+    'op.create_table("test", sa.Column("c", sa.Enum("A", "B", name="myenum"), nullable=False))',
+    'op.drop_table("test")',
+)
+EXTENSIONS = revision(
+    "b2",
+    "users",
+    """op.execute('CREATE EXTENSION IF NOT EXISTS "uuid-ossp"')
+op.execute("CREATE EXTENSION IF NOT EXISTS pgcrypto")
+op.execute("CREATE EXTENSION IF NOT EXISTS citext")
+op.add_column("users", sa.Column("uid", sa.Uuid, server_default=sa.text("uuid_generate_v4()")))""",
+    'op.drop_column("users", "uid")',
+)
+READS_FILE = "from pathlib import Path"
+BESIDE = revision(
+    "b2",
+    "users",
+    'op.execute((Path(__file__).parent / "sql" / "b2.sql").read_text())\n'
+    'op.execute((Path(__file__).parent.parent / "sql" / "b2.sql").read_text())',
+    'op.drop_column("users", "n")\nop.drop_column("users", "o")',
+    head=READS_FILE,
+)
+SQL_FILES = {
+    "db/versions/sql/b2.sql": "ALTER TABLE users ADD COLUMN n text",
+    "db/sql/b2.sql": "ALTER TABLE users ADD COLUMN o text",
+}
+
+
+def second(name: str, text: str, expected: dict[str, str], *, first: str = A, **more: str) -> Case:
+    """Return a case in which one revision comes upon another."""
+    return Case(name, expected, usual(first), usual(first, text, **more))
+
+
 RUNS = [
-    Case(
-        "long-id",
-        {"run": f"failed: The id {LONG} has 41 characters, and the version table holds 32; widen it with"},
-        usual(A), usual(A, table(LONG, "users")),
-    ),
+    second("long-id", table(LONG, "users"), {
+        "run": f"failed: The id {LONG} has 41 characters, and the version table holds 32; widen it with",
+        "rehearsal": "the version table holds 32; widen it with `ALTER TABLE",
+    }),
     Case("long-id-widened", {"run": f"succeeded: The database is at {LONG}", "rehearsal": "passed"},
          usual(A, env_py=env(before=WIDE)), usual(A, table(LONG, "users"), env_py=env(before=WIDE))),
+    second("json-colon", COLON, {
+        "plan": "“:28” is a parameter of the statement, and no value is bound to it; write “\\:28”",
+        "run": "failed: Revision b2 (db/versions/b2.py) failed: A value is required for bind parameter '28'",
+    }),
+    second("commit-trick", TRICK, {
+        "plan": "COMMIT | CREATE INDEX CONCURRENTLY ix ON users (id)",
+        "rehearsal": "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot run inside a",
+        "run": "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot run inside a",
+    }),
+    second("asyncpg-multi", MULTI, {
+        "plan": "ALTER TABLE users ENABLE ROW LEVEL SECURITY | CREATE POLICY p ON users USING (true)",
+        "rehearsal": "passed", "run": "succeeded",
+    }),
+    second("concurrent-in-tx", CONCURRENT, {"rehearsal": "failed", "run": "failed"}),
+    second("enum-use-same-rev", ENUM_USED, {"run": 'unsafe use of new value "c" of enum type st'}, first=ENUM),
+    second("enum-drop-downgrade", ENUM_LEFT, {
+        "rehearsal": "Going back leaves the schema different: type myenum added. Run a second time, it failed",
+    }),
+    second("extensions", EXTENSIONS, {  # neither the scratch server nor that of the tests has them
+        "rehearsal": "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server has not: rehearse",
+        "run": 'failed: Revision b2 (db/versions/b2.py) failed: extension "uuid-ossp" is not available',
+    }),
+    second("sql-file", BESIDE, {
+        "plan": "ALTER TABLE users ADD COLUMN n text | ALTER TABLE users ADD COLUMN o text",
+        "rehearsal": "passed", "run": "succeeded",
+    }, **SQL_FILES),
+    second("empty-database", table("b2", "users"), {"same": "the same"}),
+    Case("depends-on", {"run": "succeeded: The database is at a2, q3"}, usual(
+        table("q1", labels="q"), table("a1", labels="a"), table("t1", labels="t"), table("t2", "t1")), usual(
+        table("t3", "t2"), table("q2", "q1", depends_on="t3"), table("q3", "q2"), table("a2", "a1"))),
+    Case("inserted-below", {"read": "x9 was put below b2, which has run: Alembic will not run it"}, usual(
+        table("a1"), table("b2", "a1")), usual(table("a1"), table("x9", "a1"), table("b2", "x9"))),
+    Case("shadowed-standard-library", BOTH, usual(A, **SHADOWS), usual(A, table("b2", "users"), **SHADOWS),
+         command=UPGRADE),
 ]  # fmt: skip
 
 SQLMODEL = {
@@ -164,11 +260,6 @@ HELPS = "def add(op, sa, table, name):\n    op.add_column(table, sa.Column(name,
 HELPED = revision(
     "b2", "users", 'add(op, sa, "users", "n")', 'op.drop_column("users", "n")', head="from migration_helpers import add"
 )
-BOTH = {
-    "rehearsal": "passed: 1 migration rehearsed from users on PostgreSQL 18",
-    "run": "succeeded: The database is at b2.",
-}
-UPGRADE = "alembic upgrade head"
 
 
 def command(name: str, second: str, *, plan: str, env_py: str = "", packages: dict[str, str] | None = None,
@@ -191,4 +282,4 @@ COMMANDS = [
     command("sibling-helper", HELPED, plan="ADD COLUMN n TEXT", **{"migration_helpers.py": HELPS}),
 ]  # fmt: skip
 
-CASES = [*COMMANDS, *MEANINGS, *RUNS]
+CASES = [*COMMANDS, *RUNS, *MEANINGS]

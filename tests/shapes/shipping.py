@@ -7,7 +7,7 @@ table; ends with 1 when a shape is neither shipped nor refused as it says of its
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,21 @@ class Outcome:
         return self.outcome == REFUSED and wanted in self.sentence and not self.wrote
 
 
-def ship(world: Any, *, patience: float = 60) -> Outcome:
-    """Cuts a release, migrates staging, ticks, promotes and looks at production, as people do."""
+Look = Callable[[str, Any], None]
+
+
+def _nothing(moment: str, release: Any) -> None:
+    """What is done at each moment of a release where nobody asks for more."""
+
+
+def ship(world: Any, *, patience: float = 60, at: Look = _nothing) -> Outcome:
+    """Cuts a release, migrates staging, ticks, promotes and looks at production, as people do.
+
+    `at` is called with the release when it is "ready", "verifying" or "refused" (before anybody tries to promote it).
+    """
     began = time.monotonic()
     try:
-        outcome, sentence = _ship(world, patience)
+        outcome, sentence = _ship(world, patience, at)
     except AssertionError as stuck:
         outcome, sentence = STUCK, str(stuck)
     calls = len(world.github_server.requests) + len(world.railway_server.requests)
@@ -51,7 +61,7 @@ def ship(world: Any, *, patience: float = 60) -> Outcome:
     return Outcome(world.shape.name, outcome, sentence, calls, time.monotonic() - began, wrote)
 
 
-def _ship(world: Any, patience: float) -> tuple[str, str]:
+def _ship(world: Any, patience: float, at: Look) -> tuple[str, str]:
     from releases import gates
     from releases.checklist import actions as checklist_actions
     from releases.gates.context import facts_of
@@ -70,10 +80,13 @@ def _ship(world: Any, patience: float) -> tuple[str, str]:
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=alice)
     if world.shape.refused:
-        return _refused(world, release, patience)
+        return _refused(world, release, patience, at)
+    _until(world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience)
+    at("ready", release)
     _until(world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience)
     promotion_actions.promote(release, actor=alice)
     _until(world, lambda: _at(release, "verifying"), lambda: _stopped(release), patience)
+    at("verifying", release)
     for item in release.items.filter(phase="after", gate=""):
         checklist_actions.tick(item, actor=alice, note="looked at")
     _until(world, lambda: _at(release, "done"), lambda: _missing(release), patience)
@@ -88,11 +101,13 @@ def _is_begun(world: Any, release: Any) -> bool:
     return bool(release.collected) and bool(release.pull_number or (refused and refused in _missing(release)))
 
 
-def _refused(world: Any, release: Any, patience: float) -> tuple[str, str]:
+def _refused(world: Any, release: Any, patience: float, at: Look) -> tuple[str, str]:
     """What the portal says when somebody promotes it nevertheless."""
     from portal.ui.actions import Refused
     from releases.promotion import actions as promotion_actions
 
+    _until(world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience)
+    at("refused", release)
     _until(world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience)
     try:
         promotion_actions.promote(release, actor=world.person("alice"))

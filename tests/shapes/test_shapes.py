@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import stamina
 
 from portal.sandbox import shapes
+from tests.faults.spoiled_shapes import Spoiler
 from tests.journeys.world import quick_world
 from tests.shapes.shipping import ship, table
 
@@ -13,10 +15,12 @@ from tests.shapes.shipping import ship, table
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in shapes.names() if name != "large"])
 def test_a_release_ships_or_is_refused_before_anything_is_written(name, tmp_path, settings, transactional_db):
-    with quick_world(tmp_path, settings, shape=[name]) as world:
-        outcome = ship(world)
+    with stamina.set_testing(True, attempts=3, cap=True), quick_world(tmp_path, settings, shape=[name]) as world:
+        spoiler = Spoiler(world, each=4, seed=11)
+        outcome = ship(world, at=spoiler)
 
     assert outcome.held, table([outcome])
+    assert (spoiler.tally.false, spoiler.tally.errors) == ([], {}) and spoiler.tally.answers
 
 
 def test_shapes_can_be_laid_over_each_other_and_an_unknown_one_is_named():

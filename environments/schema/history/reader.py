@@ -101,7 +101,8 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         first = _read(objects, before, alembic) if before else None
         last = _read(objects, after, alembic)
         if first is not None:
-            last = replace(last, problems=tuple(_mended(one, first, last, before) for one in last.problems))
+            mended = (_mended(one, first, last, before) for one in last.problems)
+            last = replace(last, problems=(*mended, *_inserted(first, last)))
         return _change(was, now, first, last, problems)
 
 
@@ -150,6 +151,24 @@ _DECLARES = re.compile(rb"^down_revision\b", re.M)
 
 def _within(path: str, directories: Iterable[str]) -> bool:
     return any(path.startswith(f"{one}/") or not one for one in directories)
+
+
+def _inserted(before: History, after: History) -> tuple[Problem, ...]:
+    """New revisions below ones that are shipped: databases are past their place, so nothing would ever run them."""
+    if after.problems or before.problems:
+        return ()
+    shipped = [id for id in after.revisions if id in before.revisions]
+    below = [id for id in after.ancestors(shipped) if id not in before.revisions]
+    if not below:
+        return ()
+    first = next(one for one in after.linear if one.id in below)
+    above = next(one for one in after.linear if first.id in after.parents[one.id])
+    said = (
+        f"{first.id} was put below {above.id}, which has run: Alembic will not run it where {above.id} is. "
+        f"Put it on top: `down_revision = {(before.effective_heads or ('',))[-1]!r}` in {first.path}, "
+        f"and {above.path} as it was."
+    )
+    return (Problem("inserted", said, (first.path, above.path)),)
 
 
 def _mended(problem: Problem, before: History, after: History, since: str) -> Problem:

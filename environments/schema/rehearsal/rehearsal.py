@@ -5,6 +5,7 @@ else happens in a scratch server that lives as long as the rehearsal. No row is 
 tables; locks, rewrites and errors are the real ones.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -57,6 +58,7 @@ MODES = {
     "ExclusiveLock": "blocks writes",
     "AccessExclusiveLock": "blocks reads and writes",
 }
+_EXTENSION = re.compile(r'extension "([^"]+)" is not available')
 _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 
 
@@ -267,6 +269,11 @@ class _Rehearsal:
         there = (UPGRADE, report.target) if upgrade else (DOWNGRADE, report.target or ("base",))
         with self._phase("first"):
             outcome = self._go(url, "first", *there)
+            if lacking := _EXTENSION.search(outcome.sentence):
+                raise UnknownError(
+                    f"Revision {outcome.failed_revision or report.target[0]} creates the extension {lacking[1]}, which "
+                    "the scratch server has not: rehearse on a copy by hand, and sign for it."
+                )
             if outcome.status != "succeeded":
                 report.status = FAILED if outcome.status == "failed" else UNKNOWN
                 report.sentence, report.failed_statement = outcome.sentence, outcome.failed_statement

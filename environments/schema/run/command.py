@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from environments.schema.run.install import linked
+
 APPLICATION_NAME = "release-portal migration"
 LISTENER = Path(__file__).parent / "alembic_env" / "listener"
 _FLASK = re.compile(r"\bdb\s+upgrade(?=\s*(?:['\");&|]|\Z))")  # Flask-Migrate goes to the head when none is named
@@ -44,7 +46,15 @@ def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
     found = {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
     if prepared is None:
         return found | {"PATH": path}
-    return found | {"PATH": f"{prepared / 'bin'}{os.pathsep}{path}", "VIRTUAL_ENV": str(prepared)}
+    path = os.pathsep.join([str(prepared / "bin"), str(tools_of(prepared) / "bin"), path])
+    found |= {"PATH": path, "VIRTUAL_ENV": str(prepared), "UV_PROJECT_ENVIRONMENT": str(prepared)}
+    # What is installed is what was prepared: `uv run` and its like leave it so.
+    return found | {"UV_NO_SYNC": "1", "POETRY_VIRTUALENVS_CREATE": "false"}
+
+
+def tools_of(prepared: Path) -> Path:
+    """Return where installers lie that this machine has not, beside what they install, which some keep free of them."""
+    return prepared / "portal-tools"
 
 
 def told(
@@ -70,6 +80,8 @@ def told(
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}
     if listen:  # in a plan and a rehearsal: a run is the project's own, with nothing of ours in it
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LISTENER), environ.get("PYTHONPATH", "")]))
+    if command.prepared and (places := linked(command.prepared, directory.parent / "files")):
+        environ["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [environ.get("PYTHONPATH", "")])])
     environ[command.database_variable] = _with_options(url, limits)
     if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
         environ["PATH"] = surroundings(command.prepared, directory)["PATH"]

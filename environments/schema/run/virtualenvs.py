@@ -19,14 +19,17 @@ from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 from environments.git.repository import Mirror
-from environments.schema.run.command import surroundings
+from environments.schema.run.command import surroundings, tools_of
+from environments.schema.run.install import interpreter, missing_tools, note_links
 from environments.schema.run.process import Log, follow
 from portal import isolation
 
 LIMIT_SECONDS = 15 * 60.0
 UNUSED_SECONDS = 30 * 24 * 3600.0
 POLL_SECONDS = 0.5
-_LOCKS = re.compile(r"(requirements[\w.-]*\.txt|uv\.lock|poetry\.lock|pyproject\.toml)\Z")
+_LOCKS = re.compile(
+    r"((?:requirements|constraints)[\w.-]*\.txt|(?:uv|poetry|pdm|Pipfile)\.lock|pyproject\.toml|\.python-version|runtime\.txt)\Z"
+)
 
 
 class NotPrepared(Exception):
@@ -124,10 +127,17 @@ def _build(
         into.mkdir()
         mirror.checkout_all(commit, directory / "files")
         environ = surroundings(into, directory / "home")
-        environ |= {"UV_PROJECT_ENVIRONMENT": str(into), "PIP_NO_INPUT": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        environ |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        del environ["UV_NO_SYNC"]
+        environ |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        tools = missing_tools(install)
+        fetched = (
+            f"python -I -m venv {tools_of(into)} && {tools_of(into)}/bin/pip install -q {' '.join(tools)} || exit 1"
+        )
         # Isolated: a `types` or `email` package at the root must not hide the standard library's.
-        line = f"{shlex.quote(sys.executable)} -I -m venv {shlex.quote(str(into))} || exit 1\n{install}"
+        python, note = interpreter(_wanted_python(directory / "files"))
+        log.say(note) if note else None
+        line = f"{shlex.quote(python)} -I -m venv {shlex.quote(str(into))} || exit 1\n"
+        line += f"{fetched if tools else ':'}\n{install}"
         ended = follow(
             {"command": line, "environ": environ},
             directory=directory / "files",
@@ -138,6 +148,7 @@ def _build(
             stop=stop,
         )
         log.flush(force=True)
+        note_links(into, directory / "files")
     if ended.stopped == "cancelled":
         raise NotPrepared("The run was cancelled while its environment was prepared.", cancelled=True)
     if ended.stopped:
@@ -147,6 +158,14 @@ def _build(
         raise NotPrepared(f"The environment could not be prepared: {said}; the log says why.")
     if not (into / "bin" / "python").exists():
         raise NotPrepared("The environment could not be prepared: the install command removed it.")
+
+
+def _wanted_python(files: Path) -> str:
+    """What the project says of its Python, as its hosts and tools read it; "" where it says nothing."""
+    for name in (".python-version", "runtime.txt"):
+        if (files / name).is_file():
+            return (files / name).read_text(errors="replace")[:100]
+    return ""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.sandbox import databases, furnish, sample, shapes
+from portal.sandbox import databases, furnish, own_command, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Request, Response, Server
@@ -31,6 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--staging", default="staging", help="what staging starts from (default: staging)")
         parser.add_argument("--production", default="main", help="what production starts from (default: main)")
         parser.add_argument("--alembic", help="ini file or script directory inside the repository")
+        parser.add_argument("--command", default="", help="the project's own, which runs its migrations")
+        parser.add_argument("--install", default="", help="what installs the packages that the command needs")
+        parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs")
+        parser.add_argument("--version-table", default="alembic_version", help="where the project keeps its revisions")
         parser.add_argument(
             "--shape", action="append", default=[], help=f"what the project looks like, of {', '.join(shapes.names())}"
         )
@@ -105,8 +109,21 @@ class Sandbox:
             "pages": sample.KEY_PAGES,
             "staging": self.shape.branch("staging"),
             "production": self.shape.branch("production"),
-            "settings": self.shape.project(),
+            "settings": self.shape.project() | self._database_settings(),
         }
+
+    def _database_settings(self) -> dict[str, Any]:
+        """What the portal is told of a database that is not the usual one."""
+        alembic, table = self.plan["alembic"], self.plan.get("version_table", "alembic_version")
+        if own := self._own():
+            return {"databases": [own.settings(alembic, table)]}
+        if table != "alembic_version":
+            return {"databases": [{"name": "main", "alembic": alembic, "version_table": table}]}
+        return {}
+
+    def _own(self) -> own_command.OwnCommand | None:
+        stored = self.plan.get("own")
+        return own_command.OwnCommand(**stored) if stored else None
 
     def stop(self) -> None:
         for server in self.servers:
@@ -137,6 +154,8 @@ class Sandbox:
             "shape": options.get("shape") or [],
             "name": name.strip(".-") or "inspector",
             "alembic": "",
+            "own": _own_of(options),
+            "version_table": options.get("version_table") or "alembic_version",
             "databases": {},
             "github_port": 0,
             "railway_port": 0,
@@ -173,6 +192,8 @@ class Sandbox:
         for kind in shapes.KINDS:
             where = shape.environment(kind)
             railway.set_variable(where, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True)
+            for name, value in (own.variables if (own := self._own()) else {}).items():
+                railway.set_variable(where, "backend", name, value)
             railway.set_variable(where, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
 
     def _point_at_databases(self) -> None:
@@ -193,6 +214,9 @@ class Sandbox:
         urls = {
             environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
         }
+        if own := self._own():
+            self._bring_by_command(own, repository, urls)
+            return urls
         with ThreadPoolExecutor(2) as pool:
             waiting = [
                 pool.submit(
@@ -208,6 +232,25 @@ class Sandbox:
             for future in waiting:
                 future.result()
         return urls
+
+    def _bring_by_command(self, own: own_command.OwnCommand, repository: Path, urls: dict[str, str]) -> None:
+        """Each database to its branch's head, as the project itself would; its variables are on Railway as well."""
+        environment = self.directory / "environment"
+        own_command.prepare(own, repository, self.shape.branch("staging"), environment)
+        for one in self.shape.targets(self.plan["alembic"]):
+            own_command.bring_to_branch_head(own, urls[one.key], repository, self.shape.branch(one.kind), environment)
+
+
+def _own_of(options: dict[str, Any]) -> dict[str, Any] | None:
+    """The project's own command as options name it, fit to be stored."""
+    if not options.get("command"):
+        return None
+    pairs = [one.partition("=") for one in options.get("set") or ()]
+    return {
+        "line": options["command"],
+        "install": options.get("install") or "",
+        "variables": {name: value for name, _, value in pairs},
+    }
 
 
 def _bind(wanted: int, last: int) -> Server:

@@ -37,6 +37,10 @@ class Command(BaseCommand):
         parser.add_argument("--staging", default="staging", help="the ref that staging runs")
         parser.add_argument("--production", default="main", help="the ref that production runs")
         parser.add_argument("--alembic", default=None, help="alembic.ini or the script directory, in the repository")
+        parser.add_argument("--command", default="", help="the project's own, which runs its migrations")
+        parser.add_argument("--install", default="", help="what installs the packages that the command needs")
+        parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs")
+        parser.add_argument("--version-table", default="", help="where the project keeps its revisions")
         parser.add_argument("--shape", action="append", default=[], help="what the project looks like")
         parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
@@ -89,6 +93,9 @@ class Command(BaseCommand):
             command += ["--staging", options["staging"], "--production", options["production"]]
             if options["alembic"] is not None:
                 command += ["--alembic", _inside(options["repository"], options["alembic"])]
+        command += [f"--{name}={options[name]}" for name in ("command", "install") if options[name]]
+        command += [f"--version-table={options['version_table']}"] if options["version_table"] else []
+        command += [f"--set={one}" for one in options["set"]]
         command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()

@@ -89,6 +89,7 @@ class Connection(MockConnection):
             statement = statement.bindparams(**values)
         elif values:
             statement = statement.values(values) if statement.is_dml else statement.params(values)
+        _check_values(statement)
         options = {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}
         try:
             return str(statement.compile(dialect=self.dialect, compile_kwargs=options))
@@ -97,6 +98,27 @@ class Connection(MockConnection):
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NeedsDatabase(f"it uses `{name}` of its connection")
+
+
+class NoValue(Exception):
+    """A text has a parameter to which nothing is bound: a colon that was meant as one."""
+
+
+def _check_values(statement: Any) -> None:
+    """Raises `NoValue`, as a run would fail; the text alone does not show it."""
+    statement = text(statement) if isinstance(statement, str) else statement
+    bound = getattr(statement, "_bindparams", {}) if isinstance(statement, TextClause) else {}
+    if names := [name for name, one in bound.items() if one.required]:
+        said = f"“:{names[0]}” is a parameter of the statement, and no value is bound to it"
+        raise NoValue(f"{said}; write “\\:{names[0]}” where a colon is meant")
+
+
+def _checked(execute: Callable[..., Any]) -> Callable[..., Any]:
+    def check(construct: Any, *values: Any, **options: Any) -> Any:
+        _check_values(construct)
+        return execute(construct, *values, **options)
+
+    return check
 
 
 def render(run: dict[str, Any]) -> None:
@@ -187,6 +209,7 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
             context = environment.get_context()
             impl: Any = context.impl
             impl.static_output, impl.connection = keep, Connection(context.dialect, keep)
+            impl._exec = _checked(impl._exec)
             # How Alembic leaves and enters a transaction; a COMMIT of the revision's own stays a statement.
             impl.emit_begin, impl.emit_commit = partial(within, True), partial(within, False)
             with Operations.context(context):
@@ -208,7 +231,7 @@ def _problem(error: BaseException, path: str) -> dict[str, Any]:
         message = "it inspects the database"
     elif isinstance(error, ImportError):
         message = f"it imports “{error.name or error}”"
-    elif not offline and type(error).__name__ != "NotLiteral":
+    elif not offline and type(error).__name__ not in ("NotLiteral", "NoValue"):
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {
         "kind": "connection" if offline else _KINDS.get(type(error).__name__, "raised"),

@@ -125,13 +125,13 @@ def test_an_ini_file_without_script_location_is_said(tmp_path, database, command
     assert "script_location" in outcome.sentence, outcome.sentence
 
 
-def test_the_projects_own_command_never_goes_back(tmp_path, database):
+def test_a_command_that_names_no_target_is_never_turned_back(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))
     command = Command("exit 1")
 
     outcome, lines = go(mirror, asked(mirror, database, command=command, direction="downgrade", target=("base",)))
 
-    assert (outcome.status, lines) == ("failed", []) and "only upgrades" in outcome.sentence
+    assert (outcome.status, lines) == ("failed", []) and "cannot be read from it" in outcome.sentence
 
 
 def test_of_output_without_end_the_last_whole_lines_are_kept_without_secrets():

@@ -1,0 +1,165 @@
+"""What the edit of a shipped revision file changes: its form, its place in the history, or the SQL that it runs.
+
+A formatter's edit is information. So is one whose SQL is the same up and down. What runs other SQL would make
+databases differ that report the same revision: that needs two people.
+"""
+
+import ast
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from environments.git.repository import Mirror
+from environments.schema.history.graph import History, Revision
+from environments.schema.history.reader import Change
+from environments.schema.history.revision_file import MAX_FILE_BYTES
+from environments.schema.plan.render import Rendered, Step, make_plan
+from environments.schema.run.command import Command
+
+FORM, SAME, PRUNED, OTHER = "form", "same", "pruned", "other"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One shipped file that differs. `kind`: form, same (the SQL), pruned (older ones went), other (blocks)."""
+
+    revision: str
+    path: str
+    sha256: str
+    kind: str
+    sentence: str
+
+    @property
+    def blocks(self) -> bool:
+        """Whether two people must answer for it."""
+        return self.kind == OTHER
+
+
+def judge(
+    mirror: Mirror,
+    since: str,
+    until: str,
+    change: Change,
+    histories: tuple[History, History],
+    *,
+    ran: Collection[str] = (),
+    command: Command | None = None,
+) -> tuple[Edit, ...]:
+    """Return what each edited or deleted file of `change` comes to; `histories`: before and after it.
+
+    `ran`: the revisions that the databases report, () where that is not known. Raises `GitError`.
+    """
+    before, after = histories
+    gone = _pruned(before, after, [one.id for one in change.deleted], ran)
+    edits = [
+        Edit(one.id, one.path, one.sha256, PRUNED, f"{one.path} was removed; every database is past it.")
+        for one in change.deleted
+        if one.id in gone
+    ]
+    unclear = []
+    for one in change.changed:
+        old = before.revisions[one.id]
+        moved = _moved(old, one, gone)
+        if moved:
+            edits.append(Edit(one.id, one.path, one.sha256, OTHER, moved))
+        elif _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, one.path)) != "":
+            said = f"{one.path} was edited in form only: what it does is the same."
+            edits.append(Edit(one.id, one.path, one.sha256, FORM, said))
+        else:
+            unclear.append(one)
+    return (*edits, *_by_sql(mirror, since, until, unclear, histories, command))
+
+
+def _by_sql(
+    mirror: Mirror, since: str, until: str, edited: Sequence[Revision], histories: tuple[History, History],
+    command: Command | None,
+) -> list[Edit]:  # fmt: skip
+    """Render both versions, upgrade and downgrade, and compare."""
+    if not edited:
+        return []
+    was = [histories[0].revisions[one.id] for one in edited]
+    old = make_plan(mirror, since, histories[0], was, command=command)
+    new = make_plan(mirror, until, histories[1], edited, command=command)
+    return [_compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)]
+
+
+def _compared(one: Revision, old: Step, new: Step) -> Edit:
+    unknown = next(
+        (way.problem for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade) if _unsure(way)), ""
+    )
+    if unknown:
+        said = f"{one.path} was edited after it was shipped, and whether it runs the same SQL cannot be told. {unknown}"
+        return Edit(one.id, one.path, one.sha256, OTHER, said)
+    ways = [way for way in ("upgrade", "downgrade") if _sql(getattr(old, way)) != _sql(getattr(new, way))]
+    if not ways:
+        said = f"{one.path} was edited after it was shipped; its SQL is the same, up and down."
+        return Edit(one.id, one.path, one.sha256, SAME, said)
+    said = f"{one.path} was edited after it was shipped and now runs other SQL ({' and '.join(ways)})."
+    return Edit(one.id, one.path, one.sha256, OTHER, said)
+
+
+def _unsure(way: Rendered) -> bool:
+    return way.kind not in ("", "missing")
+
+
+def _sql(way: Rendered) -> list[tuple[str, bool]]:
+    return [(" ".join(one.sql.split()), one.in_transaction) for one in way.statements]
+
+
+def _pruned(before: History, after: History, deleted: Sequence[str], ran: Collection[str]) -> frozenset[str]:
+    """Those of `deleted` that every database has behind it: they may go, as Alembic's documentation advises."""
+    if not deleted or not ran or not set(ran) <= after.revisions.keys() or not set(ran) <= before.revisions.keys():
+        return frozenset()
+    return before.ancestors(ran) & set(deleted)
+
+
+def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
+    """How the edit changes the revision's place, but for parents that were pruned; "" when it does not."""
+    if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
+        return ""
+    parents = [" and ".join(one.down) or "nothing" for one in (old, new)]
+    return (
+        f"{new.path} was edited after it was shipped: it built upon {parents[0]} and now builds upon {parents[1]}. "
+        "Databases that ran it are not changed by that; put a new revision on top instead."
+    )
+
+
+def _text(mirror: Mirror, commit: str, path: str) -> bytes:
+    found = mirror.read_file(commit, path) or b""
+    return found if len(found) <= MAX_FILE_BYTES else b""
+
+
+class _Formless(ast.NodeTransformer):
+    """Takes out what a run does not see: docstrings, annotations, imports of types."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body: Any = getattr(node, "body", None)
+        holds = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and isinstance(body, list) and body
+        if holds and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            del body[0]
+        if isinstance(node, ast.Module):
+            imports = [one for one in node.body if isinstance(one, ast.Import | ast.ImportFrom)]
+            typing = [
+                one for one in imports if getattr(one, "module", "") in ("typing", "collections.abc", "__future__")
+            ]
+            rest = [one for one in node.body if one not in imports]
+            node.body = [*sorted((one for one in imports if one not in typing), key=ast.unparse), *rest]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return node
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
+
+
+def _form(source: bytes) -> str:
+    """The file without anything that a formatter, a comment or a type could change; "" where it cannot be read."""
+    try:
+        return ast.dump(_Formless().visit(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""

@@ -1,0 +1,84 @@
+"""Around an install command: the tools and the Python it needs, what it links to, what a repository suggests."""
+
+import posixpath
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+TOOLS = ("uv", "poetry", "pdm", "pipenv")
+LINKED = "portal-linked"  # in an environment: directories of the repository that it imports from, one a line
+# By the file that says so, what a project most likely installs itself with; the first that is there.
+_SUGGESTED = (
+    ("uv.lock", "uv sync --frozen"),
+    ("poetry.lock", "poetry install --no-root"),
+    ("pdm.lock", "pdm sync --no-self"),
+    ("Pipfile.lock", "pipenv sync"),
+    ("requirements.txt", "pip install -r requirements.txt"),
+    ("pyproject.toml", "pip install ."),
+)
+
+
+def missing_tools(install: str) -> list[str]:
+    """Return the tools that this command names and that this machine has not."""
+    return [one for one in TOOLS if re.search(rf"(?<![\w./-]){one}(?=\s|\Z)", install) and not shutil.which(one)]
+
+
+def interpreter(wanted: str) -> tuple[str, str]:
+    """Return the Python for a project that wants `wanted` (the text of `.python-version`), and a note when it differs.
+
+    Ours takes the place of one that this machine has not.
+    """
+    named = re.search(r"(\d+\.\d+)", wanted)
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if named is None or named[1] == ours:
+        return sys.executable, ""
+    found = shutil.which(f"python{named[1]}")
+    return (found, "") if found else (sys.executable, f"Python {named[1]} is not here; {ours} takes its place.")
+
+
+def suggested(paths: Collection[str], alembic: str) -> tuple[str, str]:
+    """Return the command and the install command that a repository with these files would most likely use."""
+    here = posixpath.dirname(alembic.partition(":")[0]) if alembic.partition(":")[0].endswith((".ini", ".toml")) else ""
+    change = f"cd {here} && " if here else ""
+    for place in dict.fromkeys([here, *_above(here)]):
+        for name, install in _SUGGESTED:
+            if posixpath.join(place, name) in paths:
+                return f"{change}alembic upgrade head", f"cd {place} && {install}" if place else install
+    return f"{change}alembic upgrade head", ""
+
+
+def _above(path: str) -> Iterator[str]:
+    while path:
+        path = posixpath.dirname(path)
+        yield path
+
+
+def note_links(environment: Path, files: Path) -> None:
+    """Write down which directories of `files` the environment imports from: an editable install of the project.
+
+    The files are gone afterwards; each run has them elsewhere and is told these directories.
+    """
+    found = set()
+    for path in (*environment.glob("lib/python*/site-packages/*.pth"), *_finders(environment)):
+        text = path.read_text(errors="replace")
+        for match in re.finditer(rf"{re.escape(str(files))}(/[^'\"\n]*)?", text):
+            inner = (match[1] or "").strip("/")
+            found.add(inner if path.suffix == ".pth" else posixpath.dirname(inner))
+    (environment / LINKED).write_text("".join(f"{one}\n" for one in sorted(found)))
+
+
+def _finders(environment: Path) -> Iterator[Path]:
+    return environment.glob("lib/python*/site-packages/__editable__*.py")
+
+
+def linked(environment: Path, files: Path) -> list[str]:
+    """Return the directories below `files` that the environment imports from, but none that hides a standard module."""
+    noted = environment / LINKED
+    places = [files / one for one in noted.read_text().splitlines()] if noted.exists() else []
+    return [str(one) for one in places if one.is_dir() and not _hides_standard_modules(one)]
+
+
+def _hides_standard_modules(directory: Path) -> bool:
+    return any(one.name.removesuffix(".py") in sys.stdlib_module_names for one in directory.iterdir())

@@ -1,0 +1,65 @@
+"""Edits of shipped files are judged by what runs: form, the same SQL, other SQL, another place, pruned."""
+
+import pytest
+
+from environments.schema.history.reader import compare, read
+from environments.schema.plan import edits
+from tests.cases.builder import revision, table, usual
+from tests.environments.schema.history.histories import repository
+
+A = table("a1")
+B = revision("b2", "a1", 'op.add_column("a1", sa.Column("n", sa.Text))', 'op.drop_column("a1", "n")')
+FORMATTED = '''"""Another first line"""
+from typing import Union
+
+from alembic import op
+import sqlalchemy as sa
+
+revision: str = 'b2'   # black was here
+down_revision: Union[str, None] = "a1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Up."""
+    op.add_column(
+        'a1',
+        sa.Column("n", sa.Text),
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("a1", "n")
+'''
+
+
+def judged(tmp_path, main: dict, staging: dict, ran: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    mirror = repository(tmp_path / "git", main, staging)
+    change = compare(mirror, "c0", "main", "alembic.ini")
+    both = read(mirror, "c0", "alembic.ini"), read(mirror, "main", "alembic.ini")
+    return [(one.kind, one.sentence) for one in edits.judge(mirror, "c0", "main", change, both, ran=ran)]
+
+
+@pytest.mark.parametrize(
+    ("edited", "kind", "words"),
+    [
+        (FORMATTED, "form", "in form only"),
+        (B.replace("sa.Text", "sa.Text()"), "same", "its SQL is the same, up and down"),
+        (B.replace("sa.Text", "sa.Integer"), "other", "now runs other SQL (upgrade)"),
+        (B.replace('op.drop_column("a1", "n")', "pass"), "other", "now runs other SQL (downgrade)"),
+        (B.replace("'a1'", "None"), "other", "it built upon a1 and now builds upon nothing"),
+        (B.replace("op.add", "op.get_bind().execute(sa.text('select 1')).scalar(); op.add"), "other", "cannot be told"),
+    ],
+)
+def test_an_edit_is_judged_by_what_it_runs(edited, kind, words, tmp_path):
+    [(found, sentence)] = judged(tmp_path, usual(A, B), {"db/versions/b2.py": edited})
+
+    assert found == kind and words in sentence
+
+
+def test_old_files_may_be_pruned_once_every_database_is_past_them(tmp_path):
+    without = {"db/versions/a1.py": None, "db/versions/b2.py": B.replace("'a1'", "None")}
+
+    assert [kind for kind, _ in judged(tmp_path / "1", usual(A, B), without, ran=("b2",))] == ["pruned", "same"]
+    assert [kind for kind, _ in judged(tmp_path / "2", usual(A, B), without, ran=("a1",))] == ["other"]
