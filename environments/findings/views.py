@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
+from environments.finding_kinds.registry import KINDS
 from environments.findings import actions as findings_actions
 from environments.models import (
     Finding,
-    FindingKind,
     Project,
 )
 from portal.ui.site import page, perform
@@ -24,7 +24,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(then)
     reason = request.POST.get("reason", "").replace("\x00", "")
-    again = finding.kind != FindingKind.BYPASS
+    again = KINDS[finding.kind].closes_itself
     said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     return perform(
         request, then, lambda: findings_actions.resolve_finding(finding, actor=request.user, reason=reason), said

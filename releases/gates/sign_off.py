@@ -15,7 +15,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.findings.kinds import BESIDE
+from environments.finding_kinds.registry import beside
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from environments.services.liveness import Live
 from releases.gates.context import LONG_LIVED, Facts
@@ -54,7 +54,7 @@ class Doubts:
 def items_to_attest() -> QuerySet[Any]:
     """Checklist items with what `doubts` needs of the world around them, in one query."""
     project = OuterRef("release__project")
-    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=BESIDE)
+    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=beside())
     steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
     instance = JSONObject(
         service="service__name",

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.findings.kinds import BESIDE
+from environments.finding_kinds.registry import beside
 from environments.models import ConnectionCheck, Environment, Finding, Variable, VariableSync
 from portal import jobs
 from portal.sandbox.server import Fault
@@ -26,7 +26,7 @@ def read_again(world) -> None:
 
 def opened() -> dict[str, bool]:
     """What is open and bears on the release, which the protections of branches do not."""
-    findings = Finding.objects.filter(closed_at=None).exclude(kind__in=BESIDE)
+    findings = Finding.objects.filter(closed_at=None).exclude(kind__in=beside())
     return dict(findings.values_list("sentence", "attestable"))
 
 
