@@ -6,15 +6,18 @@ from django import forms
 
 from environments.models import Project
 from releases.models import Transport
-from releases.notifications.kinds import KINDS
+from releases.notifications.kinds.registry import KINDS
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """Return names and labels of all kinds."""
+    return [(kind.name, kind.label) for kind in KINDS.values()]
 
 
 class KindsForm(forms.Form):
     """Which kinds a channel is told."""
 
-    kinds = forms.MultipleChoiceField(
-        label="Tell it", choices=[(kind.name, kind.label) for kind in KINDS], widget=forms.CheckboxSelectMultiple
-    )
+    kinds = forms.MultipleChoiceField(label="Tell it", choices=kind_choices, widget=forms.CheckboxSelectMultiple)
 
 
 class ChannelForm(KindsForm):

@@ -11,7 +11,7 @@ from portal.ui.site import page, perform
 from releases.models import Channel
 from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
-from releases.notifications.kinds import BY_NAME
+from releases.notifications.kinds.registry import KINDS
 
 
 @page
@@ -65,4 +65,4 @@ def _mine(request: HttpRequest) -> Q:
 
 
 def _told(channel: Channel) -> list[str]:
-    return [BY_NAME[name].label for name in channel.kinds if name in BY_NAME]
+    return [KINDS[name].label for name in channel.kinds if name in KINDS]
