@@ -25,11 +25,12 @@ from environments.schema.rehearsal.dump import (
     Cancelled,
     Difference,
     DumpError,
-    Schema,
     differences,
+    drift,
     dump,
     load,
     objects,
+    settled,
 )
 from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
 from environments.schema.run import database, runner
@@ -259,11 +260,31 @@ class _Rehearsal:
         with psycopg.connect(url) as opened:
             opened.execute(sql.SQL("insert into {} select unnest(%s::text[])").format(table), [list(self.report.start)])
 
-    def _schema(self, url: str) -> Schema:
-        text = dump(url, self.scratch.work / "now.sql", self.alive)
-        return objects(text, without=database.split_table(self.request.version_table)[0])
+    def _schema(self, url: str) -> str:
+        return dump(url, self.scratch.work / "now.sql", self.alive)
 
-    def _up_down_up(self, url: str, original: Schema, back: str) -> bool:
+    def _differences(self, before: str, after: str) -> tuple[Difference, ...]:
+        try:
+            return settled(before, after, self._trip, without=self._version_table)
+        except DumpError as error:
+            if error.busy:
+                raise
+            return differences(*(objects(one, without=self._version_table) for one in (before, after)))
+
+    @property
+    def _version_table(self) -> str:
+        return database.split_table(self.request.version_table)[0]
+
+    def _trip(self, text: str) -> str:
+        """A dump once more around: loaded into an empty database, and dumped."""
+        url = self.scratch.create("rehearsal_trip")
+        try:
+            load(text, url, self.scratch.work / "trip.sql", self.alive)
+            return self._schema(url)
+        finally:
+            self.scratch.drop("rehearsal_trip")
+
+    def _up_down_up(self, url: str, original: str, back: str) -> bool:
         """The three runs; False when there is nothing more to learn."""
         report, upgrade = self.report, self.request.direction == UPGRADE
         there = (UPGRADE, report.target) if upgrade else (DOWNGRADE, report.target or ("base",))
@@ -279,7 +300,8 @@ class _Rehearsal:
                 report.sentence, report.failed_statement = outcome.sentence, outcome.failed_statement
                 return False
             reached = self._schema(url)
-            report.changes = differences(original, reached)
+            names = self._version_table
+            report.changes = differences(objects(original, without=names), objects(reached, without=names))
         with self._phase("back"):
             returned = self._back(url, original, back)
         if not upgrade or back:
@@ -289,7 +311,7 @@ class _Rehearsal:
             report.status, report.sentence = PASSED, self._said()
         return True
 
-    def _back(self, url: str, original: Schema, back: str) -> bool:
+    def _back(self, url: str, original: str, back: str) -> bool:
         """Goes back to where the database was; whether that brought the schema back exactly."""
         report = self.report
         if self.request.direction == DOWNGRADE:
@@ -303,7 +325,7 @@ class _Rehearsal:
         if outcome.status != "succeeded":
             report.warnings += (f"The way back is not there: {outcome.sentence}",)
             return False
-        report.left = differences(original, self._schema(url))
+        report.left = self._differences(original, self._schema(url))
         if report.left:
             more = f" and {len(report.left) - 1} more" if len(report.left) > 1 else ""
             report.warnings += (f"Going back leaves the schema different: {report.left[0].sentence}{more}.",)
@@ -314,7 +336,7 @@ class _Rehearsal:
         if empty:
             self.report.warnings += (f"Without a downgrade: {', '.join(empty)}.",)
 
-    def _again(self, url: str, there: tuple[str, tuple[str, ...]], reached: Schema, returned: bool) -> None:
+    def _again(self, url: str, there: tuple[str, tuple[str, ...]], reached: str, returned: bool) -> None:
         report = self.report
         outcome = self._go(url, "again", *there)
         if outcome.status != "succeeded":
@@ -323,7 +345,7 @@ class _Rehearsal:
                 report.status, report.sentence, report.failed_statement = FAILED, said, outcome.failed_statement
             else:
                 report.warnings += (said,)
-        elif returned and (other := differences(reached, self._schema(url))):
+        elif returned and (other := self._differences(reached, self._schema(url))):
             report.warnings += (f"Run a second time, it came to another schema: {other[0].sentence}.",)
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
@@ -384,7 +406,7 @@ class _Rehearsal:
             exact = ""
         return f"{count} rehearsed {where}.{exact}"
 
-    def _compare(self, original: Schema) -> None:
+    def _compare(self, original: str) -> None:
         """Holds the real schema against one that the migrations alone have made, up to the same revisions."""
         report = self.report
         if not report.start:
@@ -397,7 +419,11 @@ class _Rehearsal:
         if outcome.status != "succeeded":
             report.drift_problem = f"The migrations alone could not make the schema to compare with: {outcome.sentence}"
             return
-        report.drift = differences(self._schema(url), original)
+        expected = self._schema(url)
+        try:
+            report.drift = drift(expected, original, self._trip, without=self._version_table)
+        except DumpError as error:
+            report.drift_problem = f"The two schemas could not be compared: {error}"
 
 
 def _version(number: int) -> str:

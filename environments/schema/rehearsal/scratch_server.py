@@ -39,6 +39,10 @@ class Scratch:
             self._do(sql.SQL("create database {} template template0").format(sql.Identifier(database)))
         return self.url(database)
 
+    def drop(self, database: str) -> None:
+        """Removes one of its databases."""
+        self._do(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
+
     def create_roles(self, names: list[str]) -> None:
         """Makes those roles, which may not sign in: grants, owners and policies can then name them."""
         for name in sorted(set(names) - {"postgres"}):
