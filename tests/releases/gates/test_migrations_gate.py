@@ -89,7 +89,7 @@ def test_a_rewritten_revision_waits_for_a_second_person_or_for_the_command_that_
     assert asked.state == gates.ATTEST and "now runs other SQL (upgrade)" in asked.sentence
     assert run(tmp_path, release, re.search("`(git .*?)`", asked.sentence)[1]) == "db/versions/b2.py\n"
     assert after == []
-    with pytest.raises(Refused, match="planned|no risk of it waits"):  # a doubled click finds nothing left to accept
+    with pytest.raises(Refused, match=r"planned|no risk of it waits"):  # a doubled click finds nothing left to accept
         approvals_actions.accept_risk(fresh, actor=bob, **word, candidate=fresh.candidate)
 
 
