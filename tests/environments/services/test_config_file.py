@@ -7,7 +7,7 @@ import pytest
 
 from environments.models import AtStart, ServiceInstance
 from environments.services.config_file import parse
-from releases import gates
+from releases.gates.deployed import staging_healthy
 from releases.gates.result import FAIL, PASS, PENDING
 from tests.releases.gates.facts import BASE, CANDIDATE, a_live, good_facts
 
@@ -50,7 +50,7 @@ def judged(**changes):
     for name, value in changes.items():
         setattr(live.instance, name, value)
     facts = good_facts()
-    return gates.staging_healthy(replace(facts, live={**facts.live, "staging": (a_live(), live)}))
+    return staging_healthy(replace(facts, live={**facts.live, "staging": (a_live(), live)}))
 
 
 def known(part: str, path: str, limits=None):
@@ -77,7 +77,7 @@ def test_without_railways_word_a_root_directory_excuses_nothing():
     behind.instance.root_directory, behind.instance.unchanged = "backend", known("if_skipped", "")
     facts = good_facts()
 
-    assert gates.staging_healthy(replace(facts, live={**facts.live, "staging": (behind,)})).state == FAIL
+    assert staging_healthy(replace(facts, live={**facts.live, "staging": (behind,)})).state == FAIL
 
 
 @pytest.mark.parametrize(
