@@ -27,7 +27,7 @@ from environments.schema.history import reader as history_reader
 from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 from portal.outbound.http import ApiError
 
 # How long an interrupted run waits for its database before a person is asked.
@@ -70,7 +70,7 @@ def _waits(job: MigrationRun) -> Outcome | None:
     """One database after the other: two runs on Railway would set one command, and a log tells of one run."""
     if job.cancel_requested_at or job.before is not None:
         return None
-    others = MigrationRun.objects.filter(environment=job.environment, pk__lt=job.pk, status__in=OPEN)
+    others = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
     earlier = others.exclude(database=job.database).select_related("database").order_by("pk").first()
     return Again(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
 

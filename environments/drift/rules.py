@@ -10,6 +10,7 @@ from django.db.models import Q
 from environments.findings.kinds import Problem
 from environments.models import (
     ENDED_BADLY,
+    LONG_LIVED,
     SERVING,
     Branch,
     Deployment,
@@ -19,7 +20,7 @@ from environments.models import (
     Service,
     ServiceInstance,
 )
-from environments.services.expected import KINDS_MEANT, expected_branches, expected_names, meant
+from environments.services.expected import expected_branches, expected_names, meant
 from environments.services.liveness import Live, live_of, serves_instead
 from environments.services.roles import Role
 
@@ -30,7 +31,7 @@ def problems(project: Project) -> list[Problem]:
     Of services that a release does not wait for only what a person should know is told.
     """
     expected = expected_branches(project)
-    named = list(Environment.objects.filter(project=project, gone_at=None))
+    named = list(Environment.objects.present().filter(project=project))
     environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
     instances = list(
@@ -77,7 +78,7 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    by_kind = {environment.kind: environment for environment in environments if environment.kind in KINDS_MEANT}
+    by_kind = {environment.kind: environment for environment in environments if environment.kind in LONG_LIVED}
     for kind, name in expected_names(project).items():
         if kind not in by_kind:
             yield Problem(FindingKind.MISSING, kind, _none_named(name, environments))

@@ -1,5 +1,7 @@
 """What is incoherent, and what was done about it at a person's request."""
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -27,6 +29,14 @@ class FindingKind(models.TextChoices):
     UPLOADED = "uploaded", "uploaded without a commit"
 
 
+class FindingQuerySet(models.QuerySet["Finding"]):
+    """Findings, in the words of the domain."""
+
+    def open(self) -> Self:
+        """Return those that are neither gone nor resolved."""
+        return self.filter(closed_at=None)
+
+
 class Finding(models.Model):
     """Something incoherent, open until it is gone or a person resolves it with a reason."""
 
@@ -40,6 +50,8 @@ class Finding(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.TextField(blank=True, default="")
+
+    objects = FindingQuerySet.as_manager()
 
     class Meta:
         ordering = ["-opened_at"]

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from environments.models.databases import Database, Runner
 from environments.models.project import Project
 from environments.models.rehearsals import Direction
-from environments.models.services import Environment
+from environments.models.services import Environment, EnvironmentKind
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
@@ -90,7 +90,7 @@ class MigrationRun(Job):
 
 def unknown_staging(database: Database) -> str:
     """Why staging's database is not known well enough for production to follow, as a sentence; "" when it is."""
-    runs = MigrationRun.objects.filter(database=database, environment__kind="staging")
+    runs = MigrationRun.objects.filter(database=database, environment__kind=EnvironmentKind.STAGING)
     newest = runs.order_by("-created_at").only("status").first()
     if newest is not None and newest.is_open:
         return "Staging is being migrated; wait for that run to end."

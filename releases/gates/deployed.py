@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from environments.models import EnvironmentKind
 from environments.services.liveness import Live, liveness, unread
 from releases.gates.context import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
@@ -16,7 +17,7 @@ SMOKE_VALID = timedelta(hours=2)
 
 def staging_healthy(facts: Facts) -> Result:
     """Every service of staging serves the candidate."""
-    return _all_live(facts, "staging", facts.release.candidate, "the candidate")
+    return _all_live(facts, EnvironmentKind.STAGING, facts.release.candidate, "the candidate")
 
 
 def production_live(facts: Facts) -> Result:
@@ -25,12 +26,12 @@ def production_live(facts: Facts) -> Result:
         return Result(PENDING, "The release is not merged yet.")
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
         return _rolled_back(facts)
-    return _all_live(facts, "production", facts.release.merge_commit, "the merge commit")
+    return _all_live(facts, EnvironmentKind.PRODUCTION, facts.release.merge_commit, "the merge commit")
 
 
 def _rolled_back(facts: Facts) -> Result:
     """What was true of a release does not hold any more once it was taken back, whatever else serves now."""
-    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.live.get("production", ()))
+    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.in_production)
     return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
 
 

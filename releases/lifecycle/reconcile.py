@@ -18,6 +18,7 @@ from environments.models import (
     Direction,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     MigrationPlan,
     Rehearsal,
     databases_of,
@@ -168,7 +169,7 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
     databases = databases_of(release.project)
-    kinds = ["production"] if release.is_hotfix else ["staging", "production"]
+    kinds = [EnvironmentKind.PRODUCTION] if release.is_hotfix else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
     environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
     # Production first, for which the gate waits.
     places = places_of(environments.order_by("kind"), databases)

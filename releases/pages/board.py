@@ -25,7 +25,7 @@ from environments.quota import pace
 from environments.railway.deployment_states import FAIL, PASS, running
 from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
-from portal.jobs import OPEN, STOPPED
+from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem
@@ -33,8 +33,6 @@ from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Freeze, Release, ReleaseStatus
 from releases.project_settings import smoke_tests
-
-ACTIVE = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Card:
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
-    findings = Finding.objects.filter(project=OuterRef("pk"), closed_at=None).order_by()
+    findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
         tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))),
         findings_open=Subquery(findings.values("project").annotate(count=Count("pk")).values("count")),
@@ -148,7 +146,7 @@ def _branches(cards: dict[int, Card]) -> None:
 
 def _releases(cards: dict[int, Card]) -> None:
     counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
-    for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
+    for release in counted.active().defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
             cards[release.project_id].hotfix = Standing(release)
@@ -179,7 +177,7 @@ def _pulls(cards: dict[int, Card]) -> None:
 
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
-    long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
+    long_lived = Environment.objects.present().long_lived()
     places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
     for place in places.select_related("database", "environment").order_by("database__position", "database"):
         cards[place.environment.project_id].databases[place.environment.kind].append(place)
@@ -336,7 +334,7 @@ def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad day."""
     may_sign, may_mend = user.has_perm("releases.approve_release"), user.has_perm("releases.repair_release")
-    for job in Rollback.objects.filter(status__in=[*OPEN, *STOPPED]).select_related("release__project"):
+    for job in Rollback.objects.unsettled().select_related("release__project"):
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:

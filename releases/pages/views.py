@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from environments.models import Project
+from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
 from portal.ui.actions import Refused
@@ -123,7 +123,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
     if run := rollback.log_run(back):
-        logged = "production", run
+        logged = EnvironmentKind.PRODUCTION, run
     return {
         "release": shown,
         "project": facts.project,

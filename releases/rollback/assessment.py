@@ -22,6 +22,7 @@ from environments.models import (
     AtStart,
     Database,
     Environment,
+    EnvironmentKind,
     MigrationPlan,
     MigrationRun,
     Project,
@@ -51,7 +52,7 @@ from environments.services.rollback_candidates import (
 from environments.variables.sync import going_back
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from portal.outbound.http import ApiError
-from releases.gates.context import LONG_LIVED, Facts
+from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import migrations_of
 from releases.models import Advice
 from releases.models.promotion import Promotion, PromotionStep
@@ -66,11 +67,7 @@ LISTED = 25  # so many of a service's deployments are read
 
 def begin(facts: Facts, *, now: datetime) -> Advice:
     """The advice on a release whose promotion starts, with what production serves in this moment."""
-    served = {
-        live.instance.service.railway_id: _served(live.active)
-        for live in facts.live.get("production", ())
-        if live.at_commits
-    }
+    served = {live.instance.service.railway_id: _served(live.active) for live in facts.in_production if live.at_commits}
     advice, created = Advice.objects.get_or_create(
         release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
     )
@@ -122,7 +119,7 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
         return "The way back is still being worked out."
     if row.problem:
         return f"It could not be looked at again: {row.problem}"
-    production = Q(environment__project=release.project_id, environment__kind="production")
+    production = Q(environment__project=release.project_id, environment__kind=EnvironmentKind.PRODUCTION)
     since = Q(status__in=OPEN) | Q(created_at__gt=row.computed_at) | Q(finished_at__gt=row.computed_at)
     if MigrationRun.objects.filter(production & since).exists():
         return "Production's database has been migrated since."
@@ -216,7 +213,10 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     """
     project = release.project
     production = (
-        Environment.objects.filter(project=project, kind="production", gone_at=None).select_related("project").first()
+        Environment.objects.present()
+        .filter(project=project, kind=EnvironmentKind.PRODUCTION)
+        .select_related("project")
+        .first()
     )
     services = _services(job, release, production) if production else []
     read = _databases(release, production)
@@ -259,7 +259,7 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     project, railway = release.project, Railway()
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
-    instances = LONG_LIVED.filter(environment=production).order_by("service__name")
+    instances = INSTANCES.filter(environment=production).order_by("service__name")
     # A database, an image, another repository: no commit of the project tells what it is.
     ours = [
         (one, role) for one in instances if (role := role_of(one, None, project.repository)) in (Role.CODE, Role.EMPTY)
