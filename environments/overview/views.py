@@ -84,18 +84,19 @@ def _remedy(
     if finding.kind == FindingKind.BRANCH and instance.repository.lower() == project.repository.lower():
         wanted = expected_branches(project)[instance.environment.kind]
         return {
-            "url": reverse("branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
+            "url": reverse("environments:branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
             "question": f"Railway will deploy {instance} from {wanted} from now on.", "button": f"Follow {wanted}",
         }  # fmt: skip
     if finding.kind == FindingKind.PUSH:
         return {
-            "url": reverse("push-repair", args=[instance.pk]), "label": "Repair", "value": "on",
+            "url": reverse("environments:push-repair", args=[instance.pk]), "label": "Repair", "value": "on",
             "question": f"Every push to {instance.branch} will deploy {instance}.", "button": "Deploy on push",
         }  # fmt: skip
     head = heads.get(instance.branch)
     if finding.kind == FindingKind.BEHIND and head:
         return {
-            "url": reverse("head-deploy", args=[instance.pk]), "label": "Deploy this commit", "value": head,
+            "url": reverse("environments:head-deploy", args=[instance.pk]),
+            "label": "Deploy this commit", "value": head,
             "question": f"Railway will deploy {head[:7]} on {instance}.", "button": f"Deploy {head[:7]}",
         }  # fmt: skip
     return None

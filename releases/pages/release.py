@@ -66,7 +66,7 @@ class Row:
 @functools.lru_cache(8192)
 def _address(pk: int, verb: str) -> SafeString:
     """Worked out once: every poll shows the same sixty items."""
-    return SafeString(reverse("item-do", args=[pk, verb]))
+    return SafeString(reverse("releases:item-do", args=[pk, verb]))
 
 
 @dataclass(frozen=True)

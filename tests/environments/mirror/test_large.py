@@ -13,7 +13,16 @@ from tests.factory import make_people, make_project, make_release
 from tests.portal.pages.test_pages import signed_in
 
 pytestmark = pytest.mark.django_db
-PAGES = ("board", "environments", "variables", "previews", "migrations", "pulls", "connections", "releases")
+PAGES = (
+    "releases:board",
+    "environments:environments",
+    "environments:variables",
+    "environments:previews",
+    "environments:migrations",
+    "releases:pulls",
+    "environments:connections",
+    "releases:releases",
+)
 
 
 def add_previews(project, count: int) -> None:
@@ -33,7 +42,7 @@ def test_many_previews_have_a_table_of_their_own(count, apart):
     project = make_project()
     add_previews(project, count)
 
-    html = signed_in(make_people()["carol"]).get(reverse("environments")).content.decode()
+    html = signed_in(make_people()["carol"]).get(reverse("environments:environments")).content.decode()
 
     assert (f"{count} previews" in html) == apart
     assert html.count("<table") == (2 if apart else 1) and html.count("pr-1 <span") == 1
@@ -51,7 +60,7 @@ def test_names_of_two_hundred_characters_break_no_page():
     client = signed_in(make_people()["dave"])
 
     answers = {name: client.get(reverse(name)).status_code for name in PAGES}
-    page = client.get(reverse("release", args=[release.pk]))
+    page = client.get(reverse("releases:release", args=[release.pk]))
 
     assert set(answers.values()) == {200} and page.status_code == 200
     assert "<fü" not in page.content.decode()

@@ -162,7 +162,7 @@ def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     ]
     release = next(address for address in addresses if address.endswith("/notes/"))
     addresses += [release.replace("/notes/", f"/{verb}/") for verb in RELEASE_BUTTONS]
-    addresses += [reverse("project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
+    addresses += [reverse("releases:project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
     names = "reason candidate seen content value typed notes comment _save post name username password1 password2"
     fields = dict.fromkeys(words(names), "x")
     before = rows()

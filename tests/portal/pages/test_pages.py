@@ -150,7 +150,7 @@ def test_a_form_without_its_token_changes_nothing_and_gets_a_sentence(people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     alice = signed_in(people["alice"], enforce_csrf_checks=True)
 
-    response = alice.post(reverse("release-do", args=[release.pk, "promote"]))
+    response = alice.post(reverse("releases:release-do", args=[release.pk, "promote"]))
 
     assert response.status_code == 403 and "nothing was changed" in response.content.decode()
     assert Release.objects.get(pk=release.pk).status == "open"

@@ -47,7 +47,7 @@ def a_release(people, **values):
 def page(user, release):
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client.get(reverse("release", args=[release.pk])).content.decode()
+    return client.get(reverse("releases:release", args=[release.pk])).content.decode()
 
 
 def test_the_page_shows_sql_risks_and_the_way_back(people):
@@ -69,7 +69,7 @@ def test_an_approver_accepts_from_the_page_and_promotion_opens(people):
     before = gates.stand(facts_of(release.pk)).ready
 
     answer = client.post(
-        reverse("release-do", args=[release.pk, "accept-risk"]),
+        reverse("releases:release-do", args=[release.pk, "accept-risk"]),
         NAMED | {"candidate": release.candidate, "reason": "<i>unused</i>"},
     )
 
