@@ -9,7 +9,8 @@ from django.conf import settings
 
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, read_revisions, url_of
-from environments.findings.kinds import Problem
+from environments.finding_kinds.schema import SCHEMA
+from environments.findings.problem import Problem
 from environments.git.repository import Mirror
 from environments.models import (
     LONG_LIVED,
@@ -19,7 +20,6 @@ from environments.models import (
     Environment,
     EnvironmentDatabase,
     EnvironmentKind,
-    FindingKind,
     MigrationRun,
     Preview,
     Project,
@@ -176,21 +176,19 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         subject = f"revision of {row.environment.name}'s database{f' {name}' if name else ''}"
         sentence = f"{name}: {row.sentence}" if name else row.sentence
         if row.state in (StandingState.UNKNOWN, StandingState.OVERLAP):
-            yield Problem(FindingKind.SCHEMA, subject, sentence)
+            yield Problem(SCHEMA, subject, sentence)
         elif row.state == StandingState.AHEAD and row.pk not in brought:
             said = f"{sentence} No run of the portal brought it there."
-            yield Problem(FindingKind.SCHEMA, subject, said)
+            yield Problem(SCHEMA, subject, said)
         elif _is_behind(row) and now - row.since > patience:
             said = f"{sentence} They run with the next release."
-            yield Problem(FindingKind.SCHEMA, subject, said, attestable=True)
+            yield Problem(SCHEMA, subject, said, attestable=True)
 
 
 def _is_behind(row: SchemaStanding) -> bool:
     """Staging waits for somebody to migrate it: that is no finding."""
-    return row.environment.kind == EnvironmentKind.PRODUCTION and row.state in (
-        StandingState.BEHIND,
-        StandingState.HEADS,
-    )
+    waits = row.state in (StandingState.BEHIND, StandingState.HEADS)
+    return waits and row.environment.kind == EnvironmentKind.PRODUCTION
 
 
 def _brought(rows: Sequence[SchemaStanding]) -> set[int]:

@@ -165,7 +165,7 @@ def test_roles_and_default_checklists_are_there_when_only_migrate_ran():
 
     held = Group.objects.get(name="Release managers").permissions.values_list("codename", flat=True)
     assert set(Group.objects.values_list("name", flat=True)) == set(roles.ROLES)
-    assert {code.split(".")[1] for code in roles.ROLES["Release managers"]} == set(held)
+    assert {code.split(".")[1] for code in roles.ROLES["Release managers"].permissions} == set(held)
     assert ChecklistTemplate.objects.filter(project=None).count() == 2
 
 

@@ -46,7 +46,7 @@ def collected(tmp_path, settings):
 
 
 def gate(release: Release) -> gates.Result:
-    return gates.migrations_ready(facts_of(release.pk))
+    return gates.GATES["migrations_ready"](facts_of(release.pk))
 
 
 def run(tmp_path, release: Release, command: str) -> str:

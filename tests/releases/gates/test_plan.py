@@ -113,13 +113,13 @@ def test_it_refuses_an_acceptance_that_would_prove_nothing(people):
 def test_an_acceptance_does_not_count_for_whoever_cut_the_release_or_left(people):
     release = a_release(people)
     actions.accept_risk(release, actor=people["bob"], **NAMED, reason="because")
-    counts = [gates.migration_risks(facts_of(release.pk)).state]
+    counts = [gates.GATES["migration_risks"](facts_of(release.pk)).state]
 
     type(release).objects.filter(pk=release.pk).update(cut_by=people["bob"])
-    counts.append(gates.migration_risks(facts_of(release.pk)).state)
+    counts.append(gates.GATES["migration_risks"](facts_of(release.pk)).state)
     type(release).objects.filter(pk=release.pk).update(cut_by=people["alice"])
     User.objects.filter(username="bob").update(is_active=False)
-    counts.append(gates.migration_risks(facts_of(release.pk)).state)
+    counts.append(gates.GATES["migration_risks"](facts_of(release.pk)).state)
 
     assert counts == [gates.PASS, gates.ATTEST, gates.ATTEST]
 

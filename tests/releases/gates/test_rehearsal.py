@@ -34,7 +34,7 @@ def item(release) -> ChecklistItem:
 
 def test_a_person_signs_for_what_could_not_be_rehearsed_here(release, people):
     make_rehearsal(release, status="needs_person", sentence="The database uses postgis.", files=[], start=None)
-    asked = gates.rehearsed(facts_of(release.pk))
+    asked = gates.GATES["rehearsed"](facts_of(release.pk))
 
     actions.tick(item(release), actor=people["alice"], note="rehearsed on a copy by hand")
 

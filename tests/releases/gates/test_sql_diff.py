@@ -71,7 +71,7 @@ def test_a_plan_for_another_start_than_productions_does_not_count(starts, state)
     facts = good_facts(planned=a_plan(starts=starts))
     facts.databases[0].places["production"].revisions = ["now"]
 
-    result = gates.migration_risks(facts)
+    result = gates.GATES["migration_risks"](facts)
 
     assert result.state == state, result.sentence
 

@@ -65,8 +65,8 @@ def test_without_a_test_a_person_must_say_so_before_the_first_merge():
     state, sentence = said(good_facts())
 
     assert state == "attest" and "No smoke test" in sentence
-    assert gates.ATTESTED["staging_smoked"](good_facts()).state == "attest"
-    assert gates.ATTESTED["staging_smoked"](good_facts(staging_tests=TESTS)).state == "pending"
+    assert gates.GATES["staging_smoked"](good_facts()).state == "attest"
+    assert gates.GATES["staging_smoked"](good_facts(staging_tests=TESTS)).state == "pending"
 
 
 def test_a_checklist_without_the_item_cannot_leave_it_out_where_tests_exist():
