@@ -16,6 +16,7 @@ from releases.lifecycle import collect as lifecycle_collect
 from releases.models.releases import Release
 from tests.environments.schema.history.histories import repository, source
 from tests.factory import make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 INI = "[alembic]\nscript_location = %(here)s/db\n"
@@ -149,7 +150,7 @@ def test_revisions_of_another_directory_are_named_and_not_taken_for_none(collect
     release.refresh_from_db()
     client.force_login(make_people()["alice"])
 
-    page = client.get(f"/releases/{release.pk}/").content.decode()
+    page = squeezed(client.get(f"/releases/{release.pk}/"))
 
     assert release.migrations == [] and release.uncovered == ["billing/migrations/versions/x1.py"]
     assert "another Alembic directory" in page and "billing/migrations/versions/x1.py" in page
