@@ -14,6 +14,6 @@ from releases.gates.registry import GATES, Gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 
 __all__ = [
-    "ATTEST", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_", "content_digest", "decisive",
-    "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
+    "ATTEST", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_", "content_digest",
+    "decisive", "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
 ]  # fmt: skip
