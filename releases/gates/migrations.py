@@ -9,6 +9,7 @@ from environments.models import VALID, EnvironmentDatabase
 from environments.schema.history.reader import put_back
 from environments.schema.rehearsal.rehearsal import PHASES
 from portal.jobs import OPEN, JobStatus
+from releases.gates import edits
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.registry import gate
@@ -147,6 +148,8 @@ def _edited(one: DatabaseFacts, paths: list[str]) -> str:
 def migration_risks(facts: Facts) -> Result:
     """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
     release = facts.release
+    if facts.databases and (waiting := edits.unaccepted(release)):
+        return Result(ATTEST, edits.sentence_of(release, waiting))
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "There are no migrations to look for risks in.")
     return _unread(facts) or _each(facts, _risks)

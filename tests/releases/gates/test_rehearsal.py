@@ -12,6 +12,7 @@ from releases.checklist import actions
 from releases.gates.context import facts_of
 from releases.models.checklist import ChecklistItem
 from tests.factory import make_people, make_project, make_rehearsal, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -62,8 +63,8 @@ def test_the_page_links_the_rehearsal_whose_page_tells_what_failed(client, relea
                          left=None, drift=None, drift_problem="It imports the product.")  # fmt: skip
     client.force_login(people["carol"])
 
-    on_release = client.get(reverse("release", args=[release.pk])).content.decode()
-    page = client.get(reverse("rehearsal", args=[row.pk])).content.decode()
+    on_release = squeezed(client.get(reverse("release", args=[release.pk])))
+    page = squeezed(client.get(reverse("rehearsal", args=[row.pk])))
 
     assert f'href="/rehearsals/{row.pk}/"' in on_release and "The rehearsal failed: Revision x failed." in on_release
     assert "drop table &lt;b&gt;" in page and "It imports the product." in page
