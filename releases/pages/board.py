@@ -390,8 +390,9 @@ def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
 def _is_about_approvals(release: Release) -> bool:
     """Whether the verdict on the candidate is that approvals are missing."""
     upkeep = getattr(release, "upkeep", None)
-    about = upkeep is not None and not upkeep.problem and upkeep.verdict_sha == release.candidate
-    return about and upkeep.verdict_gate == "approved"
+    if upkeep is None or upkeep.problem or upkeep.verdict_sha != release.candidate:
+        return False
+    return bool(upkeep.verdict_gate == "approved")
 
 
 def _can_promote(one: Standing, user: Any) -> bool:
