@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0014_promotions_name_their_items'),
+        ('releases', '0015_edited_revisions'),
     ]
 
     operations = [
