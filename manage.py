@@ -8,7 +8,8 @@ from pathlib import Path
 from portal.server.private_files import keep_private
 from portal.visible import VisibleStream
 
-BASE_DIR = Path(__file__).resolve().parent
+# In a wheel this file is portal/__main__.py, and .env and var/ lie where it is started.
+BASE_DIR = Path(__file__).resolve().parent if Path(__file__).name == "manage.py" else Path.cwd()
 # These set up their own database, or need none.
 WITHOUT_DATABASE = {
     *("demo", "git_remote_check", "task_log"),

@@ -35,6 +35,7 @@ urlpatterns = [
     path("environments/<int:pk>/delete/", previews_views.delete_outsider, name="environment-delete"),
     path("protections/", branches_views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", branches_views.protect, name="protect"),
+    path("protections/<slug:slug>/keep-heads/", branches_views.keep_heads, name="keep-heads"),
     path("protections/<slug:slug>/rename/", renaming.rename, name="rename"),
     path("variables/", variables_views.variables, name="variables"),
     path("connections/", connections_views.connections, name="connections"),

@@ -7,7 +7,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
+# Installed from a wheel, the portal keeps its files where it is started.
+HOME_DIR = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
+VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR") or HOME_DIR / "var")
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -102,6 +104,8 @@ ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
 REHEARSE = _flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
+# Whether the portal may start as a superuser of PostgreSQL, which the status page then says.
+ALLOW_SUPERUSER_DATABASE = _flag("ALLOW_SUPERUSER_DATABASE", False)
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
 AUDIT_OUTSIDE = "environments.clones.audit_anchors"
@@ -185,6 +189,7 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "portal.health.watch.on_pages",
             ]
         },
     }

@@ -13,6 +13,8 @@ from portal.server.embedded_postgres import start
 
 # A developer's own settings have no say in tests, nor in the programs that tests start.
 os.environ["PORTAL_ENV_FILE"] = os.devnull
+# Tests do what only a superuser can, so the programs that they start are given one too.
+os.environ["ALLOW_SUPERUSER_DATABASE"] = "1"
 
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-tests-"))

@@ -17,7 +17,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.configuration.signing import require as require_signer
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 
 
 @action("staging.sync_requested", "environments.repair_environment")
@@ -43,8 +43,7 @@ def request_reset(
     `staging` and `main` are the heads that the person had before them.
     """
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused(f"Say why {project.staging_branch} is to be reset.")
+    require_reason(reason)
     if actor is None:
         raise Refused("A reset is asked for by a person.")
     _resettable(project, staging, main)

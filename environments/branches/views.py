@@ -1,15 +1,17 @@
 """Staging brought level with main, and the page of protections."""
 
 import json
+from functools import partial
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.branches import actions as branches_actions
 from environments.branches import protection
-from environments.findings.views import _ask
+from environments.findings.views import repairs_of
 from environments.models import (
     Branch,
     BranchProtection,
@@ -17,25 +19,28 @@ from environments.models import (
     Repair,
     RepairKind,
 )
+from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, perform
 
 REPAIRS_SHOWN = 10
 
 
 @page
+@require_POST
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
     said = "Both branches are being looked at; what came of it stands below."
-    return _ask(request, project, lambda: branches_actions.sync_staging(project, actor=request.user), said)
+    return perform(request, repairs_of(project), partial(branches_actions.sync_staging, project), said)
 
 
 @page
+@require_POST
 def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a pull request opened that merges main back into staging."""
     project = get_object_or_404(Project, slug=slug)
     said = "The pull request is being opened."
-    return _ask(request, project, lambda: branches_actions.open_back_merge(project, actor=request.user), said)
+    return perform(request, repairs_of(project), partial(branches_actions.open_back_merge, project), said)
 
 
 @page
@@ -68,17 +73,27 @@ def protections_(request: HttpRequest) -> HttpResponse:
 
 
 @page
+@require_POST
 def protect(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a branch protected as it should be."""
     project = get_object_or_404(Project, slug=slug)
-    then = f"{reverse('protections')}?project={project.slug}"
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    branch = request.POST.get("value", "").replace("\x00", "")
-    if request.POST.get("keep_heads"):
-        said = "Automatically delete head branches is being switched off."
-        return perform(request, then, lambda: branches_actions.keep_heads(project, actor=request.user), said)
-    said = f"{branch} is being protected, and read again."
-    return perform(
-        request, then, lambda: branches_actions.protect_branch(project, actor=request.user, branch=branch), said
-    )
+    form = ConfirmedForm(request.POST)
+
+    def act(actor: Any, value: str) -> Repair:
+        return branches_actions.protect_branch(project, actor=actor, branch=value)
+
+    said = f"{form['value'].value()} is being protected, and read again."
+    return perform(request, _protections_of(project), act, said, form=form)
+
+
+@page
+@require_POST
+def keep_heads(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have GitHub's automatic deletion of head branches switched off."""
+    project = get_object_or_404(Project, slug=slug)
+    said = "Automatically delete head branches is being switched off."
+    return perform(request, _protections_of(project), partial(branches_actions.keep_heads, project), said)
+
+
+def _protections_of(project: Project) -> str:
+    return f"{reverse('protections')}?project={project.slug}"

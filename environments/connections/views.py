@@ -1,11 +1,16 @@
 """The page Connections."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from environments.connections import actions as connections_actions
+from environments.connections.forms import HostKeysForm
 from environments.models import (
     ConnectionCheck,
     DeployKey,
@@ -22,25 +27,24 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 @page
+@require_POST
 def check_connections(request: HttpRequest) -> HttpResponse:
     """Has the credentials looked at again."""
     then = reverse("connections")
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
     said = "The connections are being checked."
-    return perform(request, then, lambda: connections_actions.check_connections(check, actor=request.user), said)
+    return perform(request, then, partial(connections_actions.check_connections, check), said)
 
 
 @page
+@require_POST
 def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     """Pins the host keys that the person compared."""
     then = reverse("connections")
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
-    chosen = [one[:100].replace("\x00", "") for one in request.POST.getlist("fingerprint")[:20]]
     said = "The host keys are pinned; the connection is being tried again."
-    return perform(
-        request, then, lambda: connections_actions.pin_host_keys(key, actor=request.user, fingerprints=chosen), said
-    )
+
+    def act(actor: Any, fingerprint: list[str]) -> None:
+        connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)
+
+    return perform(request, then, act, said, form=HostKeysForm(request.POST))

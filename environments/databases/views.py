@@ -1,11 +1,13 @@
 """The pages of migration runs."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models.functions import Right
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.databases import actions as databases_actions
 from environments.databases import status_views
@@ -89,26 +91,22 @@ def _run_context(pk: int) -> dict[str, Any]:
 
 
 @page
+@require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     said = "The run is being stopped; the database is read afterwards."
-    return perform(request, then, lambda: databases_actions.cancel_migration(run, actor=request.user), said)
+    return perform(request, then, partial(databases_actions.cancel_migration, run), said)
 
 
 @page
+@require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Starts a new run of the same commit, which goes on from where the database is."""
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("migration", args=[pk])
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    fresh: list[MigrationRun] = []
-    said = "A new run is queued."
-    answer = perform(
-        request, then, lambda: fresh.append(databases_actions.retry_migration(run, actor=request.user)), said
+    act = partial(databases_actions.retry_migration, run)
+    return perform(
+        request, then, act, "A new run is queued.", landing=lambda fresh: reverse("migration", args=[fresh.pk])
     )
-    return HttpResponseRedirect(reverse("migration", args=[fresh[0].pk])) if fresh else answer

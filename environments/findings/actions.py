@@ -9,7 +9,7 @@ from environments.models import (
     Finding,
 )
 from portal import audit
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 
 
 @action("finding.resolved", "environments.resolve_finding")
@@ -18,8 +18,7 @@ def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime 
     done around the portal is not: it is one event, and settled.
     """
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why this finding can be closed.")
+    require_reason(reason)
     changed = Finding.objects.filter(pk=finding.pk, closed_at=None).update(
         closed_at=now, closed_by=actor, reason=reason[:2000]
     )

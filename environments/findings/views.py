@@ -1,13 +1,14 @@
 """Closing a finding from a page."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.findings import actions as findings_actions
+from environments.findings.forms import ResolveForm
 from environments.models import (
     Finding,
     FindingKind,
@@ -17,21 +18,17 @@ from portal.ui.site import page, perform
 
 
 @page
+@require_POST
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Closes a finding by a person's reason."""
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments')}?project={finding.project.slug}#findings"
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    reason = request.POST.get("reason", "").replace("\x00", "")
     again = finding.kind != FindingKind.BYPASS
     said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
-    return perform(
-        request, then, lambda: findings_actions.resolve_finding(finding, actor=request.user, reason=reason), said
-    )
+    act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
+    return perform(request, then, act, said, form=form)
 
 
-def _ask(request: HttpRequest, project: Project, act: Callable[[], Any], said: str) -> HttpResponse:
-    """Does what was posted and goes back to the project's environments; a mere look does nothing."""
-    then = f"{reverse('environments')}?project={project.slug}#repairs"
-    return perform(request, then, act, said) if request.method == "POST" else HttpResponseRedirect(then)
+def repairs_of(project: Project) -> str:
+    """Return the address of the project's repairs, where the person sees what came of one."""
+    return f"{reverse('environments')}?project={project.slug}#repairs"

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
 from environments.overview import actions
+from environments.overview.forms import ANSWERS, PlaceForm
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from environments.services.liveness import Live, serves_instead
 from environments.services.roles import Role
@@ -16,7 +19,6 @@ from environments.smoke.probe import address_of
 from portal.ui.site import page, perform
 
 STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
-ANSWERS = {"yes": True, "no": False, "": None}
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,10 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 
 
 @page
+@require_POST
 def place(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes a person's word on whether a service belongs to the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments')}?project={service.project.slug}#matrix-h"
-    answer = request.POST.get("belongs", "")
-    if request.method != "POST" or answer not in ANSWERS:
-        return HttpResponseRedirect(then)
-    said = f"Noted for {service}."
-    return perform(
-        request, then, lambda: actions.place_service(service, actor=request.user, belongs=ANSWERS[answer]), said
-    )
+    act, form = partial(actions.place_service, service), PlaceForm(request.POST)
+    return perform(request, then, act, f"Noted for {service}.", form=form)

@@ -1,14 +1,17 @@
 """The page of preview environments, and what can be done about each."""
 
+from functools import partial
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.models import Environment, Preview, PreviewState, PreviewVariable, Project, RailwaySync, Service
 from environments.previews import actions
 from environments.previews import steps as previews_steps
+from environments.previews.forms import PreviewVariableForm, TypedNameForm
 from portal.ui.site import by_htmx, page, perform
 
 GONE_SHOWN = 10
@@ -52,68 +55,56 @@ def _back(project: Project) -> str:
 
 
 @page
+@require_POST
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview built anew."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    if request.method != "POST":
-        return HttpResponseRedirect(_back(preview.project))
     said = f"{preview} is being built anew."
-    return perform(request, _back(preview.project), lambda: actions.rebuild_preview(preview, actor=request.user), said)
+    return perform(request, _back(preview.project), partial(actions.rebuild_preview, preview), said)
 
 
 @page
+@require_POST
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    if request.method != "POST":
-        return HttpResponseRedirect(_back(preview.project))
     said = f"{preview} is being removed; the next push brings it back."
-    return perform(request, _back(preview.project), lambda: actions.remove_preview(preview, actor=request.user), said)
+    return perform(request, _back(preview.project), partial(actions.remove_preview, preview), said)
 
 
 @page
+@require_POST
 def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     """Keeps a value that every preview gets."""
     project = get_object_or_404(Project, slug=slug)
-    if request.method != "POST":
-        return HttpResponseRedirect(_back(project))
-    given = {name: request.POST.get(name, "") for name in ("service", "name", "value")}
-    said = f"Previews get this value of {given['name'][:80]}; it is not shown again."
-    return perform(
-        request, _back(project), lambda: actions.set_preview_variable(project, actor=request.user, **given), said
-    )
+    form = PreviewVariableForm(request.POST)
+    said = f"Previews get this value of {form['name'].value()}; it is not shown again."
+    return perform(request, _back(project), partial(actions.set_preview_variable, project), said, form=form)
 
 
 @page
+@require_POST
 def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
-    then = _back(row.project)
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     said = f"New previews no longer get a value of their own for {row.name}."
-    return perform(request, then, lambda: actions.remove_preview_variable(row, actor=request.user), said)
+    return perform(request, _back(row.project), partial(actions.remove_preview_variable, row), said)
 
 
 @page
+@require_POST
 def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the portal take over an environment that others made."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
-    then = _back(environment.project)
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    typed, said = request.POST.get("typed", ""), f"{environment} is the portal's from now on."
-    return perform(request, then, lambda: actions.adopt_environment(environment, actor=request.user, typed=typed), said)
+    act, form = partial(actions.adopt_environment, environment), TypedNameForm(request.POST)
+    said = f"{environment} is the portal's from now on."
+    return perform(request, _back(environment.project), act, said, form=form)
 
 
 @page
+@require_POST
 def delete_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has an environment deleted that the portal did not make."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
-    then = _back(environment.project)
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    typed, said = request.POST.get("typed", ""), f"{environment} is being deleted."
-    return perform(
-        request, then, lambda: actions.delete_environment(environment, actor=request.user, typed=typed), said
-    )
+    act, form = partial(actions.delete_environment, environment), TypedNameForm(request.POST)
+    return perform(request, _back(environment.project), act, f"{environment} is being deleted.", form=form)

@@ -1,11 +1,13 @@
 """The page of a rehearsal: how far it is, what each statement took and locked, what going back leaves."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from environments.databases.schema_drift import SHOWN, sentence
 from environments.models import (
@@ -53,30 +55,28 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page
+@require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Has it stopped."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("rehearsal", args=[pk])
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     said = "The rehearsal is being stopped; nothing of it will be left."
-    return perform(request, then, lambda: actions.cancel_rehearsal(row, actor=request.user), said)
+    return perform(request, then, partial(actions.cancel_rehearsal, row), said)
 
 
 @page
+@require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the same rehearsed anew; its page is found from the release's, and from this one."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("rehearsal", args=[pk])
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     said = "It is being rehearsed anew; the newest rehearsal is linked here."
-    return perform(request, then, lambda: _start(row.environment, row, request.user), said)
+    return perform(request, then, partial(_start, row), said)
 
 
-def _start(environment: Environment, row: Rehearsal, actor: Any) -> Rehearsal:
+def _start(row: Rehearsal, *, actor: Any) -> Rehearsal:
     return actions.start_rehearsal(
-        environment, database=row.database, actor=actor, commit=row.commit, direction=row.direction
+        row.environment, database=row.database, actor=actor, commit=row.commit, direction=row.direction
     )
 
 
@@ -144,19 +144,18 @@ def _difference(one: dict[str, Any]) -> Difference:
 
 
 @page
+@require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a database's real schema compared with the one that its branch's migrations make, by a rehearsal."""
     standings = SchemaStanding.objects.select_related("environment__project", "database")
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
     then = f"{reverse('migrations')}?project={project.slug}"
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     said = "The schema is being compared; the rehearsal that does it is the newest below."
-    return perform(request, then, lambda: _start_comparison(environment, standing.database, request.user), said)
+    return perform(request, then, partial(_start_comparison, environment, standing.database), said)
 
 
-def _start_comparison(environment: Environment, database: Database, actor: Any) -> Rehearsal:
+def _start_comparison(environment: Environment, database: Database, *, actor: Any) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
     head = Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()

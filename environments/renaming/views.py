@@ -1,5 +1,7 @@
 """The button that takes over the new name of a repository."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -7,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from environments.models import Project
 from environments.renaming.actions import use_new_name
+from environments.renaming.forms import RenameForm
 from portal.ui.site import page, perform
 
 SAID = "The new name is taken over, or waits under Changes for a second person to confirm it."
@@ -17,5 +20,5 @@ SAID = "The new name is taken over, or waits under Changes for a second person t
 def rename(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the project use the name that GitHub calls its repository now."""
     project = get_object_or_404(Project, slug=slug)
-    then, name = f"{reverse('protections')}?project={project.slug}", request.POST.get("name", "")[:201]
-    return perform(request, then, lambda: use_new_name(project, actor=request.user, name=name), SAID)
+    then = f"{reverse('protections')}?project={project.slug}"
+    return perform(request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST))

@@ -1,44 +1,58 @@
 """Putting one service right from a page."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
-from environments.findings.views import _ask
-from environments.models import (
-    ServiceInstance,
-)
-from environments.repairs import actions as repairs_actions
-from portal.ui.site import page
+from environments.findings.views import repairs_of
+from environments.models import Repair, ServiceInstance
+from environments.repairs import actions
+from portal.ui.forms import ConfirmedForm
+from portal.ui.site import page, perform
 
 
 @page
+@require_POST
 def repair_branch(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a service follow the branch that the person confirmed."""
-    wanted = request.POST.get("value", "")[:200].replace("\x00", "")
-    return _put_right(request, pk, lambda one: repairs_actions.repair_branch(one, actor=request.user, wanted=wanted))
+    """Have a service follow the branch that the person confirmed."""
+
+    def act(instance: ServiceInstance, *, actor: Any, value: str) -> Repair:
+        return actions.repair_branch(instance, actor=actor, wanted=value)
+
+    return _repaired(request, pk, act, ConfirmedForm(request.POST))
 
 
 @page
+@require_POST
 def repair_push(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a service deployed on push again."""
-    return _put_right(request, pk, lambda one: repairs_actions.switch_push_on(one, actor=request.user))
+    """Have a service deployed on push again."""
+    return _repaired(request, pk, actions.switch_push_on)
 
 
 @page
+@require_POST
 def deploy_head(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has the commit deployed that the person confirmed."""
-    commit = request.POST.get("value", "")[:64].replace("\x00", "")
-    return _put_right(request, pk, lambda one: repairs_actions.deploy_head(one, actor=request.user, commit=commit))
+    """Have the commit deployed that the person confirmed."""
+
+    def act(instance: ServiceInstance, *, actor: Any, value: str) -> Repair:
+        return actions.deploy_head(instance, actor=actor, commit=value)
+
+    return _repaired(request, pk, act, ConfirmedForm(request.POST))
 
 
-def _put_right(request: HttpRequest, pk: int, act: Callable[[ServiceInstance], Any]) -> HttpResponse:
-    """Does it to the service in its environment, or says that Railway no longer has it."""
+def _repaired(
+    request: HttpRequest, pk: int, act: Callable[..., Repair], form: forms.Form | None = None
+) -> HttpResponse:
+    """Do it to the service in its environment, or say that Railway no longer has it."""
     instance = ServiceInstance.objects.select_related("service__project", "environment").filter(pk=pk).first()
     if instance is not None:
-        return _ask(request, instance.service.project, lambda: act(instance), "Railway is being told.")
+        then, said = repairs_of(instance.service.project), "Railway is being told."
+        return perform(request, then, partial(act, instance), said, form=form)
     messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
     return HttpResponseRedirect(reverse("environments"))

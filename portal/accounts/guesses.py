@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from portal.accounts import failures
+
 COOL_OFF = timedelta(hours=settings.AXES_COOLOFF_TIME)
 ADDRESS, NAME, SLOWLY = 50, 20, timedelta(seconds=10)
 REMEMBERED = timedelta(days=90)
@@ -41,6 +43,13 @@ class Limits(AxesDatabaseHandler):
         if (told["here"] or 0) >= ADDRESS:
             return True
         return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        """Count the failure, and tell the audit trail of it; a try that was not looked at is neither."""
+        refused_before = getattr(request, "axes_locked_out", False)
+        super().user_login_failed(sender, credentials, request, **kwargs)
+        if request is not None and not refused_before:
+            failures.note(request, credentials)
 
     def _is_known(self, name: str, address: str) -> bool:
         since = timezone.now() - REMEMBERED

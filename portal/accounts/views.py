@@ -1,5 +1,6 @@
 """The pages on which people prove who they are, and set up how."""
 
+from functools import partial
 from typing import Any
 
 import segno
@@ -14,11 +15,12 @@ from django.views.decorators.http import require_POST
 
 from portal import audit
 from portal.accounts import second_factor
+from portal.accounts.forms import ProofForm, SecondFactorForm
 from portal.models.sign_in_policy import Policy
 from portal.ui import held_form, recent_sign_in
 from portal.ui.actions import Refused
 from portal.ui.recent_sign_in import PASSWORD, PROVED_AT, SECOND_FACTOR, SECOND_FACTOR_AT
-from portal.ui.site import page
+from portal.ui.site import page, run
 
 RECENT = 10  # minutes within which the password was given, to change what proves a person
 
@@ -53,17 +55,18 @@ def again(request: HttpRequest) -> HttpResponse:
 
 def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
     """Looks at what was typed and notes it in the session, under a new key. Raises `Refused`."""
-    user: Any = request.user
-    if PASSWORD in lacks:
-        given = request.POST.get("password", "")
-        if authenticate(request, username=user.get_username(), password=given) != user:
-            raise Refused("The password is wrong.")
+    run(partial(_prove_by, request, lacks), request.user, ProofForm(request.POST, lacks=lacks))
+
+
+def _prove_by(request: HttpRequest, lacks: tuple[str, ...], *, actor: Any, password: str = "", code: str = "") -> None:
+    if PASSWORD in lacks and authenticate(request, username=actor.get_username(), password=password) != actor:
+        raise Refused("The password is wrong.")
     if SECOND_FACTOR in lacks:
-        second_factor.prove(user, request.POST.get("code", ""))
+        second_factor.prove(actor, code)
     proven = {PASSWORD: PROVED_AT, SECOND_FACTOR: SECOND_FACTOR_AT}
     recent_sign_in.note(request.session, *(proven[one] for one in lacks))
     request.session.cycle_key()
-    _record(user, f"{user} confirmed who they are, by {' and '.join(lacks)}.")
+    _record(actor, f"{actor} confirmed who they are, by {' and '.join(lacks)}.")
 
 
 def _record(user: Any, said: str) -> None:
@@ -125,7 +128,7 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
     context: dict[str, Any] = {"kept": held_form.held(request)}
     if request.method == "POST":
         try:
-            context |= _changed(request, user, request.POST.get("verb", ""))
+            context |= run(partial(_changed, request), user, SecondFactorForm(request.POST))
         except Refused as refusal:
             context["problem"] = str(refusal)
     found = second_factor.of(user)
@@ -142,18 +145,18 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
     return render(request, "portal/accounts/second_factor.html", context)
 
 
-def _changed(request: HttpRequest, user: Any, verb: str) -> dict[str, Any]:
+def _changed(request: HttpRequest, *, actor: Any, verb: str, code: str) -> dict[str, Any]:
     """What a button of the page did, as the page shows it. Recovery codes are shown in this answer and never again."""
     if verb == "begin":
-        second_factor.begin(user)
+        second_factor.begin(actor)
     elif verb == "confirm":
-        codes = second_factor.confirm(user, request.POST.get("code", ""))
+        codes = second_factor.confirm(actor, code)
         recent_sign_in.note(request.session, SECOND_FACTOR_AT)
         request.session.cycle_key()
         return {"codes": codes}
     elif verb == "codes":
-        return {"codes": second_factor.renew_codes(user)}
+        return {"codes": second_factor.renew_codes(actor)}
     elif verb == "remove":
-        second_factor.remove(user, actor=user)
+        second_factor.remove(actor, actor=actor)
         request.session.pop(SECOND_FACTOR_AT, None)
     return {}

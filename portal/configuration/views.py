@@ -1,11 +1,13 @@
 """The page on which a second person confirms or declines what somebody proposed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from portal.configuration import actions
 from portal.configuration.kinds import CONFIRM
@@ -38,13 +40,11 @@ def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:
 
 
 @page
+@require_POST
 def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Confirms or declines one change."""
     change = get_object_or_404(ConfigurationChange.objects.defer("secrets"), pk=pk)
     if verb not in VERBS:
         raise Http404("There is no such action.")
-    then = reverse("changes")
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
     act, told = VERBS[verb]
-    return perform(request, then, lambda: act(change, actor=request.user), told)
+    return perform(request, reverse("changes"), partial(act, change), told)

@@ -13,6 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
 from portal.audit.watch import last_known
+from portal.database_role import role_fault
 from portal.health.registry import Result, State, check
 from portal.health.reports import database_clock
 from portal.jobs import due, job_models
@@ -108,6 +109,14 @@ def clocks(now: datetime) -> Iterator[Result]:
         said = f"The clock of {row.host} is {skew:.1f} s {side} the database's"
         said += ": set both by NTP." if state is not OK else "."
         yield Result(state, said, subject=str(row), value=row.clock_skew)
+
+
+@check("Database role")
+def database_role(now: datetime) -> Iterator[Result]:
+    """Whether the portal's role in PostgreSQL may no more than it needs."""
+    connection.ensure_connection()
+    fault = role_fault(connection.connection)
+    yield Result(WARNING, fault) if fault else Result(OK, "The portal's role in PostgreSQL owns its tables only.")
 
 
 @check("Disk", unit="bytes")

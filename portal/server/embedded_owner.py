@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import psycopg
 from psycopg import sql
 
+from portal.database_role import role_fault
 from portal.server.embedded_postgres import Server, StartError
 
 ROLE = "portal"
@@ -54,21 +55,6 @@ def owned(server: Server) -> Server:
         except psycopg.Error as error:
             raise StartError(f"The portal's role could not be made in its own PostgreSQL: {error}") from None
     return replace(server, url=ours.geturl())
-
-
-def role_fault(connection: psycopg.Connection) -> str:
-    """In a sentence what the role of this session may that the portal's must not; "" when nothing."""
-    found = connection.execute(
-        "SELECT rolname, rolsuper, rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user"
-    ).fetchone()
-    name, superuser, bypasses = found or ("?", False, False)
-    if not superuser and not bypasses:
-        return ""
-    what = "a superuser" if superuser else "free of row security (BYPASSRLS)"
-    return (
-        f"The portal's role {name} in PostgreSQL is {what}, so whoever takes the portal over may change what this "
-        "server answers: give DATABASE_URL an ordinary role that owns its database."
-    )
 
 
 def _is_ready(url: str) -> bool:

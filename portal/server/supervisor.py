@@ -26,9 +26,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
 from portal.server.children import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
-from portal.server.embedded_owner import owned, role_fault
+from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, StartError, start
 from portal.server.private_files import keep_private
 
@@ -194,10 +195,11 @@ class Supervisor:
         from portal.accounts import roles
 
         try:
+            connections["default"].ensure_connection()
+            if said := refusal(connections["default"].connection):
+                raise RunError(said)
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
-            if fault := role_fault(connections["default"].connection):
-                say(fault)
             if not self.sandboxed:
                 settle(sandbox=False)
             else:

@@ -86,3 +86,9 @@ def require_seen(actor: Any, seen: str | None, what: str) -> None:
     """
     if not seen and (seen is not None or hasattr(actor, "sign_in")):
         raise Refused(f"Your page did not say which {what} it showed, so nothing was done; load the page again.")
+
+
+def require_reason(reason: str) -> None:
+    """Raise `Refused` for an empty reason. The form asks first, in words of its own; this holds for other callers."""
+    if not reason.strip():
+        raise Refused("Say why; nothing was done.")

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.db.models import Model, Q
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from portal import audit
 from portal.audit import row_changes
 from portal.models import sign_in_policy
-from portal.ui import held_form, recent_sign_in
+from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
 View = Callable[..., HttpResponse]
@@ -194,18 +195,36 @@ def by_htmx(request: HttpRequest) -> bool:
 
 
 def perform(
-    request: HttpRequest, then: str, act: Callable[[], Any], said: str = "", refused: type[Exception] = Refused
+    request: HttpRequest,
+    then: str,
+    act: Callable[..., Any],
+    said: str = "",
+    *,
+    form: Form | None = None,
+    landing: Callable[[Any], str] | None = None,
+    refused: type[Exception] = Refused,
 ) -> HttpResponse:
-    """Runs `act`, tells the person `said` or why it was refused, and goes on to the address `then`."""
+    """Run the action `act` for the person with the fields of `form`, and go on to the address `then`.
+
+    The person is told `said`, or what was wrong with the form, or why the action was refused (`Refused`, `refused`).
+    `landing` gives the address for what the action returned, where that is not `then`.
+    """
     try:
-        act()
+        made = run(act, request.user, form)
     except NotProven as lacking:
         held_form.hold(request, lacking.policy, then, request.user.pk)
         return HttpResponseRedirect(reverse("sign-in-again"))
     except (Refused, refused) as refusal:
         messages.error(request, str(refusal))
-    else:
-        held_form.forget(request)
-        if said:
-            messages.success(request, said)
-    return HttpResponseRedirect(then)
+        return HttpResponseRedirect(then)
+    held_form.forget(request)
+    if said:
+        messages.success(request, said)
+    return HttpResponseRedirect(landing(made) if landing else then)
+
+
+def run(act: Callable[..., Any], actor: Any, form: Form | None = None) -> Any:
+    """Return what the action `act` made of the fields of `form`. Raise `Refused` when one of them does not hold."""
+    if form is not None and not form.is_valid():
+        raise Refused(forms.sentence(form))
+    return act(actor=actor, **(form.cleaned_data if form is not None else {}))

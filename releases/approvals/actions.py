@@ -8,7 +8,7 @@ from django.utils import timezone
 from portal import audit
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates.context import APPROVE, facts_of
 from releases.gates.plan import names
@@ -67,8 +67,7 @@ def accept_risk(
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     require_signer(actor, APPROVE)
-    if not reason.strip():
-        raise Refused("Say why this risk can be taken.")
+    require_reason(reason)
     plans = [one.planned for one in facts.databases if one.migrations]
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans

@@ -11,7 +11,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.jobs import OPEN
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 from releases.models.releases import Freeze, Upkeep
 
 
@@ -19,8 +19,7 @@ from releases.models.releases import Freeze, Upkeep
 def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = None) -> Freeze:
     """Refuses promotions of `project` until the freeze is lifted."""
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why promotions are frozen.")
+    require_reason(reason)
     try:
         with transaction.atomic():
             row = Freeze.objects.create(project=project, reason=reason[:300], started_by=actor, started_at=now)

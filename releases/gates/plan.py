@@ -20,6 +20,8 @@ from releases.models.releases import RiskAcceptance
 
 PLANNED = ("database_id", "status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
 ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
+LAPSED = (*ACCEPTED, "lapsed_why")
+SHOWN = 50  # the newest that lapsed
 KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
 
 
@@ -34,6 +36,7 @@ class Acceptance:
     reason: str
     at: datetime | None = None
     user_id: int = 0
+    lapsed_why: str = ""  # why it no longer counts
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Planned:
     digest: str = ""
     starts: Mapping[str, Any] = field(default_factory=dict)  # environments.databases.pending, by kind of environment
     renderer: str = ""
+    lapsed: tuple[Acceptance, ...] = ()  # what was accepted once, newest first
 
     @property
     def files(self) -> set[tuple[str, str]]:
@@ -74,6 +78,11 @@ class Planned:
         wanted = set(names(self.asking(step)))
         mine = (one for one in self.accepted if (one.revision, one.sha256) == (step.revision, step.sha256))
         return next((one for one in mine if wanted <= set(one.risks)), None)
+
+    def lapsed_acceptance(self, step: Step) -> Acceptance | None:
+        """The newest word on this file that a change of configuration undid."""
+        mine = (one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256))
+        return next(mine, None)
 
     @property
     def unaccepted(self) -> tuple[Step, ...]:
@@ -102,26 +111,34 @@ def annotations() -> dict[str, Any]:
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
-    words = RiskAcceptance.objects.filter(project=OuterRef("project"), lapsed_at=None)
-    words = words.filter(counts("releases.approve_release")).order_by("-pk")
-    accepted = words.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
+    valid = words.filter(counts("releases.approve_release"), lapsed_at=None)
+    accepted = valid.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    undone = words.filter(lapsed_at__isnull=False)
+    lapsed = undone.values(row=JSONObject(who="user__username", **{name: name for name in LAPSED}))
     return {
         "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
         "accepted_rows": ArraySubquery(accepted[:KEPT]),
+        "lapsed_rows": ArraySubquery(lapsed[:SHOWN]),
     }
 
 
 def planned_of(release: Any) -> dict[int, Planned]:
     """What `annotations` brought along: database → its plan, where one was begun."""
     accepted = tuple(
-        Acceptance(**one | {"risks": tuple(one["risks"]), "at": parse_datetime(one["at"])})
+        _acceptance(one)
         for one in release.accepted_rows
         if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
     )
-    return {row["database_id"]: _planned(row, accepted) for row in release.plan_rows}
+    lapsed = tuple(map(_acceptance, release.lapsed_rows))
+    return {row["database_id"]: _planned(row, accepted, lapsed) for row in release.plan_rows}
 
 
-def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...]) -> Planned:
+def _acceptance(row: Mapping[str, Any]) -> Acceptance:
+    return Acceptance(**{**row, "risks": tuple(row["risks"]), "at": parse_datetime(row["at"])})
+
+
+def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]) -> Planned:
     return Planned(
         status=row["status"],
         sentence=row["sentence"],
@@ -132,6 +149,7 @@ def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...]) -> Planned:
         starts=row["starts"],
         renderer=row["renderer"],
         accepted=accepted,
+        lapsed=lapsed,
     )
 
 

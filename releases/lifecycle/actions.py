@@ -18,7 +18,7 @@ from environments.models import (
 from environments.quota import pace
 from portal import audit
 from portal.jobs import wake_now
-from portal.ui.actions import Refused, action, require_seen
+from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.checklist import items as checklist_items
 from releases.gates.context import facts_of
 from releases.gates.databases import DatabaseFacts
@@ -188,8 +188,7 @@ def _is_elsewhere(one: DatabaseFacts) -> bool:
 def abandon(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
     """Gives the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why the release is abandoned.")
+    require_reason(reason)
     release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned.")

@@ -9,11 +9,21 @@ from releases.models import Transport
 from releases.notifications.kinds import KINDS
 
 
+class Kinds(forms.MultipleChoiceField):
+    """Names of kinds. One that no longer exists is passed over by the action."""
+
+    def valid_value(self, value: str) -> bool:
+        return True
+
+
 class KindsForm(forms.Form):
     """Which kinds a channel is told."""
 
-    kinds = forms.MultipleChoiceField(
-        label="Tell it", choices=[(kind.name, kind.label) for kind in KINDS], widget=forms.CheckboxSelectMultiple
+    kinds = Kinds(
+        label="Tell it",
+        choices=[(kind.name, kind.label) for kind in KINDS],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one kind of notification."},
     )
 
 

@@ -1,17 +1,28 @@
 """The page *Notifications*: one's own channels, the team's for who may manage them, and a form for a new one."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from django import forms
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
+from environments.models import Project
 from portal.ui.site import page, perform
 from releases.models import Channel
 from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
 from releases.notifications.kinds import BY_NAME
+
+BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
+    "kinds": (actions.change_channel, KindsForm, "Channel saved."),
+    "remove": (actions.remove_channel, forms.Form, "Channel removed."),
+    "test": (actions.test_channel, forms.Form, "A test is on its way."),
+}
 
 
 @page
@@ -20,7 +31,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
     manages = request.user.has_perm(actions.MANAGE)
     form, secret = ChannelForm(request.POST or None, may_manage=manages), ""
     if request.method == "POST" and form.is_valid():
-        answer, secret = _add(request, form.cleaned_data)
+        answer, secret = _add(request, form)
         if not secret:
             return answer
         form = ChannelForm(may_manage=manages)
@@ -30,32 +41,25 @@ def notifications(request: HttpRequest) -> HttpResponse:
 
 
 @page
+@require_POST
 def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Change, remove or test a channel; to look at the address does nothing and leads back."""
-    then = reverse("notifications")
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
+    """Change, remove or test a channel."""
+    if verb not in BUTTONS:
+        raise Http404("There is no such action.")
+    act, form, said = BUTTONS[verb]
     channel = get_object_or_404(Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk)
-    act, said = {
-        "kinds": (lambda: actions.change_channel(channel, actor=request.user, kinds=request.POST.getlist("kinds")),
-                  "Channel saved."),
-        "remove": (lambda: actions.remove_channel(channel, actor=request.user), "Channel removed."),
-        "test": (lambda: actions.test_channel(channel, actor=request.user), "A test is on its way."),
-    }.get(verb, (lambda: None, ""))  # fmt: skip
-    return perform(request, then, act, said)
+    return perform(request, reverse("notifications"), partial(act, channel), said, form=form(request.POST))
 
 
-def _add(request: HttpRequest, typed: dict[str, Any]) -> tuple[HttpResponse, str]:
-    """The way back to the page, or the signing secret that this answer alone shows."""
+def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
+    """Return the way back to the page, and the signing secret if this answer is to show one."""
     secrets = []
 
-    def act() -> None:
-        wanted = {name: typed[name] for name in ("name", "transport", "address", "kinds")}
-        personal = not typed.get("team")
-        _, secret = actions.add_channel(typed["project"], actor=request.user, personal=personal, **wanted)
+    def act(project: Project | None, *, actor: Any, team: bool = False, **typed: Any) -> None:
+        _, secret = actions.add_channel(project, actor=actor, personal=not team, **typed)
         secrets.append(secret)
 
-    answer = perform(request, reverse("notifications"), act, "Channel added. Send a test.")
+    answer = perform(request, reverse("notifications"), act, "Channel added. Send a test.", form=form)
     return answer, "".join(secrets)
 
 

@@ -29,6 +29,7 @@ class MigrationRow:
     asks: bool = False  # an approver's word is awaited
     beside: str = ""  # why it runs although it is none of the release's own
     compared: Compared | None = None  # its SQL beside that which staging ran
+    lapsed: Acceptance | None = None  # a word that was given and does not count any more
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def _migration_row(
     risks = tuple((RISK_STATE[risk.severity], risk) for risk in plan.of(step))
     asking = bool(plan.asking(step))
     accepted = plan.acceptance(step) if asking else None
-    return MigrationRow(file, step, risks, accepted, asking and accepted is None, "", compared)
+    waits = asking and accepted is None
+    lapsed = plan.lapsed_acceptance(step) if waits else None
+    return MigrationRow(file, step, risks, accepted, waits, "", compared, lapsed)
 
 
 def compared_rows(one: DatabaseFacts) -> tuple[Compared, ...]:

@@ -5,24 +5,24 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.backends.utils import csrf_input
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from environments.models import Project
 from environments.quota import pace
 from portal import audit
 from portal.ui.actions import Refused
-from portal.ui.site import by_htmx, page, perform
+from portal.ui.site import by_htmx, page, perform, run
 from releases import gates
-from releases.approvals import actions as approvals_actions
 from releases.checklist import actions as checklist_actions
-from releases.freezes import actions as freezes_actions
+from releases.checklist.forms import TickForm
 from releases.gates.context import gather, release_queryset
-from releases.lifecycle import actions as lifecycle_actions
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.releases import IllegalMove, Release, ReleaseKind
@@ -30,9 +30,7 @@ from releases.pages import migrations as pages_migrations
 from releases.pages import release as pages_release
 from releases.pages import rollback
 from releases.pages.board import board_context
-from releases.project_settings import smoke_tests
-from releases.promotion import actions as promotion_actions
-from releases.rollback import actions as rollback_actions
+from releases.pages.buttons import PROJECT_BUTTONS, RELEASE_BUTTONS, Button
 from releases.task_logs import views as task_logs_views
 from releases.variable_changes import compare
 
@@ -166,17 +164,18 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
 
 
 @page
+@require_POST
 def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Ticks or unticks one item; with htmx only its row comes back, drawn from what is at hand."""
+    """Tick or untick one item; with htmx only its row comes back, drawn from what is at hand."""
+    if verb not in ("tick", "untick"):
+        raise Http404("There is no such action.")
     item = get_object_or_404(ChecklistItem.objects.select_related("release__project"), pk=pk)
-    then = f"{reverse('release', args=[item.release_id])}#item-{pk}"
-    if request.method != "POST" or verb not in ("tick", "untick"):
-        return HttpResponseRedirect(then)
-    note = request.POST.get(f"note-{pk}", "").replace("\x00", "").strip()
-    given = {"note": note, "candidate": _candidate(request)} if verb == "tick" else {}
+    form = TickForm(request.POST, prefix=str(pk)) if verb == "tick" else forms.Form(request.POST)
+    act = functools.partial(checklist_actions.tick if verb == "tick" else checklist_actions.untick, item)
     if not by_htmx(request):
-        return perform(request, then, lambda: _tick(item, verb, request.user, given), refused=IllegalMove)
-    row = _ticked_row(item, verb, request.user, given)
+        then = f"{reverse('release', args=[item.release_id])}#item-{pk}"
+        return perform(request, then, act, form=form, refused=IllegalMove)
+    row = _ticked_row(item, verb, request.user, form, act)
     response = render(
         request,
         "releases/pages/release_panels.html#row",
@@ -187,19 +186,12 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     return response
 
 
-def _tick(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> ChecklistItem:
-    act = checklist_actions.untick if verb == "untick" else checklist_actions.tick
-    return act(item, actor=user, **given)
-
-
-def _candidate(request: HttpRequest) -> str:
-    """The commit on the page from which the person signs."""
-    return request.POST.get("candidate", "").replace("\x00", "")
-
-
-def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]) -> pages_release.Row:
+def _ticked_row(
+    item: ChecklistItem, verb: str, user: Any, form: forms.Form, act: Callable[..., ChecklistItem]
+) -> pages_release.Row:
+    """The item's row after `act`, or as it was with what is wrong."""
     try:
-        known = _tick(item, verb, user, given)
+        known = run(act, user, form)
     except Refused as refusal:
         stands = item.is_ticked and item.ticked_candidate == item.release.candidate
         at = item.ticked_at if stands else None
@@ -208,101 +200,39 @@ def _ticked_row(item: ChecklistItem, verb: str, user: Any, given: dict[str, str]
         return pages_release.ticked_row(item, who="", note="", at=None)
     if known.is_ticked and known.ticked_candidate == known.release.candidate:  # somebody was quicker
         return pages_release.ticked_row(item, who=known.ticked_by, note=known.note, at=known.ticked_at)
-    return pages_release.ticked_row(item, who=user, note=given.get("note", ""), at=timezone.now())
-
-
-# verb → (action, anchor, what it says when it went well, the names of what it takes from the form)
-Verb = tuple[Callable[..., Any], str, str, str]
-VERBS: dict[str, Verb] = {
-    "promote": (promotion_actions.promote, "promotion", "The promotion has started.", "candidate"),
-    "migrate-staging": (
-        lifecycle_actions.migrate_staging,
-        "migrations",
-        "The migration of staging is queued.",
-        "candidate",
-    ),
-    "approve": (approvals_actions.approve, "approvals", "Your approval is recorded.", "comment candidate"),
-    "accept-risk": (
-        approvals_actions.accept_risk,
-        "migrations",
-        "The risk is accepted.",
-        "revision sha256 reason candidate",
-    ),
-    "notes": (lifecycle_actions.write_notes, "notes", "The notes are saved.", "notes"),
-    "abandon": (lifecycle_actions.abandon, "", "The release is abandoned.", "reason"),
-    "retry-step": (promotion_actions.retry_step, "promotion", "The step is tried again.", ""),
-    "deploy-commit": (promotion_actions.deploy_commit, "promotion", "The commit is being deployed.", "candidate"),
-    "skip-step": (promotion_actions.skip_step, "promotion", "The step is skipped.", "reason"),
-    "abandon-promotion": (promotion_actions.abandon_promotion, "", "The promotion is abandoned.", "reason"),
-    "request-rollback": (
-        rollback_actions.request_rollback,
-        "rollback",
-        "The rollback waits for a second person.",
-        "reason content",
-    ),
-    "approve-rollback": (
-        rollback_actions.approve_rollback,
-        "rollback",
-        "Your approval is recorded.",
-        "content comment",
-    ),
-    "retry-rollback": (rollback_actions.retry_rollback, "rollback", "The step is tried again.", ""),
-    "skip-rollback": (rollback_actions.skip_rollback, "rollback", "The step is skipped.", "reason"),
-    "abandon-rollback": (rollback_actions.abandon_rollback, "", "The rollback is abandoned.", "reason"),
-    "rehearse-downgrade": (rollback_actions.rehearse_downgrade, "downgrade", "The downgrade is being rehearsed.", ""),
-    "request-downgrade": (
-        rollback_actions.request_downgrade,
-        "way-back",
-        "The downgrade waits for a second person.",
-        "typed reason content",
-    ),
-    "approve-downgrade": (rollback_actions.approve_downgrade, "downgrade", "The downgrade is queued.", "content"),
-    "withdraw-downgrade": (rollback_actions.withdraw_downgrade, "downgrade", "The downgrade is withdrawn.", ""),
-}
-PROJECT_VERBS: dict[str, Verb] = {
-    "cut": (lifecycle_actions.cut, "", "The release is cut; its contents are being read.", "seen"),
-    "cut-hotfix": (
-        lifecycle_actions.cut_hotfix,
-        "",
-        "The hotfix is cut; its contents are being read.",
-        "pull candidate",
-    ),
-    "freeze": (freezes_actions.freeze, "", "Promotions are frozen.", "reason"),
-    "add-smoke-test": (smoke_tests.add, "", "The smoke test is added.", "service path"),
-    "unfreeze": (freezes_actions.lift_freeze, "", "Promotions are allowed again.", ""),
-}
+    return pages_release.ticked_row(item, who=user, note=form.cleaned_data["note"], at=timezone.now())
 
 
 @page
+@require_POST
 def do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Every button of the release page: one action, a sentence, and back to where the person was."""
+    """Carry out one button of the release page; say how it went where the person was."""
+    button = _button(RELEASE_BUTTONS, verb)
     subject = get_object_or_404(Release.objects.select_related("project"), pk=pk)
-    if verb not in VERBS:
-        raise Http404("There is no such action.")
-    act, anchor, said, _ = VERBS[verb]
-    then = reverse("release", args=[pk]) + (f"#{anchor}" if anchor else "")
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    given = _given(request, VERBS[verb])
-    return perform(request, then, lambda: act(subject, actor=request.user, **given), said, IllegalMove)
+    then = reverse("release", args=[pk]) + (f"#{button.anchor}" if button.anchor else "")
+    act, form = functools.partial(button.act, subject), button.form(request.POST)
+    return perform(request, then, act, button.said, form=form, refused=IllegalMove)
 
 
 @page
+@require_POST
 def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
-    """The buttons of the board; a fresh release is opened at once."""
+    """Carry out one button of the board; a fresh release is opened at once."""
+    button = _button(PROJECT_BUTTONS, verb)
     project = get_object_or_404(Project, slug=slug)
-    if verb not in PROJECT_VERBS:
+    board_card = f"{reverse('board')}#project-{slug}"
+
+    def then(made: object) -> str:
+        return reverse("release", args=[made.pk]) if isinstance(made, Release) else board_card
+
+    act, form = functools.partial(button.act, project), button.form(request.POST)
+    return perform(request, board_card, act, button.said, form=form, landing=then)
+
+
+def _button(buttons: dict[str, Button], verb: str) -> Button:
+    if verb not in buttons:
         raise Http404("There is no such action.")
-    act, _, said, _ = PROJECT_VERBS[verb]
-    then = f"{reverse('board')}#project-{slug}"
-    if request.method != "POST":
-        return HttpResponseRedirect(then)
-    made: list[Any] = []
-    given = _given(request, PROJECT_VERBS[verb])
-    response = perform(request, then, lambda: made.append(act(project, actor=request.user, **given)), said)
-    if made and isinstance(made[0], Release):
-        return HttpResponseRedirect(reverse("release", args=[made[0].pk]))
-    return response
+    return buttons[verb]
 
 
 @page
@@ -310,7 +240,3 @@ def checklist_of(request: HttpRequest, slug: str) -> HttpResponse:
     """Lead to the page where the checklist of the project's releases is edited."""
     template = get_object_or_404(ChecklistTemplate, project__slug=slug, kind=ReleaseKind.NORMAL)
     return HttpResponseRedirect(reverse("admin:releases_checklisttemplate_change", args=[template.pk]))
-
-
-def _given(request: HttpRequest, verb: Verb) -> dict[str, str]:
-    return {name: request.POST.get(name, "").replace("\x00", "") for name in verb[3].split()}

@@ -12,7 +12,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates.context import facts_of
 from releases.locking import _as_seen
@@ -133,8 +133,7 @@ def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None
     """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
-    if not reason.strip():
-        raise Refused("Say why this step can be skipped.")
+    require_reason(reason)
     if step.name == StepName.MERGE:
         raise Refused("Without the merge nothing is promoted; retry it, or abandon the promotion.")
     steps_engine.skip(step, actor=actor, reason=reason, now=now)
@@ -153,8 +152,7 @@ def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None
 def abandon_promotion(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
     """Gives a stopped promotion up: before the merge the release is prepared again, after it stays as evidence."""
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why the promotion is abandoned.")
+    require_reason(reason)
     promotion, step = _failed_step(release)
     release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
     Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)

@@ -22,7 +22,7 @@ from portal import audit
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
-from portal.ui.actions import Refused, action, require_seen
+from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
@@ -44,8 +44,7 @@ def request_rollback(
     it: it is meant for what can wait.
     """
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why production is to go back.")
+    require_reason(reason)
     release, row = _in_production(release, now)
     require_seen(actor, content, "deployments")
     if content and content != row.content:
@@ -162,8 +161,7 @@ def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | 
     """Goes on without the stopped step of the rollback, by a person's word. The approval cannot be skipped."""
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
-    if not reason.strip():
-        raise Refused("Say why this step can be skipped.")
+    require_reason(reason)
     if step.name == RollbackStepName.APPROVE:
         raise Refused("Without approval nothing is restored; retry it, or abandon the rollback.")
     steps_engine.skip(step, actor=actor, reason=reason, now=now)
@@ -177,8 +175,7 @@ def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | 
 def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
     """Gives up a rollback that waits for approval or has stopped. What was restored stays restored."""
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why the rollback is abandoned.")
+    require_reason(reason)
     job = Rollback.objects.select_for_update().filter(release=release, status__in=[*OPEN, *STOPPED]).first()
     if job is None:
         raise Refused("There is no rollback of this release to abandon.")
@@ -236,8 +233,7 @@ def request_downgrade(
 ) -> Downgrade:
     """Asks for one revision to be taken back in production. The person types the database's name."""
     now = now or timezone.now()
-    if not reason.strip():
-        raise Refused("Say why the database is to go back.")
+    require_reason(reason)
     release, row = _in_production(release, now)
     known = row.downgrade
     if known is None:

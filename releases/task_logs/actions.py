@@ -14,7 +14,6 @@ from portal.ui.actions import Refused, action
 from releases.models.releases import Release, TaskLog
 from releases.task_logs.markdown import SECTIONS, markdown, title_of
 
-MOST_CHARACTERS = 20_000
 Subject = Release | Finding
 
 
@@ -47,14 +46,10 @@ def write(
 ) -> TaskLog:
     """Saves the five sections; `version` is the one that the person began from, 0 where there was none.
 
-    Raises `Stale` when somebody else saved since, and `Refused` for a section that is too long.
+    Raises `Stale` when somebody else saved since.
     """
     now = now or timezone.now()
-    texts = {name: typed.get(name, "").replace("\r\n", "\n").replace("\x00", "").rstrip() for name in SECTIONS}
-    for name, text in texts.items():
-        if len(text) > MOST_CHARACTERS:
-            said = f"“{SECTIONS[name]}” has {len(text):,} characters; shorten it to {MOST_CHARACTERS:,}"
-            raise Refused(f"{said}, nothing was saved.")
+    texts = {name: typed.get(name, "").replace("\r\n", "\n").rstrip() for name in SECTIONS}
     log = TaskLog.objects.select_for_update(of=("self",)).filter(**_key(subject)).select_related("saved_by").first()
     if (log.version if log else 0) != version:
         raise _stale(log)

@@ -1,5 +1,6 @@
 """The page of a task log: read by everybody, written by those who may, downloaded as a file."""
 
+from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -8,11 +9,13 @@ from django.urls import reverse
 
 from environments.models import Finding
 from portal.ui.actions import NotPermitted, Refused
-from portal.ui.site import page
+from portal.ui.site import page, run
 from releases.models.releases import Release, TaskLog
 from releases.task_logs import actions as task_logs_actions
+from releases.task_logs.forms import LONGEST, TaskLogForm
 from releases.task_logs.markdown import SECTIONS, file_name
 
+STATUS = {task_logs_actions.Stale: 409, NotPermitted: 403}  # of what is not saved; else 400
 SUBJECTS: dict[str, Any] = {"release": Release, "finding": Finding}
 
 
@@ -22,17 +25,17 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     subject = _subject(kind, pk)
     if request.method != "POST":
         return _shown(request, kind, subject)
-    typed = {name: request.POST.get(name, "").replace("\x00", "") for name in SECTIONS}
-    given = request.POST.get("version", "")
-    version = int(given) if given.isdecimal() and len(given) < 9 else 0
+    form = TaskLogForm(request.POST)
     try:
-        task_logs_actions.write(subject, actor=request.user, typed=typed, version=version)
+        run(partial(_write, subject), request.user, form)
     except Refused as refusal:
-        status = (
-            409 if isinstance(refusal, task_logs_actions.Stale) else 403 if isinstance(refusal, NotPermitted) else 400
-        )
-        return _shown(request, kind, subject, typed, str(refusal), status)
+        status = STATUS.get(type(refusal), 400)
+        return _shown(request, kind, subject, form.typed, str(refusal), status)
     return HttpResponseRedirect(reverse("task-log", args=[kind, pk]))
+
+
+def _write(subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str) -> TaskLog:
+    return task_logs_actions.write(subject, actor=actor, typed=typed, version=version or 0)
 
 
 @page
@@ -71,7 +74,7 @@ def _shown(
         "title": task_logs_actions.title(subject), "authors": list(log.authors.all()) if log else [],
         "sections": [(name, heading, kept[name], (typed or kept)[name]) for name, heading in SECTIONS.items()],
         "writing": typed is not None or log is None, "version": log.version if log else 0,
-        "may_write": request.user.has_perm("releases.write_tasklog"), "most": task_logs_actions.MOST_CHARACTERS,
+        "may_write": request.user.has_perm("releases.write_tasklog"), "most": LONGEST,
     }  # fmt: skip
     return render(request, "releases/task_logs/task_log.html", context, status=status)
 

@@ -49,6 +49,7 @@ def main(count: int = 2000) -> int:
         env = os.environ | {
             "PORTAL_VAR_DIR": var,
             "DATABASE_URL": server.url,
+            "ALLOW_SUPERUSER_DATABASE": "1",
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }

@@ -57,7 +57,12 @@ def _run_task(limit: float) -> float:
 def main(times: int = 20) -> int:
     """Prints one line for each kill and a summary; 0 when all recovered in time."""
     with tempfile.TemporaryDirectory(prefix="portal-faults-") as var, running(Path(var) / "postgres") as server:
-        os.environ |= {"PORTAL_VAR_DIR": var, "DATABASE_URL": server.url, "PORTAL_ENV_FILE": os.devnull}
+        os.environ |= {
+            "PORTAL_VAR_DIR": var,
+            "DATABASE_URL": server.url,
+            "ALLOW_SUPERUSER_DATABASE": "1",
+            "PORTAL_ENV_FILE": os.devnull,
+        }
         os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
         manage = [sys.executable, str(ROOT / "manage.py")]
         subprocess.run([*manage, "migrate", "--verbosity=0"], check=True)

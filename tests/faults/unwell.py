@@ -42,7 +42,12 @@ class Portal:
     def manage(self, *arguments: str, files: Path) -> "subprocess.Popen[bytes]":
         """A management command with this portal's settings, and only those."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TZ")}
-        env = kept | {"DATABASE_URL": self.server.url, "PORTAL_VAR_DIR": str(files), "PORTAL_ENV_FILE": os.devnull}
+        env = kept | {
+            "ALLOW_SUPERUSER_DATABASE": "1",
+            "DATABASE_URL": self.server.url,
+            "PORTAL_VAR_DIR": str(files),
+            "PORTAL_ENV_FILE": os.devnull,
+        }
         env |= {"SECRET_KEY": "x" * 50, "SANDBOX": "0"}
         files.mkdir(exist_ok=True)
         log = (self.directory / f"{arguments[0]}.log").open("ab")

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from portal.audit.verification import Anchor, UnreadableAnchors, read_anchors, verify
-from portal.server.embedded_owner import role_fault
+from portal.database_role import role_fault
 
 
 class Command(BaseCommand):

@@ -25,6 +25,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from portal.database_role import refusal
 from portal.health import reports, watch
 from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
 from portal.modes import WrongMode, settle
@@ -62,7 +63,10 @@ class Command(BaseCommand):
 
 
 def settle_or_leave() -> None:
-    """Ends the command where the database is a sandbox's and this is no sandbox, or the other way round."""
+    """End the command where the database is a sandbox's and this is none, or the role is more than the portal needs."""
+    connection.ensure_connection()
+    if said := refusal(connection.connection):
+        raise CommandError(said)
     try:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:

@@ -137,7 +137,7 @@ def test_looking_at_a_repair_does_nothing(alice):
 
     answer = alice.get(reverse("staging-sync", args=[project.slug]))
 
-    assert answer.status_code == 302 and not Repair.objects.exists()
+    assert answer.status_code == 405 and not Repair.objects.exists()
 
 
 def test_a_run_shows_what_it_applied_and_what_the_database_said(alice):

@@ -30,15 +30,21 @@ READ = words(
     "notifications "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
-READ_OTHERWISE = {"task-log-file": 404, "migration-log": 286, "schema-compare": 404, "change-do": 404}
-# Addresses of buttons: to look at them does nothing and leads back.
+READ_OTHERWISE = {
+    "task-log-file": 404,
+    "migration-log": 286,
+    "sign-in-again": 302,
+    "sign-in-resume": 302,
+    "project-checklist": 302,
+}
+# Addresses of buttons: they take a POST.
 ACT = words(
-    "release-do item-do project-do project-checklist service-place staging-sync "
+    "release-do item-do project-do change-do service-place staging-sync "
     "back-merge reset-ask reset-sign reset-take-back "
     "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
     "preview-variable-remove environment-delete environment-adopt protect connections-check host-keys finding-resolve "
-    "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again sign-in-again "
-    "sign-in-resume channel-do "
+    "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again "
+    "channel-do rename keep-heads "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -78,7 +84,7 @@ def expected(name: str, pattern: str, role: str) -> int:
     if name in READ_OTHERWISE or name in READ:
         return READ_OTHERWISE.get(name, 200)
     if name in ACT:
-        return 302
+        return 405
     if name in ADMIN:
         return ADMIN[name]
     return _configuration(name, pattern, role)
@@ -149,14 +155,14 @@ def rows():
 def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     people = furnish()
     client = clients(people)[role]
-    from releases.pages.views import PROJECT_VERBS, VERBS
+    from releases.pages.buttons import PROJECT_BUTTONS, RELEASE_BUTTONS
 
     addresses = [
         address for name, _, address in every() if not name.startswith(("second-", "sign-", "log", "password"))
     ]
     release = next(address for address in addresses if address.endswith("/notes/"))
-    addresses += [release.replace("/notes/", f"/{verb}/") for verb in VERBS]
-    addresses += [reverse("project-do", args=["inspector", verb]) for verb in PROJECT_VERBS]
+    addresses += [release.replace("/notes/", f"/{verb}/") for verb in RELEASE_BUTTONS]
+    addresses += [reverse("project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
     names = "reason candidate seen content value typed notes comment _save post name username password1 password2"
     fields = dict.fromkeys(words(names), "x")
     before = rows()

@@ -348,3 +348,40 @@ def test_a_server_of_another_user_is_let_through_and_no_further(tmp_path):
 
     assert stat.S_IMODE(var.stat().st_mode) == 0o711
     assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o755
+
+
+# Failures in the trail
+
+
+def failures():
+    rows = AuditEvent.objects.filter(action="person.sign_in_failed").order_by("position")
+    return list(rows.values_list("outcome", "subject_label", "sentence"))
+
+
+def test_a_failed_and_a_locked_sign_in_are_events_and_no_more(people):
+    for _ in range(14):
+        sign_in("alice", "wrong", address="203.0.113.9")
+
+    first, locked = failures()
+    assert first == ("refused", "alice", "A sign-in as alice from 203.0.113.9 failed.")
+    assert locked[2] == "10 sign-ins as alice from 203.0.113.9 failed; that name waits there."
+
+
+def test_a_password_typed_as_a_name_is_not_kept_and_unseen_signs_are_written_out(people):
+    sign_in("hunter2-is-my-password", "x")
+    sign_in("\u202ezz", "x", address="192.0.2.7")
+
+    [first, second] = [sentence for _, _, sentence in failures()]
+    assert "“hu…”, 22 signs" in first and "hunter2" not in first
+    assert "\u202e" not in second
+
+
+def test_a_flood_of_names_is_told_once(people, monkeypatch):
+    monkeypatch.setattr("portal.accounts.failures.AN_HOUR", 3)
+    for number in range(8):
+        sign_in(f"nobody{number}", "x", address=f"198.51.100.{number}")
+    sign_in("alice", "wrong", address="198.51.100.99")
+
+    told = [sentence for _, _, sentence in failures()]
+    assert len(told) == 5 and told[3].startswith("More than 3 sign-ins failed within an hour")
+    assert told[4] == "A sign-in as alice from 198.51.100.99 failed.", "accounts have a bound of their own"

@@ -301,3 +301,19 @@ def test_the_status_page_says_the_same_to_people():
     page = client.get("/status/").text
 
     assert "The disk was full." in page and "Every migration is applied." in page
+
+
+def test_the_board_says_an_open_incident_and_asks_the_database_nothing_for_it():
+    make_project()
+    client = Client()
+    client.force_login(make_people()["carol"], backend="django.contrib.auth.backends.ModelBackend")
+    incidents.look(timezone.now())  # so that the beats below do not evaluate: the real disk is not full
+    Incident.objects.create(check_name="disk", state="failing", sentence="The disk is full.",
+                            announced_at=timezone.now())  # fmt: skip
+    watch.beat("web")
+
+    assert "The disk is full." in client.get("/board/panels/").text
+
+    Incident.objects.update(closed_at=timezone.now())
+    watch.beat("web")
+    assert "The disk is full." not in client.get("/").text

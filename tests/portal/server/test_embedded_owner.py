@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from portal.server.embedded_owner import ROLE, owned, role_fault
+from portal.database_role import role_fault
+from portal.server.embedded_owner import ROLE, owned
 from portal.server.embedded_postgres import start
 
 MANAGE = [sys.executable, str(Path(__file__).parents[3] / "manage.py")]
@@ -63,3 +64,15 @@ def test_it_may_make_databases_and_is_no_superuser(server):
 def test_a_superuser_is_named(server):
     with psycopg.connect(server.url) as old:
         assert "is a superuser" in role_fault(old)
+
+
+@pytest.mark.parametrize("command", ["web", "worker"])
+def test_the_portal_does_not_start_as_a_superuser(server, command):
+    manage(server, server.url, "migrate", "--verbosity", "0")
+    asked = {"DATABASE_URL": server.url, "PORTAL_VAR_DIR": str(server.directory.parent), "PORT": "0"}
+    env = {name: value for name, value in os.environ.items() if name != "ALLOW_SUPERUSER_DATABASE"} | asked
+
+    done = subprocess.run([*MANAGE, command], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1 and "is a superuser" in done.stderr
+    assert "ALLOW_SUPERUSER_DATABASE=1" in done.stderr and "Traceback" not in done.stderr

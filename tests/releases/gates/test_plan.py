@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
@@ -121,3 +122,14 @@ def test_an_acceptance_does_not_count_for_whoever_cut_the_release_or_left(people
     counts.append(gates.migration_risks(facts_of(release.pk)).state)
 
     assert counts == [gates.PASS, gates.ATTEST, gates.ATTEST]
+
+
+def test_an_acceptance_that_lapsed_says_why(people):
+    release = a_release(people)
+    actions.accept_risk(release, actor=people["bob"], **NAMED, reason="because")
+    RiskAcceptance.objects.update(lapsed_at=timezone.now(), lapsed_why="configuration changed: runner")
+
+    shown = page(people["bob"], release)
+
+    assert "lapsed: configuration changed: runner" in shown and "“because”" in shown
+    assert "Accept the risks of" in shown, "it can be given again"

@@ -1,0 +1,11 @@
+"""What people send to close a finding."""
+
+from django import forms
+
+from portal.ui.forms import Text
+
+
+class ResolveForm(forms.Form):
+    """Why a finding can be closed."""
+
+    reason = Text(missing="Say why this finding can be closed.")
