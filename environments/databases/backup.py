@@ -45,13 +45,15 @@ def before(
     except (DumpError, database.DatabaseError, OSError) as error:
         if "version mismatch" in str(error):
             kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
-            return _kept(job, kept, tell)
+            _keep(job, kept, tell)
+            return None
         said = f"Nothing was changed: the backup before it could not be taken: {error}"
         return Ended(JobStatus.FAILED, f"{said} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
-    return _kept(job, kept, tell)
+    _keep(job, kept, tell)
+    return None
 
 
-def _kept(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], None]) -> None:
+def _keep(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], None]) -> None:
     job.backup = kept
     MigrationRun.objects.filter(pk=job.pk).update(backup=kept)
     tell([kept["sentence"], *([kept["restore"]] if kept.get("restore") else [])])
