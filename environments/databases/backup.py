@@ -41,16 +41,23 @@ def before(
     try:
         kept = _take(job, url, touched, alive)
     except Cancelled:
-        return Ended(JobStatus.CANCELLED, "Nothing was changed: the run was cancelled while a backup was taken.")
+        return _unchanged(job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken.")
     except (DumpError, database.DatabaseError, OSError) as error:
         if "version mismatch" in str(error):
             kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
             _keep(job, kept, tell)
             return None
-        said = f"Nothing was changed: the backup before it could not be taken: {error}"
-        return Ended(JobStatus.FAILED, f"{said} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
+        said = f"the backup before it could not be taken: {error}"
+        return _unchanged(job, JobStatus.FAILED, f"{said} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
     _keep(job, kept, tell)
     return None
+
+
+def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Ended:
+    """The run ends where it began, and its row says so."""
+    job.after = job.before
+    MigrationRun.objects.filter(pk=job.pk).update(after=job.after)
+    return Ended(status, f"Nothing was changed: {why}")
 
 
 def _keep(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], None]) -> None:
