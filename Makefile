@@ -7,7 +7,7 @@ PORT ?= 8000
 UV := .tools/bin/uv
 TOOLS := .tools/uv-$(UV_VERSION)
 PYTHON := .venv/bin/python
-DEVELOPERS := test quick lint faults bench shapes cases
+DEVELOPERS := test quick lint format faults bench shapes cases
 LOCK := $(if $(filter $(DEVELOPERS),$(MAKECMDGOALS)),requirements-dev.lock,requirements.lock)
 
 .PHONY: run demo lock $(DEVELOPERS)
@@ -31,6 +31,9 @@ quick: .venv/$(LOCK)
 lint: .venv/$(LOCK)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/djade --target-version 6.1 --check $$(git ls-files "templates/*.html")
+	.venv/bin/djhtml --tabwidth 2 --check templates
+	! LC_ALL=C.UTF-8 grep -rnE '^.{121,}' templates
 	$(PYTHON) -m mypy portal environments releases
 	.venv/bin/lint-imports
 	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
@@ -49,6 +52,13 @@ shapes: .venv/$(LOCK)
 # Migrations as real repositories write them: case, what is right, what was reached. ARGS names some.
 cases: .venv/$(LOCK)
 	$(PYTHON) -m tests.cases.table $(ARGS)
+
+# Puts Python and templates into the form that lint checks.
+format: .venv/$(LOCK)
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	-.venv/bin/djade --target-version 6.1 $$(git ls-files "templates/*.html")
+	-.venv/bin/djhtml --tabwidth 2 templates
 
 lock: $(TOOLS)
 	$(UV) lock --quiet

@@ -241,7 +241,7 @@ def make_promotion(release: Release, *, by: User | None = None, at: str = "deplo
     promotion = Promotion.objects.create(
         release=release, started_by=by, status="failed" if failed else "waiting", wake_at=now + timedelta(days=365),
         sentence="In production, backend is not live.", created_at=now - timedelta(minutes=4),
-        gates=[{"text": item.text, "state": "pass", "sentence": "As it should be."}
+        gates=[{"item": item.pk, "text": item.text, "state": "pass", "sentence": "As it should be."}
                for item in release.items.all() if item.phase == "before"],
     )  # fmt: skip
     passed = True

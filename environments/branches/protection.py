@@ -8,12 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from environments.finding_kinds.protection import PROTECTION
+from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
 from environments.findings import writer as findings
-from environments.findings.kinds import Problem
+from environments.findings.problem import Problem
 from environments.github import GitHub, Rules
 from environments.github.protection import CLASSIC, NO_PLAN
-from environments.models import BranchProtection, FindingKind, Project, ProtectionSync, RailwaySync
+from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from portal.jobs import Again, Outcome
 from portal.outbound.http import ApiError
 
@@ -215,7 +217,7 @@ def read(project: Project, *, now: datetime) -> None:
             )
         # The lock of the other readings, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().filter(project=project).first()
-        findings.update_findings(project, problems(project), now=now, kinds=(FindingKind.PROTECTION,))
+        findings.update_findings(project, problems(project), now=now, reading=Reading.PROTECTION)
 
 
 def _changes(before: list[dict[str, str]], lines: list[dict[str, str]]) -> list[tuple[str, str, str, str]]:
@@ -241,14 +243,14 @@ def problems(project: Project) -> Iterator[Problem]:
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
             said = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
-            yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
+            yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
         elif NO_PLAN in row.problems:
-            yield Problem(FindingKind.PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
+            yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:
             said = ", ".join(line["rule"].lower() for line in unknown)
             why = f" {row.problems[0]}" if row.problems else ""
             sentence = f"It is not known whether {row.branch} is protected ({said}).{why}"
-            yield Problem(FindingKind.PROTECTION, row.branch, sentence, True)
+            yield Problem(PROTECTION, row.branch, sentence, True)
 
 
 def sync(job: ProtectionSync, *, now: datetime) -> Outcome:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from environments.findings.kinds import Problem
-from environments.models import Direction, FindingKind, Project, Rehearsal, databases_of
+from environments.finding_kinds.schema import SCHEMA
+from environments.findings.problem import Problem
+from environments.models import Direction, Project, Rehearsal, databases_of
 from environments.schema.rehearsal.dump import Difference
 
 SHOWN = 20
@@ -25,11 +26,11 @@ def problems(project: Project) -> Iterator[Problem]:
         where = " ".join(filter(None, [row.environment.name, names[row.database_id]]))
         found = [Difference(**one | {"lines": tuple(one["lines"])}) for one in row.drift or ()]
         for one in found[:SHOWN]:
-            yield Problem(FindingKind.SCHEMA, f"{one.type} {one.name} in {where}",
+            yield Problem(SCHEMA, f"{one.type} {one.name} in {where}",
                           sentence(one, where), attestable=True)  # fmt: skip
         if len(found) > SHOWN:
             said = f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
-            yield Problem(FindingKind.SCHEMA, f"more objects in {where}", said, attestable=True)
+            yield Problem(SCHEMA, f"more objects in {where}", said, attestable=True)
 
 
 def sentence(one: Difference, where: str) -> str:

@@ -9,7 +9,8 @@ from django.conf import settings
 
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, read_revisions, url_of
-from environments.findings.kinds import Problem
+from environments.finding_kinds.schema import SCHEMA
+from environments.findings.problem import Problem
 from environments.git.repository import Mirror
 from environments.models import (
     Branch,
@@ -17,7 +18,6 @@ from environments.models import (
     DatabaseSync,
     Environment,
     EnvironmentDatabase,
-    FindingKind,
     MigrationRun,
     Preview,
     Project,
@@ -173,13 +173,13 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         subject = f"revision of {row.environment.name}'s database{f' {name}' if name else ''}"
         sentence = f"{name}: {row.sentence}" if name else row.sentence
         if row.state in (StandingState.UNKNOWN, StandingState.OVERLAP):
-            yield Problem(FindingKind.SCHEMA, subject, sentence)
+            yield Problem(SCHEMA, subject, sentence)
         elif row.state == StandingState.AHEAD and row.pk not in brought:
             said = f"{sentence} No run of the portal brought it there."
-            yield Problem(FindingKind.SCHEMA, subject, said)
+            yield Problem(SCHEMA, subject, said)
         elif _is_behind(row) and now - row.since > patience:
             said = f"{sentence} They run with the next release."
-            yield Problem(FindingKind.SCHEMA, subject, said, attestable=True)
+            yield Problem(SCHEMA, subject, said, attestable=True)
 
 
 def _is_behind(row: SchemaStanding) -> bool:

@@ -5,10 +5,10 @@ from datetime import datetime
 from environments.databases import schema_drift
 from environments.databases import status as databases_status
 from environments.drift import rules as drift_rules
+from environments.finding_kinds.wiring import MISSING
 from environments.findings.writer import update_findings
 from environments.models import (
     Finding,
-    FindingKind,
     Project,
 )
 from environments.variables import rules as variables_rules
@@ -21,8 +21,8 @@ def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
     """
     found = [*drift_rules.problems(project), *variables_rules.problems(project), *schema_drift.problems(project)]
     if not complete:
-        known = Finding.objects.filter(project=project, kind=FindingKind.MISSING, closed_at=None)
+        known = Finding.objects.filter(project=project, kind=MISSING, closed_at=None)
         already = set(known.values_list("subject", flat=True))
-        found = [one for one in found if one.kind != FindingKind.MISSING or one.subject[:300] in already]
+        found = [one for one in found if one.kind != MISSING or one.subject[:300] in already]
     found += databases_status.problems(project, now=now)
     update_findings(project, found, now=now)

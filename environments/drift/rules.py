@@ -7,14 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from environments.findings.kinds import Problem
+from environments.finding_kinds.deploying import BEHIND, BRANCH, PUSH, ROLLED_BACK, UPLOADED
+from environments.finding_kinds.wiring import MISSING, TWICE
+from environments.findings.problem import Problem
 from environments.models import (
     ENDED_BADLY,
     SERVING,
     Branch,
     Deployment,
     Environment,
-    FindingKind,
     Project,
     Service,
     ServiceInstance,
@@ -57,7 +58,7 @@ def _sharing(project: Project) -> Iterator[Problem]:
     if names := ", ".join(others.values_list("name", flat=True)):
         said = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
         mend = "Make one project of them, with a database for each Alembic directory."
-        yield Problem(FindingKind.TWICE, f"repository {project.repository}", f"{said} {mend}", attestable=True)
+        yield Problem(TWICE, f"repository {project.repository}", f"{said} {mend}", attestable=True)
 
 
 def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:
@@ -80,7 +81,7 @@ def _missing(
     by_kind = {environment.kind: environment for environment in environments if environment.kind in KINDS_MEANT}
     for kind, name in expected_names(project).items():
         if kind not in by_kind:
-            yield Problem(FindingKind.MISSING, kind, _none_named(name, environments))
+            yield Problem(MISSING, kind, _none_named(name, environments))
     present: dict[Any, dict[str, Live]] = {}
     for live in lives:
         present.setdefault(live.instance.service_id, {})[live.instance.environment.kind] = live
@@ -90,7 +91,7 @@ def _missing(
         image = service.belongs is None and any(live.role is Role.IMAGE for live in here.values())
         for kind in by_kind.keys() - here.keys() if wanted or image else ():
             said = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
-            yield Problem(FindingKind.MISSING, f"{service.name} in {kind}", said, attestable=not wanted)
+            yield Problem(MISSING, f"{service.name} in {kind}", said, attestable=not wanted)
 
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
@@ -108,7 +109,7 @@ def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
         if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
             said = f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs is not known"
             do = f"Connect it to {project.repository} on Railway, or say that it does not belong to the release."
-            yield Problem(FindingKind.UPLOADED, str(live.instance), f"{said}. {do}")
+            yield Problem(UPLOADED, str(live.instance), f"{said}. {do}")
 
 
 def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Problem]:
@@ -117,14 +118,14 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
         found = [one for one in environments if one.name == name]
         if len(found) > 1:
             said = f"Railway has {len(found)} environments named {name}; the oldest is meant"
-            yield Problem(FindingKind.TWICE, name, f"{said}: rename or delete the others.")
+            yield Problem(TWICE, name, f"{said}: rename or delete the others.")
 
 
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
             said = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
-            yield Problem(FindingKind.PUSH, str(instance), said)
+            yield Problem(PUSH, str(instance), said)
 
 
 def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str]) -> Iterator[Problem]:
@@ -135,10 +136,10 @@ def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str])
         if live.role is not Role.CODE or not instance.repository:
             continue  # it follows no branch, or one of its own
         if not instance.branch:
-            yield Problem(FindingKind.BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}.")
+            yield Problem(BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}.")
         elif instance.branch != wanted:
             said = f"{subject} follows {instance.branch}; it should follow {wanted}."
-            yield Problem(FindingKind.BRANCH, subject, said)
+            yield Problem(BRANCH, subject, said)
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
@@ -156,11 +157,9 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
         if said and instance.rolled_back_from == branch.head:
             back = f"{instance} was rolled back by people: {branch.name} is still at {branch.head[:7]}."
             after = "The next release must revert or correct what it brought."
-            yield Problem(FindingKind.ROLLED_BACK, str(instance), f"{back} {after}")
+            yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
         elif said:
-            yield Problem(
-                FindingKind.BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}."
-            )
+            yield Problem(BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}.")
 
 
 def _not_live(live: Live, head: str) -> str:

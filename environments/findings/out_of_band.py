@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from environments.models import DeploymentAsk, Finding, FindingKind, Project, Repair, RepairKind, ServiceInstance
+from environments.finding_kinds.out_of_band import BYPASS
+from environments.models import DeploymentAsk, Finding, Project, Repair, RepairKind, ServiceInstance
 from portal import audit
 from portal.jobs import OPEN
 
@@ -23,7 +24,7 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
     with transaction.atomic():
         row, created = Finding.objects.get_or_create(
             project=project,
-            kind=FindingKind.BYPASS,
+            kind=BYPASS,
             subject=subject[:300],
             defaults={"sentence": sentence, "opened_at": now, "seen_at": now},
         )

@@ -7,11 +7,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from environments.finding_kinds.registry import KINDS
 from environments.findings import actions as findings_actions
 from environments.findings.forms import ResolveForm
 from environments.models import (
     Finding,
-    FindingKind,
     Project,
 )
 from portal.ui.site import page, perform
@@ -23,7 +23,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Closes a finding by a person's reason."""
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments')}?project={finding.project.slug}#findings"
-    again = finding.kind != FindingKind.BYPASS
+    again = KINDS[finding.kind].closes_itself
     said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
     return perform(request, then, act, said, form=form)

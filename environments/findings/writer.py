@@ -1,12 +1,13 @@
 """The only writer of findings: opens, keeps and closes them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
 from django.db import transaction
 
-from environments.findings import kinds as findings_kinds
+from environments.finding_kinds.registry import Reading, of_reading
+from environments.findings.problem import Problem
 from environments.models import (
     Finding,
     Project,
@@ -25,15 +26,16 @@ class SyncJob(Protocol):
 
 def update_findings(
     project: Project,
-    problems: Iterable[findings_kinds.Problem],
+    problems: Iterable[Problem],
     *,
     now: datetime,
-    kinds: Collection[str] = findings_kinds.KINDS,
+    reading: Reading = Reading.COMPARISON,
 ) -> None:
-    """Opens a finding for each new problem, keeps the known ones, closes those of `kinds` that are gone.
+    """Opens a finding for each new problem, keeps the known ones, closes those of this `reading` that are gone.
 
     One event each.
     """
+    kinds = of_reading(reading)
     wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
     open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
     closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in kinds]

@@ -13,7 +13,7 @@ from environments.models.databases import (
     places_of,
     with_several_databases,
 )
-from environments.models.findings import Finding, FindingKind
+from environments.models.findings import Finding
 from environments.models.migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
 from environments.models.previews import Preview, PreviewState, PreviewVariable
 from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
@@ -56,7 +56,6 @@ __all__ = [
     "EnvironmentDatabase",
     "EnvironmentKind",
     "Finding",
-    "FindingKind",
     "MigrationPlan",
     "MigrationRun",
     "Preview",

@@ -5,33 +5,15 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from environments.finding_kinds import registry as finding_kinds
 from environments.models.project import Project
-
-
-class FindingKind(models.TextChoices):
-    """What is incoherent, or was done around the portal."""
-
-    BRANCH = "branch", "follows another branch"
-    MISSING = "missing", "missing in an environment"
-    ADDRESS = "address", "address of another environment"
-    UNREADABLE = "unreadable", "could not be read"
-    BYPASS = "bypass", "done around the portal"
-    BEHIND = "behind", "the branch's head is not live"
-    SAME = "same", "one value in two environments"
-    STRAY = "stray", "present where it should not be"
-    PUSH = "push", "does not deploy on push"
-    TWICE = "twice", "one name for two environments"
-    SCHEMA = "schema", "schema changed by hand"
-    PROTECTION = "protection", "not protected as it should be"
-    ROLLED_BACK = "rolled_back", "rolled back by people"
-    UPLOADED = "uploaded", "uploaded without a commit"
 
 
 class Finding(models.Model):
     """Something incoherent, open until it is gone or a person resolves it with a reason."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="findings")
-    kind = models.CharField(max_length=20, choices=FindingKind)
+    kind = models.CharField(max_length=40, choices=finding_kinds.choices)
     subject = models.CharField(max_length=300)
     sentence = models.TextField()
     attestable = models.BooleanField(default=False, help_text="A machine cannot see it; a person may sign for it.")
@@ -50,7 +32,7 @@ class Finding(models.Model):
             ),
             # What was done around the portal stays done: one event is found once, also after it was resolved.
             models.UniqueConstraint(
-                fields=["project", "subject"], condition=Q(kind=FindingKind.BYPASS), name="finding_bypass_once"
+                fields=["project", "subject"], condition=Q(kind="bypass"), name="finding_bypass_once"
             ),
         ]
 

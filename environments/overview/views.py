@@ -1,7 +1,7 @@
 """The page Environments: services by environments, and what is inconsistent."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -13,13 +13,13 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from environments.branches import fast_forward
+from environments.finding_kinds.registry import KINDS, Situation
 from environments.models import (
     Branch,
     Deployment,
     Environment,
     EnvironmentDatabase,
     Finding,
-    FindingKind,
     Project,
     Repair,
     RepairKind,
@@ -57,7 +57,7 @@ def environments(request: HttpRequest) -> HttpResponse:
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.filter(project=project, closed_at=None)
-        context["findings"] = [(one, _remedy(one, instances.get(one.subject), project, heads)) for one in findings]
+        context["findings"] = [(one, _repair(one, instances.get(one.subject), project, heads)) for one in findings]
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
         context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
         context["staging_head"] = heads.get(project.staging_branch, "")
@@ -69,30 +69,16 @@ def environments(request: HttpRequest) -> HttpResponse:
     return render(request, "environments/overview/environments.html", context)
 
 
-def _remedy(
+def _repair(
     finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
 ) -> dict[str, str] | None:
-    """What a person can have done about a finding by one click: where to post what, and what will happen."""
-    if instance is None:
+    """Return what a person can have done about a finding by one click; None where there is nothing."""
+    if instance is None or finding.kind not in KINDS:
         return None
-    if finding.kind == FindingKind.BRANCH and instance.repository.lower() == project.repository.lower():
-        wanted = expected_branches(project)[instance.environment.kind]
-        return {
-            "url": reverse("branch-repair", args=[instance.pk]), "label": "Repair", "value": wanted,
-            "question": f"Railway will deploy {instance} from {wanted} from now on.", "button": f"Follow {wanted}",
-        }  # fmt: skip
-    if finding.kind == FindingKind.PUSH:
-        return {
-            "url": reverse("push-repair", args=[instance.pk]), "label": "Repair", "value": "on",
-            "question": f"Every push to {instance.branch} will deploy {instance}.", "button": "Deploy on push",
-        }  # fmt: skip
-    head = heads.get(instance.branch)
-    if finding.kind == FindingKind.BEHIND and head:
-        return {
-            "url": reverse("head-deploy", args=[instance.pk]), "label": "Deploy this commit", "value": head,
-            "question": f"Railway will deploy {head[:7]} on {instance}.", "button": f"Deploy {head[:7]}",
-        }  # fmt: skip
-    return None
+    wanted = expected_branches(project).get(instance.environment.kind, "")
+    situation = Situation(instance, project.repository, wanted, heads.get(instance.branch, ""))
+    repair = KINDS[finding.kind].repair(situation)
+    return None if repair is None else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
 
 
 def _repairs(project: Project) -> dict[str, Any]:

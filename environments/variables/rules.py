@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from environments.findings.kinds import Problem
+from environments.finding_kinds.variables import ADDRESS, SAME, UNREADABLE
+from environments.finding_kinds.wiring import MISSING, STRAY
+from environments.findings.problem import Problem
 from environments.models import (
     Environment,
-    FindingKind,
     Project,
     RuleKind,
     ServiceInstance,
@@ -60,7 +61,7 @@ def problems(project: Project) -> list[Problem]:
             found[one.kind, one.subject] = one
     for environment in known.environments.values():
         if environment.variables_problem:
-            one = Problem(FindingKind.UNREADABLE, f"variables of {environment}", environment.variables_problem, True)
+            one = Problem(UNREADABLE, f"variables of {environment}", environment.variables_problem, True)
             found[one.kind, one.subject] = one
     return list(found.values())
 
@@ -107,12 +108,12 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
         subject, places = f"{name} of {service}", " and ".join(sorted(found))
         if any(row.sealed for row in rows):
             said = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
-            yield Problem(FindingKind.SAME, subject, said, attestable=True)
+            yield Problem(SAME, subject, said, attestable=True)
         # The same words with a reference or a private host in them mean another thing in each environment.
         elif rows[0].references or rows[0].host_fingerprint in private:
             continue
         elif rows[0].fingerprint and len({row.fingerprint for row in rows}) == 1:
-            yield Problem(FindingKind.SAME, subject, f"{subject} has the same value in {places}.")
+            yield Problem(SAME, subject, f"{subject} has the same value in {places}.")
 
 
 def _followed(known: Known, kind: str, service: str, name: str) -> Variable | None:
@@ -137,7 +138,7 @@ def _address(rule: VariableRule, known: Known) -> Iterator[Problem]:
             state, words = _leads(row, kind, service, rule.target, known)
             if state != RIGHT:
                 subject = f"{name} of {service} in {kind}"
-                yield Problem(FindingKind.ADDRESS, subject, f"{subject} {words}.", attestable=state == UNSEEN)
+                yield Problem(ADDRESS, subject, f"{subject} {words}.", attestable=state == UNSEEN)
 
 
 def _leads(row: Variable, kind: str, service: str, target: str, known: Known, depth: int = 0) -> tuple[str, str]:
@@ -186,7 +187,7 @@ def _present(rule: VariableRule, known: Known) -> Iterator[Problem]:
         for kind in lacking if len(lacking) < len(places) else []:
             there = ", ".join(sorted(set(places) - set(lacking)))
             said = f"{name} of {service} is set in {there} but not in {kind}."
-            yield Problem(FindingKind.MISSING, f"{name} of {service} in {kind}", said)
+            yield Problem(MISSING, f"{name} of {service} in {kind}", said)
 
 
 def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
@@ -194,7 +195,7 @@ def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
         for kind in known.environments:
             if kind != rule.where and (kind, service, name) in known.variables:
                 said = f"{name} of {service} belongs in {rule.where} only, and is set in {kind}."
-                yield Problem(FindingKind.STRAY, f"{name} of {service} in {kind}", said)
+                yield Problem(STRAY, f"{name} of {service} in {kind}", said)
 
 
 def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:

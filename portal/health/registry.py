@@ -1,14 +1,14 @@
 """The register of health checks. A new check is one function with `@check` in a module of HEALTH_CHECKS."""
 
-import functools
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from importlib import import_module
 
 from django.conf import settings
+
+from portal.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Reading:
     result: Result
 
 
-_checks: dict[str, Check] = {}
+CHECKS: Registry[Check] = Registry(lambda: settings.HEALTH_CHECKS)
 
 
 def check(label: str, *, needed: bool = False, unit: str = "") -> Callable[[Function], Function]:
@@ -63,18 +63,15 @@ def check(label: str, *, needed: bool = False, unit: str = "") -> Callable[[Func
 
     def register(function: Function) -> Function:
         name = function.__name__
-        _checks[name] = Check(name, label, function, needed, unit)
+        CHECKS.add(name, Check(name, label, function, needed, unit))
         return function
 
     return register
 
 
-@functools.cache
-def all_checks() -> tuple[Check, ...]:
+def all_checks() -> list[Check]:
     """Return every check of HEALTH_CHECKS, the needed ones first."""
-    for module in settings.HEALTH_CHECKS:
-        import_module(module)
-    return tuple(sorted(_checks.values(), key=lambda one: not one.needed))
+    return sorted(CHECKS.values(), key=lambda one: not one.needed)
 
 
 def run(now: datetime) -> list[Reading]:

@@ -299,11 +299,13 @@ def holds(job: Job, *, now: datetime | None = None) -> bool:
     return bool(mine.update(lease_until=now + LEASE, heartbeat_at=now))
 
 
-def canary(token: str) -> None:
-    """The worker's proof of progress: written by a task, awaited by the watchdog."""
-    Heartbeat.objects.update_or_create(name="worker", defaults={"token": token, "at": timezone.now()})
+def canary(token: str, name: str = "worker") -> None:
+    """Write the proof of progress that the worker `name` awaits. Forgets workers that ended long ago."""
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
+    Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
 
 
 def canary_seen(token: str) -> bool:
-    """Whether the cluster has run the canary `token`."""
-    return Heartbeat.objects.filter(name="worker", token=token).exists()
+    """Return whether the canary `token` has flown. Workers of several hosts each have their own row."""
+    return Heartbeat.objects.filter(token=token).exists()

@@ -10,6 +10,7 @@ from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
+from releases.gates import edits
 from releases.gates.context import APPROVE, facts_of
 from releases.gates.plan import names
 from releases.locking import _as_seen
@@ -68,6 +69,8 @@ def accept_risk(
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     require_signer(actor, APPROVE)
     require_reason(reason)
+    if any((one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)):
+        return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
     plans = [one.planned for one in facts.databases if one.migrations]
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
@@ -84,7 +87,13 @@ def accept_risk(
     ]
     if not asking:
         raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
-    risks = names(asking)
+    return _accepted(release, actor, revision, sha256, names(asking), reason, now)
+
+
+def _accepted(
+    release: Release, actor: Any, revision: str, sha256: str, risks: list[str], reason: str, now: datetime
+) -> RiskAcceptance:
+    """The word as a row and an event."""
     accepted = RiskAcceptance.objects.create(
         project=release.project, release=release, revision=revision, sha256=sha256,
         risks=risks, user=actor, reason=reason.strip()[:2000], at=now,

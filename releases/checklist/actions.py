@@ -20,7 +20,7 @@ def tick(
 ) -> ChecklistItem:
     """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
     now = now or timezone.now()
-    item, release = _locked(item, items_to_attest() if item.gate in gates.ATTESTED else None)
+    item, release = _locked(item, items_to_attest() if _may_sign_off(item) else None)
     _as_seen(release, candidate, actor)
     if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
@@ -64,6 +64,11 @@ def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Rele
     return item, release
 
 
+def _may_sign_off(item: ChecklistItem) -> bool:
+    """Whether the item's gate can ask for a person's word at all."""
+    return item.gate in gates.GATES and gates.GATES[item.gate].sign_off
+
+
 def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
     """Whether the item's gate cannot decide by itself now. A word given before it asks would count unasked later."""
-    return item.gate in gates.ATTESTED and gates.ATTESTED[item.gate](doubts(item, now=now)).state == gates.ATTEST
+    return _may_sign_off(item) and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST

@@ -8,12 +8,16 @@ from releases.gates import GATES
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
 
 
+def gate_choices() -> list[tuple[str, str]]:
+    """Return what decides a line: a person, or one of the gates that a checklist can name."""
+    listed = [(gate.name, gate.label) for gate in GATES.values() if gate.listed]
+    return [("", "a person ticks it"), *listed]
+
+
 class TemplateItemForm(forms.ModelForm):
     """A line of a template; its gate is chosen, not typed."""
 
-    gate = forms.ChoiceField(
-        required=False, choices=[("", "a person ticks it"), *((name, name.replace("_", " ")) for name in GATES)]
-    )
+    gate = forms.ChoiceField(required=False, choices=gate_choices)
 
     class Meta:
         model = ChecklistTemplateItem

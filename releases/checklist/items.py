@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from environments.models import Project
-from releases.models.checklist import ChecklistItem, ChecklistTemplate, ChecklistTemplateItem, Condition, Phase
+from releases.models.checklist import ChecklistItem, ChecklistTemplate, ChecklistTemplateItem, Phase
 from releases.models.releases import Release, ReleaseKind
 
 DEFAULT_NAMES = {ReleaseKind.NORMAL: "The team's runbook", ReleaseKind.HOTFIX: "Hotfix"}
 KEY_PAGES = "Key pages verified in production"
-BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, Condition.ALWAYS, Condition.MIGRATIONS
+BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, "always", "migrations"
 # text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's frontend)
 DEFAULT_ITEMS = (
     ("Staging is healthy at the candidate", "staging_healthy", BEFORE, ALWAYS, ""),

@@ -23,6 +23,7 @@ from releases import gates
 from releases.approvals import actions as approvals_actions
 from releases.checklist import actions as checklist_actions
 from releases.gates.context import facts_of
+from releases.gates.edits import unaccepted
 from releases.lifecycle import actions as lifecycle_actions
 from releases.models import StepStatus
 from releases.models.checklist import Phase
@@ -143,6 +144,12 @@ class Signing:
         return not missing
 
     def _accept(self, facts: Any) -> None:
+        for edit in unaccepted(facts.release):
+            approvals_actions.accept_risk(
+                self.release, actor=self.second, revision=edit["revision"], sha256=edit["sha256"],
+                reason="Accepted in the demo, where nothing real depends on it.",
+            )  # fmt: skip
+            self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
         for one in facts.databases:
             plan = one.planned
             for step in plan.unaccepted if plan and plan.status == "succeeded" else ():

@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Any
 
 from releases.gates.context import Facts
+from releases.gates.registry import gate
 from releases.gates.result import PASS, PENDING, Result, and_
 from releases.models.releases import Release
 
@@ -27,6 +28,7 @@ def fault_of(approval: Any, release: Release, content: str) -> str:
     return "does not count: given by who cut the release" if approval.user_id == release.cut_by_id else ""
 
 
+@gate("Approved", always=True, listed=False)
 def approved(facts: Facts) -> Result:
     """Enough people, none of whom cut the release and who all still may, signed exactly this content."""
     needed, content = facts.project.required_approvals, content_digest(facts.release)

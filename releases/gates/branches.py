@@ -7,6 +7,7 @@ from django.conf import settings
 
 from environments.github import Required
 from releases.gates.context import Facts
+from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
 from releases.models import StepStatus
 from releases.models.promotion import StepName
@@ -15,6 +16,7 @@ GREEN_CHECKS = {"success"}
 RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}
 
 
+@gate("Promotion open", always=True)
 def promotion_open(facts: Facts) -> Result:
     """The promotion pull request is open, at the candidate, and can be merged."""
     release, pull = facts.release, facts.promotion_pull
@@ -48,6 +50,7 @@ def promotion_open(facts: Facts) -> Result:
     return Result(PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at)
 
 
+@gate("CI green", always=True)
 def ci_green(facts: Facts) -> Result:
     """Every required check on the candidate succeeded, and none of the others failed."""
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
@@ -110,6 +113,7 @@ def _badness(word: str) -> int:
     return 0 if word in GREEN_CHECKS else 1 if word in RUNNING_CHECKS else 2
 
 
+@gate("Staging equals main")
 def staging_equals_main(facts: Facts) -> Result:
     """Both long-lived branches are at the same commit, or were when this release was synchronised."""
     step = step_of(facts, StepName.SYNC_STAGING)
@@ -127,6 +131,7 @@ def staging_equals_main(facts: Facts) -> Result:
     return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
 
 
+@gate("Back merged")
 def back_merged(facts: Facts) -> Result:
     """Staging holds what the hotfix brought to production."""
     release, main, staging = facts.release, facts.project.production_branch, facts.project.staging_branch

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from environments.findings.kinds import BESIDE
+from environments.finding_kinds.registry import beside
 from environments.github import MergeRules, merging
 from environments.models import (
     Branch,
@@ -160,7 +160,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     pulls = _pulls(release)
     steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
     promotion = steps[0].promotion if steps else None
-    findings = list(Finding.objects.filter(project=project, closed_at=None))
+    findings, apart = list(Finding.objects.filter(project=project, closed_at=None)), beside()
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -183,8 +183,8 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
-        findings=tuple(one for one in findings if one.kind not in BESIDE),
-        beside=tuple(one for one in findings if one.kind in BESIDE),
+        findings=tuple(one for one in findings if one.kind not in apart),
+        beside=tuple(one for one in findings if one.kind in apart),
         databases=_databases(release, project),
         approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",

@@ -6,30 +6,33 @@ from django.conf import settings
 
 from environments.services.liveness import Live, liveness, unread
 from releases.gates.context import Facts
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
-from releases.models import StepStatus
-from releases.models.promotion import StepName
+from releases.gates.registry import gate
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated
 from releases.models.releases import ReleaseStatus
 
-SMOKE_VALID = timedelta(hours=2)
+
+def _passes_by_staging(facts: Facts) -> str:
+    return "A hotfix does not pass through staging." if facts.release.is_hotfix else ""
 
 
+@gate("Staging healthy", always=True, exempt=_passes_by_staging)
 def staging_healthy(facts: Facts) -> Result:
     """Every service of staging serves the candidate."""
     return _all_live(facts, "staging", facts.release.candidate, "the candidate")
 
 
+@gate("Production live")
 def production_live(facts: Facts) -> Result:
     """Every service of production serves the merge commit."""
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
-        return _rolled_back(facts)
+        return rolled_back(facts)
     return _all_live(facts, "production", facts.release.merge_commit, "the merge commit")
 
 
-def _rolled_back(facts: Facts) -> Result:
-    """What was true of a release does not hold any more once it was taken back, whatever else serves now."""
+def rolled_back(facts: Facts) -> Result:
+    """Return that the release is not in production any more, whatever else serves there now."""
     serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.live.get("production", ()))
     return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
 
@@ -80,6 +83,7 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
     return f"{'; '.join(said)}."
 
 
+@gate("Environments coherent", always=True, sign_off=True)
 def environments_coherent(facts: Facts) -> Result:
     """Nothing is open among the findings about staging and production; what cannot be seen needs a signature."""
     stale = outdated(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
@@ -102,68 +106,3 @@ def environments_coherent(facts: Facts) -> Result:
         said = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, said, evidence, facts.railway_seen_at)
     return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)
-
-
-def staging_healthy_unlisted(facts: Facts) -> Result:
-    """The same for checklists without the item: a hotfix does not pass through staging."""
-    if facts.release.is_hotfix:
-        return Result(PASS, "A hotfix does not pass through staging.")
-    return staging_healthy(facts)
-
-
-def environments_coherent_unlisted(facts: Facts) -> Result:
-    """The same for releases without the item, which were made before every release had one: nobody can sign."""
-    found = environments_coherent(facts)
-    if found.state != ATTEST:
-        return found
-    said = f"{facts.findings[0].sentence} This checklist has no item to confirm that: create the release again."
-    return Result(FAIL, said, found.evidence, found.seen_at)
-
-
-def staging_untested(facts: Facts) -> Result:
-    """Whether a person must say that staging works, because nothing asks it."""
-    if facts.staging_tests:
-        return Result(PENDING, "Staging's smoke tests decide.")
-    said = "No smoke test asks staging anything. Add one to the project, or confirm what you looked at."
-    return Result(ATTEST, said)
-
-
-def staging_smoked(facts: Facts) -> Result:
-    """Staging answered every smoke test as it serves the candidate now, with its database as it is now."""
-    if not facts.staging_tests:
-        return staging_untested(facts)
-    seen = facts.smoked
-    count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
-    if seen is None or seen.at is None or seen.about != facts.smoke_about:
-        said = f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is migrated."
-        return Result(PENDING, said)
-    evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in seen.lines)
-    bad = [line for line in seen.lines if line.get("ok") is not True]
-    if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
-        said = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging did not answer every smoke test."
-        return Result(FAIL, said, evidence, seen.at)
-    if facts.now - seen.at > SMOKE_VALID:
-        return Result(PENDING, "Staging was last asked more than 2 h ago; it is being asked again.", evidence, seen.at)
-    return Result(PASS, f"Staging answered {count} as expected.", evidence, seen.at)
-
-
-def staging_smoked_if_tested(facts: Facts) -> Result:
-    """The same for checklists without the item: a project without smoke tests, or a hotfix, is not asked."""
-    if not facts.staging_tests or facts.release.is_hotfix:
-        return Result(PASS, "No smoke test asks staging anything.")
-    return staging_smoked(facts)
-
-
-def smoke_green(facts: Facts) -> Result:
-    """The promotion's smoke tests were all answered properly."""
-    if facts.release.status == ReleaseStatus.ROLLED_BACK:
-        return _rolled_back(facts)
-    step = step_of(facts, StepName.SMOKE)
-    if step is None or step.status in (StepStatus.PENDING, StepStatus.ACTIVE):
-        return Result(PENDING, "The smoke tests have not run yet.")
-    evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in step.evidence)
-    if step.status == StepStatus.DONE:
-        return Result(PASS, step.sentence, evidence, step.finished_at)
-    # A skipped smoke test is not a green one: a person looks, and signs.
-    state = ATTEST if step.status == StepStatus.SKIPPED else FAIL
-    return Result(state, step.sentence, evidence, step.finished_at)

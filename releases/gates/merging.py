@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from environments.github import MergeRules
 from releases.gates.context import Facts
+from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
 from releases.models.pull_requests import PullRequest
 
@@ -29,6 +30,7 @@ class Demand:
     waits: bool = False
 
 
+@gate("Merge allowed", always=True)
 def merge_allowed(facts: Facts) -> Result:
     """GitHub will accept a merge commit of the candidate, as far as it tells beforehand."""
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
@@ -52,13 +54,6 @@ def merge_allowed(facts: Facts) -> Result:
         state = FAIL if one.met is False and not one.waits else PENDING
         return Result(state, one.said, evidence, pull.seen_at)
     return Result(PASS, f"GitHub takes a merge commit into {main}.", evidence, pull.seen_at)
-
-
-def verdict_told(facts: Facts) -> Result:
-    """GitHub holds the portal's verdict: while it does not, an older one may stand there."""
-    if facts.verdict_problem:
-        return Result(PENDING, f"The verdict is not on GitHub: {facts.verdict_problem}")
-    return Result(PASS, "GitHub holds the portal's verdict.")
 
 
 def _order(one: Demand) -> tuple[bool, bool]:

@@ -9,8 +9,10 @@ from environments.models import VALID, EnvironmentDatabase
 from environments.schema.history.reader import put_back
 from environments.schema.rehearsal.rehearsal import PHASES
 from portal.jobs import OPEN, JobStatus
+from releases.gates import edits
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
+from releases.gates.registry import gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
 
 NONE = "The project has no Alembic migrations."
@@ -39,6 +41,7 @@ def _unread(facts: Any) -> Result | None:
     return None
 
 
+@gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
     """The release brings no migrations, or staging has run exactly these files and was observed long enough."""
     release = facts.release
@@ -141,9 +144,12 @@ def _edited(one: DatabaseFacts, paths: list[str]) -> str:
     )
 
 
+@gate("Migration risks", always=True, listed=False)
 def migration_risks(facts: Facts) -> Result:
     """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
     release = facts.release
+    if facts.databases and (waiting := edits.unaccepted(release)):
+        return Result(ATTEST, edits.sentence_of(release, waiting))
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "There are no migrations to look for risks in.")
     return _unread(facts) or _each(facts, _risks)
@@ -180,6 +186,7 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
 
 
+@gate("Rehearsed", sign_off=True)
 def rehearsed(facts: Facts) -> Result:
     """Exactly these files ran up, down and up again over a copy of production's schema, from where it is now."""
     release = facts.release
@@ -219,6 +226,7 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     return Result(PASS, row.sentence, evidence, row.finished_at)
 
 
+@gate("Production at head")
 def production_at_head(facts: Facts) -> Result:
     """Production's database reports exactly the release's heads."""
     if not facts.databases:

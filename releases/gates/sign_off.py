@@ -15,13 +15,13 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.findings.kinds import BESIDE
+from environments.finding_kinds.registry import beside
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from environments.services.liveness import Live
 from releases.gates.context import LONG_LIVED, Facts
 from releases.gates.databases import DatabaseFacts, annotations, databases_in, heads_of, migrations_of, places_in
 from releases.gates.rehearsal import rehearsed_of, rows
-from releases.gates.staging_smoke import Test, tests, tests_of
+from releases.gates.staging_smoke import Smoked, Test, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.releases import Release
@@ -29,7 +29,10 @@ from releases.models.releases import Release
 
 @dataclass(frozen=True)
 class Doubts:
-    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment."""
+    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment.
+
+    `smoked` is not read: where smoke tests are configured, they decide and nobody signs.
+    """
 
     now: datetime
     release: Release
@@ -42,6 +45,7 @@ class Doubts:
     steps: tuple[PromotionStep, ...]
     databases: tuple[DatabaseFacts, ...]
     staging_tests: tuple[Test, ...]
+    smoked: Smoked | None = None
 
     fresh_since = Facts.fresh_since
 
@@ -50,7 +54,7 @@ class Doubts:
 def items_to_attest() -> QuerySet[Any]:
     """Checklist items with what `doubts` needs of the world around them, in one query."""
     project = OuterRef("release__project")
-    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=BESIDE)
+    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=beside())
     steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
     instance = JSONObject(
         service="service__name",

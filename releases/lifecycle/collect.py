@@ -1,15 +1,17 @@
 """What the candidate of a release brings, read from git."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from environments.git.repository import Mirror
-from environments.models import Database, Project, databases_of
+from environments.models import Database, EnvironmentDatabase, Project, databases_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
+from environments.schema.plan.edits import PRUNED, Edit, judge
 from portal import audit
 from releases.github_mirror.sync import COMMITS_KEPT, PULL_NUMBER, _merged_row, _unknown_pulls, _upsert
 from releases.models.checklist import ChecklistItem, Phase
@@ -49,6 +51,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh.heads = [head for heads in change["heads_of"].values() for head in heads]
         fresh.migrations_problem = change["problem"]
         fresh.uncovered = change["uncovered"]
+        fresh.edits = change["edits"]
         fresh.collected = release.candidate
         fresh.save(
             update_fields=[
@@ -60,6 +63,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "heads_of",
                 "migrations_problem",
                 "uncovered",
+                "edits",
                 "collected",
             ]
         )
@@ -90,17 +94,21 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     databases, since, until = databases_of(release.project), release.base, release.candidate
     uncovered = list(history_reader.outside(mirror, since, until, *(one.alembic for one in databases)))
     found: dict[str, Any] = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
+    found["edits"] = []
     for one in databases:
-        new, heads, problem = _migrations_of(mirror, release, one)
+        new, heads, edits, problem = _migrations_of(mirror, release, one)
         found["migrations"] += [file | {"database": one.pk} for file in new]
         found["heads_of"][str(one.pk)] = heads
+        found["edits"] += [asdict(edit) for edit in edits]
         if problem and not found["problem"]:
             found["problem"] = f"{one.called}: {problem}" if one.called else problem
     return found
 
 
-def _migrations_of(mirror: Mirror, release: Release, database: Database) -> tuple[list[dict[str, Any]], list[str], str]:
-    """One database's new revision files, its heads at the candidate, and what must be mended first."""
+def _migrations_of(
+    mirror: Mirror, release: Release, database: Database
+) -> tuple[list[dict[str, Any]], list[str], tuple[Edit, ...], str]:
+    """One database's new revision files, its heads at the candidate, edits of shipped files, what must be mended."""
     alembic = database.alembic
     history = history_reader.read(mirror, release.candidate, alembic)
     change = history_reader.compare(mirror, release.base, release.candidate, alembic)
@@ -109,21 +117,31 @@ def _migrations_of(mirror: Mirror, release: Release, database: Database) -> tupl
     # What the version table holds when all has run.
     heads = list(history.effective_heads)
     bound = identity.bound(mirror, release.candidate, history, ordered, command=database.runs_project_code)
-    return [history_reader.described(one) for one in bound], heads, _migrations_problem(release, change)
+    edits: tuple[Edit, ...] = ()
+    if (change.changed or change.deleted) and not change.problems:
+        both = history_reader.read(mirror, release.base, alembic), history
+        edits = judge(mirror, release.base, release.candidate, change, both, ran=_ran(release, database))
+    problem = _migrations_problem(release, change, {one.revision for one in edits if one.kind == PRUNED})
+    return [history_reader.described(one) for one in bound], heads, edits, problem
 
 
-def _migrations_problem(release: Release, change: history_reader.Change) -> str:
+def _ran(release: Release, database: Database) -> list[str]:
+    """What staging's and production's databases report; [] where one of them has not been read."""
+    places = EnvironmentDatabase.objects.filter(
+        database=database, environment__kind__in=["staging", "production"], environment__gone_at=None
+    )
+    found = [place.revisions for place in places]
+    return [] if None in found else sorted({one for revisions in found for one in revisions or ()})
+
+
+def _migrations_problem(release: Release, change: history_reader.Change, pruned: Collection[str]) -> str:
     """What must be mended before these revisions may run, with the command that does; "" when there is nothing."""
     if change.problems:
         return change.problems[0].sentence
     main, staging = release.project.production_branch, release.project.staging_branch
-    if change.changed:
-        paths = [one.path for one in change.changed]
-        back = history_reader.put_back(release.base, paths)
-        said = f"Edited after it was shipped: {', '.join(paths)}. Put it back with `{back}`"
-        return f"{said}, and write a new revision instead."
-    if change.deleted:
-        names = ", ".join(one.path for one in change.deleted)
+    deleted = [one for one in change.deleted if one.id not in pruned]
+    if deleted:
+        names = ", ".join(one.path for one in deleted)
         lacking = "the hotfix's branch" if release.is_hotfix else staging
         return f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
     return ""

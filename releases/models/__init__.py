@@ -4,7 +4,6 @@ from releases.models.checklist import (
     ChecklistItem,
     ChecklistTemplate,
     ChecklistTemplateItem,
-    Condition,
     ItemText,
     Phase,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "ChecklistItem",
     "ChecklistTemplate",
     "ChecklistTemplateItem",
-    "Condition",
     "Downgrade",
     "Freeze",
     "GitHubSync",

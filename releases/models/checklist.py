@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from environments.models import Project
+from releases.conditions import registry as conditions
 from releases.models.releases import Release, ReleaseKind
 
 
@@ -15,13 +16,6 @@ class Phase(models.TextChoices):
     AFTER = "after", "after promotion"
 
 
-class Condition(models.TextChoices):
-    """For which releases a checklist item counts."""
-
-    ALWAYS = "always", "always"
-    MIGRATIONS = "migrations", "only with migrations"
-
-
 class ItemText(models.Model):
     """What a checklist item says, in a template and copied into a release."""
 
@@ -30,7 +24,7 @@ class ItemText(models.Model):
     link = models.CharField(max_length=500, blank=True, default="", help_text="A page to look at; may be empty.")
     gate = models.CharField(max_length=40, blank=True, default="", help_text="Empty: a person ticks it.")
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.BEFORE)
-    condition = models.CharField(max_length=12, choices=Condition, default=Condition.ALWAYS)
+    condition = models.CharField(max_length=40, choices=conditions.choices, default="always")
 
     class Meta:
         abstract = True

@@ -70,6 +70,11 @@ class Release(models.Model):
     heads_of = models.JSONField(default=dict, blank=True, help_text="Database → Alembic heads at the candidate.")
     migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
     uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
+    edits = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Shipped revision files that differ: revision, path, sha256, kind.",
+    )
     notes = models.TextField(blank=True, default="")
     merge_commit = models.CharField(max_length=64, blank=True, default="")
     behind = models.PositiveIntegerField(

@@ -16,7 +16,8 @@ from portal.secrets import HiddenText
 from portal.ui.actions import NotPermitted, Refused, action
 from releases.models import Channel, Notice, Transport
 from releases.notifications import feed, transports
-from releases.notifications.kinds import BY_NAME, Message
+from releases.notifications.kinds.registry import KINDS
+from releases.notifications.message import Message
 
 READ, MANAGE = "releases.view_release", "releases.manage_channels"
 MOST_CHANNELS = 20  # of one person
@@ -102,13 +103,13 @@ def _locked(channel: Channel, actor: Any) -> Channel:
 def _known(kinds: Iterable[str]) -> list[str]:
     """The kinds that exist, in their order. Refuses none at all."""
     wanted = set(kinds)
-    if not (chosen := [name for name in BY_NAME if name in wanted]):
+    if not (chosen := [name for name in KINDS if name in wanted]):
         raise Refused("Choose at least one kind of notification.")
     return chosen
 
 
 def _told(channel: Channel) -> str:
-    return ", ".join(BY_NAME[name].label for name in channel.kinds)
+    return ", ".join(KINDS[name].label for name in channel.kinds)
 
 
 def _record(event: str, channel: Channel, actor: Any, said: str, now: datetime | None) -> None:

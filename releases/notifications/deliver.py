@@ -6,7 +6,7 @@ from portal.jobs import Again, Ended, JobStatus, Outcome
 from portal.outbound.http import ApiError
 from portal.secrets import Unreadable
 from releases.models import Channel, Notice
-from releases.notifications.kinds import Message
+from releases.notifications.message import Message
 from releases.notifications.transports import TRANSPORTS, Undeliverable
 
 PAUSES = (10.0, 30.0, 120.0, 600.0, 1800.0)  # seconds; then an hour each

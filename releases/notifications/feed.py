@@ -10,7 +10,8 @@ from django.utils import timezone
 from portal.jobs import Again, Outcome, holds
 from portal.models.audit import AuditEvent, AuditHead
 from releases.models import Channel, Notice, NotificationFeed
-from releases.notifications.kinds import KINDS, Kind, awaited, message_of
+from releases.notifications.kinds.registry import KINDS, Kind
+from releases.notifications.message import awaited, message_of
 
 SECONDS, RESTING_SECONDS = 5.0, 60.0
 AT_ONCE = 200  # events in one transaction
@@ -44,7 +45,7 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
 
 def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterator[Notice]:
     """Yield one notice for each channel that wants to be told of `event`, of the first kind that tells it."""
-    kinds = [kind for kind in KINDS if kind.tells(event)]
+    kinds = [kind for kind in KINDS.values() if kind.tells(event)]
     for channel in channels if kinds else ():
         kind = next((one for one in kinds if one.name in channel.kinds and _wants(channel, one, event)), None)
         if kind is not None:

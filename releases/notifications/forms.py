@@ -6,7 +6,12 @@ from django import forms
 
 from environments.models import Project
 from releases.models import Transport
-from releases.notifications.kinds import KINDS
+from releases.notifications.kinds.registry import KINDS
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """Return names and labels of all kinds."""
+    return [(kind.name, kind.label) for kind in KINDS.values()]
 
 
 class Kinds(forms.MultipleChoiceField):
@@ -21,7 +26,7 @@ class KindsForm(forms.Form):
 
     kinds = Kinds(
         label="Tell it",
-        choices=[(kind.name, kind.label) for kind in KINDS],
+        choices=kind_choices,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one kind of notification."},
     )

@@ -22,7 +22,7 @@ from portal.outbound import http
 from portal.outbound.http import ApiError, Reply
 from portal.secrets import HiddenText
 from releases.models import Channel, Transport
-from releases.notifications.kinds import Message
+from releases.notifications.message import Message
 
 SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 * 1024

@@ -16,7 +16,7 @@ from portal.ui.site import page, perform
 from releases.models import Channel
 from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
-from releases.notifications.kinds import BY_NAME
+from releases.notifications.kinds.registry import KINDS
 
 BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
     "kinds": (actions.change_channel, KindsForm, "Channel saved."),
@@ -69,4 +69,4 @@ def _mine(request: HttpRequest) -> Q:
 
 
 def _told(channel: Channel) -> list[str]:
-    return [BY_NAME[name].label for name in channel.kinds if name in BY_NAME]
+    return [KINDS[name].label for name in channel.kinds if name in KINDS]

@@ -27,6 +27,7 @@ from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
 from portal.jobs import OPEN, STOPPED
 from portal.models.configuration import ConfigurationChange
+from releases.conditions.registry import counts
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion
@@ -366,7 +367,7 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     for item in items.only("release_id", "phase", "condition"):
         release = shown[item.release_id]
         due = "before" if release.status == ReleaseStatus.OPEN else "after"
-        if item.phase == due and (item.condition == "always" or release.migrations):
+        if item.phase == due and counts(item.condition, release):
             found[item.release_id] += release.status != ReleaseStatus.PROMOTING
     return found
 

@@ -10,6 +10,7 @@ from environments.schema.plan.risk import Risk
 from portal.jobs import JobStatus
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
+from releases.gates.edits import unaccepted
 from releases.gates.plan import Acceptance, Planned
 from releases.gates.rehearsal import Rehearsed
 from releases.gates.sql_diff import Compared, compare, route, summary
@@ -47,7 +48,10 @@ class DatabasePanel:
 
 def context(facts: Facts) -> dict[str, Any]:
     """What the card of migrations shows: a part for each database, none of which is left out."""
-    return {"migration_panels": [_panel(facts, one) for one in facts.databases]}
+    return {
+        "migration_panels": [_panel(facts, one) for one in facts.databases],
+        "unaccepted_edits": unaccepted(facts.release),
+    }
 
 
 def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:

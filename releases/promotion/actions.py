@@ -75,7 +75,13 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
     if not standing.ready:
         raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
     snapshot = [
-        {"text": line.text, "state": line.result.state, "sentence": line.result.sentence} for line in standing.before
+        {
+            "item": line.item.pk if line.item else None,
+            "text": line.text,
+            "state": line.result.state,
+            "sentence": line.result.sentence,
+        }
+        for line in standing.before
     ]
     places = {one.database.pk: one.places.get("production") for one in facts.databases}
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}

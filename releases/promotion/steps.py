@@ -22,6 +22,7 @@ from portal.outbound.http import ApiError
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.gates.databases import DatabaseFacts
+from releases.gates.deployed import production_live
 from releases.github_mirror import sync
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.pull_requests import GitHubSync, PullRequest
@@ -134,7 +135,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     environment_sync.apply(project, tree, now=facts.now)
     watching.settle(project, [release.merge_commit])
     facts = facts_of(release.pk, now=facts.now)
-    result = gates.production_live(facts)
+    result = production_live(facts)
     evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
     if result.passed:
         return Done(result.sentence, evidence)

@@ -8,8 +8,8 @@ from environments.services.liveness import Live, serves_instead
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.jobs import Again, Ended, JobStatus, Outcome, holds
-from releases import gates
 from releases.gates.context import Facts, facts_of
+from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import Test
 from releases.models import StagingSmoke
 
@@ -33,7 +33,7 @@ def look(job: StagingSmoke, *, now: datetime) -> Outcome:
 
 def _not_yet(facts: Facts) -> str | None:
     """What staging must come to first; None when it can be asked."""
-    healthy = gates.GATES["staging_healthy"](facts)
+    healthy = staging_healthy(facts)
     if not healthy.passed:
         return f"Staging is asked when it serves the candidate. {healthy.sentence}"
     if facts.release.migrations and facts.staged_at() is None:

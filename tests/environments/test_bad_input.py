@@ -27,6 +27,7 @@ from portal.sandbox.server import Server
 from portal.ui.actions import Refused
 from tests.environments.variables.test_variables import put, rule
 from tests.factory import make_people, make_project
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 LONG = "feature/ünï.cöde/服务-" + "x" * 200
@@ -94,8 +95,8 @@ def test_odd_names_of_services_environments_branches_and_variables_come_through_
     variables_sync._row(variables_sync.Place(environment, service), LONG, Secret("x")).save()
     detect.compare(project, now=timezone.now())
 
-    html = alice.get("/environments/?project=odd").content.decode()
-    compared = alice.get(f"/variables/?project=odd&a={environment.pk}").content.decode()
+    html = squeezed(alice.get("/environments/?project=odd"))
+    compared = squeezed(alice.get(f"/variables/?project=odd&a={environment.pk}"))
 
     assert ServiceInstance.objects.filter(branch=LONG[:200]).count() == len(ODD) * len(places)
     wrong = Finding.objects.get(subject=f"{ODD[0]} in production", kind="branch")
@@ -134,7 +135,7 @@ def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_
 
     mirror_sync.apply(project, tree(*both), now=timezone.now())
 
-    html = alice.get("/environments/?project=odd").content.decode()
+    html = squeezed(alice.get("/environments/?project=odd"))
     said = Finding.objects.get(kind="twice").sentence
     assert Environment.objects.get(kind="staging").railway_id == "old-one"
     assert said == "Railway has 2 environments named staging; the oldest is meant: rename or delete the others."
@@ -169,7 +170,7 @@ def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing
         server.stop()
         standin.stop()
 
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
     problem = RailwaySync.objects.get(project=project).problem
     assert f"The token may not see Railway's project {project.railway_project_id}" in problem
     assert escape(problem) in html
@@ -182,13 +183,13 @@ def test_a_deleted_service_or_environment_is_not_repaired(people, alice):
     address = f"/instances/{instance.pk}/branch/"
     Service.objects.filter(pk=instance.service_id).update(gone_at=timezone.now())
 
-    deleted = alice.post(address, {"value": "main"}, follow=True).content.decode()
+    deleted = squeezed(alice.post(address, {"value": "main"}, follow=True))
     instance.refresh_from_db()
     for act, given in ((actions.deploy_head, {"commit": "a" * 40}), (actions.switch_push_on, {})):
         with pytest.raises(Refused, match="was deleted on Railway"):
             act(instance, actor=people["alice"], **given)
     instance.delete()
-    vanished = alice.post(address, {"value": "main"}, follow=True).content.decode()
+    vanished = squeezed(alice.post(address, {"value": "main"}, follow=True))
 
     assert "was deleted on Railway, so there is nothing to put right." in deleted
     assert "This service was deleted on Railway, so nothing was done" in vanished
@@ -201,7 +202,7 @@ def test_a_rule_about_a_variable_that_nobody_has_is_said_to_be_so_and_finds_noth
         rule(project, kind, LONG[:200], service="ünï/*", target="backend", where="staging")
     put("production", "backend", "OTHER", "x")
 
-    html = alice.get("/variables/").content.decode()
+    html = squeezed(alice.get("/variables/"))
 
     assert variables_rules.problems(project) == []
     assert html.count("nobody has such a variable") == 4

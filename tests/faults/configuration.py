@@ -110,7 +110,7 @@ class Scene:
         from releases import gates
         from releases.gates.context import facts_of
 
-        return gates.approved(facts_of(self.release.pk)).passed
+        return gates.GATES["approved"](facts_of(self.release.pk)).passed
 
 
 def scene() -> Iterator[Scene]:

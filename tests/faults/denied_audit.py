@@ -8,7 +8,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,326 @@ class Try:
 
 def tries() -> list[Try]:
     """Every action of releases and environments, by the name of its function."""
+    from environments.branches import actions as branches_actions
+    from environments.connections import actions as connections_actions
+    from environments.databases import actions as databases_actions
+    from environments.findings import actions as findings_actions
+    from environments.models import (
+        ConnectionCheck,
+        DeployKey,
+        Environment,
+        Finding,
+        MigrationRun,
+        Preview,
+        PreviewVariable,
+        RailwaySync,
+        Rehearsal,
+        Repair,
+        Service,
+        ServiceInstance,
+        StagingReset,
+    )
+    from environments.overview import actions as overview_actions
+    from environments.previews import actions as previews_actions
+    from environments.rehearsals import actions as rehearsals_actions
+    from environments.repairs import actions as repairs_actions
+    from environments.schema.plan.risk import Risk
+    from portal.configuration import actions as on_configuration
+    from portal.models.configuration import ConfigurationChange
+    from releases.approvals import actions as approvals_actions
+    from releases.checklist import actions as checklist_actions
+    from releases.freezes import actions as freezes_actions
+    from releases.lifecycle import actions as lifecycle_actions
+    from releases.models import Channel, Downgrade
+    from releases.models.checklist import ChecklistItem
+    from releases.models.pull_requests import PullRequest
+    from releases.models.releases import Freeze, Release
+    from releases.models.rollback import downgrade_content
+    from releases.notifications import actions as on_channels
+    from releases.promotion import actions as promotion_actions
+    from releases.rollback import actions as back
+    from releases.task_logs import actions as task_logs_actions
+    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
+
+    def manual(release: Any) -> Any:
+        return release.items.filter(gate="", phase="before").first()
+
+    def ticked(scene: Any) -> Callable[[], Any]:
+        item = manual(scene.release)
+        ChecklistItem.objects.filter(pk=item.pk).update(
+            ticked_by=scene.dave, ticked_at=scene.now, ticked_candidate=scene.release.candidate
+        )
+        return lambda: checklist_actions.untick(item, actor=scene.dave)
+
+    def unticked(scene: Any) -> Callable[[], Any]:
+        item = manual(scene.release)
+        ChecklistItem.objects.filter(pk=item.pk).update(ticked_by=None, ticked_at=None, ticked_candidate="")
+        return lambda: checklist_actions.tick(item, actor=scene.dave)
+
+    def without_release(scene: Any) -> Callable[[], Any]:
+        Release.objects.filter(pk=scene.release.pk).update(status="abandoned")
+        return lambda: lifecycle_actions.cut(scene.project, actor=scene.dave)
+
+    def proposed(scene: Any) -> Callable[[], Any]:
+        values = {"number": 140, "base": "main", "head": "fix", "head_sha": "8" * 40, "seen_at": scene.now}
+        PullRequest.objects.create(project=scene.project, title="Fix", **values)
+        return lambda: lifecycle_actions.cut_hotfix(scene.project, actor=scene.dave, pull=140)
+
+    def apart(scene: Any) -> dict[str, str]:
+        heads = {name: scene.project.branches.get(name=name).head for name in ("staging", "main")}
+        seen = {"before": heads["staging"], "wanted": heads["main"], "status": "failed", "result": "diverged"}
+        Repair.objects.create(project=scene.project, kind="sync_staging", **seen)
+        return heads
+
+    def to_reset(scene: Any) -> Callable[[], Any]:
+        heads = apart(scene)
+        return lambda: branches_actions.request_reset(scene.project, actor=scene.dave, reason="known", **heads)
+
+    def asked(scene: Any) -> Any:
+        heads = apart(scene)
+        named = {"staging_head": heads["staging"], "main_head": heads["main"]}
+        return heads, StagingReset.objects.create(project=scene.project, requested_by=scene.carol, **named)
+
+    def to_sign(scene: Any) -> Callable[[], Any]:
+        heads, reset = asked(scene)
+        return lambda: branches_actions.sign_reset(reset, actor=scene.dave, **heads)
+
+    def to_take_back(scene: Any) -> Callable[[], Any]:
+        _, reset = asked(scene)
+        return lambda: branches_actions.take_reset_back(reset, actor=scene.dave)
+
+    def stopped(step: str, act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            scene.stopped_at(step)
+            return lambda: act(scene.release, actor=scene.dave, **given)
+
+        return arrange
+
+    def running(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        run = MigrationRun.objects.create(
+            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+        )
+        return lambda: databases_actions.cancel_migration(run, actor=scene.dave)
+
+    def failed(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        run = MigrationRun.objects.create(
+            environment=environment,
+            database=scene.project.databases.get(),
+            commit=scene.release.candidate,
+            status="failed",
+        )
+        return lambda: databases_actions.retry_migration(run, actor=scene.dave)
+
+    def rehearsing(scene: Any) -> Callable[[], Any]:
+        environment = scene.project.environments.get(kind="staging")
+        rehearsal = Rehearsal.objects.create(
+            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+        )
+        return lambda: rehearsals_actions.cancel_rehearsal(rehearsal, actor=scene.dave)
+
+    def found(scene: Any) -> Callable[[], Any]:
+        finding = Finding.objects.create(project=scene.project, kind="branch", subject="x", sentence="x")
+        return lambda: findings_actions.resolve_finding(finding, actor=scene.dave, reason="looked at")
+
+    def strayed(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        ServiceInstance.objects.filter(pk=instance.pk).update(branch="elsewhere")
+        instance.refresh_from_db()
+        return lambda: repairs_actions.repair_branch(instance, actor=scene.dave, wanted="staging")
+
+    def behind(scene: Any) -> Callable[[], Any]:
+        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        head = scene.project.branches.get(name="staging").head
+        return lambda: repairs_actions.deploy_head(instance, actor=scene.dave, commit=head)
+
+    def checked(scene: Any) -> Callable[[], Any]:
+        check = ConnectionCheck.objects.first() or ConnectionCheck.objects.create()
+        return lambda: connections_actions.check_connections(check, actor=scene.dave)
+
+    def pinned(scene: Any) -> Callable[[], Any]:
+        key = DeployKey.objects.create(project=scene.project, private_key="x", kind="ed25519", host_keys="old")
+        found = [{"project": scene.project.slug, "offers": [["ssh-ed25519", "AAAA", "SHA256:x", ""]]}]
+        ConnectionCheck.objects.update_or_create(single=True, defaults={"found": found})
+        return lambda: connections_actions.pin_host_keys(key, actor=scene.dave, fingerprints=["SHA256:x"])
+
+    def frozen(scene: Any) -> Callable[[], Any]:
+        Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
+        return lambda: freezes_actions.lift_freeze(scene.project, actor=scene.dave)
+
+    def risky(scene: Any) -> Callable[[], Any]:
+        one = scene.release.migrations[0]
+        file = {"revision": one["id"], "sha256": one["sha256"]}
+        make_plan_row(scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))])
+        return lambda: approvals_actions.accept_risk(scene.release, actor=scene.dave, **file, reason="known")
+
+    def preview(scene: Any) -> Any:
+        return Preview.objects.create(project=scene.project, number=9, head="a" * 40, head_at=scene.now)
+
+    def outsider(scene: Any) -> Callable[[], Any]:
+        place = Environment.objects.create(project=scene.project, name="pr-8", kind="preview", railway_id="e-8")
+        return lambda: previews_actions.delete_environment(place, actor=scene.dave, typed="pr-8")
+
+    def foreign(scene: Any) -> Callable[[], Any]:
+        preview(scene)
+        place = Environment.objects.create(
+            project=scene.project, name="pr-9", kind="preview", railway_id="e-9", pull_number=9, seen_at=scene.now
+        )
+        return lambda: previews_actions.adopt_environment(place, actor=scene.dave, typed="pr-9")
+
+    def placed(scene: Any) -> Callable[[], Any]:
+        RailwaySync.objects.get_or_create(project=scene.project)
+        service = Service.objects.filter(project=scene.project).first()
+        return lambda: overview_actions.place_service(service, actor=scene.dave, belongs=False)
+
+    def proposed_change(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            change = ConfigurationChange.objects.create(
+                kind="environments.project", object_id=scene.project.pk, label="project", scope=scene.project.slug,
+                values={"soak_minutes": {"from": scene.project.soak_minutes, "to": 1}}, proposed_by=scene.alice,
+            )  # fmt: skip
+            return lambda: act(change, actor=scene.dave)
+
+        return arrange
+
+    def valued(scene: Any) -> Callable[[], Any]:
+        row = PreviewVariable.objects.create(project=scene.project, service="backend", name="KEY", value="x")
+        return lambda: previews_actions.remove_preview_variable(row, actor=scene.dave)
+
+    def on_preview(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            row = preview(scene)
+            return lambda: act(row, actor=scene.dave)
+
+        return arrange
+
+    def shipped(scene: Any) -> Any:
+        release = scene.release
+        Release.objects.filter(pk=release.pk).update(status="verifying", merge_commit="c" * 40)
+        release.refresh_from_db()
+        make_advice(release)
+        return release
+
+    def rolling(act: Callable[..., Any], *, at: str = "restore", **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            job = make_rollback(shipped(scene), by=scene.alice, at=at, failed=at != "approve")
+            content = {"content": job.content} if at == "approve" else {}
+            return lambda: act(scene.release, actor=scene.dave, **content, **given)
+
+        return arrange
+
+    def asking(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        return lambda: back.request_rollback(release, actor=scene.dave, reason="known")
+
+    def rehearsing_back(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        return lambda: back.rehearse_downgrade(release, actor=scene.dave)
+
+    def downgrading(scene: Any) -> Callable[[], Any]:
+        release = shipped(scene)
+        make_downgrade(release, by=scene.alice)
+        Downgrade.objects.all().delete()  # its rehearsal stays
+        wish = {"typed": "inspector_production", "reason": "known"}
+        return lambda: back.request_downgrade(release, actor=scene.dave, **wish)
+
+    def wished(act: Callable[..., Any], *, signs: bool) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            release = shipped(scene)
+            make_downgrade(release, by=scene.alice)
+            content = {"content": downgrade_content(release.advice.downgrade)} if signs else {}
+            return lambda: act(release, actor=scene.dave, **content)
+
+        return arrange
+
+    def channel(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            row = Channel.objects.create(
+                name="x", transport="email", address="x@example.com", place="x", person=scene.dave, kinds=["health"]
+            )
+            return lambda: act(row, actor=scene.dave)
+
+        return arrange
+
+    def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
+        return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
+
+    return [
+        Try("cut", without_release),
+        Try("cut_hotfix", proposed),
+        Try("tick", unticked),
+        Try("untick", ticked),
+        Try("approve", on_release(approvals_actions.approve)),
+        Try("accept_risk", risky),
+        Try("migrate_staging", on_release(lifecycle_actions.migrate_staging)),
+        Try("promote", on_release(promotion_actions.promote)),
+        Try("retry_step", stopped("merge", promotion_actions.retry_step)),
+        Try("deploy_commit", stopped("deploy", promotion_actions.deploy_commit)),
+        Try("skip_step", stopped("smoke", promotion_actions.skip_step, reason="known")),
+        Try("abandon_promotion", stopped("merge", promotion_actions.abandon_promotion, reason="known")),
+        Try("abandon", on_release(lifecycle_actions.abandon, reason="known")),
+        Try("request_rollback", asking),
+        Try("approve_rollback", rolling(back.approve_rollback, at="approve")),
+        Try("retry_rollback", rolling(back.retry_rollback)),
+        Try("skip_rollback", rolling(back.skip_rollback, reason="known")),
+        Try("abandon_rollback", rolling(back.abandon_rollback, reason="known")),
+        Try("rehearse_downgrade", rehearsing_back),
+        Try("request_downgrade", downgrading),
+        Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
+        Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
+        Try("write_notes", on_release(lifecycle_actions.write_notes, notes="new")),
+        Try("write", lambda scene: lambda: task_logs_actions.write(
+            scene.release, actor=scene.dave, typed={"goal": "new"}, version=0)),
+        Try("freeze", lambda scene: lambda: freezes_actions.freeze(scene.project, actor=scene.dave, reason="fair")),
+        Try("lift_freeze", frozen),
+        Try("start_migration", lambda scene: lambda: databases_actions.start_migration(
+            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
+            actor=scene.dave, commit=scene.release.candidate)),
+        Try("cancel_migration", running),
+        Try("retry_migration", failed),
+        Try("start_rehearsal", lambda scene: lambda: rehearsals_actions.start_rehearsal(
+            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
+            actor=scene.dave, commit="9" * 40)),
+        Try("cancel_rehearsal", rehearsing),
+        Try("resolve_finding", found),
+        Try("check_connections", checked),
+        Try("pin_host_keys", pinned),
+        Try("sync_staging", lambda scene: lambda: branches_actions.sync_staging(scene.project, actor=scene.dave)),
+        Try("open_back_merge", lambda scene: lambda: branches_actions.open_back_merge(scene.project, actor=scene.dave)),
+        Try("request_reset", to_reset),
+        Try("sign_reset", to_sign),
+        Try("take_reset_back", to_take_back),
+        Try("repair_branch", strayed),
+        Try("deploy_head", behind),
+        Try("switch_push_on", lambda scene: lambda: repairs_actions.switch_push_on(
+            ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
+        Try("keep_heads", lambda scene: lambda: branches_actions.keep_heads(scene.project, actor=scene.dave)),
+        Try("adopt_environment", foreign),
+        Try("place_service", placed),
+        Try("confirm_change", proposed_change(on_configuration.confirm_change)),
+        Try("decline_change", proposed_change(on_configuration.decline_change)),
+        Try("protect_branch", lambda scene: lambda: branches_actions.protect_branch(
+            scene.project, actor=scene.dave, branch="main")),
+        Try("rebuild_preview", on_preview(previews_actions.rebuild_preview)),
+        Try("remove_preview", on_preview(previews_actions.remove_preview)),
+        Try("set_preview_variable", lambda scene: lambda: previews_actions.set_preview_variable(
+            scene.project, actor=scene.dave, service="backend", name="KEY", value="x")),
+        Try("remove_preview_variable", valued),
+        Try("delete_environment", outsider),
+        Try("add_channel", lambda scene: lambda: on_channels.add_channel(
+            scene.project, actor=scene.dave, name="x", transport="email", address="x@example.com", kinds=["health"],
+            personal=True)),
+        Try("change_channel", channel(lambda row, actor: on_channels.change_channel(
+            row, actor=actor, kinds=["failed"]))),
+        Try("remove_channel", channel(on_channels.remove_channel)),
+        Try("test_channel", channel(on_channels.test_channel)),
+        Try("a refused action", lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol)),
+    ]  # fmt: skip
+
+
+def every_action() -> set[str]:
+    """The names of all functions that are actions, so that a new one cannot be forgotten here."""
     root = Path(__file__).resolve().parents[2]
     found = (path.relative_to(root) for app in APPS for path in (root / app).glob("*/*actions.py"))
     modules = (

@@ -178,11 +178,11 @@ def _tried(place: str, some: list[Way], constants: dict, where: Path, database: 
 
 
 @contextmanager
-def fresh_database(admin: str) -> Iterator[str]:
+def fresh_database(admin: str, called: str = "hostile") -> Iterator[str]:
     """An empty database on the server of `admin`."""
     from portal.sandbox import databases
 
-    name = f"hostile_{time.monotonic_ns()}"
+    name = f"{called}_{time.monotonic_ns()}"
     url = databases.create(admin, name)
     try:
         yield url

@@ -11,6 +11,7 @@ from environments.databases import actions as environment_actions
 from environments.models import MigrationRun
 from tests.journeys.test_release import cut
 from tests.journeys.test_runners import finish, use
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
 NAMED, UNNAMED = "canary-named-4711", "canary-other-4712"
@@ -55,7 +56,7 @@ def test_no_canary_reaches_a_row_a_page_or_the_workers_log(world, caplog):
 def _page(world, address: str) -> str:
     client = Client()
     client.force_login(world.person("dave"))
-    return client.get(address).content.decode()
+    return squeezed(client.get(address))
 
 
 def _tables_with(canary: str) -> list[str]:

@@ -150,18 +150,18 @@ def test_a_file_that_staging_has_not_run_keeps_a_hotfix_from_production_and_the_
     release = cut_hotfix(world, FIX | {f"{old}/7fffffffffff_fix.py": body})
     alice = world.person("alice")
 
-    told = gates.migrations_ready(facts_of(release.pk))
+    told = gates.GATES["migrations_ready"](facts_of(release.pk))
     run = lifecycle_actions.migrate_staging(
         release, actor=alice
     )  # both databases are where main is: it can be done right here
     world.work(lambda: not reread(run).is_open)
-    world.work(lambda: gates.migrations_ready(facts_of(release.pk)).passed)
+    world.work(lambda: gates.GATES["migrations_ready"](facts_of(release.pk)).passed)
 
     assert told.state == "pending" and "press Migrate staging" in told.sentence
     assert world.revisions("staging") == ["7fffffffffff"]
 
     normal = cut(world)
-    assert gates.migrations_ready(facts_of(normal.pk)).state == "pending"
+    assert gates.GATES["migrations_ready"](facts_of(normal.pk)).state == "pending"
 
 
 def test_a_closed_back_merge_is_said_and_a_new_one_is_found(world):
@@ -169,14 +169,14 @@ def test_a_closed_back_merge_is_said_and_a_new_one_is_found(world):
     world.github.close_pull(reread(release).back_merge["number"])
     look_again(release)
     world.work(lambda: reread(release).back_merge.get("state") == "closed")
-    closed = gates.back_merged(facts_of(release.pk))
+    closed = gates.GATES["back_merged"](facts_of(release.pk))
 
     second = world.github.open_pull("main", "staging", "Back")
     look_again(release)
     world.work(lambda: reread(release).back_merge.get("number") == second)
 
     assert closed.state == "fail" and "open a back-merge anew" in closed.sentence
-    assert gates.back_merged(facts_of(release.pk)).state == "pending"
+    assert gates.GATES["back_merged"](facts_of(release.pk)).state == "pending"
 
 
 def test_the_pages_name_the_kind_and_the_button_cuts_it(world, client):

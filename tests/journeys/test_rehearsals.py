@@ -32,7 +32,7 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
         production.execute("create index ix_by_hand on events (id)")
     release = cut(world)
 
-    world.work(lambda: gates.rehearsed(facts_of(release.pk)).passed, seconds=90)
+    world.work(lambda: gates.GATES["rehearsed"](facts_of(release.pk)).passed, seconds=90)
 
     row = of(world, "production", release.candidate)
     assert [one["id"] for one in row.files] == [one["id"] for one in release.migrations]
@@ -53,7 +53,7 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     broken = world.github.push_commit("staging", BROKEN, "Break it")
     world.work(lambda: of(world, "production", broken) is not None, seconds=90)
 
-    failed = gates.rehearsed(facts_of(release.pk))
+    failed = gates.GATES["rehearsed"](facts_of(release.pk))
     assert failed.state == gates.FAIL and "7a9c1e3f5b67" in failed.sentence
     assert "DROP COLUMN nowhere" in of(world, "production", broken).failed_statement
 
@@ -74,7 +74,7 @@ def test_a_cancelled_rehearsal_stays_cancelled_until_somebody_asks_anew(world, s
     staging.update(status="cancelled", finished_at=timezone.now())  # it is not what this is about
 
     assert asked.status == "cancelled" and Rehearsal.objects.filter(environment=production).count() == 1
-    assert gates.rehearsed(facts_of(release.pk)).state == gates.PENDING
+    assert gates.GATES["rehearsed"](facts_of(release.pk)).state == gates.PENDING
     back = on_environments.start_rehearsal(
         production,
         database=world.project.databases.get(),

@@ -229,6 +229,6 @@ def test_a_conflicting_pull_request_is_a_failing_gate(world):
     world.github.push_commit("staging", {"frontend/index.html": "feature"}, "Feature")
     release = cut(world)
 
-    world.work(lambda: gates.promotion_open(facts_of(release.pk)).state == gates.FAIL)
+    world.work(lambda: gates.GATES["promotion_open"](facts_of(release.pk)).state == gates.FAIL)
 
-    assert "conflicts with main" in gates.promotion_open(facts_of(release.pk)).sentence
+    assert "conflicts with main" in gates.GATES["promotion_open"](facts_of(release.pk)).sentence

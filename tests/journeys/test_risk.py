@@ -38,7 +38,7 @@ def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
 
     facts = facts_of(release.pk)
 
-    assert gates.migration_risks(facts).passed
+    assert gates.GATES["migration_risks"](facts).passed
     assert [step.revision for step in facts.databases[0].planned.steps] == [one["id"] for one in release.migrations]
     assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.databases[0].planned.steps[1].upgrade.text
     assert {risk.severity for risk in facts.databases[0].planned.risks} == {"info"}
@@ -66,15 +66,15 @@ def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world)
     release, alice, bob = cut(world), world.person("alice"), world.person("bob")
     planned(world, release, commit)
 
-    asked = gates.migration_risks(facts_of(release.pk))
+    asked = gates.GATES["migration_risks"](facts_of(release.pk))
     with pytest.raises(Refused, match="Drops a column of events"):
         promotion_actions.promote(release, actor=alice)
     seen = dropping(release)
     approvals_actions.accept_risk(release, actor=bob, **seen, reason="nothing reads it since June")
-    accepted = gates.migration_risks(facts_of(release.pk))
+    accepted = gates.GATES["migration_risks"](facts_of(release.pk))
     planned(world, release, world.github.push_commit("staging", EDITED, "Tidy up"))
 
-    lapsed = gates.migration_risks(facts_of(release.pk))
+    lapsed = gates.GATES["migration_risks"](facts_of(release.pk))
 
     assert (asked.state, accepted.state, lapsed.state) == (gates.ATTEST, gates.PASS, gates.ATTEST)
     assert "bob: “nothing reads it since June”" in accepted.sentence

@@ -129,7 +129,7 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     ]  # fmt: skip
     assert reread(release).status == ReleaseStatus.ROLLED_BACK
     facts = facts_of(release.pk)
-    assert [gate(facts).state for gate in (gates.production_live, gates.smoke_green)] == [gates.FAIL] * 2
+    assert [gates.GATES[name](facts).state for name in ("production_live", "smoke_green")] == [gates.FAIL] * 2
     told = {"rollback.requested", "rollback.approved", "step.restoring", "rollback.ended", "release.rolled_back"}
     assert told <= set(AuditEvent.objects.values_list("action", flat=True))
     look_now(world.project.railway_sync)
@@ -221,7 +221,7 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     assert (run.requested_by, run.approved_by) == (alice, bob)
     assert [one[0] for one in run.applied] == ["7a9c1e3f5b67"] and "Finished 7a9c1e3f5b67" in run.log
     assert world.revisions("production") == ["6f8b0d2e4a56"]
-    assert gates.production_at_head(facts_of(release.pk)).state == gates.FAIL
+    assert gates.GATES["production_at_head"](facts_of(release.pk)).state == gates.FAIL
     world.work(lambda: reread(release.advice).verdict == SAFE)  # without being asked: the run has ended
     job = ask(world, release)
     world.railway.forget_images("frontend", "production")

@@ -45,7 +45,7 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     ]  # fmt: skip
     assert release.heads_of == {str(signals.pk): ["6f8b0d2e4a56"], str(billing.pk): ["b2"]}
     world.work(lambda: MigrationPlan.objects.filter(status="succeeded").count() == 2)
-    waits = gates.migrations_ready(facts_of(release.pk)).sentence
+    waits = gates.GATES["migrations_ready"](facts_of(release.pk)).sentence
     assert (
         waits == "signals: 2 migrations wait to be applied in staging. "
         "billing: 1 migration wait to be applied in staging."
@@ -63,7 +63,7 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     StagedRevision.objects.filter(revision="b2").update(database=signals)
     assert (
         "billing: Staging's database is at the release's head, but"
-        in gates.migrations_ready(facts_of(release.pk)).sentence
+        in gates.GATES["migrations_ready"](facts_of(release.pk)).sentence
     )
     StagedRevision.objects.filter(revision="b2").update(database=billing)
     for item in release.items.filter(phase="before", gate=""):
@@ -106,7 +106,7 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     taken_back(world, release, "billing")
     assert world.revisions(BILLING) == ["b1"]
     assert advised(world, release).downgrade["file"]["id"] == "6f8b0d2e4a56"
-    failing = gates.production_at_head(facts_of(release.pk))
+    failing = gates.GATES["production_at_head"](facts_of(release.pk))
     assert failing.state == gates.FAIL and failing.sentence.startswith("billing: Production's database is at b1")
     assert world.revisions("production") == ["6f8b0d2e4a56"]
 

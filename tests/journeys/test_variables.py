@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.findings.kinds import BESIDE
+from environments.finding_kinds.registry import beside
 from environments.models import ConnectionCheck, Environment, Finding, Variable, VariableSync
 from portal import jobs
 from portal.sandbox.server import Fault
@@ -26,7 +26,7 @@ def read_again(world) -> None:
 
 def opened() -> dict[str, bool]:
     """What is open and bears on the release, which the protections of branches do not."""
-    findings = Finding.objects.filter(closed_at=None).exclude(kind__in=BESIDE)
+    findings = Finding.objects.filter(closed_at=None).exclude(kind__in=beside())
     return dict(findings.values_list("sentence", "attestable"))
 
 
@@ -36,7 +36,7 @@ def test_the_samples_variables_are_mirrored_and_hinder_no_release(world):
         world.railway.set_variable(kind, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
 
     release = cut(world)
-    world.work(lambda: gates.environments_coherent(facts_of(release.pk)).passed)
+    world.work(lambda: gates.GATES["environments_coherent"](facts_of(release.pk)).passed)
     world.work(lambda: ConnectionCheck.objects.get().checked_at is not None)
 
     kept = repr(list(Variable.objects.values()))
@@ -53,7 +53,7 @@ def test_an_address_of_production_in_staging_stops_the_release_until_it_is_put_r
     world.railway.set_variable("staging", "frontend", "API_URL", live)
 
     read_again(world)
-    wrong, gate = opened(), gates.environments_coherent(facts_of(release.pk))
+    wrong, gate = opened(), gates.GATES["environments_coherent"](facts_of(release.pk))
     world.railway.set_variable("staging", "frontend", "API_URL", "http://backend.railway.internal:8000")
     read_again(world)
 
@@ -71,12 +71,12 @@ def test_a_sealed_address_waits_for_a_persons_word(world):
     read_again(world)
 
     assert set(opened().values()) == {True}
-    assert gates.environments_coherent(facts_of(release.pk)).state == gates.ATTEST
+    assert gates.GATES["environments_coherent"](facts_of(release.pk)).state == gates.ATTEST
 
 
 def test_while_variables_cannot_be_read_nothing_is_green_and_nothing_is_forgotten(world):
     release = cut(world)
-    world.work(lambda: gates.environments_coherent(facts_of(release.pk)).passed)
+    world.work(lambda: gates.GATES["environments_coherent"](facts_of(release.pk)).passed)
     before = Variable.objects.count()
     Environment.objects.update(variables_at=timezone.now() - timedelta(hours=2))
     world.railway_server.faults.append(Fault("html", body="VariablesOfPlaces", times=1000))
@@ -84,5 +84,5 @@ def test_while_variables_cannot_be_read_nothing_is_green_and_nothing_is_forgotte
 
     world.work(lambda: VariableSync.objects.get().problem != "")
 
-    assert gates.environments_coherent(facts_of(release.pk)).state == gates.PENDING
+    assert gates.GATES["environments_coherent"](facts_of(release.pk)).state == gates.PENDING
     assert Variable.objects.count() == before > 0

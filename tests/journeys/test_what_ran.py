@@ -36,11 +36,11 @@ def test_a_file_that_a_revision_reads_is_part_of_what_staging_ran(world):
     files = revision(read)
     beside = {f"{next(iter(files)).rpartition('/')[0]}/data.sql": "create table extra (id int)"}
     release = brought(world, files | beside)
-    ready = gates.migrations_ready(facts_of(release.pk))
+    ready = gates.GATES["migrations_ready"](facts_of(release.pk))
 
     commit = push(world, dict.fromkeys(beside, "create table extra (id bigint)"))
     world.work(lambda: reread(release).collected == commit)
-    edited = gates.migrations_ready(facts_of(release.pk))
+    edited = gates.GATES["migrations_ready"](facts_of(release.pk))
 
     assert ready.passed, ready
     assert edited.state == gates.FAIL and "a file that it can read" in edited.sentence
@@ -53,7 +53,7 @@ def test_a_revision_that_shows_one_statement_and_runs_another_waits_for_an_appro
     )
 
     release = brought(world, files)
-    world.work(lambda: gates.migration_risks(facts_of(release.pk)).state == gates.ATTEST)
+    world.work(lambda: gates.GATES["migration_risks"](facts_of(release.pk)).state == gates.ATTEST)
     risk = facts_of(release.pk).databases[0].planned.risks[0]
 
     assert (risk.code, risk.revision) == ("unplanned-sql", ID)

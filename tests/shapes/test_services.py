@@ -38,7 +38,7 @@ def read(world) -> None:
 
 
 def healthy(release):
-    return gates.staging_healthy(facts_of(release.pk))
+    return gates.GATES["staging_healthy"](facts_of(release.pk))
 
 
 def test_runs_that_were_due_are_nobodys_doing_and_containers_that_crashed_are_seen(shaped):
@@ -92,12 +92,12 @@ def test_an_uploaded_service_is_named_with_what_to_do_and_let_go_by_a_persons_wo
     world = shaped("uploaded")
     release = cut(world)
     world.work(lambda: Finding.objects.filter(kind="uploaded", closed_at=None).count() == 2)
-    said = gates.environments_coherent(facts_of(release.pk)).sentence
+    said = gates.GATES["environments_coherent"](facts_of(release.pk)).sentence
     assert "importer in" in said and "Connect it to acme/inspector on Railway" in said
 
     actions.place_service(Service.objects.get(name="importer"), actor=world.person("alice"), belongs=False)
 
-    world.work(lambda: gates.environments_coherent(facts_of(release.pk)).passed)
+    world.work(lambda: gates.GATES["environments_coherent"](facts_of(release.pk)).passed)
     assert healthy(release).passed
 
 

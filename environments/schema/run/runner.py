@@ -21,7 +21,7 @@ from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read
 from environments.schema.plan.render import without_passwords
 from environments.schema.run import wire
-from environments.schema.run.alembic_env.statements import MAX_CHARACTERS, MAX_STATEMENTS, version_in
+from environments.schema.run.alembic_env.statements import MAX_CHARACTERS, MAX_STATEMENTS, READS, key_of, version_in
 from environments.schema.run.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.run.database import (
     Address,
@@ -337,7 +337,7 @@ def _follow(
     door = _door(address, command, directory)
     try:
         return follow(
-            _portal(address, request, plan, directory)
+            _ours(address, request, plan, directory, relayed=door is not None)
             if command is None
             else _command(opened, address, request, plan, directory / "home", relayed=door is not None),
             directory=directory if command is None else directory / "files",
@@ -368,11 +368,31 @@ def _command(
     )
     if not relayed or request.record:  # a rehearsal has its own listener, in the command
         return line
-    known = all(one.id in request.expected for one in plan.steps)
-    allowed = [key for one in plan.steps for key in request.expected[one.id]] if known else None
     table, _ = split_table(request.version_table, request.version_table_schema)
+    allowed = _allowed(request, plan)
     terms = wire.terms(address.libpq, request.command.variables, version_table=table, allowed=allowed)
     return {**wire.for_the_command(line, request.command.database_variable), "relay": terms}
+
+
+def _ours(address: Address, request: Run, plan: _Plan, directory: Path, *, relayed: bool) -> dict[str, Any]:
+    """What our own child is told. Where its statements are known, a connection of a revision's own is held to them too.
+
+    What SQLAlchemy, Alembic and we send ourselves reads, or sets what holds for a session.
+    """
+    told = _portal(address, request, plan, directory)
+    allowed = _allowed(request, plan)
+    if not relayed or request.record or allowed is None:
+        return told
+    allowed += [READS, *map(key_of, plan.meaning.before)]
+    terms = wire.terms(address.libpq, {}, version_table=told["version_table"], allowed=allowed, record=False)
+    return {**told, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
+
+
+def _allowed(request: Run, plan: _Plan) -> list[str] | None:
+    """The keys of all that the steps may send; None where that is not known of each."""
+    if not request.expected or any(one.id not in request.expected for one in plan.steps):
+        return None
+    return [key for one in plan.steps for key in request.expected[one.id]]
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:

@@ -19,9 +19,12 @@ _VARIABLES = {f"PG{name.upper()}": name for name in _TLS}
 
 
 def terms(
-    url: str, variables: Mapping[str, str], *, version_table: str, allowed: Iterable[str] | None
+    url: str, variables: Mapping[str, str], *, version_table: str, allowed: Iterable[str] | None, record: bool = True
 ) -> dict[str, Any]:
-    """Return what the relay needs to know of one run. `allowed`: the keys of all that may be sent, None for all."""
+    """Return what the relay needs to know of one run. `allowed`: the keys of all that may be sent, None for all.
+
+    `record`: the relay tells each statement; not where the run itself does.
+    """
     asked = dict(parse_qsl(urlsplit(url).query))
     found = {name: variables[variable] for variable, name in _VARIABLES.items() if variables.get(variable)}
     found |= {name: asked[name] for name in _TLS if asked.get(name)}
@@ -31,6 +34,7 @@ def terms(
         "key": key,
         "version_table": version_table,
         "allowed": None if allowed is None else sorted(set(allowed)),
+        "record": record,
     }
 
 
@@ -39,6 +43,12 @@ def for_the_command(told: Mapping[str, Any], database_variable: str) -> dict[str
     kept = {name: value for name, value in told["environ"].items() if name not in _VARIABLES}
     address = {database_variable: _without_tls(kept[database_variable])}
     return {**told, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}
+
+
+def for_our_own(url: str) -> str:
+    """Return the address for our own runner's process, which meets the relay's certificate."""
+    bare = _without_tls(url)
+    return f"{bare}{'&' if urlsplit(bare).query else '?'}channel_binding=disable"
 
 
 def _without_tls(url: str) -> str:

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class Watch:
     """Judges whether the queue moves. Times are seconds of a monotonic clock."""
 
     token: str = ""
+    name: str = field(default_factory=lambda: f"{os.getpid()} {socket.gethostname()}"[:40])
     moved_at: float = 0.0
     next_at: float = 0.0
     queued: set[int] = field(default_factory=set)
@@ -91,7 +93,7 @@ class Watch:
         if not self.token:
             if now >= self.next_at:
                 self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
-                async_task("portal.jobs.canary", self.token, save=False, task_name="canary")
+                async_task("portal.jobs.canary", self.token, self.name, save=False, task_name="canary")
             return False
         if canary_seen(self.token):
             self.reset(now + CANARY_EVERY)

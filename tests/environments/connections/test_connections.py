@@ -22,6 +22,7 @@ from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Response, Server
 from tests.factory import make_people
 from tests.portal.sandbox_github import official
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -300,8 +301,8 @@ def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():
     ConnectionCheck.objects.create(found=[line] * 2, wake_at="2999-01-01T00:00Z")
 
     with CaptureQueriesContext(connection) as seen:
-        html = alice.get("/connections/").content.decode()
-    refused = carol.post("/connections/check/", follow=True).content.decode()
+        html = squeezed(alice.get("/connections/"))
+    refused = squeezed(carol.post("/connections/check/", follow=True))
     before = ConnectionCheck.objects.get().wake_at
     alice.post("/connections/check/")
 

@@ -15,6 +15,7 @@ from portal.jobs import Ended
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
 from tests.factory import REVISIONS, make_people, make_project, make_release, make_run
+from tests.reading import squeezed
 
 FAILED = {
     "status": "failed", "sentence": "Revision 4d1a2b3c4d5e failed: deadlock detected.", "after": ["3c9d56f82e10"],
@@ -38,7 +39,7 @@ def project(people):
 def page_of(person, address: str) -> str:
     client = Client()
     client.force_login(person)
-    return client.get(address).content.decode()
+    return squeezed(client.get(address))
 
 
 def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(people, project):

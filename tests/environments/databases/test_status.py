@@ -25,6 +25,7 @@ from portal.models.audit import AuditEvent
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import tree
 from tests.factory import make_people, make_project, make_rehearsal, make_release, make_run
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -149,7 +150,7 @@ def test_the_page_shows_databases_heads_and_what_lies_between(client, project):
     make_rehearsal(make_release(project, by=people["alice"]), drift=drift)
     client.force_login(people["alice"])
 
-    html = client.get("/migrations/").content.decode()
+    html = squeezed(client.get("/migrations/"))
 
     assert "staging&#x27;s database is behind staging by 2 revisions: b2 and c3." in html
     assert "production has an index ix_by_hand that no migration made." in html

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from environments.models import EnvironmentDatabase, Finding, MigrationRun, Repair, ServiceInstance
 from tests.factory import BASE, deploy, make_people, make_project, make_run
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def test_the_matrix_names_the_branch_that_is_wrong(alice):
     make_project()
     ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(branch="staging")
 
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
 
     assert html.count("follows staging; should follow main") == 1
     assert "3f2a1c9" in html and "b07d4e2" in html and "4d1a2b3c4d5e" in html
@@ -46,7 +47,7 @@ def test_the_matrix_says_what_state_a_deployment_is_in_also_in_words_new_to_us(a
     for instance, status in zip(instances, ("CRASHED", "TELEPORTING"), strict=True):
         deploy(instance, BASE, status=status, now=timezone.now())
 
-    html = alice.get(f"/environments/?project={project.slug}").content.decode()
+    html = squeezed(alice.get(f"/environments/?project={project.slug}"))
 
     assert '<span class="fail">crashed</span>' in html and '<span class="wait">teleporting</span>' in html
 
@@ -55,7 +56,7 @@ def test_an_address_that_is_no_web_address_is_not_linked(alice):
     make_project()
     ServiceInstance.objects.update(domains=["javascript:alert(1)"])
 
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
 
     assert 'href="javascript' not in html and "javascript:alert(1)" in html
 
@@ -73,7 +74,7 @@ def test_the_matrix_takes_the_same_queries_for_many_services(alice):
 
 def test_a_finding_is_resolved_with_a_reason(alice, people):
     finding = a_finding(make_project())
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
 
     response = alice.post(reverse("finding-resolve", args=[finding.pk]), {"reason": "moves tonight"})
 
@@ -90,7 +91,7 @@ def test_a_finding_is_not_resolved_without_a_reason(alice):
 
     finding.refresh_from_db()
     assert finding.closed_at is None
-    assert "Say why this finding can be closed." in response.content.decode()
+    assert "Say why this finding can be closed." in squeezed(response)
 
 
 def test_a_wrong_branch_has_a_repair_that_says_what_it_will_do(alice):
@@ -100,7 +101,7 @@ def test_a_wrong_branch_has_a_repair_that_says_what_it_will_do(alice):
     ServiceInstance.objects.filter(pk=wrong.pk).update(branch="staging")
     address = reverse("branch-repair", args=[wrong.pk])
 
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
     answer = alice.post(address, {"value": "main"})
 
     assert f'action="{address}"' in html and "Follow main" in html
@@ -112,7 +113,7 @@ def test_a_commit_that_was_not_shown_is_not_deployed(alice):
     make_project()
     live = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
 
-    html = alice.post(reverse("head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True).content.decode()
+    html = squeezed(alice.post(reverse("head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True))
 
     assert "look at the page again" in html
     assert not Repair.objects.exists()
@@ -125,7 +126,7 @@ def test_a_diverged_staging_offers_the_back_merge_and_names_the_commit(alice):
         evidence=[{"label": "hotfix 1234567", "said": "<b>Stop</b>", "sha": "1234567"}],
     )  # fmt: skip
 
-    html = alice.get("/environments/").content.decode()
+    html = squeezed(alice.get("/environments/"))
     alice.post(reverse("back-merge", args=[project.slug]))
 
     assert "hotfix 1234567" in html and "&lt;b&gt;Stop" in html and 'id="back-merge"' in html
@@ -143,7 +144,7 @@ def test_looking_at_a_repair_does_nothing(alice):
 def test_a_run_shows_what_it_applied_and_what_the_database_said(alice):
     run = make_run(make_project())
 
-    html = alice.get(f"/migrations/{run.pk}/").content.decode()
+    html = squeezed(alice.get(f"/migrations/{run.pk}/"))
 
     assert "2a8f45e9b1c0" in html and "1.2 s" in html and "2 of 2 applied" in html
     assert "data-poll" not in html
@@ -154,7 +155,7 @@ def test_only_the_end_of_a_long_log_is_sent(alice):
 
     response = alice.get(f"/migrations/{run.pk}/log/")
 
-    html = response.content.decode()
+    html = squeezed(response)
     assert len(html) < 21_000 and "last" in html and "first" not in html
     assert "… the beginning is left out here" in html
 
@@ -170,7 +171,7 @@ def test_the_log_tells_the_page_when_nothing_more_will_come(alice):
 def test_a_log_is_escaped(alice):
     run = make_run(make_project(), log="<script>alert(1)</script>")
 
-    assert "&lt;script&gt;" in alice.get(f"/migrations/{run.pk}/").content.decode()
+    assert "&lt;script&gt;" in squeezed(alice.get(f"/migrations/{run.pk}/"))
 
 
 def test_a_running_migration_can_be_cancelled_and_only_once(alice):
@@ -178,7 +179,7 @@ def test_a_running_migration_can_be_cancelled_and_only_once(alice):
     address = reverse("migration-cancel", args=[run.pk])
 
     alice.post(address)
-    again = alice.post(address, follow=True).content.decode()
+    again = squeezed(alice.post(address, follow=True))
 
     assert MigrationRun.objects.get().cancel_requested_at is not None
     assert "This run has ended, or is being stopped already." in again and "Being stopped" in again
@@ -188,7 +189,7 @@ def test_a_failed_run_shows_its_statement_and_revision(alice):
     run = make_run(make_project(), status="failed", failed_revision="4d1a2b3c4d5e", applied=[], sentence="It broke.",
                    failed_statement="CREATE INDEX CONCURRENTLY x")  # fmt: skip
 
-    html = alice.get(f"/migrations/{run.pk}/").content.decode()
+    html = squeezed(alice.get(f"/migrations/{run.pk}/"))
 
     assert "It broke." in html and "CREATE INDEX CONCURRENTLY x" in html and "0 of 2 applied" in html
 
@@ -206,8 +207,7 @@ def test_the_database_address_is_write_only_in_the_admin(people):
     assert kept.status_code == 302
     stored = EnvironmentDatabase.objects.get(environment__kind="staging").url
     assert getattr(stored, "reveal", lambda: stored)() == "postgresql://u:very-secret@db/x"
-    assert "very-secret" not in dave.get(address).content.decode()
-    assert (
-        "very-secret"
-        not in dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk])).content.decode()
+    assert "very-secret" not in squeezed(dave.get(address))
+    assert "very-secret" not in squeezed(
+        dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk]))
     )

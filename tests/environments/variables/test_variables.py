@@ -13,6 +13,7 @@ from environments.variables import rules as variables_rules
 from environments.variables import sync as variables_sync
 from portal.outbound.credentials import Secret
 from tests.factory import make_people, make_project
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -192,9 +193,9 @@ def test_a_rule_that_is_kept_says_so_on_the_page_and_a_broken_one_says_how(proje
     rule(project, "present", "API_URL", service="frontend")
     for kind in ("staging", "production"):
         put(kind, "frontend", "API_URL", "x")
-    kept = alice.get("/variables/").content.decode()
+    kept = squeezed(alice.get("/variables/"))
     Variable.objects.filter(environment__kind="production").delete()
-    broken = alice.get("/variables/").content.decode()
+    broken = squeezed(alice.get("/variables/"))
 
     assert "passed:" in kept.split("rules-h")[-1] and "running:" not in kept
     assert "API_URL of frontend is set in staging but not in production." in broken.split("rules-h")[-1]
@@ -252,8 +253,8 @@ def test_the_page_compares_two_environments_without_a_value(project, alice):
         put(kind, "backend", "SEALED", None)
         put(kind, "backend", "<b>", "${{frontend.X}}")
 
-    few = alice.get("/variables/").content.decode()
-    whole = alice.get("/variables/?all=1").content.decode()
+    few = squeezed(alice.get("/variables/"))
+    whole = squeezed(alice.get("/variables/?all=1"))
 
     assert "secret-value" not in whole and "DIFFERENT" in whole and "DIFFERENT" not in few
     assert all(word in few for word in ("ONLY_HERE", "not set", "sealed", "2 more differ"))

@@ -49,7 +49,7 @@ ACT = words(
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
     "healthz": 200, "health-live": 200, "health-ready": 200, "metrics": 200,
-    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405,
+    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405, "rename": 405,
 }  # fmt: skip
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {

@@ -26,13 +26,13 @@ def test_a_role_has_exactly_its_permissions_and_a_second_run_changes_nothing():
     roles.ensure()
 
     held = {f"{one.content_type.app_label}.{one.codename}" for one in group.permissions.all()}
-    assert held == set(roles.ROLES["Approvers"])
+    assert held == set(roles.ROLES["Approvers"].permissions)
     assert Group.objects.count() == len(roles.ROLES)
 
 
 def test_every_permission_named_exists():
     known = {f"{one.content_type.app_label}.{one.codename}" for one in Permission.objects.all()}
-    named = {code for codes in roles.ROLES.values() for code in codes}
+    named = {code for role in roles.ROLES.values() for code in role.permissions}
 
     assert named - known <= EXPECTED_LATER
 

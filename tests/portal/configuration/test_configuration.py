@@ -254,17 +254,17 @@ def test_applying_a_change_lapses_what_was_signed_visibly_and_it_can_be_signed_a
     RiskAcceptance.objects.create(project=project, release=release, revision="a", sha256="b", risks=[],
                                   user=people["bob"], reason="fine")  # fmt: skip
     actions.propose(project, actor=people["erin"], values={"soak_minutes": 0})
-    assert gates.approved(facts_of(release.pk)).passed
+    assert gates.GATES["approved"](facts_of(release.pk)).passed
 
     confirm(people)
 
-    result = gates.approved(facts_of(release.pk))
+    result = gates.GATES["approved"](facts_of(release.pk))
     assert not result.passed and "configuration changed: soak_minutes" in result.sentence
     assert not RiskAcceptance.objects.filter(lapsed_at=None).exists()
     assert "2 signatures lapsed" in AuditEvent.objects.get(action="configuration.confirmed").sentence
     assert "lapsed: configuration changed" in erin.get(f"/releases/{release.pk}/").text
     release_actions.approve(release, actor=people["bob"])
-    assert gates.approved(facts_of(release.pk)).passed and Approval.objects.count() == 2
+    assert gates.GATES["approved"](facts_of(release.pk)).passed and Approval.objects.count() == 2
 
 
 def test_a_role_takes_two_people_and_who_gave_it_is_kept(erin, people):
@@ -331,18 +331,18 @@ def test_an_approval_counts_only_while_its_giver_still_may(client, people, proje
     Project.objects.update(required_approvals=1)
     release = make_release(project, by=people["alice"], ready=True)
     release_actions.approve(release, actor=people["bob"])
-    assert gates.approved(facts_of(release.pk)).passed
+    assert gates.GATES["approved"](facts_of(release.pk)).passed
 
     people["bob"].groups.clear()
-    result = gates.approved(facts_of(release.pk))
+    result = gates.GATES["approved"](facts_of(release.pk))
     client.force_login(people["carol"])
     assert not result.passed and "bob may not approve now" in result.sentence
     assert "bob may not approve now" in client.get(f"/releases/{release.pk}/").text
 
     people["bob"].groups.set(Group.objects.filter(name="Approvers"))
-    assert gates.approved(facts_of(release.pk)).passed
+    assert gates.GATES["approved"](facts_of(release.pk)).passed
     User.objects.filter(username="bob").update(is_active=False)
-    assert not gates.approved(facts_of(release.pk)).passed
+    assert not gates.GATES["approved"](facts_of(release.pk)).passed
 
 
 def test_another_persons_password_takes_two_where_they_sign(erin, people):

@@ -15,6 +15,7 @@ from portal.templatetags import look
 from releases.models.checklist import ChecklistTemplate
 from releases.models.releases import Freeze, Release
 from tests.factory import PASSWORD, make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +43,7 @@ def test_the_trail_is_narrowed_by_a_plain_form(people):
     carol = signed_in(people["carol"])
 
     for asked in ("actor=bob", "outcome=refused", "scope=inspector"):
-        html = carol.get(f"/audit/?{asked}").content.decode()
+        html = squeezed(carol.get(f"/audit/?{asked}"))
 
         assert "Bob&#x27;s own." in html and "The portal&#x27;s." not in html, asked
 
@@ -51,7 +52,7 @@ def test_the_trail_of_one_subject_is_shown(people):
     release = make_release(make_project(), by=people["alice"])
     record(sentence="Elsewhere.")
 
-    html = signed_in(people["carol"]).get(f"/audit/?subject=releases.release:{release.pk}").content.decode()
+    html = squeezed(signed_in(people["carol"]).get(f"/audit/?subject=releases.release:{release.pk}"))
 
     assert "cut at 3f2a1c9" in html and "Elsewhere." not in html
 
@@ -60,9 +61,9 @@ def test_older_events_are_one_link_away_and_keep_the_filter(people):
     record(60, scope="inspector")
     carol = signed_in(people["carol"])
 
-    first = carol.get("/audit/?scope=inspector").content.decode()
+    first = squeezed(carol.get("/audit/?scope=inspector"))
     link = re.search(r'href="(\?scope=inspector&amp;before=\d+)"', first)[1].replace("&amp;", "&")
-    older = carol.get(f"/audit/{link}").content.decode()
+    older = squeezed(carol.get(f"/audit/{link}"))
 
     assert "Event 59." in first and "Event 9." not in first
     assert "Event 9." in older and "Event 59." not in older and "Older" not in older
@@ -90,31 +91,31 @@ def test_the_trail_is_only_for_those_who_may_read_it(people):
 
     response = signed_in(people["carol"]).get("/audit/")
 
-    assert response.status_code == 403 and "Ask dave" in response.content.decode()
+    assert response.status_code == 403 and "Ask dave" in squeezed(response)
 
 
 def test_what_an_event_holds_is_escaped(people):
     record(data={"title": "<script>alert(1)</script>"}, sentence="<b>bold</b>")
 
-    html = signed_in(people["carol"]).get("/audit/").content.decode()
+    html = squeezed(signed_in(people["carol"]).get("/audit/"))
 
     assert "<script>alert" not in html and "<b>bold" not in html and "&lt;script&gt;" in html
 
 
 @override_settings(SANDBOX=True)
 def test_the_sandbox_names_its_people_on_the_sign_in_page(client):
-    html = client.get("/admin/login/").content.decode()
+    html = squeezed(client.get("/admin/login/"))
 
     assert all(name in html for name in ("alice", "bob", "carol", "dave", "make run"))
 
 
 @override_settings(SANDBOX=False)
 def test_elsewhere_the_sign_in_page_names_nobody(client):
-    assert "alice" not in client.get("/admin/login/").content.decode()
+    assert "alice" not in squeezed(client.get("/admin/login/"))
 
 
 def test_a_wrong_password_gets_a_sentence(client, people):
-    html = client.post("/admin/login/", {"username": "alice", "password": "no"}).content.decode()
+    html = squeezed(client.post("/admin/login/", {"username": "alice", "password": "no"}))
 
     assert 'role="alert"' in html and "The user name or the password is wrong." in html
 
@@ -152,7 +153,7 @@ def test_a_form_without_its_token_changes_nothing_and_gets_a_sentence(people):
 
     response = alice.post(reverse("release-do", args=[release.pk, "promote"]))
 
-    assert response.status_code == 403 and "nothing was changed" in response.content.decode()
+    assert response.status_code == 403 and "nothing was changed" in squeezed(response)
     assert Release.objects.get(pk=release.pk).status == "open"
 
 
@@ -205,7 +206,7 @@ def test_promotions_are_frozen_from_the_admin_through_the_action(people):
 
     assert Freeze.objects.get().started_by == people["dave"]
     assert AuditEvent.objects.filter(action="project.frozen", outcome="done").exists()
-    assert "Promotions are frozen already." in twice.content.decode()
+    assert "Promotions are frozen already." in squeezed(twice)
 
 
 def test_what_the_portal_writes_is_read_only_in_the_admin(people):
@@ -214,7 +215,7 @@ def test_what_the_portal_writes_is_read_only_in_the_admin(people):
 
     assert dave.get("/admin/releases/release/add/").status_code == 403
     assert dave.get(f"/admin/releases/release/{release.pk}/delete/").status_code == 403
-    assert 'name="status"' not in dave.get(f"/admin/releases/release/{release.pk}/change/").content.decode()
+    assert 'name="status"' not in squeezed(dave.get(f"/admin/releases/release/{release.pk}/change/"))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ STUBBORN = [
 # A parent that spawns a child, which forks a child, which forks another: all print their number.
 FAMILY = """
 import os, sys, time
-from portal.processes import fork, forks_die_with_us, spawn
+from portal.server.children import fork, forks_die_with_us, spawn
 def tell(): os.write(1, f"{os.getpid()}\\n".encode())
 def first(): tell(); fork(second); time.sleep(60)
 def second(): tell(); time.sleep(60)

@@ -20,7 +20,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 import psutil, psycopg
-from portal.embedded_postgres import running
+from portal.server.embedded_postgres import running
 with running(Path(sys.argv[1])) as server:
     owner = psutil.Process(server.process.pid) if server.process else None
     print(server.url, owner.uids().real if owner else "-", owner.pid if owner else "-", flush=True)
@@ -33,7 +33,7 @@ OTHERWISE = """
 import encodings.idna, os, sys
 from pathlib import Path
 import psutil, psycopg
-from portal.embedded_postgres import CLONE_NEWUSER, NOBODY, start
+from portal.server.embedded_postgres import CLONE_NEWUSER, NOBODY, start
 
 def main():
     first = start(Path(sys.argv[1]), fsync=False)

@@ -22,7 +22,7 @@ def test_a_canary_flies_through_the_queue(watch):
     [task] = OrmQ.objects.all()
 
     assert task.func() == "portal.jobs.canary"
-    assert task.args() == (watch.token,)
+    assert task.args() == (watch.token, watch.name)
 
 
 def test_a_queue_that_stands_still_is_frozen_only_after_a_while(watch):
@@ -56,3 +56,16 @@ def test_one_busy_worker_does_not_hide_that_the_others_are_frozen(watch):
     one = frozenset(list(ALL_BUSY)[:1])
 
     assert watch.is_frozen(ECHO_WITHIN + 0.1, one)
+
+
+def test_workers_of_several_hosts_do_not_take_each_others_canary():
+    """One row for all let the later canary overwrite the earlier, whose worker then thought its queue frozen."""
+    here, there = Watch(name="7 here"), Watch(name="7 there")
+    for one in (here, there):
+        assert not one.is_frozen(0.0, NOBODY_BUSY)
+
+    jobs.canary(here.token, here.name)
+    jobs.canary(there.token, there.name)
+
+    for one in (here, there):
+        assert not one.is_frozen(ECHO_WITHIN + 0.1, NOBODY_BUSY)

@@ -149,16 +149,16 @@ def test_a_required_check_counts_only_from_its_own_app():
     other = a_pull(checks=[{"name": "python-ci", "state": "success", "app": 1}])
     own = a_pull(checks=[{"name": "python-ci", "state": "success", "app": 15368}])
 
-    found = gates.ci_green(good_facts(merge_rules=bound, promotion_pull=other))
+    found = gates.GATES["ci_green"](good_facts(merge_rules=bound, promotion_pull=other))
 
     assert found.state == PENDING and "App 15368" in found.sentence
-    assert gates.ci_green(good_facts(merge_rules=bound, promotion_pull=own)).state == PASS
+    assert gates.GATES["ci_green"](good_facts(merge_rules=bound, promotion_pull=own)).state == PASS
 
 
 def test_checks_read_too_long_ago_are_not_green():
     old = a_pull(checks_at=NOW - timedelta(hours=1))
 
-    assert gates.ci_green(good_facts(promotion_pull=old)).state == PENDING
+    assert gates.GATES["ci_green"](good_facts(promotion_pull=old)).state == PENDING
 
 
 def test_rules_come_back_from_their_row_as_they_were():

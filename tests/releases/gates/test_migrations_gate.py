@@ -4,14 +4,19 @@ import re
 import subprocess
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from environments.models import Project
+from portal.ui.actions import Refused
 from releases import gates
+from releases.approvals import actions as approvals_actions
+from releases.gates import edits
 from releases.gates.context import facts_of
 from releases.lifecycle import collect as lifecycle_collect
 from releases.models.releases import Release
 from tests.environments.schema.history.histories import repository, source
 from tests.factory import make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 INI = "[alembic]\nscript_location = %(here)s/db\n"
@@ -46,7 +51,7 @@ def collected(tmp_path, settings):
 
 
 def gate(release: Release) -> gates.Result:
-    return gates.migrations_ready(facts_of(release.pk))
+    return gates.GATES["migrations_ready"](facts_of(release.pk))
 
 
 def run(tmp_path, release: Release, command: str) -> str:
@@ -68,14 +73,39 @@ def test_two_heads_fail_with_both_files_and_the_command_that_joins_them(collecte
     assert '`alembic merge -m "merge heads" c3 d4`' in result.sentence
 
 
-def test_a_rewritten_revision_fails_with_the_command_that_puts_it_back(collected, tmp_path):
+def test_a_rewritten_revision_waits_for_a_second_person_or_for_the_command_that_puts_it_back(collected, tmp_path):
     edited = {"db/versions/b2.py": source("b2", "a1", body="op.execute('other')")}
     release = collected(SHIPPED, edited | {"db/versions/c3.py": source("c3", "b2")})
+    fresh = Release.objects.get(pk=release.pk)
+    [edit] = fresh.edits
 
-    result = gate(release)
+    asked = gates.migration_risks(facts_of(release.pk))
+    word = {"revision": "b2", "sha256": edit["sha256"], "reason": "the old one never ran anywhere else"}
+    with pytest.raises(Refused):
+        approvals_actions.accept_risk(fresh, actor=fresh.cut_by, **word, candidate=fresh.candidate)
+    bob = get_user_model().objects.get(username="bob")
+    approvals_actions.accept_risk(fresh, actor=bob, **word, candidate=fresh.candidate)
+    after = edits.unaccepted(facts_of(release.pk).release)
 
-    assert result.state == gates.FAIL and "Edited after it was shipped: db/versions/b2.py" in result.sentence
-    assert run(tmp_path, release, re.search("`(git .*?)`", result.sentence)[1]) == "db/versions/b2.py\n"
+    assert asked.state == gates.ATTEST and "now runs other SQL (upgrade)" in asked.sentence
+    assert run(tmp_path, release, re.search("`(git .*?)`", asked.sentence)[1]) == "db/versions/b2.py\n"
+    assert after == []
+    with pytest.raises(Refused, match=r"planned|no risk of it waits"):  # a doubled click finds nothing left to accept
+        approvals_actions.accept_risk(fresh, actor=bob, **word, candidate=fresh.candidate)
+
+
+@pytest.mark.parametrize(
+    ("edited", "kind"),
+    [
+        (source("b2", "a1", form=0).replace("Change b2", "What it does"), "form"),
+        (source("b2", "a1", body="assert sa"), "same"),
+    ],
+)
+def test_an_edit_that_runs_the_same_is_information(collected, edited, kind):
+    release = collected(SHIPPED, {"db/versions/b2.py": edited})
+
+    assert [one["kind"] for one in Release.objects.get(pk=release.pk).edits] == [kind]
+    assert gate(release).state == gates.migration_risks(facts_of(release.pk)).state == gates.PASS
 
 
 def test_a_missing_parent_fails_with_both_files_and_the_command_that_brings_it_back(collected, tmp_path):
@@ -120,7 +150,7 @@ def test_revisions_of_another_directory_are_named_and_not_taken_for_none(collect
     release.refresh_from_db()
     client.force_login(make_people()["alice"])
 
-    page = client.get(f"/releases/{release.pk}/").content.decode()
+    page = squeezed(client.get(f"/releases/{release.pk}/"))
 
     assert release.migrations == [] and release.uncovered == ["billing/migrations/versions/x1.py"]
     assert "another Alembic directory" in page and "billing/migrations/versions/x1.py" in page

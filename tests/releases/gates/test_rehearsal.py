@@ -12,6 +12,7 @@ from releases.checklist import actions
 from releases.gates.context import facts_of
 from releases.models.checklist import ChecklistItem
 from tests.factory import make_people, make_project, make_rehearsal, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def item(release) -> ChecklistItem:
 
 def test_a_person_signs_for_what_could_not_be_rehearsed_here(release, people):
     make_rehearsal(release, status="needs_person", sentence="The database uses postgis.", files=[], start=None)
-    asked = gates.rehearsed(facts_of(release.pk))
+    asked = gates.GATES["rehearsed"](facts_of(release.pk))
 
     actions.tick(item(release), actor=people["alice"], note="rehearsed on a copy by hand")
 
@@ -62,8 +63,8 @@ def test_the_page_links_the_rehearsal_whose_page_tells_what_failed(client, relea
                          left=None, drift=None, drift_problem="It imports the product.")  # fmt: skip
     client.force_login(people["carol"])
 
-    on_release = client.get(reverse("release", args=[release.pk])).content.decode()
-    page = client.get(reverse("rehearsal", args=[row.pk])).content.decode()
+    on_release = squeezed(client.get(reverse("release", args=[release.pk])))
+    page = squeezed(client.get(reverse("rehearsal", args=[row.pk])))
 
     assert f'href="/rehearsals/{row.pk}/"' in on_release and "The rehearsal failed: Revision x failed." in on_release
     assert "drop table &lt;b&gt;" in page and "It imports the product." in page

@@ -15,6 +15,7 @@ from releases.pages import migrations as pages_migrations
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import tree
 from tests.factory import REVISIONS, make_people, make_plan_row, make_project, make_release
+from tests.reading import squeezed
 from tests.releases.gates.facts import NOW, REVISION, a_plan, good_facts
 
 SQL = Rendered((Statement("ALTER TABLE events ADD COLUMN at DATE DEFAULT '2026-11-22'"),))
@@ -71,7 +72,7 @@ def test_a_plan_for_another_start_than_productions_does_not_count(starts, state)
     facts = good_facts(planned=a_plan(starts=starts))
     facts.databases[0].places["production"].revisions = ["now"]
 
-    result = gates.migration_risks(facts)
+    result = gates.GATES["migration_risks"](facts)
 
     assert result.state == state, result.sentence
 
@@ -136,7 +137,7 @@ def test_production_behind_its_branch_shows_what_runs_beside_the_releases_own(cl
     plan.save()
     client.force_login(people["alice"])
 
-    page = client.get(f"/releases/{release.pk}/").content.decode()
+    page = squeezed(client.get(f"/releases/{release.pk}/"))
 
     assert "production&#x27;s database still lacks it" in page and "0e0e0e0e0e0e" in page
     assert '<span class="sql-w">ALTER</span>' in page and "&#x27;2026-11-22&#x27;" in page

@@ -15,6 +15,7 @@ from releases.models.checklist import Phase
 from releases.project_settings import smoke_tests
 from tests.factory import make_people, make_project
 from tests.portal.pages.test_pages import signed_in
+from tests.reading import squeezed
 from tests.releases.gates.facts import NOW, a_live, a_run, good_facts
 
 TESTS = (Test(1, "backend", "/health", 200, True), Test(2, "frontend", "/", 200, True))
@@ -65,8 +66,8 @@ def test_without_a_test_a_person_must_say_so_before_the_first_merge():
     state, sentence = said(good_facts())
 
     assert state == "attest" and "No smoke test" in sentence
-    assert gates.ATTESTED["staging_smoked"](good_facts()).state == "attest"
-    assert gates.ATTESTED["staging_smoked"](good_facts(staging_tests=TESTS)).state == "pending"
+    assert gates.GATES["staging_smoked"](good_facts()).state == "attest"
+    assert gates.GATES["staging_smoked"](good_facts(staging_tests=TESTS)).state == "pending"
 
 
 def test_a_checklist_without_the_item_cannot_leave_it_out_where_tests_exist():
@@ -86,9 +87,9 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
     ServiceInstance.objects.filter(service__name="backend").update(healthcheck_path="/healthz")
     dave = signed_in(people["dave"])
 
-    before = dave.get("/").content.decode()
+    before = squeezed(dave.get("/"))
     dave.post(reverse("project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/healthz"})
-    after = dave.get("/").content.decode()
+    after = squeezed(dave.get("/"))
 
     test = SmokeTest.objects.get()
     assert "No smoke test is configured" in before and "Add backend /healthz" in before
@@ -102,7 +103,7 @@ def test_the_project_page_says_it_and_nobody_without_the_right_adds_one():
     project, people = make_project(), make_people()
     alice = signed_in(people["alice"])
 
-    page = alice.get(f"{reverse('environments')}?project={project.slug}").content.decode()
+    page = squeezed(alice.get(f"{reverse('environments')}?project={project.slug}"))
     alice.post(reverse("project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/"})
 
     assert "No smoke test is configured" in page

@@ -56,22 +56,22 @@ def test_the_worst_answer_counts_and_names_its_database(gate, second, state, sai
 
 
 def test_a_plan_is_wanted_of_each_database_that_migrates():
-    assert gates.ALWAYS["migration_risks"](two()).passed
-    assert gates.ALWAYS["migration_risks"](two(planned=None)).state == PENDING
-    assert gates.ALWAYS["migration_risks"](two(planned=None, migrations=())).passed
+    assert gates.GATES["migration_risks"](two()).passed
+    assert gates.GATES["migration_risks"](two(planned=None)).state == PENDING
+    assert gates.GATES["migration_risks"](two(planned=None, migrations=())).passed
 
 
 def test_what_another_database_ran_in_staging_proves_nothing():
     facts = two(staged_sql={})
     first = replace(facts.databases[0], staged_sql=facts.databases[0].staged_sql | STAGED)
 
-    assert gates.migrations_ready(replace(facts, databases=(first, facts.databases[1]))).state == PENDING
+    assert gates.GATES["migrations_ready"](replace(facts, databases=(first, facts.databases[1]))).state == PENDING
 
 
 def test_revisions_of_a_database_that_the_project_no_longer_has_are_not_passed_over():
     facts = two()
 
-    result = gates.migrations_ready(replace(facts, databases=facts.databases[:1]))
+    result = gates.GATES["migrations_ready"](replace(facts, databases=facts.databases[:1]))
 
     assert result.state == PENDING and "the release is being read again" in result.sentence
 

@@ -27,6 +27,7 @@ from tests.factory import (
     make_release,
     make_run,
 )
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -49,7 +50,7 @@ def signed_in(user):
 
 
 def page(client, release):
-    return client.get(reverse("release", args=[release.pk])).content.decode()
+    return squeezed(client.get(reverse("release", args=[release.pk])))
 
 
 def queries(context):
@@ -106,9 +107,9 @@ def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
 def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    html = alice.post(
-        reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
-    ).content.decode()
+    html = squeezed(
+        alice.post(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True)
+    )
 
     assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
     assert AuditEvent.objects.filter(action="release.promoted", outcome="refused").exists()
@@ -124,7 +125,7 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
     )
 
     assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
-    assert "You are not allowed to do this" in response.content.decode()
+    assert "You are not allowed to do this" in squeezed(response)
     assert not Promotion.objects.exists()
 
 
@@ -149,7 +150,7 @@ def test_a_tick_with_htmx_draws_its_row_and_calls_for_the_panels(alice, people):
         reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "ok", "candidate": CANDIDATE}, headers=HTMX
     )
 
-    html = response.content.decode()
+    html = squeezed(response)
     assert html.strip().startswith(f'<li class="item" id="item-{item.pk}"')
     assert 'aria-checked="true"' in html and "alice: “ok”" in html
     assert response["HX-Trigger"] == "portal:changed"
@@ -161,7 +162,7 @@ def test_a_tick_that_somebody_else_made_first_keeps_their_name(people):
     address = reverse("item-do", args=[item.pk, "tick"])
     signed_in(people["alice"]).post(address, {"candidate": CANDIDATE}, headers=HTMX)
 
-    html = signed_in(people["bob"]).post(address, {"candidate": CANDIDATE}, headers=HTMX).content.decode()
+    html = squeezed(signed_in(people["bob"]).post(address, {"candidate": CANDIDATE}, headers=HTMX))
 
     assert "alice" in html and "bob" not in html
 
@@ -175,14 +176,14 @@ def test_a_refused_tick_says_why_beside_its_control(people):
     )
 
     assert response.status_code == 200 and "HX-Trigger" not in response
-    assert "You are not allowed to do this" in response.content.decode()
+    assert "You are not allowed to do this" in squeezed(response)
 
 
 def test_an_untick_takes_the_tick_back(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     item = release.items.get(text="Release notes read")
 
-    html = alice.post(reverse("item-do", args=[item.pk, "untick"]), headers=HTMX).content.decode()
+    html = squeezed(alice.post(reverse("item-do", args=[item.pk, "untick"]), headers=HTMX))
 
     assert 'aria-checked="false"' in html
     assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
@@ -352,7 +353,7 @@ def test_no_page_holds_inline_style_or_script(alice, people):
         f"/migrations/{run.pk}/",
         "/audit/",
     ):
-        html = alice.get(address).content.decode()
+        html = squeezed(alice.get(address))
 
         assert not re.search(r"""\sstyle=|\son[a-z]+=["']|<style|<script(?![^>]*\ssrc=)""", html), address
 
@@ -360,11 +361,11 @@ def test_no_page_holds_inline_style_or_script(alice, people):
 def test_the_poll_goes_fast_while_something_runs_and_stops_at_the_end(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     address = reverse("release-panels", args=[release.pk])
-    quiet = alice.get(address).content.decode()
+    quiet = squeezed(alice.get(address))
     make_promotion(release, by=people["alice"])
-    busy = alice.get(address).content.decode()
+    busy = squeezed(alice.get(address))
     Release.objects.filter(pk=release.pk).update(status="done")
-    ended = alice.get(address).content.decode()
+    ended = squeezed(alice.get(address))
 
     assert "every 10s" in quiet and "every 2s" in busy and "data-poll" not in ended
 
@@ -395,7 +396,7 @@ def test_an_unknown_release_or_action_is_not_found(alice, people):
     assert alice.get("/releases/999999/").status_code == 404
     assert alice.get(f"/releases/{'9' * 30}/").status_code == 404
     assert alice.post(f"/releases/{release.pk}/explode/").status_code == 404
-    assert "Go to the board" in alice.get("/releases/999999/").content.decode()
+    assert "Go to the board" in squeezed(alice.get("/releases/999999/"))
 
 
 def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, people):
@@ -411,7 +412,7 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
     said = "2 things stand between release 2026.11.22-1 and production: Migrations."
     type(release.upkeep).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=said)
 
-    html = alice.get("/").content.decode()
+    html = squeezed(alice.get("/"))
 
     assert said in html and "3f2a1c9" in html and "b07d4e2" in html
     assert "1 item of 2026.11.22-1 to tick." in html
@@ -420,7 +421,7 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
 def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
     make_project()
 
-    html = alice.get("/").content.decode()
+    html = squeezed(alice.get("/"))
     response = alice.post(reverse("project-do", args=["inspector", "cut"]), {"seen": CANDIDATE})
 
     assert "Cut release" in html
@@ -430,7 +431,7 @@ def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
 def test_the_board_offers_no_cut_where_nothing_is_ahead(alice, people):
     make_project(staging=BASE)
 
-    html = alice.get("/").content.decode()
+    html = squeezed(alice.get("/"))
 
     assert "Cut release" not in html and "nothing to release" in html
 
@@ -441,13 +442,13 @@ def test_the_board_says_which_source_cannot_be_read(alice, people):
         problem="GitHub refuses the token.", synced_at=timezone.now() - timedelta(hours=1)
     )
 
-    html = alice.get("/").content.decode()
+    html = squeezed(alice.get("/"))
 
     assert "GitHub refuses the token." in html and "too old to rely on" in html
 
 
 def test_an_empty_portal_says_what_to_do(people):
-    assert "Connect a project" in signed_in(people["dave"]).get("/").content.decode()
+    assert "Connect a project" in squeezed(signed_in(people["dave"]).get("/"))
 
 
 def test_the_list_of_releases_is_paged(alice, people):
@@ -456,8 +457,8 @@ def test_the_list_of_releases_is_paged(alice, people):
         Release(project=project, name=f"old-{n}", status="done", candidate=CANDIDATE, base=BASE) for n in range(60)
     )
 
-    first = alice.get("/releases/").content.decode()
-    older = alice.get("/releases/?" + re.search(r'href="\?(before=\d+)"', first)[1]).content.decode()
+    first = squeezed(alice.get("/releases/"))
+    older = squeezed(alice.get("/releases/?" + re.search(r'href="\?(before=\d+)"', first)[1]))
 
     assert "old-59" in first and "old-5<" not in first
     assert "old-5<" in older and "old-59" not in older

@@ -10,6 +10,7 @@ from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release
 from tests.factory import make_people, make_project, make_release
 from tests.faults.denied_configuration import address, filled
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "second", "slug": "second", "railway_project_id": "p"}
@@ -36,7 +37,7 @@ def test_a_second_project_on_a_repository_is_refused_in_any_case_of_letters(admi
     answer = admin_client.post(path, {**filled(admin_client.get(path)), **NEW, "repository": "ACME/Inspector"})
 
     assert answer.status_code == 200
-    assert "Another project releases this repository already" in answer.content.decode()
+    assert "Another project releases this repository already" in squeezed(answer)
     assert Project.objects.count() == 1
 
 
@@ -75,7 +76,7 @@ def test_a_database_that_could_not_be_migrated_is_refused_with_its_reason(admin_
 
     answer = send(admin_client, project, **with_second(**values))
 
-    assert answer.status_code == 200 and said in answer.content.decode()
+    assert answer.status_code == 200 and said in squeezed(answer)
     assert Database.objects.count() == 1
 
 
@@ -89,7 +90,7 @@ def test_a_runner_on_railway_wants_deploying_first_whichever_of_both_is_changed(
     back = send(admin_client, project, **{"databases-0-runner": "portal"}, deploy_order="migrate_first")
 
     assert [one.status_code for one in (both, together, later, back)] == [200, 302, 200, 302]
-    assert "Railway migrates while it deploys" in both.content.decode()
+    assert "Railway migrates while it deploys" in squeezed(both)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from releases.task_logs import actions as task_logs_actions
 from releases.task_logs import markdown as task_logs_markdown
 from tests.environments.git.test_repository import commit, git
 from tests.factory import make_people, make_project, make_release
+from tests.reading import squeezed
 
 AT = datetime(2026, 11, 26, 2, 45, tzinfo=UTC)
 HEADINGS = ["# Move the cache", "## Goal", "## Notes", "## Decisions", "## Commands run", "## Outcome"]
@@ -148,8 +149,8 @@ def test_a_log_is_begun_edited_read_by_all_and_each_save_is_in_the_trail(people,
 
     alice.post(address(release), {"version": "0", "goal": "Ship <b>it</b>", "notes": "one"})
     bob.post(address(release), {"version": "1", "goal": "Ship <b>it</b>", "notes": "one\r\ntwo"})
-    page = carol.get(address(release)).content.decode()
-    on_release = carol.get(f"/releases/{release.pk}/").content.decode()
+    page = squeezed(carol.get(address(release)))
+    on_release = squeezed(carol.get(f"/releases/{release.pk}/"))
 
     log, events = TaskLog.objects.get(), list(AuditEvent.objects.filter(action="task_log.saved").order_by("position"))
     assert (log.version, log.notes, log.saved_by) == (2, "one\ntwo", people["bob"])
@@ -166,7 +167,7 @@ def test_a_stale_save_is_refused_in_one_sentence_and_nothing_typed_is_lost(peopl
     alice.post(address(release), {"version": "0", "notes": "from alice"})
 
     answer = bob.post(address(release), {"version": "0", "notes": "half an hour of bob's work"})
-    html = answer.content.decode()
+    html = squeezed(answer)
     again = bob.post(address(release), {"version": "1", "notes": "both"})
 
     assert answer.status_code == 409 and "alice saved this log while you were writing" in html
@@ -189,14 +190,14 @@ def test_a_section_that_is_too_long_is_named_and_given_back_whole(people, releas
 
     answer = signed_in(people["alice"]).post(address(release), {"version": "0", "decisions": typed})
 
-    assert answer.status_code == 400 and "“Decisions” has 20,001 characters" in answer.content.decode()
-    assert typed in answer.content.decode() and not TaskLog.objects.exists()
+    assert answer.status_code == 400 and "“Decisions” has 20,001 characters" in squeezed(answer)
+    assert typed in squeezed(answer) and not TaskLog.objects.exists()
 
 
 def test_only_those_who_may_write_do_and_what_they_typed_comes_back_otherwise(people, release):
     answer = signed_in(people["carol"]).post(address(release), {"version": "0", "goal": "x"})
 
-    assert answer.status_code == 403 and "You are not allowed" in answer.content.decode()
+    assert answer.status_code == 403 and "You are not allowed" in squeezed(answer)
     with pytest.raises(NotPermitted):
         task_logs_actions.write(release, actor=people["carol"], typed={"goal": "x"}, version=0)
     with pytest.raises(Refused, match="Nothing was changed"):
@@ -209,7 +210,7 @@ def test_a_log_is_downloaded_as_the_same_file(people, release):
 
     answer = signed_in(people["carol"]).get(f"{address(release)}file/")
 
-    text = answer.content.decode()
+    text = squeezed(answer)
     assert answer.headers["Content-Type"].startswith("text/markdown")
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="20261126-024500-release-')
     assert [line for line in text.splitlines() if line.startswith("#")][1:] == HEADINGS[1:]
@@ -223,7 +224,7 @@ def test_a_finding_has_a_log_of_its_own_and_nothing_else_has(people, release):
     alice.post(address(finding, "finding"), {"version": "0", "outcome": "It was meant so."})
 
     assert TaskLog.objects.get().finding == finding
-    assert address(finding, "finding") in alice.get("/environments/").content.decode()
+    assert address(finding, "finding") in squeezed(alice.get("/environments/"))
     assert alice.get("/task-logs/project/1/").status_code == 404
     assert alice.get("/task-logs/release/99999/file/").status_code == 404
 

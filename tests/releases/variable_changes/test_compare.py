@@ -12,6 +12,7 @@ from releases.promotion import actions
 from releases.variable_changes import compare
 from tests.environments.variables.test_variables import put
 from tests.factory import CANDIDATE, MERGE, make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -73,10 +74,10 @@ def test_the_page_shows_names_and_neither_value_nor_fingerprint(people, shipped)
     alice = Client()
     alice.force_login(people["alice"], backend="django.contrib.auth.backends.ModelBackend")
 
-    html = alice.get(f"/releases/{release.pk}/").content.decode()
+    html = squeezed(alice.get(f"/releases/{release.pk}/"))
 
     row = Variable.objects.get(name="DATABASE_URL")
-    assert "Variables since the last release" in html and "<code>DATABASE_URL</code> of backend in production" in html
+    assert "Variables since the last release" in html and "<code>DATABASE_URL</code>of backend in production" in html
     assert row.fingerprint not in html and "other-secret" not in html
     assert "one-secret" not in repr(KeptVariables.objects.values())
 

@@ -112,14 +112,15 @@ def _relay(request: dict[str, Any]) -> Any:
         shape = known["shape_of"](sql)
         if own.fullmatch(shape):
             told.clear()
-            tell({"sent": "", "sql": sql[:500]})
+            if terms["record"]:
+                tell({"sent": "", "sql": sql[:500]})
         elif not plumbing.fullmatch(shape):
             key, text = known["key_of"](sql), sql.strip()[: known["MAX_CHARACTERS"]]
             if allowed is not None and not known["is_among"](sql, allowed):
                 why = f"staging did not run this statement, so it was not run here: {' '.join(sql.split())[:300]}"
                 tell({"error": {"message": why, "statement": text}})
                 return why
-            if key not in told and len(told) < known["MAX_STATEMENTS"]:
+            if terms["record"] and key not in told and len(told) < known["MAX_STATEMENTS"]:
                 told.add(key)
                 tell({"sent": key, "sql": text})
         return ""

@@ -25,6 +25,7 @@ _VALUES = re.compile(
 _CAST = re.compile(r"\?(?:\s*::\s*[A-Za-z_ ]+(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])?)+")
 _GROUPS = re.compile(r"\((\?(?:, ?\?)*)\)(?:, ?\(\1\))+")
 _DATA = ("insert", "update", "delete", "merge", "with", "select", "copy", "call", "values")
+_INTO = re.compile(r"\binto\b", re.I)  # SELECT … INTO makes a table
 _READ = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
 _TRANSACTIONS = (
     r"(?:begin|commit|rollback|start transaction|savepoint|release|deallocate|discard|close|fetch)\b[^;]*|show [\w. ]+|"
@@ -68,7 +69,8 @@ def bare(sql: str) -> str:
 
 def is_read(sql: str) -> bool:
     """Whether a statement reads, or sets what holds for its session only, as far as its first word tells."""
-    return bool(_READ.match(bare(sql)))
+    text = bare(sql)
+    return bool(_READ.match(text)) and not _INTO.search(text)
 
 
 def is_among(sql: str, keys: Collection[str]) -> bool:

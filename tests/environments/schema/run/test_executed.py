@@ -72,6 +72,8 @@ def test_a_statement_that_staging_did_not_run_is_refused_before_it_runs(tmp_path
         ("drop table one", False),
         ("with gone as (delete from one returning 1) select * from gone", False),
         ("select 1; drop table one", False),
+        ("select 1 as id into evil", False),
+        ("select 'into'", True),
     ],
 )
 def test_where_nothing_was_recorded_the_plan_and_reading_are_allowed(sent, allowed):

@@ -1,10 +1,13 @@
 """What the project's own command sends is read on the wire, outside its reach, on a real PostgreSQL."""
 # ruff: noqa: E501
 
+from dataclasses import replace
+
 import pytest
 
 from environments.schema.run.alembic_env.statements import key_of
 from environments.schema.run.database import current
+from environments.schema.run.runner import Run, run
 from portal import isolation
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_command import go, tree
@@ -42,6 +45,25 @@ def test_a_connection_of_the_revisions_own_is_read_as_well(tmp_path, database):
 
     assert outcome.status == "succeeded" and "hidden" in tables(database), (outcome, lines)
     assert "create table hidden (id int)" in sent(outcome)["aaaa00000001"]
+
+
+def test_a_connection_of_its_own_is_held_back_in_the_portals_runner_too(tmp_path, database):
+    hidden = "import psycopg\n    url = op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n    with psycopg.connect(url) as c: c.execute('create table hidden (id int)')"
+    mirror = repository(
+        tmp_path / "git", tree(source("aaaa00000001", body=f"op.execute('create table one (id int)')\n    {hidden}"))
+    )
+    request = Run(mirror.commit("main"), "backend/alembic.ini", database, time_limit_s=60)
+    keys = [key_of("create table one (id int)")]
+
+    refused = run(mirror, replace(request, expected={"aaaa00000001": keys}), on_lines=print, alive=lambda: True)
+
+    assert refused.status == "failed" and "staging did not run this statement" in refused.sentence, refused
+    assert tables(database) <= {"alembic_version"}
+
+    allowed = [*keys, key_of("create table hidden (id int)")]
+    again = run(mirror, replace(request, expected={"aaaa00000001": allowed}), on_lines=print, alive=lambda: True)
+
+    assert again.status == "succeeded" and "hidden" in tables(database), again
 
 
 def test_what_staging_did_not_run_is_not_sent(tmp_path, database):

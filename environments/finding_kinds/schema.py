@@ -1,0 +1,5 @@
+"""Databases whose schema is not what the revisions say."""
+
+from environments.finding_kinds.registry import kind
+
+SCHEMA = kind("schema", "schema changed by hand", sign_off=True)

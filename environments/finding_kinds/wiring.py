@@ -1,0 +1,7 @@
+"""Which services and environments there are."""
+
+from environments.finding_kinds.registry import kind
+
+MISSING = kind("missing", "missing in an environment", sign_off=True)
+STRAY = kind("stray", "present where it should not be")
+TWICE = kind("twice", "one name for two environments", sign_off=True)

@@ -1,0 +1,40 @@
+"""Administrators configure, and decide nothing about a release."""
+
+from portal.accounts.roles.registry import role
+from portal.accounts.roles.seeing import SEE
+
+role(
+    "Administrators",
+    *SEE,
+    "environments.add_project",
+    "environments.change_project",
+    "environments.view_database",
+    "environments.add_database",
+    "environments.change_database",
+    "environments.delete_database",
+    "environments.view_environmentdatabase",
+    "environments.change_environmentdatabase",
+    "environments.place_service",
+    "environments.view_deploykey",
+    "environments.add_deploykey",
+    "environments.change_deploykey",
+    "environments.delete_deploykey",
+    "environments.add_smoketest",
+    "environments.change_smoketest",
+    "environments.delete_smoketest",
+    "environments.check_connections",
+    "environments.view_variablerule",
+    "environments.add_variablerule",
+    "environments.change_variablerule",
+    "environments.delete_variablerule",
+    "releases.manage_channels",
+    "releases.add_checklisttemplate",
+    "releases.change_checklisttemplate",
+    "releases.delete_checklisttemplate",
+    "auth.add_user",
+    "auth.change_user",
+    "auth.view_user",
+    "auth.view_group",
+    "portal.confirm_configurationchange",
+    "portal.view_webhookdelivery",
+)

@@ -1,0 +1,1 @@
+"""For which releases a checklist item counts. Start in `registry`."""

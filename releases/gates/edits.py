@@ -1,0 +1,29 @@
+"""Shipped revision files that the release edits, and which of them a second person has still to answer for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from environments.schema.history.reader import put_back
+from environments.schema.plan.edits import OTHER
+
+ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names, beside its content
+
+
+def unaccepted(release: Any) -> Sequence[dict[str, str]]:
+    """Return the edits that change what is run and that nobody but whoever cut the release has accepted."""
+    changing = [one for one in release.edits if one["kind"] == OTHER]
+    if not changing:
+        return []
+    words = {
+        (one["revision"], one["sha256"])
+        for one in release.accepted_rows
+        if one["user_id"] != release.cut_by_id and ACCEPTED_AS in one["risks"]
+    }
+    return [one for one in changing if (one["revision"], one["sha256"]) not in words]
+
+
+def sentence_of(release: Any, edits: Sequence[dict[str, str]]) -> str:
+    """Return what these edits come to, and both ways on."""
+    back = put_back(release.base, [one["path"] for one in edits])
+    said = " ".join(one["sentence"] for one in edits)
+    return f"{said} Put it back with `{back}`, or have an approver who did not cut the release accept it."

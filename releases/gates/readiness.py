@@ -1,0 +1,120 @@
+"""What the gates and the checklist say of a release now, and the verdict that GitHub is told."""
+
+from dataclasses import dataclass
+
+from releases.conditions.registry import counts
+from releases.gates.context import Facts
+from releases.gates.registry import GATES
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
+from releases.models.checklist import ChecklistItem, Phase
+from releases.models.promotion import Promotion
+from releases.models.releases import ReleaseStatus
+
+
+@dataclass(frozen=True)
+class Line:
+    """A checklist item, or an always-asked gate without one, as it stands now."""
+
+    item: ChecklistItem | None
+    gate: str
+    text: str
+    result: Result
+
+    @property
+    def done(self) -> bool:
+        return self.result.passed
+
+
+def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
+    """The checklist of one phase with what each line says now, and the always-asked gates it does not name."""
+    shown = [item for item in facts.items if item.phase == phase and counts(item.condition, facts.release)]
+    if phase == Phase.BEFORE and facts.release.merge_commit and facts.promotion:
+        return _as_promoted(shown, facts.promotion)
+    listed = tuple(Line(item, item.gate, item.text, _item_result(item, facts)) for item in shown)
+    if phase != Phase.BEFORE:
+        return listed
+    named = {item.gate for item in shown}
+    rest = [gate for gate in GATES.values() if gate.always and gate.name not in named]
+    extra = [Line(None, gate.name, gate.label, gate.unlisted(facts)) for gate in rest]
+    # Rules that ask nothing of this release stay out of sight.
+    return listed + tuple(line for line in extra if not line.done or line.gate == "approved")
+
+
+def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
+    """What the lines said when the promotion was started: after the merge they are history, not rules."""
+    items = {item.pk: item for item in shown}
+    return tuple(
+        Line(
+            items.get(one.get("item")),
+            "",
+            one["text"],
+            Result(one["state"], one["sentence"], (), promotion.created_at),
+        )
+        for one in promotion.gates
+    )
+
+
+def _item_result(item: ChecklistItem, facts: Facts) -> Result:
+    if not item.gate:
+        return _tick_result(item, facts, Result(PENDING, "Waits for a person's tick."))
+    gate = GATES.get(item.gate)
+    if gate is None or not gate.listed:
+        return Result(FAIL, f"The checklist names a gate that does not exist: {item.gate}.")
+    result = gate(facts)
+    return _tick_result(item, facts, result) if result.state == ATTEST else result
+
+
+def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result:
+    if not item.is_ticked or item.ticked_candidate != facts.release.candidate:
+        return otherwise
+    said = f"{item.ticked_by}: “{item.note}”" if item.note else f"{item.ticked_by}"
+    return Result(PASS, said, otherwise.evidence, item.ticked_at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The whole of a release now: both halves of the checklist and the verdict."""
+
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
+
+    @property
+    def missing(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.before if not line.done)
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+    @property
+    def verified(self) -> bool:
+        return all(line.done for line in self.after)
+
+
+def stand(facts: Facts) -> Standing:
+    """Where `facts.release` stands."""
+    return Standing(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
+
+
+def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
+    """State and sentence of the commit status for the candidate (GitHub: pending, failure, success)."""
+    release = facts.release
+    if release.status == ReleaseStatus.ABANDONED:
+        return "failure", f"Release {release.name} was abandoned."
+    if release.status == ReleaseStatus.ROLLED_BACK:
+        return "failure", f"Release {release.name} was rolled back."
+    if release.merge_commit:
+        return "success", f"Release {release.name} was promoted."
+    # That the verdict could not be told is no part of what is told.
+    missing = [line for line in standing.missing if line.gate != "verdict_told"]
+    failing = [line for line in missing if line.result.state == FAIL]
+    if failing:
+        return "failure", failing[0].result.sentence
+    if missing:
+        count = len(missing)
+        things = "1 thing stands" if count == 1 else f"{count} things stand"
+        return (
+            "pending",
+            f"{things} between release {release.name} and production. {missing[0].result.sentence}",
+        )
+    return "success", f"Release {release.name} is ready."

@@ -1,0 +1,22 @@
+from django.db import migrations
+
+
+def name_items(apps, schema_editor):
+    """What a promotion keeps of each line names the checklist item itself; until now it was known by its text."""
+    ChecklistItem = apps.get_model("releases", "ChecklistItem")
+    for promotion in apps.get_model("releases", "Promotion").objects.all():
+        items = {one.text: one.pk for one in ChecklistItem.objects.filter(release=promotion.release_id, phase="before")}
+        for line in promotion.gates:
+            line.setdefault("item", items.get(line["text"]))
+        promotion.save(update_fields=["gates"])
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ("releases", "0013_registered_conditions"),
+    ]
+
+    operations = [
+        migrations.RunPython(name_items, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,1 @@
+"""The kinds of notification, one file each. Start in `registry`."""

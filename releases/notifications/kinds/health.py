@@ -1,0 +1,9 @@
+"""The portal itself is not well."""
+
+from releases.notifications.kinds.registry import always, kind
+
+HEALTH = kind(
+    "health",
+    "Health of the portal",
+    {"health.failing": always, "health.warning": always, "health.recovered": always, "health.restarted": always},
+)

@@ -1,0 +1,5 @@
+"""Previews came up or failed."""
+
+from releases.notifications.kinds.registry import always, kind
+
+PREVIEW = kind("preview", "Previews", {"preview.live": always, "preview.failed": always})

@@ -1,0 +1,66 @@
+"""What is told of an event, in words, and whom it awaits."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from portal.models.audit import AuditEvent
+from portal.secrets import known_secrets, redact
+from releases.notifications.kinds.registry import Kind
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+NAMED = 5  # of the people who are awaited
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent, whatever the transport. No secret is in it; `link` leads to the page where to act."""
+
+    kind: str
+    title: str
+    text: str
+    link: str
+    project: str  # its slug; "" for the whole portal
+    at: str  # ISO 8601
+
+
+def message_of(event: AuditEvent, kind: Kind) -> Message:
+    """Return what is told of `event`: its own sentence, and who is awaited."""
+    said = event.sentence or f"{event.actor_name}: {event.action} {event.subject_label}"
+    about = event.subject_label or event.scope or "Release portal"
+    if permission := kind.awaits.get(event.action):
+        names = [user.get_full_name() or user.username for user in awaited(permission, event)[:NAMED]]
+        said += f" Waiting for: {', '.join(names)}." if names else " Nobody can do this yet: give somebody the role."
+    return Message(
+        kind=kind.name,
+        title=without_secrets(f"{about}: {kind.label}"),
+        text=without_secrets(said),
+        link=settings.PORTAL_URL + _path(event),
+        project=event.scope,
+        at=event.at.isoformat(),
+    )
+
+
+def awaited(permission: str, event: AuditEvent) -> list[User]:
+    """Return the active people who may do what `event` awaits, without the one who acted."""
+    people = User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True)
+    acted = event.actor_id or 0  # the portal itself is nobody of them
+    return list(people.exclude(pk=acted).order_by("username"))
+
+
+def _path(event: AuditEvent) -> str:
+    """The page where one can act on the event."""
+    if event.subject_kind == "releases.release":
+        return reverse("release", args=[event.subject_id])
+    if event.subject_kind == "environments.migrationrun":
+        return reverse("migration", args=[event.subject_id])
+    named = {"health": "status", "configuration": "changes", "staging": "environments", "preview": "previews",
+             "finding": "environments", "repair": "environments"}  # fmt: skip
+    return reverse(named.get(event.action.partition(".")[0], "board"))
+
+
+def without_secrets(said: str) -> str:
+    """Return `said` without any secret of the settings, should a vendor's words have carried one."""
+    return redact(said, known_secrets())
