@@ -142,6 +142,8 @@ CONFIGURATION_KINDS = {
     "auth.group": "portal.configuration.people.Roles",
     "environments.project": "releases.project_settings.guarded.Projects",
     "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
+    "environments.variablerule": "releases.project_settings.guarded.VariableRules",
+    "environments.deploykey": "releases.project_settings.guarded.DeployKeys",
 }
 
 INSTALLED_APPS = [

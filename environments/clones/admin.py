@@ -14,7 +14,7 @@ from environments.git.repository import GitError
 from environments.models import (
     DeployKey,
 )
-from portal.ui.site import Recorded
+from portal.configuration.admin import TwoPeople
 
 
 class SecretArea(forms.Textarea):
@@ -78,7 +78,7 @@ class DeployKeyForm(forms.ModelForm):
 
 
 @admin.register(DeployKey)
-class DeployKeyAdmin(Recorded):
+class DeployKeyAdmin(TwoPeople):
     form = DeployKeyForm
     list_display = ("project", "kind", "fingerprint", "has_host_keys", "changed_at")
     list_select_related = ("project",)

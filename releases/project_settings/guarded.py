@@ -92,6 +92,25 @@ class Addresses(Kind):
         return lapse(obj.environment.project, change, now=now)
 
 
+class VariableRules(Kind):
+    """What must hold for variables: a weaker rule lets a production variable be what it must not."""
+
+    permission = "environments.change_variablerule"
+
+    def alone(self, obj: Any, actor: Any) -> str:
+        return NOT_PROMOTED if not was_promoted(obj.project) else nobody_else(actor)
+
+    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+        return lapse(obj.project, change, now=now)
+
+
+class DeployKeys(VariableRules):
+    """The host keys that a git server may show: another one decides who is believed to be that server."""
+
+    permission = "environments.change_deploykey"
+    free = frozenset({"kind", "public_key", "fingerprint", "changed_at"})  # of a key that is written, never read
+
+
 def was_promoted(project: Project) -> bool:
     """Whether a release of the project was ever promoted: from then on it guards a production."""
     return project.pk is not None and Promotion.objects.filter(release__project=project).exists()

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import Environment, Project, SmokeTest, place_of
+from environments.models import DeployKey, Environment, Project, SmokeTest, VariableRule, place_of
 from portal.configuration import actions, signing
 from portal.models.audit import AuditEvent
 from portal.models.configuration import ConfigurationChange, RoleGrant
@@ -20,6 +20,7 @@ from tests.faults.denied_configuration import address, filled
 
 pytestmark = pytest.mark.django_db
 APPROVE = "releases.approve_release"
+HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 
 @pytest.fixture
@@ -410,3 +411,29 @@ def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people,
     change.refresh_from_db()
     assert change.state == "declined" and change.decided_by == people["bob"]
     assert AuditEvent.objects.filter(action="configuration.declined").exists()
+
+
+def test_a_rule_for_variables_is_changed_by_two_people_and_not_deleted(erin, people, project):
+    rule = VariableRule.objects.create(project=project, kind="separate", name="*DATABASE_URL")
+
+    page = send(erin, rule, allowed="DATABASE_URL")
+    rule.refresh_from_db()
+
+    assert rule.allowed == "" and "Not changed yet" in page.text
+    assert erin.get(address(rule, "delete")).status_code == 403
+    confirm(people)
+    rule.refresh_from_db()
+    assert rule.allowed == "DATABASE_URL"
+
+
+def test_pinned_host_keys_are_changed_by_two_people(erin, people, project):
+    pinned, other = (f"ssh-ed25519 {key}\n" for key in (HOST_KEY, HOST_KEY.replace("IOM", "IPM")))
+    key = DeployKey.objects.create(project=project, private_key="x", kind="ed25519", public_key="p", host_keys=pinned)
+
+    send(erin, key, host_keys=other)
+    key.refresh_from_db()
+
+    assert key.host_keys == pinned
+    confirm(people)
+    key.refresh_from_db()
+    assert key.host_keys == other
