@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0018_help_texts'),
+        ('environments', '0019_registered_kinds_of_findings'),
     ]
 
     operations = [
