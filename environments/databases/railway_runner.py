@@ -12,8 +12,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments.databases.address import instance_of
+from environments.databases.address import NoDatabase, instance_of
 from environments.findings import out_of_band
+from environments.git.repository import Mirror
 from environments.models import SERVING, UNDER_WAY, Database, Environment, MigrationRun
 from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
 from environments.schema.history.graph import History
@@ -21,6 +22,7 @@ from environments.schema.run.database import invalid_indexes
 from environments.schema.run.output import Output
 from environments.schema.run.process import Ended, Log, Redactor
 from environments.schema.run.runner import Outcome
+from environments.services.config_file import read_config
 from portal.jobs import Again
 from portal.outbound.http import ApiError
 
@@ -67,6 +69,17 @@ def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], st
         return _followed(job, place, railway, deployment, log, stop)
 
     return act
+
+
+def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
+    """Raise `NoDatabase` where the commit sets the pre-deploy command itself: then Railway never runs the portal's."""
+    row = instance_of(job.environment, job.database)
+    config = read_config(mirror, job.commit, row.config_file, job.environment.name)
+    if config is not None and (config.problem or config.pre_deploy_command):
+        why = (
+            config.problem or f"{config.path} sets preDeployCommand, which overrides the command that the portal sets."
+        )
+        raise NoDatabase(f"{why} Take it out of the file, or let another runner migrate this database.")
 
 
 def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) -> Ended:

@@ -51,6 +51,7 @@ def run(
             changes = _command(job, mirror, history, url, on_lines, alive)
         elif job.runner == Runner.RAILWAY:
             place = railway_runner.place_of(job.environment, job.database)
+            railway_runner.refuse_command_in_repository(job, mirror)
             values = railway_runner.variables(place)
             changes = {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
     except UNPREPARED as error:

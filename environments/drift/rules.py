@@ -21,7 +21,7 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.services.expected import KINDS_MEANT, expected_branches, expected_names, meant
-from environments.services.liveness import Live, live_of, serves_instead
+from environments.services.liveness import Live, live_of, may_stay, serves_instead
 from environments.services.roles import Role
 
 
@@ -171,7 +171,8 @@ def _not_live(live: Live, head: str) -> str:
     if scheduled and latest is not None and latest.commit == head and latest.status in SERVING:
         return ""  # between two runs nothing serves
     stays = latest is None or latest.status == "SKIPPED" or latest in serving
-    if live.instance.watch_patterns and serving and stays and not serves_instead(live, head):
+    changed = serves_instead(live, head)
+    if serving and stays and (changed == "" or (changed is None and may_stay(live, latest, head))):
         return ""  # nothing it watches changed, or that is being read
     serves = f"serves {next((one.commit[:7] for one in serving), '') or 'no known commit'}"
     if latest is None or latest.commit != head:

@@ -139,6 +139,8 @@ def _instances(
                 branch=((trigger.branch if trigger else None) or "")[:200],
                 image=(state.image or "")[:300],
                 watch_patterns=list(state.watch_patterns),
+                root_directory=_directory(state.root_directory),
+                config_file=(state.config_file or "")[:500],
                 cron=state.cron or "",
                 domains=[one.domain for one in state.domains],
                 seen_at=now if state.readable else None,
@@ -147,15 +149,14 @@ def _instances(
             )
             (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
     kept = ["railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains", "at_start"]
-    kept.append("healthcheck_path")
+    kept += ["healthcheck_path", "root_directory", "config_file"]
     before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
-    for row in rows:
-        was = before.get((row.service_id, row.environment_id))
+    pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
+    for row, was in pairs:
         if was is not None:
             out_of_band.trigger_moved(row, was, now=now)
-        if row.watch_patterns and row.environment.kind in LONG_LIVED:
-            _confirm_patterns(row, was)
+    _confirm_limits([(row, was) for row, was in pairs if row.environment.kind in LONG_LIVED])
     rows += _upsert_instances(unknown.values(), ["railway_id"])
     return {row.railway_id: row for row in rows}
 
@@ -165,12 +166,22 @@ def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance
     return ServiceInstance.objects.filter(environment__in=[one for one in environments if one.kind in LONG_LIVED])
 
 
-def _confirm_patterns(row: ServiceInstance, was: ServiceInstance | None) -> None:
-    """What a service watches may excuse it, so it counts when two readings in a row say the same."""
-    if was is None or was.watch_patterns != row.watch_patterns:
-        ServiceInstance.objects.filter(pk=row.pk).update(unchanged={"unconfirmed": True})
-    elif was.unchanged.get("unconfirmed"):
-        ServiceInstance.objects.filter(pk=row.pk).update(unchanged={})
+def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
+    """What a service watches may excuse it, so it counts when two readings in a row say the same. Two queries."""
+    moved, confirmed = [], []
+    for row, was in pairs:
+        if was is None or was.limits != row.limits:
+            moved.append(row.pk)
+        elif was.unchanged.get("unconfirmed"):
+            confirmed.append(row.pk)
+    for rows, unchanged in ((moved, {"unconfirmed": True}), (confirmed, dict[str, bool]())):
+        if rows:
+            ServiceInstance.objects.filter(pk__in=rows).update(unchanged=unchanged)
+
+
+def _directory(said: str | None) -> str:
+    """A directory of the repository without slashes around it; "" for all of it."""
+    return (said or "").strip("/").removeprefix("./").strip("/.")[:500] if (said or "").strip("/.") else ""
 
 
 def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project) -> str:

@@ -112,6 +112,15 @@ class ServiceInstance(models.Model):
     watch_patterns = models.JSONField(
         default=list, blank=True, help_text="Only a push that touches these paths deploys it; empty: every push."
     )
+    root_directory = models.CharField(
+        max_length=500, blank=True, default="", help_text="The directory that it is built from; empty: all of it."
+    )
+    config_file = models.CharField(
+        max_length=500, blank=True, default="", help_text="Its configuration as code; empty: railway.toml or .json."
+    )
+    in_repository = models.JSONField(
+        default=dict, blank=True, help_text="What its configuration as code says at the commit that it serves."
+    )
     cron = models.CharField(max_length=100, blank=True, default="", help_text="When it runs; empty: always.")
     unchanged = models.JSONField(
         default=dict,
@@ -141,6 +150,23 @@ class ServiceInstance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} in {self.environment}"
+
+    @property
+    def limits(self) -> list[object]:
+        """What decides which pushes deploy it, and from which files."""
+        return [self.watch_patterns, self.root_directory, self.config_file]
+
+    @property
+    def runs_alembic(self) -> AtStart:
+        """Whether its commands run Alembic when it starts: those on Railway or in the repository, the worse of both."""
+        said = [self.at_start, self.in_repository.get("at_start") or AtStart.NO]
+        worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
+        return next(one for one in worst if one in said)
+
+    @property
+    def checked_at(self) -> str:
+        """The path that Railway asks before it lets a deployment serve: the repository's word, else Railway's."""
+        return str(self.in_repository.get("healthcheck") or self.healthcheck_path)
 
 
 class Deployment(models.Model):

@@ -63,6 +63,7 @@ class ServiceInstance:
     repo: str | None = None
     image: str | None = None
     root_directory: str | None = None
+    config_file: str | None = None
     healthcheck_path: str | None = None
     start_command: str | None = None
     pre_deploy_command: str | None = None
@@ -251,6 +252,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             repo=text(nullable(source, "repo", str)) or None,
             image=text(nullable(source, "image", str)) or None,
             root_directory=text(optional(node, "rootDirectory", str)) or None,
+            config_file=text(optional(node, "railwayConfigFile", str)) or None,
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
             start_command=text(dig(node, "startCommand"), 4000) or None,
             pre_deploy_command=_command(dig(node, "preDeployCommand")),

@@ -118,10 +118,12 @@ def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
         return None
     if serving.commit == commit and latest.commit != commit:
         return _running(live, serving, f"at {commit[:7]}")
-    if not live.instance.watch_patterns or serving.commit in ("", commit):
+    if serving.commit in ("", commit):
         return None
     changed = serves_instead(live, commit)
     if changed is None:
+        if not may_stay(live, latest, commit):
+            return None
         return PENDING, f"serves {serving.commit[:7]}; whether anything it watches changed since is being read"
     if changed:
         return None
@@ -129,14 +131,33 @@ def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
     return state, f"serves {serving.commit[:7]}; nothing it watches changed since" if state == PASS else words
 
 
+def may_stay(live: Live, latest: Deployment | None, commit: str) -> bool:
+    """Whether an answer about the paths it watches is still to come."""
+    if live.instance.watch_patterns:
+        return True
+    known = live.instance.unchanged
+    skipped = latest is not None and latest.status == "SKIPPED" and latest.commit == commit
+    return skipped and not (_is_about(live) and commit in known.get("always", ()))
+
+
+def _is_about(live: Live) -> bool:
+    """Whether what git was asked is about what the service serves and watches now."""
+    known = live.instance.unchanged
+    return known.get("serves") == live.serving and known.get("by") == live.instance.limits
+
+
 def serves_instead(live: Live, commit: str) -> str | None:
     """A path that the service watches and that changed from what it serves to `commit`.
 
-    "": none did. None: it is not known (yet), or the service watches everything.
+    "": none did. None: it is not known (yet), or the service watches everything. Patterns that stand in the
+    repository, and a root directory without any, count only where Railway itself skipped the commit: nothing says for
+    certain that it does so.
     """
-    known = live.instance.unchanged
-    if known.get("serves") != live.serving or known.get("patterns") != live.instance.watch_patterns:
+    if not _is_about(live):
         return None
+    known, latest = live.instance.unchanged, live.latest
+    if latest is not None and latest.status == "SKIPPED" and latest.commit == commit:
+        return (known.get("at", {}) | known.get("if_skipped", {})).get(commit)
     return known.get("at", {}).get(commit)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable
 from environments.clones.clone import mirror_of
 from environments.git.repository import GitError, Mirror
 from environments.models import SERVING, Branch, Deployment, Project, ServiceInstance
+from environments.services.config_file import Config, read_config
+from environments.services.rollback_candidates import at_start
 from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
 
@@ -25,15 +27,15 @@ def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
 
 
 def settle(project: Project, also: Iterable[str] = ()) -> None:
-    """Finds out, for each service that watches paths, about the heads of both branches and the commits `also`.
+    """Find out, for each service built from the repository, about the heads of both branches and the commits `also`.
 
-    Two queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
+    Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
     rows = list(
         ServiceInstance.objects.filter(
             environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
             service__gone_at=None, repository__iexact=project.repository,
-        ).exclude(watch_patterns=[])
+        ).select_related("environment")
     )  # fmt: skip
     if not rows:
         return
@@ -51,25 +53,62 @@ def _settle(row: ServiceInstance, serves: str, wanted: Iterable[str], compared: 
     known = row.unchanged
     if known.get("unconfirmed"):
         return
-    if known.get("serves") != serves or known.get("patterns") != row.watch_patterns:
-        known = {"serves": serves, "patterns": row.watch_patterns, "at": {}}
-    new = [commit for commit in wanted if commit not in known["at"] and commit != serves]
-    found = {commit: paths for commit in new if (paths := compared.paths(serves, commit)) is not None}
-    if not found:
+    if known.get("serves") != serves or known.get("by") != row.limits:
+        known = {"serves": serves, "by": row.limits}
+    seen = {commit for part in PARTS for commit in known.get(part, ())}
+    found = dict[str, dict[str, str]]()
+    for commit in wanted:
+        if commit not in seen and commit != serves and (said := _changed(row, serves, commit, compared)):
+            found.setdefault(said[0], {})[commit] = said[1]
+    served = row.in_repository
+    if served.get("commit") != serves:
+        served = compared.served(row, serves) or served
+    if not found and served is row.in_repository:
         return
-    at = known["at"] | {commit: watched(row.watch_patterns, paths) for commit, paths in found.items()}
-    row.unchanged = known | {"at": dict(list(at.items())[-KEPT:])}
-    ServiceInstance.objects.filter(pk=row.pk).update(unchanged=row.unchanged)
+    parts = {part: dict(list((known.get(part, {}) | found.get(part, {})).items())[-KEPT:]) for part in PARTS}
+    row.unchanged, row.in_repository = known | {name: part for name, part in parts.items() if part}, served
+    ServiceInstance.objects.filter(pk=row.pk).update(unchanged=row.unchanged, in_repository=served)
+
+
+# Of commits, the first path that counts and differs: by the patterns on Railway; by what only Railway's own word
+# *skipped* makes count (patterns in the repository, a root directory); and of services that watch everything.
+AT, IF_SKIPPED, ALWAYS = "at", "if_skipped", "always"
+PARTS = (AT, IF_SKIPPED, ALWAYS)
+
+
+def _changed(row: ServiceInstance, serves: str, commit: str, compared: "_Compared") -> tuple[str, str] | None:
+    """Which part the answer belongs to, and the path; None: git cannot tell now."""
+    paths = compared.paths(serves, commit)
+    config = compared.config(row, commit)
+    if paths is None or config is UNKNOWN:
+        return None
+    inside = config.watch_patterns if config else None
+    if config and config.problem:
+        return (AT, config.path) if row.watch_patterns else (ALWAYS, "")
+    if row.watch_patterns:
+        # What the repository says goes before what Railway says; a path that either takes in excuses nothing.
+        return AT, watched(row.watch_patterns, paths) or (watched(inside, paths) if inside is not None else "")
+    if inside:
+        return IF_SKIPPED, watched(inside, paths)
+    if row.root_directory:
+        return IF_SKIPPED, next((one for one in paths if one.startswith(f"{row.root_directory}/")), "")
+    return ALWAYS, ""
+
+
+UNKNOWN = Config("")  # git cannot tell now
 
 
 class _Compared:
-    """The paths that differ between two commits, each pair asked of git once and the mirror fetched at most once."""
+    """The paths that differ between two commits, and configuration as code: each asked of git once, and the mirror
+    fetched at most once.
+    """
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._mirror: Mirror | None = None
         self._fetched = False
         self._known: dict[tuple[str, str], list[str] | None] = {}
+        self._configs: dict[tuple[str, str, str], Config | None] = {}
 
     def paths(self, old: str, new: str) -> list[str] | None:
         """None: git cannot tell now."""
@@ -80,12 +119,40 @@ class _Compared:
                 self._known[old, new] = None
         return self._known[old, new]
 
-    def _ask(self, old: str, new: str) -> list[str] | None:
+    def config(self, row: ServiceInstance, commit: str) -> Config | None:
+        """What the repository says of the service at `commit`; `UNKNOWN` where git cannot tell now."""
+        key = (commit, row.config_file, row.environment.name)
+        if key not in self._configs:
+            try:
+                mirror = self._with(commit)
+                self._configs[key] = read_config(mirror, *key) if mirror else UNKNOWN
+            except (GitError, ApiError):
+                self._configs[key] = UNKNOWN
+        return self._configs[key]
+
+    def served(self, row: ServiceInstance, commit: str) -> dict[str, str] | None:
+        """What is kept of the configuration at the commit that a service serves; None: git cannot tell now."""
+        config = self.config(row, commit)
+        if config is UNKNOWN:
+            return None
+        if config is None or config.problem:
+            return {"commit": commit}
+        runs = at_start(config.pre_deploy_command, config.start_command)
+        says = bool(config.pre_deploy_command or config.start_command) and (config.start_command or runs != "unknown")
+        kept = {"commit": commit, "healthcheck": (config.healthcheck_path or "")[:500]}
+        return kept | {"at_start": str(runs) if says else ""}
+
+    def _with(self, *commits: str) -> Mirror | None:
+        """The mirror, if it holds these commits, fetched for them at most once."""
         mirror = self._mirror = self._mirror or mirror_of(self._project)
-        if not (mirror.has(old) and mirror.has(new)) and not self._fetched:
+        if not all(mirror.has(one) for one in commits) and not self._fetched:
             self._fetched = True
             mirror.fetch()
-        if not (mirror.has(old) and mirror.has(new)):
+        return mirror if all(mirror.has(one) for one in commits) else None
+
+    def _ask(self, old: str, new: str) -> list[str] | None:
+        mirror = self._with(old, new)
+        if mirror is None:
             return None
         changed = mirror.changed_files(old, new)
         return sorted({path for _, *names in changed for path in names if path})

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
@@ -49,6 +48,8 @@ def _add(railway: RailwayStandIn, one: Service, commit: str) -> None:
         repository=None if one.uploaded else one.repository or railway.world.repository_name,
         public=one.public,
         quiet=one.quiet,
+        rooted=one.rooted,
+        railwayConfigFile=one.config or None,
         volume=one.volume,
         watchPatterns=list(one.watch),
         cronSchedule=one.cron or None,
@@ -69,16 +70,21 @@ def _begin(railway: RailwayStandIn, one: Service, shape: Shape, kind: str, heads
         railway.deploy(one.name, where, live=True)
     else:
         railway.set_trigger(one.name, where, shape.branch(kind))
-        railway.deploy(one.name, where, _served(railway.world.repository, one, shape, kind, heads), live=True)
+        served, head = _served(railway, one, shape, kind, heads), heads[shape.branch(kind)]
+        railway.deploy(one.name, where, served, live=True)
+        if served != head and (one.rooted or one.config):
+            railway.skip(one.name, where, head, shape.branch(kind))
     if one.sleeps:
         railway.finish_latest(one.name, where, "SLEEPING")
 
 
-def _served(path: Path, one: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> str:
+def _served(railway: RailwayStandIn, one: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> str:
     """The commit that a service serves: staging stays at production's where nothing that it watches has changed."""
     old, new = heads[shape.branch("production")], heads[shape.branch(kind)]
-    changed = questions.changed_paths(path, old, new) if old != new else []
-    return new if watched({"watchPatterns": list(one.watch)}, changed) else old
+    world = railway.world
+    changed = questions.changed_paths(world.repository, old, new) if old != new else []
+    limits = {"watchPatterns": list(one.watch), "rooted": one.rooted, "rootDirectory": one.root}
+    return new if watched(world, limits | {"railwayConfigFile": one.config}, changed, new) else old
 
 
 def elsewhere(name: str) -> str:

@@ -16,7 +16,7 @@ ADD = "environments.add_smoketest"
 
 def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
     """Return (service, path) of each health check that Railway has for a service with an address, once."""
-    found = {(one.service.name, one.healthcheck_path) for one in instances if one.healthcheck_path and one.domains}
+    found = {(one.service.name, one.checked_at) for one in instances if one.checked_at and one.domains}
     return sorted(found)
 
 

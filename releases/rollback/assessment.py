@@ -249,9 +249,9 @@ def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: "_Databa
         stay=tuple((one.service, f"{one.service}: {one.sentence}") for one, _ in stay),
         missing=tuple(f"{one.service}: {one.sentence}" for one, _ in services if one.state in (GONE, UNKNOWN)),
         starting=tuple(
-            f"{row.service.name}: {row.get_at_start_display()}." for row in old if row.at_start in _STARTING
+            f"{row.service.name}: {row.runs_alembic.label}." for row in old if row.runs_alembic in _STARTING
         ),
-        starting_known=all(row.at_start != AtStart.UNKNOWN for row in old),
+        starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *moving),
     )
     verdict = advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
@@ -305,8 +305,8 @@ def _with_noted(
 def _with_variables(one: Restorable, instance: ServiceInstance, environment: Environment | None) -> dict[str, Any]:
     """The row of a service: what would be restored, and what would go back with it."""
     row = asdict(one)
-    row |= {"made_at": _text(one.made_at), "until": _text(one.until), "at_start": instance.get_at_start_display()}
-    row |= {"at_start_known": instance.at_start != AtStart.UNKNOWN, "variables": [], "variables_unknown": []}
+    row |= {"made_at": _text(one.made_at), "until": _text(one.until), "at_start": instance.runs_alembic.label}
+    row |= {"at_start_known": instance.runs_alembic != AtStart.UNKNOWN, "variables": [], "variables_unknown": []}
     if environment is not None and one.state == READY:
         back = going_back(environment, instance.service, one.made_at)
         row |= {"variables": [list(change) for change in back.changed], "variables_unknown": list(back.unknown)}

@@ -43,3 +43,13 @@ def changed_paths(repository: Path, before: str, after: str) -> list[str] | None
 def has(repository: Path, commit: str, path: str) -> bool:
     """Whether the commit holds something at `path`."""
     return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}") is not None
+
+
+def show(repository: Path, commit: str, path: str) -> str | None:
+    """The text of a file at a commit; None where there is none."""
+    return _shown(repository, commit, path) or None
+
+
+@lru_cache(1000)
+def _shown(repository: Path, commit: str, path: str) -> str:
+    return _git(repository, "show", "--end-of-options", f"{commit}:{path}") or ""

@@ -1,5 +1,7 @@
 """How deployments come to be and move through their states by the clock."""
 
+import json
+import tomllib
 from typing import Any
 
 from portal.gitignore import is_exception, takes_in
@@ -204,16 +206,21 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
         instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
         if instance is None or not instance["autoDeploy"]:
             continue
-        touched = watched(instance, changed)
+        touched = watched(world, instance, changed, after)
         if instance["neverNext"]:
             instance["neverNext"] -= 1
         elif not touched and instance.get("quiet"):
             continue
         elif instance["skipNext"] or not touched:
             instance["skipNext"] = max(0, instance["skipNext"] - 1)
-            _create(world, instance, after, "SKIPPED", [], "deploy", None, branch)
+            skipped(world, instance, after, branch)
         else:
             deploy(world, instance, after, branch=branch)
+
+
+def skipped(world: World, instance: Row, commit: str, branch: str) -> Row:
+    """What a push leaves that does not deploy the service."""
+    return _create(world, instance, commit, "SKIPPED", [], "deploy", None, branch)
 
 
 def catch_up(world: World) -> None:
@@ -224,14 +231,32 @@ def catch_up(world: World) -> None:
             pushed(world, branch, before, head)
 
 
-def watched(instance: Row, changed: list[str] | None) -> bool:
-    """Whether the service watches any of the paths, from the repository's root; None: it is not known which."""
-    patterns = instance["watchPatterns"]
-    if not patterns or changed is None:
+def watched(world: World, instance: Row, changed: list[str] | None, commit: str) -> bool:
+    """Whether the service watches any of the paths, from the repository's root; None: it is not known which.
+
+    Its configuration as code at `commit` goes before what is set here. A root directory limits nothing, but for a
+    service of the `rooted` kind: Railway's documentation said so once, and says nothing now.
+    """
+    if changed is None:
+        return True
+    patterns = in_repository(world, instance, commit).get("build", {}).get("watchPatterns")
+    patterns = instance["watchPatterns"] if patterns is None else patterns
+    if not patterns and instance.get("rooted"):
+        return any(path.startswith(f"{instance['rootDirectory'].strip('/')}/") for path in changed)
+    if not patterns:
         return True
     if all(is_exception(one) for one in patterns):
         patterns = ["*", *patterns]
     return any(takes_in(patterns, path) for path in changed)
+
+
+def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
+    """The service's configuration as code at a commit; {} where there is none."""
+    named = instance.get("railwayConfigFile")
+    for path in (named.lstrip("/"),) if named else ("railway.toml", "railway.json"):
+        if (said := git.show(world.repository, commit, path)) is not None:
+            return dict(tomllib.loads(said) if path.endswith(".toml") else json.loads(said))
+    return {}
 
 
 def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) -> None:

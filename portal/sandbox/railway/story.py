@@ -56,7 +56,8 @@ class Story:
 
         `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or `repository`: where it is
         built from instead, both None: it is only uploaded; `public` False: it has no address; `volume`: where one is
-        mounted; `quiet`: pushes that touch nothing watched leave no deployment.
+        mounted; `quiet`: pushes that touch nothing watched leave no deployment; `rooted`: those outside
+        its root directory are skipped.
         """
         with self.world.changing():
             spec = {"repository": self.world.repository_name, "image": None, "public": True} | spec
@@ -78,6 +79,7 @@ class Story:
             "rootDirectory": service["rootDirectory"],
             "healthcheckPath": "/health" if spec["public"] else None,
             "quiet": bool(spec.get("quiet")),
+            "rooted": bool(spec.get("rooted")),
             "volumeMounts": {f"volume-{service['name']}": {"mountPath": spec["volume"]}} if spec.get("volume") else {},
         }
         update_settings(instance, {name: value for name, value in spec.items() if value})
@@ -121,6 +123,11 @@ class Story:
             if live:
                 movement.finish(self.world, row, "SUCCESS")
             return row["id"]
+
+    def skip(self, service: str, environment: str, commit: str, branch: str) -> str:
+        """A push of `commit` that touched nothing the service watches left a skipped deployment. Returns its id."""
+        with self.world.changing():
+            return movement.skipped(self.world, self._instance(service, environment), commit, branch)["id"]
 
     def run_scheduled(self, service: str, environment: str) -> str:
         """A run of a scheduled service is due: a new deployment of what it has. Returns its id."""

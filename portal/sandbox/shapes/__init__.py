@@ -26,7 +26,9 @@ class Service:
 
     `repository`: another one. `image`: of a registry. `uploaded`: by Railway's CLI, without a commit.
     `quiet`: a push that touches nothing watched leaves no deployment at all, where others leave a skipped one.
-    `cron`: its schedule. `sleeps`: serverless. `volume`: where one is mounted. `public`: it has an address.
+    `rooted`: one that touches nothing below its root directory leaves a skipped one. `config`: the file with its
+    configuration as code. `cron`: its schedule. `sleeps`: serverless. `volume`: where one is mounted. `public`: it
+    has an address.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Service:
     root: str = ""
     watch: tuple[str, ...] = ()
     quiet: bool = False
+    rooted: bool = False
+    config: str = ""
     cron: str = ""
     sleeps: bool = False
     volume: str = ""

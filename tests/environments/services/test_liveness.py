@@ -59,7 +59,7 @@ def test_an_empty_service_is_no_part_of_a_release():
 
 
 def watching(**known):
-    unchanged = {"serves": OLD, "patterns": ["/web/**"], "at": known}
+    unchanged = {"serves": OLD, "by": [["/web/**"], "", ""], "at": known}
     return instance(watch_patterns=["/web/**"], unchanged=unchanged)
 
 
@@ -105,7 +105,7 @@ def test_what_git_said_of_another_commit_or_other_patterns_does_not_count():
 
     row.unchanged["serves"] = NEW
     assert judged(row, deployment(OLD))[0] == PENDING
-    row.unchanged |= {"serves": OLD, "patterns": ["/api/**"]}
+    row.unchanged |= {"serves": OLD, "by": [["/api/**"], "", ""]}
     assert judged(row, deployment(OLD))[0] == PENDING
 
 

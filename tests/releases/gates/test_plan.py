@@ -57,7 +57,7 @@ def test_the_page_shows_sql_risks_and_the_way_back(people):
     shown = strip_tags(html)  # the highlighting is spans
     assert "ALTER TABLE events DROP COLUMN &quot;&lt;b&gt;&quot;;" in shown
     assert "-- Line 9: NotImplementedError." in html
-    assert "✕</span>danger</span>Drops a column of events." in html
+    assert "✕</span> danger</span> Drops a column of events." in html
     assert "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it." in html
     assert "fix forward" in html and "does not come back with a downgrade" in html
     assert "style=" not in html

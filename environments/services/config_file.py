@@ -1,0 +1,95 @@
+"""Railway's configuration as code: what `railway.json` or `railway.toml` of a commit says about a service.
+
+Read from git at the commit, for it overrides what is set on Railway for deployments of that commit, and only for these.
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+from environments.git.repository import Mirror
+from portal.outbound.parsing import dig
+
+DEFAULT = ("railway.toml", "railway.json")  # from the repository's root, also where a root directory is set
+MOST = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Config:
+    """What one file says of one environment. None: nothing, so what is set on Railway counts.
+
+    `problem`: the file cannot be read, so that nothing of it is known.
+    """
+
+    path: str
+    watch_patterns: tuple[str, ...] | None = None
+    healthcheck_path: str | None = None
+    pre_deploy_command: str | None = None
+    start_command: str | None = None
+    problem: str = ""
+
+
+def read_config(mirror: Mirror, commit: str, named: str, environment: str) -> Config | None:
+    """Return what the file of `commit` says, the one that is `named` on Railway or the usual one; None: there is none.
+
+    Raises `GitError`.
+    """
+    for path in (named.lstrip("/"),) if named else DEFAULT:
+        if (body := mirror.read_file(commit, path)) is not None:
+            return parse(path, body, environment)
+    return None
+
+
+def parse(path: str, body: bytes, environment: str) -> Config:
+    """Return what the file's text says about the environment of that name on Railway."""
+    try:
+        if len(body) > MOST:
+            raise ValueError("it is too large")
+        said = tomllib.loads(body.decode()) if path.endswith(".toml") else json.loads(body)
+        if not isinstance(said, dict):
+            raise ValueError("it is no object")
+        build, deploy = ({**_part(said, name), **_part(_own(said, environment), name)} for name in ("build", "deploy"))
+        return Config(
+            path,
+            _patterns(build.get("watchPatterns")),
+            _text(deploy.get("healthcheckPath")),
+            _command(deploy.get("preDeployCommand")),
+            _text(deploy.get("startCommand")),
+        )
+    except (ValueError, RecursionError) as error:
+        return Config(path, problem=f"{path} cannot be read: {str(error)[:200]}.")
+
+
+def _own(said: dict[str, Any], environment: str) -> dict[str, Any]:
+    """What the file sets apart for one environment."""
+    found = dig(said, "environments", environment)
+    return found if isinstance(found, dict) else {}
+
+
+def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
+    part = said.get(name)
+    if part is not None and not isinstance(part, dict):
+        raise ValueError(f"{name} is no object")
+    return part or {}
+
+
+def _patterns(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+        raise ValueError("watchPatterns is no list of patterns")
+    return tuple(value)
+
+
+def _text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("a text was expected")
+    return value or None
+
+
+def _command(value: object) -> str | None:
+    """A command, or several in a list."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " && ".join(value) or None
+    return _text(value)
