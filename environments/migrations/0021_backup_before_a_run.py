@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0019_registered_kinds_of_findings'),
+        ('environments', '0020_configuration_as_code'),
     ]
 
     operations = [
