@@ -240,6 +240,7 @@ class Upkeep(Job):
     verdict_sha = models.CharField(max_length=64, blank=True, default="")
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
+    verdict_gate = models.CharField(max_length=40, blank=True, default="", help_text="Which gate it is about, if any.")
     verdict_at = models.DateTimeField(null=True, blank=True)
     verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
     verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")

@@ -28,7 +28,7 @@ from portal.configuration.kinds import CONFIRM
 from portal.jobs import OPEN, STOPPED
 from portal.models.configuration import ConfigurationChange
 from releases.conditions.registry import counts
-from releases.models import Downgrade, Rollback
+from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
@@ -337,12 +337,16 @@ def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad day."""
     may_sign, may_mend = user.has_perm("releases.approve_release"), user.has_perm("releases.repair_release")
-    for job in Rollback.objects.filter(status__in=[*OPEN, *STOPPED]).select_related("release__project"):
+    approving = RollbackStep.objects.filter(
+        rollback=OuterRef("pk"), name=RollbackStepName.APPROVE, status=StepStatus.ACTIVE
+    )
+    jobs = Rollback.objects.filter(status__in=[*OPEN, *STOPPED]).select_related("release__project")
+    for job in jobs.annotate(awaits_approval=Exists(approving)):
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:
                 yield f"{project}: the rollback of {release.name} stopped.", release.pk, project.slug
-        elif may_sign and job.requested_by_id != user.pk and job.sentence.startswith("Waits for the approval"):
+        elif may_sign and job.requested_by_id != user.pk and job.awaits_approval:
             yield f"{project}: the rollback of {release.name} waits for an approval.", release.pk, project.slug
     wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related("release__project")
     for wish in wishes if may_sign else ():
@@ -378,9 +382,17 @@ def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
         release.status == ReleaseStatus.OPEN
         and project.required_approvals
         and release.cut_by_id != user.pk
-        and "approval" in one.sentence.lower()
+        and _is_about_approvals(release)
         and user.has_perm("releases.approve_release")
     )
+
+
+def _is_about_approvals(release: Release) -> bool:
+    """Whether the verdict on the candidate is that approvals are missing."""
+    upkeep = getattr(release, "upkeep", None)
+    if upkeep is None or upkeep.problem or upkeep.verdict_sha != release.candidate:
+        return False
+    return bool(upkeep.verdict_gate == "approved")
 
 
 def _can_promote(one: Standing, user: Any) -> bool:

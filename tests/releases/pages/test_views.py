@@ -418,6 +418,18 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
     assert "1 item of 2026.11.22-1 to tick." in html
 
 
+@pytest.mark.parametrize(("gate", "waits"), [("approved", True), ("not_frozen", False)])
+def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_says(people, gate, waits):
+    release = make_release(make_project(required_approvals=1), by=people["alice"])
+    ChecklistItem.objects.filter(release=release, gate="").delete()
+    told = {"verdict_sha": CANDIDATE, "verdict_state": "pending", "verdict_sentence": "Frozen until the approval."}
+    type(release.upkeep).objects.update(**told, verdict_gate=gate)
+
+    html = signed_in(people["bob"]).get("/").content.decode()
+
+    assert ("waits for an approval." in html) == waits
+
+
 def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
     make_project()
 
