@@ -42,6 +42,7 @@ class MigrationRun(Job):
     executed = models.JSONField(
         default=dict, help_text="Revision: key and text of each different statement, as the run's own process told it."
     )
+    backup = models.JSONField(default=dict, help_text="What was kept of production before it, and how to restore it.")
     railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")

@@ -6,7 +6,7 @@ nothing but its row, and ends when a later release took its place or the release
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -160,6 +160,7 @@ class _Database:
     downgrade: dict[str, Any] | None = None
     problem: str = ""
     half: Half | None = None
+    kept: str = ""  # the backup taken before its newest run, and how to restore it
     running: str = ""  # what brings it elsewhere in this moment
 
     def named(self, found: Sequence[str]) -> list[str]:
@@ -194,6 +195,11 @@ class _Databases:
     def half(self) -> list[Half]:
         """Return the revisions of which a part stays in one of them."""
         return [one.half for one in self.found if one.half]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the backups that were taken before they were migrated."""
+        return tuple(text for one in self.found for text in one.named([one.kept] if one.kept else []))
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -248,7 +254,8 @@ def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: "_Databa
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *moving),
     )
-    return advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
+    verdict = advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
+    return verdict if verdict.verdict == PENDING else replace(verdict, steps=(*verdict.steps, *read.kept))
 
 
 _STARTING = (AtStart.PRE_DEPLOY, AtStart.START)
@@ -385,9 +392,17 @@ def _database(
             # Railway calls every database “railway”: of several, its name here is the one to type.
             name = called or schema_database.normalise(url).database
             downgrade |= {"database_id": database.pk, "database": name}
-        return _Database(called, current, in_effect, downgrade, problem, half)
+        kept = _backup_of(newest, release) if newest else ""
+        return _Database(called, current, in_effect, downgrade, problem, half, kept)
     except (NoDatabase, schema_database.DatabaseError, history_reader.HistoryError) as error:
         return _Database(called, None, mine, problem=f"Production's database: {error}")
+
+
+def _backup_of(run: MigrationRun, release: Release) -> str:
+    """The backup that was taken before a run of this release, and how it is restored; "" without one."""
+    if run.commit not in (release.candidate, release.merge_commit) or not run.backup.get("restore"):
+        return ""
+    return f"Rows that are missed: {run.backup['sentence']} {run.backup['restore']}"
 
 
 def _downgrade(
