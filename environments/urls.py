@@ -15,6 +15,7 @@ from environments.renaming import views as renaming
 from environments.repairs import views as repairs_views
 from environments.variables import views as variables_views
 
+app_name = "environments"
 urlpatterns = [
     path("environments/", overview_views.environments, name="environments"),
     path("environments/<slug:slug>/sync-staging/", branches_views.sync_staging, name="staging-sync"),

@@ -97,6 +97,9 @@ RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "100
 # How often the names and fingerprints of variables are read when no setting of their environment changed.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
 # How often the way back from what is in production is worked out anew: one call for each of its services.
+# Rows of production are kept before a risky migration, up to so many megabytes (0: never), for so many days.
+BACKUP_MAX_MB = float(os.environ.get("BACKUP_MAX_MB", "1000"))
+BACKUP_DAYS = float(os.environ.get("BACKUP_DAYS", "14"))
 ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
 REHEARSE = _flag("REHEARSE", True)

@@ -9,12 +9,7 @@ from portal.configuration import views as changes
 from portal.health import views as health
 from portal.pages import views
 
-urlpatterns = [
-    # First: they come most often, and each pattern before them is tried for each of them.
-    path("webhooks/github/", webhooks.receive_github),
-    path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
-    path("", include("releases.urls")),
-    path("", include("environments.urls")),
+portal_pages = [
     path("configuration/changes/", changes.changes, name="changes"),
     path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
     path("audit/", views.audit_page, name="audit"),
@@ -27,5 +22,13 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", health.metrics_page, name="metrics"),
     path("status/", health.status_page, name="status"),
+]
+urlpatterns = [
+    # First: they come most often, and each pattern before them is tried for each of them.
+    path("webhooks/github/", webhooks.receive_github),
+    path("webhooks/railway/<str:secret>/", webhooks.receive_railway),
+    path("", include("releases.urls")),
+    path("", include("environments.urls")),
+    path("", include((portal_pages, "portal"))),
     path("admin/", admin.site.urls),
 ]

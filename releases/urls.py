@@ -6,6 +6,7 @@ from releases.notifications import views as notifications
 from releases.pages import pull_requests, views
 from releases.task_logs import views as task_logs_views
 
+app_name = "releases"
 urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),

@@ -60,7 +60,7 @@ def test_a_gate_is_asked_on_the_page_and_can_be_named_by_a_checklist(add):
     release = make_release(make_project(), by=people["alice"])
     ChecklistItem.objects.create(release=release, text="It is not Friday", gate="not_on_friday", position=1)
 
-    html = signed_in(people["alice"]).get(reverse("release", args=[release.pk])).content.decode()
+    html = signed_in(people["alice"]).get(reverse("releases:release", args=[release.pk])).content.decode()
 
     assert choices("gate")["not_on_friday"] == "No release on a Friday"
     assert "It is not Friday" in html
@@ -86,10 +86,10 @@ def test_a_kind_of_finding_is_shown_with_its_repair_and_holds_a_release_up(add):
         update_findings(project, [problem], now=timezone.now())
 
     client = signed_in(people["alice"])
-    html = client.get(reverse("environments")).content.decode()
+    html = client.get(reverse("environments:environments")).content.decode()
 
     assert "runs in another region" in html and "Move home" in html
-    assert f"{instance} runs in Asia." in client.get(reverse("release", args=[release.pk])).content.decode()
+    assert f"{instance} runs in Asia." in client.get(reverse("releases:release", args=[release.pk])).content.decode()
     assert ("region", "runs in another region") in Finding._meta.get_field("kind").flatchoices
     with transaction.atomic():
         update_findings(project, [], now=timezone.now())
@@ -106,7 +106,7 @@ def test_a_condition_can_be_chosen_and_takes_items_off_the_list(add):
     people = make_people()
     release = make_release(make_project(), by=people["alice"])
     ChecklistItem.objects.create(release=release, text="Told the support", condition="hotfix", position=1)
-    page = reverse("release", args=[release.pk])
+    page = reverse("releases:release", args=[release.pk])
     client = signed_in(people["alice"])
 
     assert choices("condition")["hotfix"] == "only for a hotfix"
@@ -138,7 +138,7 @@ def test_a_notification_can_be_chosen_and_is_told(add):
         audit.record("person.password_changed", actor=None, sentence="Bob has a new password.")
     feed.step(NotificationFeed.objects.get(), now=timezone.now())
 
-    html = signed_in(people["alice"]).get(reverse("notifications")).content.decode()
+    html = signed_in(people["alice"]).get(reverse("releases:notifications")).content.decode()
 
     assert "Changed passwords" in html
     assert Notice.objects.get().payload["text"] == "Bob has a new password."

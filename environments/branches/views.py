@@ -96,4 +96,4 @@ def keep_heads(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _protections_of(project: Project) -> str:
-    return f"{reverse('protections')}?project={project.slug}"
+    return f"{reverse('environments:protections')}?project={project.slug}"

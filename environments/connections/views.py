@@ -30,7 +30,7 @@ def connections(request: HttpRequest) -> HttpResponse:
 @require_POST
 def check_connections(request: HttpRequest) -> HttpResponse:
     """Has the credentials looked at again."""
-    then = reverse("connections")
+    then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
     said = "The connections are being checked."
     return perform(request, then, partial(connections_actions.check_connections, check), said)
@@ -40,7 +40,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
 @require_POST
 def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     """Pins the host keys that the person compared."""
-    then = reverse("connections")
+    then = reverse("environments:connections")
     key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
     said = "The host keys are pinned; the connection is being tried again."
 

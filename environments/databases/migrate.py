@@ -1,6 +1,6 @@
 """The step that migrates one database: looks at it, runs at most once, believes only what it reports."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from environments.clones.clone import mirror_of
-from environments.databases import railway_runner, runners
+from environments.databases import backup, railway_runner, runners
 from environments.databases.address import NoDatabase, url_of
 from environments.git.repository import GitError, Mirror
 from environments.models import (
@@ -27,7 +27,7 @@ from environments.schema.history import reader as history_reader
 from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Again, Ended, JobStatus, Outcome, holds
 from portal.outbound.http import ApiError
 
 # How long an interrupted run waits for its database before a person is asked.
@@ -63,6 +63,8 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     _plan(job, history, start, pending)
     if job.runner == Runner.VERIFY:
         return _verify(job, mirror, history, current, url, now)
+    if pending and (ended := backup.before(job, url, tell=_teller(job), alive=_alive(job))):
+        return _after(job, ended)
     return _after(job, _execute(job, mirror, history, url))
 
 
@@ -70,7 +72,7 @@ def _waits(job: MigrationRun) -> Outcome | None:
     """One database after the other: two runs on Railway would set one command, and a log tells of one run."""
     if job.cancel_requested_at or job.before is not None:
         return None
-    others = MigrationRun.objects.filter(environment=job.environment, pk__lt=job.pk, status__in=OPEN)
+    others = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
     earlier = others.exclude(database=job.database).select_related("database").order_by("pk").first()
     return Again(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
 
@@ -240,18 +242,31 @@ def _plan(
     job.save(update_fields=["target", "planned", "before"])
 
 
-def _execute(job: MigrationRun, mirror: Mirror, history: history_reader.History, url: str) -> Outcome:
+def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
+    """What appends lines to the run's log."""
+
     def on_lines(lines: list[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
         MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(
             log=Concat(F("log"), Value(text), output_field=TextField()), log_bytes=F("log_bytes") + len(text)
         )
 
+    return on_lines
+
+
+def _alive(job: MigrationRun) -> Callable[[], bool]:
+    """What says whether the run is still wanted, and this worker's."""
+
     def alive() -> bool:
         wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
         return wanted and holds(job)
 
-    outcome = runners.run(job, mirror, history, url, expected=_expected(job), on_lines=on_lines, alive=alive)
+    return alive
+
+
+def _execute(job: MigrationRun, mirror: Mirror, history: history_reader.History, url: str) -> Outcome:
+    tell, alive = _teller(job), _alive(job)
+    outcome = runners.run(job, mirror, history, url, expected=_expected(job), on_lines=tell, alive=alive)
     return _settle(job, mirror, history, outcome)
 
 

@@ -4,11 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from environments.models import Database, EnvironmentDatabase, MigrationPlan, StagedRevision
+from environments.models import (
+    LONG_LIVED,
+    Database,
+    EnvironmentDatabase,
+    EnvironmentKind,
+    MigrationPlan,
+    StagedRevision,
+)
 from environments.schema.history.graph import History, HistoryError
 from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
-
-KINDS = ("staging", "production")
 
 
 def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
@@ -46,7 +51,9 @@ def hashed(
 
 
 def _places(database: Database) -> Any:
-    return EnvironmentDatabase.objects.filter(database=database, environment__kind__in=KINDS, environment__gone_at=None)
+    return EnvironmentDatabase.objects.filter(
+        database=database, environment__kind__in=LONG_LIVED, environment__gone_at=None
+    )
 
 
 def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
@@ -64,7 +71,7 @@ def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], head
 
 def keep_rendered(plan: MigrationPlan) -> None:
     """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
-    stored = [*plan.steps, *plan.starts.get("staging", {}).get("also", ())]
+    stored = [*plan.steps, *plan.starts.get(EnvironmentKind.STAGING, {}).get("also", ())]
     planned = [one["revision"] for one in stored]
     bare = StagedRevision.objects.filter(database=plan.database_id, run__commit=plan.commit, rendered__isnull=True)
     waiting = list(bare.filter(revision__in=planned))

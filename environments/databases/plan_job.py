@@ -11,6 +11,7 @@ from environments.databases.project_environment import command_for
 from environments.git.repository import GitError, Mirror
 from environments.models import (
     Environment,
+    EnvironmentKind,
     MigrationPlan,
     place_of,
 )
@@ -53,7 +54,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         command = _command(job, mirror) if files else None
         made = plan_render.make_plan(mirror, job.commit, history, files, patient=young, command=command)
         # What only staging has still to run ran in production: it cannot hurt there any more.
-        judged = new.union(starts.get("production", {}).get("revisions", ()))
+        judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
         met = _production(job, risk.tables_in(steps), now)
         if isinstance(met, Again):
@@ -79,7 +80,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
 
 def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
     """The project's own command with what production gives it, where that runs the migrations."""
-    known = Environment.objects.filter(project=job.project, kind__in=["production", "staging"], gone_at=None)
+    known = Environment.objects.present().long_lived().filter(project=job.project)
     environment = known.order_by("kind").select_related("project").first()
     if environment is None:
         return None
@@ -94,7 +95,7 @@ def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> t
 
     A connection that was lost in a bad moment is tried again for a minute: an approver need not sign for that.
     """
-    environment = Environment.objects.filter(project=job.project, kind="production", gone_at=None).first()
+    environment = Environment.objects.present().filter(project=job.project, kind=EnvironmentKind.PRODUCTION).first()
     if environment is None:
         return table_stats.Target(), "There is no production environment on Railway."
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
-from environments.models import Direction, Project, Rehearsal, databases_of
+from environments.models import LONG_LIVED, Direction, Project, Rehearsal, databases_of
 from environments.schema.rehearsal.dump import Difference
 
 SHOWN = 20
@@ -17,7 +17,7 @@ def problems(project: Project) -> Iterator[Problem]:
         environment__project=project,
         environment__gone_at=None,
         database__in=names,
-        environment__kind__in=["staging", "production"],
+        environment__kind__in=LONG_LIVED,
         direction=Direction.UPGRADE,
         drift__isnull=False,
     )

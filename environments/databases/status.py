@@ -13,11 +13,13 @@ from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
 from environments.git.repository import Mirror
 from environments.models import (
+    LONG_LIVED,
     Branch,
     Database,
     DatabaseSync,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     MigrationRun,
     Preview,
     Project,
@@ -34,7 +36,6 @@ from environments.services.expected import expected_branches
 from portal.outbound.http import ApiError
 
 PREVIEW_SECONDS = 300
-LONG_LIVED = ("staging", "production")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Place:
 def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase]:
     """The databases of previews that were not asked for their revision lately."""
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
-    previews = Environment.objects.filter(project=project, kind="preview", gone_at=None, instances__isnull=False)
+    previews = Environment.objects.present().previews().filter(project=project, instances__isnull=False)
     places = places_of(previews.select_related("project").distinct(), databases_of(project))
     return [one for one in places if (one.revisions_at or since) <= since]
 
@@ -62,7 +63,7 @@ def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
     """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
     due = due_previews(project, now=now)
-    long_lived = Environment.objects.filter(project=project, kind__in=LONG_LIVED, gone_at=None)
+    long_lived = Environment.objects.present().long_lived().filter(project=project)
     others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []
     for preview in due:
         try:
@@ -121,7 +122,9 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     expected = expected_branches(project)
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     previews = {row.environment_id: row for row in Preview.objects.filter(project=project).exclude(environment_id="")}
-    environments = Environment.objects.filter(project=project, gone_at=None, kind__in=[*LONG_LIVED, "preview"])
+    environments = Environment.objects.present().filter(
+        project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
+    )
     found = []
     for at in places_of(environments.select_related("project"), databases):
         branch, preview = expected.get(at.environment.kind), previews.get(at.environment.railway_id)
@@ -129,7 +132,7 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
             found.append(Place(at, branch, heads[branch]))
         elif preview and at.revisions is not None:
             found.append(Place(at, f"#{preview.number}", preview.head, preview.number))
-    return sorted(found, key=lambda place: (place.pull, place.environment.kind != "staging"))
+    return sorted(found, key=lambda place: (place.pull, place.environment.kind != EnvironmentKind.STAGING))
 
 
 def _keep(
@@ -184,7 +187,8 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
 
 def _is_behind(row: SchemaStanding) -> bool:
     """Staging waits for somebody to migrate it: that is no finding."""
-    return row.environment.kind == "production" and row.state in (StandingState.BEHIND, StandingState.HEADS)
+    waits = row.state in (StandingState.BEHIND, StandingState.HEADS)
+    return waits and row.environment.kind == EnvironmentKind.PRODUCTION
 
 
 def _brought(rows: Sequence[SchemaStanding]) -> set[int]:

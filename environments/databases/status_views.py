@@ -7,11 +7,13 @@ from django.http import HttpRequest
 
 from environments.databases.schema_drift import sentence
 from environments.models import (
+    LONG_LIVED,
     Database,
     DatabaseSync,
     Direction,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     Project,
     Rehearsal,
     SchemaStanding,
@@ -20,7 +22,7 @@ from environments.models import (
 )
 from environments.schema.rehearsal.dump import Difference
 
-ORDER = {"staging": 0, "production": 1}
+ORDER: dict[str, int] = {EnvironmentKind.STAGING: 0, EnvironmentKind.PRODUCTION: 1}
 STATES = {
     StandingState.LEVEL: "pass",
     StandingState.BEHIND: "wait",
@@ -83,7 +85,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:
     """Every database of staging, production and the previews that have one. Four queries."""
-    environments = Environment.objects.filter(project=project, gone_at=None, kind__in=[*ORDER, "preview"])
+    environments = Environment.objects.present().filter(
+        project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
+    )
     newest = {(row.environment_id, row.database_id): row for row in _compared(project)}
     standings = SchemaStanding.objects.filter(environment__in=environments)
     standing_of = {(row.environment_id, row.database_id): row for row in standings}

@@ -95,7 +95,7 @@ def _run_context(pk: int) -> dict[str, Any]:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
-    then = reverse("migration", args=[pk])
+    then = reverse("environments:migration", args=[pk])
     said = "The run is being stopped; the database is read afterwards."
     return perform(request, then, partial(databases_actions.cancel_migration, run), said)
 
@@ -105,8 +105,12 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Starts a new run of the same commit, which goes on from where the database is."""
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
-    then = reverse("migration", args=[pk])
+    then = reverse("environments:migration", args=[pk])
     act = partial(databases_actions.retry_migration, run)
     return perform(
-        request, then, act, "A new run is queued.", landing=lambda fresh: reverse("migration", args=[fresh.pk])
+        request,
+        then,
+        act,
+        "A new run is queued.",
+        landing=lambda fresh: reverse("environments:migration", args=[fresh.pk]),
     )

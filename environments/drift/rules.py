@@ -12,6 +12,7 @@ from environments.finding_kinds.wiring import MISSING, TWICE
 from environments.findings.problem import Problem
 from environments.models import (
     ENDED_BADLY,
+    LONG_LIVED,
     SERVING,
     Branch,
     Deployment,
@@ -20,7 +21,7 @@ from environments.models import (
     Service,
     ServiceInstance,
 )
-from environments.services.expected import KINDS_MEANT, expected_branches, expected_names, meant
+from environments.services.expected import expected_branches, expected_names, meant
 from environments.services.liveness import Live, live_of, may_stay, serves_instead
 from environments.services.roles import Role
 
@@ -31,7 +32,7 @@ def problems(project: Project) -> list[Problem]:
     Of services that a release does not wait for only what a person should know is told.
     """
     expected = expected_branches(project)
-    named = list(Environment.objects.filter(project=project, gone_at=None))
+    named = list(Environment.objects.present().filter(project=project))
     environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
     instances = list(
@@ -78,7 +79,7 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    by_kind = {environment.kind: environment for environment in environments if environment.kind in KINDS_MEANT}
+    by_kind = {environment.kind: environment for environment in environments if environment.kind in LONG_LIVED}
     for kind, name in expected_names(project).items():
         if kind not in by_kind:
             yield Problem(MISSING, kind, _none_named(name, environments))

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
 from environments.git.repository import GitError, Mirror
+from environments.models import LONG_LIVED, Project, ServiceInstance
 from environments.models import Deployment as Row
-from environments.models import Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from portal.outbound.http import ApiError
 
-LONG_LIVED = ("staging", "production")
 REASONS = {"redeploy": "deployed again", "rollback": "rolled back to"}
 HISTORY = 25
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,10 +108,12 @@ def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
     """Sees whether pushes deploy each service of staging and production: one request. Raises `ApiError`."""
-    found = ServiceInstance.objects.filter(
-        environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
-        service__gone_at=None,
-    ).exclude(branch="").select_related("service__project", "environment")  # fmt: skip
+    found = (
+        ServiceInstance.objects.long_lived()
+        .filter(environment__project=project)
+        .exclude(branch="")
+        .select_related("service__project", "environment")
+    )
     instances = list(found)
     places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
     read = railway.push_deploys_of(project.railway_project_id, places)

@@ -22,7 +22,7 @@ from portal.ui.site import page, perform
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Closes a finding by a person's reason."""
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
-    then = f"{reverse('environments')}?project={finding.project.slug}#findings"
+    then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
     said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
@@ -31,4 +31,4 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 
 def repairs_of(project: Project) -> str:
     """Return the address of the project's repairs, where the person sees what came of one."""
-    return f"{reverse('environments')}?project={project.slug}#repairs"
+    return f"{reverse('environments:environments')}?project={project.slug}#repairs"

@@ -37,7 +37,7 @@ def update_findings(
     """
     kinds = of_reading(reading)
     wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
-    open_rows = {(row.kind, row.subject): row for row in Finding.objects.filter(project=project, closed_at=None)}
+    open_rows = {(row.kind, row.subject): row for row in Finding.objects.open().filter(project=project)}
     closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in kinds]
     Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
     kept = [row for key, row in open_rows.items() if key in wanted]

@@ -48,7 +48,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=now)
     watching.settle(job.project)
     previews_steps.notice(job.project, tree, now=now)
-    railway_runner.put_back_all(list(Environment.objects.filter(project=job.project, gone_at=None)))
+    railway_runner.put_back_all(list(Environment.objects.present().filter(project=job.project)))
     variables_sync.start(job.project)
     if variables_sync.changed(job.project, now=now):
         VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)
@@ -97,7 +97,7 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
 
 
 def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
-    known = Environment.objects.filter(project=job.project, kind__in=["staging", "production"], gone_at=None)
+    known = Environment.objects.present().long_lived().filter(project=job.project)
     environments = list(known.select_related("project"))
     if not environments:
         return Again(2, "Railway has not been read yet.")

@@ -10,6 +10,7 @@ from environments import railway
 from environments.drift.detect import compare
 from environments.findings import out_of_band
 from environments.models import (
+    LONG_LIVED,
     Deployment,
     Environment,
     EnvironmentKind,
@@ -21,8 +22,6 @@ from environments.models import (
 from environments.railway import ProjectTree
 from environments.services import expected
 from environments.services.rollback_candidates import at_start
-
-LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
 
 
 @transaction.atomic
@@ -59,11 +58,11 @@ def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, S
 def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Environment]:
     if tree.complete:
         alive = [state.id for state in tree.environments]
-        vanished = Environment.objects.filter(project=project, gone_at=None).exclude(railway_id__in=alive)
+        vanished = Environment.objects.present().filter(project=project).exclude(railway_id__in=alive)
         vanished.update(gone_at=now)
     kinds = _kinds(project, tree)
     # Kinds are unique per project: those that lose one give it up before another takes it.
-    for row in Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None):
+    for row in Environment.objects.present().long_lived().filter(project=project):
         if kinds.get(row.railway_id, row.kind) != row.kind:
             Environment.objects.filter(pk=row.pk).update(kind=EnvironmentKind.OTHER)
     rows = Environment.objects.bulk_create(

@@ -20,6 +20,7 @@ from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import (
+    LONG_LIVED,
     AtStart,
     Deployment,
     Environment,
@@ -36,6 +37,7 @@ from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING,
 __all__ = [
     "BROKEN",
     "ENDED_BADLY",
+    "LONG_LIVED",
     "ON_RAILWAY",
     "REPOSITORY_NAME",
     "SERVING",

@@ -1,5 +1,7 @@
 """What is incoherent, and what was done about it at a person's request."""
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -7,6 +9,14 @@ from django.utils import timezone
 
 from environments.finding_kinds import registry as finding_kinds
 from environments.models.project import Project
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    """Findings, in the words of the domain."""
+
+    def open(self) -> Self:
+        """Return those that are neither gone nor resolved."""
+        return self.filter(closed_at=None)
 
 
 class Finding(models.Model):
@@ -22,6 +32,8 @@ class Finding(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.TextField(blank=True, default="")
+
+    objects = FindingQuerySet.as_manager()
 
     class Meta:
         ordering = ["-opened_at"]

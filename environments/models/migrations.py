@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from environments.models.databases import Database, Runner
 from environments.models.project import Project
 from environments.models.rehearsals import Direction
-from environments.models.services import Environment
+from environments.models.services import Environment, EnvironmentKind
 from portal import audit
 from portal.jobs import OPEN, Ended, Job, JobStatus
 
@@ -42,6 +42,7 @@ class MigrationRun(Job):
     executed = models.JSONField(
         default=dict, help_text="Revision: key and text of each different statement, as the run's own process told it."
     )
+    backup = models.JSONField(default=dict, help_text="What was kept of production before it, and how to restore it.")
     railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
@@ -90,7 +91,7 @@ class MigrationRun(Job):
 
 def unknown_staging(database: Database) -> str:
     """Why staging's database is not known well enough for production to follow, as a sentence; "" when it is."""
-    runs = MigrationRun.objects.filter(database=database, environment__kind="staging")
+    runs = MigrationRun.objects.filter(database=database, environment__kind=EnvironmentKind.STAGING)
     newest = runs.order_by("-created_at").only("status").first()
     if newest is not None and newest.is_open:
         return "Staging is being migrated; wait for that run to end."

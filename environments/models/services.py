@@ -1,5 +1,7 @@
 """Environments and the services that run in them, as seen on Railway."""
 
+from typing import Self
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -14,6 +16,25 @@ class EnvironmentKind(models.TextChoices):
     PRODUCTION = "production", "production"
     PREVIEW = "preview", "preview"
     OTHER = "other", "other"
+
+
+LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
+
+
+class EnvironmentQuerySet(models.QuerySet["Environment"]):
+    """Environments, in the words of the domain."""
+
+    def present(self) -> Self:
+        """Return those that Railway still has."""
+        return self.filter(gone_at=None)
+
+    def long_lived(self) -> Self:
+        """Return staging and production."""
+        return self.filter(kind__in=LONG_LIVED)
+
+    def previews(self) -> Self:
+        """Return those of pull requests."""
+        return self.filter(kind=EnvironmentKind.PREVIEW)
 
 
 class Environment(models.Model):
@@ -41,6 +62,8 @@ class Environment(models.Model):
         max_length=200, blank=True, default="", help_text="What it was when the variables were read."
     )
 
+    objects = EnvironmentQuerySet.as_manager()
+
     class Meta:
         ordering = ["project", "name"]
         permissions = [
@@ -51,7 +74,7 @@ class Environment(models.Model):
             models.UniqueConstraint(fields=["project", "railway_id"], name="environment_once"),
             models.UniqueConstraint(
                 fields=["project", "kind"],
-                condition=Q(kind__in=["staging", "production"], gone_at=None),
+                condition=Q(kind__in=LONG_LIVED, gone_at=None),
                 name="environment_one_staging_one_production",
             ),
         ]
@@ -100,6 +123,15 @@ class AtStart(models.TextChoices):
     UNKNOWN = "unknown", "whether it runs Alembic at its start is not known"
 
 
+class ServiceInstanceQuerySet(models.QuerySet["ServiceInstance"]):
+    """Services in their environments, in the words of the domain."""
+
+    def long_lived(self) -> Self:
+        """Return those of staging and production that Railway still has."""
+        kept = self.filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)
+        return kept.filter(service__gone_at=None)
+
+
 class ServiceInstance(models.Model):
     """A service in one environment: the branch it follows, its addresses, what is live."""
 
@@ -143,6 +175,8 @@ class ServiceInstance(models.Model):
     judged = models.CharField(
         max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
     )
+
+    objects = ServiceInstanceQuerySet.as_manager()
 
     class Meta:
         ordering = ["service__name"]

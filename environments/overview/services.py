@@ -123,6 +123,6 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 def place(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes a person's word on whether a service belongs to the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
-    then = f"{reverse('environments')}?project={service.project.slug}#matrix-h"
+    then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
     act, form = partial(actions.place_service, service), PlaceForm(request.POST)
     return perform(request, then, act, f"Noted for {service}.", form=form)

@@ -19,6 +19,7 @@ from environments.models import (
     Deployment,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     Finding,
     Project,
     Repair,
@@ -41,7 +42,12 @@ RESOLVED_SHOWN = 20
 PREVIEWS_BESIDE = 4  # more of them have a table of their own
 
 
-ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
+ORDER: dict[str, int] = {
+    EnvironmentKind.STAGING: 0,
+    EnvironmentKind.PRODUCTION: 1,
+    "other": 2,
+    EnvironmentKind.PREVIEW: 3,
+}
 
 
 @page
@@ -56,7 +62,7 @@ def environments(request: HttpRequest) -> HttpResponse:
         context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
-        findings = Finding.objects.filter(project=project, closed_at=None)
+        findings = Finding.objects.open().filter(project=project)
         context["findings"] = [(one, _repair(one, instances.get(one.subject), project, heads)) for one in findings]
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
         context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
@@ -89,7 +95,7 @@ def _repairs(project: Project) -> dict[str, Any]:
 
 
 def _matrix(project: Project) -> dict[str, Any]:
-    environments = Environment.objects.filter(project=project, gone_at=None)
+    environments = Environment.objects.present().filter(project=project)
     columns = sorted(environments.annotate(place_rows=_places()), key=lambda one: (ORDER.get(one.kind, 2), one.name))
     instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
     current: dict[int, list[Deployment]] = defaultdict(list)
@@ -132,7 +138,7 @@ class _Group:
 
 def _groups(heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any) -> list[_Group]:
     """The matrix as one table, or with the previews in one of their own where they are many."""
-    previews = [n for n, (column, _) in enumerate(heads) if column.kind == "preview"]
+    previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]
     others = [n for n in range(len(heads)) if n not in previews]
     parts = [("", others), (f"{len(previews)} previews", previews)]
     if len(previews) <= PREVIEWS_BESIDE:

@@ -167,7 +167,7 @@ def _step(job: Preview, now: datetime) -> Outcome:
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     """Wake the previews of which this reading of the project shows something new, so that none need look often."""
-    for job in Preview.objects.filter(project=project, status__in=OPEN).exclude(state=PreviewState.GONE):
+    for job in Preview.objects.open().filter(project=project).exclude(state=PreviewState.GONE):
         if job.seen and job.seen != _digest(job, tree):
             wake_now(job, now=now)
 
@@ -470,9 +470,7 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
     """Why the preview's database must not be touched: it is another environment's, or cannot be told."""
     try:
         url = url_of(place_of(preview, database))
-        long_lived = EnvironmentRow.objects.filter(
-            project=preview.project, kind__in=["staging", "production"], gone_at=None
-        )
+        long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
         for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
             if same_database(url, url_of(one)):
                 said = "which is not migrated for it: give previews one of their own."
@@ -540,7 +538,7 @@ class Outsider:
 def outsiders(project: Project) -> list[Outsider]:
     """Environments that look like previews and that the portal did not make, with whose they are. Three queries."""
     mine = Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
-    found = EnvironmentRow.objects.filter(project=project, kind="preview", gone_at=None).exclude(railway_id__in=mine)
+    found = EnvironmentRow.objects.present().previews().filter(project=project).exclude(railway_id__in=mine)
     railway = RailwaySync.objects.filter(project=project, pr_environments=True).exists()
     rows = {row.number: row for row in Preview.objects.filter(project=project)}
     return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from environments.models import (
     Environment,
+    EnvironmentKind,
     Preview,
     PreviewState,
     PreviewVariable,
@@ -29,7 +30,7 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
     """None when the variables are right; else writes one service's, or asks a person for what is sealed."""
     if job.variables_at is not None:
         return None
-    staging = Environment.objects.filter(project=job.project, kind="staging", gone_at=None).first()
+    staging = Environment.objects.present().filter(project=job.project, kind=EnvironmentKind.STAGING).first()
     if staging is None or staging.variables_at is None:
         return Again(5, "Staging's variables have not been read yet.")
     missing: list[str] = []

@@ -51,7 +51,7 @@ def _railway_makes(project: Project) -> bool:
 
 
 def _back(project: Project) -> str:
-    return f"{reverse('previews')}?project={project.slug}"
+    return f"{reverse('environments:previews')}?project={project.slug}"
 
 
 @page

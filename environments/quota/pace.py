@@ -10,7 +10,7 @@ from hashlib import sha256
 from django.conf import settings
 from django.db.models import Q
 
-from environments.models import UNDER_WAY, DatabaseSync, Deployment, Project, RailwaySync
+from environments.models import LONG_LIVED, UNDER_WAY, DatabaseSync, Deployment, Project, RailwaySync
 from environments.railway import ProjectTree
 from portal.models.webhooks import WebhookDelivery
 
@@ -66,7 +66,7 @@ def _moving(project: Project, now: datetime) -> bool:
     """Whether a deployment of staging or production is under way."""
     rows = Deployment.objects.filter(
         instance__environment__project=project,
-        instance__environment__kind__in=["staging", "production"],
+        instance__environment__kind__in=LONG_LIVED,
         instance__environment__gone_at=None,
         is_latest=True,
         status__in=UNDER_WAY,

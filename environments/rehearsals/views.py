@@ -59,7 +59,7 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Has it stopped."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
-    then = reverse("rehearsal", args=[pk])
+    then = reverse("environments:rehearsal", args=[pk])
     said = "The rehearsal is being stopped; nothing of it will be left."
     return perform(request, then, partial(actions.cancel_rehearsal, row), said)
 
@@ -69,7 +69,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the same rehearsed anew; its page is found from the release's, and from this one."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
-    then = reverse("rehearsal", args=[pk])
+    then = reverse("environments:rehearsal", args=[pk])
     said = "It is being rehearsed anew; the newest rehearsal is linked here."
     return perform(request, then, partial(_start, row), said)
 
@@ -150,7 +150,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     standings = SchemaStanding.objects.select_related("environment__project", "database")
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
-    then = f"{reverse('migrations')}?project={project.slug}"
+    then = f"{reverse('environments:migrations')}?project={project.slug}"
     said = "The schema is being compared; the rehearsal that does it is the newest below."
     return perform(request, then, partial(_start_comparison, environment, standing.database), said)
 

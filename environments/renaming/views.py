@@ -20,5 +20,5 @@ SAID = "The new name is taken over, or waits under Changes for a second person t
 def rename(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the project use the name that GitHub calls its repository now."""
     project = get_object_or_404(Project, slug=slug)
-    then = f"{reverse('protections')}?project={project.slug}"
+    then = f"{reverse('environments:protections')}?project={project.slug}"
     return perform(request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST))

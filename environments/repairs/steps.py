@@ -13,7 +13,15 @@ from environments.findings import out_of_band
 from environments.git.repository import GitError
 from environments.github import GitHub
 from environments.mirror import sync as mirror_sync
-from environments.models import ENDED_BADLY, BranchProtection, RailwaySync, Repair, RepairKind, ServiceInstance
+from environments.models import (
+    ENDED_BADLY,
+    BranchProtection,
+    EnvironmentKind,
+    RailwaySync,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
 from environments.railway import ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
@@ -110,7 +118,9 @@ def _reset(job: Repair, now: datetime) -> Outcome:
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
     """Railway deploys what staging is set to: that is expected, and nobody is to be accused of it."""
-    instances = ServiceInstance.objects.filter(environment__project=job.project, environment__kind="staging")
+    instances = ServiceInstance.objects.filter(
+        environment__project=job.project, environment__kind=EnvironmentKind.STAGING
+    )
     for instance in instances.filter(branch=job.project.staging_branch):
         out_of_band.ask(instance, job.wanted, now=now)
 

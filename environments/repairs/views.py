@@ -55,4 +55,4 @@ def _repaired(
         then, said = repairs_of(instance.service.project), "Railway is being told."
         return perform(request, then, partial(act, instance), said, form=form)
     messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
-    return HttpResponseRedirect(reverse("environments"))
+    return HttpResponseRedirect(reverse("environments:environments"))

@@ -3,20 +3,22 @@
 from collections.abc import Iterable
 
 from environments.models import (
+    EnvironmentKind,
     Project,
 )
-
-KINDS_MEANT = ("staging", "production")
 
 
 def expected_branches(project: Project) -> dict[str, str]:
     """Kind of environment → the branch it must deploy from."""
-    return {"staging": project.staging_branch, "production": project.production_branch}
+    return {EnvironmentKind.STAGING: project.staging_branch, EnvironmentKind.PRODUCTION: project.production_branch}
 
 
 def expected_names(project: Project) -> dict[str, str]:
     """Kind of environment → what it is called on Railway."""
-    return {"staging": project.staging_environment, "production": project.production_environment}
+    return {
+        EnvironmentKind.STAGING: project.staging_environment,
+        EnvironmentKind.PRODUCTION: project.production_environment,
+    }
 
 
 def meant(name: str, there: Iterable[str]) -> str | None:

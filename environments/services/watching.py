@@ -11,7 +11,6 @@ from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
 
 KEPT = 12  # commits are remembered for each service
-LONG_LIVED = ("staging", "production")
 
 
 def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
@@ -32,11 +31,10 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
     Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
     rows = list(
-        ServiceInstance.objects.filter(
-            environment__project=project, environment__kind__in=LONG_LIVED, environment__gone_at=None,
-            service__gone_at=None, repository__iexact=project.repository,
-        ).select_related("environment")
-    )  # fmt: skip
+        ServiceInstance.objects.long_lived()
+        .filter(environment__project=project, repository__iexact=project.repository)
+        .select_related("environment")
+    )
     if not rows:
         return
     served = Deployment.objects.filter(instance__in=rows, is_active=True, status__in=SERVING).exclude(commit="")

@@ -85,7 +85,7 @@ def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
 
 
 def _known(project: Project) -> Known:
-    rows = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None)
+    rows = Environment.objects.present().long_lived().filter(project=project)
     kinds = {row.pk: row.kind for row in rows}
     environments = {row.kind: row for row in rows if row.variables_at}  # nothing is said of what was never read
     instances = ServiceInstance.objects.filter(environment__in=kinds, service__gone_at=None).select_related("service")

@@ -14,6 +14,7 @@ from django.utils.crypto import salted_hmac
 
 from environments.findings import out_of_band
 from environments.models import (
+    LONG_LIVED,
     Environment,
     Project,
     RuleKind,
@@ -35,7 +36,6 @@ MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the ne
 SELDOM = 6  # so many times more seldom other environments than staging and production are read
 BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
 _PLACE = "portal-reference-"
-_LONG_LIVED = ("staging", "production")
 
 # What the team's runbook asks for; rows from then on, for people to change.
 DEFAULTS = (
@@ -119,19 +119,19 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
 
 def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
     """Environments whose settings changed since they were read, or that were not read for long; and whether all fit."""
-    found = Environment.objects.filter(project=project, gone_at=None).annotate(services=Count("instances"))
+    found = Environment.objects.present().filter(project=project).annotate(services=Count("instances"))
     ordered = sorted(
-        found.order_by(F("variables_at").asc(nulls_first=True)), key=lambda one: one.kind not in _LONG_LIVED
+        found.order_by(F("variables_at").asc(nulls_first=True)), key=lambda one: one.kind not in LONG_LIVED
     )
     due: list[Environment] = []
     places = 0
     for one in ordered:
-        rest = timedelta(seconds=settings.VARIABLES_SECONDS * (1 if one.kind in _LONG_LIVED else SELDOM))
+        rest = timedelta(seconds=settings.VARIABLES_SECONDS * (1 if one.kind in LONG_LIVED else SELDOM))
         fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
         if fresh and one.variables_etag == one.config_etag:
             continue
         places += one.services + 1
-        if places > MAX_PLACES and one.kind not in _LONG_LIVED:
+        if places > MAX_PLACES and one.kind not in LONG_LIVED:
             return due, False
         due.append(one)
     return due, bool(ordered)
@@ -139,7 +139,7 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
 
 def changed(project: Project, *, now: datetime) -> bool:
     """Whether settings of an environment changed since its variables were read, a moment ago excepted."""
-    rows = Environment.objects.filter(project=project, gone_at=None).exclude(variables_etag=F("config_etag"))
+    rows = Environment.objects.present().filter(project=project).exclude(variables_etag=F("config_etag"))
     moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
     return rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment)).exists()
 
@@ -196,7 +196,7 @@ def _edited(
     key, known = fingerprint("the key that fingerprints are made with"), environment.variables_known
     comparable = set(known.get("read", ())) if known.get("key") == key else set()
     read = sorted(comparable | {_number(place.service) for place in places})
-    if environment.kind in _LONG_LIVED and comparable:
+    if environment.kind in LONG_LIVED and comparable:
         kept: dict[int, dict[str, Variable]] = {}
         for row in Variable.objects.filter(environment=environment):
             kept.setdefault(row.service_id or 0, {})[row.name] = row

@@ -5,13 +5,18 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from environments.models import Environment, Project
+from environments.models import Environment, EnvironmentKind, Project
 from environments.variables import rules as variables_rules
 from environments.variables.sync import difference
 from portal.ui.site import page
 
 EXPECTED = ("different", "reference")
-ORDER = {"staging": 0, "production": 1, "other": 2, "preview": 3}
+ORDER: dict[str, int] = {
+    EnvironmentKind.STAGING: 0,
+    EnvironmentKind.PRODUCTION: 1,
+    "other": 2,
+    EnvironmentKind.PREVIEW: 3,
+}
 
 
 @page
@@ -22,7 +27,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
-        found = Environment.objects.filter(project=project, gone_at=None)
+        found = Environment.objects.present().filter(project=project)
         environments = sorted(found, key=lambda one: (ORDER.get(one.kind, 2), one.name))
         first = _chosen(request, "a", environments, 0)
         second = _chosen(request, "b", environments, 1)

@@ -48,7 +48,7 @@ def again(request: HttpRequest) -> HttpResponse:
         except Refused as refusal:
             problem = str(refusal)
     if not lacks:
-        return redirect("sign-in-resume")
+        return redirect("portal:sign-in-resume")
     enrolled = SECOND_FACTOR not in lacks or second_factor.of(request.user) is not None
     return _ask(request, lacks, kept=kept, problem=problem, enrolled=enrolled)
 
@@ -81,7 +81,7 @@ def resume(request: HttpRequest) -> HttpResponse:
     if kept is None:
         return HttpResponseRedirect("/")
     if recent_sign_in.lacking(recent_sign_in.read(request.session), held_form.policy(kept)):
-        return redirect("sign-in-again")
+        return redirect("portal:sign-in-again")
     if kept["method"] != "POST":
         held_form.forget(request)
         return HttpResponseRedirect(kept["path"])
@@ -113,7 +113,7 @@ def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
     if request.method == "POST" and "proof" in request.POST:
         try:
             _prove(request, lacks)
-            return redirect("second-factor")
+            return redirect("portal:second-factor")
         except Refused as refusal:
             problem = str(refusal)
     return _ask(request, lacks, problem=problem, enrolled=True)

@@ -80,7 +80,7 @@ class TwoPeople(Recorded):
 
     def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
         if made and made.state == ConfigurationChange.State.WAITING:
-            link = format_html('<a href="{}">Changes</a>', reverse("changes"))
+            link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
             said = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
             messages.warning(request, said)
         elif made:

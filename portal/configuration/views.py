@@ -47,4 +47,4 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404("There is no such action.")
     act, told = VERBS[verb]
-    return perform(request, reverse("changes"), partial(act, change), told)
+    return perform(request, reverse("portal:changes"), partial(act, change), told)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django.apps import apps
 from django.conf import settings
@@ -68,6 +69,18 @@ class Ended:
 Outcome = Again | Ended
 
 
+class JobQuerySet(models.QuerySet[Any]):
+    """Jobs, in the words of the domain."""
+
+    def open(self) -> Self:
+        """Return those that a worker has still to do."""
+        return self.filter(status__in=OPEN)
+
+    def unsettled(self) -> Self:
+        """Return those that are open, and those that stopped and wait for a person."""
+        return self.filter(status__in=[*OPEN, *STOPPED])
+
+
 class Job(models.Model):
     """A unit of background work. A subclass names its step function (`Job, now -> Outcome`) in `step_function`."""
 
@@ -91,6 +104,8 @@ class Job(models.Model):
     trace = models.CharField(
         max_length=64, blank=True, default=trace.current, help_text="Of the request or delivery that woke it last."
     )
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -171,7 +171,7 @@ def page(view: View) -> View:
         login, then = reverse("admin:login"), request.get_full_path()
         if request.method == "POST":  # what was typed is not lost
             held_form.hold(request, sign_in_policy.Policy(), "/", getattr(request, "session_of", None))
-            then = reverse("sign-in-resume")
+            then = reverse("portal:sign-in-resume")
         if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
             login += f"?next={then}" if request.method == "POST" else ""
             return HttpResponse(status=204, headers={"HX-Redirect": login})
@@ -213,7 +213,7 @@ def perform(
         made = run(act, request.user, form)
     except NotProven as lacking:
         held_form.hold(request, lacking.policy, then, request.user.pk)
-        return HttpResponseRedirect(reverse("sign-in-again"))
+        return HttpResponseRedirect(reverse("portal:sign-in-again"))
     except (Refused, refused) as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(then)

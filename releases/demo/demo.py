@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from environments.clones.clone import mirror_of
 from environments.databases.address import url_of
-from environments.models import Branch, Environment, Project, databases_of, places_of
+from environments.models import LONG_LIVED, Branch, Environment, Project, databases_of, places_of
 from environments.railway import Railway
 from environments.schema.history import reader as revisions
 from environments.schema.run import database
@@ -179,7 +179,7 @@ def _judge(release: Release, report: Report) -> None:
             f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}."
         )
     for one in databases_of(project):
-        kinds = [" ".join(filter(None, [kind, one.called])) for kind in ("staging", "production")]
+        kinds = [" ".join(filter(None, [kind, one.called])) for kind in LONG_LIVED]
         wanted = sorted(release.heads_of[str(one.pk)])
         if any(report.revisions[kind]["after"] != wanted for kind in kinds):
             raise DemoFailed(f"Both databases should be at {wanted}, they are at {report.revisions}.")
@@ -267,7 +267,7 @@ def _missing(release: Release) -> str:
 
 def _synced(project: Project) -> bool:
     heads = Branch.objects.filter(project=project).exclude(head="").count()
-    environments = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None).count()
+    environments = Environment.objects.present().long_lived().filter(project=project).count()
     return heads == 2 and environments == 2
 
 
@@ -282,7 +282,7 @@ def _status(release: Release) -> str:
 
 def _revisions(project: Project) -> dict[str, list[str]]:
     """What each database reports, read from it now: by kind of environment, and by name where there are several."""
-    rows = Environment.objects.filter(project=project, kind__in=["staging", "production"], gone_at=None)
+    rows = Environment.objects.present().long_lived().filter(project=project)
     places = places_of(rows.select_related("project"), databases_of(project))
     return {
         " ".join(filter(None, [place.environment.kind, place.database.called])): sorted(

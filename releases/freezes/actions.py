@@ -10,7 +10,6 @@ from environments.models import (
     Project,
 )
 from portal import audit
-from portal.jobs import OPEN
 from portal.ui.actions import Refused, action, require_reason
 from releases.models.releases import Freeze, Upkeep
 
@@ -42,4 +41,4 @@ def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) ->
 
 def _judge_again(project: Project, now: datetime) -> None:
     """Have the verdicts of the project's releases told anew: GitHub must not stay green for long."""
-    Upkeep.objects.filter(release__project=project, status__in=OPEN).update(wake_at=now)
+    Upkeep.objects.open().filter(release__project=project).update(wake_at=now)

@@ -9,11 +9,11 @@ from environments.services.liveness import liveness
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.branches import judge_checks
 from releases.gates.migrations import same_databases
-from releases.gates.readiness import Line, Standing, lines, stand, verdict
+from releases.gates.readiness import Line, Standing, decisive, lines, stand, verdict
 from releases.gates.registry import GATES, Gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 
 __all__ = [
     "ATTEST", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_", "content_digest",
-    "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
+    "decisive", "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
 ]  # fmt: skip

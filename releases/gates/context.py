@@ -17,6 +17,7 @@ from environments.models import (
     BranchProtection,
     Deployment,
     Environment,
+    EnvironmentKind,
     Finding,
     MigrationRun,
     Project,
@@ -76,12 +77,20 @@ class Facts:
     smoked: Smoked | None = None
 
     @property
+    def in_staging(self) -> tuple[Live, ...]:
+        """What each service serves in staging."""
+        return self.live.get(EnvironmentKind.STAGING, ())
+
+    @property
+    def in_production(self) -> tuple[Live, ...]:
+        """What each service serves in production."""
+        return self.live.get(EnvironmentKind.PRODUCTION, ())
+
+    @property
     def smoke_about(self) -> str:
         """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
         asked = {test.service for test in self.staging_tests}
-        deployments = [
-            one.railway_id for live in self.live.get("staging", ()) if live.service in asked for one in live.active
-        ]
+        deployments = [one.railway_id for live in self.in_staging if live.service in asked for one in live.active]
         run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
         return about(self.release.candidate, deployments, run, self.staging_tests)
 
@@ -107,12 +116,10 @@ _STEPS = (
     .defer("migration_run__log")
     .order_by("-promotion__created_at", "position")
 )
-LONG_LIVED = ServiceInstance.objects.filter(
-    environment__kind__in=["staging", "production"], environment__gone_at=None, service__gone_at=None
-).select_related("environment", "service")
+INSTANCES = ServiceInstance.objects.long_lived().select_related("environment", "service")
 _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 _RUNS = (
-    MigrationRun.objects.filter(environment__kind="staging")
+    MigrationRun.objects.filter(environment__kind=EnvironmentKind.STAGING)
     .only("database_id", "status", "commit", "target", "sentence", "created_at", "finished_at")
     .order_by(F("created_at").desc())
 )
@@ -160,7 +167,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     pulls = _pulls(release)
     steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
     promotion = steps[0].promotion if steps else None
-    findings, apart = list(Finding.objects.filter(project=project, closed_at=None)), beside()
+    findings, apart = list(Finding.objects.open().filter(project=project)), beside()
     return Facts(
         now=now or timezone.now(),
         release=release,
@@ -267,7 +274,7 @@ def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tu
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
-    instances = list(LONG_LIVED.filter(environment__project=project))
+    instances = list(INSTANCES.filter(environment__project=project))
     current: dict[int, list[Deployment]] = {}
     for deployment in _DEPLOYMENTS.filter(instance__in=[instance.pk for instance in instances]):
         current.setdefault(deployment.instance_id, []).append(deployment)

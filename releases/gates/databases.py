@@ -10,7 +10,14 @@ from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import Database, Environment, EnvironmentDatabase, MigrationRun, Project
+from environments.models import (
+    LONG_LIVED,
+    Database,
+    Environment,
+    EnvironmentDatabase,
+    MigrationRun,
+    Project,
+)
 from releases.gates.plan import Planned
 from releases.gates.rehearsal import Rehearsed
 from releases.gates.sql_diff import Staged
@@ -69,7 +76,7 @@ def annotations(project: str) -> dict[str, Any]:
     databases = Database.objects.filter(project=OuterRef(project)).exclude(alembic="").order_by("position", "pk")
     places = EnvironmentDatabase.objects.filter(
         environment__project=OuterRef(project),
-        environment__kind__in=["staging", "production"],
+        environment__kind__in=LONG_LIVED,
         environment__gone_at=None,
     )
     read = JSONObject(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from environments.models import EnvironmentKind
 from environments.services.liveness import Live, liveness, unread
 from releases.gates.context import Facts
 from releases.gates.registry import gate
@@ -18,7 +19,7 @@ def _passes_by_staging(facts: Facts) -> str:
 @gate("Staging healthy", always=True, exempt=_passes_by_staging)
 def staging_healthy(facts: Facts) -> Result:
     """Every service of staging serves the candidate."""
-    return _all_live(facts, "staging", facts.release.candidate, "the candidate")
+    return _all_live(facts, EnvironmentKind.STAGING, facts.release.candidate, "the candidate")
 
 
 @gate("Production live")
@@ -28,12 +29,12 @@ def production_live(facts: Facts) -> Result:
         return Result(PENDING, "The release is not merged yet.")
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
         return rolled_back(facts)
-    return _all_live(facts, "production", facts.release.merge_commit, "the merge commit")
+    return _all_live(facts, EnvironmentKind.PRODUCTION, facts.release.merge_commit, "the merge commit")
 
 
 def rolled_back(facts: Facts) -> Result:
     """Return that the release is not in production any more, whatever else serves there now."""
-    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.live.get("production", ()))
+    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.in_production)
     return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from environments.databases.pending import is_elsewhere
-from environments.models import VALID, EnvironmentDatabase
+from environments.models import LONG_LIVED, VALID, EnvironmentDatabase, EnvironmentKind
 from environments.schema.history.reader import put_back
 from environments.schema.rehearsal.rehearsal import PHASES
 from portal.jobs import OPEN, JobStatus
@@ -71,7 +71,7 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
         return Result(FAIL, _edited(one, edited), files)
     if release.is_hotfix:
         return _hotfix_staged(facts, one, files) or Result(PASS, f"{count} run in staging, same files.", files)
-    heads, staging = one.heads or (), one.places.get("staging")
+    heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
     if staged_at is None:
         last = one.runs[0] if one.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
@@ -128,7 +128,7 @@ def same_databases(facts: Facts) -> bool:
 
 def same_revisions(one: DatabaseFacts) -> bool:
     """Whether the database is at the same revisions in staging and in production."""
-    both = [one.places.get(kind) for kind in ("staging", "production")]
+    both = [one.places.get(kind) for kind in LONG_LIVED]
     found = [sorted(place.revisions) for place in both if place is not None and place.revisions is not None]
     return len(found) == 2 and found[0] == found[1]
 
@@ -168,9 +168,9 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
         return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
     if not {(file["id"], file["sha256"]) for file in one.migrations} <= plan.files:
         return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
-    production = one.places.get("production")
+    production = one.places.get(EnvironmentKind.PRODUCTION)
     at = production.revisions if production else None
-    if at is not None and is_elsewhere(plan.starts, "production", at, one.heads or ()):
+    if at is not None and is_elsewhere(plan.starts, EnvironmentKind.PRODUCTION, at, one.heads or ()):
         return Result(PENDING, "Production's database is elsewhere than the plan says; it is being made anew.")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     waiting = plan.unaccepted
@@ -198,14 +198,14 @@ def rehearsed(facts: Facts) -> Result:
 def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     if not one.migrations:
         return Result(PASS, "There are no migrations to rehearse.")
-    production = one.places.get("production")
+    production = one.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if production.revisions_at < facts.fresh_since:
         return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
     if sorted(production.revisions) == sorted(one.heads or ()):
         return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
-    row = next((row for row in one.rehearsals if row.kind == "production"), None)
+    row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
         said = PHASES.get(row.phase, "") if row else ""
         return Result(PENDING, f"It is being rehearsed{f': {said.lower()}' if said else ''}.")
@@ -237,7 +237,7 @@ def production_at_head(facts: Facts) -> Result:
 
 
 def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
-    production = one.places.get("production")
+    production = one.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if one.heads is None:

@@ -105,16 +105,22 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "failure", f"Release {release.name} was rolled back."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
-    # That the verdict could not be told is no part of what is told.
-    missing = [line for line in standing.missing if line.gate != "verdict_told"]
+    line, missing = decisive(standing), _told(standing)
+    if line is None:
+        return "success", f"Release {release.name} is ready."
+    if line.result.state == FAIL:
+        return "failure", line.result.sentence
+    things = "1 thing stands" if len(missing) == 1 else f"{len(missing)} things stand"
+    return "pending", f"{things} between release {release.name} and production. {line.result.sentence}"
+
+
+def decisive(standing: Standing) -> Line | None:
+    """Return the line that the verdict is about: the first that fails, else the first that is missing."""
+    missing = _told(standing)
     failing = [line for line in missing if line.result.state == FAIL]
-    if failing:
-        return "failure", failing[0].result.sentence
-    if missing:
-        count = len(missing)
-        things = "1 thing stands" if count == 1 else f"{count} things stand"
-        return (
-            "pending",
-            f"{things} between release {release.name} and production. {missing[0].result.sentence}",
-        )
-    return "success", f"Release {release.name} is ready."
+    return next(iter(failing or missing), None)
+
+
+def _told(standing: Standing) -> list[Line]:
+    """What is missing. That the verdict could not be told is no part of what is told."""
+    return [line for line in standing.missing if line.gate != "verdict_told"]

@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, Q, QuerySet
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import Direction, Rehearsal
+from environments.models import Direction, EnvironmentKind, Rehearsal
 
 FIELDS = ("pk", "database_id", "status", "sentence", "phase", "start", "files", "warnings", "finished_at")
 
@@ -33,7 +33,7 @@ class Rehearsed:
 def rows(project: str, candidate: str) -> ArraySubquery:
     """The newest rehearsal of each database in each environment; `project`, `candidate`: their fields in the query."""
     mine: QuerySet[Any] = Rehearsal.objects.filter(
-        Q(environment__kind="staging") | Q(environment__kind="production"),
+        Q(environment__kind=EnvironmentKind.STAGING) | Q(environment__kind=EnvironmentKind.PRODUCTION),
         environment__project=OuterRef(project),
         environment__gone_at=None,
         commit=OuterRef(candidate),

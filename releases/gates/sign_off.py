@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from environments.finding_kinds.registry import beside
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from environments.services.liveness import Live
-from releases.gates.context import LONG_LIVED, Facts
+from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import DatabaseFacts, annotations, databases_in, heads_of, migrations_of, places_in
 from releases.gates.rehearsal import rehearsed_of, rows
 from releases.gates.staging_smoke import Smoked, Test, tests, tests_of
@@ -54,7 +54,7 @@ class Doubts:
 def items_to_attest() -> QuerySet[Any]:
     """Checklist items with what `doubts` needs of the world around them, in one query."""
     project = OuterRef("release__project")
-    findings = Finding.objects.filter(project=project, closed_at=None).exclude(kind__in=beside())
+    findings = Finding.objects.open().filter(project=project).exclude(kind__in=beside())
     steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
     instance = JSONObject(
         service="service__name",
@@ -66,7 +66,7 @@ def items_to_attest() -> QuerySet[Any]:
     return ChecklistItem.objects.select_related("release__project").annotate(
         railway_seen_at=F("release__project__railway_sync__synced_at"),
         railway_problem=F("release__project__railway_sync__problem"),
-        instances=ArraySubquery(LONG_LIVED.filter(environment__project=project).values(row=instance)),
+        instances=ArraySubquery(INSTANCES.filter(environment__project=project).values(row=instance)),
         findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
         rehearsal_rows=rows("release__project", "release__candidate"),
         staging_tests=tests("release__project"),

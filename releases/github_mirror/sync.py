@@ -28,7 +28,7 @@ GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 
 def numbers(project: Project) -> list[int]:
     """The pull requests of releases that are still to be merged: they are read by number."""
-    preparing = Release.objects.filter(project=project, status__in=["open", "promoting"], pull_number__isnull=False)
+    preparing = Release.objects.in_preparation().filter(project=project, pull_number__isnull=False)
     return [number for number in preparing.values_list("pull_number", flat=True) if number is not None]
 
 

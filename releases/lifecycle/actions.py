@@ -11,6 +11,7 @@ from environments.models import (
     Branch,
     Database,
     Environment,
+    EnvironmentKind,
     MigrationRun,
     Project,
     databases_of,
@@ -112,7 +113,7 @@ def _create(
     pull_number: int | None = None,
 ) -> Release:
     """A release named after the day; refuses a second of its kind, and a second verdict for one commit."""
-    for other in Release.objects.filter(project=project, status__in=["open", "promoting"]):
+    for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
             raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
         if other.candidate == candidate:
@@ -152,7 +153,7 @@ def migrate_staging(
     _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
-    staging = Environment.objects.filter(project=release.project, kind="staging", gone_at=None).first()
+    staging = Environment.objects.present().filter(project=release.project, kind=EnvironmentKind.STAGING).first()
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
     wanted = _to_migrate(release, staging)
@@ -180,7 +181,7 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
 
 
 def _is_elsewhere(one: DatabaseFacts) -> bool:
-    place = one.places.get("staging")
+    place = one.places.get(EnvironmentKind.STAGING)
     return place is None or sorted(place.revisions or ()) != sorted(one.heads or ())
 
 

@@ -153,7 +153,7 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
         return False
-    others = Release.objects.filter(project=release.project, status__in=["open", "promoting"]).exclude(pk=release.pk)
+    others = Release.objects.in_preparation().filter(project=release.project).exclude(pk=release.pk)
     if others.filter(candidate=head).exists():
         return False  # one commit has one verdict; the gates say that the pull request is elsewhere
     old, same_content = release.candidate, release.candidate == head

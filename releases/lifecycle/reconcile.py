@@ -18,6 +18,7 @@ from environments.models import (
     Direction,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     MigrationPlan,
     Rehearsal,
     databases_of,
@@ -168,7 +169,7 @@ def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
     databases = databases_of(release.project)
-    kinds = ["production"] if release.is_hotfix else ["staging", "production"]
+    kinds = [EnvironmentKind.PRODUCTION] if release.is_hotfix else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
     environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
     # Production first, for which the gate waits.
     places = places_of(environments.order_by("kind"), databases)
@@ -280,7 +281,12 @@ def _smoke_staging(job: Upkeep, release: Release, now: datetime) -> Outcome | No
 def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     """Posts the verdict on the candidate when it is not what GitHub was last told."""
     facts = facts_of(release.pk, now=now)
-    state, sentence = gates.verdict(facts, gates.stand(facts))
+    standing = gates.stand(facts)
+    state, sentence = gates.verdict(facts, standing)
+    line = gates.decisive(standing)
+    if job.verdict_gate != (gate := line.gate if line else ""):
+        job.verdict_gate = gate
+        Upkeep.objects.filter(pk=job.pk).update(verdict_gate=gate)
     if release.status == ReleaseStatus.PROMOTING and (release.merge_commit or state == "success"):
         return None  # the merge step sees to it; but what stopped it must not stay green
     if not publish.due(job, release, state, sentence, now):

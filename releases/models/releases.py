@@ -1,7 +1,7 @@
 """Releases, with the signatures, freezes and notes that belong to them."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -34,6 +34,22 @@ class ReleaseStatus(models.TextChoices):
 
 class IllegalMove(Exception):
     """The status was not what the move needs: somebody else was quicker, or the move is not allowed."""
+
+
+IN_PREPARATION = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING)
+ACTIVE = (*IN_PREPARATION, ReleaseStatus.VERIFYING)
+
+
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    """Releases, in the words of the domain."""
+
+    def in_preparation(self) -> Self:
+        """Return those that are not in production yet and not given up."""
+        return self.filter(status__in=IN_PREPARATION)
+
+    def active(self) -> Self:
+        """Return those that somebody still has something to do about."""
+        return self.filter(status__in=ACTIVE)
 
 
 class Release(models.Model):
@@ -92,6 +108,8 @@ class Release(models.Model):
     )
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    objects = ReleaseQuerySet.as_manager()
+
     class Meta:
         ordering = ["-cut_at"]
         permissions = [
@@ -108,13 +126,13 @@ class Release(models.Model):
             models.UniqueConstraint(fields=["project", "name"], name="release_name_once"),
             models.UniqueConstraint(
                 fields=["project", "kind"],
-                condition=Q(status__in=["open", "promoting"]),
+                condition=Q(status__in=IN_PREPARATION),
                 name="release_one_of_a_kind_in_preparation",
             ),
             # One commit carries one verdict: two releases would tell GitHub different things about it.
             models.UniqueConstraint(
                 fields=["project", "candidate"],
-                condition=Q(status__in=["open", "promoting"]),
+                condition=Q(status__in=IN_PREPARATION),
                 name="release_one_verdict_for_a_commit",
             ),
             models.CheckConstraint(
@@ -139,7 +157,7 @@ class Release(models.Model):
 
     @property
     def is_in_preparation(self) -> bool:
-        return self.status in (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING)
+        return self.status in IN_PREPARATION
 
     def move_to(self, status: str, *, now: datetime) -> None:
         """Changes the status along `MOVES`, only if the row still has the one this object saw.
@@ -240,6 +258,7 @@ class Upkeep(Job):
     verdict_sha = models.CharField(max_length=64, blank=True, default="")
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
+    verdict_gate = models.CharField(max_length=40, blank=True, default="", help_text="Which gate it is about, if any.")
     verdict_at = models.DateTimeField(null=True, blank=True)
     verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
     verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")

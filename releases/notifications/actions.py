@@ -82,7 +82,7 @@ def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -
     if channel.notices.filter(position=None, finished_at=None).exists():
         raise Refused("A test is on its way already.")
     text = f"{audit.actor_name(actor)} had this test sent. Nothing happened."
-    link = settings.PORTAL_URL + reverse("notifications")
+    link = settings.PORTAL_URL + reverse("releases:notifications")
     message = Message("test", "Release portal: test", text, link, channel.audit_scope, now.isoformat())
     notice = Notice.objects.create(channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now)
     wake_now(notice, now=now)

@@ -53,12 +53,13 @@ def awaited(permission: str, event: AuditEvent) -> list[User]:
 def _path(event: AuditEvent) -> str:
     """The page where one can act on the event."""
     if event.subject_kind == "releases.release":
-        return reverse("release", args=[event.subject_id])
+        return reverse("releases:release", args=[event.subject_id])
     if event.subject_kind == "environments.migrationrun":
-        return reverse("migration", args=[event.subject_id])
-    named = {"health": "status", "configuration": "changes", "staging": "environments", "preview": "previews",
-             "finding": "environments", "repair": "environments"}  # fmt: skip
-    return reverse(named.get(event.action.partition(".")[0], "board"))
+        return reverse("environments:migration", args=[event.subject_id])
+    named = {"health": "portal:status", "configuration": "portal:changes",
+             "staging": "environments:environments", "preview": "environments:previews",
+             "finding": "environments:environments", "repair": "environments:environments"}  # fmt: skip
+    return reverse(named.get(event.action.partition(".")[0], "releases:board"))
 
 
 def without_secrets(said: str) -> str:

@@ -25,17 +25,15 @@ from environments.quota import pace
 from environments.railway.deployment_states import FAIL, PASS, running
 from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
-from portal.jobs import OPEN, STOPPED
+from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
 from releases.conditions.registry import counts
-from releases.models import Downgrade, Rollback
+from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Freeze, Release, ReleaseStatus
 from releases.project_settings import smoke_tests
-
-ACTIVE = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING, ReleaseStatus.VERIFYING)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Card:
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
-    findings = Finding.objects.filter(project=OuterRef("pk"), closed_at=None).order_by()
+    findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
         tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))),
         findings_open=Subquery(findings.values("project").annotate(count=Count("pk")).values("count")),
@@ -149,7 +147,7 @@ def _branches(cards: dict[int, Card]) -> None:
 
 def _releases(cards: dict[int, Card]) -> None:
     counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
-    for release in counted.filter(status__in=ACTIVE).defer("commits", "notes").order_by("cut_at"):
+    for release in counted.active().defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
             cards[release.project_id].hotfix = Standing(release)
@@ -180,7 +178,7 @@ def _pulls(cards: dict[int, Card]) -> None:
 
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
-    long_lived = Environment.objects.filter(kind__in=["staging", "production"], gone_at=None)
+    long_lived = Environment.objects.present().long_lived()
     places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
     for place in places.select_related("database", "environment").order_by("database__position", "database"):
         cards[place.environment.project_id].databases[place.environment.kind].append(place)
@@ -337,12 +335,16 @@ def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad day."""
     may_sign, may_mend = user.has_perm("releases.approve_release"), user.has_perm("releases.repair_release")
-    for job in Rollback.objects.filter(status__in=[*OPEN, *STOPPED]).select_related("release__project"):
+    approving = RollbackStep.objects.filter(
+        rollback=OuterRef("pk"), name=RollbackStepName.APPROVE, status=StepStatus.ACTIVE
+    )
+    jobs = Rollback.objects.unsettled().select_related("release__project")
+    for job in jobs.annotate(awaits_approval=Exists(approving)):
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:
                 yield f"{project}: the rollback of {release.name} stopped.", release.pk, project.slug
-        elif may_sign and job.requested_by_id != user.pk and job.sentence.startswith("Waits for the approval"):
+        elif may_sign and job.requested_by_id != user.pk and job.awaits_approval:
             yield f"{project}: the rollback of {release.name} waits for an approval.", release.pk, project.slug
     wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related("release__project")
     for wish in wishes if may_sign else ():
@@ -378,9 +380,17 @@ def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
         release.status == ReleaseStatus.OPEN
         and project.required_approvals
         and release.cut_by_id != user.pk
-        and "approval" in one.sentence.lower()
+        and _is_about_approvals(release)
         and user.has_perm("releases.approve_release")
     )
+
+
+def _is_about_approvals(release: Release) -> bool:
+    """Whether the verdict on the candidate is that approvals are missing."""
+    upkeep = getattr(release, "upkeep", None)
+    if upkeep is None or upkeep.problem or upkeep.verdict_sha != release.candidate:
+        return False
+    return bool(upkeep.verdict_gate == "approved")
 
 
 def _can_promote(one: Standing, user: Any) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from environments.models import LONG_LIVED, EnvironmentKind
 from environments.schema.downgrade.compatibility import WayBack, advise
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
@@ -77,7 +78,7 @@ def migration_rows(one: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[
         for file in one.migrations
     ]
     own, before = {file["id"] for file in one.migrations}, list[MigrationRow]()
-    for kind in ("production", "staging") if plan else ():
+    for kind in (EnvironmentKind.PRODUCTION, EnvironmentKind.STAGING) if plan else ():
         for step in plan.steps_for(kind) if plan else ():
             if step.revision not in own:
                 own.add(step.revision)
@@ -104,7 +105,7 @@ def compared_rows(one: DatabaseFacts) -> tuple[Compared, ...]:
     """What production is to run beside what staging ran; nothing before staging has run all of the release."""
     if one.planned is None or one.staged_at() is None:
         return ()
-    return compare(one.planned.steps_for("production"), one.staged_sql, one.planned.renderer)
+    return compare(one.planned.steps_for(EnvironmentKind.PRODUCTION), one.staged_sql, one.planned.renderer)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def routes(one: DatabaseFacts) -> tuple[Route, ...]:
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
     found = []
-    for kind in ("staging", "production"):
+    for kind in LONG_LIVED:
         if start := plan.starts.get(kind):
             digest = start.get("digest", "") if start.get("revisions") else ""
             found.append(Route(*route(kind, start, one.heads or ()), digest))

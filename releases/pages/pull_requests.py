@@ -73,7 +73,7 @@ def _rows(project: Project) -> list[Row]:
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
     ).order_by("-number")[:SHOWN]
-    preparing = Release.objects.filter(project=project, status__in=["open", "promoting"]).only("name", "pull_number")
+    preparing = Release.objects.in_preparation().filter(project=project).only("name", "pull_number")
     releases = {row.pull_number: row for row in preparing}
     migrated = bool(databases_of(project))
     return [

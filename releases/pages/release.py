@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from environments.databases.failure import Aftermath, aftermath_of
-from environments.models import Database, MigrationRun
+from environments.models import Database, EnvironmentKind, MigrationRun
 from environments.services.liveness import Live
 from environments.smoke.probe import address_of
 from portal.jobs import OPEN, STOPPED
@@ -66,7 +66,7 @@ class Row:
 @functools.lru_cache(8192)
 def _address(pk: int, verb: str) -> SafeString:
     """Worked out once: every poll shows the same sixty items."""
-    return SafeString(reverse("item-do", args=[pk, verb]))
+    return SafeString(reverse("releases:item-do", args=[pk, verb]))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Now:
 
 def rows(facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True) -> tuple[Row, ...]:
     """The checklist lines of one phase, with ticks for those who may."""
-    pages = key_page_base(facts.live.get("production", ()))
+    pages = key_page_base(facts.in_production)
     lines = standing.before if phase == Phase.BEFORE else standing.after
     return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
@@ -211,7 +211,7 @@ def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
     if name == StepName.MERGE:
         return f"#{facts.release.pull_number}" if facts.release.pull_number else ""
     if name == StepName.DEPLOY:
-        return _count(sum(live.at_commits for live in facts.live.get("production", ())), "service")
+        return _count(sum(live.at_commits for live in facts.in_production), "service")
     if name == StepName.MIGRATE:
         mine = [one for one in facts.databases if one.database == database]
         return _count(sum(len(one.migrations) for one in mine), "revision")
@@ -317,10 +317,10 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
     steps = facts.steps if facts.release.status != ReleaseStatus.OPEN else ()
     promoted = [step.migration_run for step in steps if step.migration_run]
     if promoted:
-        return "production", promoted[-1]  # the newest, or the one that stopped
+        return EnvironmentKind.PRODUCTION, promoted[-1]  # the newest, or the one that stopped
     newest = _of_interest(facts)
     if newest and (newest.status in OPEN or newest.commit == facts.release.candidate):
-        return "staging", newest
+        return EnvironmentKind.STAGING, newest
     return None
 
 
@@ -376,14 +376,17 @@ class LiveRow:
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     """The table “Live now”."""
     wanted = {
-        "staging": facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate,
-        "production": facts.release.merge_commit or facts.production_head,
+        EnvironmentKind.STAGING: facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate,
+        EnvironmentKind.PRODUCTION: facts.release.merge_commit or facts.production_head,
     }
     cells: dict[str, dict[str, LiveCell]] = {}
     for kind, commit in wanted.items():
         for live in facts.live.get(kind, ()):
             cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
-    return tuple(LiveRow(name, both.get("staging"), both.get("production")) for name, both in sorted(cells.items()))
+    return tuple(
+        LiveRow(name, both.get(EnvironmentKind.STAGING), both.get(EnvironmentKind.PRODUCTION))
+        for name, both in sorted(cells.items())
+    )
 
 
 def _is_elsewhere(release: Release) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from environments.models import SERVING, VALID, Direction, MigrationRun, Rehearsal
+from environments.models import SERVING, VALID, Direction, EnvironmentKind, MigrationRun, Rehearsal
 from environments.models.rehearsals import hashes
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE
 from portal.jobs import OPEN, STOPPED, JobStatus
@@ -160,7 +160,7 @@ def _moved(facts: Facts, known: Advice) -> str:
         live.instance.service.railway_id: next(
             (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
         )
-        for live in facts.live.get("production", ())
+        for live in facts.in_production
     }
     return ", ".join(
         one["service"] for one in known.services
@@ -220,7 +220,7 @@ def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
     if known is None:
         return None
     rows = Rehearsal.objects.filter(
-        environment__project=facts.project, environment__kind="production", commit=known["commit"],
+        environment__project=facts.project, environment__kind=EnvironmentKind.PRODUCTION, commit=known["commit"],
         direction=Direction.DOWNGRADE,
     )  # fmt: skip
     if "database_id" in known:

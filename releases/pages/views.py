@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from environments.models import Project
+from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
 from portal.ui.actions import Refused
@@ -123,7 +123,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
     if run := rollback.log_run(back):
-        logged = "production", run
+        logged = EnvironmentKind.PRODUCTION, run
     return {
         "release": shown,
         "project": facts.project,
@@ -173,7 +173,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     form = TickForm(request.POST, prefix=str(pk)) if verb == "tick" else forms.Form(request.POST)
     act = functools.partial(checklist_actions.tick if verb == "tick" else checklist_actions.untick, item)
     if not by_htmx(request):
-        then = f"{reverse('release', args=[item.release_id])}#item-{pk}"
+        then = f"{reverse('releases:release', args=[item.release_id])}#item-{pk}"
         return perform(request, then, act, form=form, refused=IllegalMove)
     row = _ticked_row(item, verb, request.user, form, act)
     response = render(
@@ -209,7 +209,7 @@ def do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Carry out one button of the release page; say how it went where the person was."""
     button = _button(RELEASE_BUTTONS, verb)
     subject = get_object_or_404(Release.objects.select_related("project"), pk=pk)
-    then = reverse("release", args=[pk]) + (f"#{button.anchor}" if button.anchor else "")
+    then = reverse("releases:release", args=[pk]) + (f"#{button.anchor}" if button.anchor else "")
     act, form = functools.partial(button.act, subject), button.form(request.POST)
     return perform(request, then, act, button.said, form=form, refused=IllegalMove)
 
@@ -220,10 +220,10 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     """Carry out one button of the board; a fresh release is opened at once."""
     button = _button(PROJECT_BUTTONS, verb)
     project = get_object_or_404(Project, slug=slug)
-    board_card = f"{reverse('board')}#project-{slug}"
+    board_card = f"{reverse('releases:board')}#project-{slug}"
 
     def then(made: object) -> str:
-        return reverse("release", args=[made.pk]) if isinstance(made, Release) else board_card
+        return reverse("releases:release", args=[made.pk]) if isinstance(made, Release) else board_card
 
     act, form = functools.partial(button.act, project), button.form(request.POST)
     return perform(request, board_card, act, button.said, form=form, landing=then)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
 
-from environments.models import Database, Project, SmokeTest
+from environments.models import Database, EnvironmentKind, Project, SmokeTest
 from environments.renaming.actions import took_over
 from portal.configuration.kinds import Kind, Values, nobody_else
 from portal.jobs import OPEN
@@ -184,7 +184,7 @@ def smoke_tests_as_text(rows: Any) -> list[str]:
 
 
 def _line(test: SmokeTest) -> str:
-    asked = {"staging": test.on_staging, "production": test.on_production}
+    asked = {EnvironmentKind.STAGING: test.on_staging, EnvironmentKind.PRODUCTION: test.on_production}
     where = " and ".join(name for name, is_asked in asked.items() if is_asked)
     commit = " commit" if test.expects_commit else ""
     return f"{test.service} {test.path} {test.expected_status}{commit} in {where}"
@@ -203,6 +203,6 @@ def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
                 path=path,
                 expected_status=int(status),
                 expects_commit=request.endswith(" commit"),
-                on_staging="staging" in where,
-                on_production="production" in where,
+                on_staging=EnvironmentKind.STAGING in where,
+                on_production=EnvironmentKind.PRODUCTION in where,
             )

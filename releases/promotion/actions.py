@@ -9,6 +9,7 @@ from django.utils import timezone
 from environments.models import (
     Database,
     DeployOrder,
+    EnvironmentKind,
 )
 from portal import audit
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
@@ -67,7 +68,7 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
     _as_seen(release, candidate, actor)
-    if Rollback.objects.filter(release__project=release.project, status__in=[*OPEN, *STOPPED]).exists():
+    if Rollback.objects.unsettled().filter(release__project=release.project).exists():
         raise Refused("Production is being rolled back; end or abandon that first.")
     if release.collected != release.candidate:
         raise Refused("The candidate has just moved and is being read; look again in a moment.")
@@ -83,7 +84,7 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
         }
         for line in standing.before
     ]
-    places = {one.database.pk: one.places.get("production") for one in facts.databases}
+    places = {one.database.pk: one.places.get(EnvironmentKind.PRODUCTION) for one in facts.databases}
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
@@ -125,7 +126,7 @@ def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None,
     commit = facts.release.merge_commit
     behind = [
         live.service
-        for live in facts.live.get("production", ())
+        for live in facts.in_production
         if live.at_commits and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
     steps_engine.again(step, deploy_wanted=behind)

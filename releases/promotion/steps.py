@@ -12,7 +12,7 @@ from environments.databases.actions import start_migration
 from environments.findings import out_of_band
 from environments.github import GitHub
 from environments.mirror import sync as environment_sync
-from environments.models import DeployOrder, MigrationRun
+from environments.models import DeployOrder, EnvironmentKind, MigrationRun
 from environments.railway import Railway
 from environments.services import watching
 from environments.services.liveness import Live, serves_instead
@@ -139,7 +139,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
     if result.passed:
         return Done(result.sentence, evidence)
-    services = tuple(live for live in facts.live.get("production", ()) if live.at_commits)
+    services = tuple(live for live in facts.in_production if live.at_commits)
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
     waited = steps_engine.waited(step, facts.now)
@@ -213,7 +213,7 @@ def _whose(step: PromotionStep) -> str:
 
 
 def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
-    production = facts.environments.get("production")
+    production = facts.environments.get(EnvironmentKind.PRODUCTION)
     if production is None:
         return Stop("There is no production environment on Railway.")
     after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
@@ -243,7 +243,7 @@ def _database_world(step: PromotionStep, run: MigrationRun) -> str:
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
     """Asks each configured page of production over HTTP."""
-    commits = {live.service: _expected(live, facts) for live in facts.live.get("production", ()) if live.at_commits}
+    commits = {live.service: _expected(live, facts) for live in facts.in_production if live.at_commits}
     world = "Production runs the release; these requests are not answered as expected."
     return steps_engine.smoke(step, facts, commits, world)
 

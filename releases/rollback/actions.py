@@ -11,6 +11,7 @@ from environments.models import (
     Database,
     Direction,
     Environment,
+    EnvironmentKind,
     MigrationRun,
     Rehearsal,
     passed_rehearsal,
@@ -21,7 +22,7 @@ from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
 from portal import audit
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
-from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
+from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from releases.models.promotion import Promotion
@@ -103,7 +104,7 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
         raise Refused(said)
     if not release.merge_commit:
         raise Refused("The release is not merged yet: abandon its promotion instead.")
-    if Promotion.objects.filter(release=release, status__in=OPEN).exists():
+    if Promotion.objects.open().filter(release=release).exists():
         raise Refused("The promotion is still under way; wait until it has ended or stopped.")
     later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(pk=release.pk)
     if later.exists():
@@ -122,7 +123,7 @@ def approve_rollback(
 ) -> RollbackApproval:
     """Signs exactly the deployments that are to be restored. Whoever asked for the rollback cannot."""
     now = now or timezone.now()
-    job = Rollback.objects.select_for_update().filter(release=release, status__in=OPEN).first()
+    job = Rollback.objects.open().select_for_update().filter(release=release).first()
     step = job.steps.order_by("position").first() if job else None
     if job is None or step is None or step.finished_at is not None:
         raise Refused("No rollback of this release waits for an approval.")
@@ -176,7 +177,7 @@ def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime
     """Gives up a rollback that waits for approval or has stopped. What was restored stays restored."""
     now = now or timezone.now()
     require_reason(reason)
-    job = Rollback.objects.select_for_update().filter(release=release, status__in=[*OPEN, *STOPPED]).first()
+    job = Rollback.objects.unsettled().select_for_update().filter(release=release).first()
     if job is None:
         raise Refused("There is no rollback of this release to abandon.")
     begun = job.steps.exclude(name=RollbackStepName.APPROVE).exclude(started_at=None)
@@ -211,7 +212,7 @@ def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = N
 
 
 def _production(release: Release) -> Environment:
-    found = Environment.objects.filter(project=release.project, kind="production", gone_at=None).first()
+    found = Environment.objects.present().filter(project=release.project, kind=EnvironmentKind.PRODUCTION).first()
     if found is None:
         raise Refused("There is no production environment on Railway.")
     return found

@@ -6,7 +6,7 @@ nothing but its row, and ends when a later release took its place or the release
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from environments.models import (
     AtStart,
     Database,
     Environment,
+    EnvironmentKind,
     MigrationPlan,
     MigrationRun,
     Project,
@@ -51,7 +52,7 @@ from environments.services.rollback_candidates import (
 from environments.variables.sync import going_back
 from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
 from portal.outbound.http import ApiError
-from releases.gates.context import LONG_LIVED, Facts
+from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import migrations_of
 from releases.models import Advice
 from releases.models.promotion import Promotion, PromotionStep
@@ -66,11 +67,7 @@ LISTED = 25  # so many of a service's deployments are read
 
 def begin(facts: Facts, *, now: datetime) -> Advice:
     """The advice on a release whose promotion starts, with what production serves in this moment."""
-    served = {
-        live.instance.service.railway_id: _served(live.active)
-        for live in facts.live.get("production", ())
-        if live.at_commits
-    }
+    served = {live.instance.service.railway_id: _served(live.active) for live in facts.in_production if live.at_commits}
     advice, created = Advice.objects.get_or_create(
         release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
     )
@@ -122,7 +119,7 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
         return "The way back is still being worked out."
     if row.problem:
         return f"It could not be looked at again: {row.problem}"
-    production = Q(environment__project=release.project_id, environment__kind="production")
+    production = Q(environment__project=release.project_id, environment__kind=EnvironmentKind.PRODUCTION)
     since = Q(status__in=OPEN) | Q(created_at__gt=row.computed_at) | Q(finished_at__gt=row.computed_at)
     if MigrationRun.objects.filter(production & since).exists():
         return "Production's database has been migrated since."
@@ -163,6 +160,7 @@ class _Database:
     downgrade: dict[str, Any] | None = None
     problem: str = ""
     half: Half | None = None
+    kept: str = ""  # the backup taken before its newest run, and how to restore it
     running: str = ""  # what brings it elsewhere in this moment
 
     def named(self, found: Sequence[str]) -> list[str]:
@@ -199,6 +197,11 @@ class _Databases:
         return [one.half for one in self.found if one.half]
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the backups that were taken before they were migrated."""
+        return tuple(text for one in self.found for text in one.named([one.kept] if one.kept else []))
+
+    @property
     def running(self) -> tuple[str, ...]:
         """Return what moves one of them in this moment."""
         return tuple(text for one in self.found for text in one.named([one.running] if one.running else []))
@@ -216,7 +219,10 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     """
     project = release.project
     production = (
-        Environment.objects.filter(project=project, kind="production", gone_at=None).select_related("project").first()
+        Environment.objects.present()
+        .filter(project=project, kind=EnvironmentKind.PRODUCTION)
+        .select_related("project")
+        .first()
     )
     services = _services(job, release, production) if production else []
     read = _databases(release, production)
@@ -248,7 +254,8 @@ def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: "_Databa
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *moving),
     )
-    return advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
+    verdict = advise(read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half)
+    return verdict if verdict.verdict == PENDING else replace(verdict, steps=(*verdict.steps, *read.kept))
 
 
 _STARTING = (AtStart.PRE_DEPLOY, AtStart.START)
@@ -259,7 +266,7 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     project, railway = release.project, Railway()
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
-    instances = LONG_LIVED.filter(environment=production).order_by("service__name")
+    instances = INSTANCES.filter(environment=production).order_by("service__name")
     # A database, an image, another repository: no commit of the project tells what it is.
     ours = [
         (one, role) for one in instances if (role := role_of(one, None, project.repository)) in (Role.CODE, Role.EMPTY)
@@ -385,9 +392,17 @@ def _database(
             # Railway calls every database “railway”: of several, its name here is the one to type.
             name = called or schema_database.normalise(url).database
             downgrade |= {"database_id": database.pk, "database": name}
-        return _Database(called, current, in_effect, downgrade, problem, half)
+        kept = _backup_of(newest, release) if newest else ""
+        return _Database(called, current, in_effect, downgrade, problem, half, kept)
     except (NoDatabase, schema_database.DatabaseError, history_reader.HistoryError) as error:
         return _Database(called, None, mine, problem=f"Production's database: {error}")
+
+
+def _backup_of(run: MigrationRun, release: Release) -> str:
+    """The backup that was taken before a run of this release, and how it is restored; "" without one."""
+    if run.commit not in (release.candidate, release.merge_commit) or not run.backup.get("restore"):
+        return ""
+    return f"Rows that are missed: {run.backup['sentence']} {run.backup['restore']}"
 
 
 def _downgrade(

@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from environments.findings import out_of_band
 from environments.mirror import sync as environment_sync
-from environments.models import SERVING, UNDER_WAY, Branch, DeploymentAsk, Project, ServiceInstance
+from environments.models import SERVING, UNDER_WAY, Branch, DeploymentAsk, EnvironmentKind, Project, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.schema.downgrade.compatibility import PENDING
 from environments.services.liveness import Live
@@ -175,7 +175,7 @@ def live(step: RollbackStep, facts: Facts) -> Look:
 
 def smoke(step: RollbackStep, facts: Facts) -> Look:
     """Asks the same pages as after a promotion; each service must name the commit that it was brought back to."""
-    commits = {one.service: one.serving for one in facts.live.get("production", ())} | _restored(step.rollback)
+    commits = {one.service: one.serving for one in facts.in_production} | _restored(step.rollback)
     world = "Production runs what ran before; these requests are not answered as expected."
     return steps_engine.smoke(step, facts, commits, world)
 
@@ -187,7 +187,7 @@ def _restored(job: Rollback) -> dict[str, str]:
 
 
 def _live(facts: Facts, service: str) -> Live | None:
-    return next((one for one in facts.live.get("production", ()) if one.service == service), None)
+    return next((one for one in facts.in_production if one.service == service), None)
 
 
 def _finish(job: Rollback, now: datetime) -> Outcome:
@@ -228,7 +228,7 @@ def _mark(project: Project, restored: dict[str, str]) -> None:
     """So that what people did is not taken for a push that Railway missed."""
     head = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
     ServiceInstance.objects.filter(
-        environment__project=project, environment__kind="production", service__name__in=restored
+        environment__project=project, environment__kind=EnvironmentKind.PRODUCTION, service__name__in=restored
     ).update(rolled_back_from=head or "")
 
 

@@ -74,7 +74,7 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
 
 
 def _probe(test: Test, facts: Facts) -> Probe | None:
-    live = next((one for one in facts.live.get("staging", ()) if one.service == test.service), None)
+    live = next((one for one in facts.in_staging if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
     commit = _expected(live, facts.release.candidate) if test.expects_commit and live.at_commits else None

@@ -201,7 +201,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
 
 
 def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:
-    live = next((one for one in facts.live.get("production", ()) if one.service == test.service), None)
+    live = next((one for one in facts.in_production if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
     commit = commits.get(test.service) if test.expects_commit else None

@@ -31,7 +31,7 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     except Refused as refusal:
         status = STATUS.get(type(refusal), 400)
         return _shown(request, kind, subject, form.typed, str(refusal), status)
-    return HttpResponseRedirect(reverse("task-log", args=[kind, pk]))
+    return HttpResponseRedirect(reverse("releases:task-log", args=[kind, pk]))
 
 
 def _write(subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str) -> TaskLog:
@@ -68,7 +68,7 @@ def _shown(
     """The page. Two queries besides the subject's; after a refusal the form keeps what was typed."""
     log = task_logs_actions.of(subject)
     kept = {name: getattr(log, name, "") for name in SECTIONS}
-    back = reverse("release", args=[subject.pk]) if kind == "release" else _finding_address(subject)
+    back = reverse("releases:release", args=[subject.pk]) if kind == "release" else _finding_address(subject)
     context = {
         "kind": kind, "subject": subject, "log": log, "problem": problem, "back": back,
         "title": task_logs_actions.title(subject), "authors": list(log.authors.all()) if log else [],
@@ -80,7 +80,7 @@ def _shown(
 
 
 def _finding_address(finding: Any) -> str:
-    return f"{reverse('environments')}?project={finding.project.slug}#finding-{finding.pk}"
+    return f"{reverse('environments:environments')}?project={finding.project.slug}#finding-{finding.pk}"
 
 
 def panel(release: Any) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from django.db.models import JSONField
 from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_datetime
 
-from environments.models import Environment, Variable
+from environments.models import LONG_LIVED, Environment, Variable
 from environments.variables.sync import fingerprint
 from releases.models.releases import KeptVariables, Release, Upkeep
 
-KINDS = ("production", "staging")
 MOST_LINES = 100
 # For a row of releases: the snapshot of the last release that was merged, beside this one's own or beside what is
 # there now. It answers only with differences.
@@ -78,7 +77,7 @@ class Drift:
 def keep(release: Release, *, now: datetime) -> None:
     """Keeps the names and fingerprints of production's and staging's variables with the release. Three queries."""
     environments = Environment.objects.filter(
-        project=release.project_id, kind__in=KINDS, gone_at=None, variables_at__isnull=False
+        project=release.project_id, kind__in=LONG_LIVED, gone_at=None, variables_at__isnull=False
     )
     read = sorted(environments.values_list("kind", flat=True))
     found = Variable.objects.filter(environment__in=environments).values_list(

@@ -148,7 +148,7 @@ def main() -> int:
     """Prints the table; returns the exit status."""
     release = large_release()
     browser = Browser(User.objects.get(username="dave"))
-    page, panels = reverse("release", args=[release.pk]), reverse("release-panels", args=[release.pk])
+    page, panels = reverse("releases:release", args=[release.pk]), reverse("releases:release-panels", args=[release.pk])
     ways = {
         "stock admin, empty change list": lambda: browser.get(reverse("admin:releases_freeze_changelist")),
         "release page": lambda: browser.get(page),
@@ -178,7 +178,7 @@ def _ticks(browser: Browser, release: Release) -> bool:
         ("attest a gate's item", bound, "tick"),
     ):
         path, fields = (
-            reverse("item-do", args=[item.pk, verb]),
+            reverse("releases:item-do", args=[item.pk, verb]),
             {f"note-{item.pk}": "ok", "candidate": release.candidate},
         )
         began = time.perf_counter()

@@ -169,7 +169,8 @@ def main() -> int:
             costs[f"{name}, all of staging wrong"] = read_both(at)
             missed |= Finding.objects.filter(project=at.project, kind="branch", closed_at=None).count() != services
             browser = Browser(User.objects.get(username="dave"))
-            matrix[name] = queries_of(lambda: browser.get(f"{reverse('environments')}?project={at.project.slug}"))  # noqa: B023
+            page = f"{reverse('environments:environments')}?project={at.project.slug}"
+            matrix[name] = queries_of(lambda: browser.get(page))  # noqa: B023
     print(f"small: 5 × 2 × 2; promised: {PULLS} × {SERVICES} × {ENVIRONMENTS}; many: {PULLS} × {SERVICES} × {MANY}")
     print(f"large: {LARGE}")
     print("(pull requests × services × environments)      GitHub  Railway  SQL      ms")

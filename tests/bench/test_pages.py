@@ -28,7 +28,7 @@ def requests_keep_the_connection_of_the_test():
         signal.connect(close_old_connections)
 
 
-@pytest.mark.parametrize("name", ["release", "release-panels"])
+@pytest.mark.parametrize("name", ["releases:release", "releases:release-panels"])
 def test_the_page_takes_the_same_queries_for_much_as_for_little(name):
     counts = []
     for much in ({"items": 60, "services": 12, "events": 300}, {"items": 20, "services": 1, "events": 0}):
@@ -44,10 +44,10 @@ def test_every_kind_of_tick_is_one_request_of_at_most_eight_queries(person):
     release = large_release(items=20, services=2, events=3)
     manual, bound = release.items.get(text="Release notes read"), item_to_attest(release)
     browser = Browser(User.objects.get(username=person))
-    browser.get(reverse("release", args=[release.pk]))
+    browser.get(reverse("releases:release", args=[release.pk]))
 
     for item, verb in ((manual, "untick"), (manual, "tick"), (bound, "tick"), (bound, "untick")):
-        path = reverse("item-do", args=[item.pk, verb])
+        path = reverse("releases:item-do", args=[item.pk, verb])
         assert queries(lambda: browser.post(path, candidate=release.candidate)) <= MOST_TICK_QUERIES, (item, verb)  # noqa: B023
         item.refresh_from_db()
         assert item.is_ticked == (verb == "tick"), (item, verb)
@@ -88,9 +88,9 @@ def test_nobody_attests_what_the_gate_does_not_ask(world):
     item = item_to_attest(release)
     world(release)
     browser = Browser(User.objects.get(username="alice"))
-    browser.get(reverse("release", args=[release.pk]))
+    browser.get(reverse("releases:release", args=[release.pk]))
 
-    answer = browser.post(reverse("item-do", args=[item.pk, "tick"]), candidate=release.candidate)
+    answer = browser.post(reverse("releases:item-do", args=[item.pk, "tick"]), candidate=release.candidate)
 
     assert "is decided by the portal, not ticked" in answer.body
     assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
@@ -104,8 +104,8 @@ def test_a_smoke_test_is_attested_only_when_it_was_skipped(status, taken):
     type(release).objects.filter(pk=release.pk).update(status="verifying")
     item = release.items.get(gate="smoke_green")
     browser = Browser(User.objects.get(username="alice"))
-    browser.get(reverse("release", args=[release.pk]))
+    browser.get(reverse("releases:release", args=[release.pk]))
 
-    browser.post(reverse("item-do", args=[item.pk, "tick"]), candidate=release.candidate)
+    browser.post(reverse("releases:item-do", args=[item.pk, "tick"]), candidate=release.candidate)
 
     assert (ChecklistItem.objects.get(pk=item.pk).ticked_at is not None) == taken

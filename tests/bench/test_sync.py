@@ -47,7 +47,7 @@ def test_sixty_services_in_twelve_environments_cost_as_few_calls_and_pages_as_fe
     with scene("large", pulls=60, services=60, environments=12) as at:
         cold, warm = read_both(at), read_both(at)
         dave, pages = signed_in(User.objects.get(username="dave")), {}
-        for name in ("board", "environments", "variables", "previews"):
+        for name in ("releases:board", "environments:environments", "environments:variables", "environments:previews"):
             with CaptureQueriesContext(connection) as queries:
                 assert dave.get(f"{reverse(name)}?project={at.project.slug}").status_code == 200
             pages[name] = len(queries)

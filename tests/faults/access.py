@@ -136,7 +136,7 @@ def acting_without_saying_what_was_seen() -> Count:
     client, tried = _client(people["alice"]), 0
     for verb in ("promote", "migrate-staging"):
         for fields in ({}, {"candidate": ""}, {"candidate": "f" * 40}, {"candidate": release.candidate[:39]}):
-            client.post(reverse("release-do", args=[release.pk, verb]), fields)
+            client.post(reverse("releases:release-do", args=[release.pk, verb]), fields)
             tried += 1
     release.refresh_from_db()
     return tried, int(release.status != "open") + release.promotions.count()

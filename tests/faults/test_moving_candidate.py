@@ -61,10 +61,10 @@ def test_the_page_sends_the_candidate_it_shows(moved, client):
     people, release = moved
     item = release.items.filter(gate="", phase="before").first()
     client.force_login(people["dave"])
-    page = client.get(reverse("release", args=[release.pk])).content.decode()
+    page = client.get(reverse("releases:release", args=[release.pk])).content.decode()
 
     answer = client.post(
-        reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers={"HX-Request": "true"}
+        reverse("releases:item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers={"HX-Request": "true"}
     )
 
     assert f'name="candidate" value="{MOVED}"' in page

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def button(world, client, name: str):
     client.force_login(world.person("dave"))
-    return client.post(reverse("rename", args=[world.project.slug]), {"name": name}, follow=True)
+    return client.post(reverse("environments:rename", args=[world.project.slug]), {"name": name}, follow=True)
 
 
 def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, settings, client, transactional_db):
@@ -34,7 +34,7 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, sett
             lambda: any("is now called acme/signals" in one.result.sentence for one in standing(release).missing)
         )
         client.force_login(world.person("dave"))
-        page = squeezed(client.get(reverse("protections")))
+        page = squeezed(client.get(reverse("environments:protections")))
 
         button(world, client, "acme/signals")
         world.work(lambda: reread(release).pull_number is not None)

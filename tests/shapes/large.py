@@ -16,7 +16,17 @@ from portal.sandbox.shapes import large
 from tests.scratch import scratch_database
 
 MOST_COLD, MOST_WARM, MOST_QUERIES = 5, 3, 16
-PAGES = ("board", "environments", "variables", "previews", "pulls", "migrations", "connections", "releases", "findings")
+PAGES = (
+    "releases:board",
+    "environments:environments",
+    "environments:variables",
+    "environments:previews",
+    "releases:pulls",
+    "environments:migrations",
+    "environments:connections",
+    "releases:releases",
+    "findings",
+)
 
 
 @contextmanager
@@ -53,7 +63,7 @@ def queries(world: Any, release: Any) -> dict[str, int]:
 
     client, found = Client(), {}
     client.force_login(world.person("dave"))
-    asked = {"release": reverse("release", args=[release.pk])}
+    asked = {"release": reverse("releases:release", args=[release.pk])}
     for name in PAGES:
         try:
             asked[name] = f"{reverse(name)}?project={world.project.slug}"

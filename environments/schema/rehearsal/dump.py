@@ -7,7 +7,7 @@ texts are after equally many such round trips. Only dumps of one server are comp
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from portal.server.children import spawn, stop_group
 from portal.server.embedded_postgres import binaries
 
 TIME_LIMIT_S = 180.0
+ROWS_LIMIT_S = 1800.0
 LOCK_WAIT = "5s"
 ASK_SECONDS = 0.5
 _LEFT_OUT = ("owner", "acl", "publications", "subscriptions", "security-labels", "tablespaces")
@@ -69,6 +70,23 @@ def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
     return into.read_text()
 
 
+def dump_rows(url: str, tables: Sequence[str], into: Path, alive: Callable[[], bool]) -> None:
+    """Writes those tables (none named: the whole database) with their rows, in pg_dump's own format.
+
+    The file is its owner's alone. Raises `DumpError`, `Cancelled`; then nothing is left.
+    """
+    named = [f"--table-and-children={one}" for one in tables]
+    into.touch(mode=0o600)
+    try:
+        flags = ["--format=custom", "--no-owner", "--no-acl", f"--lock-wait-timeout={LOCK_WAIT}"]
+        _call(["pg_dump", *flags, *named, f"--file={into}"], url, into, alive, limit=ROWS_LIMIT_S)
+    except BaseException:
+        into.unlink(missing_ok=True)
+        raise
+    finally:
+        into.with_suffix(".said").unlink(missing_ok=True)
+
+
 def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
     """Runs a dump against the empty scratch database at `url`. Raises `DumpError`, `Cancelled`."""
     into.write_text(_loadable(text))
@@ -76,14 +94,14 @@ def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
     _call(["psql", *flags], url, into, alive)
 
 
-def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool]) -> None:
+def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool], *, limit: float = TIME_LIMIT_S) -> None:
     address = normalise(url)
     parts = conninfo_to_dict(address.libpq)
     password = str(parts.pop("password", "") or "")
     variables = {"LANG": "C.UTF-8", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "release-portal"}
     if command[0] == "pg_dump":
         variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
-    said, deadline = file.with_suffix(".said"), time.monotonic() + TIME_LIMIT_S
+    said, deadline = file.with_suffix(".said"), time.monotonic() + limit
     with said.open("wb") as output:
         program: list[str | Path] = [binaries() / command[0], *command[1:], f"--dbname={make_conninfo('', **parts)}"]
         process = spawn(program, env=variables, output=output, cwd=file.parent)
@@ -95,7 +113,7 @@ def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool]) -
                     if not alive():
                         raise Cancelled
                 if time.monotonic() > deadline:
-                    raise DumpError(f"The schema was not read or loaded within {TIME_LIMIT_S:.0f} s.", busy=True)
+                    raise DumpError(f"It was not read or loaded within {limit:.0f} s.", busy=True)
                 time.sleep(0.02)
         finally:
             if process.returncode is None:

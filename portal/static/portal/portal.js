@@ -16,7 +16,7 @@
   root.dataset.theme = remembered();
   root.classList.add("scripted");
 
-  // Ages, in the words of templatetags/look.py.
+  // Ages, in the words of templatetags/formatting.py.
   const age = (seconds) => {
     for (const [size, unit] of [[86400, "day"], [3600, "h"], [60, "min"], [1, "s"]]) {
       const count = Math.floor(seconds / size);

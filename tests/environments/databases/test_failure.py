@@ -45,7 +45,7 @@ def page_of(person, address: str) -> str:
 def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(people, project):
     run = make_run(project, **FAILED)
 
-    html = page_of(people["alice"], reverse("migration", args=[run.pk]))
+    html = page_of(people["alice"], reverse("environments:migration", args=[run.pk]))
 
     for said in (
         "1 of 2 revisions are applied; the database is at: 3c9d56f82e10.",
@@ -58,7 +58,7 @@ def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(pe
         "Run by",
     ):
         assert said in html, said
-    assert "Retry from where" not in page_of(people["carol"], reverse("migration", args=[run.pk]))
+    assert "Retry from where" not in page_of(people["carol"], reverse("environments:migration", args=[run.pk]))
 
 
 def test_the_page_of_the_release_says_the_same(people, project):
@@ -86,10 +86,10 @@ def test_the_button_starts_a_new_run_of_the_same_commit_and_is_on_record(people,
     client = Client()
     client.force_login(people["alice"])
 
-    answer = client.post(reverse("migration-retry", args=[run.pk]))
+    answer = client.post(reverse("environments:migration-retry", args=[run.pk]))
 
     fresh = MigrationRun.objects.order_by("-pk")[0]
-    assert answer["Location"] == reverse("migration", args=[fresh.pk]) and fresh.pk != run.pk
+    assert answer["Location"] == reverse("environments:migration", args=[fresh.pk]) and fresh.pk != run.pk
     assert (fresh.commit, fresh.status, fresh.requested_by) == (run.commit, "queued", people["alice"])
     event = AuditEvent.objects.get(action="migration.retried", outcome="done")
     assert event.data["run"] == fresh.pk

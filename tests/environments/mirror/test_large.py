@@ -14,7 +14,16 @@ from tests.portal.pages.test_pages import signed_in
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
-PAGES = ("board", "environments", "variables", "previews", "migrations", "pulls", "connections", "releases")
+PAGES = (
+    "releases:board",
+    "environments:environments",
+    "environments:variables",
+    "environments:previews",
+    "environments:migrations",
+    "releases:pulls",
+    "environments:connections",
+    "releases:releases",
+)
 
 
 def add_previews(project, count: int) -> None:
@@ -34,7 +43,7 @@ def test_many_previews_have_a_table_of_their_own(count, apart):
     project = make_project()
     add_previews(project, count)
 
-    html = squeezed(signed_in(make_people()["carol"]).get(reverse("environments")))
+    html = squeezed(signed_in(make_people()["carol"]).get(reverse("environments:environments")))
 
     assert (f"{count} previews" in html) == apart
     assert html.count("<table") == (2 if apart else 1) and html.count("pr-1<span") == 1
@@ -52,7 +61,7 @@ def test_names_of_two_hundred_characters_break_no_page():
     client = signed_in(make_people()["dave"])
 
     answers = {name: client.get(reverse(name)).status_code for name in PAGES}
-    page = client.get(reverse("release", args=[release.pk]))
+    page = client.get(reverse("releases:release", args=[release.pk]))
 
     assert set(answers.values()) == {200} and page.status_code == 200
     assert "<fü" not in squeezed(page)

@@ -76,7 +76,7 @@ def test_a_finding_is_resolved_with_a_reason(alice, people):
     finding = a_finding(make_project())
     html = squeezed(alice.get("/environments/"))
 
-    response = alice.post(reverse("finding-resolve", args=[finding.pk]), {"reason": "moves tonight"})
+    response = alice.post(reverse("environments:finding-resolve", args=[finding.pk]), {"reason": "moves tonight"})
 
     finding.refresh_from_db()
     assert finding.sentence in html
@@ -87,7 +87,7 @@ def test_a_finding_is_resolved_with_a_reason(alice, people):
 def test_a_finding_is_not_resolved_without_a_reason(alice):
     finding = a_finding(make_project())
 
-    response = alice.post(reverse("finding-resolve", args=[finding.pk]), {"reason": " "}, follow=True)
+    response = alice.post(reverse("environments:finding-resolve", args=[finding.pk]), {"reason": " "}, follow=True)
 
     finding.refresh_from_db()
     assert finding.closed_at is None
@@ -99,7 +99,7 @@ def test_a_wrong_branch_has_a_repair_that_says_what_it_will_do(alice):
     a_finding(project)
     wrong = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
     ServiceInstance.objects.filter(pk=wrong.pk).update(branch="staging")
-    address = reverse("branch-repair", args=[wrong.pk])
+    address = reverse("environments:branch-repair", args=[wrong.pk])
 
     html = squeezed(alice.get("/environments/"))
     answer = alice.post(address, {"value": "main"})
@@ -113,7 +113,7 @@ def test_a_commit_that_was_not_shown_is_not_deployed(alice):
     make_project()
     live = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
 
-    html = squeezed(alice.post(reverse("head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True))
+    html = squeezed(alice.post(reverse("environments:head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True))
 
     assert "look at the page again" in html
     assert not Repair.objects.exists()
@@ -127,7 +127,7 @@ def test_a_diverged_staging_offers_the_back_merge_and_names_the_commit(alice):
     )  # fmt: skip
 
     html = squeezed(alice.get("/environments/"))
-    alice.post(reverse("back-merge", args=[project.slug]))
+    alice.post(reverse("environments:back-merge", args=[project.slug]))
 
     assert "hotfix 1234567" in html and "&lt;b&gt;Stop" in html and 'id="back-merge"' in html
     assert Repair.objects.filter(kind="back_merge").exists()
@@ -136,7 +136,7 @@ def test_a_diverged_staging_offers_the_back_merge_and_names_the_commit(alice):
 def test_looking_at_a_repair_does_nothing(alice):
     project = make_project()
 
-    answer = alice.get(reverse("staging-sync", args=[project.slug]))
+    answer = alice.get(reverse("environments:staging-sync", args=[project.slug]))
 
     assert answer.status_code == 405 and not Repair.objects.exists()
 
@@ -176,7 +176,7 @@ def test_a_log_is_escaped(alice):
 
 def test_a_running_migration_can_be_cancelled_and_only_once(alice):
     run = make_run(make_project(), status="running", finished_at=None)
-    address = reverse("migration-cancel", args=[run.pk])
+    address = reverse("environments:migration-cancel", args=[run.pk])
 
     alice.post(address)
     again = squeezed(alice.post(address, follow=True))

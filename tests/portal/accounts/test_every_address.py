@@ -49,7 +49,7 @@ ACT = words(
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
     "healthz": 200, "health-live": 200, "health-ready": 200, "metrics": 200,
-    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405, "rename": 405,
+    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405,
 }  # fmt: skip
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
@@ -162,7 +162,7 @@ def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     ]
     release = next(address for address in addresses if address.endswith("/notes/"))
     addresses += [release.replace("/notes/", f"/{verb}/") for verb in RELEASE_BUTTONS]
-    addresses += [reverse("project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
+    addresses += [reverse("releases:project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
     names = "reason candidate seen content value typed notes comment _save post name username password1 password2"
     fields = dict.fromkeys(words(names), "x")
     before = rows()

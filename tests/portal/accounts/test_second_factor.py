@@ -87,15 +87,15 @@ def test_a_project_that_demands_nothing_asks_nothing(people):
 
 
 def test_a_person_is_led_to_set_it_up_and_nothing_typed_is_lost(people, release):
-    bob, address = signed_in(people["bob"]), reverse("release-do", args=[release.pk, "approve"])
+    bob, address = signed_in(people["bob"]), reverse("releases:release-do", args=[release.pk, "approve"])
     typed = {"candidate": release.candidate, "comment": "Looked at all\nof it — ✓"}
 
     asked = bob.post(address, typed, follow=True)
     assert "You have no second factor yet" in asked.text and not Approval.objects.exists()
-    page = bob.post(reverse("second-factor"), {"verb": "begin"}).text
+    page = bob.post(reverse("portal:second-factor"), {"verb": "begin"}).text
     assert "<svg" in page and Authenticator.objects.get().user == people["bob"]
-    shown = bob.post(reverse("second-factor"), {"verb": "confirm", "code": code_of(people["bob"])}).text
-    resumed = bob.get(reverse("sign-in-again"), follow=True).text
+    shown = bob.post(reverse("portal:second-factor"), {"verb": "confirm", "code": code_of(people["bob"])}).text
+    resumed = bob.get(reverse("portal:sign-in-again"), follow=True).text
 
     assert len(re.findall(r"\b[a-z2-7]{4}(?:-[a-z2-7]{4}){3}\b", shown)) == 10
     assert "Looked at all\nof it — ✓" in resumed and f'action="{address}"' in resumed
@@ -106,16 +106,16 @@ def test_a_person_is_led_to_set_it_up_and_nothing_typed_is_lost(people, release)
 
 def test_a_sign_in_that_is_too_long_ago_is_asked_for_again(people, release):
     enrol(people["alice"])
-    alice, address = signed_in(people["alice"]), reverse("release-do", args=[release.pk, "promote"])
+    alice, address = signed_in(people["alice"]), reverse("releases:release-do", args=[release.pk, "promote"])
     asked = alice.post(address, {"candidate": release.candidate}, follow=True).text
     assert 'name="code"' in asked and 'name="password"' not in asked  # the password was given just now
-    alice.post(reverse("sign-in-again"), {"code": code_of(people["alice"], 1)})
+    alice.post(reverse("portal:sign-in-again"), {"code": code_of(people["alice"], 1)})
     wind_back(alice, proved_at=31, second_factor_at=31)
 
     asked = alice.post(address, {"candidate": release.candidate}, follow=True).text
 
     assert 'name="code"' in asked and 'name="password"' in asked and not Promotion.objects.exists()
-    wrong = alice.post(reverse("sign-in-again"), {"password": "wrong", "code": "000000"}).text
+    wrong = alice.post(reverse("portal:sign-in-again"), {"password": "wrong", "code": "000000"}).text
     assert "The password is wrong." in wrong and not Promotion.objects.exists()
 
 
@@ -139,9 +139,9 @@ def test_it_is_asked_for_by_each_dangerous_action(people, release):
 
     for client, forms in ((bob, posts), (alice, alice_posts)):
         for verb, fields in forms.items():
-            answer = client.post(reverse("release-do", args=[release.pk, verb]), fields)
+            answer = client.post(reverse("releases:release-do", args=[release.pk, verb]), fields)
 
-            assert answer["Location"] == reverse("sign-in-again"), verb
+            assert answer["Location"] == reverse("portal:sign-in-again"), verb
 
 
 def test_a_code_counts_once(people):
@@ -196,9 +196,9 @@ def test_the_secret_is_encrypted_and_in_no_event_and_shown_no_more_once_it_count
     secret = Authenticator.objects.get().key
     second_factor.confirm(people["alice"], code_of(people["alice"]))
     alice = signed_in(people["alice"])
-    alice.post(reverse("second-factor"), {"proof": "1", "code": code_of(people["alice"], 1)})
+    alice.post(reverse("portal:second-factor"), {"proof": "1", "code": code_of(people["alice"], 1)})
 
-    page = alice.get(reverse("second-factor")).text
+    page = alice.get(reverse("portal:second-factor")).text
 
     typed = second_factor.encoded(secret)
     raw = Authenticator.objects.extra(select={"raw": "secret"}).values_list("raw", flat=True)[0]
@@ -209,12 +209,12 @@ def test_the_secret_is_encrypted_and_in_no_event_and_shown_no_more_once_it_count
 def test_a_stolen_session_cannot_set_up_or_remove_a_second_factor(people):
     alice = signed_in(people["alice"])
     wind_back(alice, proved_at=11)
-    alice.post(reverse("second-factor"), {"verb": "begin"})
+    alice.post(reverse("portal:second-factor"), {"verb": "begin"})
     assert not Authenticator.objects.exists()
     enrol(people["alice"])
 
     for verb in ("remove", "codes"):
-        assert 'name="code"' in alice.post(reverse("second-factor"), {"verb": verb}).text
+        assert 'name="code"' in alice.post(reverse("portal:second-factor"), {"verb": verb}).text
 
     assert Authenticator.objects.get().confirmed and RecoveryCode.objects.count() == 10
 
@@ -222,9 +222,9 @@ def test_a_stolen_session_cannot_set_up_or_remove_a_second_factor(people):
 def test_its_owner_removes_it_after_proving_it(people):
     enrol(people["alice"])
     alice = signed_in(people["alice"])
-    alice.post(reverse("second-factor"), {"proof": "1", "code": code_of(people["alice"], 1)})
+    alice.post(reverse("portal:second-factor"), {"proof": "1", "code": code_of(people["alice"], 1)})
 
-    alice.post(reverse("second-factor"), {"verb": "remove"})
+    alice.post(reverse("portal:second-factor"), {"verb": "remove"})
 
     assert not Authenticator.objects.exists() and events("second_factor.removed") == ["second_factor.removed"]
 
@@ -242,13 +242,13 @@ def test_for_a_lost_phone_it_is_removed_at_the_portals_machine_for_a_reason(peop
 
 def test_what_is_held_is_not_shown_to_somebody_else(people, release):
     bob = signed_in(people["bob"])
-    bob.post(reverse("release-do", args=[release.pk, "approve"]), {"comment": "bob's own words"})
+    bob.post(reverse("releases:release-do", args=[release.pk, "approve"]), {"comment": "bob's own words"})
     session = bob.session
     session["_auth_user_id"] = str(people["alice"].pk)
     session["_auth_user_hash"] = people["alice"].get_session_auth_hash()
     session.save()
 
-    assert "bob&#x27;s own words" not in bob.get(reverse("sign-in-resume"), follow=True).text
+    assert "bob&#x27;s own words" not in bob.get(reverse("portal:sign-in-resume"), follow=True).text
 
 
 def test_a_new_project_demands_both_from_the_start(people):

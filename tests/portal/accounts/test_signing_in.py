@@ -152,7 +152,7 @@ def test_the_polls_of_a_page_keep_no_session_alive_and_a_person_does(people):
     make_project()
     alice = signed_in(people["alice"])
     wind_back(alice, active_at=100)
-    alice.get(reverse("board-panels"), headers={"HX-Request": "true"})
+    alice.get(reverse("releases:board-panels"), headers={"HX-Request": "true"})
     before = alice.session["active_at"]
     alice.get("/")
 
@@ -209,8 +209,8 @@ def test_what_was_typed_outlives_a_session_that_ended(people):
     alice = signed_in(people["alice"])
     wind_back(alice, active_at=121)
 
-    gone = alice.post(reverse("release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
-    assert gone["Location"] == f"/admin/login/?next={reverse('sign-in-resume')}"
+    gone = alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
+    assert gone["Location"] == f"/admin/login/?next={reverse('portal:sign-in-resume')}"
     back = alice.post(gone["Location"], {"username": "alice", "password": PASSWORD}, follow=True).text
 
     assert "an hour of typing" in back and "Send it now: notes" in back
@@ -220,7 +220,7 @@ def test_what_was_typed_is_not_shown_to_the_next_person(people):
     release = make_release(make_project(), by=people["alice"])
     alice = signed_in(people["alice"])
     wind_back(alice, active_at=121)
-    gone = alice.post(reverse("release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
+    gone = alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
 
     assert "an hour" not in alice.post(gone["Location"], {"username": "bob", "password": PASSWORD}, follow=True).text
 
@@ -258,7 +258,7 @@ def test_without_a_role_there_is_nothing_to_see_but_whom_to_ask_and_the_way_out(
         page = client.get(address, follow=True)
         assert page.status_code == 403 and "Ask dave to change that" in page.text, address
         assert "Connections" not in page.text
-    assert client.post(reverse("sign-out"))["Location"] == "/admin/login/"
+    assert client.post(reverse("portal:sign-out"))["Location"] == "/admin/login/"
     assert "_auth_user_id" not in client.session
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from environments.models import Project
 from portal import audit
 from portal.models.audit import AuditEvent
-from portal.templatetags import look
+from portal.templatetags import formatting
 from releases.models.checklist import ChecklistTemplate
 from releases.models.releases import Freeze, Release
 from tests.factory import PASSWORD, make_people, make_project, make_release
@@ -151,7 +151,7 @@ def test_a_form_without_its_token_changes_nothing_and_gets_a_sentence(people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     alice = signed_in(people["alice"], enforce_csrf_checks=True)
 
-    response = alice.post(reverse("release-do", args=[release.pk, "promote"]))
+    response = alice.post(reverse("releases:release-do", args=[release.pk, "promote"]))
 
     assert response.status_code == 403 and "nothing was changed" in squeezed(response)
     assert Release.objects.get(pk=release.pk).status == "open"
@@ -223,10 +223,10 @@ def test_what_the_portal_writes_is_read_only_in_the_admin(people):
     ["javascript:alert(1)", "//evil.example", "data:text/html,x", "http://user@host/", None, "http://[", "ftp://x"],
 )
 def test_only_web_addresses_are_linked(address):
-    assert look.href(address) == ""
+    assert formatting.href(address) == ""
 
 
 def test_ages_are_said_as_people_say_them():
-    said = [look.age_words(seconds) for seconds in (0.2, 8, 70, 7300, 90000, 200000)]
+    said = [formatting.age_words(seconds) for seconds in (0.2, 8, 70, 7300, 90000, 200000)]
 
     assert said == ["just now", "8 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]

@@ -83,7 +83,7 @@ def test_long_names_do_not_collide():
 
 def test_the_board_leads_an_administrator_to_a_projects_checklist_and_nobody_else():
     project, people = make_project(), make_people()
-    address = reverse("project-checklist", args=[project.slug])
+    address = reverse("releases:project-checklist", args=[project.slug])
 
     dave = signed_in(people["dave"]).get(address)
     pages = {name: squeezed(signed_in(people[name]).get("/")) for name in ("dave", "carol")}
@@ -119,13 +119,13 @@ def test_a_release_manager_freezes_on_the_board_with_a_reason_and_lifts_it_there
     alice = signed_in(people["alice"])
 
     offered = squeezed(alice.get("/"))
-    alice.post(reverse("project-do", args=[project.slug, "freeze"]), {"reason": "Black Friday"})
+    alice.post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Black Friday"})
     frozen = squeezed(alice.get("/"))
-    alice.post(reverse("project-do", args=[project.slug, "unfreeze"]))
+    alice.post(reverse("releases:project-do", args=[project.slug, "unfreeze"]))
 
-    assert reverse("project-do", args=[project.slug, "freeze"]) in offered
+    assert reverse("releases:project-do", args=[project.slug, "freeze"]) in offered
     assert "Black Friday" in frozen and "alice" in frozen
-    assert reverse("project-do", args=[project.slug, "unfreeze"]) in frozen
+    assert reverse("releases:project-do", args=[project.slug, "unfreeze"]) in frozen
     assert not Freeze.objects.filter(lifted_at=None).exists()
     events = AuditEvent.objects.filter(action__in=["project.frozen", "project.unfrozen"])
     assert [one.actor_name for one in events] == ["alice", "alice"]
@@ -137,7 +137,7 @@ def test_nobody_else_is_offered_a_freeze_or_may_start_one(name):
     client = signed_in(people[name])
 
     html = squeezed(client.get("/"))
-    client.post(reverse("project-do", args=[project.slug, "freeze"]), {"reason": "I can"})
+    client.post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "I can"})
 
     assert "freeze/" not in html
     assert not Freeze.objects.exists()
@@ -149,7 +149,7 @@ def test_a_freeze_is_judged_by_the_release_at_once():
     release = make_release(project, by=people["alice"])
     asleep = release.upkeep.wake_at
 
-    signed_in(people["alice"]).post(reverse("project-do", args=[project.slug, "freeze"]), {"reason": "Fair"})
+    signed_in(people["alice"]).post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Fair"})
 
     release.upkeep.refresh_from_db()
     assert release.upkeep.wake_at < asleep

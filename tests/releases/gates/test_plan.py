@@ -48,7 +48,7 @@ def a_release(people, **values):
 def page(user, release):
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return squeezed(client.get(reverse("release", args=[release.pk])))
+    return squeezed(client.get(reverse("releases:release", args=[release.pk])))
 
 
 def test_the_page_shows_sql_risks_and_the_way_back(people):
@@ -57,7 +57,7 @@ def test_the_page_shows_sql_risks_and_the_way_back(people):
     shown = strip_tags(html)  # the highlighting is spans
     assert "ALTER TABLE events DROP COLUMN &quot;&lt;b&gt;&quot;;" in shown
     assert "-- Line 9: NotImplementedError." in html
-    assert "✕</span>danger</span>Drops a column of events." in html
+    assert "✕</span> danger</span> Drops a column of events." in html
     assert "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it." in html
     assert "fix forward" in html and "does not come back with a downgrade" in html
     assert "style=" not in html
@@ -70,7 +70,7 @@ def test_an_approver_accepts_from_the_page_and_promotion_opens(people):
     before = gates.stand(facts_of(release.pk)).ready
 
     answer = client.post(
-        reverse("release-do", args=[release.pk, "accept-risk"]),
+        reverse("releases:release-do", args=[release.pk, "accept-risk"]),
         NAMED | {"candidate": release.candidate, "reason": "<i>unused</i>"},
     )
 

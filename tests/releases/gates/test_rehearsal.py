@@ -63,8 +63,8 @@ def test_the_page_links_the_rehearsal_whose_page_tells_what_failed(client, relea
                          left=None, drift=None, drift_problem="It imports the product.")  # fmt: skip
     client.force_login(people["carol"])
 
-    on_release = squeezed(client.get(reverse("release", args=[release.pk])))
-    page = squeezed(client.get(reverse("rehearsal", args=[row.pk])))
+    on_release = squeezed(client.get(reverse("releases:release", args=[release.pk])))
+    page = squeezed(client.get(reverse("environments:rehearsal", args=[row.pk])))
 
     assert f'href="/rehearsals/{row.pk}/"' in on_release and "The rehearsal failed: Revision x failed." in on_release
     assert "drop table &lt;b&gt;" in page and "It imports the product." in page
@@ -75,9 +75,9 @@ def test_from_its_page_it_is_cancelled_and_asked_for_anew(client, release, peopl
     row = make_rehearsal(release, status="waiting", finished_at=None)
     client.force_login(people["alice"])
 
-    client.post(reverse("rehearsal-cancel", args=[row.pk]))
+    client.post(reverse("environments:rehearsal-cancel", args=[row.pk]))
     Rehearsal.objects.filter(pk=row.pk).update(status="cancelled", finished_at=row.created_at)
-    client.post(reverse("rehearsal-again", args=[row.pk]))
+    client.post(reverse("environments:rehearsal-again", args=[row.pk]))
 
     row.refresh_from_db()
     again = Rehearsal.objects.exclude(pk=row.pk).get()

@@ -88,7 +88,10 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
     dave = signed_in(people["dave"])
 
     before = squeezed(dave.get("/"))
-    dave.post(reverse("project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/healthz"})
+    dave.post(
+        reverse("releases:project-do", args=[project.slug, "add-smoke-test"]),
+        {"service": "backend", "path": "/healthz"},
+    )
     after = squeezed(dave.get("/"))
 
     test = SmokeTest.objects.get()
@@ -103,8 +106,10 @@ def test_the_project_page_says_it_and_nobody_without_the_right_adds_one():
     project, people = make_project(), make_people()
     alice = signed_in(people["alice"])
 
-    page = squeezed(alice.get(f"{reverse('environments')}?project={project.slug}"))
-    alice.post(reverse("project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/"})
+    page = squeezed(alice.get(f"{reverse('environments:environments')}?project={project.slug}"))
+    alice.post(
+        reverse("releases:project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/"}
+    )
 
     assert "No smoke test is configured" in page
     assert not SmokeTest.objects.exists()

@@ -50,7 +50,7 @@ def signed_in(user):
 
 
 def page(client, release):
-    return squeezed(client.get(reverse("release", args=[release.pk])))
+    return squeezed(client.get(reverse("releases:release", args=[release.pk])))
 
 
 def queries(context):
@@ -60,7 +60,13 @@ def queries(context):
 
 
 def test_it_sends_people_who_are_not_signed_in_to_the_sign_in_page(client):
-    for name in ("board", "releases", "environments", "migrations", "audit"):
+    for name in (
+        "releases:board",
+        "releases:releases",
+        "environments:environments",
+        "environments:migrations",
+        "portal:audit",
+    ):
         response = client.get(reverse(name))
 
         assert response.status_code == 302
@@ -70,7 +76,7 @@ def test_it_sends_people_who_are_not_signed_in_to_the_sign_in_page(client):
 def test_a_poll_without_a_session_moves_the_whole_page_to_the_sign_in_page(client, people):
     release = make_release(make_project())
 
-    response = client.get(reverse("release-panels", args=[release.pk]), headers=HTMX)
+    response = client.get(reverse("releases:release-panels", args=[release.pk]), headers=HTMX)
 
     assert (response.status_code, response["HX-Redirect"]) == (204, "/admin/login/")
 
@@ -97,7 +103,9 @@ def test_the_page_offers_promotion_when_nothing_stands_between(alice, people):
 def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
-    response = alice.post(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
+    response = alice.post(
+        reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}
+    )
 
     assert response["Location"] == f"/releases/{release.pk}/#promotion"
     assert Promotion.objects.get().steps.count() == 5
@@ -108,7 +116,9 @@ def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people)
     release = make_release(make_project(), by=people["alice"])
 
     html = squeezed(
-        alice.post(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True)
+        alice.post(
+            reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+        )
     )
 
     assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
@@ -121,7 +131,7 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
 
     html = page(carol, release)
     response = carol.post(
-        reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+        reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
     )
 
     assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
@@ -134,7 +144,7 @@ def test_a_tick_works_as_a_plain_form(alice, people):
     item = release.items.get(text="Release notes read")
 
     response = alice.post(
-        reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "with Dana", "candidate": CANDIDATE}
+        reverse("releases:item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "with Dana", "candidate": CANDIDATE}
     )
 
     item.refresh_from_db()
@@ -147,7 +157,9 @@ def test_a_tick_with_htmx_draws_its_row_and_calls_for_the_panels(alice, people):
     item = release.items.get(text="Release notes read")
 
     response = alice.post(
-        reverse("item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "ok", "candidate": CANDIDATE}, headers=HTMX
+        reverse("releases:item-do", args=[item.pk, "tick"]),
+        {f"note-{item.pk}": "ok", "candidate": CANDIDATE},
+        headers=HTMX,
     )
 
     html = squeezed(response)
@@ -159,7 +171,7 @@ def test_a_tick_with_htmx_draws_its_row_and_calls_for_the_panels(alice, people):
 def test_a_tick_that_somebody_else_made_first_keeps_their_name(people):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
-    address = reverse("item-do", args=[item.pk, "tick"])
+    address = reverse("releases:item-do", args=[item.pk, "tick"])
     signed_in(people["alice"]).post(address, {"candidate": CANDIDATE}, headers=HTMX)
 
     html = squeezed(signed_in(people["bob"]).post(address, {"candidate": CANDIDATE}, headers=HTMX))
@@ -172,7 +184,7 @@ def test_a_refused_tick_says_why_beside_its_control(people):
     item = release.items.get(text="Release notes read")
 
     response = signed_in(people["carol"]).post(
-        reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX
+        reverse("releases:item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX
     )
 
     assert response.status_code == 200 and "HX-Trigger" not in response
@@ -183,7 +195,7 @@ def test_an_untick_takes_the_tick_back(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     item = release.items.get(text="Release notes read")
 
-    html = squeezed(alice.post(reverse("item-do", args=[item.pk, "untick"]), headers=HTMX))
+    html = squeezed(alice.post(reverse("releases:item-do", args=[item.pk, "untick"]), headers=HTMX))
 
     assert 'aria-checked="false"' in html
     assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
@@ -194,7 +206,9 @@ def test_a_tick_costs_one_request_and_at_most_eight_queries(alice, people):
     item = release.items.get(text="Release notes read")
 
     with CaptureQueriesContext(connection) as seen:
-        response = alice.post(reverse("item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX)
+        response = alice.post(
+            reverse("releases:item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX
+        )
 
     assert response.status_code == 200
     assert len(queries(seen)) <= 8, "\n".join(queries(seen))
@@ -223,7 +237,7 @@ def test_the_release_page_takes_at_most_fifteen_queries_whatever_the_counts(alic
     if state == "verifying":
         Release.objects.filter(pk=release.pk).update(status="verifying")
 
-    for name in ("release", "release-panels"):
+    for name in ("releases:release", "releases:release-panels"):
         with CaptureQueriesContext(connection) as seen:
             response = alice.get(reverse(name, args=[release.pk]))
 
@@ -271,7 +285,7 @@ def test_a_stopped_step_says_what_the_world_looks_like_and_what_can_be_done(alic
 
     assert "Deploy failed." in html and "The merge is done and stays" in html
     for verb in ("retry-step", "deploy-commit", "skip-step", "abandon-promotion"):
-        assert reverse("release-do", args=[release.pk, verb]) in html
+        assert reverse("releases:release-do", args=[release.pk, verb]) in html
 
 
 def test_the_merge_cannot_be_skipped_from_the_page(alice, people):
@@ -280,15 +294,15 @@ def test_the_merge_cannot_be_skipped_from_the_page(alice, people):
 
     html = page(alice, release)
 
-    assert reverse("release-do", args=[release.pk, "retry-step"]) in html
-    assert reverse("release-do", args=[release.pk, "skip-step"]) not in html
+    assert reverse("releases:release-do", args=[release.pk, "retry-step"]) in html
+    assert reverse("releases:release-do", args=[release.pk, "skip-step"]) not in html
 
 
 def test_retry_lets_the_failed_step_look_again(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     make_promotion(release, by=people["alice"], at="deploy", failed=True)
 
-    alice.post(reverse("release-do", args=[release.pk, "retry-step"]))
+    alice.post(reverse("releases:release-do", args=[release.pk, "retry-step"]))
 
     assert PromotionStep.objects.get(name="deploy").status == "pending"
 
@@ -298,7 +312,9 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
     bob = signed_in(people["bob"])
 
     assert 'id="approve"' in page(bob, release)
-    bob.post(reverse("release-do", args=[release.pk, "approve"]), {"comment": "looks right", "candidate": CANDIDATE})
+    bob.post(
+        reverse("releases:release-do", args=[release.pk, "approve"]), {"comment": "looks right", "candidate": CANDIDATE}
+    )
 
     assert Approval.objects.get().comment == "looks right"
     assert "“looks right”" in page(bob, release)
@@ -307,12 +323,12 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
 def test_staging_is_migrated_from_the_page(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    alice.post(reverse("release-do", args=[release.pk, "migrate-staging"]), {"candidate": CANDIDATE})
+    alice.post(reverse("releases:release-do", args=[release.pk, "migrate-staging"]), {"candidate": CANDIDATE})
 
     run = MigrationRun.objects.get()
     html = page(alice, release)
     assert run.environment.kind == "staging"
-    assert reverse("migration-log", args=[run.pk]) in html and "Staging is being migrated" in html
+    assert reverse("environments:migration-log", args=[run.pk]) in html and "Staging is being migrated" in html
 
 
 def test_key_pages_lie_on_productions_frontend(alice, people):
@@ -360,7 +376,7 @@ def test_no_page_holds_inline_style_or_script(alice, people):
 
 def test_the_poll_goes_fast_while_something_runs_and_stops_at_the_end(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
-    address = reverse("release-panels", args=[release.pk])
+    address = reverse("releases:release-panels", args=[release.pk])
     quiet = squeezed(alice.get(address))
     make_promotion(release, by=people["alice"])
     busy = squeezed(alice.get(address))
@@ -373,7 +389,7 @@ def test_the_poll_goes_fast_while_something_runs_and_stops_at_the_end(alice, peo
 def test_the_notes_are_written_and_shown(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    alice.post(reverse("release-do", args=[release.pk, "notes"]), {"notes": "Prices\n\nnew page"})
+    alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "Prices\n\nnew page"})
 
     assert "<p>Prices</p>" in page(alice, release)
 
@@ -384,8 +400,8 @@ def test_odd_texts_end_in_a_sentence_never_in_an_error(alice, people, text):
     item = release.items.get(text="Release notes read")
 
     for address, field in (
-        (reverse("item-do", args=[item.pk, "tick"]), f"note-{item.pk}"),
-        (reverse("release-do", args=[release.pk, "abandon"]), "reason"),
+        (reverse("releases:item-do", args=[item.pk, "tick"]), f"note-{item.pk}"),
+        (reverse("releases:release-do", args=[release.pk, "abandon"]), "reason"),
     ):
         assert alice.post(address, {field: text}, follow=True).status_code == 200
 
@@ -402,7 +418,7 @@ def test_an_unknown_release_or_action_is_not_found(alice, people):
 def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
-    response = alice.get(reverse("release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
+    response = alice.get(reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
 
     assert response.status_code == 405 and not Promotion.objects.exists()
 
@@ -418,14 +434,26 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
     assert "1 item of 2026.11.22-1 to tick." in html
 
 
+@pytest.mark.parametrize(("gate", "waits"), [("approved", True), ("not_frozen", False)])
+def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_says(people, gate, waits):
+    release = make_release(make_project(required_approvals=1), by=people["alice"])
+    ChecklistItem.objects.filter(release=release, gate="").delete()
+    told = {"verdict_sha": CANDIDATE, "verdict_state": "pending", "verdict_sentence": "Frozen until the approval."}
+    type(release.upkeep).objects.update(**told, verdict_gate=gate)
+
+    html = signed_in(people["bob"]).get("/").content.decode()
+
+    assert ("waits for an approval." in html) == waits
+
+
 def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
     make_project()
 
     html = squeezed(alice.get("/"))
-    response = alice.post(reverse("project-do", args=["inspector", "cut"]), {"seen": CANDIDATE})
+    response = alice.post(reverse("releases:project-do", args=["inspector", "cut"]), {"seen": CANDIDATE})
 
     assert "Cut release" in html
-    assert response["Location"] == reverse("release", args=[Release.objects.get().pk])
+    assert response["Location"] == reverse("releases:release", args=[Release.objects.get().pk])
 
 
 def test_the_board_offers_no_cut_where_nothing_is_ahead(alice, people):
@@ -499,7 +527,9 @@ def test_what_does_not_say_what_was_seen_or_names_another_is_refused(people, who
     client = signed_in(people[who])
     before = AuditEvent.objects.count()
 
-    client.post(reverse("release-do", args=[release.pk, verb]), fields | ({} if seen is None else {name: seen}))
+    client.post(
+        reverse("releases:release-do", args=[release.pk, verb]), fields | ({} if seen is None else {name: seen})
+    )
 
     [event] = AuditEvent.objects.filter(position__gt=before)
     assert event.outcome == "refused"
@@ -512,7 +542,7 @@ def test_a_release_is_cut_of_what_was_seen_on_the_board(people, seen, made):
     make_project()
 
     signed_in(people["alice"]).post(
-        reverse("project-do", args=["inspector", "cut"]), {} if seen is None else {"seen": seen}
+        reverse("releases:project-do", args=["inspector", "cut"]), {} if seen is None else {"seen": seen}
     )
 
     assert Release.objects.count() == made
@@ -524,7 +554,7 @@ def test_a_tick_is_for_what_was_seen(people, seen, ticked):
     item = release.items.get(text="Release notes read")
 
     signed_in(people["alice"]).post(
-        reverse("item-do", args=[item.pk, "tick"]), {} if seen is None else {"candidate": seen}
+        reverse("releases:item-do", args=[item.pk, "tick"]), {} if seen is None else {"candidate": seen}
     )
 
     assert ChecklistItem.objects.get(pk=item.pk).is_ticked is ticked

@@ -1,0 +1,5 @@
+"""Scratch databases, as for the reading and running of schemas."""
+
+from tests.environments.schema.conftest import database
+
+__all__ = ["database"]

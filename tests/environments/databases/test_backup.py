@@ -1,0 +1,141 @@
+"""Rows that a risky migration of production may lose are kept before it, and come back by what the run says."""
+
+import shlex
+import stat
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from environments.databases import backup
+from environments.models import MigrationPlan
+from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
+from environments.schema.plan.risk import assess
+from portal.server.embedded_postgres import binaries
+from tests.factory import make_project, make_release, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def kept_in(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    return tmp_path / "backups"
+
+
+def queued(upgrade: str, *, back: str = "", planned: bool = True, kind: str = "production", **values):
+    """A run that is about to send `upgrade`, with the plan of it."""
+    release = make_release(make_project())
+    run = make_run(release.project, kind=kind, status="waiting", **values)
+    down = Rendered((Statement(back),)) if back else Rendered()
+    file = run.planned[0]
+    step = Step(file["id"], file["path"], file["sha256"], "m", upgrade=Rendered((Statement(upgrade),)), downgrade=down)
+    run.planned = [file if planned else file | {"id": "unheard"}]
+    if planned:
+        risks = [asdict(one) for one in assess([step])]
+        plan = MigrationPlan(project=release.project, database=run.database, commit=run.commit, base="b", risks=risks)
+        plan.steps, plan.status = steps_as_json([step]), "succeeded"
+        plan.save()
+    return run
+
+
+def take(run, url, **changes):
+    lines: list[str] = []
+    ended = backup.before(run, url, tell=lines.extend, alive=changes.get("alive", lambda: True))
+    return ended, lines
+
+
+def filled(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("create table events (id int, note text)")
+        connection.execute("insert into events select n, 'note' from generate_series(1, 50) n")
+        connection.execute("create table other (id int)")
+
+
+def test_the_rows_come_back_by_the_command_that_the_run_says(database, kept_in):
+    filled(database)
+    run = queued("DELETE FROM events")
+
+    ended, lines = take(run, database)
+    with psycopg.connect(database) as connection:
+        connection.execute("delete from events")
+    words = shlex.split(lines[1].split("emptied: ")[1].removesuffix("."))
+    words[0] = str(binaries() / words[0])
+    subprocess.run([one.replace("ADDRESS", database) for one in words], check=True)
+
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from events").fetchone() == (50,)
+    assert ended is None and run.backup["tables"] == ["events"] and "Backup of events" in lines[0]
+    path = Path(run.backup["path"])
+    assert path.parent == kept_in and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in kept_in.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "kind"),
+    [
+        ("ALTER TABLE events ADD COLUMN a text", "production"),
+        ("DELETE FROM events", "staging"),
+        ("DELETE FROM nowhere", "production"),
+    ],
+)
+def test_it_is_taken_only_where_rows_of_production_may_be_lost(database, kept_in, upgrade, kind):
+    filled(database)
+    run = queued(upgrade, kind=kind)
+
+    assert take(run, database)[0] is None and "path" not in run.backup
+    assert not kept_in.exists()
+
+
+def test_it_is_taken_once(database, kept_in):
+    filled(database)
+    run = queued("DELETE FROM events")
+    take(run, database)
+
+    assert take(run, database) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "values", "tables"),
+    [
+        ("ALTER TABLE events DROP COLUMN note", {}, ["events"]),
+        ("DROP TABLE other", {}, ["other"]),
+        ("DO $$ begin end $$", {}, [backup.WHOLE]),
+        ("DROP TYPE mood CASCADE", {}, [backup.WHOLE]),
+        ("select 1", {"planned": False}, [backup.WHOLE]),
+        ("select 1", {}, []),
+        ("select 1", {"back": "DROP TABLE events", "direction": "upgrade"}, []),
+    ],
+)
+def test_what_is_kept_is_what_may_be_lost_and_everything_where_nobody_knows(upgrade, values, tables):
+    assert backup.tables_of(queued(upgrade, **values)) == tables
+
+
+def test_too_much_is_said_and_not_kept(database, kept_in, settings):
+    filled(database)
+    settings.BACKUP_MAX_MB = 0.000_001
+    run = queued("DELETE FROM events")
+
+    ended, lines = take(run, database)
+
+    assert ended is None and "No backup was taken: events holds" in lines[0] and not kept_in.exists()
+
+
+def test_without_the_backup_nothing_is_changed(database, kept_in):
+    filled(database)
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("begin; lock table events in access exclusive mode")
+        ended, _ = take(queued("DELETE FROM events"), database)
+
+    assert ended.status == "failed" and ended.sentence.startswith("Nothing was changed: the backup")
+    assert not kept_in.exists() or list(kept_in.iterdir()) == []
+
+
+def test_a_cancelled_run_leaves_no_backup(database, kept_in):
+    filled(database)
+
+    ended, _ = take(queued("DELETE FROM events"), database, alive=lambda: False)
+
+    assert ended.status == "cancelled" and not kept_in.exists()
