@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from portal.outbound.parsing import dig, text
+from portal.outbound.parsing import get_path, text
 from portal.webhooks import Mark
 
 # Changes of deployments; Railway's spelling varies in case. Monitor and volume alerts change nothing mirrored.
@@ -20,5 +20,5 @@ _OURS = "project_id IN (SELECT id FROM environments_project WHERE railway_projec
 
 def on_railway(event: str, payload: dict[str, Any]) -> Mark | None:
     """The named project; None where none is named. Old payloads name it at the top level."""
-    name = text(dig(payload, "resource", "project", "id") or dig(payload, "project", "id"), 64)
+    name = text(get_path(payload, "resource", "project", "id") or get_path(payload, "project", "id"), 64)
     return Mark("environments_railwaysync", _OURS, (name,)) if name else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from portal.outbound.parsing import dig, text
+from portal.outbound.parsing import get_path, text
 from portal.webhooks import Mark
 
 EVENTS = (
@@ -15,5 +15,5 @@ _OURS = "project_id IN (SELECT id FROM environments_project WHERE UPPER(%s) IN (
 
 def on_github(event: str, payload: dict[str, Any]) -> Mark | None:
     """The projects of the named repository; None for what we do not mirror."""
-    name = text(dig(payload, "repository", "full_name"), 201)
+    name = text(get_path(payload, "repository", "full_name"), 201)
     return Mark("releases_githubsync", _OURS, (name,)) if name and event in EVENTS else None

@@ -34,7 +34,7 @@ from releases.checklist import items as checklist_items
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, Upkeep
+from releases.models.releases import Release, ReleaseReconciler
 from releases.models.rollback import downgrade_content, rollback_content
 
 PASSWORD = "correct horse battery staple"
@@ -149,7 +149,7 @@ def make_release(
     if project.databases.exists():
         make_plan_row(release, now=now)
         make_rehearsal(release, now=now)
-    Upkeep.objects.create(release=release, wake_at=now + timedelta(days=365))
+    ReleaseReconciler.objects.create(release=release, wake_at=now + timedelta(days=365))
     pulls = []
     for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
         pulls.append(_pull(project, number, title, state="merged", base="staging", head=f"topic-{number}", now=now))

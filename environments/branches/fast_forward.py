@@ -16,7 +16,7 @@ _PULL_IN_TITLE = re.compile(r"\(#\d{1,9}\)$")
 
 
 @dataclass(frozen=True)
-class Levelled:
+class SyncResult:
     """How staging stood to main, and what was done about it.
 
     `state`: EQUAL; MOVED (just fast-forwarded: look again); UNSURE (look again in a while); NOT_READY (main is
@@ -31,28 +31,28 @@ class Levelled:
     same_files: tuple[str, str] | None = None
 
 
-def level(project: Project) -> Levelled:
+def level(project: Project) -> SyncResult:
     """One look at both branches and at most one fast-forward of staging, never by force. Raises `ApiError`."""
     github, staging, main = GitHub(project.repository), project.staging_branch, project.production_branch
     compared = github.compare(staging, main)
     ahead, behind = compared.ahead_by, compared.behind_by
     if compared.status == "identical":
-        return Levelled(EQUAL, f"{staging} equals {main} at {(github.branch_head(main) or '')[:7]}.")
+        return SyncResult(EQUAL, f"{staging} equals {main} at {(github.branch_head(main) or '')[:7]}.")
     if ahead and behind:
         return _diverged(project, behind)
     if behind:
         said = f"{main} is {_commits(behind)} behind {staging}: not ready, promote first."
-        return Levelled(NOT_READY, said)
+        return SyncResult(NOT_READY, said)
     head = github.branch_head(main)
     if head is None or not ahead:
-        return Levelled(UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again.")
+        return SyncResult(UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again.")
     try:
         github.fast_forward(staging, head)
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
-        return Levelled(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
-    return Levelled(MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should.")
+        return SyncResult(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
+    return SyncResult(MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should.")
 
 
 def find_back_merge(project: Project, github: GitHub) -> PullState | None:
@@ -67,7 +67,7 @@ def open_back_merge(project: Project, github: GitHub) -> PullState:
     return github.open_pull(head=main, base=target, title=f"Merge {main} back into {target}", body=body)
 
 
-def _diverged(project: Project, behind: int) -> Levelled:
+def _diverged(project: Project, behind: int) -> SyncResult:
     staging, main = project.staging_branch, project.production_branch
     said = f"{staging} has {_commits(behind)} that {main} lacks, so it cannot be fast-forwarded."
     try:
@@ -75,11 +75,11 @@ def _diverged(project: Project, behind: int) -> Levelled:
         mirror.fetch()
         named, same = _lacking(project, mirror), _same_files(project, mirror)
     except (ApiError, GitError) as error:
-        return Levelled(DIVERGED, f"{said} What {main} has beyond it could not be read: {error}")
+        return SyncResult(DIVERGED, f"{said} What {main} has beyond it could not be read: {error}")
     listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     both = " Both hold the same files." if same else ""
-    return Levelled(DIVERGED, f"{said} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
+    return SyncResult(DIVERGED, f"{said} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
 
 
 def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:

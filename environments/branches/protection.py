@@ -16,7 +16,7 @@ from environments.findings.problem import Problem
 from environments.github import GitHub, Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
-from portal.jobs import Again, Outcome
+from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 
 PASS, FAIL, WAIT = "pass", "fail", "wait"
@@ -259,6 +259,6 @@ def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
         read(job.project, now=now)
     except ApiError as error:
         findings.note_problem(job, str(error), "GitHub's branch protection", now=now)
-        return Again(max(settings.PROTECTIONS_SECONDS, error.retry_after or 0), str(error))
+        return Requeue(max(settings.PROTECTIONS_SECONDS, error.retry_after or 0), str(error))
     findings.note_problem(job, "", "GitHub's branch protection", now=now)
-    return Again(settings.PROTECTIONS_SECONDS, "Branch protections read.")
+    return Requeue(settings.PROTECTIONS_SECONDS, "Branch protections read.")

@@ -10,7 +10,7 @@ from environments.branches import actions
 from environments.branches.forms import HeadsForm, ResetForm
 from environments.findings.views import repairs_of
 from environments.models import Project, StagingReset
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 
 @page
@@ -20,7 +20,7 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     act, form = partial(actions.request_reset, project), ResetForm(request.POST)
     said = "The reset is asked for; a second person has to sign it."
-    return perform(request, repairs_of(project), act, said, form=form)
+    return run_action(request, repairs_of(project), act, said, form=form)
 
 
 @page
@@ -30,7 +30,7 @@ def sign(request: HttpRequest, pk: int) -> HttpResponse:
     reset = _reset(pk)
     act, form = partial(actions.sign_reset, reset), HeadsForm(request.POST)
     said = "The reset is signed; what comes of it stands below."
-    return perform(request, repairs_of(reset.project), act, said, form=form)
+    return run_action(request, repairs_of(reset.project), act, said, form=form)
 
 
 @page
@@ -39,7 +39,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a reset up."""
     reset = _reset(pk)
     act = partial(actions.take_reset_back, reset)
-    return perform(request, repairs_of(reset.project), act, "The reset is taken back.")
+    return run_action(request, repairs_of(reset.project), act, "The reset is taken back.")
 
 
 def _reset(pk: int) -> StagingReset:

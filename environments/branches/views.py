@@ -20,7 +20,7 @@ from environments.models import (
     RepairKind,
 )
 from portal.ui.forms import ConfirmedForm
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 REPAIRS_SHOWN = 10
 
@@ -31,7 +31,7 @@ def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
     said = "Both branches are being looked at; what came of it stands below."
-    return perform(request, repairs_of(project), partial(branches_actions.sync_staging, project), said)
+    return run_action(request, repairs_of(project), partial(branches_actions.sync_staging, project), said)
 
 
 @page
@@ -40,7 +40,7 @@ def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a pull request opened that merges main back into staging."""
     project = get_object_or_404(Project, slug=slug)
     said = "The pull request is being opened."
-    return perform(request, repairs_of(project), partial(branches_actions.open_back_merge, project), said)
+    return run_action(request, repairs_of(project), partial(branches_actions.open_back_merge, project), said)
 
 
 @page
@@ -83,7 +83,7 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
         return branches_actions.protect_branch(project, actor=actor, branch=value)
 
     said = f"{form['value'].value()} is being protected, and read again."
-    return perform(request, _protections_of(project), act, said, form=form)
+    return run_action(request, _protections_of(project), act, said, form=form)
 
 
 @page
@@ -92,7 +92,7 @@ def keep_heads(request: HttpRequest, slug: str) -> HttpResponse:
     """Have GitHub's automatic deletion of head branches switched off."""
     project = get_object_or_404(Project, slug=slug)
     said = "Automatically delete head branches is being switched off."
-    return perform(request, _protections_of(project), partial(branches_actions.keep_heads, project), said)
+    return run_action(request, _protections_of(project), partial(branches_actions.keep_heads, project), said)
 
 
 def _protections_of(project: Project) -> str:

@@ -11,7 +11,7 @@ from environments.models import (
     ConnectionCheck,
 )
 from portal import audit
-from portal.jobs import Again, Outcome, holds
+from portal.jobs import Outcome, Requeue, holds
 
 CONNECTIONS_SECONDS = 3600.0
 
@@ -21,7 +21,7 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
     found = [asdict(one) for one in check.diagnose()]
     with transaction.atomic():
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
         states = {one["name"]: one["state"] for one in found}
         if states != {one["name"]: one["state"] for one in job.found}:
@@ -35,4 +35,4 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
                 data={"states": states},
                 now=now,
             )
-    return Again(CONNECTIONS_SECONDS, "Connections checked.")
+    return Requeue(CONNECTIONS_SECONDS, "Connections checked.")

@@ -15,7 +15,7 @@ from environments.models import (
     ConnectionCheck,
     DeployKey,
 )
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 
 @page
@@ -33,7 +33,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
     said = "The connections are being checked."
-    return perform(request, then, partial(connections_actions.check_connections, check), said)
+    return run_action(request, then, partial(connections_actions.check_connections, check), said)
 
 
 @page
@@ -47,4 +47,4 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     def act(actor: Any, fingerprint: list[str]) -> None:
         connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)
 
-    return perform(request, then, act, said, form=HostKeysForm(request.POST))
+    return run_action(request, then, act, said, form=HostKeysForm(request.POST))

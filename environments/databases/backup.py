@@ -18,7 +18,7 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows
 from environments.schema.run import database
-from portal.jobs import Ended, JobStatus
+from portal.jobs import Finished, JobStatus
 
 WHOLE = "*"  # what is touched is not known
 PLANS = 20  # so many plans are looked through for what is known of a revision
@@ -28,7 +28,7 @@ _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown"}
 
 def before(
     job: MigrationRun, url: str, *, tell: Callable[[list[str]], None], alive: Callable[[], bool]
-) -> Ended | None:
+) -> Finished | None:
     """Take the backup that this run needs, once; return how the run ends where it could not be taken.
 
     `tell` gets lines for the run's log.
@@ -53,11 +53,11 @@ def before(
     return None
 
 
-def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Ended:
+def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Finished:
     """The run ends where it began, and its row says so."""
     job.after = job.before
     MigrationRun.objects.filter(pk=job.pk).update(after=job.after)
-    return Ended(status, f"Nothing was changed: {why}")
+    return Finished(status, f"Nothing was changed: {why}")
 
 
 def _keep(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], None]) -> None:

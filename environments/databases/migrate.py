@@ -27,7 +27,7 @@ from environments.schema.history import reader as history_reader
 from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 
 # How long an interrupted run waits for its database before a person is asked.
@@ -42,7 +42,9 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     """
     if job.direction == Direction.DOWNGRADE and job.before is None and not may_sign(job.approved_by, APPROVE):
         who = job.approved_by or "Whoever"
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so.")
+        return Finished(
+            JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so."
+        )
     if waits := _waits(job):
         return waits
     try:
@@ -74,7 +76,7 @@ def _waits(job: MigrationRun) -> Outcome | None:
         return None
     others = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
     earlier = others.exclude(database=job.database).select_related("database").order_by("pk").first()
-    return Again(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
+    return Requeue(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
 
 
 def _start(job: MigrationRun, history: history_reader.History, current: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,23 +103,23 @@ def _verify(
 ) -> Outcome:
     """Looks whether Railway has migrated the database; runs nothing."""
     if job.cancel_requested_at:
-        return Ended(JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there.")
+        return Finished(JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there.")
     try:
         values = railway_runner.variables(railway_runner.place_of(job.environment, job.database))
         found = railway_runner.verify(job, history, current, url, secrets=runners.secrets_of(url, values), now=now)
     except (ApiError, NoDatabase, database.DatabaseError) as error:
         if isinstance(error, NoDatabase) or (now - job.created_at).total_seconds() > PATIENCE_SECONDS:
-            return Ended(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
-        return Again(10, f"Railway cannot be read yet: {error}")
-    return found if isinstance(found, Again) else _settle(job, mirror, history, found)
+            return Finished(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
+        return Requeue(10, f"Railway cannot be read yet: {error}")
+    return found if isinstance(found, Requeue) else _settle(job, mirror, history, found)
 
 
 def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
     """What a run has set on Railway is put back when it ends, however it does."""
-    if not isinstance(outcome, Ended) or not job.railway:
+    if not isinstance(outcome, Finished) or not job.railway:
         return outcome
     left = railway_runner.put_back(job)
-    return Ended(outcome.status, f"{outcome.sentence} {left}") if left else outcome
+    return Finished(outcome.status, f"{outcome.sentence} {left}") if left else outcome
 
 
 def _pending(
@@ -138,10 +140,10 @@ def _bound(
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a person must look."""
     if job.before is None:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {why}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
-        return Again(10, f"The run was interrupted and the database cannot be read yet: {why}")
-    return Ended(JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}")
+        return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
+    return Finished(JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}")
 
 
 def _refusal(
@@ -151,20 +153,20 @@ def _refusal(
     current: tuple[str, ...],
     start: tuple[str, ...],
     invalid: tuple[str, ...],
-) -> Ended | None:
+) -> Finished | None:
     """Why this run may not start, if it may not."""
     environment, problem = job.environment, next(iter(history.problems), None)
     if problem:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
     unknown = [one for one in current if one not in history.revisions]
     if unknown:
         at = f"{job.database.of(environment)} is at {', '.join(unknown)}"
         said = f"{at}, which commit {job.commit[:7]} does not know."
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
         said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
-        return Ended(JobStatus.NEEDS_PERSON, said)
+        return Finished(JobStatus.NEEDS_PERSON, said)
     if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, mirror, history, current)):
         return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
@@ -174,24 +176,24 @@ def _refusal(
 
 def _not_agreed(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: tuple[str, ...]
-) -> Ended | None:
+) -> Finished | None:
     """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
         pending = [(one.id, one.sha256) for one in _pending(job, mirror, history, current)]
     except history_reader.HistoryError as error:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {error}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {error}")
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
         said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
     if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.database)):
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
     return None
 
 
-def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Ended | None:
+def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Finished | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
     proven = set(
         StagedRevision.objects.filter(database=job.database, revision__in=[one.id for one in pending]).values_list(
@@ -202,7 +204,7 @@ def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -
     if not missing:
         return None
     said = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
-    return Ended(JobStatus.FAILED, f"Nothing was changed: {said}")
+    return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
 
 
 def _remember_staged(job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]) -> None:
@@ -339,10 +341,10 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: runner.O
             revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem=""
         )
     if outcome.status == "busy":
-        return Again(3, "Another migration holds this database; waiting for it.")
+        return Requeue(3, "Another migration holds this database; waiting for it.")
     statuses = {
         "succeeded": JobStatus.SUCCEEDED,
         "failed": JobStatus.FAILED,
         "cancelled": JobStatus.CANCELLED,
     }
-    return Ended(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)
+    return Finished(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)

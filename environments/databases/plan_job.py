@@ -23,7 +23,7 @@ from environments.schema.plan import risk, table_stats
 from environments.schema.run import database
 from environments.schema.run.command import Command
 from environments.schema.run.virtualenvs import NotPrepared
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 
 MOMENT = timedelta(minutes=1)
@@ -39,7 +39,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             mirror.fetch()
         history = history_reader.read(mirror, job.commit, of.alembic)
         if history.problems:
-            return Ended(JobStatus.FAILED, history.problems[0].sentence)
+            return Finished(JobStatus.FAILED, history.problems[0].sentence)
         starts = pending.read(of, history)
         new = {one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new}
         wanted = new.union(*(one["revisions"] for one in starts.values()))
@@ -57,14 +57,14 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
         met = _production(job, risk.tables_in(steps), now)
-        if isinstance(met, Again):
+        if isinstance(met, Requeue):
             return met
         read, problem = met
         risks = risk.assess(steps, order=of.schema_order, target=read)
     except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps outside the portal
-        return Again(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
+        return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, risk.RiskError) as error:
-        return Again(10, f"The migrations cannot be planned yet: {error}")
+        return Requeue(10, f"The migrations cannot be planned yet: {error}")
     job.digest = plan_render.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan_render.steps_as_json(steps),
@@ -75,7 +75,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         renderer="the project's own environment" if command else plan_render.renderer(),
     )
     asked = sum(one.asks for one in risks)
-    return Ended(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
+    return Finished(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
 
 
 def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
@@ -90,7 +90,7 @@ def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
     )  # fmt: skip
 
 
-def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[table_stats.Target, str] | Again:
+def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[table_stats.Target, str] | Requeue:
     """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it.
 
     A connection that was lost in a bad moment is tried again for a minute: an approver need not sign for that.
@@ -104,5 +104,5 @@ def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> t
         return table_stats.Target(), str(error)
     except (ApiError, database.DatabaseError) as error:
         if now - (job.started_at or now) < MOMENT:
-            return Again(5, f"The migrations are planned as soon as production's database answers: {error}")
+            return Requeue(5, f"The migrations are planned as soon as production's database answers: {error}")
         return table_stats.Target(), str(error)

@@ -20,10 +20,10 @@ from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
 from environments.schema.history.graph import History
 from environments.schema.run.database import invalid_indexes
 from environments.schema.run.output import Output
-from environments.schema.run.process import Ended, Log, Redactor
+from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.runner import Outcome
 from environments.services.config_file import read_config
-from portal.jobs import Again
+from portal.jobs import Requeue
 from portal.outbound.http import ApiError
 
 MOVING = UNDER_WAY | {"NEEDS_APPROVAL"}
@@ -56,10 +56,10 @@ def variables(place: Place) -> Mapping[str, str]:
     return {name: value.reveal() for name, value in found.items() if value is not None}
 
 
-def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], str]], Ended]:
+def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], str]], Finished]:
     """The part of a run that Railway does, for `environments.schema.run.runner`."""
 
-    def act(log: Log, stop: Callable[[], str]) -> Ended:
+    def act(log: Log, stop: Callable[[], str]) -> Finished:
         railway = Railway()
         try:
             _set(job, place, railway, log)
@@ -82,13 +82,13 @@ def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
         raise NoDatabase(f"{why} Take it out of the file, or let another runner migrate this database.")
 
 
-def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) -> Ended:
+def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) -> Finished:
     """Before anything was deployed: failed; when that is not known, unknown."""
     try:
         unknown = bool(job.railway) and error.kind == "unknown_outcome" and bool(_new(job, place, railway))
     except ApiError:
         unknown = True
-    return Ended(1, "unknown" if unknown else "", [{"error": {"message": error.sentence, "statement": ""}}])
+    return Finished(1, "unknown" if unknown else "", [{"error": {"message": error.sentence, "statement": ""}}])
 
 
 def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
@@ -146,9 +146,11 @@ def _new(job: MigrationRun, place: Place, railway: Railway) -> str:
     return next((one.id for one in found if one.commit == job.commit and one.id not in known), "")
 
 
-def _followed(job: MigrationRun, place: Place, railway: Railway, id: str, log: Log, stop: Callable[[], str]) -> Ended:
+def _followed(
+    job: MigrationRun, place: Place, railway: Railway, id: str, log: Log, stop: Callable[[], str]
+) -> Finished:
     """Follows a deployment to its end, or stops it and waits until it is over."""
-    ended, began, answered, shown = Ended(0), time.monotonic(), time.monotonic(), Shown()
+    ended, began, answered, shown = Finished(0), time.monotonic(), time.monotonic(), Shown()
     while True:
         try:
             deployment = railway.deployment(id)
@@ -161,10 +163,10 @@ def _followed(job: MigrationRun, place: Place, railway: Railway, id: str, log: L
         except ApiError as error:
             if time.monotonic() - answered > PATIENCE_SECONDS:
                 log.say(error.sentence)
-                return Ended(1, "unknown", [])
+                return Finished(1, "unknown", [])
         log.flush()
         if ended.stopped and time.monotonic() - began > STOPPING_SECONDS:
-            return Ended(1, "unknown", [])
+            return Finished(1, "unknown", [])
         # Railway counts requests by the hour: look often at first, then less.
         reason = _pause(min(10.0, max(1.0, (time.monotonic() - began) / 10)), stop if not ended.stopped else None)
         if reason:
@@ -189,7 +191,7 @@ def _pause(seconds: float, stop: Callable[[], str] | None) -> str:
     return ""
 
 
-def _over(deployment: Deployment, place: Place, ended: Ended) -> Ended:
+def _over(deployment: Deployment, place: Place, ended: Finished) -> Finished:
     if deployment.status not in SERVING and not ended.stopped:
         ended.returncode = 1
         ended.events.append({"ended": f"the deployment of {place.name} ended as {deployment.status}"})
@@ -237,7 +239,7 @@ def put_back(job: MigrationRun) -> str:
 
 def verify(
     job: MigrationRun, history: History, current: Collection[str], url: str, *, secrets: tuple[str, ...], now: datetime
-) -> Again | Outcome:
+) -> Requeue | Outcome:
     """One look at a database that Railway migrates while it deploys: there, on its way, or not to come.
 
     Raises `ApiError`, `NoDatabase`.
@@ -254,12 +256,12 @@ def verify(
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
     if deployment is None:
         if not late:
-            return Again(5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}.")
+            return Requeue(5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}.")
         said = f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit, then retry."
         return Outcome("failed", said, before, after)
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
-        return Again(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
+        return Requeue(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
     how = f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
     said = f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at {', '.join(history.heads)}."
     if deployment.status in SERVING:

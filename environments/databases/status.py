@@ -16,6 +16,8 @@ from environments.models import (
     LONG_LIVED,
     Branch,
     Database,
+    DatabaseState,
+    DatabaseStatus,
     DatabaseSync,
     Environment,
     EnvironmentDatabase,
@@ -23,8 +25,6 @@ from environments.models import (
     MigrationRun,
     Preview,
     Project,
-    SchemaStanding,
-    StandingState,
     databases_of,
     places_of,
 )
@@ -88,14 +88,14 @@ def read(project: Project, *, now: datetime) -> None:
     missing = [one for one in places if not mirror.has(one.commit)]
     if missing:
         mirror.fetch(pulls=[one.pull for one in missing if one.pull])
-    rows = SchemaStanding.objects.filter(environment__project=project)
+    rows = DatabaseStatus.objects.filter(environment__project=project)
     known = {(row.environment_id, row.database_id): row for row in rows}
     timeline = {}
     for database in databases:
         mine = [one for one in places if one.at.database_id == database.pk]
         timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
     stood = {(one.environment.pk, one.at.database_id) for one in places}
-    SchemaStanding.objects.filter(pk__in=[row.pk for key, row in known.items() if key not in stood]).delete()
+    DatabaseStatus.objects.filter(pk__in=[row.pk for key, row in known.items() if key not in stood]).delete()
     DatabaseSync.objects.filter(project=project).update(timeline=timeline)
 
 
@@ -103,7 +103,7 @@ def _read_one(
     mirror: Mirror,
     database: Database,
     places: Sequence[Place],
-    known: Mapping[tuple[int, int], SchemaStanding],
+    known: Mapping[tuple[int, int], DatabaseStatus],
     now: datetime,
 ) -> dict[str, Any]:
     """Keeps where one database stands in each environment; returns its timeline."""
@@ -136,7 +136,7 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
 
 
 def _keep(
-    place: Place, histories: dict[str, history_reader.History], row: SchemaStanding | None, now: datetime
+    place: Place, histories: dict[str, history_reader.History], row: DatabaseStatus | None, now: datetime
 ) -> None:
     at, own = place.at, histories[place.branch]
     others = {name: its for name, its in histories.items() if name != place.branch and not name.startswith("#")}
@@ -154,7 +154,7 @@ def _keep(
         "since": row.since if row is not None and same else now,
         "read_at": now,
     }
-    SchemaStanding.objects.update_or_create(environment=at.environment, database=at.database, defaults=values)
+    DatabaseStatus.objects.update_or_create(environment=at.environment, database=at.database, defaults=values)
 
 
 def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
@@ -165,7 +165,7 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
     """
     names = {one.pk: one.called for one in databases_of(project)}
     rows = list(
-        SchemaStanding.objects.filter(database__in=names, environment__project=project)
+        DatabaseStatus.objects.filter(database__in=names, environment__project=project)
         .filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)
         .select_related("environment")
     )
@@ -175,9 +175,9 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         name = names[row.database_id]
         subject = f"revision of {row.environment.name}'s database{f' {name}' if name else ''}"
         sentence = f"{name}: {row.sentence}" if name else row.sentence
-        if row.state in (StandingState.UNKNOWN, StandingState.OVERLAP):
+        if row.state in (DatabaseState.UNKNOWN, DatabaseState.OVERLAP):
             yield Problem(SCHEMA, subject, sentence)
-        elif row.state == StandingState.AHEAD and row.pk not in brought:
+        elif row.state == DatabaseState.AHEAD and row.pk not in brought:
             said = f"{sentence} No run of the portal brought it there."
             yield Problem(SCHEMA, subject, said)
         elif _is_behind(row) and now - row.since > patience:
@@ -185,13 +185,13 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
             yield Problem(SCHEMA, subject, said, attestable=True)
 
 
-def _is_behind(row: SchemaStanding) -> bool:
+def _is_behind(row: DatabaseStatus) -> bool:
     """Staging waits for somebody to migrate it: that is no finding."""
-    waits = row.state in (StandingState.BEHIND, StandingState.HEADS)
+    waits = row.state in (DatabaseState.BEHIND, DatabaseState.HEADS)
     return waits and row.environment.kind == EnvironmentKind.PRODUCTION
 
 
-def _brought(rows: Sequence[SchemaStanding]) -> set[int]:
+def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
     """The standings of databases that are where the portal's newest run left them, or that one is moving now."""
     runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
     newest = runs.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")

@@ -9,6 +9,8 @@ from environments.databases.schema_drift import sentence
 from environments.models import (
     LONG_LIVED,
     Database,
+    DatabaseState,
+    DatabaseStatus,
     DatabaseSync,
     Direction,
     Environment,
@@ -16,22 +18,20 @@ from environments.models import (
     EnvironmentKind,
     Project,
     Rehearsal,
-    SchemaStanding,
-    StandingState,
     databases_of,
 )
 from environments.schema.rehearsal.dump import Difference
 
 ORDER: dict[str, int] = {EnvironmentKind.STAGING: 0, EnvironmentKind.PRODUCTION: 1}
 STATES = {
-    StandingState.LEVEL: "pass",
-    StandingState.BEHIND: "wait",
-    StandingState.HEADS: "attest",
-    StandingState.AHEAD: "attest",
-    StandingState.UNKNOWN: "fail",
-    StandingState.OVERLAP: "fail",
-    StandingState.BROKEN: "fail",
-    StandingState.UNREAD: "wait",
+    DatabaseState.LEVEL: "pass",
+    DatabaseState.BEHIND: "wait",
+    DatabaseState.HEADS: "attest",
+    DatabaseState.AHEAD: "attest",
+    DatabaseState.UNKNOWN: "fail",
+    DatabaseState.OVERLAP: "fail",
+    DatabaseState.BROKEN: "fail",
+    DatabaseState.UNREAD: "wait",
 }
 DIFFERENCES_SHOWN = 10
 
@@ -43,7 +43,7 @@ class Row:
     environment: Environment
     database: Database
     place: EnvironmentDatabase | None
-    standing: SchemaStanding | None
+    standing: DatabaseStatus | None
     state: str
     compared: Rehearsal | None = None
     differences: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def rows(project: Project, databases: list[Database]) -> list[Row]:
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
     newest = {(row.environment_id, row.database_id): row for row in _compared(project)}
-    standings = SchemaStanding.objects.filter(environment__in=environments)
+    standings = DatabaseStatus.objects.filter(environment__in=environments)
     standing_of = {(row.environment_id, row.database_id): row for row in standings}
     places = EnvironmentDatabase.objects.filter(environment__in=environments)
     place_of = {(row.environment_id, row.database_id): row for row in places}
@@ -107,10 +107,10 @@ def _row(
     environment: Environment,
     database: Database,
     place: EnvironmentDatabase | None,
-    standing: SchemaStanding | None,
+    standing: DatabaseStatus | None,
     compared: Rehearsal | None,
 ) -> Row:
-    state = STATES[StandingState(standing.state)] if standing else "wait"
+    state = STATES[DatabaseState(standing.state)] if standing else "wait"
     drift = [Difference(**one | {"lines": tuple(one["lines"])}) for one in (compared.drift or ())] if compared else []
     told = tuple(sentence(one, environment.name) for one in drift[:DIFFERENCES_SHOWN])
     more = max(0, len(drift) - DIFFERENCES_SHOWN)

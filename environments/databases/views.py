@@ -17,7 +17,7 @@ from environments.models import (
     Rehearsal,
     with_several_databases,
 )
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
 
@@ -97,7 +97,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("environments:migration", args=[pk])
     said = "The run is being stopped; the database is read afterwards."
-    return perform(request, then, partial(databases_actions.cancel_migration, run), said)
+    return run_action(request, then, partial(databases_actions.cancel_migration, run), said)
 
 
 @page
@@ -107,7 +107,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("environments:migration", args=[pk])
     act = partial(databases_actions.retry_migration, run)
-    return perform(
+    return run_action(
         request,
         then,
         act,

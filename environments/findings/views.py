@@ -14,7 +14,7 @@ from environments.models import (
     Finding,
     Project,
 )
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 
 @page
@@ -26,7 +26,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     again = KINDS[finding.kind].closes_itself
     said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
-    return perform(request, then, act, said, form=form)
+    return run_action(request, then, act, said, form=form)
 
 
 def repairs_of(project: Project) -> str:

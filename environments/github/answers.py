@@ -8,8 +8,8 @@ from portal.outbound.parsing import (
     Malformed,
     commit,
     commit_field,
-    dig,
     field,
+    get_path,
     lines,
     link,
     moment,
@@ -164,27 +164,27 @@ def read_check(node: object) -> Check:
                 kind="check_run",
                 state=_state(status, conclusion),
                 conclusion=conclusion or None,
-                url=link(dig(node, "detailsUrl")),
-                app_id=optional(dig(node, "checkSuite", "app") or {}, "databaseId", int),
-                started_at=moment(dig(node, "startedAt")),
-                completed_at=moment(dig(node, "completedAt")),
+                url=link(get_path(node, "detailsUrl")),
+                app_id=optional(get_path(node, "checkSuite", "app") or {}, "databaseId", int),
+                started_at=moment(get_path(node, "startedAt")),
+                completed_at=moment(get_path(node, "completedAt")),
             )
         case "StatusContext":
             return Check(
                 name=text(field(node, "context", str)),
                 kind="status",
                 state=word(field(node, "state", str)),
-                url=link(dig(node, "targetUrl")),
-                started_at=moment(dig(node, "createdAt")),
-                creator=_login(dig(node, "creator")),
+                url=link(get_path(node, "targetUrl")),
+                started_at=moment(get_path(node, "createdAt")),
+                creator=_login(get_path(node, "creator")),
             )
     raise Malformed("a check is neither a check run nor a status")
 
 
 def _login(actor: object) -> str:
     """A login as REST writes it: GraphQL leaves the end of a bot's out."""
-    login = text(dig(actor, "login"), 100)
-    return f"{login}[bot]" if login and dig(actor, "__typename") == "Bot" else login
+    login = text(get_path(actor, "login"), 100)
+    return f"{login}[bot]" if login and get_path(actor, "__typename") == "Bot" else login
 
 
 def _state(status: str, conclusion: str) -> str:
@@ -193,7 +193,7 @@ def _state(status: str, conclusion: str) -> str:
 
 def read_check_run(run: object) -> Check:
     """An item of `GET /commits/{ref}/check-runs`."""
-    return _run(run, "details_url", optional(dig(run, "app") or {}, "id", int))
+    return _run(run, "details_url", optional(get_path(run, "app") or {}, "id", int))
 
 
 def read_job(job: object) -> Check:
@@ -208,10 +208,10 @@ def _run(run: object, url: str, app_id: int | None) -> Check:
         kind="check_run",
         state=_state(status, conclusion),
         conclusion=conclusion or None,
-        url=link(dig(run, url)),
+        url=link(get_path(run, url)),
         app_id=app_id,
-        started_at=moment(dig(run, "started_at")),
-        completed_at=moment(dig(run, "completed_at")),
+        started_at=moment(get_path(run, "started_at")),
+        completed_at=moment(get_path(run, "completed_at")),
     )
 
 
@@ -220,10 +220,10 @@ def read_status(item: object) -> CommitStatus:
     return CommitStatus(
         context=text(field(item, "context", str)),
         state=word(field(item, "state", str)),
-        description=text(dig(item, "description")),
-        target_url=link(dig(item, "target_url")),
-        updated_at=moment(dig(item, "updated_at")),
-        creator=text(dig(item, "creator", "login"), 100),
+        description=text(get_path(item, "description")),
+        target_url=link(get_path(item, "target_url")),
+        updated_at=moment(get_path(item, "updated_at")),
+        creator=text(get_path(item, "creator", "login"), 100),
     )
 
 
@@ -232,8 +232,8 @@ def read_pull(node: object, *, errors: bool) -> Pull:
     return Pull(
         number=field(node, "number", int),
         title=text(field(node, "title", str)),
-        url=link(dig(node, "url")),
-        author=text(dig(node, "author", "login")),
+        url=link(get_path(node, "url")),
+        author=text(get_path(node, "author", "login")),
         draft=field(node, "isDraft", bool),
         fork=field(node, "isCrossRepository", bool),
         head_ref=text(field(node, "headRefName", str)),
@@ -243,21 +243,21 @@ def read_pull(node: object, *, errors: bool) -> Pull:
         mergeable=word(field(node, "mergeable", str)),
         merge_state=word(field(node, "mergeStateStatus", str)),
         review_decision=word(optional(node, "reviewDecision", str)) or None,
-        rollup=word(dig(node, "rollup", "state")) or None,
+        rollup=word(get_path(node, "rollup", "state")) or None,
         checks=_read_checks(node, errors),
-        updated_at=moment(dig(node, "updatedAt")),
+        updated_at=moment(get_path(node, "updatedAt")),
         additions=field(node, "additions", int),
         deletions=field(node, "deletions", int),
         changed_files=field(node, "changedFiles", int),
-        labels=tuple(text(dig(label, "name")) for label in _nodes(dig(node, "labels"))),
+        labels=tuple(text(get_path(label, "name")) for label in _nodes(get_path(node, "labels"))),
         reviews=tuple(
             Review(
-                author=text(dig(review, "author", "login")),
-                state=word(dig(review, "state")),
-                commit=commit(dig(review, "commit", "oid")),
-                submitted_at=moment(dig(review, "submittedAt")),
+                author=text(get_path(review, "author", "login")),
+                state=word(get_path(review, "state")),
+                commit=commit(get_path(review, "commit", "oid")),
+                submitted_at=moment(get_path(review, "submittedAt")),
             )
-            for review in _nodes(dig(node, "latestOpinionatedReviews"))
+            for review in _nodes(get_path(node, "latestOpinionatedReviews"))
         ),
     )
 
@@ -272,7 +272,7 @@ def read_named(node: object, *, errors: bool) -> Pull:
         merging=Merging(
             unresolved=_count(node, "reviewThreads", lambda one: not field(one, "isResolved", bool)),
             unsigned=_count(node, "commits", lambda one: not _is_signed(field(one, "commit", dict))),
-            commits=optional(dig(node, "commits") or {}, "totalCount", int) or 0,
+            commits=optional(get_path(node, "commits") or {}, "totalCount", int) or 0,
         ),
     )
 
@@ -310,7 +310,7 @@ def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
 
 
 def _nodes(connection: object) -> list[object]:
-    nodes = dig(connection, "nodes")
+    nodes = get_path(connection, "nodes")
     return nodes if isinstance(nodes, list) else []
 
 
@@ -319,7 +319,7 @@ def _read_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
         return None
     if node["checks"] is None:
         return None if errors or node["rollup"] is not None else ()
-    contexts = dig(node, "checks", "contexts")
+    contexts = get_path(node, "checks", "contexts")
     try:
         if field(field(contexts, "pageInfo", dict), "hasNextPage", bool):
             return None
@@ -333,11 +333,11 @@ def read_merged(node: object) -> MergedPull:
     return MergedPull(
         number=field(node, "number", int),
         title=text(field(node, "title", str)),
-        author=text(dig(node, "author", "login")),
+        author=text(get_path(node, "author", "login")),
         head_sha=commit_field(node, "headRefOid"),
         head_ref=text(field(node, "headRefName", str)),
-        updated_at=moment(dig(node, "updatedAt")),
-        url=link(dig(node, "url")),
+        updated_at=moment(get_path(node, "updatedAt")),
+        url=link(get_path(node, "url")),
     )
 
 
@@ -358,11 +358,11 @@ def read_pull_state(item: object) -> PullState:
         base_ref=text(field(field(item, "base", dict), "ref", str)),
         head_ref=text(field(field(item, "head", dict), "ref", str)),
         mergeable=optional(item, "mergeable", bool),
-        mergeable_state=word(dig(item, "mergeable_state")) or "unknown",
-        url=link(dig(item, "html_url")),
+        mergeable_state=word(get_path(item, "mergeable_state")) or "unknown",
+        url=link(get_path(item, "html_url")),
         title=text(field(item, "title", str)),
-        merged_at=moment(dig(item, "merged_at")),
-        merged_by=text(dig(item, "merged_by", "login"), 100),
+        merged_at=moment(get_path(item, "merged_at")),
+        merged_by=text(get_path(item, "merged_by", "login"), 100),
     )
 
 
@@ -399,4 +399,4 @@ def read_hook(item: object) -> Hook:
 
 
 def read_comment(item: object) -> Comment:
-    return Comment(field(item, "id", int), lines(optional(item, "body", str), 70_000), link(dig(item, "html_url")))
+    return Comment(field(item, "id", int), lines(optional(item, "body", str), 70_000), link(get_path(item, "html_url")))

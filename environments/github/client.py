@@ -17,7 +17,7 @@ from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.outbound.http import ApiError, Reply, unknown_outcome
-from portal.outbound.parsing import Malformed, commit, commit_field, dig, field, text
+from portal.outbound.parsing import Malformed, commit, commit_field, field, get_path, text
 from portal.visible import visible, visible_line
 
 STATUS_STATES = ("error", "failure", "pending", "success")
@@ -291,9 +291,9 @@ class GitHub:
             body["target_url"] = target_url
         path = f"{self.path}/statuses/{_commit(sha)}"
         item = self.transport.write("post a commit status", "POST", path, body)
-        if dig(item, "state") != state or dig(item, "context") != context:
+        if get_path(item, "state") != state or get_path(item, "context") != context:
             raise unknown_outcome(SERVICE, "another status came back")
-        return text(dig(item, "creator", "login"), 100)
+        return text(get_path(item, "creator", "login"), 100)
 
     # Comments and deployments
 
@@ -323,7 +323,7 @@ class GitHub:
             if not isinstance(items, list):
                 raise Malformed("the list of deployments is missing")
             # Looked at again: GitHub leaves the filter out when it does not understand it.
-            fits = (one for one in items if (dig(one, "sha"), dig(one, "environment")) == (sha, environment))
+            fits = (one for one in items if (get_path(one, "sha"), get_path(one, "environment")) == (sha, environment))
             return next((field(one, "id", int) for one in fits), None)
 
     def create_deployment(

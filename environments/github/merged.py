@@ -7,7 +7,7 @@ from environments.github.answers import MergedPull, read_merged
 from environments.github.transport import Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import dig, text
+from portal.outbound.parsing import get_path, text
 
 MOST = 100  # in one request
 DOING = "read merged pull requests"
@@ -54,14 +54,14 @@ def read_by_number(
 
 def _ask(transport: Transport, document: str, owner: str, name: str) -> dict[str, Any]:
     answer = transport.graphql(DOING, document, {"owner": owner, "name": name})
-    repository = dig(answer, "data", "repository")
+    repository = get_path(answer, "data", "repository")
     # A number that is no pull request is an error of its own beside the others; every other error spoils the answer.
-    errors = [one for one in answer.get("errors") or [] if text(dig(one, "type")).upper() != "NOT_FOUND"]
+    errors = [one for one in answer.get("errors") or [] if text(get_path(one, "type")).upper() != "NOT_FOUND"]
     if errors or not isinstance(repository, dict):
-        words = text(dig(errors[0], "message")) if errors else "no repository in it"
+        words = text(get_path(errors[0], "message")) if errors else "no repository in it"
         raise ApiError("GitHub", "unavailable", f"GitHub could not {DOING} ({words}): it is asked again later.")
     return repository
 
 
 def _is_merged(node: object, base: str) -> bool:
-    return dig(node, "state") == "MERGED" and dig(node, "baseRefName") == base
+    return get_path(node, "state") == "MERGED" and get_path(node, "baseRefName") == base

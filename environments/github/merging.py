@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.github.answers import Required
-from portal.outbound.parsing import Malformed, dig, field, nullable, optional, text, word
+from portal.outbound.parsing import Malformed, field, get_path, nullable, optional, text, word
 
 MOST_RULES = 100
 # Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is made or deleted.
@@ -154,7 +154,9 @@ def _checks(
     """Every required check, with its App where one is named: then a nameless demand of the same name says nothing."""
     found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
     for check in optional(classic or {}, "requiredStatusChecks", list) or []:
-        found.add(Required(text(field(check, "context", str)), optional(dig(check, "app") or {}, "databaseId", int)))
+        found.add(
+            Required(text(field(check, "context", str)), optional(get_path(check, "app") or {}, "databaseId", int))
+        )
     for row in statuses:
         for check in field(row, "requiredStatusChecks", list):
             found.add(Required(text(field(check, "context", str)), optional(check, "integrationId", int)))

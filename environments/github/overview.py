@@ -18,7 +18,7 @@ from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, commit, dig, text
+from portal.outbound.parsing import Malformed, commit, get_path, text
 from portal.outbound.parsing import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
@@ -229,10 +229,10 @@ def _ask(
 ) -> tuple[dict[str, Any], list[object], int | None]:
     answer = transport.graphql(DOING, document, variables)
     errors = answer.get("errors") or []
-    repository = dig(answer, "data", "repository")
+    repository = get_path(answer, "data", "repository")
     if not isinstance(repository, dict):
         raise graphql_error(errors, f"{variables['owner']}/{variables['name']}")
-    remaining = dig(answer, "data", "rateLimit", "remaining")
+    remaining = get_path(answer, "data", "rateLimit", "remaining")
     return repository, errors, remaining if isinstance(remaining, int) else None
 
 
@@ -240,8 +240,8 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
     """What an answer without the repository means."""
     first = errors[0] if errors else {}
     words, kind = (
-        text(dig(first, "message")),
-        text(dig(first, "type")) or text(dig(first, "extensions", "code")),
+        text(get_path(first, "message")),
+        text(get_path(first, "type")) or text(get_path(first, "extensions", "code")),
     )
     if kind.upper() in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in words.lower():
         sentence = "GitHub's request limit is used up: the portal waits for the next hour."
@@ -267,18 +267,18 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
     administrators are shown is none: it comes as null.
     """
     for error in errors:
-        path = dig(error, "path")
+        path = get_path(error, "path")
         parts = {one for one in path if isinstance(one, str)} if isinstance(path, list) else set()
         if parts & {"contexts", "last"}:
             seen.checks_hidden = True
             seen.lacks("GitHub does not show check runs to this credential.")
         elif "branchProtectionRule" not in parts and len(seen.problems) < MOST_PROBLEMS:
-            seen.lacks(f"GitHub did not show everything: {text(dig(error, 'message')) or 'no reason given'}.")
+            seen.lacks(f"GitHub did not show everything: {text(get_path(error, 'message')) or 'no reason given'}.")
             seen.listed = False
 
 
 def _add_pulls(seen: _Gathering, page: dict[str, Any], name: str, errors: bool) -> None:
-    for pull in _pulls(seen, dig(page, name, "nodes"), errors):
+    for pull in _pulls(seen, get_path(page, name, "nodes"), errors):
         seen.pulls.setdefault(pull.number, pull)
 
 
@@ -292,7 +292,7 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
         try:
             pull = read_pull(node, errors=errors)
         except Malformed as error:
-            number = dig(node, "number")
+            number = get_path(node, "number")
             seen.lacks(f"Pull request #{number if isinstance(number, int) else '?'} cannot be read: {error}.")
             seen.listed = False
             continue
@@ -326,19 +326,19 @@ def _finish(
     errors: bool,
 ) -> Overview:
     heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    rules = {branch: read_merge_rules(dig(first, key), first) for key, branch in _refs(staging, production)}
+    rules = {branch: read_merge_rules(get_path(first, key), first) for key, branch in _refs(staging, production)}
     for branch in heads:
         if rules[branch] is None:
             seen.lacks(f"The rules of branch {branch} cannot be read: which checks it requires is not known.")
     wanted = {branch: None if found is None else found.checks for branch, found in rules.items()}
-    into = _pulls(seen, dig(first, "promotions", "nodes"), errors)
+    into = _pulls(seen, get_path(first, "promotions", "nodes"), errors)
     into = [_with_required(pull, wanted[production]) for pull in into if pull.base_ref == production]
     promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
     return Overview(
         staging_head=heads[staging],
         production_head=heads[production],
         open_pulls=tuple(_with_required(pull, wanted[staging]) for pull in seen.pulls.values()),
-        merged_pulls=_merged(seen, dig(first, "merged", "nodes")),
+        merged_pulls=_merged(seen, get_path(first, "merged", "nodes")),
         promotions=promotions,
         hotfixes=tuple(pull for pull in into if pull not in promotions),
         required_contexts={branch: found or () for branch, found in wanted.items()},
@@ -348,18 +348,18 @@ def _finish(
         remaining_points=points,
         named=tuple(_with_required(pull, wanted[production]) for pull in named),
         listed=seen.listed,
-        into_listed=not errors and dig(first, "promotions", "pageInfo", "hasNextPage") is False,
+        into_listed=not errors and get_path(first, "promotions", "pageInfo", "hasNextPage") is False,
         cursor=seen.cursor,
-        closed=_closed(dig(first, "closed", "nodes")),
+        closed=_closed(get_path(first, "closed", "nodes")),
         checks_hidden=seen.checks_hidden,
-        full_name=text(dig(first, "nameWithOwner")),
+        full_name=text(get_path(first, "nameWithOwner")),
         rules=rules,
     )
 
 
 def _closed(nodes: object) -> tuple[int, ...]:
     """Numbers of those that were closed last; one that cannot be read is left out: it stays as it was."""
-    numbers = (dig(node, "number") for node in (nodes if isinstance(nodes, list) else []))
+    numbers = (get_path(node, "number") for node in (nodes if isinstance(nodes, list) else []))
     return tuple(one for one in numbers if isinstance(one, int) and not isinstance(one, bool))
 
 
@@ -368,7 +368,7 @@ def _refs(staging: str, production: str) -> list[tuple[str, str]]:
 
 
 def _head(seen: _Gathering, first: dict[str, Any], key: str, branch: str) -> str | None:
-    head = commit(dig(first, key, "target", "oid"))
+    head = commit(get_path(first, key, "target", "oid"))
     if head is None:
         missing = key in first and first[key] is None
         seen.lacks(f"Branch {branch} {'does not exist' if missing else 'cannot be read'} on GitHub.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from environments.github.transport import Transport
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, dig, field, nullable, optional, text, word
+from portal.outbound.parsing import Malformed, field, get_path, nullable, optional, text, word
 
 METHODS = ("merge", "squash", "rebase")
 CLASSIC = "branch protection"
@@ -109,20 +109,20 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
             return Rules()
         raise
     reviews = optional(item, "required_pull_request_reviews", dict)
-    allowed = dig(reviews, "bypass_pull_request_allowances") or {}
+    allowed = get_path(reviews, "bypass_pull_request_allowances") or {}
     passing = {name for kind in ("users", "teams", "apps") for name in _names(allowed, kind)}
     if not _enabled(item, "enforce_admins"):
         passing.add("administrators")
     return Rules(
         pull_request=reviews is not None,
         approvals=(optional(reviews, "required_approving_review_count", int) or 0) if reviews else 0,
-        checks=frozenset(_contexts(dig(item, "required_status_checks"))),
+        checks=frozenset(_contexts(get_path(item, "required_status_checks"))),
         conversations=_enabled(item, "required_conversation_resolution"),
         linear=_enabled(item, "required_linear_history"),
         force_pushes=_enabled(item, "allow_force_pushes"),
         deletions=_enabled(item, "allow_deletions"),
         passing=frozenset(passing),
-        apps=_bound(dig(item, "required_status_checks", "checks"), "app_id"),
+        apps=_bound(get_path(item, "required_status_checks", "checks"), "app_id"),
         closed_by=frozenset([CLASSIC] if reviews is not None else []),
     )
 
@@ -141,14 +141,16 @@ def _enabled(item: object, name: str) -> bool:
 
 
 def _names(allowed: object, kind: str) -> list[str]:
-    rows = dig(allowed, kind) or []
-    return [text(dig(row, "login") or dig(row, "slug"), 100) for row in rows] if isinstance(rows, list) else []
+    rows = get_path(allowed, kind) or []
+    return (
+        [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in rows] if isinstance(rows, list) else []
+    )
 
 
 def _contexts(item: object) -> list[str]:
     if item is None:
         return []
-    if isinstance(checks := dig(item, "checks"), list):
+    if isinstance(checks := get_path(item, "checks"), list):
         return [field(one, "context", str) for one in checks]
     return [one for one in field(item, "contexts", list) if isinstance(one, str)]
 
@@ -162,8 +164,8 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     for number, rules in by_set.items():
         ruleset = transport.get("read a ruleset", f"{path}/rulesets/{number}")
         # Left out where GitHub does not say it: then this credential is taken not to pass.
-        passes = dig(ruleset, "current_user_can_bypass") in ("always", "exempt")
-        name = text(dig(ruleset, "name"), 100)
+        passes = get_path(ruleset, "current_user_can_bypass") in ("always", "exempt")
+        name = text(get_path(ruleset, "name"), 100)
         parts.append(_of_ruleset(rules, _actors(ruleset), "" if passes else f"ruleset {name}"))
     return together(parts)
 
@@ -189,10 +191,12 @@ def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None, c
 
 def _actors(ruleset: object) -> frozenset[str] | None:
     """Who may bypass, in words; None: GitHub shows it only to those who may edit."""
-    rows = dig(ruleset, "bypass_actors")
+    rows = get_path(ruleset, "bypass_actors")
     if rows is None:
         return None
     if not isinstance(rows, list):
         raise Malformed("bypass_actors is no list")
-    name = text(dig(ruleset, "name"), 100)
-    return frozenset(f"{text(dig(one, 'actor_type'), 40)} {dig(one, 'actor_id')} (ruleset {name})" for one in rows)
+    name = text(get_path(ruleset, "name"), 100)
+    return frozenset(
+        f"{text(get_path(one, 'actor_type'), 40)} {get_path(one, 'actor_id')} (ruleset {name})" for one in rows
+    )

@@ -11,7 +11,7 @@ from environments.github import limits
 from portal.outbound import http
 from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
 from portal.outbound.http import ApiError, Reply
-from portal.outbound.parsing import Malformed, dig, text
+from portal.outbound.parsing import Malformed, get_path, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10
@@ -100,7 +100,7 @@ class Transport:
         for page in range(1, MAX_PAGES + 1):
             parameters = {**query, "per_page": 100, "page": page}
             answer, reply = http.read_again(lambda: self._get(doing, path, parameters))  # noqa: B023
-            part = dig(answer, key) if key else answer
+            part = get_path(answer, key) if key else answer
             if not isinstance(part, list):
                 raise Malformed(f"{key or 'the list'} is missing")
             items += part
@@ -196,9 +196,9 @@ class Transport:
             body = reply.json()
         except ValueError:
             return ""
-        errors = dig(body, "errors")
-        parts = [dig(body, "message"), *(errors if isinstance(errors, list) else [])]
-        said = [text(dig(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
+        errors = get_path(body, "errors")
+        parts = [get_path(body, "message"), *(errors if isinstance(errors, list) else [])]
+        said = [text(get_path(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
         return ": ".join(filter(None, said)).replace(self._token(), "…")
 
     def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:

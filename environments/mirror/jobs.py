@@ -26,14 +26,14 @@ from environments.quota import allowance, pace
 from environments.railway import Railway
 from environments.services import watching
 from environments.variables import sync as variables_sync
-from portal.jobs import Again, Outcome
+from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     """One reading of the project on Railway; trouble is noted once and the next look comes as usual."""
     with allowance.counted(now) as wait:
-        return Again(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
+        return Requeue(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
 
 
 def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
@@ -42,7 +42,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     except ApiError as error:
         said = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
         writer.note_problem(job, said, "Railway", now=now)
-        return Again(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), said)
+        return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), said)
     writer.note_problem(job, "", "Railway", now=now)
     pace.listen(job, tree, now=now)
     mirror_sync.apply(job.project, tree, now=now)
@@ -57,8 +57,8 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
         unexpected_deployments.judge(job.project, Railway(), now=now)
     except ApiError as error:
         # What runs is known; how it came about is asked again at the next reading.
-        return Again(max(rest, error.retry_after or 0), str(error))
-    return Again(rest, "In step with Railway.")
+        return Requeue(max(rest, error.retry_after or 0), str(error))
+    return Requeue(rest, "In step with Railway.")
 
 
 def _unseen(project: Project) -> str:
@@ -72,7 +72,7 @@ def _unseen(project: Project) -> str:
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
     """One reading of the variables that are due; trouble is noted once, and what was read before it is kept."""
     with allowance.counted(now) as wait:
-        return Again(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
+        return Requeue(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
 
 
 def _read_variables(job: VariableSync, now: datetime) -> Outcome:
@@ -81,30 +81,30 @@ def _read_variables(job: VariableSync, now: datetime) -> Outcome:
         unexpected_deployments.read_autodeploy(job.project, Railway(), now=now)
     except ApiError as error:
         writer.note_problem(job, str(error), "Railway's variables", now=now)
-        return Again(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+        return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     writer.note_problem(job, "", "Railway's variables", now=now)
     with transaction.atomic():
         # The lock of the other reading, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().get(project=job.project)
         detect.compare(job.project, now=now)
-    return Again(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
+    return Requeue(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
     """Reads the revision that every database reports, and where it stands beside the head of its branch."""
     with allowance.counted(now) as wait:
-        return Again(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
+        return Requeue(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
 
 
 def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
     known = Environment.objects.present().long_lived().filter(project=job.project)
     environments = list(known.select_related("project"))
     if not environments:
-        return Again(2, "Railway has not been read yet.")
+        return Requeue(2, "Railway has not been read yet.")
     rest = pace.of_databases(job.project, now=now)
     databases = databases_of(job.project)
     if not databases:
-        return Again(rest, "The project has no migrations.")
+        return Requeue(rest, "The project has no migrations.")
     railway, places = Railway(), places_of(environments, databases)
     remember([*places, *databases_status.due_previews(job.project, now=now)], railway)
     for place in places:
@@ -113,5 +113,5 @@ def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
     try:
         databases_status.read(job.project, now=now)
     except (ApiError, GitError) as error:
-        return Again(rest, f"Databases read, but not the branches: {error}")
-    return Again(rest, "Databases read.")
+        return Requeue(rest, f"Databases read, but not the branches: {error}")
+    return Requeue(rest, "Databases read.")

@@ -29,7 +29,7 @@ from environments.models.services import (
     ServiceInstance,
     SmokeTest,
 )
-from environments.models.standings import SchemaStanding, StandingState
+from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
@@ -48,6 +48,8 @@ __all__ = [
     "BranchProtection",
     "ConnectionCheck",
     "Database",
+    "DatabaseState",
+    "DatabaseStatus",
     "DatabaseSync",
     "DeployKey",
     "DeployOrder",
@@ -72,13 +74,11 @@ __all__ = [
     "RepairKind",
     "RuleKind",
     "Runner",
-    "SchemaStanding",
     "Service",
     "ServiceInstance",
     "SmokeTest",
     "StagedRevision",
     "StagingReset",
-    "StandingState",
     "Variable",
     "VariableChange",
     "VariableRule",

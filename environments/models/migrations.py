@@ -11,7 +11,7 @@ from environments.models.project import Project
 from environments.models.rehearsals import Direction
 from environments.models.services import Environment, EnvironmentKind
 from portal import audit
-from portal.jobs import OPEN, Ended, Job, JobStatus
+from portal.jobs import OPEN, Finished, Job, JobStatus
 
 
 class MigrationRun(Job):
@@ -72,7 +72,7 @@ class MigrationRun(Job):
     def audit_scope(self) -> str:
         return self.environment.project.slug
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         audit.record(
             "migration.ended",
             actor=None,
@@ -105,7 +105,7 @@ class MigrationPlan(Job):
 
     step_function = "environments.databases.plan_job.plan_migrations"
     step_seconds = 1800.0  # the environment of the project may have to be made first
-    tireless = True
+    retry_forever = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
     database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
@@ -131,7 +131,7 @@ class MigrationPlan(Job):
     def audit_scope(self) -> str:
         return self.project.slug
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         audit.record(
             "migration.planned",
             actor=None,

@@ -26,7 +26,7 @@ class Preview(Job):
     """What a pull request's environment should be, and how far it is; the pull request is a number, not a row."""
 
     step_function = "environments.previews.steps.step"
-    tireless = True
+    retry_forever = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_rows")
     number = models.PositiveIntegerField(help_text="Of the pull request.")

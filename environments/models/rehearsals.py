@@ -10,7 +10,7 @@ from django.db.models import Q
 from environments.models.databases import Database
 from environments.models.services import Environment
 from portal import audit
-from portal.jobs import OPEN, Ended, Job, JobStatus
+from portal.jobs import OPEN, Finished, Job, JobStatus
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
 VALID = timedelta(hours=24)
@@ -73,7 +73,7 @@ class Rehearsal(Job):
     def audit_scope(self) -> str:
         return self.environment.project.slug
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         row = Rehearsal.objects.only("start", "target").get(pk=self.pk)
         audit.record(
             "rehearsal.ended",

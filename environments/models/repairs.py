@@ -9,7 +9,7 @@ from django.db.models import Q
 from environments.models.project import Project
 from environments.models.services import ServiceInstance
 from portal import audit
-from portal.jobs import OPEN, Ended, Job
+from portal.jobs import OPEN, Finished, Job
 
 
 class RepairKind(models.TextChoices):
@@ -57,7 +57,7 @@ class Repair(Job):
     def audit_scope(self) -> str:
         return self.project.slug
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         audit.record(
             "repair.ended",
             actor=None,

@@ -6,7 +6,7 @@ from environments.models.databases import Database
 from environments.models.services import Environment
 
 
-class StandingState(models.TextChoices):
+class DatabaseState(models.TextChoices):
     """How a database stands to its branch; the values are those of environments.schema.history.status."""
 
     LEVEL = "level", "at the head"
@@ -19,7 +19,7 @@ class StandingState(models.TextChoices):
     UNREAD = "unread", "not read"
 
 
-class SchemaStanding(models.Model):
+class DatabaseStatus(models.Model):
     """What lies between the revision that an environment's database reports and the head of its branch."""
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="standings")
@@ -28,7 +28,7 @@ class SchemaStanding(models.Model):
     commit = models.CharField(max_length=64, help_text="The branch's head that was read.")
     heads = models.JSONField(default=list, help_text="Alembic's heads there.")
     revisions = models.JSONField(null=True, help_text="What the database reported then.")
-    state = models.CharField(max_length=10, choices=StandingState)
+    state = models.CharField(max_length=10, choices=DatabaseState)
     sentence = models.TextField(blank=True, default="")
     between = models.JSONField(default=list, help_text="What an upgrade would run, in order: id, path, message.")
     beyond = models.JSONField(default=list, help_text="What only the database has.")

@@ -11,7 +11,7 @@ class RailwaySync(Job):
     """Keeps one project's mirror of Railway fresh; never ends."""
 
     step_function = "environments.mirror.jobs.sync_railway"
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
@@ -31,7 +31,7 @@ class DatabaseSync(Job):
     """Reads which revision every database reports, and what lies between it and its branch; never ends."""
 
     step_function = "environments.mirror.jobs.sync_databases"
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
     timeline = models.JSONField(default=dict, blank=True, help_text="Database → its timeline, newest first.")
@@ -45,7 +45,7 @@ class VariableSync(Job):
 
     step_function = "environments.mirror.jobs.sync_variables"
     step_seconds = 600.0
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="variable_sync")
     problem = models.TextField(blank=True, default="")
@@ -61,7 +61,7 @@ class ConnectionCheck(Job):
     """Looks at every credential once in a while, and when a person asks; one row, never ends."""
 
     step_function = "environments.connections.jobs.check_connections"
-    tireless = True
+    retry_forever = True
 
     single = models.BooleanField(default=True, unique=True)
     checked_at = models.DateTimeField(null=True, blank=True)
@@ -80,7 +80,7 @@ class ProtectionSync(Job):
     """Reads what binds the long-lived branches; never ends."""
 
     step_function = "environments.branches.protection.sync"
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="protection_sync")
     problem = models.TextField(blank=True, default="")

@@ -16,7 +16,7 @@ from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from environments.services.liveness import Live, serves_instead
 from environments.services.roles import Role
 from environments.smoke.probe import address_of
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
 
@@ -125,4 +125,4 @@ def place(request: HttpRequest, pk: int) -> HttpResponse:
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
     act, form = partial(actions.place_service, service), PlaceForm(request.POST)
-    return perform(request, then, act, f"Noted for {service}.", form=form)
+    return run_action(request, then, act, f"Noted for {service}.", form=form)

@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 from environments.github import GitHub, comments
 from environments.github.comments import plain
 from environments.models import Preview, PreviewState
-from portal.jobs import Again, Outcome, holds
+from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 
 MARKER = "<!-- release-portal: preview -->"
@@ -42,7 +42,7 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
     except ApiError as error:
         job.keep(told={**job.told, "refused_at": now.isoformat(), "problem": str(error)})
         return None
-    return Again(0)
+    return Requeue(0)
 
 
 def text_of(job: Preview) -> str:

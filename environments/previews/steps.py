@@ -43,7 +43,7 @@ from environments.schema.run.database import DatabaseError, same_database
 from environments.services.expected import meant
 from environments.smoke.probe import address_of
 from portal import audit
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from portal.secrets import HiddenText, redact
 
@@ -146,9 +146,9 @@ def step(job: Preview, *, now: datetime) -> Outcome:
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
     if job.state == PreviewState.GONE:
-        return Ended(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
+        return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
     with allowance.counted(now) as wait:
-        return Again(wait, allowance.sentence(wait)) if wait else _step(job, now)
+        return Requeue(wait, allowance.sentence(wait)) if wait else _step(job, now)
 
 
 def _step(job: Preview, now: datetime) -> Outcome:
@@ -159,9 +159,9 @@ def _step(job: Preview, now: datetime) -> Outcome:
         _note_movement(job, seen.tree, now)
         outcome = _patient(job, _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now), now)
     except ApiError as error:
-        outcome = _patient(job, Again(max(error.retry_after or 0, 5), str(error)), now)
+        outcome = _patient(job, Requeue(max(error.retry_after or 0, 5), str(error)), now)
     if previews_comment.is_due(job, now=now):
-        return Again(0, outcome.sentence)
+        return Requeue(0, outcome.sentence)
     return outcome
 
 
@@ -194,12 +194,12 @@ def _note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
 
 def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
     """Wait the longer, the longer nothing moved: the project's reading wakes what does (`notice`)."""
-    if isinstance(outcome, Ended) or outcome.seconds <= 0:
+    if isinstance(outcome, Finished) or outcome.seconds <= 0:
         return outcome
     if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):
-        return Again(max(outcome.seconds, SELDOM_SECONDS), outcome.sentence)
+        return Requeue(max(outcome.seconds, SELDOM_SECONDS), outcome.sentence)
     still = (now - job.still_since).total_seconds() if job.still_since else 0.0
-    return Again(max(outcome.seconds, min(still / 8, SELDOM_SECONDS)), outcome.sentence)
+    return Requeue(max(outcome.seconds, min(still / 8, SELDOM_SECONDS)), outcome.sentence)
 
 
 def _look(job: Preview) -> Seen:
@@ -237,34 +237,34 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
         with transaction.atomic():
             mine = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
-                return Again(0)  # another commit was pushed while we looked
+                return Requeue(0)  # another commit was pushed while we looked
             said = f"{job} is live at {job.head[:7]}."
             audit.record("preview.live", actor=None, subject=job, sentence=said, data={"sha": job.head}, now=now)
         job.state, job.live_at = PreviewState.LIVE, now
-    return Again(60, f"Live at {job.head[:7]}.")
+    return Requeue(60, f"Live at {job.head[:7]}.")
 
 
 def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     """Asks Railway for the environment, once, when there is none of that name and none was made just now."""
     if not seen.tree.complete:
-        return Again(5, "Railway does not show every environment, so none is made.")
+        return Requeue(5, "Railway does not show every environment, so none is made.")
     if (said := _owned_by_others(job, seen)) is not None:
         job.keep(state=PreviewState.BLOCKED)
-        return Again(30, said)
+        return Requeue(30, said)
     if seen.staging is None:
-        return Again(30, "There is no environment “staging” on Railway to copy.")
+        return Requeue(30, "There is no environment “staging” on Railway to copy.")
     if job.environment_id:  # it was there and somebody deleted it
         with transaction.atomic():
             job.keep(**FRESH)
             said = f"{job} was deleted by somebody else; it is made anew."
             audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=said, now=now)
     if job.asked_at is not None and now - job.asked_at < _patience():
-        return Again(3, "Railway was asked for the environment and does not show it yet.")
+        return Requeue(3, "Railway was asked for the environment and does not show it yet.")
     wait = _pause(job, now)
     if wait > 0:
-        return Again(wait, "Waiting: Railway allows one new environment per 30 seconds.")
+        return Requeue(wait, "Waiting: Railway allows one new environment per 30 seconds.")
     if not holds(job):
-        return Again(0)
+        return Requeue(0)
     job.keep(asked_at=now, state=PreviewState.CREATING)
     try:
         made = seen.railway.create_environment(job.project.railway_project_id, job.name, source=seen.staging.id)
@@ -276,7 +276,7 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         job.keep(environment_id=made, made_at=now)
         said = f"Environment {job} was made as a copy of staging."
         audit.record("preview.made", actor=None, subject=job, sentence=said, data={"environment": made}, now=now)
-    return Again(0, "The environment was made.")
+    return Requeue(0, "The environment was made.")
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
@@ -305,7 +305,7 @@ def _wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) ->
     missing = sorted(name for service, name in expected.items() if service not in here)
     if not missing and place.readable:
         applying = job.variables_at is None and seen.railway.being_changed(place.id)
-        return Again(2, "Railway is still copying staging.") if applying else None
+        return Requeue(2, "Railway is still copying staging.") if applying else None
     said = f"Railway does not show {', '.join(missing) or 'every service'} in {job} yet."
     return _patiently(job, said, job.made_at or now, now)
 
@@ -315,7 +315,7 @@ def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     for service in sorted({one.service_id for one in place.triggers if one.service_id} - set(job.quiet)):
         seen.railway.set_autodeploy(job.project.railway_project_id, place.id, service, enabled=False)
         job.keep(quiet=[*job.quiet, service])
-        return Again(0, "Settings are being made.")
+        return Requeue(0, "Settings are being made.")
     return None
 
 
@@ -330,11 +330,11 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
             continue  # it ended badly, which `_watch` says
         at = parse_datetime(asked["at"]) if again else None
         if at is not None and now - at < ASK_AGAIN:
-            return Again(2, f"Railway does not show the deployment of {one.service_name} yet.")
+            return Requeue(2, f"Railway does not show the deployment of {one.service_name} yet.")
         if again and asked["times"] >= MOST_ASKED:
             return _fail(job, f"Railway was asked {MOST_ASKED} times to deploy {one.service_name} and did not.", now)
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         times = asked["times"] + 1 if again else 1
         before = [latest.id] if latest else []
         note = {"head": job.head, "at": now.isoformat(), "times": times, "before": before}
@@ -343,7 +343,7 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
             seen.railway.deploy_commit(place.id, one.service_id, job.head)
         else:
             seen.railway.deploy_as_is(place.id, one.service_id)
-        return Again(0, f"Deploying {one.service_name}.")
+        return Requeue(0, f"Deploying {one.service_name}.")
     return None
 
 
@@ -385,7 +385,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     waiting = [one.service_name for one in place.instances if standing.get(one.service_id, PASS) != PASS]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
-        return Again(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
+        return Requeue(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
     return None
 
 
@@ -437,7 +437,7 @@ def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome |
         return None
     row = EnvironmentRow.objects.filter(project=job.project, railway_id=job.environment_id, gone_at=None).first()
     if row is None:
-        return Again(3, "The new environment is being read.")
+        return Requeue(3, "The new environment is being read.")
     for database in databases:
         if outcome := _migrate_one(job, row, database, now):
             return outcome
@@ -460,7 +460,7 @@ def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: dat
             said = f"Migrate {whose} to {job.head[:7]}."
             audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
     if run.is_open:
-        return Again(2, f"{whose} is being migrated.")
+        return Requeue(2, f"{whose} is being migrated.")
     if run.status != JobStatus.SUCCEEDED:
         return _fail(job, f"{whose} was not migrated: {run.sentence}", now)
     return None
@@ -486,7 +486,7 @@ def _patience() -> timedelta:
 
 
 def _patiently(job: Preview, said: str, since: datetime, now: datetime) -> Outcome:
-    return Again(2, said) if now - since < _patience() else _fail(job, said, now)
+    return Requeue(2, said) if now - since < _patience() else _fail(job, said, now)
 
 
 def _fail(job: Preview, said: str, now: datetime) -> Outcome:
@@ -495,7 +495,7 @@ def _fail(job: Preview, said: str, now: datetime) -> Outcome:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)
             audit.record("preview.failed", actor=None, subject=job, outcome="failed", sentence=said, now=now)
-    return Again(30, said)
+    return Requeue(30, said)
 
 
 # What is not wanted
@@ -504,18 +504,18 @@ def _fail(job: Preview, said: str, now: datetime) -> Outcome:
 def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
     if seen.place is None:
         if not seen.tree.complete:
-            return Again(5, "Railway does not show every environment.")
+            return Requeue(5, "Railway does not show every environment.")
         if not job.environment_id and job.asked_at is not None and now - job.asked_at < _patience():
-            return Again(5, "Railway was asked for the environment; if it appears it is removed.")
+            return Requeue(5, "Railway was asked for the environment; if it appears it is removed.")
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             said = f"{job} is gone from Railway."
             audit.record("preview.gone", actor=None, subject=job, sentence=said, now=now)
-        return Again(0, said)
+        return Requeue(0, said)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
-        return Again(2, "Railway was asked to delete the environment; looking whether it is gone.")
+        return Requeue(2, "Railway was asked to delete the environment; looking whether it is gone.")
     if not holds(job):
-        return Again(0)
+        return Requeue(0)
     job.keep(deleted_at=now, state=PreviewState.REMOVING)
     try:
         seen.railway.delete_environment(seen.place.id)
@@ -523,7 +523,7 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         if error.kind not in ("forbidden", "not_found", "unknown_outcome"):
             job.keep(deleted_at=None)
             raise
-    return Again(1, "The environment is being deleted.")
+    return Requeue(1, "The environment is being deleted.")
 
 
 @dataclass(frozen=True)

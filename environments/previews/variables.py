@@ -19,7 +19,7 @@ from environments.models import (
 from environments.railway import Environment as Place
 from environments.railway import ServiceInstance
 from environments.variables.sync import fingerprint, host_of
-from portal.jobs import Again, Outcome, holds
+from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.credentials import Secret
 from portal.secrets import HiddenText
 
@@ -32,7 +32,7 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
         return None
     staging = Environment.objects.present().filter(project=job.project, kind=EnvironmentKind.STAGING).first()
     if staging is None or staging.variables_at is None:
-        return Again(5, "Staging's variables have not been read yet.")
+        return Requeue(5, "Staging's variables have not been read yet.")
     missing: list[str] = []
     shared: list[str] = []
     for one in place.instances:
@@ -42,9 +42,9 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
         wrong = {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
         if wrong:
             if not holds(job):
-                return Again(0)
+                return Requeue(0)
             seen.railway.set_variables(job.project.railway_project_id, place.id, one.service_id, wrong)
-            return Again(0, f"Variables of {one.service_name} were set.")
+            return Requeue(0, f"Variables of {one.service_name} were set.")
         theirs = list(Variable.objects.filter(environment=staging, service__railway_id=one.service_id))
         missing += [f"{one.service_name}: {row.name}" for row in theirs if row.sealed and row.name not in found]
         shared += [f"{one.service_name}: {row.name}" for row in theirs if _is_stagings(job, one, row, found)]
@@ -52,7 +52,7 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
     if missing:
         job.keep(state=PreviewState.ASKING)
         said = f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
-        return Again(60, said)
+        return Requeue(60, said)
     job.keep(variables_at=now)
     return None
 

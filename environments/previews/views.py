@@ -12,7 +12,7 @@ from environments.models import Environment, Preview, PreviewState, PreviewVaria
 from environments.previews import actions
 from environments.previews import steps as previews_steps
 from environments.previews.forms import PreviewVariableForm, TypedNameForm
-from portal.ui.site import by_htmx, page, perform
+from portal.ui.site import by_htmx, page, run_action
 
 GONE_SHOWN = 10
 
@@ -60,7 +60,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview built anew."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     said = f"{preview} is being built anew."
-    return perform(request, _back(preview.project), partial(actions.rebuild_preview, preview), said)
+    return run_action(request, _back(preview.project), partial(actions.rebuild_preview, preview), said)
 
 
 @page
@@ -69,7 +69,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     said = f"{preview} is being removed; the next push brings it back."
-    return perform(request, _back(preview.project), partial(actions.remove_preview, preview), said)
+    return run_action(request, _back(preview.project), partial(actions.remove_preview, preview), said)
 
 
 @page
@@ -79,7 +79,7 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     form = PreviewVariableForm(request.POST)
     said = f"Previews get this value of {form['name'].value()}; it is not shown again."
-    return perform(request, _back(project), partial(actions.set_preview_variable, project), said, form=form)
+    return run_action(request, _back(project), partial(actions.set_preview_variable, project), said, form=form)
 
 
 @page
@@ -88,7 +88,7 @@ def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
     said = f"New previews no longer get a value of their own for {row.name}."
-    return perform(request, _back(row.project), partial(actions.remove_preview_variable, row), said)
+    return run_action(request, _back(row.project), partial(actions.remove_preview_variable, row), said)
 
 
 @page
@@ -98,7 +98,7 @@ def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.adopt_environment, environment), TypedNameForm(request.POST)
     said = f"{environment} is the portal's from now on."
-    return perform(request, _back(environment.project), act, said, form=form)
+    return run_action(request, _back(environment.project), act, said, form=form)
 
 
 @page
@@ -107,4 +107,4 @@ def delete_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has an environment deleted that the portal did not make."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.delete_environment, environment), TypedNameForm(request.POST)
-    return perform(request, _back(environment.project), act, f"{environment} is being deleted.", form=form)
+    return run_action(request, _back(environment.project), act, f"{environment} is being deleted.", form=form)

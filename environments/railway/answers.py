@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from environments.railway.deployment_states import PASS, running
-from portal.outbound.parsing import Malformed, commit, dig, field, link, moment, nullable, optional, text, word
+from portal.outbound.parsing import Malformed, commit, field, get_path, link, moment, nullable, optional, text, word
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ def read_push_deploys(node: object) -> PushDeploys:
 
 
 def read_rule(item: object) -> Rule:
-    configs = [dig(channel, "config") for channel in field(item, "channels", list)]
-    found = (dig(config, "url") for config in configs if word(dig(config, "type")) == "webhook")
+    configs = [get_path(channel, "config") for channel in field(item, "channels", list)]
+    found = (get_path(config, "url") for config in configs if word(get_path(config, "type")) == "webhook")
     return Rule(
         id=field(item, "id", str),
         project_id=optional(item, "projectId", str),
@@ -193,7 +193,7 @@ def next_page(connection: object) -> str | None:
 
 
 def read_deployment(node: object) -> Deployment:
-    meta = dig(node, "meta")
+    meta = get_path(node, "meta")
     return Deployment(
         id=field(node, "id", str),
         project_id=field(node, "projectId", str),
@@ -201,20 +201,20 @@ def read_deployment(node: object) -> Deployment:
         service_id=optional(node, "serviceId", str),
         status=text(field(node, "status", str), 40) or "UNKNOWN",
         stopped=field(node, "deploymentStopped", bool),
-        created_at=moment(dig(node, "createdAt")),
-        status_updated_at=moment(dig(node, "statusUpdatedAt")),
-        url=text(dig(node, "url")),
+        created_at=moment(get_path(node, "createdAt")),
+        status_updated_at=moment(get_path(node, "statusUpdatedAt")),
+        url=text(get_path(node, "url")),
         can_redeploy=field(node, "canRedeploy", bool),
         can_rollback=field(node, "canRollback", bool),
-        commit=commit(dig(meta, "commitHash")),
-        branch=text(dig(meta, "branch")) or None,
-        repo=text(dig(meta, "repo")) or None,
-        image=text(dig(meta, "image")) or None,
-        message=text(dig(meta, "commitMessage")) or None,
-        author=text(dig(meta, "commitAuthor")) or None,
-        reason=text(dig(meta, "reason")) or None,
+        commit=commit(get_path(meta, "commitHash")),
+        branch=text(get_path(meta, "branch")) or None,
+        repo=text(get_path(meta, "repo")) or None,
+        image=text(get_path(meta, "image")) or None,
+        message=text(get_path(meta, "commitMessage")) or None,
+        author=text(get_path(meta, "commitAuthor")) or None,
+        reason=text(get_path(meta, "reason")) or None,
         instances=tuple(text(field(item, "status", str), 40) for item in field(node, "instances", list)),
-        creator=text(dig(node, "creator", "name"), 200) or text(dig(node, "creator", "email"), 200) or None,
+        creator=text(get_path(node, "creator", "name"), 200) or text(get_path(node, "creator", "email"), 200) or None,
     )
 
 
@@ -254,8 +254,8 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             root_directory=text(optional(node, "rootDirectory", str)) or None,
             config_file=text(optional(node, "railwayConfigFile", str)) or None,
             healthcheck_path=text(optional(node, "healthcheckPath", str)) or None,
-            start_command=text(dig(node, "startCommand"), 4000) or None,
-            pre_deploy_command=_command(dig(node, "preDeployCommand")),
+            start_command=text(get_path(node, "startCommand"), 4000) or None,
+            pre_deploy_command=_command(get_path(node, "preDeployCommand")),
             watch_patterns=_patterns(optional(node, "watchPatterns", list)),
             cron=_schedule(optional(node, "cronSchedule", str)),
             domains=tuple(_read_domains(field(node, "domains", dict))),
@@ -301,33 +301,35 @@ def read_trigger(node: object) -> Trigger:
 
 
 def read_service(node: object) -> Service:
-    return Service(field(node, "id", str), text(field(node, "name", str)), link(dig(node, "icon")))
+    return Service(field(node, "id", str), text(field(node, "name", str)), link(get_path(node, "icon")))
 
 
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
     """An environment with the first page of its instances and triggers; see `read_instance`."""
-    triggers, good_triggers = _read_list(dig(node, "deploymentTriggers"), read_trigger)
-    instances, good_instances = _read_list(dig(node, "serviceInstances"), lambda item: read_instance(item, problem))
+    triggers, good_triggers = _read_list(get_path(node, "deploymentTriggers"), read_trigger)
+    instances, good_instances = _read_list(
+        get_path(node, "serviceInstances"), lambda item: read_instance(item, problem)
+    )
     name, can_access = text(field(node, "name", str)), field(node, "canAccess", bool)
     readable = can_access and good_triggers and good_instances
     if not can_access:
         problem(f"The token may not look into environment {name}: give it access in Railway.")
     elif not readable:
         problem(f"Environment {name} cannot be read in full.")
-    number = dig(node, "meta", "prNumber")
+    number = get_path(node, "meta", "prNumber")
     return Environment(
         id=field(node, "id", str),
         name=name,
         can_access=can_access,
         is_ephemeral=field(node, "isEphemeral", bool),
-        created_at=moment(dig(node, "createdAt")),
-        source_environment_id=optional(dig(node, "sourceEnvironment") or {}, "id", str),
+        created_at=moment(get_path(node, "createdAt")),
+        source_environment_id=optional(get_path(node, "sourceEnvironment") or {}, "id", str),
         pr_number=number if isinstance(number, int) else None,
-        pr_title=text(dig(node, "meta", "prTitle")) or None,
-        pr_repo=text(dig(node, "meta", "prRepo")) or None,
-        branch=text(dig(node, "meta", "branch")) or None,
-        base_branch=text(dig(node, "meta", "baseBranch")) or None,
-        config_etag=text(dig(node, "configEtag"), 200),
+        pr_title=text(get_path(node, "meta", "prTitle")) or None,
+        pr_repo=text(get_path(node, "meta", "prRepo")) or None,
+        branch=text(get_path(node, "meta", "branch")) or None,
+        base_branch=text(get_path(node, "meta", "baseBranch")) or None,
+        config_etag=text(get_path(node, "configEtag"), 200),
         triggers=tuple(triggers),
         instances=tuple(instances),
         readable=readable and all(instance.readable for instance in instances),
@@ -351,7 +353,7 @@ def _read_list[T](connection: object, read: Callable[[object], T]) -> tuple[list
 
 def read_log_line(item: object) -> LogLine:
     return LogLine(
-        moment(dig(item, "timestamp")),
-        text(dig(item, "severity"), 20),
+        moment(get_path(item, "timestamp")),
+        text(get_path(item, "severity"), 20),
         text(field(item, "message", str), 4000),
     )

@@ -17,7 +17,7 @@ from environments.railway.transport import SERVICE, Transport, fragment
 from environments.railway.tree import read_tree
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError, malformed, unknown_outcome
-from portal.outbound.parsing import Malformed, commit, dig, field, optional, text, word
+from portal.outbound.parsing import Malformed, commit, field, get_path, optional, text, word
 
 MAX_LOG_LINES = 5000
 COPY_SECONDS = 90.0  # copying an environment can outlast half a minute; Railway's own client waits as long
@@ -186,7 +186,7 @@ class Railway:
         """The pre-deploy command that is set there: none, or one."""
         data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
         with _shaped():
-            found = field({"set": dig(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object)
+            found = field({"set": get_path(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object)
             if found is None or isinstance(found, str):
                 return (found,) if found else ()
             if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
@@ -365,8 +365,8 @@ def _answer(transport: Transport, name: str) -> dict[str, Any] | None:
 def _project_report(scope: object) -> TokenReport:
     with _shaped():
         token = field(scope, "projectToken", dict)
-        project = (field(token, "projectId", str), text(dig(token, "project", "name")))
-        environment = (field(token, "environmentId", str), text(dig(token, "environment", "name")))
+        project = (field(token, "projectId", str), text(get_path(token, "project", "name")))
+        environment = (field(token, "environmentId", str), text(get_path(token, "environment", "name")))
     sentence = (
         f"A project token for {project[1]}, environment {environment[1]}: it sees no other environment and "
         "cannot redeploy; make a workspace token."

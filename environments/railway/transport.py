@@ -11,7 +11,7 @@ from environments.railway import ledger
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply
-from portal.outbound.parsing import dig, text
+from portal.outbound.parsing import get_path, text
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -166,10 +166,10 @@ class Transport:
             answer = reply.json()
         except ValueError:
             raise self._error(reply, [], write=write) from None
-        errors = dig(answer, "errors") or []
+        errors = get_path(answer, "errors") or []
         if not isinstance(errors, list):
             errors = [errors]
-        data = dig(answer, "data")
+        data = get_path(answer, "data")
         if not errors and (reply.status != 200 or not isinstance(data, dict)):
             raise self._error(reply, [], write=write)
         return data if isinstance(data, dict) else {}, errors, reply
@@ -184,12 +184,12 @@ class Transport:
         return {"Authorization": f"Bearer {self.token}"}
 
     def _words(self, error: object) -> str:
-        return text(dig(error, "message")).replace(self.token, "…")
+        return text(get_path(error, "message")).replace(self.token, "…")
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
         """What the first error, or an answer without one, means: by its words, its code, its status."""
         words = self._words(errors[0]) if errors else ""
-        code = text(dig(errors[0], "extensions", "code")) if errors else ""
+        code = text(get_path(errors[0], "extensions", "code")) if errors else ""
         kind, sentence = _meaning(words, code, reply.status, write)
         wait = None
         if kind in {"rate_limited", "unavailable"}:

@@ -7,7 +7,7 @@ from environments.railway import answers
 from environments.railway.answers import Environment, ProjectTree, Service
 from environments.railway.transport import SERVICE, Transport
 from portal.outbound.http import malformed
-from portal.outbound.parsing import Malformed, dig, moment, nullable, optional, text
+from portal.outbound.parsing import Malformed, get_path, moment, nullable, optional, text
 from portal.outbound.parsing import field as need
 
 MAX_PAGES = 20
@@ -104,7 +104,7 @@ def _add_node(seen: _Gathering, name: str, node: object) -> None:
             environment = answers.read_environment(node, seen.lacks)
             seen.environments[environment.id] = _whole(seen, environment, node)
     except Malformed as error:
-        said = text(dig(node, "name")) or "without a name"
+        said = text(get_path(node, "name")) or "without a name"
         seen.lacks(f"One of the project's {name} ({said}) cannot be read ({error}).")
 
 
@@ -118,11 +118,11 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
             if rest is None:
                 break
             node = rest
-            if dig(node, "serviceInstances") is not None:
-                found = answers.nodes(dig(node, "serviceInstances"))
+            if get_path(node, "serviceInstances") is not None:
+                found = answers.nodes(get_path(node, "serviceInstances"))
                 instances += [answers.read_instance(item, seen.lacks) for item in found]
-            if dig(node, "deploymentTriggers") is not None:
-                triggers += [answers.read_trigger(item) for item in answers.nodes(dig(node, "deploymentTriggers"))]
+            if get_path(node, "deploymentTriggers") is not None:
+                triggers += [answers.read_trigger(item) for item in answers.nodes(get_path(node, "deploymentTriggers"))]
         else:
             raise Malformed("it has too many pages")
         if len({one.service_id for one in instances}) < len(instances):
@@ -160,5 +160,5 @@ def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any]
 
 
 def _cursor(node: object, name: str) -> str | None:
-    connection = dig(node, name)
+    connection = get_path(node, name)
     return answers.next_page(connection) if connection is not None else None

@@ -18,7 +18,7 @@ from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.dump import DumpError
 from environments.schema.run.database import DatabaseError
 from environments.schema.run.virtualenvs import NotPrepared
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 from portal.server.embedded_postgres import StartError
 
@@ -43,11 +43,11 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         return Rehearsal.objects.filter(pk=job.pk, cancel_requested_at=None).exists() and holds(job)
 
     if not alive():
-        return Ended(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
+        return Finished(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
     # One after the other, so that a worker stays free for everything else.
     earlier = Rehearsal.objects.filter(status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk).first()
     if earlier:
-        return Again(1, f"Waits for rehearsal {earlier.pk} to end.")
+        return Requeue(1, f"Waits for rehearsal {earlier.pk} to end.")
     try:
         mirror = mirror_of(project)
         if not mirror.has(job.commit):
@@ -74,7 +74,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         )
         report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
     except NotPrepared as error:
-        return Ended(JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
+        return Finished(JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
     except (ApiError, GitError, HistoryError, NoDatabase, DatabaseError, DumpError, StartError) as error:
         return _not_yet(job, error, now)
     return _ended(job, report, now)
@@ -85,8 +85,8 @@ def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
     hopeless = isinstance(error, NoDatabase | StartError | HistoryError)
     hopeless = hopeless or (isinstance(error, DatabaseError) and error.kind not in PASSING)
     if hopeless or now - job.created_at > PATIENCE:
-        return Ended(JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
-    return Again(10, f"The rehearsal could not be done yet: {error}")
+        return Finished(JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
+    return Requeue(10, f"The rehearsal could not be done yet: {error}")
 
 
 def _ended(job: Rehearsal, report: rehearsal.Report, now: datetime) -> Outcome:
@@ -101,4 +101,4 @@ def _ended(job: Rehearsal, report: rehearsal.Report, now: datetime) -> Outcome:
             # The lock of the readings, so that one finding is not opened by two.
             RailwaySync.objects.select_for_update().get(project=job.environment.project)
             detect.compare(job.environment.project, now=now)
-    return Ended(STATUSES.get(report.status, JobStatus.NEEDS_PERSON), report.sentence)
+    return Finished(STATUSES.get(report.status, JobStatus.NEEDS_PERSON), report.sentence)

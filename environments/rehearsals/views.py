@@ -13,17 +13,17 @@ from environments.databases.schema_drift import SHOWN, sentence
 from environments.models import (
     Branch,
     Database,
+    DatabaseStatus,
     Direction,
     Environment,
     Rehearsal,
-    SchemaStanding,
 )
 from environments.rehearsals import actions
 from environments.schema.rehearsal.dump import Difference
 from environments.schema.rehearsal.rehearsal import MODES, PHASES
 from environments.services.expected import expected_branches
 from portal.ui.actions import Refused
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 RUNS = {
     Direction.UPGRADE: (("first", "Upgrade"), ("back", "Downgrade"), ("again", "Upgrade again")),
@@ -61,7 +61,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("environments:rehearsal", args=[pk])
     said = "The rehearsal is being stopped; nothing of it will be left."
-    return perform(request, then, partial(actions.cancel_rehearsal, row), said)
+    return run_action(request, then, partial(actions.cancel_rehearsal, row), said)
 
 
 @page
@@ -71,7 +71,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("environments:rehearsal", args=[pk])
     said = "It is being rehearsed anew; the newest rehearsal is linked here."
-    return perform(request, then, partial(_start, row), said)
+    return run_action(request, then, partial(_start, row), said)
 
 
 def _start(row: Rehearsal, *, actor: Any) -> Rehearsal:
@@ -147,12 +147,12 @@ def _difference(one: dict[str, Any]) -> Difference:
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a database's real schema compared with the one that its branch's migrations make, by a rehearsal."""
-    standings = SchemaStanding.objects.select_related("environment__project", "database")
+    standings = DatabaseStatus.objects.select_related("environment__project", "database")
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
     said = "The schema is being compared; the rehearsal that does it is the newest below."
-    return perform(request, then, partial(_start_comparison, environment, standing.database), said)
+    return run_action(request, then, partial(_start_comparison, environment, standing.database), said)
 
 
 def _start_comparison(environment: Environment, database: Database, *, actor: Any) -> Rehearsal:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from environments.models import Project
 from environments.renaming.actions import use_new_name
 from environments.renaming.forms import RenameForm
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 SAID = "The new name is taken over, or waits under Changes for a second person to confirm it."
 
@@ -21,4 +21,4 @@ def rename(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the project use the name that GitHub calls its repository now."""
     project = get_object_or_404(Project, slug=slug)
     then = f"{reverse('environments:protections')}?project={project.slug}"
-    return perform(request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST))
+    return run_action(request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST))

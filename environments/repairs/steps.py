@@ -25,7 +25,7 @@ from environments.models import (
 from environments.railway import ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 
 PATIENCE = timedelta(minutes=5)
@@ -38,17 +38,17 @@ def step(job: Repair, *, now: datetime) -> Outcome:
         return STEPS[RepairKind(job.kind)](job, now)
     except ApiError as error:
         if error.kind in FINAL:
-            return Ended(JobStatus.FAILED, error.sentence)
-        return _late(job, error.sentence, now) or Again(max(error.retry_after or 0, 2), error.sentence)
+            return Finished(JobStatus.FAILED, error.sentence)
+        return _late(job, error.sentence, now) or Requeue(max(error.retry_after or 0, 2), error.sentence)
 
 
-def _late(job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE) -> Ended | None:
+def _late(job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE) -> Finished | None:
     """The end of a repair that took too long: failed when nothing was written, else nobody knows."""
     if now - job.created_at < patience:
         return None
     if job.wrote_at is None:
-        return Ended(JobStatus.FAILED, f"Nothing was changed: {sentence}")
-    return Ended(JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}")
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
+    return Finished(JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}")
 
 
 def _keep(job: Repair, **values: Any) -> None:
@@ -64,19 +64,19 @@ def _once(
     what `still` is so, until that is late.
     """
     if job.wrote_at is not None:
-        return _late(job, still, now) or Again(2, still)
+        return _late(job, still, now) or Requeue(2, still)
     if not holds(job):
-        return Again(0)
+        return Requeue(0)
     _keep(job, wrote_at=now, before=before)
     write()
-    return Again(seconds, told)
+    return Requeue(seconds, told)
 
 
 def _sync_staging(job: Repair, now: datetime) -> Outcome:
     seen = fast_forward.level(job.project)
     if seen.state in (fast_forward.MOVED, fast_forward.UNSURE):
         _keep(job, wrote_at=job.wrote_at or now)
-        return _late(job, seen.sentence, now) or Again(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
+        return _late(job, seen.sentence, now) or Requeue(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
     moved = seen.state == fast_forward.EQUAL and job.wrote_at is not None
     before, wanted = seen.same_files or ("", "")
     _keep(
@@ -86,7 +86,7 @@ def _sync_staging(job: Repair, now: datetime) -> Outcome:
         before=before,
         wanted=wanted,
     )
-    return Ended(JobStatus.SUCCEEDED if seen.state == fast_forward.EQUAL else JobStatus.FAILED, seen.sentence)
+    return Finished(JobStatus.SUCCEEDED if seen.state == fast_forward.EQUAL else JobStatus.FAILED, seen.sentence)
 
 
 def _reset(job: Repair, now: datetime) -> Outcome:
@@ -95,25 +95,25 @@ def _reset(job: Repair, now: datetime) -> Outcome:
         seen = fast_forward.look_at_reset(job.project, job.before, job.wanted)
         if seen is not None and seen.done:
             _keep(job, result=fast_forward.MOVED)
-            return Ended(JobStatus.SUCCEEDED, seen.sentence)
+            return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
             said = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
-            return _late(job, seen.sentence if seen else said, now) or Again(2, said)
+            return _late(job, seen.sentence if seen else said, now) or Requeue(2, said)
         if seen is not None:
-            return Ended(JobStatus.FAILED, seen.sentence)
+            return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
             said = f"{job.requested_by} signed this reset and may no longer sign one; nothing was reset."
-            return Ended(JobStatus.FAILED, said)
+            return Finished(JobStatus.FAILED, said)
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         _keep(job, wrote_at=now)
         _expect_deployments(job, now)
         fast_forward.reset(job.project, job.before, job.wanted)
     except GitError as error:
         if error.kind in ("lease", "protected", "token", "key", "host_key", "reference"):
-            return Ended(JobStatus.FAILED, str(error))
-        return _late(job, str(error), now) or Again(5, str(error))
-    return Again(0, f"{job.project.staging_branch} was reset; reading it again.")
+            return Finished(JobStatus.FAILED, str(error))
+        return _late(job, str(error), now) or Requeue(5, str(error))
+    return Requeue(0, f"{job.project.staging_branch} was reset; reading it again.")
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
@@ -131,11 +131,13 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     pull = fast_forward.find_back_merge(project, github)
     if pull is None:
         if not github.compare(target, main).ahead_by:
-            return Ended(JobStatus.SUCCEEDED, f"{target} holds everything that {main} has: there is nothing to merge.")
+            return Finished(
+                JobStatus.SUCCEEDED, f"{target} holds everything that {main} has: there is nothing to merge."
+            )
         _keep(job, wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
     _keep(job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}])
-    return Ended(JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}.")
+    return Finished(JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}.")
 
 
 def _branch(job: Repair, now: datetime) -> Outcome:
@@ -145,9 +147,9 @@ def _branch(job: Repair, now: datetime) -> Outcome:
     trigger = _trigger(job, tree)
     if trigger is None:
         said = f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in Railway first."
-        return _late(job, said, now) or Again(2, said) if not tree.complete else Ended(JobStatus.FAILED, said)
+        return _late(job, said, now) or Requeue(2, said) if not tree.complete else Finished(JobStatus.FAILED, said)
     if trigger.branch == job.wanted:
-        return Ended(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
+        return Finished(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
     return _once(
         job,
         now,
@@ -160,7 +162,7 @@ def _branch(job: Repair, now: datetime) -> Outcome:
 
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
-        return Ended(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
     railway, instance = Railway(), job.instance
     place = (job.project.railway_project_id, instance.environment.railway_id, instance.service.railway_id)
     seen = railway.push_deploys(*place)
@@ -169,10 +171,10 @@ def _push(job: Repair, now: datetime) -> Outcome:
         type(instance).objects.filter(pk=instance.pk).update(autodeploy=seen.enabled)
         detect.compare(job.project, now=timezone.now())
     if seen.enabled:
-        return Ended(JobStatus.SUCCEEDED, f"{job.subject} is deployed on push.")
+        return Finished(JobStatus.SUCCEEDED, f"{job.subject} is deployed on push.")
     if not seen.can_enable:
         why = seen.reason.rstrip(".") or "Railway gives no reason"
-        return Ended(JobStatus.FAILED, f"{job.subject} cannot be deployed on push: {why}.")
+        return Finished(JobStatus.FAILED, f"{job.subject} cannot be deployed on push: {why}.")
     return _once(
         job,
         now,
@@ -197,34 +199,34 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     state = _instance(job, tree)
     if state is None or job.instance is None:
-        return Ended(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
     latest = state.latest_deployment if state.readable else None
     ours = latest is not None and latest.commit == job.wanted and (job.wrote_at is None or latest.id != job.before)
     if ours and latest is not None and latest.serves:
-        return Ended(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
+        return Finished(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
     begun = ours and latest is not None and latest.status not in ENDED_BADLY
     if begun and latest is not None and (job.wrote_at is not None or latest.status != "SUCCESS"):
         return _deploying(job, latest.status, now)
     if job.wrote_at is not None:
         if ours and latest is not None:
             said = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {latest.status.lower()}."
-            return Ended(JobStatus.FAILED, said)
+            return Finished(JobStatus.FAILED, said)
         said = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
-        return _late(job, said, now) or Again(2, said)
+        return _late(job, said, now) or Requeue(2, said)
     if not state.readable:
-        return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Again(2)
+        return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Requeue(2)
     head = GitHub(job.project.repository).branch_head(job.instance.branch)
     if head != job.wanted:
         said = f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed: look again."
-        return Ended(JobStatus.FAILED, said)
+        return Finished(JobStatus.FAILED, said)
     if not holds(job):
-        return Again(0)
+        return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the wish.
     _keep(job, wrote_at=now, before=latest.id if latest else "")
     asked = out_of_band.ask(job.instance, job.wanted, now=now)
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
     out_of_band.asked(asked, railway.deploy_commit(place, service, job.wanted))
-    return Again(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
+    return Requeue(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 
 def _protect(job: Repair, now: datetime) -> Outcome:
@@ -234,24 +236,24 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
     if not wrong:
-        return Ended(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
+        return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
     if job.wrote_at is not None:
         said = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
-        return Ended(JobStatus.FAILED, f"The protection was sent, and still differs ({said}): look at the rulesets.")
+        return Finished(JobStatus.FAILED, f"The protection was sent, and still differs ({said}): look at the rulesets.")
     if locked_out := protection.lockout(project, branch):
-        return Ended(JobStatus.FAILED, locked_out)
+        return Finished(JobStatus.FAILED, locked_out)
     if not holds(job):
-        return Again(0)
+        return Requeue(0)
     _keep(job, wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200])
     GitHub(project.repository).protect(branch, protection.body_for(project, branch))
-    return Again(0, f"{branch} was protected; reading it again.")
+    return Requeue(0, f"{branch} was protected; reading it again.")
 
 
 def _keep_heads(job: Repair, now: datetime) -> Outcome:
     """Switches *Automatically delete head branches* off, once, and reads the setting again."""
     github = GitHub(job.project.repository)
     if not github.deletes_heads():
-        return Ended(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
+        return Finished(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
     return _once(
         job,
         now,
@@ -270,10 +272,12 @@ def _delete(job: Repair, now: datetime) -> Outcome:
     place = next((one for one in tree.environments if one.id == job.wanted), None)
     if place is None:
         said = f"Railway does not show every environment, so it is not known whether {job.subject} is gone."
-        late = _late(job, said, now) or Again(2, said)
-        return Ended(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
+        late = _late(job, said, now) or Requeue(2, said)
+        return Finished(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
-        return Ended(JobStatus.FAILED, f"{job.subject} is not what it was when it was confirmed; nothing was deleted.")
+        return Finished(
+            JobStatus.FAILED, f"{job.subject} is not what it was when it was confirmed; nothing was deleted."
+        )
     return _once(
         job,
         now,
@@ -287,7 +291,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
 
 def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
     said = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
-    return _late(job, said, now, timedelta(minutes=job.project.deploy_minutes)) or Again(2, said)
+    return _late(job, said, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(2, said)
 
 
 def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:

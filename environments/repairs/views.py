@@ -14,7 +14,7 @@ from environments.findings.views import repairs_of
 from environments.models import Repair, ServiceInstance
 from environments.repairs import actions
 from portal.ui.forms import ConfirmedForm
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 
 @page
@@ -53,6 +53,6 @@ def _repaired(
     instance = ServiceInstance.objects.select_related("service__project", "environment").filter(pk=pk).first()
     if instance is not None:
         then, said = repairs_of(instance.service.project), "Railway is being told."
-        return perform(request, then, partial(act, instance), said, form=form)
+        return run_action(request, then, partial(act, instance), said, form=form)
     messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
     return HttpResponseRedirect(reverse("environments:environments"))

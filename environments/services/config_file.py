@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.git.repository import Mirror
-from portal.outbound.parsing import dig
+from portal.outbound.parsing import get_path
 
 DEFAULT = ("railway.toml", "railway.json")  # from the repository's root, also where a root directory is set
 MOST = 256 * 1024
@@ -63,7 +63,7 @@ def parse(path: str, body: bytes, environment: str) -> Config:
 
 def _own(said: dict[str, Any], environment: str) -> dict[str, Any]:
     """What the file sets apart for one environment."""
-    found = dig(said, "environments", environment)
+    found = get_path(said, "environments", environment)
     return found if isinstance(found, dict) else {}
 
 

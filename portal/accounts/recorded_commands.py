@@ -13,7 +13,7 @@ from portal.audit import row_changes
 Accounts = dict[tuple[type[Model], Any], tuple[Model, row_changes.Stored]]
 
 
-class RecordedCommand(BaseCommand):
+class AuditedCommand(BaseCommand):
     """Put before the command's own class: no event, no change. Accounts and roles are told field by field."""
 
     def handle(self, *args: Any, **options: Any) -> Any:

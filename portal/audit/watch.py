@@ -9,7 +9,7 @@ from portal import audit
 from portal.audit import anchors as audit_anchors
 from portal.audit import verification
 from portal.audit.chain import Link
-from portal.jobs import Again, AuditWatch, Outcome
+from portal.jobs import AuditWatch, Outcome, Requeue
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
@@ -31,9 +31,9 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
             sentence = str(lost)
         else:
             AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
-            return Again(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {said}".strip())
+            return Requeue(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {said}".strip())
     AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
-    return Again(settings.ANCHOR_SECONDS, sentence)
+    return Requeue(settings.ANCHOR_SECONDS, sentence)
 
 
 def last_known() -> AuditWatch | None:

@@ -14,7 +14,7 @@ from portal.configuration.actions import propose, record_alone
 from portal.configuration.kinds import Kind, kind_of
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
-from portal.ui.site import Recorded
+from portal.ui.site import AuditedAdmin
 
 
 @dataclass
@@ -26,7 +26,7 @@ class _Asked:
     wanted: dict[str, Any] = field(default_factory=dict)
 
 
-class TwoPeople(Recorded):
+class TwoPeople(AuditedAdmin):
     """Saves what is free, and proposes what is guarded."""
 
     @property

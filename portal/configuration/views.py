@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from portal.configuration import actions
 from portal.configuration.kinds import CONFIRM
 from portal.models.configuration import ConfigurationChange, said
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 
 SHOWN = 30
 VERBS: dict[str, tuple[Callable[..., Any], str]] = {
@@ -47,4 +47,4 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404("There is no such action.")
     act, told = VERBS[verb]
-    return perform(request, reverse("portal:changes"), partial(act, change), told)
+    return run_action(request, reverse("portal:changes"), partial(act, change), told)

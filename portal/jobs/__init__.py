@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=15)
-MAX_DEATHS = 8
+MAX_CRASHES = 8
 
 
 class JobStatus(models.TextChoices):
@@ -50,23 +50,23 @@ STOPPED = (JobStatus.FAILED, JobStatus.NEEDS_PERSON)
 
 
 @dataclass(frozen=True)
-class Again:
+class Requeue:
     """Not finished: look again after `seconds` (0: at once). `progress` says in a sentence what is awaited."""
 
     seconds: float
     sentence: str = ""
-    errored: bool = False  # the step broke unexpectedly: its deaths go on counting, so that it ends after three
+    errored: bool = False  # the step broke unexpectedly: its crashes go on counting, so that it ends after three
 
 
 @dataclass(frozen=True)
-class Ended:
+class Finished:
     """Finished for now with `status`; `sentence` says why, for people."""
 
     status: JobStatus
     sentence: str = ""
 
 
-Outcome = Again | Ended
+Outcome = Requeue | Finished
 
 
 class JobQuerySet(models.QuerySet[Any]):
@@ -88,11 +88,11 @@ class Job(models.Model):
     step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
     urgent = False  # done by a web process while no worker lives
     repeatable = True  # False: it is given up when a backup is restored, for it may have been done since
-    tireless = False  # goes on after any number of errors and deaths: nobody would be there to start it again
+    retry_forever = False  # goes on after any number of errors and crashes: nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
     sentence = models.TextField(blank=True, default="")
-    deaths = models.PositiveIntegerField(default=0, help_text="Claims since the last recorded outcome.")
+    crashes = models.PositiveIntegerField(default=0, help_text="Claims since the last recorded outcome.")
     fence = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     wake_at = models.DateTimeField(default=timezone.now)
@@ -114,7 +114,7 @@ class Job(models.Model):
     def is_open(self) -> bool:
         return self.status in OPEN
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         """Called in the transaction that ends the job, with the row locked; a subclass writes its audit event here."""
 
 
@@ -138,7 +138,7 @@ class AuditWatch(Job):
 
     step_function = "portal.audit.watch.watch"
     step_seconds = 3600.0
-    tireless = True
+    retry_forever = True
 
     single = models.BooleanField(default=True, unique=True)
     ok = models.BooleanField(null=True)
@@ -206,7 +206,7 @@ def wake(label: str, pk: int) -> str:
             recorded = record(job, outcome)
         if not recorded:
             return "taken over"
-        if isinstance(outcome, Ended):
+        if isinstance(outcome, Finished):
             return outcome.status
         if outcome.seconds > 0:
             return "waiting"
@@ -221,7 +221,7 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
     ).update(
         status=JobStatus.RUNNING,
         fence=F("fence") + 1,
-        deaths=F("deaths") + 1,
+        crashes=F("crashes") + 1,
         lease_until=now + LEASE,
         heartbeat_at=now,
         started_at=Coalesce("started_at", now),
@@ -230,10 +230,10 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
 
 
 def _run_step(job: Job) -> Outcome:
-    if job.deaths > MAX_DEATHS and not job.tireless:
-        return Ended(
+    if job.crashes > MAX_CRASHES and not job.retry_forever:
+        return Finished(
             JobStatus.NEEDS_PERSON,
-            f"The worker stopped {MAX_DEATHS} times in a row in this step without an outcome; see the log.",
+            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see the log.",
         )
     step = import_string(job.step_function)
     try:
@@ -241,11 +241,11 @@ def _run_step(job: Job) -> Outcome:
             return step(job, now=timezone.now())
     except Exception:
         log.exception("%s %s broke", job._meta.label, job.pk)
-        if job.deaths < 3 or job.tireless:
-            return Again(
-                min(2.0 * job.deaths, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True
+        if job.crashes < 3 or job.retry_forever:
+            return Requeue(
+                min(2.0 * job.crashes, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True
             )
-        return Ended(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
+        return Finished(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
@@ -256,13 +256,13 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
         row = mine.first()
         if row is None:
             return False
-        if isinstance(outcome, Ended):
+        if isinstance(outcome, Finished):
             job.ended(outcome, now=now)
             changes = {
                 "status": outcome.status,
                 "finished_at": now,
                 "sentence": outcome.sentence,
-                "deaths": 0,
+                "crashes": 0,
             }
         else:
             later = now + timedelta(seconds=outcome.seconds)
@@ -270,8 +270,8 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             wake_at = later if row.wake_at == job.wake_at else min(row.wake_at, later)
             changes = {"status": JobStatus.WAITING, "wake_at": wake_at}
             if not outcome.errored:
-                changes["deaths"] = 0
-            if job.tireless and row.trace == job.trace:
+                changes["crashes"] = 0
+            if job.retry_forever and row.trace == job.trace:
                 changes["trace"] = ""  # what comes next is by the clock, unless somebody else asks for it
             if outcome.sentence:
                 changes["sentence"] = outcome.sentence

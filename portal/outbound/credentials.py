@@ -18,7 +18,7 @@ from github.Requester import Requester
 
 from portal.outbound import http
 from portal.outbound.http import READ_SECONDS, USER_AGENT, ApiError
-from portal.outbound.parsing import dig, moment
+from portal.outbound.parsing import get_path, moment
 
 GITHUB_API_VERSION = "2022-11-28"
 _GITHUB_KINDS = {
@@ -190,7 +190,7 @@ class Installation(github.Auth.Auth):
             )
             raise ApiError("GitHub", "unauthorized", sentence, status=reply.status)
         token = _installation_token(reply)
-        granted = dig(reply.json(), "permissions")
+        granted = get_path(reply.json(), "permissions")
         self.permissions = {str(k): str(v) for k, v in granted.items()} if isinstance(granted, dict) else {}
         return token
 
@@ -200,7 +200,7 @@ def _installation_token(reply: http.Reply) -> tuple[str, datetime]:
         answer = reply.json()
     except ValueError:
         raise http.malformed("GitHub", "no installation token in it", reply.status) from None
-    token, ends = dig(answer, "token"), moment(dig(answer, "expires_at"))
+    token, ends = get_path(answer, "token"), moment(get_path(answer, "expires_at"))
     if not isinstance(token, str) or ends is None or not token or _fault(token):
         raise http.malformed("GitHub", "no installation token in it", reply.status)
     return token, ends

@@ -38,7 +38,7 @@ class SignInForm(AuthenticationForm):
     }
 
 
-class Recorded(admin.ModelAdmin):
+class AuditedAdmin(admin.ModelAdmin):
     """Configuration whose changes are part of the trail: no event, no change.
 
     An event holds what each field was and is, those of inline rows too, and of a secret only that it was changed.
@@ -127,7 +127,7 @@ class PortalSite(admin.AdminSite):
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Registers; what neither records its changes nor makes none, such as a library's, is shown only."""
-        if not issubclass(admin_class or admin.ModelAdmin, (Recorded, ReadOnly)):
+        if not issubclass(admin_class or admin.ModelAdmin, (AuditedAdmin, ReadOnly)):
             base = admin_class or admin.ModelAdmin
             admin_class = type(f"Shown{base.__name__}", (ReadOnly, base), {"__module__": base.__module__})
         super().register(model_or_iterable, admin_class, **options)
@@ -194,7 +194,7 @@ def by_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def perform(
+def run_action(
     request: HttpRequest,
     then: str,
     act: Callable[..., Any],

@@ -11,7 +11,7 @@ from releases import gates
 from releases.gates.sign_off import doubts, items_to_attest
 from releases.locking import _as_seen
 from releases.models.checklist import ChecklistItem
-from releases.models.releases import Release, ReleaseStatus, Upkeep
+from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 
 
 @action("checklist.ticked", "releases.tick_checklistitem")
@@ -32,7 +32,7 @@ def tick(
         ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
     )
     if release.status == ReleaseStatus.VERIFYING:
-        Upkeep.objects.filter(release=release).update(wake_at=now)
+        ReleaseReconciler.objects.filter(release=release).update(wake_at=now)
     said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
     audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)

@@ -3,7 +3,7 @@
 from django import forms
 from django.contrib import admin
 
-from portal.ui.site import Recorded
+from portal.ui.site import AuditedAdmin
 from releases.gates import GATES
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
 
@@ -38,7 +38,7 @@ class TemplateItemInline(admin.TabularInline):
 
 
 @admin.register(ChecklistTemplate)
-class ChecklistTemplateAdmin(Recorded):
+class ChecklistTemplateAdmin(AuditedAdmin):
     list_display = ("name", "kind", "project", "count")
     list_select_related = ("project",)
     inlines = (TemplateItemInline,)

@@ -9,12 +9,12 @@ from environments.findings import out_of_band
 from environments.github import CommitStatus, GitHub
 from environments.models import Project
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, Upkeep
+from releases.models.releases import Release, ReleaseReconciler
 
 
 def ours(project: Project) -> frozenset[str]:
     """Every account as which GitHub has taken a verdict of ours: a token may have been replaced since."""
-    posted = Upkeep.objects.filter(release__project=project).exclude(verdict_by="")
+    posted = ReleaseReconciler.objects.filter(release__project=project).exclude(verdict_by="")
     return frozenset(posted.values_list("verdict_by", flat=True).distinct())
 
 
@@ -39,7 +39,7 @@ def note_strangers(release: Release, statuses: Iterable[CommitStatus], known: fr
             out_of_band.note(release.project, subject, f"{said} word. Require it from the portal's App alone.", now=now)
 
 
-def contradicted(job: Upkeep, release: Release, *, now: datetime) -> bool:
+def contradicted(job: ReleaseReconciler, release: Release, *, now: datetime) -> bool:
     """Whether a reading that is newer than our verdict shows another one on the candidate."""
     row = PullRequest.objects.filter(project=release.project_id, number=release.pull_number or 0).first()
     if row is None or job.verdict_at is None or row.seen_at <= job.verdict_at or row.head_sha != job.verdict_sha:

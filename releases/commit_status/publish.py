@@ -13,7 +13,7 @@ from environments.github import CommitStatus, GitHub
 from portal import audit
 from portal.outbound.http import ApiError
 from releases.commit_status import identity
-from releases.models.releases import Release, Upkeep
+from releases.models.releases import Release, ReleaseReconciler
 
 LETTERS = 140
 # From here on the commit gets no new verdict: a last one says so, and can still be posted.
@@ -29,7 +29,7 @@ def postable(sentence: str) -> str:
     return plain if len(plain) <= LETTERS else f"{plain[: LETTERS - 1]}…"
 
 
-def due(job: Upkeep, release: Release, state: str, sentence: str, now: datetime) -> bool:
+def due(job: ReleaseReconciler, release: Release, state: str, sentence: str, now: datetime) -> bool:
     """Whether the verdict is news, or somebody else spoke after it, and it is not one that was refused just now."""
     wanted = (release.candidate, state, postable(sentence))
     if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == wanted and not job.verdict_problem:
@@ -42,13 +42,13 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
     """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it could not be posted.
 
     Returns the state that stands there: `failure` on a commit that has had too many. One at a time for each
-    release: a promotion that begins and the upkeep may both be about to say the same. Raises `ApiError` where
+    release: a promotion that begins and the reconciler may both be about to say the same. Raises `ApiError` where
     GitHub gave no answer, or took no form of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
-        job = Upkeep.objects.get(release=release)
+        job = ReleaseReconciler.objects.get(release=release)
         try:
             posted = identity.posted(github, release)
             state, said, count, by = _post(github, release, job, posted, state, postable(sentence))
@@ -64,7 +64,7 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
 
 
 def _post(
-    github: GitHub, release: Release, job: Upkeep, posted: Sequence[CommitStatus], state: str, said: str
+    github: GitHub, release: Release, job: ReleaseReconciler, posted: Sequence[CommitStatus], state: str, said: str
 ) -> tuple[str, str, int, str]:
     """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many do, and by whom.
 
@@ -93,11 +93,13 @@ def _post(
     raise AssertionError("the loop returns or raises")
 
 
-def _remember(job: Upkeep, release: Release, state: str, said: str, count: int, by: str, now: datetime) -> None:
+def _remember(
+    job: ReleaseReconciler, release: Release, state: str, said: str, count: int, by: str, now: datetime
+) -> None:
     worn = WORN_OUT if count >= MOST else ""
     told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": said, "verdict_by": by}
-    news = not Upkeep.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
-    Upkeep.objects.filter(pk=job.pk).update(
+    news = not ReleaseReconciler.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
+    ReleaseReconciler.objects.filter(pk=job.pk).update(
         **told, verdict_at=now, verdict_count=count, verdict_tries=0, verdict_retry_at=None, verdict_problem=worn,
     )  # fmt: skip
     data = {"sha": release.candidate, "state": state, "by": by}
@@ -105,10 +107,10 @@ def _remember(job: Upkeep, release: Release, state: str, said: str, count: int, 
         audit.record("release.verdict", actor=None, subject=release, sentence=said, data=data, now=now)
 
 
-def _note(job: Upkeep, error: ApiError, now: datetime) -> None:
+def _note(job: ReleaseReconciler, error: ApiError, now: datetime) -> None:
     """Remembers that GitHub does not hold the verdict, and leaves it in peace for a while: longer each time."""
     pause = min(FIRST_PAUSE * 2 ** min(job.verdict_tries, 10), LONGEST_PAUSE)
     pause = max(pause, timedelta(seconds=error.retry_after or 0))
-    Upkeep.objects.filter(pk=job.pk).update(
+    ReleaseReconciler.objects.filter(pk=job.pk).update(
         verdict_tries=job.verdict_tries + 1, verdict_retry_at=now + pause, verdict_problem=error.sentence
     )

@@ -11,7 +11,7 @@ from environments.models import (
 )
 from portal import audit
 from portal.ui.actions import Refused, action, require_reason
-from releases.models.releases import Freeze, Upkeep
+from releases.models.releases import Freeze, ReleaseReconciler
 
 
 @action("project.frozen", "releases.freeze_project")
@@ -41,4 +41,4 @@ def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) ->
 
 def _judge_again(project: Project, now: datetime) -> None:
     """Have the verdicts of the project's releases told anew: GitHub must not stay green for long."""
-    Upkeep.objects.open().filter(release__project=project).update(wake_at=now)
+    ReleaseReconciler.objects.open().filter(release__project=project).update(wake_at=now)

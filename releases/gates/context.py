@@ -56,7 +56,7 @@ class Facts:
     renamed_to: str = ""  # what GitHub calls the repository now, if not as set
     railway_seen_at: datetime | None = None
     railway_problem: str = ""
-    upkeep_problem: str = ""
+    reconciler_problem: str = ""
     verdict_problem: str = ""  # why GitHub does not hold the verdict
     promotion_pull: PullRequest | None = None
     required_contexts: tuple[str, ...] | None = None
@@ -150,8 +150,8 @@ def release_queryset() -> QuerySet[Any]:
         github_problem=F("project__github_sync__problem"),
         railway_seen_at=F("project__railway_sync__synced_at"),
         railway_problem=F("project__railway_sync__problem"),
-        upkeep_problem=F("upkeep__problem"),
-        verdict_problem=F("upkeep__verdict_problem"),
+        reconciler_problem=F("reconciler__problem"),
+        verdict_problem=F("reconciler__verdict_problem"),
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
         rehearsal_rows=rows("project", "candidate"),
         staging_tests=tests("project"),
@@ -180,7 +180,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         renamed_to=project.renamed_to,
         railway_seen_at=release.railway_seen_at,
         railway_problem=release.railway_problem or "",
-        upkeep_problem=release.upkeep_problem or "",
+        reconciler_problem=release.reconciler_problem or "",
         verdict_problem=release.verdict_problem or "",
         promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
         pulls=tuple(one for one in pulls if one.number != release.pull_number),

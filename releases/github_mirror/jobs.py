@@ -7,7 +7,7 @@ from django.conf import settings
 from environments.findings import writer as environment_sync
 from environments.github import GitHub
 from environments.services import watching
-from portal.jobs import Again, Outcome
+from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 from releases.github_mirror import checks
 from releases.github_mirror import sync as github_mirror_sync
@@ -32,7 +32,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
         overview = checks.read_hidden(github, project, overview)
     except ApiError as error:
         environment_sync.note_problem(job, str(error), "GitHub", now=now)
-        return Again(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
+        return Requeue(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
     missing = [
         name
         for name, head in (
@@ -50,4 +50,4 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     rollback_assessment.see_to(project, now=now)
     bypasses.wake(project, now=now)
     pull_requests_comment.wake(project, now=now)
-    return Again(settings.SYNC_SECONDS, "In step with GitHub.")
+    return Requeue(settings.SYNC_SECONDS, "In step with GitHub.")

@@ -12,7 +12,7 @@ from django.db.models import Q
 from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseKind, ReleaseStatus, Upkeep
+from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
@@ -131,7 +131,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     }
     known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
     if project.staging_branch in known and known[project.staging_branch].head != overview.staging_head:
-        hotfixes = Upkeep.objects.filter(release__project=project, release__kind=ReleaseKind.HOTFIX)
+        hotfixes = ReleaseReconciler.objects.filter(release__project=project, release__kind=ReleaseKind.HOTFIX)
         hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(wake_at=now)  # it may be the back-merge
     contexts = overview.required_contexts if overview.rules_readable else {}
     rows = [

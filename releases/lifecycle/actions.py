@@ -25,7 +25,7 @@ from releases.gates.context import facts_of
 from releases.gates.databases import DatabaseFacts
 from releases.locking import _as_seen
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, ReleaseKind, ReleaseStatus, Upkeep
+from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
 
 
 @action("release.cut", "releases.cut_release")
@@ -92,10 +92,10 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
 
 
 def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime) -> Release:
-    """The fresh release with its checklist and its upkeep, told of in the trail."""
+    """The fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
     pace.watch(release.project, now=now)
-    wake_now(Upkeep.objects.create(release=release, created_at=now, wake_at=now), now=now)
+    wake_now(ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now)
     said = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
     audit.record(event, actor=actor, subject=release, sentence=said, data=data, now=now)
     return release

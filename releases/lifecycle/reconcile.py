@@ -28,7 +28,7 @@ from environments.quota import pace
 from environments.rehearsals.actions import queue_rehearsal
 from environments.services import watching
 from portal import audit
-from portal.jobs import Again, Ended, JobStatus, Outcome, wake_now
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases import gates
 from releases.commit_status import publish
@@ -38,13 +38,13 @@ from releases.github_mirror import sync as github_mirror_sync
 from releases.lifecycle import collect
 from releases.models import StagingSmoke
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseStatus, Upkeep
+from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0
 
 
-def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
+def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if release.is_in_preparation or release.status == ReleaseStatus.VERIFYING:
@@ -69,17 +69,17 @@ def keep_up(job: Upkeep, *, now: datetime) -> Outcome:
                 return outcome
     except (ApiError, GitError) as error:
         _note(job, str(error), release, now)
-        return Again(getattr(error, "retry_after", None) or 10, str(error))
+        return Requeue(getattr(error, "retry_after", None) or 10, str(error))
     _note(job, "", release, now)
     # A release that waits for people to look at production is woken by their ticks.
-    return Again(10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS, "Up to date.")
+    return Requeue(10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS, "Up to date.")
 
 
-def _note(job: Upkeep, problem: str, release: Release, now: datetime) -> None:
+def _note(job: ReleaseReconciler, problem: str, release: Release, now: datetime) -> None:
     if job.problem == problem:
         return
     with transaction.atomic():
-        Upkeep.objects.filter(pk=job.pk).update(problem=problem)
+        ReleaseReconciler.objects.filter(pk=job.pk).update(problem=problem)
         if problem:
             audit.record(
                 "release.upkeep_failed",
@@ -91,7 +91,7 @@ def _note(job: Upkeep, problem: str, release: Release, now: datetime) -> None:
             )
 
 
-def _follow_candidate(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     if release.status != ReleaseStatus.OPEN:
         return None
     project = release.project
@@ -100,7 +100,7 @@ def _follow_candidate(job: Upkeep, release: Release, now: datetime) -> Outcome |
     head = _head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
     if not head or not base:
         return None
-    return Again(0) if collect.move_candidate(release, head, base, now=now) else None
+    return Requeue(0) if collect.move_candidate(release, head, base, now=now) else None
 
 
 def _head_of_pull(release: Release) -> str | None:
@@ -111,11 +111,11 @@ def _head_of_pull(release: Release) -> str | None:
     return pulls.filter(base=release.project.production_branch).values_list("head_sha", flat=True).first()
 
 
-def _collect(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     if not release.is_in_preparation or (release.collected == release.candidate and not _was_read_for_others(release)):
         return None
     collect.collect(release, mirror_of(release.project), now=now)
-    return Again(0)
+    return Requeue(0)
 
 
 def _was_read_for_others(release: Release) -> bool:
@@ -126,7 +126,7 @@ def _was_read_for_others(release: Release) -> bool:
     return set(release.heads_of) != now if release.heads_of else len(now) > 1
 
 
-def _plan(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Has the collected migrations planned for each database, by a job of its own: once, and anew for another order
     of deploying or when the database is elsewhere than the plan says. What staging ran keeps the SQL that was planned.
     """
@@ -159,7 +159,7 @@ def _plan_one(release: Release, database: Database, heads: Sequence[str], now: d
             wake_now(plan, now=now)
 
 
-def _rehearse(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _rehearse(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Has the collected migrations rehearsed for each database that they are still to run in: once for every
     revision it is at, and again after a day. A rehearsal that somebody cancelled is left to people.
     """
@@ -200,7 +200,7 @@ def _is_outdated(row: Rehearsal | None, place: EnvironmentDatabase, now: datetim
     return (moved and read_since) or now - row.finished_at > VALID
 
 
-def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Finds the promotion pull request, or opens it. Only one can be open for the two branches."""
     if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
         return None
@@ -229,10 +229,10 @@ def _open_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
             data={"number": pull.number},
             now=now,
         )
-    return Again(0)
+    return Requeue(0)
 
 
-def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Reads the pull request by itself when the newest reading of open ones no longer held it."""
     if not release.is_in_preparation or release.pull_number is None:
         return None
@@ -243,10 +243,10 @@ def _watch_pull(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     pull = GitHub(release.project.repository).pull(release.pull_number)
     github_mirror_sync.keep_pull(release.project, pull, now=now)
     # Still open, and yet in no list: the next full reading must show its checks.
-    return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Again(0)
+    return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Requeue(0)
 
 
-def _watch_back_merge(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is not asked again."""
     known = release.back_merge
     if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
@@ -263,10 +263,10 @@ def _watch_back_merge(job: Upkeep, release: Release, now: datetime) -> Outcome |
         if seen["contained"]:
             said = f"{project.staging_branch} holds {release.merge_commit[:7]}."
             audit.record("release.back_merged", actor=None, subject=release, sentence=said, data=seen, now=now)
-    return Again(0)
+    return Requeue(0)
 
 
-def _smoke_staging(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Sees that a job asks staging the project's smoke tests while the release is in preparation."""
     if not release.is_in_preparation or release.merge_commit or release.is_hotfix:
         return None
@@ -278,7 +278,7 @@ def _smoke_staging(job: Upkeep, release: Release, now: datetime) -> Outcome | No
     return None
 
 
-def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
+def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Posts the verdict on the candidate when it is not what GitHub was last told."""
     facts = facts_of(release.pk, now=now)
     standing = gates.stand(facts)
@@ -286,7 +286,7 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
     line = gates.decisive(standing)
     if job.verdict_gate != (gate := line.gate if line else ""):
         job.verdict_gate = gate
-        Upkeep.objects.filter(pk=job.pk).update(verdict_gate=gate)
+        ReleaseReconciler.objects.filter(pk=job.pk).update(verdict_gate=gate)
     if release.status == ReleaseStatus.PROMOTING and (release.merge_commit or state == "success"):
         return None  # the merge step sees to it; but what stopped it must not stay green
     if not publish.due(job, release, state, sentence, now):
@@ -295,14 +295,14 @@ def _publish(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
         publish.tell(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
     except ApiError as error:
         _note(job, error.sentence, release, now)
-        return Again(LOOK_SECONDS, error.sentence)
-    return Again(0)
+        return Requeue(LOOK_SECONDS, error.sentence)
+    return Requeue(0)
 
 
-def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
-    """Ends the upkeep with the release; a verified release is done when everything after promotion is green."""
+def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
+    """Ends the reconciler with the release; a verified release is done when everything after promotion is green."""
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
-        return Ended(JobStatus.SUCCEEDED, "The release has ended.")
+        return Finished(JobStatus.SUCCEEDED, "The release has ended.")
     if release.status != ReleaseStatus.VERIFYING:
         return None
     facts = facts_of(release.pk, now=now)
@@ -318,4 +318,4 @@ def _close(job: Upkeep, release: Release, now: datetime) -> Outcome | None:
             sentence="Everything after promotion is green.",
             now=now,
         )
-    return Again(0)
+    return Requeue(0)

@@ -9,7 +9,7 @@ from releases.models.checklist import (
 )
 from releases.models.notifications import Channel, Notice, NotificationFeed, Transport
 from releases.models.promotion import Promotion, PromotionStep, StepName
-from releases.models.pull_requests import GitHubSync, LineReading, PullReading, PullRequest
+from releases.models.pull_requests import BranchScan, GitHubSync, PullReading, PullRequest
 from releases.models.releases import (
     Approval,
     Freeze,
@@ -17,10 +17,10 @@ from releases.models.releases import (
     KeptVariables,
     Release,
     ReleaseKind,
+    ReleaseReconciler,
     ReleaseStatus,
     RiskAcceptance,
     TaskLog,
-    Upkeep,
 )
 from releases.models.rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from releases.models.staging_smoke import StagingSmoke
@@ -29,6 +29,7 @@ from releases.models.steps import StepStatus
 __all__ = [
     "Advice",
     "Approval",
+    "BranchScan",
     "Channel",
     "ChecklistItem",
     "ChecklistTemplate",
@@ -39,7 +40,6 @@ __all__ = [
     "IllegalMove",
     "ItemText",
     "KeptVariables",
-    "LineReading",
     "Notice",
     "NotificationFeed",
     "Phase",
@@ -49,6 +49,7 @@ __all__ = [
     "PullRequest",
     "Release",
     "ReleaseKind",
+    "ReleaseReconciler",
     "ReleaseStatus",
     "RiskAcceptance",
     "Rollback",
@@ -60,5 +61,4 @@ __all__ = [
     "StepStatus",
     "TaskLog",
     "Transport",
-    "Upkeep",
 ]

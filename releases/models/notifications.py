@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from environments.models import Project
-from portal.jobs import Ended, Job, JobStatus
+from portal.jobs import Finished, Job, JobStatus
 from portal.secrets import EncryptedTextField
 
 
@@ -61,7 +61,7 @@ class Notice(Job):
     step_function = "releases.notifications.deliver.step"
     step_seconds = 60.0
     urgent = True
-    tireless = True
+    retry_forever = True
     repeatable = False
 
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="notices")
@@ -81,7 +81,7 @@ class Notice(Job):
     def __str__(self) -> str:
         return f"{self.kind} to {self.channel}"
 
-    def ended(self, outcome: Ended, *, now: Any) -> None:
+    def ended(self, outcome: Finished, *, now: Any) -> None:
         """Keep on the channel what became of its newest notification."""
         problem = "" if outcome.status == JobStatus.SUCCEEDED else outcome.sentence
         Channel.objects.filter(pk=self.channel_id).update(problem=problem)
@@ -92,7 +92,7 @@ class NotificationFeed(Job):
 
     step_function = "releases.notifications.feed.step"
     urgent = True
-    tireless = True
+    retry_forever = True
 
     single = models.BooleanField(default=True, unique=True)
     position = models.BigIntegerField()

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from environments.models import Database
 from portal import audit
-from portal.jobs import OPEN, Ended, Job, JobStatus
+from portal.jobs import OPEN, Finished, Job, JobStatus
 from releases.models.releases import Release
 from releases.models.steps import Step
 
@@ -40,7 +40,7 @@ class Promotion(Job):
     def audit_scope(self) -> str:
         return self.release.audit_scope
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         audit.record(
             "promotion.ended",
             actor=None,

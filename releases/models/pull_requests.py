@@ -54,7 +54,7 @@ class GitHubSync(Job):
     """Keeps one project's mirror of GitHub fresh; never ends."""
 
     step_function = "releases.github_mirror.jobs.sync_github"
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
@@ -71,7 +71,7 @@ class PullReading(Job):
 
     step_function = "releases.pull_requests.migrations.read"
     step_seconds = 600.0
-    tireless = True
+    retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="pull_reading")
 
@@ -82,14 +82,14 @@ class PullReading(Job):
         return f"pull requests of {self.project}"
 
 
-class LineReading(Job):
+class BranchScan(Job):
     """Sees how each new commit of the two long-lived branches came about; woken when one of them moved; never ends."""
 
     step_function = "releases.pull_requests.bypasses.read"
     step_seconds = 600.0
-    tireless = True
+    retry_forever = True
 
-    project = models.OneToOneField(Project, models.CASCADE, related_name="line_reading")
+    project = models.OneToOneField(Project, models.CASCADE, related_name="branch_scan")
 
     class Meta:
         default_permissions = ()
@@ -102,7 +102,7 @@ class PullNote(Job):
     """What a pull request is told of its migrations: one comment, edited ever after. Ends with the pull request."""
 
     step_function = "releases.pull_requests.comment.step"
-    tireless = True
+    retry_forever = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="pull_notes")
     number = models.PositiveIntegerField()

@@ -244,17 +244,17 @@ class Freeze(models.Model):
         return self.project.slug
 
 
-class Upkeep(Job):
+class ReleaseReconciler(Job):
     """Keeps a release in step with the world until it ends.
 
     It collects commits and migrations, opens the promotion pull request, notices when the candidate moves, keeps
     the commit status on the candidate equal to what the gates say, and closes the release when all is verified.
     """
 
-    step_function = "releases.lifecycle.reconcile.keep_up"
-    tireless = True
+    step_function = "releases.lifecycle.reconcile.reconcile"
+    retry_forever = True
 
-    release = models.OneToOneField(Release, models.CASCADE, related_name="upkeep")
+    release = models.OneToOneField(Release, models.CASCADE, related_name="reconciler")
     verdict_sha = models.CharField(max_length=64, blank=True, default="")
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
@@ -269,7 +269,7 @@ class Upkeep(Job):
     drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
 
     def __str__(self) -> str:
-        return f"upkeep of {self.release_id}"
+        return f"reconciler of {self.release_id}"
 
 
 class TaskLog(models.Model):

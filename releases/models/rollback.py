@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from portal import audit
-from portal.jobs import OPEN, Ended, Job, JobStatus
+from portal.jobs import OPEN, Finished, Job, JobStatus
 from releases.models.steps import Step
 
 
@@ -18,7 +18,7 @@ class Advice(Job):
     """How to get back from a release that is in production, or on its way there; kept fresh until that ends."""
 
     step_function = "releases.rollback.jobs.advise"
-    tireless = True
+    retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
     ran_before = models.JSONField(
@@ -88,7 +88,7 @@ class Rollback(Job):
         """What is restored on `service`."""
         return next(one for one in self.targets if one["service"] == service)
 
-    def ended(self, outcome: Ended, *, now: datetime) -> None:
+    def ended(self, outcome: Finished, *, now: datetime) -> None:
         audit.record(
             "rollback.ended",
             actor=None,

@@ -9,7 +9,7 @@ class StagingSmoke(Job):
     """Asks staging the project's smoke tests, whenever the candidate, its deployments or its database changed."""
 
     step_function = "releases.staging_smoke.job.look"
-    tireless = True
+    retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="staging_smoke")
     about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what was asked, and where.")

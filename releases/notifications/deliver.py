@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from portal.jobs import Again, Ended, JobStatus, Outcome
+from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.http import ApiError
 from portal.secrets import Unreadable
 from releases.models import Channel, Notice
@@ -20,11 +20,11 @@ def step(job: Notice, *, now: datetime) -> Outcome:
         channel = Channel.objects.get(pk=job.channel_id)
         TRANSPORTS[channel.transport](channel, f"notice-{job.pk}", Message(**job.payload), now)
     except (Undeliverable, Unreadable) as refusal:
-        return Ended(JobStatus.FAILED, str(refusal))
+        return Finished(JobStatus.FAILED, str(refusal))
     except ApiError as error:
         if job.tries + 1 >= MOST_TRIES:
-            return Ended(JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}")
+            return Finished(JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}")
         pause = PAUSES[job.tries] if job.tries < len(PAUSES) else 3600.0
         Channel.objects.filter(pk=job.channel_id).update(problem=error.sentence)
-        return Again(max(pause, error.retry_after or 0.0), error.sentence)
-    return Ended(JobStatus.SUCCEEDED, "Delivered.")
+        return Requeue(max(pause, error.retry_after or 0.0), error.sentence)
+    return Finished(JobStatus.SUCCEEDED, "Delivered.")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from portal.jobs import Again, Outcome, holds
+from portal.jobs import Outcome, Requeue, holds
 from portal.models.audit import AuditEvent, AuditHead
 from releases.models import Channel, Notice, NotificationFeed
 from releases.notifications.kinds.registry import KINDS, Kind
@@ -31,7 +31,7 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
     channels = list(Channel.objects.select_related("project", "person"))
     with transaction.atomic():
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         events = list(AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE])
         if events:
             rows = [one for event in events for one in notices(event, channels, now)]
@@ -39,8 +39,8 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
             NotificationFeed.objects.filter(pk=job.pk).update(position=events[-1].position)
         Notice.objects.filter(finished_at__lt=now - KEPT).delete()
     if len(events) == AT_ONCE:
-        return Again(0)
-    return Again(SECONDS if channels else RESTING_SECONDS, "The trail is read for notifications.")
+        return Requeue(0)
+    return Requeue(SECONDS if channels else RESTING_SECONDS, "The trail is read for notifications.")
 
 
 def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterator[Notice]:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.models import Project
-from portal.ui.site import page, perform
+from portal.ui.site import page, run_action
 from releases.models import Channel
 from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
@@ -48,7 +48,7 @@ def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         raise Http404("There is no such action.")
     act, form, said = BUTTONS[verb]
     channel = get_object_or_404(Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk)
-    return perform(request, reverse("releases:notifications"), partial(act, channel), said, form=form(request.POST))
+    return run_action(request, reverse("releases:notifications"), partial(act, channel), said, form=form(request.POST))
 
 
 def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
@@ -59,7 +59,7 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
         _, secret = actions.add_channel(project, actor=actor, personal=not team, **typed)
         secrets.append(secret)
 
-    answer = perform(request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form)
+    answer = run_action(request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form)
     return answer, "".join(secrets)
 
 

@@ -146,7 +146,7 @@ def _branches(cards: dict[int, Card]) -> None:
 
 
 def _releases(cards: dict[int, Card]) -> None:
-    counted: Any = Release.objects.select_related("upkeep", "cut_by").annotate(pull_count=Count("pull_requests"))
+    counted: Any = Release.objects.select_related("reconciler", "cut_by").annotate(pull_count=Count("pull_requests"))
     for release in counted.active().defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
@@ -283,13 +283,13 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
     if release.status == ReleaseStatus.PROMOTING:
         return "active", f"{release.name} promoting", promotion.sentence if promotion else ""
     words = f"{release.name} {release.get_status_display()}"
-    upkeep = getattr(release, "upkeep", None)
+    reconciler = getattr(release, "reconciler", None)
     if release.status == ReleaseStatus.VERIFYING:
         return "wait", words, "Production runs it; items after promotion remain."
-    if upkeep is None or not upkeep.verdict_state or upkeep.verdict_sha != release.candidate:
-        return "wait", words, (upkeep.problem if upkeep else "") or "The candidate is being read."
-    state = {"success": "pass", "failure": "fail"}.get(upkeep.verdict_state, "wait")
-    return state, words, upkeep.problem or upkeep.verdict_sentence
+    if reconciler is None or not reconciler.verdict_state or reconciler.verdict_sha != release.candidate:
+        return "wait", words, (reconciler.problem if reconciler else "") or "The candidate is being read."
+    state = {"success": "pass", "failure": "fail"}.get(reconciler.verdict_state, "wait")
+    return state, words, reconciler.problem or reconciler.verdict_sentence
 
 
 def _cuttable(card: Card) -> bool:
@@ -387,10 +387,10 @@ def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
 
 def _is_about_approvals(release: Release) -> bool:
     """Whether the verdict on the candidate is that approvals are missing."""
-    upkeep = getattr(release, "upkeep", None)
-    if upkeep is None or upkeep.problem or upkeep.verdict_sha != release.candidate:
+    reconciler = getattr(release, "reconciler", None)
+    if reconciler is None or reconciler.problem or reconciler.verdict_sha != release.candidate:
         return False
-    return bool(upkeep.verdict_gate == "approved")
+    return bool(reconciler.verdict_gate == "approved")
 
 
 def _can_promote(one: Standing, user: Any) -> bool:

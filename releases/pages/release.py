@@ -240,7 +240,7 @@ def now(facts: Facts, standing: gates.Standing) -> Now:
         return _now_verifying(standing)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
-    trouble = (facts.upkeep_problem,) if facts.upkeep_problem else ()
+    trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
     if release.collected != release.candidate:
         return Now("fail" if trouble else "wait", "The candidate is being read.", trouble)
     if standing.ready:

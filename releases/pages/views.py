@@ -18,7 +18,7 @@ from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
 from portal.ui.actions import Refused
-from portal.ui.site import by_htmx, page, perform, run
+from portal.ui.site import by_htmx, page, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
@@ -102,7 +102,7 @@ def _page_queryset() -> Any:
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
     rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
-    return rows.annotate(newest_commits=newest, variable_drift=F("upkeep__drift"), **going_back)
+    return rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
 
 
 def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     act = functools.partial(checklist_actions.tick if verb == "tick" else checklist_actions.untick, item)
     if not by_htmx(request):
         then = f"{reverse('releases:release', args=[item.release_id])}#item-{pk}"
-        return perform(request, then, act, form=form, refused=IllegalMove)
+        return run_action(request, then, act, form=form, refused=IllegalMove)
     row = _ticked_row(item, verb, request.user, form, act)
     response = render(
         request,
@@ -211,7 +211,7 @@ def do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     subject = get_object_or_404(Release.objects.select_related("project"), pk=pk)
     then = reverse("releases:release", args=[pk]) + (f"#{button.anchor}" if button.anchor else "")
     act, form = functools.partial(button.act, subject), button.form(request.POST)
-    return perform(request, then, act, button.said, form=form, refused=IllegalMove)
+    return run_action(request, then, act, button.said, form=form, refused=IllegalMove)
 
 
 @page
@@ -226,7 +226,7 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
         return reverse("releases:release", args=[made.pk]) if isinstance(made, Release) else board_card
 
     act, form = functools.partial(button.act, project), button.form(request.POST)
-    return perform(request, board_card, act, button.said, form=form, landing=then)
+    return run_action(request, board_card, act, button.said, form=form, landing=then)
 
 
 def _button(buttons: dict[str, Button], verb: str) -> Button:

@@ -20,7 +20,7 @@ from portal.audit import row_changes
 from portal.jobs import AuditWatch
 from portal.outbound.http import ApiError, is_loopback
 from releases.checklist import items
-from releases.models.pull_requests import GitHubSync, LineReading
+from releases.models.pull_requests import BranchScan, GitHubSync
 from releases.webhooks import EVENTS as GITHUB_EVENTS
 
 CHILDREN: list[tuple[type[Model], str]] = [(Database, "project"), (SmokeTest, "project")]
@@ -71,7 +71,7 @@ def connect(
 def start_syncs(project: Project) -> None:
     """Sees that every source of the project is read by the worker from now on, and that it has checklists."""
     items.ensure_for(project)
-    for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync, LineReading):
+    for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync, BranchScan):
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
     ConnectionCheck.objects.get_or_create(single=True)

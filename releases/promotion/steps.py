@@ -17,7 +17,7 @@ from environments.railway import Railway
 from environments.services import watching
 from environments.services.liveness import Live, serves_instead
 from portal import audit
-from portal.jobs import OPEN, Ended, JobStatus, Outcome
+from portal.jobs import OPEN, Finished, JobStatus, Outcome
 from portal.outbound.http import ApiError
 from releases import gates
 from releases.gates.context import Facts, facts_of
@@ -38,7 +38,7 @@ Step = Callable[[PromotionStep, Facts], Look]
 def advance(job: Promotion, *, now: datetime) -> Outcome:
     """Lets the current step look once, and writes down what it saw."""
     done = steps_engine.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
-    if isinstance(done, Ended) or not done.seconds:  # a step began or ended: what was advised is of before that
+    if isinstance(done, Finished) or not done.seconds:  # a step began or ended: what was advised is of before that
         rollback_assessment.hurry(job.release, now=now)
     return done
 
@@ -57,7 +57,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
             rollback_assessment.hurry(release, now=now)
             said = f"{release.name} is in production; the items after promotion are open."
             audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
-    return Ended(JobStatus.SUCCEEDED, "All steps are done.")
+    return Finished(JobStatus.SUCCEEDED, "All steps are done.")
 
 
 def merge(step: PromotionStep, facts: Facts) -> Look:

@@ -12,11 +12,11 @@ from environments.findings import out_of_band
 from environments.git.repository import Commit, GitError, Mirror
 from environments.github import GitHub, PullState
 from environments.models import Branch, Project, Repair, RepairKind
-from portal.jobs import Again, Outcome, wake_now
+from portal.jobs import Outcome, Requeue, wake_now
 from portal.models.webhooks import WebhookDelivery
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import dig, text
-from releases.models.pull_requests import LineReading, PullRequest
+from portal.outbound.parsing import get_path, text
+from releases.models.pull_requests import BranchScan, PullRequest
 from releases.models.releases import Release, ReleaseStatus
 
 AT_ONCE = 200  # commits of one branch that are looked at; of more only the newest
@@ -53,11 +53,11 @@ def unread(project: Project) -> list[Branch]:
 def wake(project: Project, *, now: datetime) -> None:
     """Has the branches looked at that moved."""
     if unread(project):
-        job, _ = LineReading.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
+        job, _ = BranchScan.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
         wake_now(job, now=now)
 
 
-def read(job: LineReading, *, now: datetime) -> Outcome:
+def read(job: BranchScan, *, now: datetime) -> Outcome:
     """Looks at the new commits of both branches. What a branch held when it is first read is taken as it is."""
     project, rest = job.project, 10 * settings.SYNC_SECONDS
     branches = unread(project)
@@ -66,7 +66,7 @@ def read(job: LineReading, *, now: datetime) -> Outcome:
         Branch.objects.filter(pk=row.pk, judged="").update(judged=row.head)
     moved = [row for row in branches if row.judged]
     if not moved:
-        return Again(rest, "Nothing reached the branches since.")
+        return Requeue(rest, "Nothing reached the branches since.")
     mirror = mirror_of(project)
     try:
         mirror.fetch()
@@ -74,10 +74,10 @@ def read(job: LineReading, *, now: datetime) -> Outcome:
         line = mirror.first_parents(main, limit=LINE) if main else frozenset()
         waits = [not _read_branch(_Look(project, row, mirror, GitHub(project.repository), line, now)) for row in moved]
     except (ApiError, GitError) as error:
-        return Again(max(getattr(error, "retry_after", None) or 0, 30), str(error))
+        return Requeue(max(getattr(error, "retry_after", None) or 0, 30), str(error))
     if any(waits):
-        return Again(min(SOON, settings.DEPLOY_GRACE_SECONDS), "GitHub may still be telling how a commit came about.")
-    return Again(rest, "Every new commit was looked at.")
+        return Requeue(min(SOON, settings.DEPLOY_GRACE_SECONDS), "GitHub may still be telling how a commit came about.")
+    return Requeue(rest, "Every new commit was looked at.")
 
 
 def _read_branch(look: _Look) -> bool:
@@ -195,8 +195,8 @@ def _pusher(sha: str) -> str:
     rows = WebhookDelivery.objects.filter(source="github", event="push").order_by("-pk")
     for body in rows.values_list("body", flat=True)[:PUSHES]:
         payload = _parsed(body) if sha in body else None
-        if dig(payload, "after") == sha:
-            return text(dig(payload, "pusher", "name"), 100) or text(dig(payload, "sender", "login"), 100)
+        if get_path(payload, "after") == sha:
+            return text(get_path(payload, "pusher", "name"), 100) or text(get_path(payload, "sender", "login"), 100)
     return ""
 
 

@@ -22,7 +22,7 @@ from environments.schema.history import reader as history_reader
 from environments.schema.plan import render as plan_render
 from environments.schema.plan import risk
 from portal import isolation
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import PullNote, PullRequest
 
@@ -68,17 +68,17 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
         _keep(job, about="")  # looked at again when it is reopened
-        return Ended(JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so.")
+        return Finished(JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so.")
     try:
         content = _content(project, pull)
         if job.content != content:
             risks, unread = _look(project, pull)
             _keep(job, content=content, risks=[asdict(one) for one in risks], unread=unread)
-            return Again(0)
+            return Requeue(0)
         return _tell(job, pull)
     except (ApiError, GitError, plan_render.BrokenOff, risk.RiskError) as error:
         _keep(job, told={**job.told, "problem": str(error)})
-        return Again(max(60, getattr(error, "retry_after", None) or 0), str(error))
+        return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
 
 def _tell(job: PullNote, pull: PullRequest) -> Outcome:
@@ -86,7 +86,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     speaks, said = _speaks(pull), text_of(job, pull)
     digest = sha256(said.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
-        return Again(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
+        return Requeue(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
     github, known = GitHub(job.project.repository), job.told.get("comment")
@@ -98,7 +98,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
         _keep(job, told=kept)
     else:
         _keep(job, told={"asked": True, "comment": number, "digest": digest})
-    return Again(0)
+    return Requeue(0)
 
 
 def _keep(job: PullNote, **values: Any) -> None:

@@ -11,7 +11,7 @@ from environments.git.repository import GitError, Mirror
 from environments.models import Branch, Database, Project, StagedRevision, databases_of
 from environments.schema.history import graph
 from environments.schema.history import reader as history_reader
-from portal.jobs import Again, Outcome, holds, wake_now
+from portal.jobs import Outcome, Requeue, holds, wake_now
 from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
@@ -41,23 +41,23 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
     project = job.project
     waiting = unread(project)
     if not waiting:
-        return Again(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
+        return Requeue(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
     base = Branch.objects.values_list("head", flat=True).get(project=project, name=project.staging_branch)
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
         mirror.fetch(pulls=[one.number for one in some])
     except GitError as error:
-        return Again(30, str(error))
+        return Requeue(30, str(error))
     for one in some:
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         found = _of(mirror, project, base, one.head_sha)
         # Only while it is still the head that was read.
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
     pull_requests_comment.wake(project, now=now)
-    return Again(0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS, f"{len(some)} pull requests were read.")
+    return Requeue(0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS, f"{len(some)} pull requests were read.")
 
 
 def _pair(base: str, head: str) -> str:

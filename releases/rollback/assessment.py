@@ -50,7 +50,7 @@ from environments.services.rollback_candidates import (
     restorable,
 )
 from environments.variables.sync import going_back
-from portal.jobs import OPEN, Again, Ended, JobStatus, Outcome, wake_now
+from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import migrations_of
@@ -101,16 +101,16 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     """One look at everything; trouble is kept on the row beside what was known before."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if said := over(release):
-        return Ended(JobStatus.SUCCEEDED, said)
+        return Finished(JobStatus.SUCCEEDED, said)
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
         Advice.objects.filter(pk=job.pk).update(problem=str(error))
-        return Again(max(30, getattr(error, "retry_after", None) or 0), str(error))
+        return Requeue(max(30, getattr(error, "retry_after", None) or 0), str(error))
     if job.verdict == PENDING:
-        return Again(MOVING_SECONDS, job.verdict)
+        return Requeue(MOVING_SECONDS, job.verdict)
     moving = release.status == ReleaseStatus.PROMOTING
-    return Again(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
+    return Requeue(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
 
 
 def outdated(row: Advice, release: Release, *, now: datetime) -> str:

@@ -21,12 +21,12 @@ from environments.schema.downgrade.compatibility import PENDING
 from environments.services.liveness import Live
 from environments.services.rollback_candidates import newest_first
 from portal import audit
-from portal.jobs import STOPPED, Ended, JobStatus, Outcome, holds
+from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Advice, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.promotion import Promotion
-from releases.models.releases import Release, ReleaseStatus, Upkeep
+from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback.actions import counted, plan_steps
 from releases.steps import engine as steps_engine
@@ -194,18 +194,18 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
     """Production is back. The branch is not, so it is remembered which commit production was taken back from."""
     restored = _restored(job)
     if not restored:
-        return Ended(JobStatus.CANCELLED, "Nothing was restored; production runs the release as before.")
+        return Finished(JobStatus.CANCELLED, "Nothing was restored; production runs the release as before.")
     with transaction.atomic():
         if not holds(job):
-            return Ended(JobStatus.FAILED, "")  # not recorded: somebody else holds it
+            return Finished(JobStatus.FAILED, "")  # not recorded: somebody else holds it
         release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
         _end_promotion(release, now)
         _mark(release.project, restored)
         if release.status != ReleaseStatus.ROLLED_BACK:
             release.move_to(ReleaseStatus.ROLLED_BACK, now=now)
         rollback_assessment.hurry(release, now=now)
-        # GitHub is told what became of it; the upkeep then ends again.
-        Upkeep.objects.filter(release=release).update(status=JobStatus.QUEUED, finished_at=None, wake_at=now)
+        # GitHub is told what became of it; the reconciler then ends again.
+        ReleaseReconciler.objects.filter(release=release).update(status=JobStatus.QUEUED, finished_at=None, wake_at=now)
         left = [one["service"] for one in job.targets if one["service"] not in restored]
         partly = f" Not restored: {gates.and_(left)}." if left else ""
         branch = release.project.production_branch
@@ -213,7 +213,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         said += f" {branch} still holds it: the next release must revert or correct it."
         audit.record("release.rolled_back", actor=None, subject=release, sentence=said, data={"restored": restored},
                      now=now)  # fmt: skip
-    return Ended(JobStatus.SUCCEEDED, said)
+    return Finished(JobStatus.SUCCEEDED, said)
 
 
 def _end_promotion(release: Release, now: datetime) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 from environments.services.liveness import Live, serves_instead
 from environments.smoke.probe import Probe, probe
 from portal import audit
-from portal.jobs import Again, Ended, JobStatus, Outcome, holds
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from releases.gates.context import Facts, facts_of
 from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import Test
@@ -21,13 +21,13 @@ def look(job: StagingSmoke, *, now: datetime) -> Outcome:
     """One look: asks when staging is ready for it and has not been asked as it is now."""
     facts = facts_of(job.release_id, now=now)
     if not facts.release.is_in_preparation or facts.release.merge_commit:
-        return Ended(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
+        return Finished(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
     if not facts.staging_tests:
-        return Again(LOOK, "No smoke test asks staging anything.")
+        return Requeue(LOOK, "No smoke test asks staging anything.")
     if (said := _not_yet(facts)) is not None:
-        return Again(LOOK, said)
+        return Requeue(LOOK, said)
     if not _is_due(job, facts, now):
-        return Again(LOOK)
+        return Requeue(LOOK)
     return _ask(job, facts, now)
 
 
@@ -52,7 +52,7 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
     lines = []
     for test in facts.staging_tests:
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         one = _probe(test, facts)
         said = one.sentence if one else f"{test.service} has no address in staging."
         lines.append({"label": f"{test.service} {test.path}", "said": said, "ok": bool(one and one.ok)})
@@ -64,13 +64,13 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
     }  # fmt: skip
     with transaction.atomic():
         if not StagingSmoke.objects.filter(pk=job.pk, fence=job.fence).update(**values):
-            return Again(0)
+            return Requeue(0)
         if (job.about, job.ok) != (values["about"], ok):
             audit.record(
                 "staging.smoked", actor=None, subject=facts.release, outcome="done" if ok else "failed",
                 sentence=sentence, data={"candidate": facts.release.candidate}, now=now,
             )  # fmt: skip
-    return Again(LOOK, sentence)
+    return Requeue(LOOK, sentence)
 
 
 def _probe(test: Test, facts: Facts) -> Probe | None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from environments.models import SmokeTest
 from environments.smoke.probe import Probe, probe
 from portal import audit
-from portal.jobs import OPEN, STOPPED, Again, Ended, JobStatus, Outcome, holds, wake_now
+from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from portal.ui.actions import Refused
 from releases.gates.context import Facts, facts_of
@@ -74,9 +74,9 @@ def advance(
     if step is None:
         return finish(job, now)
     if step.status == StepStatus.FAILED:  # the worker died between the step's end and the job's
-        return Ended(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
+        return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
-        return Again(0)
+        return Requeue(0)
     try:
         look = function(step)(step, facts_of(job.release_id, now=now))
     except ApiError as error:
@@ -121,12 +121,12 @@ def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done],
     now = timezone.now()
     with transaction.atomic():
         if not holds(job):
-            return Again(0)
+            return Requeue(0)
         step.looks += 1
         step.sentence = look.sentence
         if isinstance(look, Wait):
             step.save(update_fields=["looks", "sentence"])
-            return Again(look.seconds, look.sentence)
+            return Requeue(look.seconds, look.sentence)
         step.finished_at, step.evidence = now, list(look.evidence)
         step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
         step.world = look.world if isinstance(look, Stop) else ""
@@ -142,8 +142,8 @@ def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done],
         )  # fmt: skip
     if isinstance(look, Stop):
         status = JobStatus.NEEDS_PERSON if look.unknown else JobStatus.FAILED
-        return Ended(status, f"{step} stopped: {look.sentence}")
-    return Again(0, look.sentence)
+        return Finished(status, f"{step} stopped: {look.sentence}")
+    return Requeue(0, look.sentence)
 
 
 def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
@@ -174,7 +174,7 @@ def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
 
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
-    type(job).objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, finished_at=None, lease_until=None, deaths=0)
+    type(job).objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0)
     wake_now(job, now=now)
 
 

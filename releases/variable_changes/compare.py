@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import LONG_LIVED, Environment, Variable
 from environments.variables.sync import fingerprint
-from releases.models.releases import KeptVariables, Release, Upkeep
+from releases.models.releases import KeptVariables, Release, ReleaseReconciler
 
 MOST_LINES = 100
 # For a row of releases: the snapshot of the last release that was merged, beside this one's own or beside what is
@@ -91,12 +91,12 @@ def keep(release: Release, *, now: datetime) -> None:
     KeptVariables.objects.update_or_create(release=release, defaults=kept)
 
 
-def compare(upkeep: Upkeep) -> None:
+def compare(reconciler: ReleaseReconciler) -> None:
     """Keeps with the release what changed since the last one that reached production. One query, two on a change."""
     drift = RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
-    found = Release.objects.filter(pk=upkeep.release_id).annotate(drift=drift).values_list("drift", flat=True).get()
-    if found != upkeep.drift:
-        Upkeep.objects.filter(pk=upkeep.pk).update(drift=found)
+    found = Release.objects.filter(pk=reconciler.release_id).annotate(drift=drift).values_list("drift", flat=True).get()
+    if found != reconciler.drift:
+        ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=found)
 
 
 def drift(found: Any) -> Drift:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from environments.models import Finding, Repair, StagingReset
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, Upkeep
+from releases.models.releases import Release, ReleaseReconciler
 from tests.browser.looks import unreadable
 from tests.factory import BASE, CANDIDATE, MERGE, make_people, make_project, make_release
 
@@ -44,7 +44,7 @@ def scene():
         back_merge={"number": 139, "state": "open", "contained": False},
     )  # fmt: skip
     told = {"verdict_sha": HEAD, "verdict_state": "pending", "verdict_sentence": "2 things stand in between."}
-    Upkeep.objects.filter(release=hotfix).update(**told)
+    ReleaseReconciler.objects.filter(release=hotfix).update(**told)
     for number, said in enumerate(DONE):
         Finding.objects.create(project=project, kind="bypass", subject=f"event {number}", sentence=said)
     resolved = {"closed_at": timezone.now(), "closed_by": alice, "reason": f"Agreed on the phone. {LONG}"}

@@ -32,7 +32,7 @@ from environments.models import DeployKey, EnvironmentDatabase, Project, SmokeTe
 from portal.accounts import second_factor
 from portal.models.audit import AuditEvent
 from portal.models.installation import Installation
-from portal.ui.site import ReadOnly, Recorded
+from portal.ui.site import AuditedAdmin, ReadOnly
 from releases.models.checklist import ChecklistTemplate
 from releases.models.releases import Freeze
 from tests.faults.denied_audit import DENIALS, Try, everything, problem
@@ -185,7 +185,7 @@ def admin_tries() -> list[Try]:
     """Every form of every admin that changes anything."""
     found = []
     for model, one in admin.site._registry.items():
-        if not isinstance(one, Recorded):
+        if not isinstance(one, AuditedAdmin):
             continue
         name = model._meta.label
         if model in ADDED:
@@ -317,7 +317,7 @@ def forgotten() -> list[str]:
     found = [
         model._meta.label
         for model, one in admin.site._registry.items()
-        if (model not in CHANGES if isinstance(one, Recorded) else not isinstance(one, ReadOnly))
+        if (model not in CHANGES if isinstance(one, AuditedAdmin) else not isinstance(one, ReadOnly))
     ]
     looked_at = {one.name.removeprefix("manage.py ") for one in command_tries()}
     looked_at |= {name for names in NO_EVENT.values() for name in names.split()}

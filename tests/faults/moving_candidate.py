@@ -183,12 +183,12 @@ class Play:
     def _sync(self) -> None:
         """A reading of GitHub, and what the release needs after it."""
         from releases.models.pull_requests import GitHubSync
-        from releases.models.releases import Upkeep
+        from releases.models.releases import ReleaseReconciler
         from tests.factory import make_plan_row
 
         self._run(GitHubSync.objects.get(project=self.world.project))
         if hasattr(self, "release"):
-            self._run(Upkeep.objects.get(release=self.release))
+            self._run(ReleaseReconciler.objects.get(release=self.release))
             self.release.refresh_from_db()
             # What the files do is not what this is about, but each of them has to be accepted.
             make_plan_row(self.release, risks=[_risk(one) for one in self.release.migrations])
@@ -198,7 +198,7 @@ class Play:
         from portal.jobs import job_models
 
         for model in job_models():
-            if model.tireless and hasattr(model, "project"):
+            if model.retry_forever and hasattr(model, "project"):
                 for job in model.objects.filter(project=self.world.project):
                     self._run(job)
 
@@ -263,7 +263,7 @@ class Play:
             self._migrated()
             Promotion.objects.filter(release=self.release).update(status="cancelled")
             Release.objects.filter(pk=self.release.pk).update(status="abandoned")
-            self.release.upkeep.delete()
+            self.release.reconciler.delete()
         elif self.release.status == "promoting":
             Promotion.objects.filter(release=self.release, status="waiting").update(status="failed")
             try:

@@ -27,7 +27,7 @@ from portal.models.webhooks import WebhookDelivery
 from portal.ui.actions import Refused
 from releases.checklist import actions as checklist_actions
 from releases.lifecycle import actions as lifecycle_actions
-from releases.models.pull_requests import GitHubSync, LineReading
+from releases.models.pull_requests import BranchScan, GitHubSync
 from releases.models.releases import ReleaseStatus
 from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, promote, reread
@@ -59,13 +59,13 @@ def again(world) -> None:
     """Every source is read once more."""
     before = timezone.now()
     Environment.objects.update(variables_etag="read them again")
-    for model in (RailwaySync, GitHubSync, VariableSync, ProtectionSync, LineReading):
+    for model in (RailwaySync, GitHubSync, VariableSync, ProtectionSync, BranchScan):
         model.objects.update(wake_at=before)
     world.work(lambda: RailwaySync.objects.filter(synced_at__gte=before).exists())
     world.work(lambda: GitHubSync.objects.filter(synced_at__gte=before).exists())
     world.work(lambda: Environment.objects.filter(variables_at__gte=before, kind="production").exists())
     world.work(lambda: BranchProtection.objects.filter(read_at__gte=before).count() == 2)
-    world.work(lambda: LineReading.objects.filter(wake_at__gt=before).exists())
+    world.work(lambda: BranchScan.objects.filter(wake_at__gt=before).exists())
 
 
 def resolve(world, row: Finding) -> None:

@@ -55,7 +55,7 @@ def shipped(world) -> Release:
 
 
 def look_again(release) -> None:
-    release.upkeep.__class__.objects.filter(release=release).update(wake_at=timezone.now())
+    release.reconciler.__class__.objects.filter(release=release).update(wake_at=timezone.now())
 
 
 def test_a_hotfix_goes_to_production_and_back_into_staging(world):

@@ -116,7 +116,7 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     assert sorted(refusals.values_list("actor_name", flat=True)) == ["alice", "carol"]
 
     make_ready(world, release)
-    world.work(lambda: reread(release.upkeep).verdict_state == "success")
+    world.work(lambda: reread(release.reconciler).verdict_state == "success")
 
     told = world.sent("POST", f"/statuses/{release.candidate}")
     assert '"success"' in told[-1] and any('"pending"' in body for body in told[:-1])

@@ -135,7 +135,7 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     look_now(world.project.railway_sync)
     world.work(lambda: Finding.objects.filter(kind="rolled_back", closed_at=None).count() == 2)
     assert not Finding.objects.filter(kind="behind", closed_at=None).exists()
-    world.work(lambda: reread(release.upkeep).verdict_sentence == f"Release {release.name} was rolled back.")
+    world.work(lambda: reread(release.reconciler).verdict_sentence == f"Release {release.name} was rolled back.")
     world.work(lambda: not reread(advice).is_open)
 
 

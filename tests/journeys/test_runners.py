@@ -210,7 +210,7 @@ def test_what_could_not_be_put_back_is_put_back_by_the_next_reading(world):
     stuck = finish(world, run)
     assert stuck.status == "failed" and "staged changes" in stuck.sentence and is_set("staging") == ()
     Railway().commit_staged(place, "by hand")
-    MigrationRun.objects.filter(pk=run.pk).update(  # as after too many deaths: ended without coming to it
+    MigrationRun.objects.filter(pk=run.pk).update(  # as after too many crashes: ended without coming to it
         railway={"service": service, "was": [], "command": ["echo somebody else"], "known": [], "deployment": ""}
     )
 

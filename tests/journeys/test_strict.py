@@ -12,7 +12,7 @@ from environments.models import Repair
 from portal.models.audit import AuditEvent
 from portal.outbound.http import ApiError
 from releases.freezes import actions as freezes_actions
-from releases.models.releases import Upkeep
+from releases.models.releases import ReleaseReconciler
 from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, head, prepare, reread, standing
 
@@ -45,7 +45,7 @@ def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_trie
     world.github.most_statuses = 0
 
     freezes_actions.freeze(world.project, actor=world.person("alice"), reason="Friday")
-    world.work(lambda: Upkeep.objects.get().verdict_problem != "")
+    world.work(lambda: ReleaseReconciler.objects.get().verdict_problem != "")
     tried = len(world.sent("POST", "/statuses/"))
     moment = timezone.now() + timedelta(minutes=1)
     world.work(lambda: timezone.now() > moment)

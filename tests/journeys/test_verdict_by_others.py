@@ -26,7 +26,7 @@ def last_word(world, sha: str) -> tuple[str, str]:
 
 def test_a_green_status_by_somebody_else_is_overruled_and_found(world):
     release = cut(world)
-    world.work(lambda: reread(release.upkeep).verdict_state == "pending")
+    world.work(lambda: reread(release.reconciler).verdict_state == "pending")
     us, _ = last_word(world, release.candidate)
 
     posts(world, "mallory", release.candidate, "success")
@@ -36,12 +36,12 @@ def test_a_green_status_by_somebody_else_is_overruled_and_found(world):
     found = Finding.objects.get(subject__contains="mallory")
     assert "mallory posted release-portal as success" in found.sentence and found.kind == "bypass"
     assert AuditEvent.objects.filter(action="finding.opened", sentence=found.sentence).exists()
-    assert reread(release.upkeep).verdict_by == us
+    assert reread(release.reconciler).verdict_by == us
 
 
 def test_the_merge_waits_for_the_portals_own_word(world):
     release = prepare(world)
-    world.work(lambda: reread(release.upkeep).verdict_state == "success")
+    world.work(lambda: reread(release.reconciler).verdict_state == "success")
     us, _ = last_word(world, release.candidate)
     github = identity.GitHub(world.project.repository)
     assert identity.own(github, release).creator == us
@@ -57,7 +57,7 @@ def test_the_merge_waits_for_the_portals_own_word(world):
 
 def test_a_check_run_of_the_portals_name_is_found(world):
     release = cut(world)
-    world.work(lambda: reread(release.upkeep).verdict_state == "pending")
+    world.work(lambda: reread(release.reconciler).verdict_state == "pending")
 
     world.github.set_check(release.candidate, CONTEXT)
     world.work(lambda: Finding.objects.filter(subject__startswith="check run release-portal").exists())

@@ -8,7 +8,7 @@ from django_q.models import OrmQ
 
 from environments.models import Project, RailwaySync
 from portal import jobs
-from portal.jobs import Again, Ended, JobStatus
+from portal.jobs import Finished, JobStatus, Requeue
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def reread(job):
 
 
 def test_it_goes_on_at_once_until_it_must_wait(job):
-    outcomes[:] = [Again(0, "one"), Again(0, "two"), Again(30, "waiting for the world")]
+    outcomes[:] = [Requeue(0, "one"), Requeue(0, "two"), Requeue(30, "waiting for the world")]
 
     said = jobs.wake("environments.RailwaySync", job.pk)
 
@@ -65,7 +65,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(jo
     after = timezone.now() + jobs.LEASE + timedelta(seconds=1)
 
     heir = jobs.claim(RailwaySync, job.pk, now=after)
-    recorded = jobs.record(late, Ended(JobStatus.SUCCEEDED, "too late"))
+    recorded = jobs.record(late, Finished(JobStatus.SUCCEEDED, "too late"))
 
     assert heir.fence == late.fence + 1
     assert recorded is False
@@ -74,7 +74,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(jo
 
 def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job, monkeypatch):
     monkeypatch.setattr(RailwaySync, "tireless", False)
-    RailwaySync.objects.filter(pk=job.pk).update(deaths=jobs.MAX_DEATHS)
+    RailwaySync.objects.filter(pk=job.pk).update(crashes=jobs.MAX_CRASHES)
 
     jobs.wake("environments.RailwaySync", job.pk)
 
@@ -94,8 +94,8 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monke
 
 
 def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_deaths(job):
-    RailwaySync.objects.filter(pk=job.pk).update(deaths=10 * jobs.MAX_DEATHS)
-    outcomes[:] = [RuntimeError("a bug"), Again(30, "In step again.")]
+    RailwaySync.objects.filter(pk=job.pk).update(crashes=10 * jobs.MAX_CRASHES)
+    outcomes[:] = [RuntimeError("a bug"), Requeue(30, "In step again.")]
 
     jobs.wake("environments.RailwaySync", job.pk)
     assert reread(job).is_open
@@ -103,16 +103,16 @@ def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_deaths
     RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
     jobs.wake("environments.RailwaySync", job.pk)
 
-    assert (reread(job).sentence, job.deaths) == ("In step again.", 0)
+    assert (reread(job).sentence, job.crashes) == ("In step again.", 0)
 
 
 def test_an_outcome_forgets_earlier_deaths(job):
-    RailwaySync.objects.filter(pk=job.pk).update(deaths=5)
-    outcomes[:] = [Again(5)]
+    RailwaySync.objects.filter(pk=job.pk).update(crashes=5)
+    outcomes[:] = [Requeue(5)]
 
     jobs.wake("environments.RailwaySync", job.pk)
 
-    assert reread(job).deaths == 0
+    assert reread(job).crashes == 0
 
 
 def test_the_sweeper_wakes_what_is_due_once_and_leaves_the_rest(job):
@@ -141,7 +141,7 @@ def test_a_look_asked_for_while_one_runs_is_not_forgotten(job):
     held = jobs.claim(RailwaySync, job.pk)
     RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
 
-    jobs.record(held, Again(300))
+    jobs.record(held, Requeue(300))
 
     assert reread(job).wake_at <= timezone.now()
 
@@ -161,4 +161,4 @@ def test_a_person_who_stops_a_job_takes_the_lease_away(job):
     RailwaySync.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED)
 
     assert jobs.holds(held) is False
-    assert jobs.record(held, Ended(JobStatus.SUCCEEDED)) is False
+    assert jobs.record(held, Finished(JobStatus.SUCCEEDED)) is False

@@ -52,7 +52,7 @@ def outside():
 def asks(job, *, now):
     """A step that calls the outside."""
     http.send("Railway", "GET", os.environ["TESTS_OUTSIDE"], write=False)
-    return jobs.Again(60)
+    return jobs.Requeue(60)
 
 
 @pytest.mark.django_db

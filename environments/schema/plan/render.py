@@ -21,7 +21,7 @@ from environments.schema.history.reader import History, Revision
 from environments.schema.run.alembic_env.statements import split
 from environments.schema.run.command import Command, told
 from environments.schema.run.output import Output
-from environments.schema.run.process import Ended, Log, Redactor, follow
+from environments.schema.run.process import Finished, Log, Redactor, follow
 from portal import isolation
 
 TIME_LIMIT_S = 30.0
@@ -127,7 +127,7 @@ def make_plan(
     return _plan(steps, ended, silent, patient=patient)
 
 
-def _plan(steps: Sequence[Step], ended: Ended, silent: str, *, patient: bool) -> Plan:
+def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool) -> Plan:
     """What the child told; `silent` is said of a revision of which it told nothing."""
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")
@@ -140,7 +140,7 @@ def _plan(steps: Sequence[Step], ended: Ended, silent: str, *, patient: bool) ->
     return Plan(tuple(replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps))
 
 
-def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Ended, str]:
+def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Finished, str]:
     """Run the project's command up to where Alembic would begin; return how it ended, and why it told nothing."""
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
@@ -179,7 +179,7 @@ class BrokenOff(Exception):
     """The child that renders was killed before it had said everything."""
 
 
-def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Ended:
+def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Finished:
     deadline = time.monotonic() + time_limit_s
     return follow(
         {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps], "literal": literal},

@@ -111,7 +111,7 @@ class Log:
 
 
 @dataclass
-class Ended:
+class Finished:
     """How a child ended. `stopped` is why we ended it, "" when it ended by itself."""
 
     returncode: int = -1
@@ -169,7 +169,7 @@ def follow(
     stop: Callable[[], str],
     door: Mapping[str, Any] | None,
     child: Child | None = None,
-) -> Ended:
+) -> Finished:
     """Runs the child to its end. `stop` is asked twice a second; a word from it ends the child and all below.
 
     `request` and `variables` go over stdin: others can see arguments, and the guard, which stays outside the door,
@@ -177,7 +177,7 @@ def follow(
     where this machine cannot isolate.
     """
     child = child or Child(directory)
-    ended = Ended()
+    ended = Finished()
     try:
         told = {"events": child.events, "directory": str(directory.absolute()), "door": door}
         _tell(child.process, {**request, **told, "variables": dict(variables)})
@@ -200,7 +200,7 @@ def _tell(process: "subprocess.Popen[bytes]", request: Mapping[str, Any]) -> Non
 def _pump(
     process: "subprocess.Popen[bytes]",
     reading: int,
-    ended: Ended,
+    ended: Finished,
     log: Log,
     on_event: Callable[[dict[str, Any]], None],
     stop: Callable[[], str],

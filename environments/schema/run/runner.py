@@ -38,7 +38,7 @@ from environments.schema.run.database import (
     version_width,
 )
 from environments.schema.run.output import Output
-from environments.schema.run.process import Child, Ended, Log, Redactor, follow
+from environments.schema.run.process import Child, Finished, Log, Redactor, follow
 from portal import isolation
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
@@ -73,7 +73,9 @@ class Run:
     expected: Mapping[str, list[str]] = field(default_factory=dict)  # revision → the keys of all it may send
     record: bool = False  # what each statement took and locked: for a rehearsal
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
-    elsewhere: Callable[[Log, Callable[[], str]], Ended] | None = field(default=None, repr=False)  # or who has it run
+    elsewhere: Callable[[Log, Callable[[], str]], Finished] | None = field(
+        default=None, repr=False
+    )  # or who has it run
     workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
     child: Child | None = field(default=None, repr=False)  # one that waits already
 
@@ -287,7 +289,7 @@ def _same(into: Path, one: Revision) -> None:
         raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
 
 
-def _hear(output: Output, ended: Ended, plan: _Plan) -> None:
+def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
     """What a command printed, in the words of our own child: which revision it began, and what went wrong."""
     named = (one.id for one in plan.steps if output.file.endswith(f"/{one.path}"))
     if started := next(named, output.revision):
@@ -306,7 +308,7 @@ def _follow(
     directory: Path,
     log: Log,
     alive: Callable[[], bool],
-) -> Ended:
+) -> Finished:
     deadline = time.monotonic() + request.time_limit_s
 
     def stop() -> str:
@@ -430,7 +432,7 @@ def _seconds(event: Mapping[str, Any]) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
-def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log, redact: Redactor) -> Outcome:
+def _outcome(address: Address, request: Run, plan: _Plan, ended: Finished, log: Log, redact: Redactor) -> Outcome:
     """Judges by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
@@ -462,7 +464,7 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Ended, log: Log
     )
 
 
-def _executed(plan: _Plan, ended: Ended, redact: Redactor) -> dict[str, list[list[str]]]:
+def _executed(plan: _Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
     """Each different statement that the run says it sent, by revision; bounded, for its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
@@ -474,7 +476,7 @@ def _executed(plan: _Plan, ended: Ended, redact: Redactor) -> dict[str, list[lis
     return found
 
 
-def _kept(ended: Ended) -> list[str]:
+def _kept(ended: Finished) -> list[str]:
     """The statements of the revision that did not end which will not be rolled back. At most 50."""
     found: list[str] = []
     for event in ended.events:
@@ -485,7 +487,7 @@ def _kept(ended: Ended) -> list[str]:
     return found[:50]
 
 
-def _settled(request: Run, ended: Ended) -> tuple[str, ...] | None:
+def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
     """The revisions once nothing of the run is at work in the server; None when that cannot be known."""
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
@@ -520,7 +522,7 @@ def _invalid(request: Run) -> tuple[str, ...]:
 
 def _sentence(
     plan: _Plan,
-    ended: Ended,
+    ended: Finished,
     after: tuple[str, ...],
     reached: bool,
     failed: str,

@@ -2,8 +2,8 @@
 
 from axes.management.commands import axes_reset
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, axes_reset.Command):
+class Command(AuditedCommand, axes_reset.Command):
     """As it comes, but what it does is part of the trail."""

@@ -2,8 +2,8 @@
 
 from axes.management.commands import axes_reset_ip_username
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, axes_reset_ip_username.Command):
+class Command(AuditedCommand, axes_reset_ip_username.Command):
     """As it comes, but what it does is part of the trail."""

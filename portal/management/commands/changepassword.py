@@ -2,8 +2,8 @@
 
 from django.contrib.auth.management.commands import changepassword
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, changepassword.Command):
+class Command(AuditedCommand, changepassword.Command):
     """As it comes, but what it does is part of the trail."""

@@ -2,8 +2,8 @@
 
 from django.contrib.auth.management.commands import createsuperuser
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, createsuperuser.Command):
+class Command(AuditedCommand, createsuperuser.Command):
     """As it comes, but what it does is part of the trail."""

@@ -2,8 +2,8 @@
 
 from django.core.management.commands import loaddata
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, loaddata.Command):
+class Command(AuditedCommand, loaddata.Command):
     """As it comes, but what it does is part of the trail."""

@@ -2,8 +2,8 @@
 
 from django.contrib.contenttypes.management.commands import remove_stale_contenttypes
 
-from portal.accounts.recorded_commands import RecordedCommand
+from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(RecordedCommand, remove_stale_contenttypes.Command):
+class Command(AuditedCommand, remove_stale_contenttypes.Command):
     """As it comes, but what it does is part of the trail."""

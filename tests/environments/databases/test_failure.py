@@ -11,7 +11,7 @@ from environments.git.repository import Mirror
 from environments.models import MigrationRun, Project, StagedRevision
 from environments.schema.history.graph import History, Revision
 from environments.schema.run.runner import Outcome
-from portal.jobs import Ended
+from portal.jobs import Finished
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
 from tests.factory import REVISIONS, make_people, make_project, make_release, make_run
@@ -130,7 +130,7 @@ def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, 
     outcome = Outcome("unknown", "It is not known.", ("a",), None)
     ended = databases_migrate._settle(run, Mirror(tmp_path), history, outcome)
 
-    assert isinstance(ended, Ended) and ended.status == "needs_person"
+    assert isinstance(ended, Finished) and ended.status == "needs_person"
     assert not StagedRevision.objects.exists()
     shipped = make_run(project, kind="production", status="running")
     refusal = databases_migrate._not_proven(shipped, [file])

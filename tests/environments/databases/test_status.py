@@ -13,13 +13,13 @@ from environments.drift import detect
 from environments.models import (
     Branch,
     Database,
+    DatabaseStatus,
     DatabaseSync,
     Environment,
     EnvironmentDatabase,
     Finding,
     MigrationRun,
     Rehearsal,
-    SchemaStanding,
 )
 from portal.models.audit import AuditEvent
 from tests.environments.schema.history.histories import repository, source
@@ -57,10 +57,10 @@ def at(project, kind: str, *revisions: str) -> None:
     place.update(revisions=list(revisions), revisions_at=NOW)
 
 
-def look(project, now=NOW) -> dict[str, SchemaStanding]:
+def look(project, now=NOW) -> dict[str, DatabaseStatus]:
     databases_status.read(project, now=now)
     detect.compare(project, now=now)
-    return {row.environment.kind: row for row in SchemaStanding.objects.select_related("environment")}
+    return {row.environment.kind: row for row in DatabaseStatus.objects.select_related("environment")}
 
 
 def findings() -> list[tuple[str, bool]]:
@@ -139,7 +139,7 @@ def test_a_preview_without_a_database_of_its_own_is_left_out(project):
     databases_status.read_previews(project, now=NOW)
     look(project)
 
-    assert SchemaStanding.objects.count() == 2
+    assert DatabaseStatus.objects.count() == 2
 
 
 def test_the_page_shows_databases_heads_and_what_lies_between(client, project):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from environments.models import Environment, Rehearsal
 from environments.rehearsals.steps import step
-from portal.jobs import Again, JobStatus
+from portal.jobs import JobStatus, Requeue
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import tree
 from tests.factory import make_project
@@ -36,7 +36,7 @@ def test_a_database_that_does_not_answer_is_asked_again_and_then_a_person(job):
 
     soon, late = step(job, now=now), step(job, now=now + timedelta(minutes=11))
 
-    assert isinstance(soon, Again) and soon.seconds > 0
+    assert isinstance(soon, Requeue) and soon.seconds > 0
     assert late.status == JobStatus.NEEDS_PERSON and "cannot be reached" in late.sentence
     assert "canary" not in soon.sentence + late.sentence
 
@@ -48,7 +48,7 @@ def test_an_earlier_rehearsal_is_waited_for(job):
 
     outcome = step(later, now=timezone.now())
 
-    assert isinstance(outcome, Again) and f"rehearsal {job.pk}" in outcome.sentence
+    assert isinstance(outcome, Requeue) and f"rehearsal {job.pk}" in outcome.sentence
 
 
 def test_one_that_was_cancelled_does_nothing(job):

@@ -244,9 +244,9 @@ def test_urgent_jobs_are_done_here_only_when_due(monkeypatch):
 
 
 def ended(job, *, now):
-    from portal.jobs import Ended, JobStatus
+    from portal.jobs import Finished, JobStatus
 
-    return Ended(JobStatus.SUCCEEDED)
+    return Finished(JobStatus.SUCCEEDED)
 
 
 # What machines and people are answered

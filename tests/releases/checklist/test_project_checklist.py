@@ -147,12 +147,12 @@ def test_nobody_else_is_offered_a_freeze_or_may_start_one(name):
 def test_a_freeze_is_judged_by_the_release_at_once():
     project, people = make_project(), make_people()
     release = make_release(project, by=people["alice"])
-    asleep = release.upkeep.wake_at
+    asleep = release.reconciler.wake_at
 
     signed_in(people["alice"]).post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Fair"})
 
-    release.upkeep.refresh_from_db()
-    assert release.upkeep.wake_at < asleep
+    release.reconciler.refresh_from_db()
+    assert release.reconciler.wake_at < asleep
 
 
 # Run apart

@@ -426,7 +426,7 @@ def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, pe
 def test_the_board_shows_staging_production_and_what_stands_between(alice, people):
     release = make_release(make_project(), by=people["alice"])
     said = "2 things stand between release 2026.11.22-1 and production: Migrations."
-    type(release.upkeep).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=said)
+    type(release.reconciler).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=said)
 
     html = squeezed(alice.get("/"))
 
@@ -439,7 +439,7 @@ def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_s
     release = make_release(make_project(required_approvals=1), by=people["alice"])
     ChecklistItem.objects.filter(release=release, gate="").delete()
     told = {"verdict_sha": CANDIDATE, "verdict_state": "pending", "verdict_sentence": "Frozen until the approval."}
-    type(release.upkeep).objects.update(**told, verdict_gate=gate)
+    type(release.reconciler).objects.update(**told, verdict_gate=gate)
 
     html = signed_in(people["bob"]).get("/").content.decode()
 

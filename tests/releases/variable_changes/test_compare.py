@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from environments.models import Environment, Variable
-from releases.models.releases import KeptVariables, Release, Upkeep
+from releases.models.releases import KeptVariables, Release, ReleaseReconciler
 from releases.promotion import actions
 from releases.variable_changes import compare
 from tests.environments.variables.test_variables import put
@@ -40,10 +40,10 @@ def next_release(people, shipped, **values):
 
 
 def drift(release):
-    upkeep, _ = Upkeep.objects.get_or_create(release=release)
-    compare.compare(upkeep)
-    upkeep.refresh_from_db()
-    return compare.drift(upkeep.drift)
+    reconciler, _ = ReleaseReconciler.objects.get_or_create(release=release)
+    compare.compare(reconciler)
+    reconciler.refresh_from_db()
+    return compare.drift(reconciler.drift)
 
 
 def told(release):
@@ -126,18 +126,18 @@ def test_a_release_that_never_reached_production_is_not_compared_with(people, sh
 
 
 def test_it_is_one_query_that_answers_with_a_bounded_number_of_lines(people, shipped):
-    upkeep, _ = Upkeep.objects.get_or_create(release=next_release(people, shipped))
+    reconciler, _ = ReleaseReconciler.objects.get_or_create(release=next_release(people, shipped))
     environment = Environment.objects.get(kind="production")
     Variable.objects.bulk_create(
         Variable(environment=environment, name=f"V{n:04}", fingerprint="f" * 64) for n in range(500)
     )
 
     with CaptureQueriesContext(connection) as seen:
-        compare.compare(upkeep)
-    upkeep.refresh_from_db()
+        compare.compare(reconciler)
+    reconciler.refresh_from_db()
     with CaptureQueriesContext(connection) as unchanged:
-        compare.compare(upkeep)
+        compare.compare(reconciler)
 
-    found = compare.drift(upkeep.drift)
+    found = compare.drift(reconciler.drift)
     assert (len(seen), len(unchanged)) == (2, 1)
     assert len(found.lines) == compare.MOST_LINES and found.more
