@@ -73,7 +73,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(jo
 
 
 def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job, monkeypatch):
-    monkeypatch.setattr(RailwaySync, "tireless", False)
+    monkeypatch.setattr(RailwaySync, "retry_forever", False)
     RailwaySync.objects.filter(pk=job.pk).update(crashes=jobs.MAX_CRASHES)
 
     jobs.wake("environments.RailwaySync", job.pk)
@@ -83,7 +83,7 @@ def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job, monkeypa
 
 
 def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monkeypatch):
-    monkeypatch.setattr(RailwaySync, "tireless", False)
+    monkeypatch.setattr(RailwaySync, "retry_forever", False)
     for _ in range(3):
         outcomes[:] = [RuntimeError("a bug")]
         RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
@@ -93,7 +93,7 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monke
     assert len(calls) == 3
 
 
-def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_deaths(job):
+def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_crashes(job):
     RailwaySync.objects.filter(pk=job.pk).update(crashes=10 * jobs.MAX_CRASHES)
     outcomes[:] = [RuntimeError("a bug"), Requeue(30, "In step again.")]
 
@@ -106,7 +106,7 @@ def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_deaths
     assert (reread(job).sentence, job.crashes) == ("In step again.", 0)
 
 
-def test_an_outcome_forgets_earlier_deaths(job):
+def test_an_outcome_forgets_earlier_crashes(job):
     RailwaySync.objects.filter(pk=job.pk).update(crashes=5)
     outcomes[:] = [Requeue(5)]
 

@@ -86,7 +86,7 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
     [place] = rows(apps, "environments.environmentdatabase").all()
     assert (place.url.reveal(), place.revisions, place.revisions_at) == (URL, ["b2"], now)
     assert (place.environment_id, place.database_id, place.revisions_problem) == (staging.pk, database.pk, "slow")
-    for name in ("migrationrun", "rehearsal", "migrationplan", "stagedrevision", "schemastanding"):
+    for name in ("migrationrun", "rehearsal", "migrationplan", "stagedrevision", "databasestatus"):
         assert rows(apps, f"environments.{name}").get().database_id == database.pk, name
     steps = rows(apps, "releases.promotionstep").order_by("position")
     assert list(steps.values_list("name", "database")) == [("merge", None), ("migrate", database.pk)]

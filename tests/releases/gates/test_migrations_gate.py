@@ -79,7 +79,7 @@ def test_a_rewritten_revision_waits_for_a_second_person_or_for_the_command_that_
     fresh = Release.objects.get(pk=release.pk)
     [edit] = fresh.edits
 
-    asked = gates.migration_risks(facts_of(release.pk))
+    asked = gates.GATES["migration_risks"](facts_of(release.pk))
     word = {"revision": "b2", "sha256": edit["sha256"], "reason": "the old one never ran anywhere else"}
     with pytest.raises(Refused):
         approvals_actions.accept_risk(fresh, actor=fresh.cut_by, **word, candidate=fresh.candidate)
@@ -105,7 +105,7 @@ def test_an_edit_that_runs_the_same_is_information(collected, edited, kind):
     release = collected(SHIPPED, {"db/versions/b2.py": edited})
 
     assert [one["kind"] for one in Release.objects.get(pk=release.pk).edits] == [kind]
-    assert gate(release).state == gates.migration_risks(facts_of(release.pk)).state == gates.PASS
+    assert gate(release).state == gates.GATES["migration_risks"](facts_of(release.pk)).state == gates.PASS
 
 
 def test_a_missing_parent_fails_with_both_files_and_the_command_that_brings_it_back(collected, tmp_path):
