@@ -71,8 +71,8 @@ class EncryptedTextField(models.TextField):
         try:
             return HiddenText(cipher().decrypt(value.encode()).decode())
         except InvalidToken:
-            said = f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add it to"
-            raise Unreadable(f"{said} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
+            message = f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add it to"
+            raise Unreadable(f"{message} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
 
     def value_to_string(self, obj: models.Model) -> str:
         return ""  # secrets are not exported
@@ -156,16 +156,16 @@ def check_readable() -> None:
                 list(rows.values_list(field.attname, flat=True)[:1])
 
 
-def redact(said: str, secrets: Iterable[str]) -> str:
+def redact(message: str, secrets: Iterable[str]) -> str:
     """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
 
     Of a secret that is an address with a password, that password is hidden too.
     """
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
     if not spellings:
-        return said
+        return message
     longest_first = sorted(spellings, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, said)
+    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, message)
 
 
 def _spellings(secret: str) -> set[str]:
@@ -182,23 +182,23 @@ def _spellings(secret: str) -> set[str]:
 
 def describe_token(raw: str) -> list[str]:
     """What a pasted token looks like and what is wrong with it: its length and faults, never a letter of it."""
-    said = [f"{len(raw)} characters"]
+    message = [f"{len(raw)} characters"]
     inner = raw.strip()
     if raw.endswith(("\n", "\r")):
-        said.append("ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break")
+        message.append("ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break")
     elif raw != raw.rstrip():
-        said.append("ends with a space")
+        message.append("ends with a space")
     if raw != raw.lstrip():
-        said.append("begins with a space or line break")
+        message.append("begins with a space or line break")
     if inner.lower().startswith(("bearer ", "token ")):
-        said.append("begins with the name of a header")
+        message.append("begins with the name of a header")
         inner = inner.split(" ", 1)[1]
     if any(letter.isspace() for letter in inner):
-        said.append("has a space or line break inside")
+        message.append("has a space or line break inside")
     if inner[:1] in set("\"'`“”‘’") or inner[-1:] in set("\"'`“”‘’"):
-        said.append("is wrapped in quotation marks")
+        message.append("is wrapped in quotation marks")
     if not inner.isascii():
-        said.append("has a letter that no token has")
+        message.append("has a letter that no token has")
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in inner.replace("\r", "").replace("\n", "")):
-        said.append("has a control character inside")
-    return said if inner else [*said[:1], "is empty"]
+        message.append("has a control character inside")
+    return message if inner else [*message[:1], "is empty"]

@@ -87,7 +87,7 @@ def make_project(
     asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}
     GitHubSync.objects.create(project=project, **asleep)
     RailwaySync.objects.create(project=project, **asleep)
-    rows = [Service(project=project, name=one, railway_id=f"{name}-{one}") for one in services]
+    rows = [Service(project=project, name=service, railway_id=f"{name}-{service}") for service in services]
     Service.objects.bulk_create(rows)
     for kind, commit in (("staging", staging), ("production", production)):
         branch = project.staging_branch if kind == "staging" else project.production_branch
@@ -170,12 +170,12 @@ def make_release(
 def make_plan_row(release: Release, *, now: datetime | None = None, **values: Any) -> MigrationPlan:
     """The plan of the release's migrations, without SQL and risks unless `steps` and `risks` are given."""
     done = Rendered((Statement("select 1"),))
-    steps = [Step(one["id"], one["path"], one["sha256"], one["message"], False, done, done)
-             for one in release.migrations]  # fmt: skip
+    steps = [Step(migration["id"], migration["path"], migration["sha256"], migration["message"], False, done, done)
+             for migration in release.migrations]  # fmt: skip
     database = release.project.databases.first()
     places = database.places.filter(environment__kind__in=["staging", "production"])
     starts = {
-        kind: {"start": at, "revisions": [one["id"] for one in release.migrations if at != release.heads],
+        kind: {"start": at, "revisions": [migration["id"] for migration in release.migrations if at != release.heads],
                "problem": "", "digest": "9a" * 32, "also": []}
         for kind, at in places.values_list("environment__kind", "revisions")
     }  # fmt: skip
@@ -209,7 +209,7 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
     now = now or timezone.now()
     known = {
         "status": "succeeded", "commit": CANDIDATE, "target": [REVISIONS[-1]["id"]],
-        "planned": REVISIONS, "applied": [[one["id"], 1.2] for one in REVISIONS],
+        "planned": REVISIONS, "applied": [[revision["id"], 1.2] for revision in REVISIONS],
         "before": ["2a8f45e9b1c0"], "after": [REVISIONS[-1]["id"]], "created_at": now - timedelta(hours=1),
         "started_at": now - timedelta(hours=1), "finished_at": now - timedelta(minutes=58),
         "log": "INFO Running upgrade 2a8f45e9b1c0 -> 3c9d56f82e10\n" * 20, "log_bytes": 1000,
@@ -223,12 +223,12 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
             StagedRevision(
                 project=project,
                 database=run.database,
-                revision=one["id"],
-                sha256=one["sha256"],
+                revision=revision["id"],
+                sha256=revision["sha256"],
                 run=run,
                 at=run.finished_at,
             )
-            for one in REVISIONS
+            for revision in REVISIONS
         )
         StagedRevision.objects.bulk_create(staged, ignore_conflicts=True)
     return run
@@ -248,14 +248,14 @@ def make_promotion(release: Release, *, by: User | None = None, at: str = "deplo
     for position, name in enumerate(one for one in StepName if one != StepName.BACK_MERGE):
         current = name == at
         passed = passed and not current
-        said = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}
+        message = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}
         PromotionStep.objects.create(
             promotion=promotion, position=position, name=name,
             database=release.project.databases.first() if name == "migrate" else None,
             status="done" if passed else "pending" if not current else "failed" if failed else "active",
             started_at=now - timedelta(minutes=4) if passed or current else None,
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
-            sentence=said.get(name, "") if passed or current else "",
+            sentence=message.get(name, "") if passed or current else "",
             world="The merge is done and stays; production partly runs the release." if current and failed else "",
             evidence=[{"label": "#131", "said": MERGE}] if name == "merge" and passed else [],
         )  # fmt: skip
@@ -287,7 +287,7 @@ def make_advice(release: Release, **values: Any) -> Advice:
                    {"table": "integrations", "column": "", "rows": 7, "exact": True, "sentence": ""}],
     }  # fmt: skip
     known = {
-        "verdict": SAFE, "services": services, "in_effect": [one["id"] for one in release.migrations],
+        "verdict": SAFE, "services": services, "in_effect": [migration["id"] for migration in release.migrations],
         "reasons": ["What runs now can work with the new schema: nothing it uses is dropped, renamed or narrowed."],
         "steps": ["Roll back every service of the release to its earlier deployment.",
                   "If the old image runs Alembic when it starts, take that command out of its start first."],
@@ -306,14 +306,14 @@ def make_rollback(
     """A rollback that has come to the first step named `at` ("": it is done), which waits or has failed."""
     now, advice = timezone.now(), release.advice
     status = "succeeded" if not at else "failed" if failed else "waiting"
-    said = {"approve": "Waits for the approval of 1 other person.", "restore": "Railway can no longer restore it."}
+    message = {"approve": "Waits for the approval of 1 other person.", "restore": "Railway can no longer restore it."}
     job = Rollback.objects.create(
         release=release, requested_by=by, reason="Checkout answers 500 since the release", verdict=advice.verdict,
         targets=advice.targets, content=advice.content, status=status, created_at=now - timedelta(minutes=5),
-        sentence=said.get(at, "backend and frontend went back to what ran before."), wake_at=now + timedelta(days=365),
+        sentence=message.get(at, "backend and frontend went back to what ran before."), wake_at=now + timedelta(days=365),
         finished_at=now - timedelta(minutes=3) if not at else None,
     )  # fmt: skip
-    names = [("approve", ""), *(("restore", one["service"]) for one in job.targets), ("live", ""), ("smoke", "")]
+    names = [("approve", ""), *(("restore", target["service"]) for target in job.targets), ("live", ""), ("smoke", "")]
     passed = True
     for position, (name, service) in enumerate(names):
         current = passed and name == at
@@ -323,7 +323,7 @@ def make_rollback(
             status="done" if passed else "pending" if not current else "failed" if failed else "active",
             started_at=now - timedelta(minutes=4) if passed or current else None,
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
-            sentence=said.get(name, "As it should be.") if current else "As it should be." if passed else "",
+            sentence=message.get(name, "As it should be.") if current else "As it should be." if passed else "",
             world=f"{service} serves c51e0d7; nothing was asked of Railway." if current and failed else "",
             evidence=[{"label": "deployment", "said": "b7e4-restored"}] if passed and service else [],
         )  # fmt: skip

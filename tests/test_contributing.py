@@ -71,9 +71,9 @@ def test_a_gate_is_asked_on_the_page_and_can_be_named_by_a_checklist(add):
 def test_a_gate_is_asked_also_where_no_checklist_names_it(add, now, asked):
     add("releases/gates/fridays.py", GATES)
 
-    said = [line.text for line in lines(good_facts(now=now), Phase.BEFORE) if line.gate == "not_on_friday"]
+    message = [line.text for line in lines(good_facts(now=now), Phase.BEFORE) if line.gate == "not_on_friday"]
 
-    assert said == (["No release on a Friday"] if asked else [])
+    assert message == (["No release on a Friday"] if asked else [])
 
 
 def test_a_kind_of_finding_is_shown_with_its_repair_and_holds_a_release_up(add):

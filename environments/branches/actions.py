@@ -23,15 +23,15 @@ from portal.ui.actions import Refused, action, require_reason
 @action("staging.sync_requested", "environments.repair_environment")
 def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
     """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
-    said = f"Bring {project.staging_branch} level with {project.production_branch}."
-    return _repair(project, RepairKind.SYNC_STAGING, "staging.sync_requested", said, actor=actor, now=now)
+    message = f"Bring {project.staging_branch} level with {project.production_branch}."
+    return _repair(project, RepairKind.SYNC_STAGING, "staging.sync_requested", message, actor=actor, now=now)
 
 
 @action("back_merge.requested", "environments.repair_environment")
 def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
     """Asks for a pull request that merges main back into staging; one that is open already is found."""
-    said = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
-    return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", said, actor=actor, now=now)
+    message = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
+    return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", message, actor=actor, now=now)
 
 
 @action("staging.reset_requested", "environments.repair_environment", guarded=True)
@@ -59,8 +59,8 @@ def request_reset(
             )  # fmt: skip
     except IntegrityError:
         raise Refused("This reset is asked for already; a second person can sign it.") from None
-    said = f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
-    audit.record("staging.reset_requested", actor=actor, subject=row, sentence=said, data=_heads(row), now=now)
+    message = f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
+    audit.record("staging.reset_requested", actor=actor, subject=row, sentence=message, data=_heads(row), now=now)
     return row
 
 
@@ -78,8 +78,8 @@ def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now:
     if (staging, main) != (row.staging_head, row.main_head):
         raise Refused("This is not the reset that was on your page: look at it again.")
     _resettable(project, staging, main)
-    said = f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to {row.main_head[:7]}."
-    repair = _repair(project, RepairKind.RESET, "staging.reset_signed", said, actor=actor, now=now,
+    message = f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to {row.main_head[:7]}."
+    repair = _repair(project, RepairKind.RESET, "staging.reset_signed", message, actor=actor, now=now,
                      wanted=row.main_head, before=row.staging_head)  # fmt: skip
     StagingReset.objects.filter(pk=row.pk).update(signed_by=actor, closed_at=now, repair=repair)
     return repair
@@ -91,8 +91,8 @@ def take_reset_back(reset: StagingReset, *, actor: Any, now: datetime | None = N
     now = now or timezone.now()
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
         raise Refused("This reset was signed or taken back already.")
-    said = f"{reset.project.staging_branch} is not reset."
-    audit.record("staging.reset_taken_back", actor=actor, subject=reset, sentence=said, data=_heads(reset), now=now)
+    message = f"{reset.project.staging_branch} is not reset."
+    audit.record("staging.reset_taken_back", actor=actor, subject=reset, sentence=message, data=_heads(reset), now=now)
 
 
 def _resettable(project: Project, staging: str, main: str) -> None:
@@ -116,16 +116,16 @@ def protect_branch(project: Project, *, actor: Any, branch: str, now: datetime |
     """Asks for a long-lived branch to be protected exactly as it should be; its rulesets stay as they are."""
     if branch not in protection.branches(project):
         raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
-    said = (
+    message = (
         f"Protect {branch}: changes only by pull request, with {', '.join(protection.wanted_checks(project, branch))}."
     )
-    return _repair(project, RepairKind.PROTECT, "protection.requested", said, actor=actor, now=now,
+    return _repair(project, RepairKind.PROTECT, "protection.requested", message, actor=actor, now=now,
                    subject=branch, wanted=branch)  # fmt: skip
 
 
 @action("keep_heads.requested", "environments.protect_branch")
 def keep_heads(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
     """Asks for *Automatically delete head branches* to be switched off: it would delete staging at the merge."""
-    said = f"Switch off Automatically delete head branches in {project.repository}."
-    return _repair(project, RepairKind.KEEP_HEADS, "keep_heads.requested", said, actor=actor, now=now,
+    message = f"Switch off Automatically delete head branches in {project.repository}."
+    return _repair(project, RepairKind.KEEP_HEADS, "keep_heads.requested", message, actor=actor, now=now,
                    subject=project.repository, wanted="off")  # fmt: skip

@@ -41,8 +41,8 @@ def level(project: Project) -> SyncResult:
     if ahead and behind:
         return _diverged(project, behind)
     if behind:
-        said = f"{main} is {_commits(behind)} behind {staging}: not ready, promote first."
-        return SyncResult(NOT_READY, said)
+        message = f"{main} is {_commits(behind)} behind {staging}: not ready, promote first."
+        return SyncResult(NOT_READY, message)
     head = github.branch_head(main)
     if head is None or not ahead:
         return SyncResult(UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again.")
@@ -69,17 +69,17 @@ def open_back_merge(project: Project, github: GitHub) -> PullState:
 
 def _diverged(project: Project, behind: int) -> SyncResult:
     staging, main = project.staging_branch, project.production_branch
-    said = f"{staging} has {_commits(behind)} that {main} lacks, so it cannot be fast-forwarded."
+    message = f"{staging} has {_commits(behind)} that {main} lacks, so it cannot be fast-forwarded."
     try:
         mirror = mirror_of(project)
         mirror.fetch()
         named, same = _lacking(project, mirror), _same_files(project, mirror)
     except (ApiError, GitError) as error:
-        return SyncResult(DIVERGED, f"{said} What {main} has beyond it could not be read: {error}")
+        return SyncResult(DIVERGED, f"{message} What {main} has beyond it could not be read: {error}")
     listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     both = " Both hold the same files." if same else ""
-    return SyncResult(DIVERGED, f"{said} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
+    return SyncResult(DIVERGED, f"{message} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
 
 
 def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:
@@ -109,8 +109,8 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
         return Reset(False, f"{staging} and {main} do not hold the same files, so {staging} is not reset.")
     now_main, now_staging = github.branch_head(main), github.branch_head(staging)
     if now_staging == main_head:
-        said = f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it should."
-        return Reset(True, said)
+        message = f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it should."
+        return Reset(True, message)
     for name, was, is_ in ((staging, staging_head, now_staging), (main, main_head, now_main)):
         if is_ != was:
             gone = f"{name} moved from {was[:7]} to {(is_ or 'nowhere')[:7]} since the reset was signed"
@@ -126,7 +126,7 @@ def reset(project: Project, staging_head: str, main_head: str) -> None:
 def _lacking(project: Project, mirror: Mirror) -> tuple[dict[str, str], ...]:
     """Squash and hotfix commits of main that staging lacks; where there are none, the merge commits."""
     commits = mirror.commits(project.staging_branch, project.production_branch, limit=100)
-    single = [one for one in commits if len(one.parents) < 2]
+    single = [commit for commit in commits if len(commit.parents) < 2]
     return tuple(
         {"label": f"{_kind(one)} {one.sha[:7]}", "said": text(one.title, 120), "sha": one.sha}
         for one in single or commits

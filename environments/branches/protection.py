@@ -152,9 +152,9 @@ def _pushes(rules: Rules) -> Line:
 
 
 def _switch(key: str, rule: str, is_: bool | None, wanted: bool, words: tuple[str, str] = ("yes", "no")) -> Line:
-    said = words[0] if wanted else words[1]
+    message = words[0] if wanted else words[1]
     actual = "not known" if is_ is None else words[0] if is_ else words[1]
-    return Line(key, rule, said, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL)
+    return Line(key, rule, message, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL)
 
 
 def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
@@ -242,14 +242,14 @@ def problems(project: Project) -> Iterator[Problem]:
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            said = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
-            yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {said}.")
+            message = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
+            yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {message}.")
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:
-            said = ", ".join(line["rule"].lower() for line in unknown)
+            message = ", ".join(line["rule"].lower() for line in unknown)
             why = f" {row.problems[0]}" if row.problems else ""
-            sentence = f"It is not known whether {row.branch} is protected ({said}).{why}"
+            sentence = f"It is not known whether {row.branch} is protected ({message}).{why}"
             yield Problem(PROTECTION, row.branch, sentence, True)
 
 

@@ -19,8 +19,8 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for a reset."""
     project = get_object_or_404(Project, slug=slug)
     act, form = partial(actions.request_reset, project), ResetForm(request.POST)
-    said = "The reset is asked for; a second person has to sign it."
-    return run_action(request, repairs_of(project), act, said, form=form)
+    message = "The reset is asked for; a second person has to sign it."
+    return run_action(request, repairs_of(project), act, message, form=form)
 
 
 @page
@@ -29,8 +29,8 @@ def sign(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign a reset that somebody else asked for."""
     reset = _reset(pk)
     act, form = partial(actions.sign_reset, reset), HeadsForm(request.POST)
-    said = "The reset is signed; what comes of it stands below."
-    return run_action(request, repairs_of(reset.project), act, said, form=form)
+    message = "The reset is signed; what comes of it stands below."
+    return run_action(request, repairs_of(reset.project), act, message, form=form)
 
 
 @page

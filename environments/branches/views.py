@@ -30,8 +30,8 @@ REPAIRS_SHOWN = 10
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
-    said = "Both branches are being looked at; what came of it stands below."
-    return run_action(request, repairs_of(project), partial(branches_actions.sync_staging, project), said)
+    message = "Both branches are being looked at; what came of it stands below."
+    return run_action(request, repairs_of(project), partial(branches_actions.sync_staging, project), message)
 
 
 @page
@@ -39,8 +39,8 @@ def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
 def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a pull request opened that merges main back into staging."""
     project = get_object_or_404(Project, slug=slug)
-    said = "The pull request is being opened."
-    return run_action(request, repairs_of(project), partial(branches_actions.open_back_merge, project), said)
+    message = "The pull request is being opened."
+    return run_action(request, repairs_of(project), partial(branches_actions.open_back_merge, project), message)
 
 
 @page
@@ -48,7 +48,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
     """What is to bind each long-lived branch beside what does. Five queries whatever the counts."""
     projects = list(Project.objects.select_related("protection_sync"))
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
@@ -82,8 +82,8 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     def act(actor: Any, value: str) -> Repair:
         return branches_actions.protect_branch(project, actor=actor, branch=value)
 
-    said = f"{form['value'].value()} is being protected, and read again."
-    return run_action(request, _protections_of(project), act, said, form=form)
+    message = f"{form['value'].value()} is being protected, and read again."
+    return run_action(request, _protections_of(project), act, message, form=form)
 
 
 @page
@@ -91,8 +91,8 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
 def keep_heads(request: HttpRequest, slug: str) -> HttpResponse:
     """Have GitHub's automatic deletion of head branches switched off."""
     project = get_object_or_404(Project, slug=slug)
-    said = "Automatically delete head branches is being switched off."
-    return run_action(request, _protections_of(project), partial(branches_actions.keep_heads, project), said)
+    message = "Automatically delete head branches is being switched off."
+    return run_action(request, _protections_of(project), partial(branches_actions.keep_heads, project), message)
 
 
 def _protections_of(project: Project) -> str:

@@ -46,7 +46,7 @@ class DeployKeyForm(forms.ModelForm):
     def clean_host_keys(self) -> str:
         """Lines of known_hosts, without the hosts they name."""
         try:
-            return "".join(f"{one.kind} {one.blob}\n" for one in ssh.read_host_keys(self.cleaned_data["host_keys"]))
+            return "".join(f"{key.kind} {key.blob}\n" for key in ssh.read_host_keys(self.cleaned_data["host_keys"]))
         except ssh.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 

@@ -52,8 +52,8 @@ def write(now: datetime) -> str:
             observed.note("audit.anchored_outside", ledger.where)
         if head and now.timestamp() - ledger.time_of(head) < settings.ANCHOR_REF_SECONDS:
             return ""
-        last = max((one.position for one in ledger.anchors(head)), default=-1)
-        fresh = [one for one in audit_anchors.read_anchors() if one.position > last]
+        last = max((anchor.position for anchor in ledger.anchors(head)), default=-1)
+        fresh = [anchor for anchor in audit_anchors.read_anchors() if anchor.position > last]
         if fresh:
             ledger.add(fresh, head, now)
             observed.note("audit.anchored_outside", ledger.where)
@@ -94,10 +94,10 @@ class Ledger(Mirror):
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline), self._signed_in() as extra:
             self._run("init", "--quiet", "--bare", "--template=", "--", str(self.path), bare=True)
-            said = self._run(
+            message = self._run(
                 "ls-remote", "--refs", "--end-of-options", self.url, self.ref, timeout=timeout, extra=extra
             )
-            head = next((line.split()[0].decode() for line in said.stdout.splitlines()), "")
+            head = next((line.split()[0].decode() for line in message.stdout.splitlines()), "")
             seen = self.head(SEEN) or ""
             if head and head != seen:
                 fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")

@@ -20,8 +20,8 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     """Has every credential looked at now."""
     check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
-    said = "Check the connections."
-    audit.record("connections.check_requested", actor=actor, subject=check, sentence=said, now=now)
+    message = "Check the connections."
+    audit.record("connections.check_requested", actor=actor, subject=check, sentence=message, now=now)
 
 
 @action("host_keys.pinned", "environments.change_deploykey")
@@ -44,5 +44,5 @@ def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], no
     DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
     if check:
         wake_now(check, now=now)
-    said = f"The git server may show {', '.join(chosen)}."
-    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=said, now=now)
+    message = f"The git server may show {', '.join(chosen)}."
+    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=message, now=now)

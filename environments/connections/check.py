@@ -52,12 +52,12 @@ def _isolation() -> Connection:
     """Whether code of repositories runs isolated on this machine."""
     name, kind = "Isolation of repository code", "Landlock and seccomp"
     if why := isolation.why_not():
-        said = "Code of a repository cannot be isolated here, so no pull request's file is executed."
+        message = "Code of a repository cannot be isolated here, so no pull request's file is executed."
         cannot = ("Plan what a pull request computes: only its literal op.… calls are read.",
                   "Keep migrations that run from the portal's own files.")  # fmt: skip
-        return Connection(name, FAIL, kind, f"{said} {why}", cannot=cannot, mend=MAKE_ISOLATION)
-    said = "Migrations, commands and packages see their own files and their one database, and nothing of the portal."
-    return Connection(name, PASS, kind, said)
+        return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, mend=MAKE_ISOLATION)
+    message = "Migrations, commands and packages see their own files and their one database, and nothing of the portal."
+    return Connection(name, PASS, kind, message)
 
 
 # Railway
@@ -77,12 +77,12 @@ def _railway(projects: Sequence[Project]) -> Connection:
         return Connection(name, WAIT, "token", f"What the token is could not be found out: {error}")
     kind = {"unknown": "token that Railway does not know"}.get(report.kind, f"{report.kind} token")
     if report.kind == "unknown":
-        said = "Unauthorized: Railway knows no such token; it was deleted, or was not copied whole."
-        return Connection(name, FAIL, kind, said, mend=MAKE_RAILWAY)
+        message = "Unauthorized: Railway knows no such token; it was deleted, or was not copied whole."
+        return Connection(name, FAIL, kind, message, mend=MAKE_RAILWAY)
     if (report.kind == "project") != use_legacy:
         other = "RAILWAY_API_TOKEN" if use_legacy else "RAILWAY_TOKEN"
-        said = f"Wrong header for this kind: a {kind} is sent in another one, so it does nothing in {name}."
-        return Connection(name, FAIL, kind, said, mend=f"Put it into {other}, and empty {name}.")
+        message = f"Wrong header for this kind: a {kind} is sent in another one, so it does nothing in {name}."
+        return Connection(name, FAIL, kind, message, mend=f"Put it into {other}, and empty {name}.")
     return _reach(name, kind, report, projects)
 
 
@@ -95,15 +95,15 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
         except ApiError as error:
             if error.kind in REFUSED:
                 state = FAIL
-                said = "no such project for this token: its id is wrong, or it is in another workspace"
-                cannot.append(f"{project.name}: {said} ({project.railway_project_id or 'no id is set'}).")
+                message = "no such project for this token: its id is wrong, or it is in another workspace"
+                cannot.append(f"{project.name}: {message} ({project.railway_project_id or 'no id is set'}).")
             else:
                 state = WAIT if state == PASS else state
                 cannot.append(f"{project.name}: {error}")
             continue
-        seen = ", ".join(one.name for one in tree.environments if one.can_access)
+        seen = ", ".join(environment.name for environment in tree.environments if environment.can_access)
         can.append(f"{project.name}: read {len(tree.services)} services in {seen or 'no environment'}.")
-        cannot += [f"{project.name}: look into {one.name}." for one in tree.environments if not one.can_access]
+        cannot += [f"{project.name}: look into {environment.name}." for environment in tree.environments if not environment.can_access]
     if report.kind == "project":
         cannot.append("See other environments than its own, deploy again, or make and delete environments.")
     else:
@@ -116,13 +116,13 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
 
 def _stray_settings(projects: Sequence[Project]) -> list[str]:
     """What is set and has no effect."""
-    said = []
+    message = []
     if settings.RAILWAY_API_TOKEN and settings.RAILWAY_TOKEN:
-        said.append("RAILWAY_TOKEN is set as well and is not used: RAILWAY_API_TOKEN comes first.")
+        message.append("RAILWAY_TOKEN is set as well and is not used: RAILWAY_API_TOKEN comes first.")
     known = {project.railway_project_id for project in projects}
     if settings.RAILWAY_PROJECT_ID and known and settings.RAILWAY_PROJECT_ID not in known:
-        said.append("RAILWAY_PROJECT_ID names no project that is connected here.")
-    return said
+        message.append("RAILWAY_PROJECT_ID names no project that is connected here.")
+    return message
 
 
 def _spelling(name: str, raw: str, kind: str) -> Connection | None:
@@ -130,8 +130,8 @@ def _spelling(name: str, raw: str, kind: str) -> Connection | None:
     length, *faults = describe_token(raw)
     if not faults:
         return None
-    said = f"It holds a {kind} of {length} that {', '.join(faults)}."
-    return Connection(name, FAIL, kind, said, mend=f"Set {name} again without that.")
+    message = f"It holds a {kind} of {length} that {', '.join(faults)}."
+    return Connection(name, FAIL, kind, message, mend=f"Set {name} again without that.")
 
 
 # Git over SSH
@@ -150,13 +150,13 @@ def _deploy_key(project: Project) -> Connection | None:
         return Connection(name, FAIL, "not used", str(error), mend="Change the git address under Projects.")
     address = ssh.address_of(url)
     if key is None:
-        said = f"{project.name} is read over SSH from {address.label}, and no deploy key is set." if address else ""
-        return Connection(name, FAIL, "not set", said, mend=MAKE_KEY) if address else None
+        message = f"{project.name} is read over SSH from {address.label}, and no deploy key is set." if address else ""
+        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
-        said = "The key is not used: the project's git address is no SSH address."
+        message = "The key is not used: the project's git address is no SSH address."
         mend = f"Empty the git address of {project.name}, or write it as ssh://git@host/owner/name.git."
-        return Connection(name, FAIL, kind, said, mend=mend)
+        return Connection(name, FAIL, kind, message, mend=mend)
     return _let_in(project, key, address, name, kind)
 
 
@@ -191,11 +191,11 @@ def _mend_key(error: GitError, project: Project, address: ssh.Address, offered: 
 def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
     """The host keys that the server shows and that are not pinned."""
     try:
-        known = {one.blob for one in ssh.read_host_keys(pinned)}
+        known = {key.blob for key in ssh.read_host_keys(pinned)}
         shown = ssh.scan(address)
     except ssh.BadKey:
         return ()
-    good = {one.blob for one in ssh.read_host_keys(ssh.published(address.host))}
+    good = {key.blob for key in ssh.read_host_keys(ssh.published(address.host))}
     new = [one for one in shown if one.blob not in known]
     return tuple((one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new)
 
@@ -246,13 +246,13 @@ def _github(projects: Sequence[Project]) -> Connection:
     cannot: list[str] = []
     states = {_repository(project, kind, can, cannot) for project in projects}
     state = FAIL if FAIL in states else WAIT if WAIT in states else PASS
-    said = {
+    message = {
         PASS: f"A {kind}; it can do what it must." if projects else f"A {kind}; no project is connected to try it on.",
         FAIL: f"A {kind} that cannot do what it must: {next(iter(cannot), '')}",
         WAIT: f"A {kind}; GitHub did not answer everything.",
     }
     mend = MAKE_GITHUB if state == FAIL else ""
-    return Connection(name, state, kind, said[state], tuple(can), tuple(cannot), mend)
+    return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), mend)
 
 
 def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) -> str:

@@ -32,8 +32,8 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     """Has the credentials looked at again."""
     then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
-    said = "The connections are being checked."
-    return run_action(request, then, partial(connections_actions.check_connections, check), said)
+    message = "The connections are being checked."
+    return run_action(request, then, partial(connections_actions.check_connections, check), message)
 
 
 @page
@@ -42,9 +42,9 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     """Pins the host keys that the person compared."""
     then = reverse("environments:connections")
     key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
-    said = "The host keys are pinned; the connection is being tried again."
+    message = "The host keys are pinned; the connection is being tried again."
 
     def act(actor: Any, fingerprint: list[str]) -> None:
         connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)
 
-    return run_action(request, then, act, said, form=HostKeysForm(request.POST))
+    return run_action(request, then, act, message, form=HostKeysForm(request.POST))

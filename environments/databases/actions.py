@@ -36,8 +36,8 @@ def start_migration(
     now = now or timezone.now()
     if not database.alembic:
         raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to migrate.")
-    if said := database.out_of_order:
-        raise Refused(said)
+    if message := database.out_of_order:
+        raise Refused(message)
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
@@ -47,8 +47,8 @@ def start_migration(
     except IntegrityError:
         raise Refused(f"{database.of(environment)} is being migrated already; wait for that run to end.") from None
     wake_now(run, now=now)
-    said = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
-    audit.record("migration.requested", actor=actor, subject=run, sentence=said, data={"commit": commit}, now=now)
+    message = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
+    audit.record("migration.requested", actor=actor, subject=run, sentence=message, data={"commit": commit}, now=now)
     return run
 
 
@@ -108,6 +108,6 @@ def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = Non
         raise Refused("This run belongs to a promotion: retry its step on the release's page.")
     why = f"again, after run {run.pk}"
     fresh = start_migration(run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now)
-    said = f"Migration {run.pk} is tried again from where the database is."
-    audit.record("migration.retried", actor=actor, subject=run, sentence=said, data={"run": fresh.pk}, now=now)
+    message = f"Migration {run.pk} is tried again from where the database is."
+    audit.record("migration.retried", actor=actor, subject=run, sentence=message, data={"run": fresh.pk}, now=now)
     return fresh

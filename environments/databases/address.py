@@ -101,8 +101,8 @@ def instance_of(environment: Environment, of: Database) -> ServiceInstance:
     """Return the service there whose code uses the database, and which migrates. Raises `NoDatabase`."""
     row = _instance(environment, of.service)
     if row is None:
-        said = f"There is no service “{of.service}” in {environment} whose variables could name the database."
-        raise NoDatabase(said)
+        message = f"There is no service “{of.service}” in {environment} whose variables could name the database."
+        raise NoDatabase(message)
     return row
 
 

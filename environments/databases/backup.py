@@ -47,8 +47,8 @@ def before(
             kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
             _keep(job, kept, tell)
             return None
-        said = f"the backup before it could not be taken: {error}"
-        return _unchanged(job, JobStatus.FAILED, f"{said} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
+        message = f"the backup before it could not be taken: {error}"
+        return _unchanged(job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
     _keep(job, kept, tell)
     return None
 
@@ -76,7 +76,7 @@ def tables_of(job: MigrationRun) -> list[str]:
         for step in steps_from_json(plan.steps):
             if step.revision in files and step.revision not in steps:
                 steps[step.revision] = step
-                risks[step.revision] = [one for one in plan.risks if one["revision"] == step.revision]
+                risks[step.revision] = [risk for risk in plan.risks if risk["revision"] == step.revision]
     if job.direction == Direction.DOWNGRADE:
         return _of_downgrades([steps.get(revision) for revision in files])
     found = [one for revision in files for one in risks.get(revision, [{"code": "unknown", "table": ""}])]
@@ -87,9 +87,9 @@ def tables_of(job: MigrationRun) -> list[str]:
 
 def _of_downgrades(steps: Sequence[Step | None]) -> list[str]:
     losses = [loss for step in steps if step for loss in dropped(step.downgrade)]
-    if any(step is None or step.downgrade.kind for step in steps) or any(not one.countable for one in losses):
+    if any(step is None or step.downgrade.kind for step in steps) or any(not loss.countable for loss in losses):
         return [WHOLE]
-    return list(dict.fromkeys(one.table for one in losses))
+    return list(dict.fromkeys(loss.table for loss in losses))
 
 
 def _take(job: MigrationRun, url: str, touched: list[str], alive: Callable[[], bool]) -> dict[str, Any]:
@@ -101,16 +101,16 @@ def _take(job: MigrationRun, url: str, touched: list[str], alive: Callable[[], b
     if not tables and WHOLE not in touched:
         return {"at": now, "sentence": "No backup is needed: the tables are not there yet."}
     if size > settings.BACKUP_MAX_MB * 1_000_000:
-        said = f"No backup was taken: {named} holds {many(size)}B, more than BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
-        return {"at": now, "sentence": f"{said} Railway's volume backups are the way for this database."}
+        message = f"No backup was taken: {named} holds {many(size)}B, more than BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
+        return {"at": now, "sentence": f"{message} Railway's volume backups are the way for this database."}
     folder = Path(settings.VAR_DIR) / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)
     path = folder / f"run-{job.pk}.dump"
     dump_rows(url, [] if WHOLE in touched else tables, path, alive)
-    said = f"Backup of {named} ({many(size)}B in the database) kept in {path.name} for {settings.BACKUP_DAYS} days."
+    message = f"Backup of {named} ({many(size)}B in the database) kept in {path.name} for {settings.BACKUP_DAYS} days."
     return {
-        "at": now, "path": str(path), "bytes": path.stat().st_size, "tables": tables, "sentence": said,
+        "at": now, "path": str(path), "bytes": path.stat().st_size, "tables": tables, "sentence": message,
         "restore": restore(path, tables),
     }  # fmt: skip
 

@@ -45,11 +45,11 @@ def _applied(run: MigrationRun) -> str:
 def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) -> str:
     if run.before is None:
         return "Nothing is half applied."
-    said = [f"Invalid: {', '.join(invalid)}."] if invalid else []
+    message = [f"Invalid: {', '.join(invalid)}."] if invalid else []
     if kept:
-        said.append(f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay done.")
+        message.append(f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay done.")
     if run.runner != Runner.PORTAL:
-        said.append("What a failed revision did outside its transaction cannot be seen from here: read its file.")
+        message.append("What a failed revision did outside its transaction cannot be seen from here: read its file.")
     elif run.after is None:
-        said.append("What the last revision did is not known.")
-    return " ".join(said) or "Nothing is half applied: what the failed revision did was rolled back."
+        message.append("What the last revision did is not known.")
+    return " ".join(message) or "Nothing is half applied: what the failed revision did was rolled back."

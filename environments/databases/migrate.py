@@ -161,12 +161,12 @@ def _refusal(
     unknown = [one for one in current if one not in history.revisions]
     if unknown:
         at = f"{job.database.of(environment)} is at {', '.join(unknown)}"
-        said = f"{at}, which commit {job.commit[:7]} does not know."
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
+        message = f"{at}, which commit {job.commit[:7]} does not know."
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
-        said = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
+        message = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
         MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
-        return Finished(JobStatus.NEEDS_PERSON, said)
+        return Finished(JobStatus.NEEDS_PERSON, message)
     if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, mirror, history, current)):
         return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
@@ -186,10 +186,10 @@ def _not_agreed(
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
-        said = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
-    if job.environment.kind == EnvironmentKind.PRODUCTION and (said := unknown_staging(job.database)):
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
+        message = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
+    if job.environment.kind == EnvironmentKind.PRODUCTION and (message := unknown_staging(job.database)):
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     return None
 
 
@@ -203,8 +203,8 @@ def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -
     missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
     if not missing:
         return None
-    said = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
-    return Finished(JobStatus.FAILED, f"Nothing was changed: {said}")
+    message = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
+    return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
 
 
 def _remember_staged(job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]) -> None:
@@ -218,7 +218,7 @@ def _remember_staged(job: MigrationRun, mirror: Mirror, history: history_reader.
     behind = history.ancestors(one for one in after if one in history.revisions)
     ran = {one["id"] for one in job.planned}
     known = set(StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True))
-    found = [one for one in history.revisions.values() if one.id in behind and (one.id in ran or one.id not in known)]
+    found = [revision for revision in history.revisions.values() if revision.id in behind and (revision.id in ran or revision.id not in known)]
     StagedRevision.objects.bulk_create(
         [StagedRevision(**base, revision=one.id, sha256=one.sha256) for one in _bound(job, mirror, history, found)],
         ignore_conflicts=True,

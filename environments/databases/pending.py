@@ -43,10 +43,10 @@ def hashed(
     """`starts` with the digest of what each is to run (files and SQL), and the steps that are not `shown` elsewhere."""
     by_id = {step.revision: step for step in steps}
     found = {}
-    for kind, one in starts.items():
-        mine = [by_id[id] for id in one["revisions"] if id in by_id]
+    for kind, start in starts.items():
+        mine = [by_id[id] for id in start["revisions"] if id in by_id]
         also = steps_as_json([step for step in mine if step.revision not in shown])
-        found[kind] = one | {"digest": digest_of(mine), "also": also}
+        found[kind] = start | {"digest": digest_of(mine), "also": also}
     return found
 
 

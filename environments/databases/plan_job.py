@@ -42,7 +42,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             return Finished(JobStatus.FAILED, history.problems[0].sentence)
         starts = pending.read(of, history)
         new = {one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new}
-        wanted = new.union(*(one["revisions"] for one in starts.values()))
+        wanted = new.union(*(start["revisions"] for start in starts.values()))
         files = identity.bound(
             mirror,
             job.commit,

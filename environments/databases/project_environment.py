@@ -55,8 +55,8 @@ def command_for(
                 alive=alive,
             )
         except virtualenvs.NotPrepared as error:
-            said = f"{error} It said: {' / '.join(last)[:300]}" if last and not error.cancelled else str(error)
-            raise virtualenvs.NotPrepared(said, cancelled=error.cancelled) from None
+            message = f"{error} It said: {' / '.join(last)[:300]}" if last and not error.cancelled else str(error)
+            raise virtualenvs.NotPrepared(message, cancelled=error.cancelled) from None
     return Command(database.migration_command, place, database.variable, values)
 
 
@@ -74,6 +74,6 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     )
     missing = [name for name in names if found.get(name) is None]
     if missing:
-        said = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
-        raise NoDatabase(f"{said}; set it, or take it off the migration's variables.")
+        message = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
+        raise NoDatabase(f"{message}; set it, or take it off the migration's variables.")
     return {name: value.reveal() for name in names if (value := found[name]) is not None}

@@ -96,7 +96,7 @@ def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
     command = [job.database.migration_command]
     now = list(railway.pre_deploy(place.environment, place.service))
     if not job.railway:
-        known = [one.id for one in railway.deployments(place.project, place.environment, place.service, RECENT)]
+        known = [deployment.id for deployment in railway.deployments(place.project, place.environment, place.service, RECENT)]
         _remember(job, service=place.service, was=now, command=command, known=known, deployment="")
     if now != command:
         log.say(f"Setting the pre-deploy command of {place.name}: {command[0]}")
@@ -107,8 +107,8 @@ def _write(place: Place, railway: Railway, command: list[str], why: str) -> None
     """Sets the command in this one environment, and deploys nothing. Others' staged changes are not carried along."""
     staged = railway.staged(place.environment)
     if staged and staged != pre_deploy_patch(place.service, command):
-        said = f"There are staged changes in the environment of {place.name} on Railway; deploy or discard them first."
-        raise ApiError("Railway", "refused", said)
+        message = f"There are staged changes in the environment of {place.name} on Railway; deploy or discard them first."
+        raise ApiError("Railway", "refused", message)
     if not staged:
         railway.stage_pre_deploy(place.environment, place.service, command)
     railway.commit_staged(place.environment, why)
@@ -248,8 +248,8 @@ def verify(
     at = f"the database is at {', '.join(after) or 'no revision'}"
     if history.ancestors(after) == history.ancestors(history.effective_heads):
         applied = tuple((one["id"], None) for one in job.planned)
-        said = f"Railway migrated while it deployed: {at}."
-        return Outcome("succeeded", said, before, after, applied, invalid_indexes=invalid_indexes(url))
+        message = f"Railway migrated while it deployed: {at}."
+        return Outcome("succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url))
     place, railway = place_of(job.environment, job.database), Railway()
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
@@ -257,17 +257,17 @@ def verify(
     if deployment is None:
         if not late:
             return Requeue(5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}.")
-        said = f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit, then retry."
-        return Outcome("failed", said, before, after)
+        message = f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit, then retry."
+        return Outcome("failed", message, before, after)
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
         return Requeue(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
     how = f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
-    said = f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at {', '.join(history.heads)}."
+    message = f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at {', '.join(history.heads)}."
     if deployment.status in SERVING:
-        said += " Is a pre-deploy command set there that runs Alembic?"
+        message += " Is a pre-deploy command set there that runs Alembic?"
     failed = output.revision if output.revision in history.revisions else ""
-    return Outcome("failed", said, before, after, (), failed, output.statement, invalid_indexes(url))
+    return Outcome("failed", message, before, after, (), failed, output.statement, invalid_indexes(url))
 
 
 def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:

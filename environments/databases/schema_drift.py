@@ -29,16 +29,16 @@ def problems(project: Project) -> Iterator[Problem]:
             yield Problem(SCHEMA, f"{one.type} {one.name} in {where}",
                           sentence(one, where), attestable=True)  # fmt: skip
         if len(found) > SHOWN:
-            said = f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
-            yield Problem(SCHEMA, f"more objects in {where}", said, attestable=True)
+            message = f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
+            yield Problem(SCHEMA, f"more objects in {where}", message, attestable=True)
 
 
-def sentence(one: Difference, where: str) -> str:
+def sentence(difference: Difference, where: str) -> str:
     """“production has an index ix_x that no migration made.”"""
-    article = "an" if one.type[0] in "aeiou" else "a"
-    if one.how == "added":
-        return f"{where} has {article} {one.type} {one.name} that no migration made."
-    if one.how == "removed":
-        return f"{where} lacks the {one.type} {one.name} that its migrations make."
-    told = "; ".join(one.lines[:4])
-    return f"In {where} the {one.type} {one.name} is not as its migrations make it ({told})."[:1000]
+    article = "an" if difference.type[0] in "aeiou" else "a"
+    if difference.how == "added":
+        return f"{where} has {article} {difference.type} {difference.name} that no migration made."
+    if difference.how == "removed":
+        return f"{where} lacks the {difference.type} {difference.name} that its migrations make."
+    told = "; ".join(difference.lines[:4])
+    return f"In {where} the {difference.type} {difference.name} is not as its migrations make it ({told})."[:1000]

@@ -57,7 +57,7 @@ def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
     previews = Environment.objects.present().previews().filter(project=project, instances__isnull=False)
     places = places_of(previews.select_related("project").distinct(), databases_of(project))
-    return [one for one in places if (one.revisions_at or since) <= since]
+    return [place for place in places if (place.revisions_at or since) <= since]
 
 
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
@@ -68,7 +68,7 @@ def read_previews(project: Project, *, now: datetime, railway: Railway | None = 
     for preview in due:
         try:
             url = url_of(preview, railway)
-            if any(same_database(url, url_of(one, railway)) for one in others):
+            if any(same_database(url, url_of(other, railway)) for other in others):
                 continue
         except (NoDatabase, DatabaseError, ApiError):
             continue  # it has none of its own, as far as can be told
@@ -85,16 +85,16 @@ def read(project: Project, *, now: datetime) -> None:
     if not places:
         return
     mirror = mirror_of(project)
-    missing = [one for one in places if not mirror.has(one.commit)]
+    missing = [place for place in places if not mirror.has(place.commit)]
     if missing:
         mirror.fetch(pulls=[one.pull for one in missing if one.pull])
     rows = DatabaseStatus.objects.filter(environment__project=project)
     known = {(row.environment_id, row.database_id): row for row in rows}
     timeline = {}
     for database in databases:
-        mine = [one for one in places if one.at.database_id == database.pk]
+        mine = [place for place in places if place.at.database_id == database.pk]
         timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
-    stood = {(one.environment.pk, one.at.database_id) for one in places}
+    stood = {(place.environment.pk, place.at.database_id) for place in places}
     DatabaseStatus.objects.filter(pk__in=[row.pk for key, row in known.items() if key not in stood]).delete()
     DatabaseSync.objects.filter(project=project).update(timeline=timeline)
 
@@ -107,14 +107,14 @@ def _read_one(
     now: datetime,
 ) -> dict[str, Any]:
     """Keeps where one database stands in each environment; returns its timeline."""
-    there = [one for one in places if mirror.has(one.commit)]
+    there = [place for place in places if mirror.has(place.commit)]
     histories = {one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there}
     for place in places:
         if place.branch in histories:
             _keep(place, histories, known.get((place.environment.pk, database.pk)), now)
-    marked = {id for one in places for id in one.at.revisions or ()}
+    marked = {id for place in places for id in place.at.revisions or ()}
     entries, left = history_status.timeline(histories, marked)
-    return {"entries": [asdict(one) for one in entries], "left": left}
+    return {"entries": [asdict(entry) for entry in entries], "left": left}
 
 
 def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
@@ -178,11 +178,11 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         if row.state in (DatabaseState.UNKNOWN, DatabaseState.OVERLAP):
             yield Problem(SCHEMA, subject, sentence)
         elif row.state == DatabaseState.AHEAD and row.pk not in brought:
-            said = f"{sentence} No run of the portal brought it there."
-            yield Problem(SCHEMA, subject, said)
+            message = f"{sentence} No run of the portal brought it there."
+            yield Problem(SCHEMA, subject, message)
         elif _is_behind(row) and now - row.since > patience:
-            said = f"{sentence} They run with the next release."
-            yield Problem(SCHEMA, subject, said, attestable=True)
+            message = f"{sentence} They run with the next release."
+            yield Problem(SCHEMA, subject, message, attestable=True)
 
 
 def _is_behind(row: DatabaseStatus) -> bool:

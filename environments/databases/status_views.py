@@ -73,13 +73,13 @@ def context(request: HttpRequest) -> dict[str, Any]:
     migrated = Database.objects.exclude(alembic="").values("project")
     projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     if project is None:
         return {"projects": projects, "project": None}
     databases = databases_of(project)
     found = rows(project, databases)
     sync = getattr(project, "database_sync", None)
-    trails = [_trail(one, sync, [row for row in found if row.database.pk == one.pk]) for one in databases]
+    trails = [_trail(database, sync, [row for row in found if row.database.pk == database.pk]) for database in databases]
     return {"projects": projects, "project": project, "databases": databases, "states": found, "trails": trails}
 
 
@@ -94,12 +94,12 @@ def rows(project: Project, databases: list[Database]) -> list[Row]:
     places = EnvironmentDatabase.objects.filter(environment__in=environments)
     place_of = {(row.environment_id, row.database_id): row for row in places}
     found = []
-    for one in environments:
+    for environment in environments:
         for database in databases:
-            key = one.pk, database.pk
+            key = environment.pk, database.pk
             standing = standing_of.get(key)
-            if one.kind in ORDER or standing is not None:
-                found.append(_row(one, database, place_of.get(key), standing, newest.get(key)))
+            if environment.kind in ORDER or standing is not None:
+                found.append(_row(environment, database, place_of.get(key), standing, newest.get(key)))
     return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
 
 
@@ -135,5 +135,5 @@ def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> d
         for id in (row.place.revisions if row.place else None) or ():
             marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
     entries = told.get("entries", [])
-    lines = [(one, marks.get(one["id"], [])) for one in entries]
+    lines = [(entry, marks.get(entry["id"], [])) for entry in entries]
     return {"database": database, "lines": lines, "left": told.get("left", 0)}

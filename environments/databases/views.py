@@ -96,8 +96,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
     run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
     then = reverse("environments:migration", args=[pk])
-    said = "The run is being stopped; the database is read afterwards."
-    return run_action(request, then, partial(databases_actions.cancel_migration, run), said)
+    message = "The run is being stopped; the database is read afterwards."
+    return run_action(request, then, partial(databases_actions.cancel_migration, run), message)
 
 
 @page

@@ -57,16 +57,16 @@ def _sharing(project: Project) -> Iterator[Problem]:
     """Projects that share a repository were made before that was refused: the last to post a verdict wins."""
     others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
     if names := ", ".join(others.values_list("name", flat=True)):
-        said = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
+        message = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
         mend = "Make one project of them, with a database for each Alembic directory."
-        yield Problem(TWICE, f"repository {project.repository}", f"{said} {mend}", attestable=True)
+        yield Problem(TWICE, f"repository {project.repository}", f"{message} {mend}", attestable=True)
 
 
 def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:
     current: dict[int, list[Deployment]] = {}
-    for one in Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=instances):
-        current.setdefault(one.instance_id, []).append(one)
-    return [live_of(one, current.get(one.pk, []), project.repository) for one in instances]
+    for object_ in Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=instances):
+        current.setdefault(object_.instance_id, []).append(object_)
+    return [live_of(instance, current.get(instance.pk, []), project.repository) for instance in instances]
 
 
 def _missing(
@@ -91,13 +91,13 @@ def _missing(
         wanted = any(live.counts for live in here.values())
         image = service.belongs is None and any(live.role is Role.IMAGE for live in here.values())
         for kind in by_kind.keys() - here.keys() if wanted or image else ():
-            said = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
-            yield Problem(MISSING, f"{service.name} in {kind}", said, attestable=not wanted)
+            message = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
+            yield Problem(MISSING, f"{service.name} in {kind}", message, attestable=not wanted)
 
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
     """That there is no such environment, and which are nearly called so."""
-    alike = sorted({one.name for one in environments if one.name.casefold() == name.casefold()})
+    alike = sorted({environment.name for environment in environments if environment.name.casefold() == name.casefold()})
     if not alike:
         return f"There is no environment named {name} on Railway."
     which = ", ".join(alike)
@@ -108,25 +108,25 @@ def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
     """Nothing says what an uploaded service runs, so nobody can say that a release is in it."""
     for live in lives:
         if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
-            said = f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs is not known"
+            message = f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs is not known"
             do = f"Connect it to {project.repository} on Railway, or say that it does not belong to the release."
-            yield Problem(UPLOADED, str(live.instance), f"{said}. {do}")
+            yield Problem(UPLOADED, str(live.instance), f"{message}. {do}")
 
 
 def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Problem]:
     for wanted in expected_names(project).values():
-        name = meant(wanted, (one.name for one in environments)) or wanted
-        found = [one for one in environments if one.name == name]
+        name = meant(wanted, (environment.name for environment in environments)) or wanted
+        found = [environment for environment in environments if environment.name == name]
         if len(found) > 1:
-            said = f"Railway has {len(found)} environments named {name}; the oldest is meant"
-            yield Problem(TWICE, name, f"{said}: rename or delete the others.")
+            message = f"Railway has {len(found)} environments named {name}; the oldest is meant"
+            yield Problem(TWICE, name, f"{message}: rename or delete the others.")
 
 
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
-            said = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
-            yield Problem(PUSH, str(instance), said)
+            message = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
+            yield Problem(PUSH, str(instance), message)
 
 
 def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str]) -> Iterator[Problem]:
@@ -139,8 +139,8 @@ def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str])
         if not instance.branch:
             yield Problem(BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}.")
         elif instance.branch != wanted:
-            said = f"{subject} follows {instance.branch}; it should follow {wanted}."
-            yield Problem(BRANCH, subject, said)
+            message = f"{subject} follows {instance.branch}; it should follow {wanted}."
+            yield Problem(BRANCH, subject, message)
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
@@ -154,13 +154,13 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
             continue
         if not branch.head or branch.head_at is None or branch.head_at + grace > (instance.seen_at or branch.head_at):
             continue
-        said = _not_live(live, branch.head)
-        if said and instance.rolled_back_from == branch.head:
+        message = _not_live(live, branch.head)
+        if message and instance.rolled_back_from == branch.head:
             back = f"{instance} was rolled back by people: {branch.name} is still at {branch.head[:7]}."
             after = "The next release must revert or correct what it brought."
             yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
-        elif said:
-            yield Problem(BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {said}.")
+        elif message:
+            yield Problem(BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {message}.")
 
 
 def _not_live(live: Live, head: str) -> str:

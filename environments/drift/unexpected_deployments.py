@@ -58,11 +58,11 @@ def _judge(project: Project, instance: ServiceInstance, found: Sequence[Deployme
         if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
             continue
         try:
-            said = _accused(project, instance, one, history[:n])
+            message = _accused(project, instance, one, history[:n])
         except (GitError, ApiError):
             return  # git cannot tell now; the next reading asks again
-        if said:
-            out_of_band.note(project, f"deployment {one.id} on {instance}", said, now=now)
+        if message:
+            out_of_band.note(project, f"deployment {one.id} on {instance}", message, now=now)
         if not _judged(instance, one.id):
             return  # somebody else looks at it too
 
@@ -73,22 +73,22 @@ def _judged(instance: ServiceInstance, railway_id: str) -> bool:
     return bool(rows.update(judged=instance.judged))
 
 
-def _accused(project: Project, instance: ServiceInstance, one: Deployment, earlier: Sequence[Deployment]) -> str:
+def _accused(project: Project, instance: ServiceInstance, deployment: Deployment, earlier: Sequence[Deployment]) -> str:
     """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
-    if one.status == "SKIPPED" or out_of_band.is_ours(instance, one.id, one.commit or "", one.created_at):
+    if deployment.status == "SKIPPED" or out_of_band.is_ours(instance, deployment.id, deployment.commit or "", deployment.created_at):
         return ""
     before = earlier[-1].commit if earlier else None
-    if instance.cron and one.commit and one.commit == before and (one.reason or "").lower() != "rollback":
+    if instance.cron and deployment.commit and deployment.commit == before and (deployment.reason or "").lower() != "rollback":
         return ""  # a run that was due
-    reason = (one.reason or "").lower()
+    reason = (deployment.reason or "").lower()
     if reason in REASONS:
-        return _said(instance, one, REASONS[reason])
-    if one.commit is None:
-        return _said(instance, one, "deployed from something that is no commit")
-    if any(before.commit == one.commit for before in earlier):
-        return _said(instance, one, "deployed again")
-    if not _on_branch(mirror_of(project), one.commit, instance.branch):
-        return _said(instance, one, f"deployed, although {instance.branch or 'no branch'} does not hold it")
+        return _said(instance, deployment, REASONS[reason])
+    if deployment.commit is None:
+        return _said(instance, deployment, "deployed from something that is no commit")
+    if any(before.commit == deployment.commit for before in earlier):
+        return _said(instance, deployment, "deployed again")
+    if not _on_branch(mirror_of(project), deployment.commit, instance.branch):
+        return _said(instance, deployment, f"deployed, although {instance.branch or 'no branch'} does not hold it")
     return ""
 
 
@@ -98,12 +98,12 @@ def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
     return bool(branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch))
 
 
-def _said(instance: ServiceInstance, one: Deployment, deed: str) -> str:
-    what = (one.commit or "")[:7] or "Something"
-    at = f" on {one.created_at:%Y-%m-%d at %H:%M} UTC" if one.created_at else ""
-    by = f"by {one.creator}" if one.creator else f"around the portal; {out_of_band.NOT_KNOWN}"
+def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
+    what = (deployment.commit or "")[:7] or "Something"
+    at = f" on {deployment.created_at:%Y-%m-%d at %H:%M} UTC" if deployment.created_at else ""
+    by = f"by {deployment.creator}" if deployment.creator else f"around the portal; {out_of_band.NOT_KNOWN}"
     words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
-    return f"On {instance}, {what} {words}{at} {by}{', around the portal' if one.creator else ''}."
+    return f"On {instance}, {what} {words}{at} {by}{', around the portal' if deployment.creator else ''}."
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
@@ -115,7 +115,7 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
         .select_related("service__project", "environment")
     )
     instances = list(found)
-    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
+    places = [(instance.environment.railway_id, instance.service.railway_id) for instance in instances]
     read = railway.push_deploys_of(project.railway_project_id, places)
     for instance, one in zip(instances, read, strict=True):
         out_of_band.autodeploy_switched(instance, one.enabled, now=now)

@@ -65,14 +65,14 @@ def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: da
     if ours.exists():
         return
     subject = f"trigger of {instance}, read {now:%Y-%m-%d %H:%M:%S.%f}"
-    said = f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway; {NOT_KNOWN}."
-    note(instance.service.project, subject, said, now=now)
+    message = f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway; {NOT_KNOWN}."
+    note(instance.service.project, subject, message, now=now)
 
 
-def _followed(one: ServiceInstance, now: ServiceInstance) -> str:
-    branch = one.branch or "no branch"
+def _followed(instance: ServiceInstance, now: ServiceInstance) -> str:
+    branch = instance.branch or "no branch"
     return (
-        branch if one.repository.lower() == now.repository.lower() else f"{branch} of {one.repository or 'no source'}"
+        branch if instance.repository.lower() == now.repository.lower() else f"{branch} of {instance.repository or 'no source'}"
     )
 
 
@@ -87,8 +87,8 @@ def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: dateti
             return
         does = "deploys" if enabled else "no longer deploys"
         subject = f"deploying {instance} on push, read {now:%Y-%m-%d %H:%M:%S.%f}"
-        said = f"A push {does} {instance}. Somebody switched that on Railway; {NOT_KNOWN}."
-        note(instance.service.project, subject, said, now=now)
+        message = f"A push {does} {instance}. Somebody switched that on Railway; {NOT_KNOWN}."
+        note(instance.service.project, subject, message, now=now)
 
 
 def variables_edited(
@@ -98,8 +98,8 @@ def variables_edited(
     told = [f"{_names(names)} {word}" for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
             if names]  # fmt: skip
     if told:
-        said = f"Variables of {where} were edited on Railway: {'; '.join(told)}. {NOT_KNOWN.capitalize()}."
-        note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", said, now=now)
+        message = f"Variables of {where} were edited on Railway: {'; '.join(told)}. {NOT_KNOWN.capitalize()}."
+        note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", message, now=now)
 
 
 def protection_changed(
@@ -114,8 +114,8 @@ def protection_changed(
         f"{rule.lower()}: {was} became {is_}" for rule, was, is_, state in changes if not (ours and state == "pass")
     ]
     if told:
-        said = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."
-        note(project, f"protection of {branch}, read {now:%Y-%m-%d %H:%M:%S.%f}", said, now=now)
+        message = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."
+        note(project, f"protection of {branch}, read {now:%Y-%m-%d %H:%M:%S.%f}", message, now=now)
 
 
 def _since(kind: RepairKind, since: datetime) -> QuerySet[Repair]:

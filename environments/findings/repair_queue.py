@@ -29,7 +29,7 @@ def _repair(
     project: Project,
     kind: RepairKind,
     event: str,
-    said: str,
+    message: str,
     *,
     actor: Any,
     now: datetime | None,
@@ -49,5 +49,5 @@ def _repair(
     except IntegrityError:
         raise Refused("The same repair is under way already; wait for it to end.") from None
     wake_now(repair, now=now)
-    audit.record(event, actor=actor, subject=repair, sentence=said, data={"wanted": wanted}, now=now)
+    audit.record(event, actor=actor, subject=repair, sentence=message, data={"wanted": wanted}, now=now)
     return repair

@@ -24,9 +24,9 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
-    said = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
+    message = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
-    return run_action(request, then, act, said, form=form)
+    return run_action(request, then, act, message, form=form)
 
 
 def repairs_of(project: Project) -> str:

@@ -108,7 +108,7 @@ def _about_https(path: Path, url: str, seconds: float) -> list[str]:
     elif parts.username is not None:
         facts.append("the address holds a user name or token (not shown)")
     helpers = _git(path, "config", "--get-all", "credential.helper", seconds=seconds).out.split("\n")
-    named = [os.path.basename(one.split()[0].lstrip("!")) for one in helpers if one.strip()]
+    named = [os.path.basename(helper.split()[0].lstrip("!")) for helper in helpers if helper.strip()]
     facts.append(f"credential helper: {', '.join(named) or 'none'}")
     return facts
 
@@ -138,67 +138,67 @@ def _dry_push(path: Path, url: str, seconds: float) -> _Answer | None:
 
 def _why(answer: _Answer, url: str, name: str, address: ssh.Address | None) -> tuple[str, tuple[str, ...]]:
     """One diagnosis and the commands that mend it."""
-    said = answer.error
+    message = answer.error
     if answer.code is None:
         return "The server does not answer: check the network, a proxy or a firewall.", ()
     if address:
-        return _why_ssh(said, url, name, address)
+        return _why_ssh(message, url, name, address)
     if _kind(url) == "https":
-        return _why_https(said, url, name)
+        return _why_https(message, url, name)
     return f"There is no repository at {bare(url)}: correct the address.", (_set_url(name, "OWNER/NAME", "github.com"),)
 
 
-def _why_https(said: str, url: str, name: str) -> tuple[str, tuple[str, ...]]:
+def _why_https(message: str, url: str, name: str) -> tuple[str, tuple[str, ...]]:
     host, repository = urlsplit(url).hostname or "the server", _repository(url)
     over_ssh = _set_url(name, repository, host)
     try_ssh = f"ssh -T git@{host}"
-    if _any(said, "Could not resolve host"):
+    if _any(message, "Could not resolve host"):
         return f"No host {host} is known: the address is misspelt, or there is no network.", ("git remote -v",)
-    if _any(said, "Failed to connect", "Connection refused", "timed out", "Connection reset"):
+    if _any(message, "Failed to connect", "Connection refused", "timed out", "Connection reset"):
         return f"{host} cannot be reached over HTTPS; over SSH it may be.", (try_ssh, over_ssh)
-    if _any(said, "certificate", "SSL"):
+    if _any(message, "certificate", "SSL"):
         return f"The certificate of {host} is not trusted here; a proxy may stand in between.", (try_ssh, over_ssh)
-    if _any(said, "error: 403", "Permission to", "Write access"):
-        said = f"{host} knows you and does not let you write to {repository}: another account, or a token too narrow."
-        return said, ("gh auth status", "gh auth refresh --scopes repo", over_ssh)
-    if _any(said, "not found", "error: 404"):
-        said = f"{host} shows no repository {repository}: it is misspelt, or your credential may not see it."
-        return said, ("gh auth status", over_ssh)
+    if _any(message, "error: 403", "Permission to", "Write access"):
+        message = f"{host} knows you and does not let you write to {repository}: another account, or a token too narrow."
+        return message, ("gh auth status", "gh auth refresh --scopes repo", over_ssh)
+    if _any(message, "not found", "error: 404"):
+        message = f"{host} shows no repository {repository}: it is misspelt, or your credential may not see it."
+        return message, ("gh auth status", over_ssh)
     return (
         f"{host} takes no password over HTTPS, and no valid token was given: push over SSH, or sign in with gh.",
         (over_ssh, try_ssh, "gh auth login --git-protocol https && gh auth setup-git"),
     )
 
 
-def _why_ssh(said: str, url: str, name: str, address: ssh.Address) -> tuple[str, tuple[str, ...]]:
+def _why_ssh(message: str, url: str, name: str, address: ssh.Address) -> tuple[str, tuple[str, ...]]:
     port = "" if address.port == 22 else f"-p {address.port} "
     try_ssh = f"ssh -T {port}{address.user}@{address.host}"
-    if _any(said, "HOST IDENTIFICATION HAS CHANGED"):
-        said = f"{address.host} shows another host key than before: compare it with the published one first."
-        return said, (f'ssh-keygen -R "{address.label}"', try_ssh)
-    if _any(said, "Host key verification failed", "host key is known for"):
-        said = f"The host key of {address.host} is not known here: compare it with the published one, then accept it."
-        return said, (try_ssh,)
-    if _any(said, "Permission denied", "Too many authentication failures"):
-        said = f"{address.host} knows none of your SSH keys: make one, or load it, and add it to your account."
-        return said, ("ssh-add -l", "ssh-keygen -t ed25519", "gh ssh-key add ~/.ssh/id_ed25519.pub", try_ssh)
-    if _any(said, "Could not resolve", "Name or service not known"):
+    if _any(message, "HOST IDENTIFICATION HAS CHANGED"):
+        message = f"{address.host} shows another host key than before: compare it with the published one first."
+        return message, (f'ssh-keygen -R "{address.label}"', try_ssh)
+    if _any(message, "Host key verification failed", "host key is known for"):
+        message = f"The host key of {address.host} is not known here: compare it with the published one, then accept it."
+        return message, (try_ssh,)
+    if _any(message, "Permission denied", "Too many authentication failures"):
+        message = f"{address.host} knows none of your SSH keys: make one, or load it, and add it to your account."
+        return message, ("ssh-add -l", "ssh-keygen -t ed25519", "gh ssh-key add ~/.ssh/id_ed25519.pub", try_ssh)
+    if _any(message, "Could not resolve", "Name or service not known"):
         return f"No host {address.host} is known: the address is misspelt, or there is no network.", ("git remote -v",)
-    if _any(said, "Connection refused", "timed out", "No route", "unreachable", "Connection closed", "reset"):
-        said = f"{address.host} cannot be reached on port {address.port}; HTTPS with gh may work."
-        return said, (try_ssh, f"git remote set-url {name} https://{address.host}/{_repository(url)}.git",
+    if _any(message, "Connection refused", "timed out", "No route", "unreachable", "Connection closed", "reset"):
+        message = f"{address.host} cannot be reached on port {address.port}; HTTPS with gh may work."
+        return message, (try_ssh, f"git remote set-url {name} https://{address.host}/{_repository(url)}.git",
                       "gh auth login --git-protocol https && gh auth setup-git")  # fmt: skip
-    if _any(said, "not found", "does not exist", "does not appear to be"):
-        said = f"{address.host} shows no repository {_repository(url)}: it is misspelt, or your key may not see it."
-        return said, ("git remote -v", try_ssh)
-    if _any(said, "read only", "denied to", "Write access", "not allowed"):
-        said = f"Your key may read {_repository(url)} and not write to it: ask for access, or use another key."
-        return said, (try_ssh,)
+    if _any(message, "not found", "does not exist", "does not appear to be"):
+        message = f"{address.host} shows no repository {_repository(url)}: it is misspelt, or your key may not see it."
+        return message, ("git remote -v", try_ssh)
+    if _any(message, "read only", "denied to", "Write access", "not allowed"):
+        message = f"Your key may read {_repository(url)} and not write to it: ask for access, or use another key."
+        return message, (try_ssh,)
     return f"{address.host} refused without a known reason.", (f"GIT_TRACE=1 git ls-remote {name}", try_ssh)
 
 
-def _any(said: str, *signs: str) -> bool:
-    return any(sign.lower() in said.lower() for sign in signs)
+def _any(message: str, *signs: str) -> bool:
+    return any(sign.lower() in message.lower() for sign in signs)
 
 
 def _repository(url: str) -> str:

@@ -272,14 +272,14 @@ class Mirror:
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline) as lock, self._signed_in() as extra:
-            said = self._run(
+            message = self._run(
                 *("ls-remote", "--heads", "--end-of-options", self.url),
                 bare=True,
                 timeout=max(0.1, deadline - time.monotonic()),
                 pass_fds=(lock,),
                 extra=extra,
             )
-        return len(said.stdout.splitlines())
+        return len(message.stdout.splitlines())
 
     @contextmanager
     def _signed_in(self) -> Iterator[dict[str, str]]:
@@ -315,14 +315,14 @@ class Mirror:
             )
         if done.returncode == 0:
             return
-        said = (done.stdout + done.stderr).decode("utf-8", "replace")
-        if "stale info" in said or "fetch first" in said or "failed to update ref" in said:
+        message = (done.stdout + done.stderr).decode("utf-8", "replace")
+        if "stale info" in message or "fetch first" in message or "failed to update ref" in message:
             raise GitError(f"{branch} is not at {expected[:7]} any more, so nothing was done.", "lease")
-        if "[remote rejected]" in said:
-            why = re.search(r"\[remote rejected\] \(([^)]{1,120})\)", said)
+        if "[remote rejected]" in message:
+            why = re.search(r"\[remote rejected\] \(([^)]{1,120})\)", message)
             rule = why[1] if why else "no reason given"
             raise GitError(f"The rules of {branch} refuse a forced push ({rule}), so nothing was done.", "protected")
-        raise self._failure(said)
+        raise self._failure(message)
 
     @contextmanager
     def _locked(self, deadline: float) -> Iterator[int]:
@@ -489,12 +489,12 @@ class Mirror:
 
         Raises `GitError` for a link that leads out of the tree.
         """
-        files = [one for one in self._files(commit, ()) if one[1] != "160000"]
-        links = [one for one in files if one[1] == "120000"]
+        files = [file for file in self._files(commit, ()) if file[1] != "160000"]
+        links = [file for file in files if file[1] == "120000"]
         with _in_a_sentence(), self.objects() as objects:
             checkout.judge([path for path, *_ in files])
             # Links last, so that no file is ever written through one.
-            self._write([one for one in files if one[1] != "120000"], into)
+            self._write([file for file in files if file[1] != "120000"], into)
             found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
             checkout.link(
                 into, ((path, one.content if one else None) for (path, *_), one in zip(links, found, strict=True))
@@ -507,8 +507,8 @@ class Mirror:
             for (path, mode, _), found in zip(files, contents, strict=True):
                 total += found.size if found else 0
                 if found is None or found.kind != "blob" or found.content is None or total > checkout.MAX_BYTES:
-                    said = "is missing from the repository, or the files up to it are more than 256 MB"
-                    raise GitError(f"“{checkout.named(path)}” {said}.")
+                    message = "is missing from the repository, or the files up to it are more than 256 MB"
+                    raise GitError(f"“{checkout.named(path)}” {message}.")
                 checkout.write(into, path, found.content, mode)
 
     def files(self, commit: str) -> list[tuple[str, str]]:

@@ -287,7 +287,7 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
     try:
         connection = field(node, name, dict)
         nodes = field(connection, "nodes", list)
-        found = sum(fits(one) for one in nodes)
+        found = sum(fits(node) for node in nodes)
         return found if found or field(connection, "totalCount", int) == len(nodes) else None
     except Malformed:
         return None
@@ -304,7 +304,7 @@ def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
         total, nodes = field(first, "totalCount", int), field(first, "nodes", list)
         if total > len(nodes):
             nodes = nodes + field(last, "nodes", list)[-(total - len(nodes)) :]
-        return tuple(read_check(one) for one in nodes) if total == len(nodes) else None
+        return tuple(read_check(node) for node in nodes) if total == len(nodes) else None
     except Malformed:
         return None
 

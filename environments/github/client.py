@@ -104,8 +104,8 @@ class GitHub:
         """Opens a pull request, or returns the one already open. Refused when `head` has nothing new."""
         _branch(head), _branch(base)
         doing = f"open a pull request from {head} into {base}"
-        said = {"title": visible_line(title), "body": visible(body)}
-        content: dict[str, object] = {"head": head, "base": base, **said}
+        message = {"title": visible_line(title), "body": visible(body)}
+        content: dict[str, object] = {"head": head, "base": base, **message}
         try:
             item = self.transport.write(doing, "POST", f"{self.path}/pulls", content)
         except ApiError as error:
@@ -323,8 +323,8 @@ class GitHub:
             if not isinstance(items, list):
                 raise Malformed("the list of deployments is missing")
             # Looked at again: GitHub leaves the filter out when it does not understand it.
-            fits = (one for one in items if (get_path(one, "sha"), get_path(one, "environment")) == (sha, environment))
-            return next((field(one, "id", int) for one in fits), None)
+            fits = (item for item in items if (get_path(item, "sha"), get_path(item, "environment")) == (sha, environment))
+            return next((field(fit, "id", int) for fit in fits), None)
 
     def create_deployment(
         self, ref: str, *, environment: str, description: str, production: bool, transient: bool = False
@@ -383,10 +383,10 @@ class GitHub:
 
 def _passing(refusal: str) -> str:
     """Why a merge was refused, where that may be over in a moment; "" where only people can change it."""
-    said = refusal.lower()
-    if "base branch was modified" in said:
+    message = refusal.lower()
+    if "base branch was modified" in message:
         return "its base branch moved meanwhile"
-    if "required status check" in said and ("expected" in said or "pending" in said):
+    if "required status check" in message and ("expected" in message or "pending" in message):
         return "it has not reckoned with the newest status yet"
     return ""
 

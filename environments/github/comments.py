@@ -20,7 +20,7 @@ def put(
     github: GitHub,
     number: int,
     marker: str,
-    said: str,
+    message: str,
     known: int | None,
     alive: Callable[[], bool],
     *,
@@ -37,9 +37,9 @@ def put(
     if not alive() or (known is None and not new):
         return None
     if known is None:
-        return github.comment(number, said)
+        return github.comment(number, message)
     try:
-        github.edit_comment(known, said)
+        github.edit_comment(known, message)
     except ApiError as error:
         if error.kind != "not_found":
             raise
@@ -47,9 +47,9 @@ def put(
     return known
 
 
-def plain(said: str, limit: int = 1000) -> str:
+def plain(message: str, limit: int = 1000) -> str:
     """Words from outside as they are, in one line: no Markdown, no mention, no link, no table cell that ends early."""
-    return _escaped(_cut(said, limit))
+    return _escaped(_cut(message, limit))
 
 
 def _escaped(line: str) -> str:
@@ -57,20 +57,20 @@ def _escaped(line: str) -> str:
     return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in kept)
 
 
-def code(said: str, limit: int = 200) -> str:
+def code(message: str, limit: int = 200) -> str:
     """A name from outside as code, in which GitHub links nothing."""
-    line = _cut(said, limit) or " "
+    line = _cut(message, limit) or " "
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if "`" in line else ""
     return f"{fence}{space}{line}{space}{fence}"
 
 
-def prose(said: str, limit: int = 1000) -> str:
+def prose(message: str, limit: int = 1000) -> str:
     """A sentence of ours that may hold words from outside; what stands between backticks becomes code."""
-    parts = _cut(said, limit).split("`")
+    parts = _cut(message, limit).split("`")
     return "".join(code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts))
 
 
-def _cut(said: str, limit: int) -> str:
-    line = " ".join(visible(said).split())
+def _cut(message: str, limit: int) -> str:
+    line = " ".join(visible(message).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -18,11 +18,11 @@ def note(reply: Reply) -> None:
         observed.note("github.token_expires", expiry(reply.headers.get(EXPIRES, "")) or 0)
 
 
-def expiry(said: str) -> float | None:
+def expiry(message: str) -> float | None:
     """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None for no time."""
     for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
-            found = datetime.strptime(said.strip(), form)
+            found = datetime.strptime(message.strip(), form)
         except ValueError:
             continue
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
@@ -30,5 +30,5 @@ def expiry(said: str) -> float | None:
 
 
 def _number(reply: Reply, name: str) -> int | None:
-    said = reply.headers.get(name, "").strip()
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 12 else None
+    message = reply.headers.get(name, "").strip()
+    return int(message) if message.isascii() and message.isdigit() and len(message) < 12 else None

@@ -56,7 +56,7 @@ class MergeRules:
     def as_json(self) -> dict[str, Any]:
         """For a row; `from_json` reads it again."""
         kept = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return kept | {"checks": [[one.context, one.app_id] for one in self.checks]}
+        return kept | {"checks": [[check.context, check.app_id] for check in self.checks]}
 
 
 def from_json(kept: dict[str, Any]) -> MergeRules:

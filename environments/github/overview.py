@@ -360,7 +360,7 @@ def _finish(
 def _closed(nodes: object) -> tuple[int, ...]:
     """Numbers of those that were closed last; one that cannot be read is left out: it stays as it was."""
     numbers = (get_path(node, "number") for node in (nodes if isinstance(nodes, list) else []))
-    return tuple(one for one in numbers if isinstance(one, int) and not isinstance(one, bool))
+    return tuple(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
 
 
 def _refs(staging: str, production: str) -> list[tuple[str, str]]:

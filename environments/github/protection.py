@@ -73,7 +73,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         passing=_union([one.passing for one in found]),
         apps=_pairs([one.apps for one in found]),
         closed_by=_union([one.closed_by for one in found]),
-        problems=tuple(dict.fromkeys(said for one in found for said in one.problems)),
+        problems=tuple(dict.fromkeys(message for one in found for message in one.problems)),
     )
 
 
@@ -86,19 +86,19 @@ def _all(values: list[bool | None]) -> bool | None:
 
 
 def _most(values: list[int | None]) -> int | None:
-    return None if None in values else max((one or 0 for one in values), default=0)
+    return None if None in values else max((value or 0 for value in values), default=0)
 
 
 def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
     if None in values:
         return None
-    return frozenset[str]().union(*(one or frozenset() for one in values))
+    return frozenset[str]().union(*(value or frozenset() for value in values))
 
 
 def _pairs(values: list[frozenset[tuple[str, int]] | None]) -> frozenset[tuple[str, int]] | None:
     if None in values:
         return None
-    return frozenset[tuple[str, int]]().union(*(one or frozenset() for one in values))
+    return frozenset[tuple[str, int]]().union(*(value or frozenset() for value in values))
 
 
 def _classic(transport: Transport, path: str, branch: str) -> Rules:
@@ -130,7 +130,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
 def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
     """Required checks with the App that must report them; -1 and nothing mean any source."""
     rows = checks if isinstance(checks, list) else []
-    found = ((field(one, "context", str), optional(one, name, int)) for one in rows)
+    found = ((field(row, "context", str), optional(row, name, int)) for row in rows)
     return frozenset((context, app) for context, app in found if app is not None and app != -1)
 
 
@@ -151,7 +151,7 @@ def _contexts(item: object) -> list[str]:
     if item is None:
         return []
     if isinstance(checks := get_path(item, "checks"), list):
-        return [field(one, "context", str) for one in checks]
+        return [field(check, "context", str) for check in checks]
     return [one for one in field(item, "contexts", list) if isinstance(one, str)]
 
 
@@ -178,7 +178,7 @@ def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None, c
     return Rules(
         pull_request="pull_request" in rules,
         approvals=optional(pull, "required_approving_review_count", int) or 0,
-        checks=frozenset(field(one, "context", str) for one in checks),
+        checks=frozenset(field(check, "context", str) for check in checks),
         conversations=bool(pull.get("required_review_thread_resolution")),
         linear="required_linear_history" in rules or "merge" not in methods,
         force_pushes="non_fast_forward" not in rules,
@@ -198,5 +198,5 @@ def _actors(ruleset: object) -> frozenset[str] | None:
         raise Malformed("bypass_actors is no list")
     name = text(get_path(ruleset, "name"), 100)
     return frozenset(
-        f"{text(get_path(one, 'actor_type'), 40)} {get_path(one, 'actor_id')} (ruleset {name})" for one in rows
+        f"{text(get_path(row, 'actor_type'), 40)} {get_path(row, 'actor_id')} (ruleset {name})" for row in rows
     )

@@ -91,8 +91,8 @@ class Transport:
     def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
         """What a classic token may do (GitHub names it beside any answer), or None for other kinds."""
         reply = http.read_again(lambda: self._get(doing, path, {})[1])
-        said = reply.headers.get("x-oauth-scopes")
-        return None if said is None else tuple(filter(None, (text(one, 60) for one in said.split(","))))
+        message = reply.headers.get("x-oauth-scopes")
+        return None if message is None else tuple(filter(None, (text(one, 60) for one in message.split(","))))
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise `Malformed`."""
@@ -150,8 +150,8 @@ class Transport:
 
     def _key(self, path: str, query: dict[str, str | int]) -> str:
         """ETags belong to the token (GitHub support), so an answer is kept for one address and one token."""
-        said = "\n".join([self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))])
-        return hashlib.sha256(said.encode()).hexdigest()
+        message = "\n".join([self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))])
+        return hashlib.sha256(message.encode()).hexdigest()
 
     def _read(self, reply: Reply, doing: str) -> Any:
         if reply.status != 200:
@@ -198,21 +198,21 @@ class Transport:
             return ""
         errors = get_path(body, "errors")
         parts = [get_path(body, "message"), *(errors if isinstance(errors, list) else [])]
-        said = [text(get_path(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
-        return ": ".join(filter(None, said)).replace(self._token(), "…")
+        message = [text(get_path(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
+        return ": ".join(filter(None, message)).replace(self._token(), "…")
 
     def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:
-        status, said = reply.status, f" ({words})" if words else ""
+        status, message = reply.status, f" ({words})" if words else ""
         if status == 401:
-            return "unauthorized", f"GitHub refuses the token{said}: make a new one and set it."
+            return "unauthorized", f"GitHub refuses the token{message}: make a new one and set it."
         if status == 429 or (status == 403 and self._is_limit(reply, words)):
             return "rate_limited", "GitHub's request limit is used up: the portal waits for the next hour."
         if status == 403 and "upgrade" in words.lower():
-            return "refused", f"GitHub does not {doing} on this plan{said}: change the plan, or do without."
+            return "refused", f"GitHub does not {doing} on this plan{message}: change the plan, or do without."
         if status == 403:
             needs = text(reply.headers.get("x-accepted-github-permissions"))
             need = f": give it {needs}" if needs else ": give it that permission"
-            return "forbidden", f"GitHub does not let the token {doing}{said}{need}."
+            return "forbidden", f"GitHub does not let the token {doing}{message}{need}."
         if status == 404:
             return "not_found", (
                 f"GitHub cannot {doing}: it does not exist or the token may not see it; check name and token."
@@ -220,7 +220,7 @@ class Transport:
         if status == 409:
             return (
                 "conflict",
-                f"GitHub cannot {doing} because something moved{said}: look again, then decide.",
+                f"GitHub cannot {doing} because something moved{message}: look again, then decide.",
             )
         if 300 <= status < 400:
             mend = "use its new name (page Branch protections)"
@@ -231,7 +231,7 @@ class Transport:
             return "unavailable", f"GitHub is out of order (HTTP {status}): it is tried again later."
         if 200 <= status < 300:
             return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
-        return "refused", f"GitHub refuses to {doing}{said}: settle that on GitHub, then try again."
+        return "refused", f"GitHub refuses to {doing}{message}: settle that on GitHub, then try again."
 
     def _is_limit(self, reply: Reply, words: str) -> bool:
         return (

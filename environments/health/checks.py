@@ -33,12 +33,12 @@ def sync_result(
     read = f"{project}: {service} was last read {ago}" if age is not None else f"{project}: {service} was never read"
     if problem:
         state = FAILING if late or (age or 0) > SYNCS_LATE else WARNING
-        said = f"{read}. {problem}"
+        message = f"{read}. {problem}"
     elif late:
-        state, said = FAILING, f"{read}, which is too long: look at the worker's log."
+        state, message = FAILING, f"{read}, which is too long: look at the worker's log."
     else:
-        state, said = OK, f"{read}."
-    return Result(state, said, subject=project.slug, value=age, scope=project.slug)
+        state, message = OK, f"{read}."
+    return Result(state, message, subject=project.slug, value=age, scope=project.slug)
 
 
 @check("Credentials")
@@ -62,8 +62,8 @@ def token_expiry(now: datetime) -> Iterator[Result]:
         if left <= 0:
             yield Result(FAILING, f"GitHub's token expired at {when}: set a new one.", value=left)
         elif left < EXPIRES_SOON:
-            said = f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
-            yield Result(WARNING, said, value=left)
+            message = f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
+            yield Result(WARNING, message, value=left)
         else:
             yield Result(OK, f"GitHub's token expires at {when}.", value=left)
 
@@ -76,11 +76,11 @@ def railway_quota(now: datetime) -> Iterator[Result]:
         current = row.remaining is not None and row.resets_at and row.resets_at > now
         left = row.remaining if current else limit - (row.used if now - row.hour < allowance.HOUR else 0)
         if row.blocked_until and row.blocked_until > now:
-            said = f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is used up."
-            yield Result(FAILING, said, value=0)
+            message = f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is used up."
+            yield Result(FAILING, message, value=0)
         elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
-            said = f"{left} of {limit} requests to Railway are left: background readings wait for the next hour."
-            yield Result(WARNING, said, value=left)
+            message = f"{left} of {limit} requests to Railway are left: background readings wait for the next hour."
+            yield Result(WARNING, message, value=left)
         else:
             yield Result(OK, f"{left} of {limit} requests to Railway are left in this hour.", value=left)
 
@@ -96,5 +96,5 @@ def github_quota(now: datetime) -> Iterator[Result]:
             continue
         until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
         state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK
-        said = f"{left} of {limit} requests to GitHub ({kind}) are left until {until}."
-        yield Result(state, said, subject=kind, value=left)
+        message = f"{left} of {limit} requests to GitHub ({kind}) are left until {until}."
+        yield Result(state, message, subject=kind, value=left)

@@ -40,9 +40,9 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     try:
         tree = Railway().project(job.project.railway_project_id)
     except ApiError as error:
-        said = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
-        writer.note_problem(job, said, "Railway", now=now)
-        return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), said)
+        message = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
+        writer.note_problem(job, message, "Railway", now=now)
+        return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), message)
     writer.note_problem(job, "", "Railway", now=now)
     pace.listen(job, tree, now=now)
     mirror_sync.apply(job.project, tree, now=now)
@@ -65,8 +65,8 @@ def _unseen(project: Project) -> str:
     """Why a project is not shown to a token that Railway knows."""
     if not project.railway_project_id:
         return f"{project.name} has no Railway project id: set it under Projects."
-    said = f"The token may not see Railway's project {project.railway_project_id}, or there is none"
-    return f"{said}: check the id, and look under Connections what the token reaches."
+    message = f"The token may not see Railway's project {project.railway_project_id}, or there is none"
+    return f"{message}: check the id, and look under Connections what the token reaches."
 
 
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:

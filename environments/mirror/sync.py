@@ -90,9 +90,9 @@ def _pull_number(state: railway.Environment) -> int | None:
     """The pull request that an environment is for: as Railway says, else as its name does."""
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
-    said = state.name.lower().removeprefix("pr-")
-    named = said != state.name.lower() and said.isascii() and said.isdigit() and len(said) < 10
-    return int(said) if named else None
+    message = state.name.lower().removeprefix("pr-")
+    named = message != state.name.lower() and message.isascii() and message.isdigit() and len(message) < 10
+    return int(message) if named else None
 
 
 def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
@@ -141,7 +141,7 @@ def _instances(
                 root_directory=_directory(state.root_directory),
                 config_file=(state.config_file or "")[:500],
                 cron=state.cron or "",
-                domains=[one.domain for one in state.domains],
+                domains=[domain.domain for domain in state.domains],
                 seen_at=now if state.readable else None,
                 healthcheck_path=(state.healthcheck_path or "")[:500],
                 at_start=at_start(state.pre_deploy_command, state.start_command),
@@ -162,7 +162,7 @@ def _instances(
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
     """The instances of staging and production as they were read before."""
-    return ServiceInstance.objects.filter(environment__in=[one for one in environments if one.kind in LONG_LIVED])
+    return ServiceInstance.objects.filter(environment__in=[environment for environment in environments if environment.kind in LONG_LIVED])
 
 
 def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
@@ -178,9 +178,9 @@ def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | Non
             ServiceInstance.objects.filter(pk__in=rows).update(unchanged=unchanged)
 
 
-def _directory(said: str | None) -> str:
+def _directory(message: str | None) -> str:
     """A directory of the repository without slashes around it; "" for all of it."""
-    return (said or "").strip("/").removeprefix("./").strip("/.")[:500] if (said or "").strip("/.") else ""
+    return (message or "").strip("/").removeprefix("./").strip("/.")[:500] if (message or "").strip("/.") else ""
 
 
 def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project) -> str:
@@ -190,10 +190,10 @@ def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None,
     What was deployed from a repository last is no image, whatever its source says.
     """
     latest = state.latest_deployment
-    said = [trigger.repository if trigger else None, state.repo, latest.repo if latest else None]
-    if any(project.is_own(one) for one in said):
+    message = [trigger.repository if trigger else None, state.repo, latest.repo if latest else None]
+    if any(project.is_own(one) for one in message):
         return project.repository
-    return next(filter(None, said), "")
+    return next(filter(None, message), "")
 
 
 def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
@@ -207,7 +207,7 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
     for state in (state for environment in tree.environments for state in environment.instances):
         if state.id not in instances or not state.readable:
             continue
-        latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
+        latest, active = state.latest_deployment, {deployment.id for deployment in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _deployment(one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
@@ -249,7 +249,7 @@ def _mark_unlisted(rows: dict[str, Deployment]) -> None:
 
 
 def _deployment(
-    one: railway.Deployment,
+    deployment: railway.Deployment,
     instance: ServiceInstance,
     latest: railway.Deployment | None,
     active: set[str],
@@ -257,14 +257,14 @@ def _deployment(
 ) -> Deployment:
     return Deployment(
         instance=instance,
-        railway_id=one.id,
-        status=one.status[:40],
-        commit=(one.commit or "")[:64],
-        branch=(one.branch or "")[:200],
-        stopped=bool(one.stopped),
-        containers=[state[:40] for state in one.instances[:50]],
-        is_latest=latest is not None and one.id == latest.id,
-        is_active=one.id in active,
-        created_at=one.created_at,
+        railway_id=deployment.id,
+        status=deployment.status[:40],
+        commit=(deployment.commit or "")[:64],
+        branch=(deployment.branch or "")[:200],
+        stopped=bool(deployment.stopped),
+        containers=[state[:40] for state in deployment.instances[:50]],
+        is_latest=latest is not None and deployment.id == latest.id,
+        is_active=deployment.id in active,
+        created_at=deployment.created_at,
         seen_at=now,
     )

@@ -195,7 +195,7 @@ class Project(models.Model):
     def is_own(self, repository: str | None) -> bool:
         """Return whether that is the project's repository, under any name that it has or had."""
         names = [self.repository, self.renamed_to, *self.former_names]
-        return bool(repository) and (repository or "").lower() in (one.lower() for one in names)
+        return bool(repository) and (repository or "").lower() in (name.lower() for name in names)
 
     @property
     def sign_in_policy(self) -> Policy:

@@ -111,4 +111,4 @@ def passed_rehearsal(
 
 def hashes(files: list[dict[str, Any]]) -> set[tuple[str, str]]:
     """Revision and hash of each file."""
-    return {(one["id"], one["sha256"]) for one in files}
+    return {(file["id"], file["sha256"]) for file in files}

@@ -193,9 +193,9 @@ class ServiceInstance(models.Model):
     @property
     def runs_alembic(self) -> AtStart:
         """Whether its commands run Alembic when it starts: those on Railway or in the repository, the worse of both."""
-        said = [self.at_start, self.in_repository.get("at_start") or AtStart.NO]
+        message = [self.at_start, self.in_repository.get("at_start") or AtStart.NO]
         worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
-        return next(one for one in worst if one in said)
+        return next(one for one in worst if one in message)
 
     @property
     def checked_at(self) -> str:

@@ -22,7 +22,7 @@ def place_service(service: Service, *, actor: Any, belongs: bool | None, now: da
     before = Service.objects.values_list("belongs", flat=True).get(pk=service.pk)
     Service.objects.filter(pk=service.pk).update(belongs=belongs)
     what = {True: "belongs to the release", False: "does not belong to the release"}
-    said = f"{service} {what[belongs]}." if belongs is not None else f"{service} belongs by where it is built from."
+    message = f"{service} {what[belongs]}." if belongs is not None else f"{service} belongs by where it is built from."
     data = {"before": before, "after": belongs}
-    audit.record("service.placed", actor=actor, subject=service, sentence=said, data=data, now=now)
+    audit.record("service.placed", actor=actor, subject=service, sentence=message, data=data, now=now)
     detect.compare(service.project, now=now)

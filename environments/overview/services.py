@@ -114,8 +114,8 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     """The first column of a service's row; `cells` are its environments, at least one."""
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
-    said = "belongs to the release" if counts else "not part of the release"
-    return Heading(name, service, counts, said if service.belongs is None else f"{said}, as people say")
+    message = "belongs to the release" if counts else "not part of the release"
+    return Heading(name, service, counts, message if service.belongs is None else f"{message}, as people say")
 
 
 @page

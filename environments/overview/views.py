@@ -56,14 +56,14 @@ def environments(request: HttpRequest) -> HttpResponse:
     tested = Exists(SmokeTest.objects.filter(project=OuterRef("pk")))
     projects = list(Project.objects.select_related("railway_sync").annotate(tested=tested))
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.open().filter(project=project)
-        context["findings"] = [(one, _repair(one, instances.get(one.subject), project, heads)) for one in findings]
+        context["findings"] = [(finding, _repair(finding, instances.get(finding.subject), project, heads)) for finding in findings]
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
         context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
         context["staging_head"] = heads.get(project.staging_branch, "")
@@ -90,7 +90,7 @@ def _repair(
 def _repairs(project: Project) -> dict[str, Any]:
     """The latest repairs, and the last that was about staging and main. One query."""
     rows = list(Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN])
-    level = next((one for one in rows if one.kind == RepairKind.SYNC_STAGING), None)
+    level = next((row for row in rows if row.kind == RepairKind.SYNC_STAGING), None)
     return {"repairs": rows, "level": level, "diverged": bool(level and level.result == fast_forward.DIVERGED)}
 
 
@@ -164,7 +164,7 @@ def _places() -> ArraySubquery:
 
 def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
     """A row of the table for each database that was read: its name, where there are several, and each environment's."""
-    names = {one["database_id"]: one.pop("name") for column in columns for one in column.place_rows}
+    names = {row["database_id"]: row.pop("name") for column in columns for row in column.place_rows}
     found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
     for column in columns:
         for one in column.place_rows:

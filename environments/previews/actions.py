@@ -34,8 +34,8 @@ def rebuild_preview(preview: Preview, *, actor: Any, now: datetime | None = None
         preview, now=now, wanted=True, why_not="", variables_at=None, deployed={}, live_at=None, log="", head_at=now,
         state=PreviewState.CREATING,
     )  # fmt: skip
-    said = f"Build {preview} anew at {preview.head[:7]}."
-    audit.record("preview.rebuild_requested", actor=actor, subject=preview, sentence=said, now=now)
+    message = f"Build {preview} anew at {preview.head[:7]}."
+    audit.record("preview.rebuild_requested", actor=actor, subject=preview, sentence=message, now=now)
 
 
 @action("preview.removal_requested", "environments.manage_preview")
@@ -62,15 +62,15 @@ def set_preview_variable(
     waiting = Preview.objects.filter(project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True)
     for preview in waiting:
         previews_steps.requeue(preview, now=now, variables_at=None, deployed={}, log="")
-    said = f"Previews get a value of their own for {name} of {service}."
-    audit.record("preview.variable_set", actor=actor, subject=row, sentence=said, now=now)
+    message = f"Previews get a value of their own for {name} of {service}."
+    audit.record("preview.variable_set", actor=actor, subject=row, sentence=message, now=now)
 
 
 @action("preview.variable_removed", "environments.manage_preview")
 def remove_preview_variable(row: PreviewVariable, *, actor: Any, now: datetime | None = None) -> None:
     """From now on new previews keep what is copied from staging."""
-    said = f"Previews no longer get a value of their own for {row.name} of {row.service}."
-    audit.record("preview.variable_removed", actor=actor, subject=row, sentence=said, now=now)
+    message = f"Previews no longer get a value of their own for {row.name} of {row.service}."
+    audit.record("preview.variable_removed", actor=actor, subject=row, sentence=message, now=now)
     PreviewVariable.objects.filter(pk=row.pk).delete()
 
 
@@ -84,9 +84,9 @@ def adopt_environment(environment: Environment, *, actor: Any, typed: str, now: 
     preview, why_not = previews_steps.adopt(environment)
     if preview is None:
         raise Refused(why_not)
-    said = f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it with that."
+    message = f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it with that."
     data = {"environment": environment.railway_id}
-    audit.record("preview.adopted", actor=actor, subject=preview, sentence=said, data=data, now=now or timezone.now())
+    audit.record("preview.adopted", actor=actor, subject=preview, sentence=message, data=data, now=now or timezone.now())
 
 
 @action("environment.delete_requested", "environments.manage_preview")
@@ -96,6 +96,6 @@ def delete_environment(environment: Environment, *, actor: Any, typed: str, now:
         raise Refused(f"{environment} is no preview, so it is not deleted from here.")
     if typed.strip() != environment.name:
         raise Refused(f"Type the name {environment} to have it deleted; nothing was done.")
-    said = f"Delete the environment {environment} with everything in it."
-    return _repair(environment.project, RepairKind.DELETE, "environment.delete_requested", said, actor=actor, now=now,
+    message = f"Delete the environment {environment} with everything in it."
+    return _repair(environment.project, RepairKind.DELETE, "environment.delete_requested", message, actor=actor, now=now,
                    subject=environment.name, wanted=environment.railway_id)  # fmt: skip

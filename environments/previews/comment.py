@@ -48,7 +48,7 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
 def text_of(job: Preview) -> str:
     """The comment: what the preview is like, without anything that changes by itself."""
     rows = "".join(
-        f"| {plain(one['name'])} | {plain(one['status'])} | {one['address'] or '–'} |\n" for one in job.services
+        f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n" for service in job.services
     )
     lines = [MARKER, f"**Preview {job.name}** {SAID[PreviewState(job.state)]} at {job.head[:7]}."]
     if job.state == PreviewState.LIVE:
@@ -92,9 +92,9 @@ def _comment_due(job: Preview) -> bool:
 
 def _comment(job: Preview) -> None:
     """Edits our comment; looks for it before one is written, as one may be there that we do not remember."""
-    said, digest = text_of(job), _digest(job)
+    message, digest = text_of(job), _digest(job)
     known = job.told.get("comment")
-    number = comments.put(GitHub(job.project.repository), job.number, MARKER, said, known, lambda: holds(job))
+    number = comments.put(GitHub(job.project.repository), job.number, MARKER, message, known, lambda: holds(job))
     if number is None:
         job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
         return

@@ -105,9 +105,9 @@ def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None
                 project=project, number=number, title=one.title, branch=one.branch, head=one.head, head_at=now,
                 created_at=now, wake_at=now,
             )  # fmt: skip
-            said = f"{row} is to be made for “{one.title}” at {one.head[:7]}."
+            message = f"{row} is to be made for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
-            audit.record("preview.wanted", actor=None, subject=row, sentence=said, now=now)
+            audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
         elif row is not None:
             _change(row, one, now)
     for number, row in rows.items():
@@ -134,10 +134,10 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     Preview.objects.filter(pk=row.pk).update(**values)
     wake_now(row, now=now)
     if values["wanted"] != row.wanted:
-        said = f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
+        message = f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
         audit.record(
             "preview.wanted" if values["wanted"] else "preview.unwanted",
-            actor=None, subject=row, sentence=said, now=now,
+            actor=None, subject=row, sentence=message, now=now,
         )  # fmt: skip
 
 
@@ -175,14 +175,14 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 def _digest(job: Preview, tree: ProjectTree) -> str:
     """What of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in _environments_for(job, tree))
-    mine = next((one for one in tree.environments if one.id == job.environment_id), None)
+    mine = next((environment for environment in tree.environments if environment.id == job.environment_id), None)
     states = [
-        (one.service_id, latest.id, latest.status, latest.commit, latest.stopped) if latest else (one.service_id,)
-        for one in (mine.instances if mine else ())
-        for latest in (one.latest_deployment,)
+        (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped) if latest else (instance.service_id,)
+        for instance in (mine.instances if mine else ())
+        for latest in (instance.latest_deployment,)
     ]
-    said = repr((job.head, job.wanted, named, tree.pr_environments, sorted(states, key=repr), mine is not None))
-    return sha256(said.encode()).hexdigest()
+    message = repr((job.head, job.wanted, named, tree.pr_environments, sorted(states, key=repr), mine is not None))
+    return sha256(message.encode()).hexdigest()
 
 
 def _note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
@@ -206,22 +206,22 @@ def _look(job: Preview) -> Seen:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
-    lasting = [one for one in tree.environments if not one.is_ephemeral]
+    lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
     name = meant(wanted, (one.name for one in lasting))
     staging = next((one for one in lasting if one.name == name), None)
-    ours = next((one for one in tree.environments if one.id == job.environment_id), None)
+    ours = next((environment for environment in tree.environments if environment.id == job.environment_id), None)
     others = [one for one in _environments_for(job, tree) if one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
         # There was none of that name when we asked: what has appeared since is what we asked for.
-        named = [one for one in others if one.name.lower() == job.name]
+        named = [other for other in others if other.name.lower() == job.name]
         ours = next((one for one in named if one.is_ephemeral and one.pr_number is None), None)
-        others = [one for one in others if one is not ours]
+        others = [other for other in others if other is not ours]
     return Seen(railway, tree, staging, ours, others[0] if others else None)
 
 
 def _environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
     """Environments that have the preview's name, or that Railway made for the same pull request."""
-    return [one for one in tree.environments if one.name.lower() == job.name or one.pr_number == job.number]
+    return [environment for environment in tree.environments if environment.name.lower() == job.name or environment.pr_number == job.number]
 
 
 # What is wanted
@@ -238,8 +238,8 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             mine = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
-            said = f"{job} is live at {job.head[:7]}."
-            audit.record("preview.live", actor=None, subject=job, sentence=said, data={"sha": job.head}, now=now)
+            message = f"{job} is live at {job.head[:7]}."
+            audit.record("preview.live", actor=None, subject=job, sentence=message, data={"sha": job.head}, now=now)
         job.state, job.live_at = PreviewState.LIVE, now
     return Requeue(60, f"Live at {job.head[:7]}.")
 
@@ -248,16 +248,16 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     """Asks Railway for the environment, once, when there is none of that name and none was made just now."""
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so none is made.")
-    if (said := _owned_by_others(job, seen)) is not None:
+    if (message := _owned_by_others(job, seen)) is not None:
         job.keep(state=PreviewState.BLOCKED)
-        return Requeue(30, said)
+        return Requeue(30, message)
     if seen.staging is None:
         return Requeue(30, "There is no environment “staging” on Railway to copy.")
     if job.environment_id:  # it was there and somebody deleted it
         with transaction.atomic():
             job.keep(**FRESH)
-            said = f"{job} was deleted by somebody else; it is made anew."
-            audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=said, now=now)
+            message = f"{job} was deleted by somebody else; it is made anew."
+            audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=message, now=now)
     if job.asked_at is not None and now - job.asked_at < _patience():
         return Requeue(3, "Railway was asked for the environment and does not show it yet.")
     wait = _pause(job, now)
@@ -274,8 +274,8 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         raise
     with transaction.atomic():
         job.keep(environment_id=made, made_at=now)
-        said = f"Environment {job} was made as a copy of staging."
-        audit.record("preview.made", actor=None, subject=job, sentence=said, data={"environment": made}, now=now)
+        message = f"Environment {job} was made as a copy of staging."
+        audit.record("preview.made", actor=None, subject=job, sentence=message, data={"environment": made}, now=now)
     return Requeue(0, "The environment was made.")
 
 
@@ -284,8 +284,8 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
     if seen.other is not None and seen.other.pr_number is not None:
         return f"Railway made {seen.other.name} for #{job.number}; the portal leaves it alone. {RAILWAY_MAKES}"
     if seen.other is not None:
-        said = f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
-        return f"{said}. Adopt it below, rename it, or delete it."
+        message = f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
+        return f"{message}. Adopt it below, rename it, or delete it."
     if seen.tree.pr_environments:
         return f"Railway makes environments of pull requests itself, so the portal makes none. {RAILWAY_MAKES}"
     return None
@@ -300,19 +300,19 @@ def _pause(job: Preview, now: datetime) -> float:
 
 
 def _wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    here = {one.service_id for one in place.instances}
-    expected = {one.service_id: one.service_name for one in (seen.staging.instances if seen.staging else ())}
+    here = {instance.service_id for instance in place.instances}
+    expected = {instance.service_id: instance.service_name for instance in (seen.staging.instances if seen.staging else ())}
     missing = sorted(name for service, name in expected.items() if service not in here)
     if not missing and place.readable:
         applying = job.variables_at is None and seen.railway.being_changed(place.id)
         return Requeue(2, "Railway is still copying staging.") if applying else None
-    said = f"Railway does not show {', '.join(missing) or 'every service'} in {job} yet."
-    return _patiently(job, said, job.made_at or now, now)
+    message = f"Railway does not show {', '.join(missing) or 'every service'} in {job} yet."
+    return _patiently(job, message, job.made_at or now, now)
 
 
 def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """A push to staging must not deploy staging's code here: the copies follow staging's branch."""
-    for service in sorted({one.service_id for one in place.triggers if one.service_id} - set(job.quiet)):
+    for service in sorted({trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)):
         seen.railway.set_autodeploy(job.project.railway_project_id, place.id, service, enabled=False)
         job.keep(quiet=[*job.quiet, service])
         return Requeue(0, "Settings are being made.")
@@ -349,9 +349,9 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
 
 def _copied(place: Place) -> list[ServiceInstance]:
     """The services that a copy can run: what was only uploaded has no source that Railway could build it from."""
-    known = (one for one in place.instances if one.repo or one.image or one.latest_deployment)
+    known = (instance for instance in place.instances if instance.repo or instance.image or instance.latest_deployment)
     found = {one.service_id for one in known}
-    return [one for one in place.instances if one.service_id in found or place.branch_of(one.service_id)]
+    return [instance for instance in place.instances if instance.service_id in found or place.branch_of(instance.service_id)]
 
 
 def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
@@ -369,47 +369,47 @@ def _is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | No
 
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Waits until every service serves; says which does not."""
-    rows = [_service(one) for one in place.instances]
+    rows = [_service(instance) for instance in place.instances]
     behind = {one.service for one in databases_of(job.project)} or {"backend"}
     address = next((row["address"] for row in rows if row["address"] and row["name"] not in behind),
                    next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
     job.keep(services=rows, address=address)
     standing = {one.service_id: _standing(one) for one in _copied(place)}
-    for one in place.instances:
-        latest = one.latest_deployment
-        if latest is not None and standing[one.service_id] == FAIL:
+    for instance in place.instances:
+        latest = instance.latest_deployment
+        if latest is not None and standing[instance.service_id] == FAIL:
             if not job.log:
                 job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
-            said = f"{one.service_name} did not come up: {_words(one)} at {job.head[:7]}."
-            return _fail(job, said, now)
-    waiting = [one.service_name for one in place.instances if standing.get(one.service_id, PASS) != PASS]
+            message = f"{instance.service_name} did not come up: {_words(instance)} at {job.head[:7]}."
+            return _fail(job, message, now)
+    waiting = [instance.service_name for instance in place.instances if standing.get(instance.service_id, PASS) != PASS]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Requeue(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
     return None
 
 
-def _standing(one: ServiceInstance) -> str:
+def _standing(instance: ServiceInstance) -> str:
     """pass, pending or fail; a word of Railway's that is new to us may still turn into one that is known."""
-    latest = one.latest_deployment
+    latest = instance.latest_deployment
     if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING
-    state, _ = running(latest.status, stopped=latest.stopped, containers=latest.instances, scheduled=bool(one.cron))
+    state, _ = running(latest.status, stopped=latest.stopped, containers=latest.instances, scheduled=bool(instance.cron))
     # It is stopped while it starts, too.
     return PENDING if state == FAIL and latest.status == "SUCCESS" and latest.stopped else state
 
 
-def _words(one: ServiceInstance) -> str:
-    latest = one.latest_deployment
+def _words(instance: ServiceInstance) -> str:
+    latest = instance.latest_deployment
     containers = set(latest.instances) if latest and latest.status in SERVING else set()
     return ", ".join(sorted(containers)).lower() or (latest.status.lower() if latest else "")
 
 
-def _service(one: ServiceInstance) -> dict[str, str]:
-    latest = one.latest_deployment
-    domain = one.domains[0].domain if one.domains else ""
+def _service(instance: ServiceInstance) -> dict[str, str]:
+    latest = instance.latest_deployment
+    domain = instance.domains[0].domain if instance.domains else ""
     return {
-        "name": one.service_name,
+        "name": instance.service_name,
         "status": latest.status.lower() if latest else "not deployed",
         "commit": (latest.commit if latest else "") or "",
         "address": (address_of(domain, "/") or "") if domain else "",
@@ -457,8 +457,8 @@ def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: dat
                 environment=row, database=database, runner=database.runner, commit=job.head, created_at=now, wake_at=now
             )
             wake_now(run, now=now)
-            said = f"Migrate {whose} to {job.head[:7]}."
-            audit.record("migration.requested", actor=None, subject=run, sentence=said, now=now)
+            message = f"Migrate {whose} to {job.head[:7]}."
+            audit.record("migration.requested", actor=None, subject=run, sentence=message, now=now)
     if run.is_open:
         return Requeue(2, f"{whose} is being migrated.")
     if run.status != JobStatus.SUCCEEDED:
@@ -473,8 +473,8 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
         long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
         for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
             if same_database(url, url_of(one)):
-                said = "which is not migrated for it: give previews one of their own."
-                return f"{preview} uses {one}, {said}"
+                message = "which is not migrated for it: give previews one of their own."
+                return f"{preview} uses {one}, {message}"
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""
@@ -485,17 +485,17 @@ def _patience() -> timedelta:
     return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
 
 
-def _patiently(job: Preview, said: str, since: datetime, now: datetime) -> Outcome:
-    return Requeue(2, said) if now - since < _patience() else _fail(job, said, now)
+def _patiently(job: Preview, message: str, since: datetime, now: datetime) -> Outcome:
+    return Requeue(2, message) if now - since < _patience() else _fail(job, message, now)
 
 
-def _fail(job: Preview, said: str, now: datetime) -> Outcome:
+def _fail(job: Preview, message: str, now: datetime) -> Outcome:
     """Says what is wrong and goes on looking, slowly: a push, a person or Railway may mend it."""
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)
-            audit.record("preview.failed", actor=None, subject=job, outcome="failed", sentence=said, now=now)
-    return Requeue(30, said)
+            audit.record("preview.failed", actor=None, subject=job, outcome="failed", sentence=message, now=now)
+    return Requeue(30, message)
 
 
 # What is not wanted
@@ -509,9 +509,9 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
             return Requeue(5, "Railway was asked for the environment; if it appears it is removed.")
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
-            said = f"{job} is gone from Railway."
-            audit.record("preview.gone", actor=None, subject=job, sentence=said, now=now)
-        return Requeue(0, said)
+            message = f"{job} is gone from Railway."
+            audit.record("preview.gone", actor=None, subject=job, sentence=message, now=now)
+        return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
         return Requeue(2, "Railway was asked to delete the environment; looking whether it is gone.")
     if not holds(job):
@@ -544,11 +544,11 @@ def outsiders(project: Project) -> list[Outsider]:
     return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
 
 
-def _whose(one: EnvironmentRow, railway: bool) -> str:
-    if one.by_railway:
+def _whose(row: EnvironmentRow, railway: bool) -> str:
+    if row.by_railway:
         does = "deploys it, and deletes it when that is closed" if railway else "made it while PR Environments were on"
-        return f"For #{one.pull_number}: Railway {does}."
-    number = f" for #{one.pull_number}" if one.pull_number else ""
+        return f"For #{row.pull_number}: Railway {does}."
+    number = f" for #{row.pull_number}" if row.pull_number else ""
     return f"Named like a preview{number}; nothing tells who made it, perhaps a GitHub Action of the team."
 
 

@@ -35,40 +35,40 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
         return Requeue(5, "Staging's variables have not been read yet.")
     missing: list[str] = []
     shared: list[str] = []
-    for one in place.instances:
-        found = seen.railway.variables(job.project.railway_project_id, place.id, one.service_id, unrendered=True)
-        own = _overrides(job, one)
-        wanted = _addresses(job, one, found) | own
+    for instance in place.instances:
+        found = seen.railway.variables(job.project.railway_project_id, place.id, instance.service_id, unrendered=True)
+        own = _overrides(job, instance)
+        wanted = _addresses(job, instance, found) | own
         wrong = {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
         if wrong:
             if not holds(job):
                 return Requeue(0)
-            seen.railway.set_variables(job.project.railway_project_id, place.id, one.service_id, wrong)
-            return Requeue(0, f"Variables of {one.service_name} were set.")
-        theirs = list(Variable.objects.filter(environment=staging, service__railway_id=one.service_id))
-        missing += [f"{one.service_name}: {row.name}" for row in theirs if row.sealed and row.name not in found]
-        shared += [f"{one.service_name}: {row.name}" for row in theirs if _is_stagings(job, one, row, found)]
+            seen.railway.set_variables(job.project.railway_project_id, place.id, instance.service_id, wrong)
+            return Requeue(0, f"Variables of {instance.service_name} were set.")
+        theirs = list(Variable.objects.filter(environment=staging, service__railway_id=instance.service_id))
+        missing += [f"{instance.service_name}: {row.name}" for row in theirs if row.sealed and row.name not in found]
+        shared += [f"{instance.service_name}: {row.name}" for row in theirs if _is_stagings(job, instance, row, found)]
     job.keep(missing=missing, shared=shared)
     if missing:
         job.keep(state=PreviewState.ASKING)
-        said = f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
-        return Requeue(60, said)
+        message = f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
+        return Requeue(60, message)
     job.keep(variables_at=now)
     return None
 
 
-def _overrides(job: Preview, one: ServiceInstance) -> dict[str, str]:
+def _overrides(job: Preview, instance: ServiceInstance) -> dict[str, str]:
     rows = PreviewVariable.objects.filter(project=job.project)
     return {
-        row.name: cast(HiddenText, row.value).reveal() for row in rows if fnmatchcase(one.service_name, row.service)
+        row.name: cast(HiddenText, row.value).reveal() for row in rows if fnmatchcase(instance.service_name, row.service)
     }
 
 
-def _addresses(job: Preview, one: ServiceInstance, found: Mapping[str, Secret | None]) -> dict[str, str]:
+def _addresses(job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]) -> dict[str, str]:
     """Addresses written out in staging lead to staging: here they refer to the service in the same environment."""
     wanted: dict[str, str] = {}
     for rule in VariableRule.objects.filter(project=job.project, kind=RuleKind.ADDRESS):
-        if not fnmatchcase(one.service_name, rule.service):
+        if not fnmatchcase(instance.service_name, rule.service):
             continue
         for name in found:
             value = _revealed(found[name])
@@ -79,10 +79,10 @@ def _addresses(job: Preview, one: ServiceInstance, found: Mapping[str, Secret | 
     return wanted
 
 
-def _is_stagings(job: Preview, one: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]) -> bool:
+def _is_stagings(job: Preview, instance: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]) -> bool:
     """Whether a variable that must be separate has staging's own value here, and is no reference."""
     rules = VariableRule.objects.filter(project=job.project, kind=RuleKind.SEPARATE)
-    bound = any(fnmatchcase(one.service_name, rule.service) and fnmatchcase(row.name, rule.name) for rule in rules)
+    bound = any(fnmatchcase(instance.service_name, rule.service) and fnmatchcase(row.name, rule.name) for rule in rules)
     value = _revealed(found.get(row.name))
     return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))
 

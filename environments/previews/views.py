@@ -22,7 +22,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """All previews of one project, what they wait for, and what looks like one. Seven queries whatever the counts."""
     projects = list(Project.objects.all())
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project} | (_shown(project) if project else {})
     template = (
         "environments/previews/preview_panels.html" if by_htmx(request) else "environments/previews/previews.html"
@@ -59,8 +59,8 @@ def _back(project: Project) -> str:
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview built anew."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    said = f"{preview} is being built anew."
-    return run_action(request, _back(preview.project), partial(actions.rebuild_preview, preview), said)
+    message = f"{preview} is being built anew."
+    return run_action(request, _back(preview.project), partial(actions.rebuild_preview, preview), message)
 
 
 @page
@@ -68,8 +68,8 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    said = f"{preview} is being removed; the next push brings it back."
-    return run_action(request, _back(preview.project), partial(actions.remove_preview, preview), said)
+    message = f"{preview} is being removed; the next push brings it back."
+    return run_action(request, _back(preview.project), partial(actions.remove_preview, preview), message)
 
 
 @page
@@ -78,8 +78,8 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     """Keeps a value that every preview gets."""
     project = get_object_or_404(Project, slug=slug)
     form = PreviewVariableForm(request.POST)
-    said = f"Previews get this value of {form['name'].value()}; it is not shown again."
-    return run_action(request, _back(project), partial(actions.set_preview_variable, project), said, form=form)
+    message = f"Previews get this value of {form['name'].value()}; it is not shown again."
+    return run_action(request, _back(project), partial(actions.set_preview_variable, project), message, form=form)
 
 
 @page
@@ -87,8 +87,8 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
 def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
-    said = f"New previews no longer get a value of their own for {row.name}."
-    return run_action(request, _back(row.project), partial(actions.remove_preview_variable, row), said)
+    message = f"New previews no longer get a value of their own for {row.name}."
+    return run_action(request, _back(row.project), partial(actions.remove_preview_variable, row), message)
 
 
 @page
@@ -97,8 +97,8 @@ def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the portal take over an environment that others made."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.adopt_environment, environment), TypedNameForm(request.POST)
-    said = f"{environment} is the portal's from now on."
-    return run_action(request, _back(environment.project), act, said, form=form)
+    message = f"{environment} is the portal's from now on."
+    return run_action(request, _back(environment.project), act, message, form=form)
 
 
 @page

@@ -269,10 +269,10 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 
 def _schedule(value: str | None) -> str | None:
     """A schedule in the five fields of cron: what is scheduled may stand still, so nothing else is taken for one."""
-    said = text(value, 100)
-    if said and len(said.split()) != 5:
+    message = text(value, 100)
+    if message and len(message.split()) != 5:
         raise Malformed("cronSchedule is no schedule")
-    return said or None
+    return message or None
 
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:
@@ -286,7 +286,7 @@ def _patterns(value: list[object] | None) -> tuple[str, ...]:
 def _command(value: object) -> str | None:
     """A command that Railway answers as free JSON: written as a list of one, it may come back as a text."""
     parts = value if isinstance(value, list) else [value]
-    return " && ".join(filter(None, (text(one, 4000) for one in parts))) or None
+    return " && ".join(filter(None, (text(part, 4000) for part in parts))) or None
 
 
 def read_trigger(node: object) -> Trigger:

@@ -59,5 +59,5 @@ def collect(token: str) -> Account:
 
 
 def _number(reply: Reply, name: str) -> int | None:
-    said = reply.headers.get(name, "").strip()
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
+    message = reply.headers.get(name, "").strip()
+    return int(message) if message.isascii() and message.isdigit() and len(message) < 10 else None

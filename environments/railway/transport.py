@@ -75,11 +75,11 @@ _CODES: dict[str, tuple[Kind, str]] = {
 @cache
 def document(name: str) -> str:
     """The document `name` with the fragments it uses."""
-    said = (DOCUMENTS / f"{name}.graphql").read_text()
+    message = (DOCUMENTS / f"{name}.graphql").read_text()
     for fragment, file in [("Trigger", "_trigger"), ("Instance", "_instance"), ("Deployment", "_deployment")]:
-        if f"...{fragment}State" in said:
-            said += (DOCUMENTS / f"{file}.graphql").read_text()
-    return said
+        if f"...{fragment}State" in message:
+            message += (DOCUMENTS / f"{file}.graphql").read_text()
+    return message
 
 
 @cache
@@ -222,5 +222,5 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
         return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
     if status == 200 and not words:
         return "malformed", http.malformed(SERVICE, "not a GraphQL answer").sentence
-    said = words or f"HTTP {status}"
-    return "unavailable", f"Railway could not answer ({said}): it is asked again later."
+    message = words or f"HTTP {status}"
+    return "unavailable", f"Railway could not answer ({message}): it is asked again later."

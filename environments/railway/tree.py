@@ -104,8 +104,8 @@ def _add_node(seen: _Gathering, name: str, node: object) -> None:
             environment = answers.read_environment(node, seen.lacks)
             seen.environments[environment.id] = _whole(seen, environment, node)
     except Malformed as error:
-        said = text(get_path(node, "name")) or "without a name"
-        seen.lacks(f"One of the project's {name} ({said}) cannot be read ({error}).")
+        message = text(get_path(node, "name")) or "without a name"
+        seen.lacks(f"One of the project's {name} ({message}) cannot be read ({error}).")
 
 
 def _whole(seen: _Gathering, environment: Environment, node: object) -> Environment:
@@ -125,7 +125,7 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
                 triggers += [answers.read_trigger(item) for item in answers.nodes(get_path(node, "deploymentTriggers"))]
         else:
             raise Malformed("it has too many pages")
-        if len({one.service_id for one in instances}) < len(instances):
+        if len({instance.service_id for instance in instances}) < len(instances):
             raise Malformed("it has a service twice")
     except Malformed as error:
         seen.lacks(f"Environment {environment.name} cannot be read in full ({error}).")

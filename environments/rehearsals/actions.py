@@ -35,8 +35,8 @@ def start_rehearsal(
     if rehearsal is None:
         raise Refused("The same rehearsal is under way already; wait for it to end.")
     place = " ".join(filter(None, [str(environment), database.called]))
-    said = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
-    audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=said, data={"commit": commit}, now=now)
+    message = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
+    audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=message, data={"commit": commit}, now=now)
     return rehearsal
 
 

@@ -60,8 +60,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Has it stopped."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("environments:rehearsal", args=[pk])
-    said = "The rehearsal is being stopped; nothing of it will be left."
-    return run_action(request, then, partial(actions.cancel_rehearsal, row), said)
+    message = "The rehearsal is being stopped; nothing of it will be left."
+    return run_action(request, then, partial(actions.cancel_rehearsal, row), message)
 
 
 @page
@@ -70,8 +70,8 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the same rehearsed anew; its page is found from the release's, and from this one."""
     row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
     then = reverse("environments:rehearsal", args=[pk])
-    said = "It is being rehearsed anew; the newest rehearsal is linked here."
-    return run_action(request, then, partial(_start, row), said)
+    message = "It is being rehearsed anew; the newest rehearsal is linked here."
+    return run_action(request, then, partial(_start, row), message)
 
 
 def _start(row: Rehearsal, *, actor: Any) -> Rehearsal:
@@ -95,7 +95,7 @@ def _context(pk: int) -> dict[str, Any]:
         "newest": newest if newest != pk else None,
         "phases": _phases(row),
         "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
-        "changes": [_difference(one).sentence for one in row.changes],
+        "changes": [_difference(change).sentence for change in row.changes],
         "left": None if row.left is None else [_difference(one).sentence for one in row.left],
         "drift": None if row.drift is None else [sentence(one, str(row.environment)) for one in drift[:SHOWN]],
         "drift_more": max(0, len(drift) - SHOWN),
@@ -114,7 +114,7 @@ def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
 
 
 def _statements(row: Rehearsal, run: str) -> list[dict[str, Any]]:
-    found = [one for one in row.statements if one["run"] == run]
+    found = [statement for statement in row.statements if statement["run"] == run]
     return [
         one
         | {
@@ -151,8 +151,8 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
-    said = "The schema is being compared; the rehearsal that does it is the newest below."
-    return run_action(request, then, partial(_start_comparison, environment, standing.database), said)
+    message = "The schema is being compared; the rehearsal that does it is the newest below."
+    return run_action(request, then, partial(_start_comparison, environment, standing.database), message)
 
 
 def _start_comparison(environment: Environment, database: Database, *, actor: Any) -> Rehearsal:

@@ -28,7 +28,7 @@ def took_over(project: Project, old: str, *, now: datetime) -> None:
     if project.renamed_to.lower() != project.repository.lower():
         former: list[str] = []
     else:
-        former = [*(one for one in project.former_names if one.lower() != project.repository.lower()), old]
+        former = [*(name for name in project.former_names if name.lower() != project.repository.lower()), old]
     Project.objects.filter(pk=project.pk).update(former_names=former, renamed_to="")
     if former:
         rows = ServiceInstance.objects.filter(environment__project=project, repository__iexact=old)

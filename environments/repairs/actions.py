@@ -28,8 +28,8 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
         raise Refused(f"{instance} is not built from {project.repository}: connect it in Railway.")
     if instance.branch == expected:
         raise Refused(f"{instance} follows {expected} already.")
-    said = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
-    return _repair(project, RepairKind.BRANCH, "branch.repair_requested", said, actor=actor, now=now,
+    message = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
+    return _repair(project, RepairKind.BRANCH, "branch.repair_requested", message, actor=actor, now=now,
                    instance=instance, wanted=expected)  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | Non
         raise Refused(f"{instance.environment} is neither staging nor production; it is left as it is.")
     if instance.autodeploy:
         raise Refused(f"{instance} is deployed on push already.")
-    said = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
-    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", said, actor=actor, now=now,
+    message = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
+    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", message, actor=actor, now=now,
                    instance=instance, wanted="on")  # fmt: skip
 
 
@@ -56,6 +56,6 @@ def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: date
     head = Branch.objects.filter(project=project, name=instance.branch).values_list("head", flat=True).first()
     if not head or commit != head:
         raise Refused(f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the page again.")
-    said = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
-    return _repair(project, RepairKind.DEPLOY, "deploy.requested", said, actor=actor, now=now,
+    message = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
+    return _repair(project, RepairKind.DEPLOY, "deploy.requested", message, actor=actor, now=now,
                    instance=instance, wanted=head)  # fmt: skip

@@ -97,13 +97,13 @@ def _reset(job: Repair, now: datetime) -> Outcome:
             _keep(job, result=fast_forward.MOVED)
             return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
-            said = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
-            return _late(job, seen.sentence if seen else said, now) or Requeue(2, said)
+            message = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
+            return _late(job, seen.sentence if seen else message, now) or Requeue(2, message)
         if seen is not None:
             return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
-            said = f"{job.requested_by} signed this reset and may no longer sign one; nothing was reset."
-            return Finished(JobStatus.FAILED, said)
+            message = f"{job.requested_by} signed this reset and may no longer sign one; nothing was reset."
+            return Finished(JobStatus.FAILED, message)
         if not holds(job):
             return Requeue(0)
         _keep(job, wrote_at=now)
@@ -146,8 +146,8 @@ def _branch(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     trigger = _trigger(job, tree)
     if trigger is None:
-        said = f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in Railway first."
-        return _late(job, said, now) or Requeue(2, said) if not tree.complete else Finished(JobStatus.FAILED, said)
+        message = f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in Railway first."
+        return _late(job, message, now) or Requeue(2, message) if not tree.complete else Finished(JobStatus.FAILED, message)
     if trigger.branch == job.wanted:
         return Finished(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
     return _once(
@@ -189,8 +189,8 @@ def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
     if job.instance is None:
         return None
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    triggers = (one for environment in tree.environments if environment.id == place for one in environment.triggers)
-    return next((one for one in triggers if one.service_id == service), None)
+    triggers = (trigger for environment in tree.environments if environment.id == place for trigger in environment.triggers)
+    return next((trigger for trigger in triggers if trigger.service_id == service), None)
 
 
 def _deploy(job: Repair, now: datetime) -> Outcome:
@@ -209,16 +209,16 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return _deploying(job, latest.status, now)
     if job.wrote_at is not None:
         if ours and latest is not None:
-            said = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {latest.status.lower()}."
-            return Finished(JobStatus.FAILED, said)
-        said = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
-        return _late(job, said, now) or Requeue(2, said)
+            message = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {latest.status.lower()}."
+            return Finished(JobStatus.FAILED, message)
+        message = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
+        return _late(job, message, now) or Requeue(2, message)
     if not state.readable:
         return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Requeue(2)
     head = GitHub(job.project.repository).branch_head(job.instance.branch)
     if head != job.wanted:
-        said = f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed: look again."
-        return Finished(JobStatus.FAILED, said)
+        message = f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed: look again."
+        return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the wish.
@@ -238,8 +238,8 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     if not wrong:
         return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
     if job.wrote_at is not None:
-        said = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
-        return Finished(JobStatus.FAILED, f"The protection was sent, and still differs ({said}): look at the rulesets.")
+        message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
+        return Finished(JobStatus.FAILED, f"The protection was sent, and still differs ({message}): look at the rulesets.")
     if locked_out := protection.lockout(project, branch):
         return Finished(JobStatus.FAILED, locked_out)
     if not holds(job):
@@ -269,10 +269,10 @@ def _delete(job: Repair, now: datetime) -> Outcome:
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
-    place = next((one for one in tree.environments if one.id == job.wanted), None)
+    place = next((environment for environment in tree.environments if environment.id == job.wanted), None)
     if place is None:
-        said = f"Railway does not show every environment, so it is not known whether {job.subject} is gone."
-        late = _late(job, said, now) or Requeue(2, said)
+        message = f"Railway does not show every environment, so it is not known whether {job.subject} is gone."
+        late = _late(job, message, now) or Requeue(2, message)
         return Finished(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Finished(
@@ -290,15 +290,15 @@ def _delete(job: Repair, now: datetime) -> Outcome:
 
 
 def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
-    said = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
-    return _late(job, said, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(2, said)
+    message = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
+    return _late(job, message, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(2, message)
 
 
 def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
     if job.instance is None:
         return None
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    found = (one for environment in tree.environments if environment.id == place for one in environment.instances)
+    found = (instance for environment in tree.environments if environment.id == place for instance in environment.instances)
     return next((one for one in found if one.service_id == service), None)
 
 

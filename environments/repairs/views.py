@@ -52,7 +52,7 @@ def _repaired(
     """Do it to the service in its environment, or say that Railway no longer has it."""
     instance = ServiceInstance.objects.select_related("service__project", "environment").filter(pk=pk).first()
     if instance is not None:
-        then, said = repairs_of(instance.service.project), "Railway is being told."
-        return run_action(request, then, partial(act, instance), said, form=form)
+        then, message = repairs_of(instance.service.project), "Railway is being told."
+        return run_action(request, then, partial(act, instance), message, form=form)
     messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
     return HttpResponseRedirect(reverse("environments:environments"))

@@ -46,10 +46,10 @@ def parse(path: str, body: bytes, environment: str) -> Config:
     try:
         if len(body) > MOST:
             raise ValueError("it is too large")
-        said = tomllib.loads(body.decode()) if path.endswith(".toml") else json.loads(body)
-        if not isinstance(said, dict):
+        message = tomllib.loads(body.decode()) if path.endswith(".toml") else json.loads(body)
+        if not isinstance(message, dict):
             raise ValueError("it is no object")
-        build, deploy = ({**_part(said, name), **_part(_own(said, environment), name)} for name in ("build", "deploy"))
+        build, deploy = ({**_part(message, name), **_part(_own(message, environment), name)} for name in ("build", "deploy"))
         return Config(
             path,
             _patterns(build.get("watchPatterns")),
@@ -61,14 +61,14 @@ def parse(path: str, body: bytes, environment: str) -> Config:
         return Config(path, problem=f"{path} cannot be read: {str(error)[:200]}.")
 
 
-def _own(said: dict[str, Any], environment: str) -> dict[str, Any]:
+def _own(message: dict[str, Any], environment: str) -> dict[str, Any]:
     """What the file sets apart for one environment."""
-    found = get_path(said, "environments", environment)
+    found = get_path(message, "environments", environment)
     return found if isinstance(found, dict) else {}
 
 
-def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
-    part = said.get(name)
+def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
+    part = message.get(name)
     if part is not None and not isinstance(part, dict):
         raise ValueError(f"{name} is no object")
     return part or {}

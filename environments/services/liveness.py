@@ -91,9 +91,9 @@ def _at(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
     return state, words
 
 
-def _running(live: Live, one: Deployment, what: str) -> tuple[str, str]:
+def _running(live: Live, deployment: Deployment, what: str) -> tuple[str, str]:
     scheduled = bool(live.instance.cron)
-    return running(one.status, stopped=one.stopped, containers=one.containers, scheduled=scheduled, what=what)
+    return running(deployment.status, stopped=deployment.stopped, containers=deployment.containers, scheduled=scheduled, what=what)
 
 
 def _at_another(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
@@ -172,6 +172,6 @@ def _by_itself(live: Live) -> tuple[str, str]:
     }.get(live.role, "")
     state, words = _running(live, latest, what)
     if live.role is Role.UPLOADED and state == PASS:
-        said = "was uploaded by Railway's CLI, without a commit: connect it to a repository on Railway"
-        return (FAIL if live.counts else PASS), f"{said}, or say that it does not belong to the release"
+        message = "was uploaded by Railway's CLI, without a commit: connect it to a repository on Railway"
+        return (FAIL if live.counts else PASS), f"{message}, or say that it does not belong to the release"
     return state, words

@@ -26,6 +26,6 @@ def role_of(instance: ServiceInstance, latest: Deployment | None, repository: st
     return Role.CODE if latest.commit else Role.UPLOADED
 
 
-def belongs(said: bool | None, role: Role) -> bool:
+def belongs(message: bool | None, role: Role) -> bool:
     """Whether a release waits for a service: as people `said`, else what is built from the project's repository."""
-    return role is Role.CODE if said is None else said
+    return role is Role.CODE if message is None else message

@@ -67,23 +67,23 @@ def restorable(
     if before is None:
         before = _deduced(found, released)
     if before is None:
-        said = "What it served before is not known: it is not among the deployments that Railway lists."
-        return Restorable(service, service_id, UNKNOWN, said, serves)
+        message = "What it served before is not known: it is not among the deployments that Railway lists."
+        return Restorable(service, service_id, UNKNOWN, message, serves)
     wanted = before.get("commit", "")
     if not wanted:
-        said = "Nothing of it ran before this release, so there is nothing to restore."
-        return Restorable(service, service_id, NEW, said, serves)
+        message = "Nothing of it ran before this release, so there is nothing to restore."
+        return Restorable(service, service_id, NEW, message, serves)
     if serving is not None and serves == wanted:
-        state, said = _stays(found[:serving], wanted)
-        return Restorable(service, service_id, state, said, serves, commit=wanted)
+        state, message = _stays(found[:serving], wanted)
+        return Restorable(service, service_id, state, message, serves, commit=wanted)
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next((one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None)
     if best is None:
-        said = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
-        return Restorable(service, service_id, GONE, said, serves, commit=wanted)
+        message = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
+        return Restorable(service, service_id, GONE, message, serves, commit=wanted)
     until = best.status_updated_at + keep if keep and best.status_updated_at and best.status == "REMOVED" else None
-    said = f"Railway can restore {wanted[:7]}."
-    return Restorable(service, service_id, READY, said, serves, best.id, wanted, best.created_at, until)
+    message = f"Railway can restore {wanted[:7]}."
+    return Restorable(service, service_id, READY, message, serves, best.id, wanted, best.created_at, until)
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> tuple[str, str]:

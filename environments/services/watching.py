@@ -20,7 +20,7 @@ def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
     """
     if not patterns:
         return next(iter(paths), "")
-    if all(is_exception(one) for one in patterns):
+    if all(is_exception(pattern) for pattern in patterns):
         patterns = ["*", *patterns]
     return next((path for path in paths if takes_in(patterns, path)), "")
 
@@ -56,8 +56,8 @@ def _settle(row: ServiceInstance, serves: str, wanted: Iterable[str], compared: 
     seen = {commit for part in PARTS for commit in known.get(part, ())}
     found = dict[str, dict[str, str]]()
     for commit in wanted:
-        if commit not in seen and commit != serves and (said := _changed(row, serves, commit, compared)):
-            found.setdefault(said[0], {})[commit] = said[1]
+        if commit not in seen and commit != serves and (message := _changed(row, serves, commit, compared)):
+            found.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
     if served.get("commit") != serves:
         served = compared.served(row, serves) or served
@@ -89,7 +89,7 @@ def _changed(row: ServiceInstance, serves: str, commit: str, compared: "_Compare
     if inside:
         return IF_SKIPPED, watched(inside, paths)
     if row.root_directory:
-        return IF_SKIPPED, next((one for one in paths if one.startswith(f"{row.root_directory}/")), "")
+        return IF_SKIPPED, next((path for path in paths if path.startswith(f"{row.root_directory}/")), "")
     return ALWAYS, ""
 
 
@@ -143,10 +143,10 @@ class _Compared:
     def _with(self, *commits: str) -> Mirror | None:
         """The mirror, if it holds these commits, fetched for them at most once."""
         mirror = self._mirror = self._mirror or mirror_of(self._project)
-        if not all(mirror.has(one) for one in commits) and not self._fetched:
+        if not all(mirror.has(commit) for commit in commits) and not self._fetched:
             self._fetched = True
             mirror.fetch()
-        return mirror if all(mirror.has(one) for one in commits) else None
+        return mirror if all(mirror.has(commit) for commit in commits) else None
 
     def _ask(self, old: str, new: str) -> list[str] | None:
         mirror = self._with(old, new)

@@ -90,7 +90,7 @@ def public_places(address: str, local: bool) -> list[str]:
     except (OSError, UnicodeError):
         raise NotPublic(f"{text(host, 100)} has no address: look at the service's domain.") from None
     places = list(dict.fromkeys(str(one[4][0]) for one in found))
-    if bad := next((one for one in places if not is_public(one)), None):
+    if bad := next((place for place in places if not is_public(place)), None):
         raise NotPublic(f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not asked.")
     return places[:MOST_PLACES]
 
@@ -150,14 +150,14 @@ def _no_answer(address: str, error: ApiError, timeout: float) -> str:
 
 def _commit(reply: http.Reply, key: str) -> str | None:
     """The commit the service says it runs; None when it says none."""
-    said: object = reply.headers.get("x-commit")
-    if said is None and reply.body.lstrip()[:1] == b"{":
+    message: object = reply.headers.get("x-commit")
+    if message is None and reply.body.lstrip()[:1] == b"{":
         try:
             body = reply.json()
         except ValueError:
             return None
-        said = body.get(key) if isinstance(body, dict) else None
-    return text(said, 64).lower() or None
+        message = body.get(key) if isinstance(body, dict) else None
+    return text(message, 64).lower() or None
 
 
 def _verdict(
@@ -172,5 +172,5 @@ def _verdict(
     return True, f"{address} answered HTTP {status}" + (f" at commit {commit[:12]}." if commit else ".")
 
 
-def _same(said: str, expected: str) -> bool:
-    return _SHORT_COMMIT.fullmatch(said) is not None and expected.startswith(said)
+def _same(message: str, expected: str) -> bool:
+    return _SHORT_COMMIT.fullmatch(message) is not None and expected.startswith(message)

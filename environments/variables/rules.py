@@ -69,7 +69,7 @@ def problems(project: Project) -> list[Problem]:
 def verdicts(project: Project) -> list[Verdict]:
     """Every rule of the project with what it finds. Four queries."""
     known = _known(project)
-    readable = [one for one in known.environments.values() if not one.variables_problem]
+    readable = [environment for environment in known.environments.values() if not environment.variables_problem]
     return [_verdict(rule, known, len(readable) == 2) for rule in VariableRule.objects.filter(project=project)]
 
 
@@ -92,8 +92,8 @@ def _known(project: Project) -> Known:
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
         environments,
-        {(kinds[one.environment_id], one.service.name): one for one in instances},
-        {(kinds[one.environment_id], one.service.name if one.service else "", one.name): one for one in variables},
+        {(kinds[instance.environment_id], instance.service.name): instance for instance in instances},
+        {(kinds[variable.environment_id], variable.service.name if variable.service else "", variable.name): variable for variable in variables},
     )
 
 
@@ -107,8 +107,8 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
             continue
         subject, places = f"{name} of {service}", " and ".join(sorted(found))
         if any(row.sealed for row in rows):
-            said = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
-            yield Problem(SAME, subject, said, attestable=True)
+            message = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
+            yield Problem(SAME, subject, message, attestable=True)
         # The same words with a reference or a private host in them mean another thing in each environment.
         elif rows[0].references or rows[0].host_fingerprint in private:
             continue
@@ -166,7 +166,7 @@ def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, 
     for (where, service), instance in known.instances.items():
         private = private_name(service)
         # A private name means the service of the own environment, whichever environment is looked at.
-        names = [*(str(one).lower() for one in instance.domains), *([private] if where == kind else [])]
+        names = [*(str(domain).lower() for domain in instance.domains), *([private] if where == kind else [])]
         if row.host_fingerprint in map(fingerprint, names):
             right = (where, service) == (kind, target)
             return (RIGHT, "") if right else (WRONG, f"leads to {service} in {where}, not to {target} in {kind}")
@@ -181,26 +181,26 @@ def _target(service: str, reference: str) -> tuple[str, str]:
 
 def _present(rule: VariableRule, known: Known) -> Iterator[Problem]:
     for service, name in _asked(rule, known):
-        read = [kind for kind, one in known.environments.items() if not one.variables_problem]
+        read = [kind for kind, environment in known.environments.items() if not environment.variables_problem]
         places = [kind for kind in read if (kind, service) in known.instances]
         lacking = [kind for kind in places if (kind, service, name) not in known.variables]
         for kind in lacking if len(lacking) < len(places) else []:
             there = ", ".join(sorted(set(places) - set(lacking)))
-            said = f"{name} of {service} is set in {there} but not in {kind}."
-            yield Problem(MISSING, f"{name} of {service} in {kind}", said)
+            message = f"{name} of {service} is set in {there} but not in {kind}."
+            yield Problem(MISSING, f"{name} of {service} in {kind}", message)
 
 
 def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
     for service, name in _asked(rule, known):
         for kind in known.environments:
             if kind != rule.where and (kind, service, name) in known.variables:
-                said = f"{name} of {service} belongs in {rule.where} only, and is set in {kind}."
-                yield Problem(STRAY, f"{name} of {service} in {kind}", said)
+                message = f"{name} of {service} belongs in {rule.where} only, and is set in {kind}."
+                yield Problem(STRAY, f"{name} of {service} in {kind}", message)
 
 
 def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:
     """The services and names that a rule asks about, as far as anybody has them."""
-    return [(one, name) for one in known.services(rule.service) for name in known.names(one, rule.name)]
+    return [(service, name) for service in known.services(rule.service) for name in known.names(service, rule.name)]
 
 
 RULES: dict[RuleKind, Callable[[VariableRule, Known], Iterator[Problem]]] = {

@@ -106,9 +106,9 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
     environments, complete = _due(project, now)
     places = {environment.pk: [Place(environment, None)] for environment in environments}
     instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
-    for one in instances.select_related("service"):
-        places[one.environment_id].append(
-            Place(next(row for row in environments if row.pk == one.environment_id), one.service)
+    for instance in instances.select_related("service"):
+        places[instance.environment_id].append(
+            Place(next(row for row in environments if row.pk == instance.environment_id), instance.service)
         )
     asked = [place.key for found in places.values() for place in found]
     answers = railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
@@ -250,10 +250,10 @@ def going_back(environment: Environment, service: Service | None, since: datetim
         unknown.append(f"Variables were watched {told}: what changed before is not known.")
     mine = Q(service=service) | Q(service=None)
     changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by("at")
-    newest = {one.name: one.what for one in changes}
+    newest = {change.name: change.what for change in changes}
     rows = list(Variable.objects.filter(mine, environment=environment))
-    sealed = sorted({one.name for one in rows if one.sealed})
-    led = sorted({one.name for one in rows if one.references})
+    sealed = sorted({row.name for row in rows if row.sealed})
+    led = sorted({row.name for row in rows if row.references})
     if sealed:
         unknown.append(f"Sealed, so that a change cannot be seen: {', '.join(sealed)}.")
     if led:

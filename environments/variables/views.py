@@ -24,7 +24,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     """Two environments side by side, staging and production unless others are asked for. A fixed number of queries."""
     projects = list(Project.objects.all())
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         found = Environment.objects.present().filter(project=project)
@@ -32,7 +32,7 @@ def variables(request: HttpRequest) -> HttpResponse:
         first = _chosen(request, "a", environments, 0)
         second = _chosen(request, "b", environments, 1)
         lines = difference(first, second) if first and second else []
-        shown = [one for one in lines if request.GET.get("all") or one.state not in EXPECTED]
+        shown = [line for line in lines if request.GET.get("all") or line.state not in EXPECTED]
         context |= {
             "environments": environments, "first": first, "second": second, "lines": shown,
             "verdicts": variables_rules.verdicts(project), "hidden": len(lines) - len(shown),
@@ -42,5 +42,5 @@ def variables(request: HttpRequest) -> HttpResponse:
 
 def _chosen(request: HttpRequest, name: str, environments: list[Environment], place: int) -> Environment | None:
     """The environment whose number was asked for under `name`, else the one that usually stands there."""
-    asked = next((one for one in environments if str(one.pk) == request.GET.get(name)), None)
+    asked = next((environment for environment in environments if str(environment.pk) == request.GET.get(name)), None)
     return asked or (environments[min(place, len(environments) - 1)] if environments else None)

@@ -14,9 +14,9 @@ def client_address(request: HttpRequest) -> str:
     """
     seen = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES:
-        said = request.headers.get(settings.CLIENT_ADDRESS_HEADER, "").split(",")
-        if len(said) >= settings.TRUSTED_PROXIES:
-            seen = said[-settings.TRUSTED_PROXIES].strip() or seen
+        message = request.headers.get(settings.CLIENT_ADDRESS_HEADER, "").split(",")
+        if len(message) >= settings.TRUSTED_PROXIES:
+            seen = message[-settings.TRUSTED_PROXIES].strip() or seen
     return _network(seen)
 
 

@@ -34,14 +34,14 @@ def note(request: Any, credentials: dict[str, Any]) -> None:
         return
     what = f"as {person}" if person else f"as nobody known ({_hinted(name)})"
     if pairs > AN_HOUR:
-        said = f"More than {AN_HOUR} sign-ins failed within an hour; further ones are counted and not told here."
+        message = f"More than {AN_HOUR} sign-ins failed within an hour; further ones are counted and not told here."
     elif failures == 1:
-        said = f"A sign-in {what} from {address} failed."
+        message = f"A sign-in {what} from {address} failed."
     else:
-        said = f"{failures} sign-ins {what} from {address} failed; that name waits there."
+        message = f"{failures} sign-ins {what} from {address} failed; that name waits there."
     data = {"address": str(address), "failures": failures}
     with transaction.atomic():
-        audit.record(FAILED, actor=None, subject=person, outcome="refused", sentence=said, data=data)
+        audit.record(FAILED, actor=None, subject=person, outcome="refused", sentence=message, data=data)
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:

@@ -22,8 +22,8 @@ class AuditedCommand(BaseCommand):
             before = accounts()
             answer = super().handle(*args, **options)
             if not record_accounts(before, accounts(), by=row_changes.at_the_shell(name)):
-                said = f"Something was asked {row_changes.at_the_shell(name)}."
-                audit.record(f"command.{name}", actor=None, sentence=said, data={"arguments": [*map(str, args)]})
+                message = f"Something was asked {row_changes.at_the_shell(name)}."
+                audit.record(f"command.{name}", actor=None, sentence=message, data={"arguments": [*map(str, args)]})
         return answer
 
 

@@ -59,8 +59,8 @@ def renew_codes(user: Any) -> list[str]:
         if found is None:
             raise Refused("You have no second factor.")
         codes = _new_codes(found)
-        said = f"{user} made new recovery codes."
-        audit.record("second_factor.codes_renewed", actor=user, subject=user, sentence=said)
+        message = f"{user} made new recovery codes."
+        audit.record("second_factor.codes_renewed", actor=user, subject=user, sentence=message)
     return codes
 
 
@@ -69,17 +69,17 @@ def remove(user: Any, *, actor: Any, reason: str = "") -> None:
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:
             raise Refused(f"{user} has no second factor.")
-        said = f"The second factor of {user} was removed{f': “{reason}”' if reason else '.'}"
-        audit.record("second_factor.removed", actor=actor, subject=user, sentence=said)
+        message = f"The second factor of {user} was removed{f': “{reason}”' if reason else '.'}"
+        audit.record("second_factor.removed", actor=actor, subject=user, sentence=message)
 
 
 def prove(user: Any, code: str, *, now: datetime | None = None) -> None:
     """Takes a code of the app, or a recovery code, which is then used up. Raises `Refused`, and waits get longer."""
     now = now or timezone.now()
     with transaction.atomic():  # a refusal is kept too: it counts for the wait
-        said = _judged(user, _typed(code), now)
-    if said:
-        raise Refused(said)
+        message = _judged(user, _typed(code), now)
+    if message:
+        raise Refused(message)
 
 
 def _judged(user: Any, code: str, now: datetime) -> str:
@@ -96,12 +96,12 @@ def _judged(user: Any, code: str, now: datetime) -> str:
     if RecoveryCode.objects.filter(authenticator=found, digest=_digest(code), used_at=None).update(used_at=now):
         found.throttle_reset()
         left = found.recovery_codes.filter(used_at=None).count()
-        said = f"{user} used a recovery code; {left} are left."
-        audit.record("second_factor.recovered", actor=user, subject=user, sentence=said, data={"left": left})
+        message = f"{user} used a recovery code; {left} are left."
+        audit.record("second_factor.recovered", actor=user, subject=user, sentence=message, data={"left": left})
         return ""
     found.throttle_increment()
-    said = f"{user} gave a wrong code of the second factor."
-    audit.record("second_factor.failed", actor=user, subject=user, outcome="failed", sentence=said)
+    message = f"{user} gave a wrong code of the second factor."
+    audit.record("second_factor.failed", actor=user, subject=user, outcome="failed", sentence=message)
     return "That code is wrong, or was used already. Wait for the next one and try again."
 
 
@@ -112,8 +112,8 @@ def _typed(code: str) -> str:
 def _new_codes(found: Authenticator) -> list[str]:
     found.recovery_codes.all().delete()
     codes = [encoded(secrets.token_bytes(10)).lower() for _ in range(CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(authenticator=found, digest=_digest(one)) for one in codes)
-    return ["-".join(one[at : at + 4] for at in range(0, 16, 4)) for one in codes]
+    RecoveryCode.objects.bulk_create(RecoveryCode(authenticator=found, digest=_digest(code)) for code in codes)
+    return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
 
 
 def _digest(code: str) -> str:

@@ -27,8 +27,8 @@ def end_old_sessions(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 
     def handle(request: HttpRequest) -> HttpResponse:
         if SESSION_KEY in request.session:
-            if said := _over(request.session):
-                _end(request, said)
+            if message := _over(request.session):
+                _end(request, message)
             elif _by_a_person(request):
                 _note(request.session)
         return get_response(request)
@@ -56,12 +56,12 @@ def _note(session: Any) -> None:
         session[ACTIVE_AT] = now
 
 
-def _end(request: HttpRequest, said: str) -> None:
+def _end(request: HttpRequest, message: str) -> None:
     user: Any = request.user
     if user.is_authenticated:  # read from the session, so before that is gone
         request.session_of = user.pk  # type: ignore[attr-defined] # what was typed is kept for this person
         with transaction.atomic():
-            audit.record("person.session_ended", actor=user, subject=user, sentence=said)
+            audit.record("person.session_ended", actor=user, subject=user, sentence=message)
     request.session.flush()
     request.user = AnonymousUser()
 

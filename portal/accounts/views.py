@@ -64,14 +64,14 @@ def _prove_by(request: HttpRequest, lacks: tuple[str, ...], *, actor: Any, passw
     if SECOND_FACTOR in lacks:
         second_factor.prove(actor, code)
     proven = {PASSWORD: PROVED_AT, SECOND_FACTOR: SECOND_FACTOR_AT}
-    recent_sign_in.note(request.session, *(proven[one] for one in lacks))
+    recent_sign_in.note(request.session, *(proven[lack] for lack in lacks))
     request.session.cycle_key()
     _record(actor, f"{actor} confirmed who they are, by {' and '.join(lacks)}.")
 
 
-def _record(user: Any, said: str) -> None:
+def _record(user: Any, message: str) -> None:
     with transaction.atomic():
-        audit.record("person.confirmed", actor=user, subject=user, sentence=said)
+        audit.record("person.confirmed", actor=user, subject=user, sentence=message)
 
 
 @page

@@ -120,13 +120,13 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     noted = read_anchors(path)
     outside = ask_outside() if ask else Outside([], "")
     missing = outside.missing
-    last = max((one.position for one in outside.anchors), default=0)
+    last = max((anchor.position for anchor in outside.anchors), default=0)
     if not noted and (outside.anchors or _was_anchored()):
         kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
         missing = f"The anchors are gone: {path} is missing or empty, yet anchors were made; restore it.{kept}"
     elif last > max((one.position for one in noted), default=0):
         missing = f"The end of {path} is cut off: {outside.where} knows an anchor at event {last}; restore the file."
-    return Kept([*noted, *(one for one in outside.anchors if one not in noted)], missing)
+    return Kept([*noted, *(anchor for anchor in outside.anchors if anchor not in noted)], missing)
 
 
 def restore() -> str:
@@ -165,8 +165,8 @@ def write_outside(now: datetime) -> str:
     """
     if not settings.AUDIT_OUTSIDE:
         return ""
-    said: str = import_string(f"{settings.AUDIT_OUTSIDE}.write")(now)
-    return said
+    message: str = import_string(f"{settings.AUDIT_OUTSIDE}.write")(now)
+    return message
 
 
 def _was_anchored() -> bool:

@@ -105,7 +105,7 @@ class Shape:
 
     def fault(self, looks: Iterable[Callable[["Shape"], Iterator[str]]]) -> str:
         """What the first of `looks` that finds something says; "" when all is as it was made."""
-        return next((said for look in looks for said in look(self)), "")
+        return next((message for look in looks for message in look(self)), "")
 
     def of(self, catalog: str, key: str, relation: str) -> list[dict[str, Any]]:
         """The rows of `catalog` that belong to a relation of ours."""
@@ -127,8 +127,8 @@ def _tables(shape: Shape) -> Iterator[str]:
         if shape.of("pg_rewrite", "ev_class", name):
             yield f"{name} has a rule, which can change what is asked of it: drop the rule."
         columns = [one for one in shape.of("pg_attribute", "attrelid", name) if one["attnum"] > 0]
-        kept = {(one["attname"], one["atttypid"]) for one in columns if not one["attisdropped"]}
-        if kept != COLUMNS[name] or any(one["attgenerated"] not in ("", "\0", b"\0") for one in columns):
+        kept = {(column["attname"], column["atttypid"]) for column in columns if not column["attisdropped"]}
+        if kept != COLUMNS[name] or any(column["attgenerated"] not in ("", "\0", b"\0") for column in columns):
             yield f"{name} has other columns than it was made with."
 
 
@@ -138,7 +138,7 @@ def _keys(shape: Shape) -> Iterator[str]:
     found = shape.of("pg_index", "indrelid", CHAIN)
     if not any(one["indisprimary"] and one["indisvalid"] and str(one["indkey"]).split() == wanted for one in found):
         yield NO_KEY
-    names = {one["oid"]: one["relname"] for one in shape.relations.values()}
+    names = {relation["oid"]: relation["relname"] for relation in shape.relations.values()}
     for table in (CHAIN, HEAD):
         extra = {names.get(one["indexrelid"], "?") for one in shape.of("pg_index", "indrelid", table)} - INDEXES[table]
         if extra:
@@ -188,25 +188,25 @@ def _view(shape: Shape) -> Iterator[str]:
 
 
 def _built_in(shape: Shape) -> Iterator[str]:
-    said = "PostgreSQL's own function {} was replaced: nothing that this server answers can be trusted."
+    message = "PostgreSQL's own function {} was replaced: nothing that this server answers can be trusted."
     functions = {one["oid"]: one for one in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})}
     for oid, name in FUNCTIONS.items():
         one = functions.get(oid)
         # Its compiled function was called split_text before PostgreSQL 14.
         if one is None or one["prolang"] != INTERNAL or one["prosrc"] not in (name, "split_text"):
-            yield said.format(name)
+            yield message.format(name)
     found = shape.where("pg_aggregate", aggfnoid=AGGREGATES)
     aggregates = {one["aggfnoid"]: (one["aggtransfn"], one["aggfinalfn"]) for one in found}
     for oid, wanted in AGGREGATES.items():
         if aggregates.get(oid) != wanted:
-            yield said.format(functions[oid]["proname"] if oid in functions else oid)
+            yield message.format(functions[oid]["proname"] if oid in functions else oid)
     operators = {
         (one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"]
         for one in shape.where("pg_operator", oprnamespace={shape.builtin}, oprname={key[0] for key in OPERATORS})
     }
     for key, code in OPERATORS.items():
         if operators.get(key) != code:
-            yield said.format(f"behind the operator {key[0]}")
+            yield message.format(f"behind the operator {key[0]}")
 
 
 READS = (_tables, _keys, _built_in)  # without these, what is read proves nothing

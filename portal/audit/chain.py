@@ -141,7 +141,7 @@ def follow(
             if len(computed) != end + 1 - first or b"".join(computed) != links:
                 break
             last = Link(*_LINK.unpack(computed[-1]))
-            found |= {one: computed[one - first][8:] for one in marks if first <= one <= end}
+            found |= {mark: computed[mark - first][8:] for mark in marks if first <= mark <= end}
     if last.position >= upto:
         return Followed(last, found)
     sound, broken = _find_break(connection, last, upto)
@@ -204,7 +204,7 @@ def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Itera
     By libpq's own calls, since psycopg's `Copy.read` costs more than the hash. Leaves the connection ready for its
     next query, also when not all was read.
     """
-    firsts, lasts = (",".join(str(one[end]) for one in stretches) for end in (0, 1))
+    firsts, lasts = (",".join(str(stretch[end]) for stretch in stretches) for end in (0, 1))
     query = _READ.format(firsts=f"{{{firsts}}}", lasts=f"{{{lasts}}}", chain=table())
     pgconn = connection.pgconn
     started = pgconn.exec_(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode())

@@ -32,8 +32,8 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
     With `lock` nobody else changes the row until the transaction ends.
     """
     model = row._meta.model
-    hidden = [one.attname for one in model._meta.concrete_fields if _is_secret(one)]
-    plain = [one.name for one in model._meta.concrete_fields if one.attname not in hidden]
+    hidden = [field.attname for field in model._meta.concrete_fields if _is_secret(field)]
+    plain = [field.name for field in model._meta.concrete_fields if field.attname not in hidden]
     rows = model._base_manager.filter(pk=row.pk)
     if lock:
         rows = rows.select_for_update()

@@ -26,12 +26,12 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     if found.ok:
         position = verification.anchor(now).position
         try:
-            said = audit_anchors.write_outside(now)
+            message = audit_anchors.write_outside(now)
         except audit_anchors.Lost as lost:
             sentence = str(lost)
         else:
             AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
-            return Requeue(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {said}".strip())
+            return Requeue(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {message}".strip())
     AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
     return Requeue(settings.ANCHOR_SECONDS, sentence)
 

@@ -130,8 +130,8 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
             if not model.repeatable:
                 ended = {"status": JobStatus.CANCELLED, "finished_at": now, "sentence": "Not repeated after a restore."}
                 model._default_manager.filter(status__in=OPEN).update(**ended)
-        said = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
-        audit.record("portal.restored", actor=None, sentence=said, data=asdict(manifest), now=now)
+        message = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
+        audit.record("portal.restored", actor=None, sentence=message, data=asdict(manifest), now=now)
 
 
 def _run(program: str, arguments: Sequence[str]) -> None:

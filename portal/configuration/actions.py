@@ -114,7 +114,7 @@ def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> Configu
     obj = _subject(change)
     _refuse_outdated(change, obj, actor)
     secrets = json.loads(change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}")
-    kind_of(obj).write(obj, {name: one["to"] for name, one in change.values.items()}, secrets)
+    kind_of(obj).write(obj, {name: value["to"] for name, value in change.values.items()}, secrets)
     return _applied(change, obj, actor=actor, alone="", now=now)
 
 
@@ -146,7 +146,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
     shown = {"password", "address"}  # never read, only said
-    moved = [name for name, one in change.values.items() if name not in shown and known.get(name) != one["from"]]
+    moved = [name for name, value in change.values.items() if name not in shown and known.get(name) != value["from"]]
     if moved:
         raise Refused(f"{', '.join(moved)} changed since this was proposed; decline it, and propose it anew.")
 

@@ -81,8 +81,8 @@ class TwoPeople(AuditedAdmin):
     def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
         if made and made.state == ConfigurationChange.State.WAITING:
             link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
-            said = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
-            messages.warning(request, said)
+            message = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
+            messages.warning(request, message)
         elif made:
             messages.info(request, f"Changed at once by one person, for {made.alone}: {made.words}.")
 

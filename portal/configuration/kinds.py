@@ -50,7 +50,7 @@ class Kind:
         for name in names:
             setattr(obj, name, values[name])
         try:
-            obj.clean_fields(exclude=[one.name for one in obj._meta.fields if one.name not in names])
+            obj.clean_fields(exclude=[field.name for field in obj._meta.fields if field.name not in names])
             obj.validate_constraints()
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from None

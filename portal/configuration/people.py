@@ -21,7 +21,7 @@ def code_of(permission: Permission) -> str:
 
 def permissions_of(codes: Iterable[str]) -> list[Permission]:
     """The permissions with these codes; raises `Refused` for one that does not exist."""
-    known = {code_of(one): one for one in Permission.objects.select_related("content_type")}
+    known = {code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")}
     if missing := [code for code in codes if code not in known]:
         raise Refused(f"There is no permission {missing[0]} any more; decline this change.")
     return [known[code] for code in codes]
@@ -39,7 +39,7 @@ class People(Kind):
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
         """Rows of another model as a proposal names them."""
-        return sorted(one.name if name == "groups" else code_of(one) for one in rows)
+        return sorted(row.name if name == "groups" else code_of(row) for row in rows)
 
     def read(self, obj: Any) -> Values:
         held = super().read(obj) | {"password": AS_IT_IS}
@@ -74,8 +74,8 @@ class People(Kind):
 
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
         """Keeps who granted what; a role that was taken away leaves no grant behind."""
-        before = {name: one["from"] for name, one in change.values.items()}
-        gained = _gained(before, {name: one["to"] for name, one in change.values.items()})
+        before = {name: value["from"] for name, value in change.values.items()}
+        gained = _gained(before, {name: value["to"] for name, value in change.values.items()})
         roles = list(Group.objects.filter(name__in=gained.get("groups", ())))
         own = [None] if set(gained) & {"is_superuser", "user_permissions"} else []
         given = change.decided_by if change.decided_by_id != change.proposed_by_id else None
@@ -111,7 +111,7 @@ class Roles(Kind):
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
         """Permissions as a proposal names them."""
-        return sorted(code_of(one) for one in rows)
+        return sorted(code_of(row) for row in rows)
 
     def read(self, obj: Any) -> Values:
         return super().read(obj) | {

@@ -36,7 +36,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 
 
 def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:
-    return [(said(name), said(one["from"]), said(one["to"])) for name, one in change.values.items()]
+    return [(said(name), said(value["from"]), said(value["to"])) for name, value in change.values.items()]
 
 
 @page

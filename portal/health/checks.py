@@ -56,11 +56,11 @@ def migrations(now: datetime) -> Iterator[Result]:
     ours = {app for app, _ in known}
     ahead = sorted(one for one in applied - known if one[0] in ours)
     if missing:
-        said = f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run manage.py migrate."
-        yield Result(FAILING, said)
+        message = f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run manage.py migrate."
+        yield Result(FAILING, message)
     elif ahead:
-        said = f"The tables belong to a newer version ({'.'.join(ahead[-1])}): deploy that version."
-        yield Result(WARNING, said)
+        message = f"The tables belong to a newer version ({'.'.join(ahead[-1])}): deploy that version."
+        yield Result(WARNING, message)
     else:
         yield Result(OK, "Every migration is applied.")
 
@@ -80,8 +80,8 @@ def workers(now: datetime) -> Iterator[Result]:
     newest = max(row.started_at for row in live)
     silent = [row for row in rows if row not in live and row.at >= newest]  # else that one took its place
     if silent:
-        said = f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was frozen or killed."
-        yield Result(WARNING, said, value=len(live))
+        message = f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was frozen or killed."
+        yield Result(WARNING, message, value=len(live))
     else:
         yield Result(OK, f"{_count(len(live), 'worker')} running.", value=len(live))
 
@@ -106,9 +106,9 @@ def clocks(now: datetime) -> Iterator[Result]:
         skew = abs(row.clock_skew)
         state = FAILING if skew >= SKEW_FAILING else WARNING if skew >= SKEW_WARNING else OK
         side = "ahead of" if row.clock_skew > 0 else "behind"
-        said = f"The clock of {row.host} is {skew:.1f} s {side} the database's"
-        said += ": set both by NTP." if state is not OK else "."
-        yield Result(state, said, subject=str(row), value=row.clock_skew)
+        message = f"The clock of {row.host} is {skew:.1f} s {side} the database's"
+        message += ": set both by NTP." if state is not OK else "."
+        yield Result(state, message, subject=str(row), value=row.clock_skew)
 
 
 @check("Database role")
@@ -125,9 +125,9 @@ def disk(now: datetime) -> Iterator[Result]:
     for row in _reporting():
         share = row.disk_free / row.disk_total if row.disk_total else 0.0
         state = FAILING if share < DISK_FAILING else WARNING if share < DISK_WARNING else OK
-        said = f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
-        said += ": make room below PORTAL_VAR_DIR; clones in it can be deleted." if state is not OK else "."
-        yield Result(state, said, subject=str(row), value=row.disk_free)
+        message = f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
+        message += ": make room below PORTAL_VAR_DIR; clones in it can be deleted." if state is not OK else "."
+        yield Result(state, message, subject=str(row), value=row.disk_free)
 
 
 @check("Audit trail", unit="seconds")
@@ -156,8 +156,8 @@ def outside_anchor(now: datetime) -> Iterator[Result]:
         return
     age = (now - seen.at).total_seconds()
     late = age > 2 * settings.ANCHOR_SECONDS + 600
-    said = f"The anchors in {seen.value} were last written or confirmed {_minutes(age)} ago"
-    yield Result(WARNING if late else OK, f"{said}{': look at the page Audit.' if late else '.'}", value=age)
+    message = f"The anchors in {seen.value} were last written or confirmed {_minutes(age)} ago"
+    yield Result(WARNING if late else OK, f"{message}{': look at the page Audit.' if late else '.'}", value=age)
 
 
 @check("PostgreSQL restarts")

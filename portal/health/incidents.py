@@ -29,9 +29,9 @@ def look(now: datetime) -> bool:
 
 def settle(readings: list[Reading], *, now: datetime) -> None:
     """Open, announce and close incidents so that they say what `readings` say."""
-    bad = {(one.check.name, one.result.subject): one for one in readings if one.result.state in BAD}
+    bad = {(reading.check.name, reading.result.subject): reading for reading in readings if reading.result.state in BAD}
     open_ones = {(row.check_name, row.subject): row for row in Incident.objects.filter(closed_at=None)}
-    unknown = {one.check.name for one in readings if one.result.state is State.UNKNOWN}
+    unknown = {reading.check.name for reading in readings if reading.result.state is State.UNKNOWN}
     for key, reading in bad.items():
         if key in open_ones:
             _confirm(open_ones[key], reading, now)
@@ -96,10 +96,10 @@ def _note_restart(now: datetime) -> None:
     with transaction.atomic():
         if not HealthWatch.objects.filter(server_started_at=known).update(server_started_at=started) or known is None:
             return
-        said = f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs went on from where they were."
-        values = {"check_name": "restarts", "state": State.WARNING, "sentence": said}
+        message = f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs went on from where they were."
+        values = {"check_name": "restarts", "state": State.WARNING, "sentence": message}
         row = Incident.objects.create(**values, opened_at=started, announced_at=now, closed_at=now)
-        _record("health.restarted", row, said, now)
+        _record("health.restarted", row, message, now)
 
 
 def _span(seconds: float) -> str:

@@ -74,10 +74,10 @@ def _checks(readings: list[Reading]) -> Iterator[Metric]:
     )
     values = GaugeMetricFamily("portal_check_value", "What the check measured.", labels=["check", "subject", "unit"])
     order = list(State)
-    for one in readings:
-        states.add_metric([one.check.name, one.result.subject], order.index(one.result.state))
-        if one.result.value is not None:
-            values.add_metric([one.check.name, one.result.subject, one.check.unit], one.result.value)
+    for reading in readings:
+        states.add_metric([reading.check.name, reading.result.subject], order.index(reading.result.state))
+        if reading.result.value is not None:
+            values.add_metric([reading.check.name, reading.result.subject, reading.check.unit], reading.result.value)
     yield states
     yield values
 

@@ -96,5 +96,5 @@ def _results(one: Check, now: datetime) -> list[Result]:
 def worst(readings: Iterable[Reading], *, needed: bool = False) -> State:
     """Return the worst state of all readings, or of those that the web server needs."""
     order = list(State)
-    states = [one.result.state for one in readings if one.check.needed or not needed]
+    states = [reading.result.state for reading in readings if reading.check.needed or not needed]
     return max(states, key=order.index, default=State.OK)

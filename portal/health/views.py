@@ -92,20 +92,20 @@ def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, Any]]:
     """One object for each result; without details one for each check, with its worst state."""
     if in_detail:
         return [
-            {"check": one.check.name, "subject": one.result.subject, "state": one.result.state,
-             "sentence": one.result.sentence, "value": one.result.value}
-            for one in readings
+            {"check": reading.check.name, "subject": reading.result.subject, "state": reading.result.state,
+             "sentence": reading.result.sentence, "value": reading.result.value}
+            for reading in readings
         ]  # fmt: skip
-    names = dict.fromkeys(one.check.name for one in readings)
+    names = dict.fromkeys(reading.check.name for reading in readings)
     return [
-        {"check": name, "state": registry.worst(one for one in readings if one.check.name == name)} for name in names
+        {"check": name, "state": registry.worst(reading for reading in readings if reading.check.name == name)} for name in names
     ]
 
 
 def _may_read(request: HttpRequest) -> bool:
     """Whether the token is sent; while none is set, whether the request comes from this machine and past no proxy."""
     if settings.METRICS_TOKEN:
-        said = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(said.encode("utf-8", "replace"), settings.METRICS_TOKEN.encode())
+        message = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(message.encode("utf-8", "replace"), settings.METRICS_TOKEN.encode())
     forwarded = ("X-Forwarded-For", "Forwarded", "X-Real-IP", settings.CLIENT_ADDRESS_HEADER)
     return http.is_loopback(request.META.get("REMOTE_ADDR")) and not any(name in request.headers for name in forwarded)

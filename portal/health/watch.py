@@ -55,6 +55,6 @@ def _watch() -> None:
 def do_urgent_jobs() -> None:
     """Run the due jobs of urgent kinds here, such as telling people that no worker lives."""
     now = timezone.now()
-    for model in (one for one in jobs.job_models() if one.urgent):
+    for model in (model for model in jobs.job_models() if model.urgent):
         for pk in list(jobs.due(model, now).values_list("pk", flat=True)[:50]):
             jobs.wake(model._meta.label, pk)

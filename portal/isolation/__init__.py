@@ -60,8 +60,8 @@ def why_not() -> str:
         return f"It needs Linux on x86_64 or aarch64; this is {platform.system()} on {platform.machine()}."
     abi = ctypes.CDLL(None).syscall(_LANDLOCK_CREATE, None, 0, _VERSION)
     if abi < ABI:
-        said = f"Landlock {abi}" if abi > 0 else "no Landlock"
-        return f"The kernel ({platform.release()}) offers {said}; Linux 6.12 or newer with Landlock is needed."
+        message = f"Landlock {abi}" if abi > 0 else "no Landlock"
+        return f"The kernel ({platform.release()}) offers {message}; Linux 6.12 or newer with Landlock is needed."
     if os.geteuid() == 0 and _capabilities() & _SET_IDS != _SET_IDS:
         return "The portal runs as root without the right to become another user; run it as an ordinary user."
     return ""
@@ -142,7 +142,7 @@ def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
 
 
 def _reachable(path: Path) -> bool:
-    return all(one.stat().st_mode & 0o001 for one in path.parents)
+    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
 
 def _running() -> int:

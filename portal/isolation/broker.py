@@ -229,7 +229,7 @@ def _question(query: bytes) -> tuple[str, int, int]:
 def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
     """The answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the name does not exist."""
     family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
-    fitting = [one for one in addresses if (":" in one) == (family == socket.AF_INET6)] if family else []
+    fitting = [address for address in addresses if (":" in address) == (family == socket.AF_INET6)] if family else []
     code = 0 if addresses else 3
     header = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(fitting), 0, 0)
     records = b""

@@ -67,14 +67,14 @@ class ConfigurationChange(models.Model):
     def sign_in_policy(self) -> Policy:
         """What confirming it demands: what its project does, and for people the strictest of all projects."""
         projects = apps.get_model("environments", "Project").objects.all()
-        policies = [one.sign_in_policy for one in (projects.filter(slug=self.scope) if self.scope else projects)]
-        minutes = [one.minutes for one in policies if one.minutes]
-        return Policy(any(one.second_factor for one in policies), min(minutes, default=None))
+        policies = [project.sign_in_policy for project in (projects.filter(slug=self.scope) if self.scope else projects)]
+        minutes = [policy.minutes for policy in policies if policy.minutes]
+        return Policy(any(policy.second_factor for policy in policies), min(minutes, default=None))
 
     @property
     def words(self) -> str:
         """Every field with what it was and what it is to be, on one line."""
-        return "; ".join(f"{said(name)}: {said(one['from'])} → {said(one['to'])}" for name, one in self.values.items())
+        return "; ".join(f"{said(name)}: {said(value['from'])} → {said(value['to'])}" for name, value in self.values.items())
 
 
 def said(value: object) -> str:

@@ -39,52 +39,52 @@ def _furnish(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], da
         arrange(railway)
 
 
-def _add(railway: RailwayStandIn, one: Service, commit: str) -> None:
-    there = one.root and questions.has(railway.world.repository, commit, one.root.strip("/"))
+def _add(railway: RailwayStandIn, service: Service, commit: str) -> None:
+    there = service.root and questions.has(railway.world.repository, commit, service.root.strip("/"))
     railway.add_service(
-        one.name,
-        one.root if there else None,
-        image=one.image or None,
-        repository=None if one.uploaded else one.repository or railway.world.repository_name,
-        public=one.public,
-        quiet=one.quiet,
-        rooted=one.rooted,
-        railwayConfigFile=one.config or None,
-        volume=one.volume,
-        watchPatterns=list(one.watch),
-        cronSchedule=one.cron or None,
-        sleepApplication=one.sleeps or None,
+        service.name,
+        service.root if there else None,
+        image=service.image or None,
+        repository=None if service.uploaded else service.repository or railway.world.repository_name,
+        public=service.public,
+        quiet=service.quiet,
+        rooted=service.rooted,
+        railwayConfigFile=service.config or None,
+        volume=service.volume,
+        watchPatterns=list(service.watch),
+        cronSchedule=service.cron or None,
+        sleepApplication=service.sleeps or None,
     )
 
 
-def _begin(railway: RailwayStandIn, one: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> None:
+def _begin(railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> None:
     """The service as it stands in one environment when nothing has been released for a while."""
     where = shape.environment(kind)
-    for name, value in one.variables.items():
-        railway.set_variable(where, one.name, name, value)
-    if one.repository:
-        railway.set_trigger(one.name, where, "main")
-        railway.push_elsewhere(one.repository, "main", elsewhere(one.repository))
-        railway.finish_latest(one.name, where, "SUCCESS")
-    elif one.image or one.uploaded:
-        railway.deploy(one.name, where, live=True)
+    for name, value in service.variables.items():
+        railway.set_variable(where, service.name, name, value)
+    if service.repository:
+        railway.set_trigger(service.name, where, "main")
+        railway.push_elsewhere(service.repository, "main", elsewhere(service.repository))
+        railway.finish_latest(service.name, where, "SUCCESS")
+    elif service.image or service.uploaded:
+        railway.deploy(service.name, where, live=True)
     else:
-        railway.set_trigger(one.name, where, shape.branch(kind))
-        served, head = _served(railway, one, shape, kind, heads), heads[shape.branch(kind)]
-        railway.deploy(one.name, where, served, live=True)
-        if served != head and (one.rooted or one.config):
-            railway.skip(one.name, where, head, shape.branch(kind))
-    if one.sleeps:
-        railway.finish_latest(one.name, where, "SLEEPING")
+        railway.set_trigger(service.name, where, shape.branch(kind))
+        served, head = _served(railway, service, shape, kind, heads), heads[shape.branch(kind)]
+        railway.deploy(service.name, where, served, live=True)
+        if served != head and (service.rooted or service.config):
+            railway.skip(service.name, where, head, shape.branch(kind))
+    if service.sleeps:
+        railway.finish_latest(service.name, where, "SLEEPING")
 
 
-def _served(railway: RailwayStandIn, one: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> str:
+def _served(railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> str:
     """The commit that a service serves: staging stays at production's where nothing that it watches has changed."""
     old, new = heads[shape.branch("production")], heads[shape.branch(kind)]
     world = railway.world
     changed = questions.changed_paths(world.repository, old, new) if old != new else []
-    limits = {"watchPatterns": list(one.watch), "rooted": one.rooted, "rootDirectory": one.root}
-    return new if watched(world, limits | {"railwayConfigFile": one.config}, changed, new) else old
+    limits = {"watchPatterns": list(service.watch), "rooted": service.rooted, "rootDirectory": service.root}
+    return new if watched(world, limits | {"railwayConfigFile": service.config}, changed, new) else old
 
 
 def elsewhere(name: str) -> str:

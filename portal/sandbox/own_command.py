@@ -56,8 +56,8 @@ def bring_to_branch_head(own: OwnCommand, url: str, repository: Path, ref: str, 
         variables = {"DATABASE_URL": url, **own.variables}
         done = _shell(own.line, checkout, _surroundings(environment) | variables)
     if done.returncode:
-        said = f"“{own.line}” ended with code {done.returncode} for {ref}: {_last(done)}"
-        raise DatabaseProblem(f"{said} If it needs variables, name them with --set NAME=VALUE.")
+        message = f"“{own.line}” ended with code {done.returncode} for {ref}: {_last(done)}"
+        raise DatabaseProblem(f"{message} If it needs variables, name them with --set NAME=VALUE.")
 
 
 def _surroundings(environment: Path) -> dict[str, str]:

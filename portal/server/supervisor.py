@@ -196,8 +196,8 @@ class Supervisor:
 
         try:
             connections["default"].ensure_connection()
-            if said := refusal(connections["default"].connection):
-                raise RunError(said)
+            if message := refusal(connections["default"].connection):
+                raise RunError(message)
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
             if not self.sandboxed:

@@ -118,8 +118,8 @@ def clock(moment: datetime | None) -> SafeString | str:
 def _stamp(moment: datetime, zone: tzinfo) -> tuple[str, date, str]:
     """The attributes of a `<time>`, the day and the time of day: a page holds a hundred, and every poll the same."""
     local = moment.astimezone(zone)
-    said = f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M:%S %Z}"'
-    return said, local.date(), f"{local:%H:%M}"
+    message = f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M:%S %Z}"'
+    return message, local.date(), f"{local:%H:%M}"
 
 
 def age_words(seconds: float) -> str:

@@ -21,8 +21,8 @@ class Text(forms.CharField):
         if "\x00" in text:
             raise forms.ValidationError(f"{name} holds a NUL character: remove it and send the form again.")
         if len(text) > self.longest:
-            said = f"{name} has {len(text):,} characters; shorten it to {self.longest:,}"
-            raise forms.ValidationError(f"{said}, nothing was saved.")
+            message = f"{name} has {len(text):,} characters; shorten it to {self.longest:,}"
+            raise forms.ValidationError(f"{message}, nothing was saved.")
         return super().clean(value)
 
 

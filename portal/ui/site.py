@@ -67,7 +67,7 @@ class AuditedAdmin(admin.ModelAdmin):
         """The models that are edited within this one, each with its link to it."""
         found = []
         for inline in self.inlines:
-            link = next(one for one in inline.model._meta.concrete_fields if one.related_model is self.model)
+            link = next(field for field in inline.model._meta.concrete_fields if field.related_model is self.model)
             found.append((inline.model, link.name))
         return found
 
@@ -146,9 +146,9 @@ class PortalSite(admin.AdminSite):
             before = row_changes.stored(person, lock=True)
             answer = super().password_change(request, extra_context)
             if told := row_changes.difference(before, row_changes.stored(person)):
-                said = f"{audit.actor_name(person)} changed their own password."
+                message = f"{audit.actor_name(person)} changed their own password."
                 data = {"changes": told}
-                audit.record("person.password_changed", actor=person, subject=person, sentence=said, data=data)
+                audit.record("person.password_changed", actor=person, subject=person, sentence=message, data=data)
             return answer
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
@@ -198,7 +198,7 @@ def run_action(
     request: HttpRequest,
     then: str,
     act: Callable[..., Any],
-    said: str = "",
+    message: str = "",
     *,
     form: Form | None = None,
     landing: Callable[[Any], str] | None = None,
@@ -218,8 +218,8 @@ def run_action(
         messages.error(request, str(refusal))
         return HttpResponseRedirect(then)
     held_form.forget(request)
-    if said:
-        messages.success(request, said)
+    if message:
+        messages.success(request, message)
     return HttpResponseRedirect(landing(made) if landing else then)
 
 

@@ -41,8 +41,8 @@ def approve(
     )
     if created:
         data = {"candidate": release.candidate, "content": approval.content, "comment": comment[:2000]}
-        said = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
-        audit.record("release.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+        message = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
+        audit.record("release.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
     return approval
 
 
@@ -71,7 +71,7 @@ def accept_risk(
     require_reason(reason)
     if any((one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)):
         return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
-    plans = [one.planned for one in facts.databases if one.migrations]
+    plans = [database.planned for database in facts.databases if database.migrations]
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
     ):
@@ -99,6 +99,6 @@ def _accepted(
         risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
     )  # fmt: skip
     data = {"revision": revision, "sha256": sha256, "risks": risks, "reason": accepted.reason}
-    said = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
-    audit.record("risk.accepted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    message = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
+    audit.record("risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now)
     return accepted

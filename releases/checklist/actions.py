@@ -33,9 +33,9 @@ def tick(
     )
     if release.status == ReleaseStatus.VERIFYING:
         ReleaseReconciler.objects.filter(release=release).update(wake_at=now)
-    said = f"{item.text}{f': “{note[:500]}”' if note else ''}"
+    message = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
-    audit.record("checklist.ticked", actor=actor, subject=release, sentence=said, data=data, now=now)
+    audit.record("checklist.ticked", actor=actor, subject=release, sentence=message, data=data, now=now)
     return item
 
 

@@ -83,7 +83,7 @@ def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> No
         own, created = ChecklistTemplate.objects.get_or_create(project=project, kind=kind, defaults={"name": name})
         if created:
             lines = list(default.items.all())
-            shown = [one for line in lines for one in _with_pages(line, list(pages))]
+            shown = [page_ for line in lines for page_ in _with_pages(line, list(pages))]
             for line in shown:
                 line.pk, line.template = None, own
             ChecklistTemplateItem.objects.bulk_create(shown)
@@ -137,6 +137,6 @@ def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateI
     """The item about the environments, unless one of `lines` always asks for it before the promotion."""
     if any((line.gate, line.phase, line.condition) == ("environments_coherent", BEFORE, ALWAYS) for line in lines):
         return []
-    text, gate, *_ = next(one for one in DEFAULT_ITEMS if one[1] == "environments_coherent")
+    text, gate, *_ = next(item for item in DEFAULT_ITEMS if item[1] == "environments_coherent")
     position = max((line.position for line in lines), default=0) + 10
     return [ChecklistTemplateItem(position=position, text=text, gate=gate, phase=BEFORE, condition=ALWAYS)]

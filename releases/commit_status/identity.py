@@ -31,12 +31,12 @@ def own(github: GitHub, release: Release) -> CommitStatus | None:
 
 def note_strangers(release: Release, statuses: Iterable[CommitStatus], known: frozenset[str], *, now: datetime) -> None:
     """Writes down once what somebody else posted under the portal's name."""
-    for one in statuses:
-        if known and one.creator not in known:
-            who, at = one.creator or "somebody unknown", one.updated_at or now
+    for status in statuses:
+        if known and status.creator not in known:
+            who, at = status.creator or "somebody unknown", status.updated_at or now
             subject = f"status {settings.STATUS_CONTEXT} on {release.candidate} by {who} at {at:%Y-%m-%d %H:%M:%S}"
-            said = f"{who} posted {settings.STATUS_CONTEXT} as {one.state} on {release.candidate[:7]}: not the portal's"
-            out_of_band.note(release.project, subject, f"{said} word. Require it from the portal's App alone.", now=now)
+            message = f"{who} posted {settings.STATUS_CONTEXT} as {status.state} on {release.candidate[:7]}: not the portal's"
+            out_of_band.note(release.project, subject, f"{message} word. Require it from the portal's App alone.", now=now)
 
 
 def contradicted(job: ReleaseReconciler, release: Release, *, now: datetime) -> bool:
@@ -45,10 +45,10 @@ def contradicted(job: ReleaseReconciler, release: Release, *, now: datetime) -> 
     if row is None or job.verdict_at is None or row.seen_at <= job.verdict_at or row.head_sha != job.verdict_sha:
         return False
     shown = [
-        str(one.get("state", "")).lower() for one in row.checks or () if one.get("name") == settings.STATUS_CONTEXT
+        str(check.get("state", "")).lower() for check in row.checks or () if check.get("name") == settings.STATUS_CONTEXT
     ]
     if len(shown) > 1:  # GitHub shows one status of a name; what is beside it is a check run, and we make none
-        said = f"Beside the portal's status, a check run called {settings.STATUS_CONTEXT} was reported on"
-        said = f"{said} {release.candidate[:7]}: not the portal's word. Require it from the portal's App alone."
-        out_of_band.note(release.project, f"check run {settings.STATUS_CONTEXT} on {release.candidate}", said, now=now)
+        message = f"Beside the portal's status, a check run called {settings.STATUS_CONTEXT} was reported on"
+        message = f"{message} {release.candidate[:7]}: not the portal's word. Require it from the portal's App alone."
+        out_of_band.note(release.project, f"check run {settings.STATUS_CONTEXT} on {release.candidate}", message, now=now)
     return bool(shown) and job.verdict_state not in shown

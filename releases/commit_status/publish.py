@@ -51,12 +51,12 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
         job = ReleaseReconciler.objects.get(release=release)
         try:
             posted = identity.posted(github, release)
-            state, said, count, by = _post(github, release, job, posted, state, postable(sentence))
+            state, message, count, by = _post(github, release, job, posted, state, postable(sentence))
         except ApiError as error:
             failure = error
         else:
             known_as = identity.ours(release.project)
-            _remember(job, release, state, said, count, by, now)
+            _remember(job, release, state, message, count, by, now)
             identity.note_strangers(release, posted, known_as | {by}, now=now)
             return state
     _note(job, failure, now)
@@ -64,7 +64,7 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
 
 
 def _post(
-    github: GitHub, release: Release, job: ReleaseReconciler, posted: Sequence[CommitStatus], state: str, said: str
+    github: GitHub, release: Release, job: ReleaseReconciler, posted: Sequence[CommitStatus], state: str, message: str
 ) -> tuple[str, str, int, str]:
     """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many do, and by whom.
 
@@ -72,12 +72,12 @@ def _post(
     """
     count = job.verdict_count if job.verdict_sha == release.candidate else len(posted)
     if count >= MOST:
-        state, said = "failure", WORN_OUT
+        state, message = "failure", WORN_OUT
     known = posted[0] if posted else None
     ours = known is not None and known.creator in identity.ours(release.project)
-    if known is not None and ours and (known.state, known.description) == (state, said):
-        return state, said, count, known.creator
-    for words in (said, PLAIN[state]):
+    if known is not None and ours and (known.state, known.description) == (state, message):
+        return state, message, count, known.creator
+    for words in (message, PLAIN[state]):
         try:
             by = github.set_status(
                 release.candidate,
@@ -86,7 +86,7 @@ def _post(
                 description=words,
                 target_url=f"{settings.PORTAL_URL}/releases/{release.pk}/",
             )
-            return state, said, count + 1, by
+            return state, message, count + 1, by
         except ApiError as error:
             if error.status != 422 or words == PLAIN[state] or "maximum number" in error.detail:
                 raise
@@ -94,17 +94,17 @@ def _post(
 
 
 def _remember(
-    job: ReleaseReconciler, release: Release, state: str, said: str, count: int, by: str, now: datetime
+    job: ReleaseReconciler, release: Release, state: str, message: str, count: int, by: str, now: datetime
 ) -> None:
     worn = WORN_OUT if count >= MOST else ""
-    told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": said, "verdict_by": by}
+    told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": message, "verdict_by": by}
     news = not ReleaseReconciler.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
     ReleaseReconciler.objects.filter(pk=job.pk).update(
         **told, verdict_at=now, verdict_count=count, verdict_tries=0, verdict_retry_at=None, verdict_problem=worn,
     )  # fmt: skip
     data = {"sha": release.candidate, "state": state, "by": by}
     if news:
-        audit.record("release.verdict", actor=None, subject=release, sentence=said, data=data, now=now)
+        audit.record("release.verdict", actor=None, subject=release, sentence=message, data=data, now=now)
 
 
 def _note(job: ReleaseReconciler, error: ApiError, now: datetime) -> None:

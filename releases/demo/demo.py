@@ -90,7 +90,7 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     say(f"cut {release.name} at {release.candidate[:7]}")
     _await(lambda: _collected(release), "commits, migrations and the promotion pull request", say, deadline, project)
     release.refresh_from_db()
-    report.migrations = [one["id"] for one in release.migrations]
+    report.migrations = [migration["id"] for migration in release.migrations]
     found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
     say(f"collected {found}, pull request #{release.pull_number}")
     if release.migrations_problem:
@@ -211,14 +211,14 @@ def _tick(release: Release, phase: str, manager: Any, say: Say) -> None:
 def _follow(release: Release, report: Report, say: Say, deadline: float) -> None:
     """Prints the promotion's steps as they happen, until it succeeds or stops."""
     promotion = release.promotions.get(status__in=[*OPEN, "succeeded", "failed", "needs_person"])
-    said: dict[int, str] = {}
+    message: dict[int, str] = {}
     while True:
         promotion.refresh_from_db()
         steps = list(promotion.steps.all())
         for number, step in enumerate(steps, start=1):
-            if step.status != StepStatus.PENDING and said.get(step.pk) != (line := f"{step.status} {step.sentence}"):
+            if step.status != StepStatus.PENDING and message.get(step.pk) != (line := f"{step.status} {step.sentence}"):
                 say(f"[{number}/{len(steps)}] {step}: {step.get_status_display()} {step.sentence}".rstrip())
-                said[step.pk] = line
+                message[step.pk] = line
         if promotion.status not in OPEN:
             break
         if time.monotonic() > deadline:
@@ -303,7 +303,7 @@ def summary(report: Report) -> list[str]:
     """The end of the demo in a few lines for people."""
     lines = ["", f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s"]
     lines += [
-        f"  {one['name']:<14}{one['status']:<9}{one['seconds'] or 0:7.2f} s  {one['sentence']}" for one in report.steps
+        f"  {step['name']:<14}{step['status']:<9}{step['seconds'] or 0:7.2f} s  {step['sentence']}" for step in report.steps
     ]
     for kind, seen in report.revisions.items():
         lines.append(f"  {kind:<11} {_said(seen.get('before'))} → {_said(seen.get('after'))}")

@@ -13,7 +13,7 @@ NOBODY_ELSE = "No approval is required: one person alone can ship to production.
 
 def content_digest(release: Release) -> str:
     """What an approval is bound to: the candidate commit and every new revision file, hex SHA-256."""
-    lines_ = [release.candidate, *(f"{one['id']}={one['sha256']}" for one in release.migrations)]
+    lines_ = [release.candidate, *(f"{migration['id']}={migration['sha256']}" for migration in release.migrations)]
     return sha256("\n".join(lines_).encode()).hexdigest()
 
 
@@ -32,12 +32,12 @@ def fault_of(approval: Any, release: Release, content: str) -> str:
 def approved(facts: Facts) -> Result:
     """Enough people, none of whom cut the release and who all still may, signed exactly this content."""
     needed, content = facts.project.required_approvals, content_digest(facts.release)
-    judged = [(one, fault_of(one, facts.release, content)) for one in facts.approvals]
+    judged = [(approval, fault_of(approval, facts.release, content)) for approval in facts.approvals]
     counted = [one for one, fault in judged if not fault]
     evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
     if len(counted) >= needed:
-        said = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
-        return Result(PASS, said, evidence)
+        message = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
+        return Result(PASS, message, evidence)
     missing = needed - len(counted)
     past = tuple((str(one.user), fault) for one, fault in judged if fault)
     words = f"{missing} approval{'s' if missing > 1 else ''} missing."

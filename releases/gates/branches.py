@@ -29,8 +29,8 @@ def promotion_open(facts: Facts) -> Result:
     if pull.state == "merged":
         return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
     if pull.base != facts.project.production_branch:
-        said = f"Pull request #{pull.number} goes into {pull.base}, not into {facts.project.production_branch}."
-        return Result(FAIL, said, evidence)
+        message = f"Pull request #{pull.number} goes into {pull.base}, not into {facts.project.production_branch}."
+        return Result(FAIL, message, evidence)
     if pull.state != "open":
         return Result(
             FAIL, f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.", evidence
@@ -62,11 +62,11 @@ def ci_green(facts: Facts) -> Result:
     if pull.checks is None or pull.checks_at is None:
         return Result(PENDING, "The candidate's checks are not read yet; Connections says what the token may read.")
     if pull.checks_at < facts.fresh_since:
-        said = "The candidate's checks were last read too long ago; Connections says what the token may read."
-        return Result(PENDING, said, (), pull.checks_at)
+        message = "The candidate's checks were last read too long ago; Connections says what the token may read."
+        return Result(PENDING, message, (), pull.checks_at)
     if facts.required_contexts is None:
         return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
-    bound = [one for one in (facts.merge_rules.checks if facts.merge_rules else ()) if one.app_id is not None]
+    bound = [check for check in (facts.merge_rules.checks if facts.merge_rules else ()) if check.app_id is not None]
     return judge_checks(pull.checks, facts.required_contexts, pull.checks_at, bound)
 
 
@@ -91,13 +91,13 @@ def judge_checks(
     foreign = [one for one in bound if one.context in states and not _from_its_app(checks, one)]
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
-        said = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
-        return Result(FAIL, f"Not green: {said}.", evidence, seen_at)
+        message = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
+        return Result(FAIL, f"Not green: {message}.", evidence, seen_at)
     if missing:
         return Result(PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at)
     if foreign:
-        said = and_(f"{one.context} (App {one.app_id})" for one in foreign)
-        return Result(PENDING, f"Required from one App, and not seen from it yet: {said}.", evidence, seen_at)
+        message = and_(f"{one.context} (App {one.app_id})" for one in foreign)
+        return Result(PENDING, f"Required from one App, and not seen from it yet: {message}.", evidence, seen_at)
     if running:
         return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
     if not states:
@@ -106,7 +106,7 @@ def judge_checks(
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
-    return any(one.get("name") == required.context and one.get("app") == required.app_id for one in checks)
+    return any(check.get("name") == required.context and check.get("app") == required.app_id for check in checks)
 
 
 def _badness(word: str) -> int:
@@ -148,10 +148,10 @@ def back_merged(facts: Facts) -> Result:
     if facts.staging_head and facts.staging_head == facts.production_head:
         return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
     if number and known.get("state") == "closed":
-        said = f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a back-merge anew."
-        return Result(FAIL, f"{said} The page Environments does that.", evidence)
+        message = f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a back-merge anew."
+        return Result(FAIL, f"{message} The page Environments does that.", evidence)
     if not number:
-        said = f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
-        return Result(PENDING, said)
-    said = f"Pull request #{number} brings {commit} to {staging}: merge it, with a merge commit."
-    return Result(PENDING, said, evidence)
+        message = f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
+        return Result(PENDING, message)
+    message = f"Pull request #{number} brings {commit} to {staging}: merge it, with a merge commit."
+    return Result(PENDING, message, evidence)

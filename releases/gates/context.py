@@ -91,7 +91,7 @@ class Facts:
         """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
         asked = {test.service for test in self.staging_tests}
         deployments = [one.railway_id for live in self.in_staging if live.service in asked for one in live.active]
-        run = next((one.pk for one in self.runs if one.status == "succeeded"), None)
+        run = next((run.pk for run in self.runs if run.status == "succeeded"), None)
         return about(self.release.candidate, deployments, run, self.staging_tests)
 
     @property
@@ -102,12 +102,12 @@ class Facts:
     @property
     def runs(self) -> tuple[MigrationRun, ...]:
         """Staging's newest runs of every database, newest first."""
-        found = [run for one in self.databases for run in one.runs]
+        found = [run for database in self.databases for run in database.runs]
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
         """When staging had run every revision file of the release; None while one is missing, or there is none."""
-        brought = [one.staged_at() for one in self.databases if one.migrations]
+        brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
 
 
@@ -182,16 +182,16 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         railway_problem=release.railway_problem or "",
         reconciler_problem=release.reconciler_problem or "",
         verdict_problem=release.verdict_problem or "",
-        promotion_pull=next((one for one in pulls if one.number == release.pull_number), None),
-        pulls=tuple(one for one in pulls if one.number != release.pull_number),
+        promotion_pull=next((pull for pull in pulls if pull.number == release.pull_number), None),
+        pulls=tuple(pull for pull in pulls if pull.number != release.pull_number),
         required_contexts=_required(project, release.production_contexts),
         merge_rules=_rules(release.production_rules),
         staging_rules=_rules(release.staging_rules),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
-        findings=tuple(one for one in findings if one.kind not in apart),
-        beside=tuple(one for one in findings if one.kind in apart),
+        findings=tuple(finding for finding in findings if finding.kind not in apart),
+        beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=_databases(release, project),
         approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",
@@ -242,23 +242,23 @@ def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
     staged = _staged(release, plans)
     return tuple(
         DatabaseFacts(
-            database=one,
-            called=one.called,
-            migrations=migrations_of(release, one, databases),
-            heads=heads_of(release, one, databases),
-            places=places[one.pk],
-            runs=tuple(run for run in runs if run.database_id == one.pk)[:10],
-            staged_sql=staged.get(one.pk, {}),
-            planned=with_unplanned(plans[one.pk], staged.get(one.pk, {})) if one.pk in plans else None,
-            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+            database=database,
+            called=database.called,
+            migrations=migrations_of(release, database, databases),
+            heads=heads_of(release, database, databases),
+            places=places[database.pk],
+            runs=tuple(run for run in runs if run.database_id == database.pk)[:10],
+            staged_sql=staged.get(database.pk, {}),
+            planned=with_unplanned(plans[database.pk], staged.get(database.pk, {})) if database.pk in plans else None,
+            rehearsals=tuple(row for row in rehearsals if row.database_id == database.pk),
         )
-        for one in databases
+        for database in databases
     )
 
 
 def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tuple[str, str], Staged]]:
     """What staging ran of the release's revisions and of what production has still to run: of each, oldest first."""
-    wanted = {one["id"] for one in release.migrations}
+    wanted = {migration["id"] for migration in release.migrations}
     wanted |= {step.revision for plan in plans.values() for step in plan.steps}
     rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
     sent = Func(F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField())

@@ -52,7 +52,7 @@ class DatabaseFacts:
 
     def staged_at(self) -> datetime | None:
         """Return when staging had run every revision file of the release; None while one is missing."""
-        ran = [self.staged_sql.get((one["id"], one["sha256"])) for one in self.migrations]
+        ran = [self.staged_sql.get((migration["id"], migration["sha256"])) for migration in self.migrations]
         return None if None in ran else max((one.at for one in ran if one), default=None)
 
     @property
@@ -63,7 +63,7 @@ class DatabaseFacts:
     def edited_since_staged(self) -> list[str]:
         """Return revision files of the release which staging ran with another content, and not with this one."""
         ran = {revision for revision, _ in self.staged_sql}
-        files = ((one["path"], one["id"], one["sha256"]) for one in self.migrations)
+        files = ((migration["path"], migration["id"], migration["sha256"]) for migration in self.migrations)
         return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged_sql]
 
     def ran_at(self, revision: str) -> str:
@@ -101,7 +101,7 @@ def databases_in(row: Any, project: Project) -> list[Database]:
 
 def places_in(row: Any, databases: Sequence[Database]) -> dict[int, dict[str, EnvironmentDatabase]]:
     """Return where each of them is: database → kind of environment → its row."""
-    found: dict[int, dict[str, EnvironmentDatabase]] = {one.pk: {} for one in databases}
+    found: dict[int, dict[str, EnvironmentDatabase]] = {database.pk: {} for database in databases}
     for one in row.place_rows:
         if one["database"] in found:
             read_at = one["revisions_at"] and parse_datetime(one["revisions_at"])
@@ -118,7 +118,7 @@ def places_in(row: Any, databases: Sequence[Database]) -> dict[int, dict[str, En
 def migrations_of(release: Release, database: Database, databases: Sequence[Database]) -> tuple[dict[str, Any], ...]:
     """Return the release's revisions of one database; those collected before there were several are the first's."""
     first = databases[0].pk if databases else None
-    return tuple(one for one in release.migrations if one.get("database", first) == database.pk)
+    return tuple(migration for migration in release.migrations if migration.get("database", first) == database.pk)
 
 
 def heads_of(release: Release, database: Database, databases: Sequence[Database]) -> tuple[str, ...] | None:

@@ -60,15 +60,15 @@ def _none_counts(facts: Facts, kind: str) -> str:
     """Why there is nothing to look at: then nothing says that the release is there."""
     if not facts.live.get(kind):
         return f"No service was found in {kind}; see the project's configuration and Railway."
-    said = f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
-    return f"{said}: connect one on Railway, or say under Environments which belong."
+    message = f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+    return f"{message}: connect one on Railway, or say under Environments which belong."
 
 
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
     """Services that the release does not wait for, as they are."""
     others = [live for live in facts.live.get(kind, ()) if not live.counts]
-    said = ((live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others)
-    return tuple((service, f"{words}; the release does not wait for it") for service, words in said)
+    message = ((live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others)
+    return tuple((service, f"{words}; the release does not wait for it") for service, words in message)
 
 
 def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
@@ -76,12 +76,12 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
     ours = [live for live in services if live.at_commits]
     there = [live.service for live in ours if live.serving in ("", commit)]
     behind = [live.service for live in ours if live.service not in there]
-    said = [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"] if there else []
+    message = [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"] if there else []
     if behind:
         watch, serve = ("watches", "it serves") if len(behind) == 1 else ("watch", "they serve")
-        said.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
-    said += [f"{live.service} {words}" for live, (_, words) in zip(services, judged, strict=True) if live not in ours]
-    return f"{'; '.join(said)}."
+        message.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
+    message += [f"{live.service} {words}" for live, (_, words) in zip(services, judged, strict=True) if live not in ours]
+    return f"{'; '.join(message)}."
 
 
 @gate("Environments coherent", always=True, sign_off=True)
@@ -97,13 +97,13 @@ def environments_coherent(facts: Facts) -> Result:
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
     blind = [str(live.instance) for rows in facts.live.values() for live in rows if unread(live, facts.fresh_since)]
     if blind:
-        said = f"{and_(blind)} could not be read lately, so nothing says that branches and addresses are right."
-        return Result(PENDING, said, evidence, facts.railway_seen_at)
+        message = f"{and_(blind)} could not be read lately, so nothing says that branches and addresses are right."
+        return Result(PENDING, message, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
         read_at = environment.variables_at
         if read_at is None or facts.now - read_at > 3 * timedelta(seconds=settings.VARIABLES_SECONDS):
             return Result(PENDING, f"The variables of {name} were not read lately.", evidence, read_at)
     if facts.findings:
-        said = f"{facts.findings[0].sentence} A person must say that it is right."
-        return Result(ATTEST, said, evidence, facts.railway_seen_at)
+        message = f"{facts.findings[0].sentence} A person must say that it is right."
+        return Result(ATTEST, message, evidence, facts.railway_seen_at)
     return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)

@@ -11,19 +11,19 @@ ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names
 
 def unaccepted(release: Any) -> Sequence[dict[str, str]]:
     """Return the edits that change what is run and that nobody but whoever cut the release has accepted."""
-    changing = [one for one in release.edits if one["kind"] == OTHER]
+    changing = [edit for edit in release.edits if edit["kind"] == OTHER]
     if not changing:
         return []
     words = {
-        (one["revision"], one["sha256"])
-        for one in release.accepted_rows
-        if one["user_id"] != release.cut_by_id and ACCEPTED_AS in one["risks"]
+        (row["revision"], row["sha256"])
+        for row in release.accepted_rows
+        if row["user_id"] != release.cut_by_id and ACCEPTED_AS in row["risks"]
     }
     return [one for one in changing if (one["revision"], one["sha256"]) not in words]
 
 
 def sentence_of(release: Any, edits: Sequence[dict[str, str]]) -> str:
     """Return what these edits come to, and both ways on."""
-    back = put_back(release.base, [one["path"] for one in edits])
-    said = " ".join(one["sentence"] for one in edits)
-    return f"{said} Put it back with `{back}`, or have an approver who did not cut the release accept it."
+    back = put_back(release.base, [edit["path"] for edit in edits])
+    message = " ".join(edit["sentence"] for edit in edits)
+    return f"{message} Put it back with `{back}`, or have an approver who did not cut the release accept it."

@@ -37,8 +37,8 @@ def merge_allowed(facts: Facts) -> Result:
     if stale:
         return stale
     if facts.renamed_to:
-        said = f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under that name"
-        return Result(FAIL, f"{said}: use it, on the page Branch protections.")
+        message = f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under that name"
+        return Result(FAIL, f"{message}: use it, on the page Branch protections.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(
@@ -49,16 +49,16 @@ def merge_allowed(facts: Facts) -> Result:
     if pull.seen_at < facts.fresh_since:
         return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", (), pull.seen_at)
     demands = tuple(demanded(facts, rules, facts.staging_rules, pull))
-    evidence = tuple((one.name, f"{one.said} {one.link}".strip()) for one in demands)
-    for one in sorted((one for one in demands if not one.met), key=_order):
+    evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
+    for one in sorted((demand for demand in demands if not demand.met), key=_order):
         state = FAIL if one.met is False and not one.waits else PENDING
         return Result(state, one.said, evidence, pull.seen_at)
     return Result(PASS, f"GitHub takes a merge commit into {main}.", evidence, pull.seen_at)
 
 
-def _order(one: Demand) -> tuple[bool, bool]:
+def _order(demand: Demand) -> tuple[bool, bool]:
     """What is wrong first, then what is awaited, then what is not known."""
-    return one.met is None, one.met is False and one.waits
+    return demand.met is None, demand.met is False and demand.waits
 
 
 def demanded(facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -77,10 +77,10 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
     main, below = facts.project.production_branch, facts.project.staging_branch
     if "merge" not in rules.methods:
         only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
-        said = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
+        message = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
         why = f"squash and rebase rewrite commits, and {below} could not be fast-forwarded"
         yield Demand(
-            "merge method", False, f"{said} in the repository's settings and rulesets; {why}.", f"{web}/settings"
+            "merge method", False, f"{message} in the repository's settings and rulesets; {why}.", f"{web}/settings"
         )
     else:
         yield Demand("merge method", True, "Merge commits are allowed.")
@@ -88,19 +88,19 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
     for branch, found in both:
         where = f"{web}/settings/branches"
         if found.linear:
-            said = f"{branch} demands a linear history, which a merge commit breaks: take that rule off {branch}."
-            yield Demand("linear history", False, said, where)
+            message = f"{branch} demands a linear history, which a merge commit breaks: take that rule off {branch}."
+            yield Demand("linear history", False, message, where)
         if found.queue:
-            said = f"{branch} takes changes only from a merge queue, which merges other commits than were promised"
-            yield Demand("merge queue", False, f"{said}: take the queue off {branch}.", f"{web}/settings/rules")
+            message = f"{branch} takes changes only from a merge queue, which merges other commits than were promised"
+            yield Demand("merge queue", False, f"{message}: take the queue off {branch}.", f"{web}/settings/rules")
         if found.locked:
-            said = f"{branch} is locked: unlock it, or let the portal's App bypass the rule that locks it."
-            yield Demand("lock", False, said, where)
+            message = f"{branch} is locked: unlock it, or let the portal's App bypass the rule that locks it."
+            yield Demand("lock", False, message, where)
     if staging.pull_required and not facts.release.is_hotfix:
         yield _fast_forward(facts, below, f"{web}/settings/branches")
     if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
-        said = f"GitHub deletes {below} at the merge (Automatically delete head branches): switch that off"
-        yield Demand("head branch", False, f"{said} on the page Environments, or in the settings.", f"{web}/settings")
+        message = f"GitHub deletes {below} at the merge (Automatically delete head branches): switch that off"
+        yield Demand("head branch", False, f"{message} on the page Environments, or in the settings.", f"{web}/settings")
 
 
 def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
@@ -108,13 +108,13 @@ def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
     name, main = "fast-forward", facts.project.production_branch
     way = f"let the portal bypass that on {staging}, or take that rule off"
     if facts.staging_closed:
-        said = (
+        message = (
             f"{staging} takes changes only by pull request, so the portal cannot fast-forward it to {main} afterwards"
         )
-        return Demand(name, False, f"{said}: {way}.", where)
+        return Demand(name, False, f"{message}: {way}.", where)
     if facts.staging_closed is None and not facts.project.portal_app:
-        said = f"{staging} takes changes only by pull request, and whether the portal may bypass that is not known"
-        return Demand(name, None, f"{said}: {way}, and name its App in the project's settings.", where)
+        message = f"{staging} takes changes only by pull request, and whether the portal may bypass that is not known"
+        return Demand(name, None, f"{message}: {way}, and name its App in the project's settings.", where)
     return Demand(name, True, f"The portal may fast-forward {staging} past its demand for pull requests.")
 
 
@@ -127,20 +127,20 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     where = f"{pull.url}/files"
     if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
         who = and_(seen.get("asking") or ["a reviewer"])
-        said = f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
-        yield Demand("reviews", False, said, pull.url)
+        message = f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
+        yield Demand("reviews", False, message, pull.url)
     elif not asked:
         yield Demand("reviews", True, "No review is demanded.")
     elif pull.review_decision == "approved":
         yield Demand("reviews", True, f"Approved by {and_(seen.get('approved') or ['reviewers'])}: {and_(asked)}.")
     elif pull.review_decision == "review_required":
         given = len(seen.get("approved") or ())
-        said = f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it there."
-        yield Demand("reviews", False, said, where, waits=True)
+        message = f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it there."
+        yield Demand("reviews", False, message, where, waits=True)
     else:
         known = pull.merge_state in GOOD_STATES or None
-        said = f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it has them."
-        yield Demand("reviews", known, said, where)
+        message = f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it has them."
+        yield Demand("reviews", known, message, where)
 
 
 def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -148,17 +148,17 @@ def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     seen = pull.merging or {}
     if rules.conversations:
         count = seen.get("unresolved")
-        said = "All conversations are resolved." if count == 0 else f"{_open(count)} of #{pull.number}: resolve them."
+        message = "All conversations are resolved." if count == 0 else f"{_open(count)} of #{pull.number}: resolve them."
         met = None if count is None else count == 0
-        yield Demand("conversations", met or _if_good(met, pull), said, pull.url, waits=True)
+        yield Demand("conversations", met or _if_good(met, pull), message, pull.url, waits=True)
     if rules.signatures:
         count = seen.get("unsigned")
-        said = "All commits are signed."
+        message = "All commits are signed."
         if count != 0:
             many = "It is not known whether all commits are" if count is None else f"{count} commits are not"
-            said = f"{many} signed and verified, which {pull.base} demands: sign them, or take that rule off."
+            message = f"{many} signed and verified, which {pull.base} demands: sign them, or take that rule off."
         met = None if count is None else count == 0
-        yield Demand("signatures", met or _if_good(met, pull), said, f"{pull.url}/commits")
+        yield Demand("signatures", met or _if_good(met, pull), message, f"{pull.url}/commits")
 
 
 def _if_good(met: bool | None, pull: PullRequest) -> bool | None:
@@ -178,23 +178,23 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
         yield Demand("up to date", True, f"The candidate holds everything that {main} has.")
         return
     lacks = f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}" if behind else f"may lack commits of {main}"
-    said = f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into {pull.head}."
+    message = f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into {pull.head}."
     known = False if rules.strict and behind else None
-    yield Demand("up to date", False if pull.merge_state == "behind" else _if_good(known, pull), said, pull.url)
+    yield Demand("up to date", False if pull.merge_state == "behind" else _if_good(known, pull), message, pull.url)
 
 
 def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:
     """What the portal cannot reckon: GitHub's word for the whole answers for it, and nothing else does."""
     main, met = facts.project.production_branch, _if_good(None, pull)
     if rules.deployments:
-        said = f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on GitHub."
-        yield Demand("deployments", met, said, f"{web}/settings/environments")
+        message = f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on GitHub."
+        yield Demand("deployments", met, message, f"{web}/settings/environments")
     if rules.locked is None:
         yield Demand("lock", met, f"Whether {main} is locked is shown only to administrators.", web)
     if rules.others:
-        names = and_(one.replace("_", " ") for one in rules.others)
-        said = f"{main} demands {names}, and only GitHub can tell whether that is met"
-        yield Demand("other rules", met, f"{said}: look at #{pull.number}, or take the rule off.", pull.url)
+        names = and_(other.replace("_", " ") for other in rules.others)
+        message = f"{main} demands {names}, and only GitHub can tell whether that is met"
+        yield Demand("other rules", met, f"{message}: look at #{pull.number}, or take the rule off.", pull.url)
 
 
 def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
@@ -212,14 +212,14 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
         since = pull.blocked_at
         settled = since is not None and facts.now - since >= SETTLED
         if not settled and (since is not None or _checks_block(rules, pull)):
-            said = f"GitHub calls {number} blocked, as it does until all required checks are green,"
-            return Demand("GitHub's word", True, f"{said} the portal's own among them.")
-        said = f"GitHub blocks {number}, and nothing that it shows explains why: look there what it asks for."
-        return Demand("GitHub's word", None, said, pull.url)
+            message = f"GitHub calls {number} blocked, as it does until all required checks are green,"
+            return Demand("GitHub's word", True, f"{message} the portal's own among them.")
+        message = f"GitHub blocks {number}, and nothing that it shows explains why: look there what it asks for."
+        return Demand("GitHub's word", None, message, pull.url)
     return Demand("GitHub's word", None, f"GitHub is still working out whether {number} may be merged.", pull.url)
 
 
 def _checks_block(rules: MergeRules, pull: PullRequest) -> bool:
     """Whether a required check keeps it blocked: our own status, or one that `ci_green` judges."""
-    states = {str(one.get("name")): one.get("state") for one in pull.checks or ()}
-    return any(states.get(one.context) != "success" for one in rules.checks)
+    states = {str(check.get("name")): check.get("state") for check in pull.checks or ()}
+    return any(states.get(check.context) != "success" for check in rules.checks)

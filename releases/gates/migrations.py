@@ -21,21 +21,21 @@ WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
 
 def _each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
     """Judge every database: the worst answer counts, and says of which database it is where there are several."""
-    judged = [(one.called, judge(facts, one)) for one in facts.databases]
+    judged = [(database.called, judge(facts, database)) for database in facts.databases]
     if len(judged) == 1:
         return judged[0][1]
     state = next(state for state in WORST_FIRST if any(result.state == state for _, result in judged))
-    said = " ".join(f"{name}: {result.sentence}" for name, result in judged if result.state == state)
+    message = " ".join(f"{name}: {result.sentence}" for name, result in judged if result.state == state)
     evidence = tuple((f"{name}: {label}", text) for name, result in judged for label, text in result.evidence)
     seen = min((result.seen_at for _, result in judged if result.seen_at), default=None)
-    return Result(state, said, evidence, seen)
+    return Result(state, message, evidence, seen)
 
 
 def _unread(facts: Any) -> Result | None:
     """The answer while the release was read for other databases than the project has now."""
-    known = {one.database.pk for one in facts.databases}
-    if any(one.heads is None for one in facts.databases) or any(
-        one.get("database", next(iter(known), None)) not in known for one in facts.release.migrations
+    known = {database.database.pk for database in facts.databases}
+    if any(database.heads is None for database in facts.databases) or any(
+        migration.get("database", next(iter(known), None)) not in known for migration in facts.release.migrations
     ):
         return Result(PENDING, "The project's databases were changed; the release is being read again.")
     return None
@@ -77,13 +77,13 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
         if last and last.status != "succeeded" and last.commit == release.candidate:
             return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
         if staging and sorted(staging.revisions or ()) == sorted(heads):
-            said = f"Staging's database is at the release's head, but no run here has proven it with these {count}."
-            return Result(PENDING, f"{said} Press Migrate staging.", files)
+            message = f"Staging's database is at the release's head, but no run here has proven it with these {count}."
+            return Result(PENDING, f"{message} Press Migrate staging.", files)
         return Result(PENDING, f"{count} wait to be applied in staging.", files)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
-        said = f"Staging's database could not be read, so its revision is not known.{why}"
-        return Result(PENDING, said, files)
+        message = f"Staging's database could not be read, so its revision is not known.{why}"
+        return Result(PENDING, message, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
         return Result(PENDING, "Reading staging's database: what is known is too old.", files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(heads):
@@ -100,8 +100,8 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     if soaked >= needed:
         return None
     minutes = f"{facts.project.soak_minutes} minute{'s' if facts.project.soak_minutes != 1 else ''}"
-    said = f"Staging soaks for {minutes}, until {clock(staged_at + needed)}."
-    return Result(PENDING, said, files, staged_at)
+    message = f"Staging soaks for {minutes}, until {clock(staged_at + needed)}."
+    return Result(PENDING, message, files, staged_at)
 
 
 def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]) -> Result | None:
@@ -116,26 +116,26 @@ def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str
     )
     if same_revisions(one) and not failed:
         return Result(PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files)
-    said = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
+    message = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
     mend = f"Bring the same files to {staging} by a pull request, joined with its own heads, and migrate staging."
-    return Result(FAIL if failed else PENDING, f"{said} {mend}", files)
+    return Result(FAIL if failed else PENDING, f"{message} {mend}", files)
 
 
 def same_databases(facts: Facts) -> bool:
     """Whether staging knows all that a hotfix's branch knows: each of its databases is where production's is."""
-    return bool(facts.databases) and all(same_revisions(one) for one in facts.databases)
+    return bool(facts.databases) and all(same_revisions(database) for database in facts.databases)
 
 
-def same_revisions(one: DatabaseFacts) -> bool:
+def same_revisions(facts: DatabaseFacts) -> bool:
     """Whether the database is at the same revisions in staging and in production."""
-    both = [one.places.get(kind) for kind in LONG_LIVED]
+    both = [facts.places.get(kind) for kind in LONG_LIVED]
     found = [sorted(place.revisions) for place in both if place is not None and place.revisions is not None]
     return len(found) == 2 and found[0] == found[1]
 
 
-def _edited(one: DatabaseFacts, paths: list[str]) -> str:
+def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
     """Which files were edited after staging ran them, and the command that puts them back as they ran."""
-    commits = {file["path"]: one.ran_at(file["id"]) for file in one.migrations}
+    commits = {file["path"]: facts.ran_at(file["id"]) for file in facts.migrations}
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
     return (
@@ -160,8 +160,8 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if not one.migrations:
         return Result(PASS, "There are no migrations to look for risks in.")
     if plan is None or plan.status in OPEN:
-        said = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
-        return Result(PENDING, said)
+        message = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
+        return Result(PENDING, message)
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
     if plan.met.get("order", one.order) != one.order:
@@ -177,12 +177,12 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if waiting:
         risks = [risk for step in waiting for risk in plan.asking(step)]
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
-        said = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
-        return Result(ATTEST, said, evidence)
+        message = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
+        return Result(ATTEST, message, evidence)
     words = {word.who: word for step in plan.steps if plan.asking(step) and (word := plan.acceptance(step))}
     if words:
-        said = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
-        return Result(PASS, f"Risks accepted by {said}", evidence)
+        message = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
+        return Result(PASS, f"Risks accepted by {message}", evidence)
     return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
 
 
@@ -207,9 +207,9 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
         return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
     row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
-        said = PHASES.get(row.phase, "") if row else ""
-        return Result(PENDING, f"It is being rehearsed{f': {said.lower()}' if said else ''}.")
-    evidence = (*(("warning", said) for said in row.warnings), ("rehearsal", str(row.pk)))
+        message = PHASES.get(row.phase, "") if row else ""
+        return Result(PENDING, f"It is being rehearsed{f': {message.lower()}' if message else ''}.")
+    evidence = (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
     if row.status == JobStatus.CANCELLED:
         return Result(PENDING, "The rehearsal was cancelled; start it again from its page.", evidence, row.finished_at)
     if sorted(row.start or ()) != sorted(production.revisions) and row.status != JobStatus.NEEDS_PERSON:

@@ -92,8 +92,8 @@ class Planned:
     @property
     def met_words(self) -> str:
         """One sentence on what production's database was like when the plan was made."""
-        if said := self.met.get("problem"):
-            return f"Sizes are not known: {said}"
+        if message := self.met.get("problem"):
+            return f"Sizes are not known: {message}"
         tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
         found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
         seconds = self.met.get("longest_s") or 0
@@ -126,9 +126,9 @@ def annotations() -> dict[str, Any]:
 def planned_of(release: Any) -> dict[int, Planned]:
     """What `annotations` brought along: database → its plan, where one was begun."""
     accepted = tuple(
-        _acceptance(one)
-        for one in release.accepted_rows
-        if one["user_id"] != release.cut_by_id  # also one that was given for an earlier release
+        _acceptance(row)
+        for row in release.accepted_rows
+        if row["user_id"] != release.cut_by_id  # also one that was given for an earlier release
     )
     lapsed = tuple(map(_acceptance, release.lapsed_rows))
     return {row["database_id"]: _planned(row, accepted, lapsed) for row in release.plan_rows}
@@ -160,6 +160,6 @@ def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> P
         ran = staged.get((step.revision, step.sha256))
         if ran and (sent := unplanned(step, ran)):
             more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
-            said = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
-            found.append(Risk("unplanned-sql", DANGER, step.revision, step.sha256, said, sql=sent[0][:2000]))
+            message = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
+            found.append(Risk("unplanned-sql", DANGER, step.revision, step.sha256, message, sql=sent[0][:2000]))
     return replace(plan, risks=(*found, *plan.risks)) if found else plan

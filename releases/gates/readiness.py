@@ -45,12 +45,12 @@ def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line
     items = {item.pk: item for item in shown}
     return tuple(
         Line(
-            items.get(one.get("item")),
+            items.get(gate.get("item")),
             "",
-            one["text"],
-            Result(one["state"], one["sentence"], (), promotion.created_at),
+            gate["text"],
+            Result(gate["state"], gate["sentence"], (), promotion.created_at),
         )
-        for one in promotion.gates
+        for gate in promotion.gates
     )
 
 
@@ -67,8 +67,8 @@ def _item_result(item: ChecklistItem, facts: Facts) -> Result:
 def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result:
     if not item.is_ticked or item.ticked_candidate != facts.release.candidate:
         return otherwise
-    said = f"{item.ticked_by}: “{item.note}”" if item.note else f"{item.ticked_by}"
-    return Result(PASS, said, otherwise.evidence, item.ticked_at)
+    message = f"{item.ticked_by}: “{item.note}”" if item.note else f"{item.ticked_by}"
+    return Result(PASS, message, otherwise.evidence, item.ticked_at)
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class Gate:
         result = self.function(facts)
         if not self.sign_off or result.state != ATTEST:
             return result
-        said = f"{result.sentence} This checklist has no item to confirm that: create the release again."
-        return Result(FAIL, said, result.evidence, result.seen_at)
+        message = f"{result.sentence} This checklist has no item to confirm that: create the release again."
+        return Result(FAIL, message, result.evidence, result.seen_at)
 
 
 # The order is that of the page, and of the sentence that GitHub is told first.

@@ -35,8 +35,8 @@ def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) 
         return Result(PENDING, problem or f"Reading {source} for the first time.")
     if seen_at < facts.fresh_since:
         # The moment, not the minutes since: the sentence is posted to GitHub each time it changes.
-        said = f"Reading {source}: what is known is of {clock(seen_at)}."
-        return Result(PENDING, problem or said, (), seen_at)
+        message = f"Reading {source}: what is known is of {clock(seen_at)}."
+        return Result(PENDING, problem or message, (), seen_at)
     return None
 
 

@@ -111,12 +111,12 @@ def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
     places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)
     return tuple(
         DatabaseFacts(
-            database=one,
-            called=one.called,
-            migrations=migrations_of(item.release, one, databases),
-            heads=heads_of(item.release, one, databases),
-            places=places[one.pk],
-            rehearsals=tuple(row for row in rehearsals if row.database_id == one.pk),
+            database=database,
+            called=database.called,
+            migrations=migrations_of(item.release, database, databases),
+            heads=heads_of(item.release, database, databases),
+            places=places[database.pk],
+            rehearsals=tuple(row for row in rehearsals if row.database_id == database.pk),
         )
-        for one in databases
+        for database in databases
     )

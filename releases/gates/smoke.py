@@ -22,18 +22,18 @@ def _is_not_asked(facts: Facts) -> str:
 def staging_smoked(facts: Facts) -> Result:
     """Staging answered every smoke test as it serves the candidate now, with its database as it is now."""
     if not facts.staging_tests:
-        said = "No smoke test asks staging anything. Add one to the project, or confirm what you looked at."
-        return Result(ATTEST, said)
+        message = "No smoke test asks staging anything. Add one to the project, or confirm what you looked at."
+        return Result(ATTEST, message)
     seen = facts.smoked
     count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
     if seen is None or seen.at is None or seen.about != facts.smoke_about:
-        said = f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is migrated."
-        return Result(PENDING, said)
+        message = f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is migrated."
+        return Result(PENDING, message)
     evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in seen.lines)
     bad = [line for line in seen.lines if line.get("ok") is not True]
     if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
-        said = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging did not answer every smoke test."
-        return Result(FAIL, said, evidence, seen.at)
+        message = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging did not answer every smoke test."
+        return Result(FAIL, message, evidence, seen.at)
     if facts.now - seen.at > SMOKE_VALID:
         return Result(PENDING, "Staging was last asked more than 2 h ago; it is being asked again.", evidence, seen.at)
     return Result(PASS, f"Staging answered {count} as expected.", evidence, seen.at)

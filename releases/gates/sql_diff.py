@@ -40,7 +40,7 @@ def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
     """
     if staged is None or not staged.executed or step.upgrade.kind:
         return ()
-    planned = {key_of(one.sql) for one in step.upgrade.statements}
+    planned = {key_of(statement.sql) for statement in step.upgrade.statements}
     sent = ((key, one) for key, text in staged.executed for one in (split(text) if key not in planned else ()))
     return tuple(one for _, one in sent if key_of(one) not in planned and not is_read(one))
 
@@ -64,16 +64,16 @@ def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: st
     ran = staged.get((step.revision, step.sha256))
     if ran is None:
         other = any(revision == step.revision for revision, _ in staged)
-        said = "Its file was edited after staging ran it" if other else "Staging has not run it yet"
-        return Compared(step.revision, OTHER if other else UNKNOWN, f"{said}, so production refuses it.")
+        message = "Its file was edited after staging ran it" if other else "Staging has not run it yet"
+        return Compared(step.revision, OTHER if other else UNKNOWN, f"{message}, so production refuses it.")
     if ran.rendered is None:
         return Compared(
             step.revision, UNKNOWN, "The file is the same; what its SQL was when staging ran it was not kept."
         )
     if ran.rendered == step.upgrade:
         if step.upgrade.kind:
-            said = f"The file is the same, and as far as it can be rendered its SQL as well. {step.upgrade.problem}"
-            return Compared(step.revision, UNKNOWN, said)
+            message = f"The file is the same, and as far as it can be rendered its SQL as well. {step.upgrade.problem}"
+            return Compared(step.revision, UNKNOWN, message)
         return Compared(step.revision, SAME, _SAME_SQL if ran.executed else _NOT_RECORDED)
     return Compared(step.revision, OTHER, _why(ran, step, renderer), _difference(ran.rendered.text, step.upgrade.text))
 
@@ -107,10 +107,10 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
     if not compared:
         return SAME, ""
     count = f"{len(compared)} revision{'' if len(compared) == 1 else 's'}"
-    for state, said in ((OTHER, "differ from what staging ran"), (UNKNOWN, "cannot be compared with staging")):
+    for state, message in ((OTHER, "differ from what staging ran"), (UNKNOWN, "cannot be compared with staging")):
         found = [one.revision for one in compared if one.state == state]
         if found:
-            verb = said if len(found) > 1 else said.replace("differ ", "differs ")
+            verb = message if len(found) > 1 else message.replace("differ ", "differs ")
             return state, f"Of production's {count}, {', '.join(found[:4])} {verb}."
     return SAME, f"Production is to run the same SQL as staging ran: {count}."
 

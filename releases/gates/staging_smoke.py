@@ -41,8 +41,8 @@ def about(candidate: str, deployments: Iterable[str], run: int | None, asked: It
 
     `deployments` are those of staging that serve, `run` the newest migration of staging that succeeded.
     """
-    said = repr((candidate, sorted(deployments), run, list(asked)))
-    return sha256(said.encode()).hexdigest()
+    message = repr((candidate, sorted(deployments), run, list(asked)))
+    return sha256(message.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

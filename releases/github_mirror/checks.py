@@ -22,15 +22,15 @@ def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overvie
     named = tuple(_read(github, overview, one, into) for one in overview.named)
     wanted = _longest_unread(project, overview.open_pulls)
     opened = tuple(
-        _read(github, overview, one, project.staging_branch) if one.number in wanted else one
-        for one in overview.open_pulls
+        _read(github, overview, pull, project.staging_branch) if pull.number in wanted else pull
+        for pull in overview.open_pulls
     )
     return replace(overview, named=named, open_pulls=opened)
 
 
 def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
     """Numbers of the hidden ones that were read longest ago, those first whose head was never read."""
-    hidden = {one.number: one.head_sha for one in pulls if one.checks is None}
+    hidden = {pull.number: pull.head_sha for pull in pulls if pull.checks is None}
     if not hidden:
         return set()
     rows = PullRequest.objects.filter(project=project, number__in=hidden).only("number", "head_sha", "checks_at")

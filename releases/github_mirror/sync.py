@@ -118,7 +118,7 @@ def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> date
         return None
     if row.merge_state != "blocked":
         return since
-    own = [one["state"] for one in row.checks or () if one["name"] == settings.STATUS_CONTEXT]
+    own = [check["state"] for check in row.checks or () if check["name"] == settings.STATUS_CONTEXT]
     if own == ["success"]:
         return since or now
     return since if since and now - since < BLOCKED else None
@@ -140,7 +140,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
-            required_contexts=[one.context for one in contexts[name]] if name in contexts else None,
+            required_contexts=[context.context for context in contexts[name]] if name in contexts else None,
             merge_rules=found.as_json() if (found := overview.rules.get(name)) else None,
             seen_at=now,
         )
@@ -156,7 +156,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
 
 def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
-    return [{"name": one.name, "state": one.state, "url": one.url or "", "app": one.app_id} for one in checks]
+    return [{"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id} for check in checks]
 
 
 def _merging(pull: Pull) -> dict[str, Any] | None:
@@ -267,7 +267,7 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
 
 def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
     """Pull requests that titles of merge commits name and the mirror, which keeps up with the last hundred, lacks."""
-    named = {int(found[1] or found[2]) for one in commits if (found := PULL_NUMBER.search(one.title))}
+    named = {int(found[1] or found[2]) for commit in commits if (found := PULL_NUMBER.search(commit.title))}
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))
     return GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()

@@ -43,8 +43,8 @@ def cut(
         raise Refused(f"The branches of {project.repository} have not been read yet; see Connections.")
     require_seen(actor, seen, "commit")
     if seen and seen != candidate:
-        said = f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened this page"
-        raise Refused(f"{said}; look at what is new first.")
+        message = f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened this page"
+        raise Refused(f"{message}; look at what is new first.")
     if candidate == base:
         raise Refused(f"{project.staging_branch} equals {project.production_branch}: there is nothing to release.")
     release = _create(project, candidate, base, actor, notes, now)
@@ -96,8 +96,8 @@ def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: 
     items = checklist_items.copy_to(release)
     pace.watch(release.project, now=now)
     wake_now(ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now)
-    said = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
-    audit.record(event, actor=actor, subject=release, sentence=said, data=data, now=now)
+    message = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
+    audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
 
 
@@ -173,16 +173,16 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     if len(databases) == 1:
         return databases
     facts = facts_of(release.pk)
-    behind = {one.database.pk for one in facts.databases if not one.is_staged or _is_elsewhere(one)}
-    found = [one for one in databases if one.pk in behind]
+    behind = {database.database.pk for database in facts.databases if not database.is_staged or _is_elsewhere(database)}
+    found = [database for database in databases if database.pk in behind]
     if not found:
         raise Refused("Every database of staging is at the release's heads, brought there by the portal.")
     return found
 
 
-def _is_elsewhere(one: DatabaseFacts) -> bool:
-    place = one.places.get(EnvironmentKind.STAGING)
-    return place is None or sorted(place.revisions or ()) != sorted(one.heads or ())
+def _is_elsewhere(facts: DatabaseFacts) -> bool:
+    place = facts.places.get(EnvironmentKind.STAGING)
+    return place is None or sorted(place.revisions or ()) != sorted(facts.heads or ())
 
 
 @action("release.abandoned", "releases.abandon_release")

@@ -37,12 +37,12 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
             return  # it moved while we read; the next look collects the new one
         fresh.commits = [
             {
-                "sha": one.sha,
-                "title": one.title[:200],
-                "author": one.author[:100],
-                "at": one.authored_at.isoformat(),
+                "sha": commit.sha,
+                "title": commit.title[:200],
+                "author": commit.author[:100],
+                "at": commit.authored_at.isoformat(),
             }
-            for one in commits[:COMMITS_KEPT]
+            for commit in commits[:COMMITS_KEPT]
         ]
         fresh.commit_count = len(commits)
         fresh.behind = behind
@@ -69,13 +69,13 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         )
         pulls = _pulls_in(project, commits)
         fresh.pull_requests.set(pulls)
-        said = f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)} migrations."
+        message = f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)} migrations."
         data = {
             "candidate": fresh.candidate,
             "migrations": fresh.migrations,
             "problem": fresh.migrations_problem,
         }
-        audit.record("release.collected", actor=None, subject=fresh, sentence=said, data=data, now=now)
+        audit.record("release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now)
 
 
 def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
@@ -92,7 +92,7 @@ def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
 def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
     databases, since, until = databases_of(release.project), release.base, release.candidate
-    uncovered = list(history_reader.outside(mirror, since, until, *(one.alembic for one in databases)))
+    uncovered = list(history_reader.outside(mirror, since, until, *(database.alembic for database in databases)))
     found: dict[str, Any] = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
     found["edits"] = []
     for one in databases:
@@ -121,7 +121,7 @@ def _migrations_of(
     if (change.changed or change.deleted) and not change.problems:
         both = history_reader.read(mirror, release.base, alembic), history
         edits = judge(mirror, release.base, release.candidate, change, both, ran=_ran(release, database))
-    problem = _migrations_problem(release, change, {one.revision for one in edits if one.kind == PRUNED})
+    problem = _migrations_problem(release, change, {edit.revision for edit in edits if edit.kind == PRUNED})
     return [history_reader.described(one) for one in bound], heads, edits, problem
 
 
@@ -131,7 +131,7 @@ def _ran(release: Release, database: Database) -> list[str]:
         database=database, environment__kind__in=["staging", "production"], environment__gone_at=None
     )
     found = [place.revisions for place in places]
-    return [] if None in found else sorted({one for revisions in found for one in revisions or ()})
+    return [] if None in found else sorted({revision for revisions in found for revision in revisions or ()})
 
 
 def _migrations_problem(release: Release, change: history_reader.Change, pruned: Collection[str]) -> str:
@@ -170,9 +170,9 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
         **({} if same_content else {"candidate_at": now}),
     )
     if same_content:
-        said = f"{release.project.production_branch} moved to {base[:7]}; the release is compared with it anew."
+        message = f"{release.project.production_branch} moved to {base[:7]}; the release is compared with it anew."
     else:
-        said = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
+        message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
-    audit.record("release.candidate_moved", actor=None, subject=release, sentence=said, data=data, now=now)
+    audit.record("release.candidate_moved", actor=None, subject=release, sentence=message, data=data, now=now)
     return True

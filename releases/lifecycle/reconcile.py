@@ -220,12 +220,12 @@ def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
         github_mirror_sync.keep_pull(project, pull, now=now)
         Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
         GitHubSync.objects.filter(project=project).update(wake_at=now)
-        said = f"Promotion pull request #{pull.number} {word}."
+        message = f"Promotion pull request #{pull.number} {word}."
         audit.record(
             "release.pull_opened",
             actor=None,
             subject=release,
-            sentence=said,
+            sentence=message,
             data={"number": pull.number},
             now=now,
         )
@@ -261,8 +261,8 @@ def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -
     with transaction.atomic():
         Release.objects.filter(pk=release.pk).update(back_merge=seen)
         if seen["contained"]:
-            said = f"{project.staging_branch} holds {release.merge_commit[:7]}."
-            audit.record("release.back_merged", actor=None, subject=release, sentence=said, data=seen, now=now)
+            message = f"{project.staging_branch} holds {release.merge_commit[:7]}."
+            audit.record("release.back_merged", actor=None, subject=release, sentence=message, data=seen, now=now)
     return Requeue(0)
 
 

@@ -46,7 +46,7 @@ class Advice(Job):
     def targets(self) -> list[dict[str, str]]:
         """The deployments that a rollback would restore."""
         keys = ("service", "service_id", "deployment", "commit")
-        return [{key: one[key] for key in keys} for one in self.services if one["state"] == "ready"]
+        return [{key: service[key] for key in keys} for service in self.services if service["state"] == "ready"]
 
 
 def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:

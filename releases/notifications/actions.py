@@ -112,8 +112,8 @@ def _told(channel: Channel) -> str:
     return ", ".join(KINDS[name].label for name in channel.kinds)
 
 
-def _record(event: str, channel: Channel, actor: Any, said: str, now: datetime | None) -> None:
+def _record(event: str, channel: Channel, actor: Any, message: str, now: datetime | None) -> None:
     place = "" if channel.transport == Transport.EMAIL else channel.place
     personal = channel.person_id is not None
     data = {"transport": channel.transport, "place": place, "kinds": channel.kinds, "personal": personal}
-    audit.record(event, actor=actor, subject=channel, sentence=f"{said}.", data=data, now=now)
+    audit.record(event, actor=actor, subject=channel, sentence=f"{message}.", data=data, now=now)

@@ -34,7 +34,7 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
             return Requeue(0)
         events = list(AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE])
         if events:
-            rows = [one for event in events for one in notices(event, channels, now)]
+            rows = [notice for event in events for notice in notices(event, channels, now)]
             Notice.objects.bulk_create(rows, ignore_conflicts=True)
             NotificationFeed.objects.filter(pk=job.pk).update(position=events[-1].position)
         Notice.objects.filter(finished_at__lt=now - KEPT).delete()
@@ -47,7 +47,7 @@ def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterat
     """Yield one notice for each channel that wants to be told of `event`, of the first kind that tells it."""
     kinds = [kind for kind in KINDS.values() if kind.tells(event)]
     for channel in channels if kinds else ():
-        kind = next((one for one in kinds if one.name in channel.kinds and _wants(channel, one, event)), None)
+        kind = next((kind for kind in kinds if kind.name in channel.kinds and _wants(channel, kind, event)), None)
         if kind is not None:
             payload = asdict(message_of(event, kind))
             yield Notice(channel=channel, kind=kind.name, position=event.position, payload=payload,

@@ -28,15 +28,15 @@ class Message:
 
 def message_of(event: AuditEvent, kind: Kind) -> Message:
     """Return what is told of `event`: its own sentence, and who is awaited."""
-    said = event.sentence or f"{event.actor_name}: {event.action} {event.subject_label}"
+    message = event.sentence or f"{event.actor_name}: {event.action} {event.subject_label}"
     about = event.subject_label or event.scope or "Release portal"
     if permission := kind.awaits.get(event.action):
         names = [user.get_full_name() or user.username for user in awaited(permission, event)[:NAMED]]
-        said += f" Waiting for: {', '.join(names)}." if names else " Nobody can do this yet: give somebody the role."
+        message += f" Waiting for: {', '.join(names)}." if names else " Nobody can do this yet: give somebody the role."
     return Message(
         kind=kind.name,
         title=without_secrets(f"{about}: {kind.label}"),
-        text=without_secrets(said),
+        text=without_secrets(message),
         link=settings.PORTAL_URL + _path(event),
         project=event.scope,
         at=event.at.isoformat(),
@@ -62,6 +62,6 @@ def _path(event: AuditEvent) -> str:
     return reverse(named.get(event.action.partition(".")[0], "releases:board"))
 
 
-def without_secrets(said: str) -> str:
+def without_secrets(message: str) -> str:
     """Return `said` without any secret of the settings, should a vendor's words have carried one."""
-    return redact(said, known_secrets())
+    return redact(message, known_secrets())

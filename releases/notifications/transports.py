@@ -132,12 +132,12 @@ def _send(address: str, body: bytes, headers: dict[str, str], place: str) -> Rep
 def _judge(channel: Channel, reply: Reply) -> None:
     if 200 <= reply.status < 300:
         return
-    said = f"{channel.place} answered HTTP {reply.status}"
+    message = f"{channel.place} answered HTTP {reply.status}"
     if reply.status in (408, 425, 429) or reply.status >= 500:
         wait = http.retry_after(reply.headers, 0.0)
-        raise ApiError("notification", "unavailable", f"{said}: it is tried again.", status=reply.status,
+        raise ApiError("notification", "unavailable", f"{message}: it is tried again.", status=reply.status,
                        retry_after=wait)  # fmt: skip
-    raise Undeliverable(f"{said}: look whether the address is still right.")
+    raise Undeliverable(f"{message}: look whether the address is still right.")
 
 
 def _escaped(text: str) -> str:

@@ -36,7 +36,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
             return answer
         form = ChannelForm(may_manage=manages)
     rows = Channel.objects.select_related("project", "person").defer("address", "secret").filter(_mine(request))
-    channels = [(one, KindsForm(initial={"kinds": one.kinds}, auto_id=f"id_{one.pk}_%s"), _told(one)) for one in rows]
+    channels = [(row, KindsForm(initial={"kinds": row.kinds}, auto_id=f"id_{row.pk}_%s"), _told(row)) for row in rows]
     return render(request, "releases/notifications.html", {"channels": channels, "form": form, "secret": secret})
 
 
@@ -46,9 +46,9 @@ def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Change, remove or test a channel."""
     if verb not in BUTTONS:
         raise Http404("There is no such action.")
-    act, form, said = BUTTONS[verb]
+    act, form, message = BUTTONS[verb]
     channel = get_object_or_404(Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk)
-    return run_action(request, reverse("releases:notifications"), partial(act, channel), said, form=form(request.POST))
+    return run_action(request, reverse("releases:notifications"), partial(act, channel), message, form=form(request.POST))
 
 
 def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:

@@ -306,10 +306,10 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
         slug = card.project.slug
         for pull in card.pulls if card.may_cut and card.hotfix is None else ():
             yield f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.", None, slug
-        for one in _standings(card):
-            said = _wanted(one, ticks, card.project, user)
-            if said:
-                yield f"{card.project}: {said}", one.release.pk, slug
+        for standing in _standings(card):
+            message = _wanted(standing, ticks, card.project, user)
+            if message:
+                yield f"{card.project}: {message}", standing.release.pk, slug
         if card.release is None and card.can_cut:
             yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
 
@@ -320,16 +320,16 @@ def _standings(card: Card) -> list[Standing]:
     return [one for one in (card.hotfix, normal) if one]
 
 
-def _wanted(one: Standing, ticks: dict[int, int], project: Project, user: Any) -> str:
+def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: Any) -> str:
     """What `user` can do about a release now; empty: nothing."""
-    release = one.release
-    if one.promotion and one.promotion.status in STOPPED:
+    release = standing.release
+    if standing.promotion and standing.promotion.status in STOPPED:
         return f"the promotion of {release.name} stopped." if user.has_perm("releases.repair_release") else ""
     if count := ticks.get(release.pk):
         return f"{count} item{'s' if count > 1 else ''} of {release.name} to tick."
-    if _awaits_approval(one, project, user):
+    if _awaits_approval(standing, project, user):
         return f"{release.name} waits for an approval."
-    return f"{release.name} can be promoted." if _can_promote(one, user) else ""
+    return f"{release.name} can be promoted." if _can_promote(standing, user) else ""
 
 
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
@@ -349,8 +349,8 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related("release__project")
     for wish in wishes if may_sign else ():
         if wish.requested_by_id != user.pk:
-            said = f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
-            yield said, wish.release_id, wish.release.project.slug
+            message = f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
+            yield message, wish.release_id, wish.release.project.slug
 
 
 def _to_confirm(changes: Iterable[ConfigurationChange], user: Any) -> Iterable[tuple[str, int | None, str]]:
@@ -363,7 +363,7 @@ def _to_confirm(changes: Iterable[ConfigurationChange], user: Any) -> Iterable[t
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     """Release → how many manual items can be ticked now."""
-    shown = {one.release.pk: one.release for card in cards for one in _standings(card)}
+    shown = {standing.release.pk: standing.release for card in cards for standing in _standings(card)}
     found: dict[int, int] = defaultdict(int)
     items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(ticked_at__isnull=False, lapsed_at=None)
     for item in items.only("release_id", "phase", "condition"):
@@ -374,8 +374,8 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     return found
 
 
-def _awaits_approval(one: Standing, project: Project, user: Any) -> bool:
-    release = one.release
+def _awaits_approval(standing: Standing, project: Project, user: Any) -> bool:
+    release = standing.release
     return bool(
         release.status == ReleaseStatus.OPEN
         and project.required_approvals
@@ -393,6 +393,6 @@ def _is_about_approvals(release: Release) -> bool:
     return bool(reconciler.verdict_gate == "approved")
 
 
-def _can_promote(one: Standing, user: Any) -> bool:
-    ready = one.state == "pass" and one.release.status == ReleaseStatus.OPEN
+def _can_promote(standing: Standing, user: Any) -> bool:
+    ready = standing.state == "pass" and standing.release.status == ReleaseStatus.OPEN
     return ready and user.has_perm("releases.promote_release")

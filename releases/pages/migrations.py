@@ -50,7 +50,7 @@ class DatabasePanel:
 def context(facts: Facts) -> dict[str, Any]:
     """What the card of migrations shows: a part for each database, none of which is left out."""
     return {
-        "migration_panels": [_panel(facts, one) for one in facts.databases],
+        "migration_panels": [_panel(facts, database) for database in facts.databases],
         "unaccepted_edits": unaccepted(facts.release),
     }
 
@@ -68,16 +68,16 @@ def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
     )
 
 
-def migration_rows(one: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
+def migration_rows(facts: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
     """The revision files of the release, each with its plan, and those that run beside them in a database behind."""
-    plan = one.planned
+    plan = facts.planned
     steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
     found = {each.revision: each for each in compared}
     rows = [
         _migration_row(file, plan, steps.get((file["id"], file["sha256"])), found.get(file["id"]))
-        for file in one.migrations
+        for file in facts.migrations
     ]
-    own, before = {file["id"] for file in one.migrations}, list[MigrationRow]()
+    own, before = {file["id"] for file in facts.migrations}, list[MigrationRow]()
     for kind in (EnvironmentKind.PRODUCTION, EnvironmentKind.STAGING) if plan else ():
         for step in plan.steps_for(kind) if plan else ():
             if step.revision not in own:
@@ -101,11 +101,11 @@ def _migration_row(
     return MigrationRow(file, step, risks, accepted, waits, "", compared, lapsed)
 
 
-def compared_rows(one: DatabaseFacts) -> tuple[Compared, ...]:
+def compared_rows(facts: DatabaseFacts) -> tuple[Compared, ...]:
     """What production is to run beside what staging ran; nothing before staging has run all of the release."""
-    if one.planned is None or one.staged_at() is None:
+    if facts.planned is None or facts.staged_at() is None:
         return ()
-    return compare(one.planned.steps_for(EnvironmentKind.PRODUCTION), one.staged_sql, one.planned.renderer)
+    return compare(facts.planned.steps_for(EnvironmentKind.PRODUCTION), facts.staged_sql, facts.planned.renderer)
 
 
 @dataclass(frozen=True)
@@ -117,16 +117,16 @@ class Route:
     digest: str
 
 
-def routes(one: DatabaseFacts) -> tuple[Route, ...]:
+def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
     """From where to where the database is brought, as it was when the plan was made."""
-    plan = one.planned
+    plan = facts.planned
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
     found = []
     for kind in LONG_LIVED:
         if start := plan.starts.get(kind):
             digest = start.get("digest", "") if start.get("revisions") else ""
-            found.append(Route(*route(kind, start, one.heads or ()), digest))
+            found.append(Route(*route(kind, start, facts.heads or ()), digest))
     return tuple(found)
 
 
@@ -137,7 +137,7 @@ def way_back(facts: Facts) -> WayBack | None:
         return None
     if release.migrations_problem or not release.collected:
         return None
-    plans = [one.planned for one in facts.databases if one.migrations]
+    plans = [database.planned for database in facts.databases if database.migrations]
     known = [plan for plan in plans if plan is not None and plan.status == JobStatus.SUCCEEDED]
     if len(known) < len(plans):
         return None

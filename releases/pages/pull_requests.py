@@ -43,7 +43,7 @@ class Row:
     @property
     def warnings(self) -> list[str]:
         """What its author has to mend besides the checks."""
-        return [said for said in (self.pull.cut_wrong, self.pull.migrations_problem) if said]
+        return [message for message in (self.pull.cut_wrong, self.pull.migrations_problem) if message]
 
 
 @page
@@ -51,7 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Open pull requests of one project, newest first. Seven queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
     slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
+    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
     context: dict[str, Any] = {"projects": projects, "project": project, "pulse": 5}
     if project is not None:
         rows = _rows(project)
@@ -78,33 +78,33 @@ def _rows(project: Project) -> list[Row]:
     migrated = bool(databases_of(project))
     return [
         Row(
-            pull=one,
-            checks=_checks(project, one, branches.get(one.base)),
-            reviews=REVIEWS.get(one.review_decision, ("wait", one.review_decision.replace("_", " "))),
-            conflicts=CONFLICTS.get(one.mergeable, ("wait", "not known yet")),
-            migrations=_migrations(project, one, branches.get(project.staging_branch), migrated),
-            preview=previews.get(one.number),
-            promotion=one.base == project.production_branch,
-            hotfix=one.base == project.production_branch and (one.fork or one.head != project.staging_branch),
-            release=releases.get(one.number),
-            risks=_risks(notes.get(one.number), one),
-            unread=notes[one.number].unread if one.number in notes and one.migrations else "",
+            pull=pull,
+            checks=_checks(project, pull, branches.get(pull.base)),
+            reviews=REVIEWS.get(pull.review_decision, ("wait", pull.review_decision.replace("_", " "))),
+            conflicts=CONFLICTS.get(pull.mergeable, ("wait", "not known yet")),
+            migrations=_migrations(project, pull, branches.get(project.staging_branch), migrated),
+            preview=previews.get(pull.number),
+            promotion=pull.base == project.production_branch,
+            hotfix=pull.base == project.production_branch and (pull.fork or pull.head != project.staging_branch),
+            release=releases.get(pull.number),
+            risks=_risks(notes.get(pull.number), pull),
+            unread=notes[pull.number].unread if pull.number in notes and pull.migrations else "",
         )
-        for one in pulls
+        for pull in pulls
     ]
 
 
 def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
     """What can go wrong with the files that it brings now, as far as they were looked at."""
-    files = {(one["id"], one.get("sha256", "")) for one in pull.migrations}
-    risks = (Risk(**one) for one in note.risks) if note else ()
-    return tuple((RISK_STATE[one.severity], one) for one in risks if one.asks and (one.revision, one.sha256) in files)
+    files = {(migration["id"], migration.get("sha256", "")) for migration in pull.migrations}
+    risks = (Risk(**risk) for risk in note.risks) if note else ()
+    return tuple((RISK_STATE[risk.severity], risk) for risk in risks if risk.asks and (risk.revision, risk.sha256) in files)
 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:
     if pull.checks is None:
-        said = "The checks are not read yet; Connections says what the token may read."
-        return gates.Result(gates.PENDING, said)
+        message = "The checks are not read yet; Connections says what the token may read."
+        return gates.Result(gates.PENDING, message)
     if branch is None or branch.required_contexts is None:
         return gates.Result(gates.PENDING, f"The rules of {pull.base} could not be read: what is required is unknown.")
     required = tuple(dict.fromkeys([*branch.required_contexts, *project.required_checks]))

@@ -134,12 +134,12 @@ def ticked_row(item: ChecklistItem, *, who: Any, note: str, at: datetime | None,
 
     `problem` is why it was refused.
     """
-    said = f"{who}: “{note}”" if note else str(who)
+    message = f"{who}: “{note}”" if note else str(who)
     manual = "Waits for a person's tick." if not item.gate else "A person signs for what a machine cannot see."
     return Row(
         text=item.text,
         state="pass" if at else "attest" if item.gate else "wait",
-        sentence=said if at else manual,
+        sentence=message if at else manual,
         seen_at=at,
         item=item,
         control="untick" if at else "attest" if item.gate else "tick",
@@ -177,7 +177,7 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
     current = facts.promotion if release.status != ReleaseStatus.OPEN else None
     if current and facts.steps:
         return (*first, *(_stage(step) for step in facts.steps))
-    databases = [one.database for one in facts.databases]
+    databases = [database.database for database in facts.databases]
     ahead = stops_of(release, databases)
     return (*first, *(_to_come(name, one, facts, ended) for name, one in ahead))
 
@@ -275,10 +275,10 @@ def _now_promoting(facts: Facts) -> Now:
         return Now("active", "The promotion is starting.")
     if facts.promotion.status in STOPPED:
         unknown = facts.promotion.status == "needs_person"
-        said = f"{step} needs a person." if unknown else f"{step} failed."
+        message = f"{step} needs a person." if unknown else f"{step} failed."
         details = tuple(part for part in (step.sentence or facts.promotion.sentence, step.world) if part)
-        return Now("fail", said, details, button="See what can be done", anchor="promotion")
-    done = sum(one.status in (StepStatus.DONE, StepStatus.SKIPPED) for one in facts.steps)
+        return Now("fail", message, details, button="See what can be done", anchor="promotion")
+    done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
     return Now("active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",))
 
 
@@ -290,13 +290,13 @@ def _now_verifying(standing: gates.Standing) -> Now:
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
     details = tuple(_short(line) for line in left[:4])
     anchor = Row(left[0].text, "", item=left[0].item).key
-    said = f"Production runs this release. {_many(len(left))} {remains} to be looked at."
-    return Now(worst, said, details, button="Go to the first", anchor=anchor)
+    message = f"Production runs this release. {_many(len(left))} {remains} to be looked at."
+    return Now(worst, message, details, button="Go to the first", anchor=anchor)
 
 
 def current_step(facts: Facts) -> PromotionStep | None:
     """The step that is under way, or that stopped."""
-    return next((one for one in facts.steps if one.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+    return next((step for step in facts.steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
 
 
 def can_migrate_staging(facts: Facts) -> bool:
@@ -326,7 +326,7 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
 
 def _of_interest(facts: Facts) -> MigrationRun | None:
     """Of each database's last run in staging the one that is under way, else one that stopped, else the newest."""
-    last = [one.runs[0] for one in facts.databases if one.runs]
+    last = [database.runs[0] for database in facts.databases if database.runs]
     last = [run for run in last if run.is_open or run.commit == facts.release.candidate] or last
     last.sort(key=lambda run: (run.is_open, run.status in STOPPED, run.created_at), reverse=True)
     return last[0] if last else None
@@ -334,7 +334,7 @@ def _of_interest(facts: Facts) -> MigrationRun | None:
 
 def called(facts: Facts, run: MigrationRun) -> str:
     """The name of the run's database where there are several."""
-    return next((one.called for one in facts.databases if one.database.pk == run.database_id), "")
+    return next((database.called for database in facts.databases if database.database.pk == run.database_id), "")
 
 
 def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
@@ -344,7 +344,7 @@ def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermat
         return None
     run = logged[1]
     environment.project, run.environment = facts.project, environment
-    database = next((one.database for one in facts.databases if one.database.pk == run.database_id), None)
+    database = next((database.database for database in facts.databases if database.database.pk == run.database_id), None)
     if database is None:
         return None
     run.database = database

@@ -100,7 +100,7 @@ class WayBackPanel:
     def is_busy(self) -> bool:
         """Whether something moves, so that the page looks often."""
         rehearsing = self.back is not None and self.back.rehearsal is not None and self.back.rehearsal.is_open
-        running = any(one.run is not None and one.run.is_open for one in self.downgrades)
+        running = any(downgrade.run is not None and downgrade.run.is_open for downgrade in self.downgrades)
         return bool(self.job and self.job.is_open) or rehearsing or running or bool(self.outdated)
 
 
@@ -123,15 +123,15 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
         advice=known,
         tone=TONES.get(known.verdict, "wait") if known and not outdated else "wait",
         outdated=outdated,
-        services=tuple(_service(one) for one in known.services) if known else (),
+        services=tuple(_service(service) for service in known.services) if known else (),
         job=job,
         steps=steps,
         approvals=tuple((one, bool(job and one.content == job.content)) for one in given),
         waits=bool(job and job.is_open and first and first.finished_at is None),
         stopped=_stopped(job, steps),
         back=_back(facts, known, now) if known else None,
-        wish=next((one for one in downgrades if one.waits), None),
-        downgrades=tuple(one for one in downgrades if not one.waits),
+        wish=next((downgrade for downgrade in downgrades if downgrade.waits), None),
+        downgrades=tuple(downgrade for downgrade in downgrades if not downgrade.waits),
         can_ask=known is not None and not why_not,
         why_not=why_not,
     )
@@ -140,7 +140,7 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
 def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:
     """Why the advice is not of now, from what was read for the page: no green is shown that something has overtaken."""
     at: Any = known.computed_at
-    runs = [run for run in (*(one.migration_run for one in facts.steps), *(one.run for one in downgrades)) if run]
+    runs = [run for run in (*(step.migration_run for step in facts.steps), *(downgrade.run for downgrade in downgrades)) if run]
     if any(run.is_open for run in runs):
         return "" if known.verdict == PENDING else "Production's database is being migrated."
     if any(moment and moment > at for run in runs for moment in (run.created_at, run.finished_at)):
@@ -163,8 +163,8 @@ def _moved(facts: Facts, known: Advice) -> str:
         for live in facts.in_production
     }
     return ", ".join(
-        one["service"] for one in known.services
-        if one["service_id"] in serves and one["serves"] != serves[one["service_id"]]
+        service["service"] for service in known.services
+        if service["service_id"] in serves and service["serves"] != serves[service["service_id"]]
     )  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def _why_not(facts: Facts, advice: Advice | None, job: Rollback | None) -> str:
 def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackStep | None:
     if job is None or job.status not in STOPPED:
         return None
-    return next((one for one in steps if one.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+    return next((step for step in steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
 
 
 def _service(one: dict[str, Any]) -> ServiceRow:
@@ -240,8 +240,8 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
     job, release = panel.job, facts.release
     branch = facts.project.production_branch
     if release.status == ReleaseStatus.ROLLED_BACK:
-        said = f"{branch} still holds it: the next release must revert or correct it. Staging was not touched."
-        details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (said,)
+        message = f"{branch} still holds it: the next release must revert or correct it. Staging was not touched."
+        details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (message,)
         return Now("skipped", "This release was rolled back.", details)
     if job is None or job.status not in (*OPEN, *STOPPED):
         return None
@@ -251,9 +251,9 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
         details = tuple(part for part in (step.sentence, step.world) if part)
         return Now("fail", f"Rollback: {step} {word}.", details, button="See what can be done", anchor="rollback")
     if panel.waits:
-        said = f"{job.requested_by} asks for a rollback: “{job.reason[:300]}”"
-        return Now("attest", "A rollback waits for a second person.", (said,), button="Look at it", anchor="rollback")
-    current = next((one for one in panel.steps if one.finished_at is None), None)
+        message = f"{job.requested_by} asks for a rollback: “{job.reason[:300]}”"
+        return Now("attest", "A rollback waits for a second person.", (message,), button="Look at it", anchor="rollback")
+    current = next((step for step in panel.steps if step.finished_at is None), None)
     return Now("active", f"Rolling back: {current or 'ending'}.", (job.sentence,) if job.sentence else ())
 
 
@@ -266,4 +266,4 @@ def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
 
 def log_run(panel: WayBackPanel) -> MigrationRun | None:
     """The run of the newest downgrade, whose log is of interest then."""
-    return next((one.run for one in panel.downgrades if one.run is not None), None)
+    return next((downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None)

@@ -153,7 +153,7 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "pulls": tuple(filter(None, [facts.promotion_pull])) + facts.pulls if shown.is_hotfix else facts.pulls,
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
-        "approvals": [(one, gates.fault_of(one, shown, content)) for one in facts.approvals],
+        "approvals": [(approval, gates.fault_of(approval, shown, content)) for approval in facts.approvals],
         "lapsed": [row.text for row in before if row.lapsed],
         "drift": compare.drift(shown.variable_drift),
         "task_log": task_logs_views.panel(shown),

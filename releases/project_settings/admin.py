@@ -27,8 +27,8 @@ class ProjectForm(forms.ModelForm):
         """Refuses the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {name: given.get(name, getattr(self.instance, name)) for name in ("repository", "railway_project_id")}
-        if said := claimed(self.instance, **names):
-            raise forms.ValidationError(said)
+        if message := claimed(self.instance, **names):
+            raise forms.ValidationError(message)
         return given
 
 
@@ -113,11 +113,11 @@ class ProjectAdmin(TwoPeople):
 
     def children_wanted(self, formset: Any) -> dict[str, Any]:
         """Databases and smoke tests as the form leaves them, as a proposal names them."""
-        left = [one for one in formset.forms if one not in formset.deleted_forms]
+        left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
         if formset.model is SmokeTest:
             return {"smoke_tests": smoke_tests_as_text(rows)}
-        gone = [one.instance for one in formset.deleted_forms if one.instance.pk]
+        gone = [form.instance for form in formset.deleted_forms if form.instance.pk]
         return databases_as_values(rows, names_of(formset)) | {kept(names_of(formset)[one.pk]): False for one in gone}
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:

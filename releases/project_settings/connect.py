@@ -58,9 +58,9 @@ def connect(
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     if created:
-        said = f"{name} connects {repository} with Railway."
+        message = f"{name} connects {repository} with Railway."
         data = {"changes": row_changes.difference({}, row_changes.with_children(project, CHILDREN))}
-        audit.record("project.connected", actor=actor, subject=project, sentence=said, data=data, now=now)
+        audit.record("project.connected", actor=actor, subject=project, sentence=message, data=data, now=now)
     else:
         row_changes.record(
             project, before, row_changes.with_children(project, CHILDREN), actor=actor, by="by its set-up"
@@ -125,7 +125,7 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
         return Connected("GitHub", False, fault)
     github, url = GitHub(project.repository), f"{configured.PORTAL_URL}/webhooks/github/"
     secret = configured.GITHUB_WEBHOOK_SECRET
-    hook = next((one for one in github.hooks() if one.url == url), None)
+    hook = next((hook for hook in github.hooks() if hook.url == url), None)
     if hook is None:
         announce()
         github.add_hook(url, secret=secret, events=GITHUB_EVENTS)
@@ -145,11 +145,11 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
     url = f"{start}{configured.RAILWAY_WEBHOOK_SECRET}/"
     tree = railway.project(project.railway_project_id)
     if not tree.workspace_id:
-        said = f"Railway does not say in which workspace {tree.name} is: use a workspace token."
-        return Connected("Railway", False, said)
-    rules = [one for one in railway.rules(tree.workspace_id, tree.id) if one.project_id == tree.id]
+        message = f"Railway does not say in which workspace {tree.name} is: use a workspace token."
+        return Connected("Railway", False, message)
+    rules = [rule for rule in railway.rules(tree.workspace_id, tree.id) if rule.project_id == tree.id]
     # By the beginning of its address: the rest is the secret, which may have been changed.
-    rule = next((one for one in rules if any(known.startswith(start) for known in one.urls)), None)
+    rule = next((rule for rule in rules if any(known.startswith(start) for known in rule.urls)), None)
     if rule is None:
         announce()
         railway.add_rule(tree.workspace_id, tree.id, url, RAILWAY_EVENTS)

@@ -41,7 +41,7 @@ class Projects(Kind):
 
     def read(self, obj: Any) -> Values:
         rows = list(Database.objects.filter(project=obj.pk))
-        databases = databases_as_values(rows, {one.pk: one.name for one in rows})
+        databases = databases_as_values(rows, {row.pk: row.name for row in rows})
         tests = SmokeTest.objects.filter(project=obj.pk)
         return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
 
@@ -52,9 +52,9 @@ class Projects(Kind):
         if "smoke_tests" in values:
             _write_smoke_tests(obj, values["smoke_tests"])
         _write_databases(obj, values)
-        for one in Database.objects.filter(project=obj).select_related("project"):
-            if one.out_of_order:
-                raise Refused(f"Database {one}: {one.out_of_order}")
+        for object_ in Database.objects.filter(project=obj).select_related("project"):
+            if object_.out_of_order:
+                raise Refused(f"Database {object_}: {object_.out_of_order}")
 
     def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
         named = {name: values.get(name, getattr(obj, name)) for name in ("repository", "railway_project_id")}
@@ -146,9 +146,9 @@ def lapse(project: Project, change: ConfigurationChange, *, now: datetime) -> st
 def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> Values:
     """Databases as a proposal names them, `database main: runner` and so on; `names`: what each is called now."""
     told: Values = {}
-    for one in rows:
-        name = names.get(one.pk, one.name)
-        told |= {f"{DATABASE}{name}: {field}": getattr(one, field) for field in DATABASE_FIELDS}
+    for row in rows:
+        name = names.get(row.pk, row.name)
+        told |= {f"{DATABASE}{name}: {field}": getattr(row, field) for field in DATABASE_FIELDS}
         told[kept(name)] = True
     return told
 
@@ -180,7 +180,7 @@ def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
 
 def smoke_tests_as_text(rows: Any) -> list[str]:
     """Smoke tests as a proposal names them, one line each."""
-    return sorted(_line(one) for one in rows)
+    return sorted(_line(row) for row in rows)
 
 
 def _line(test: SmokeTest) -> str:
@@ -191,7 +191,7 @@ def _line(test: SmokeTest) -> str:
 
 
 def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
-    kept = {_line(one): one for one in project.smoke_tests.all()}
+    kept = {_line(test): test for test in project.smoke_tests.all()}
     SmokeTest.objects.filter(pk__in=[one.pk for line, one in kept.items() if line not in wanted]).delete()
     for line in wanted:
         if line not in kept:

@@ -16,7 +16,7 @@ ADD = "environments.add_smoketest"
 
 def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
     """Return (service, path) of each health check that Railway has for a service with an address, once."""
-    found = {(one.service.name, one.checked_at) for one in instances if one.checked_at and one.domains}
+    found = {(instance.service.name, instance.checked_at) for instance in instances if instance.checked_at and instance.domains}
     return sorted(found)
 
 
@@ -29,6 +29,6 @@ def add(project: Project, *, actor: Any, service: str, path: str, now: datetime 
     except ValidationError as error:
         raise Refused(" ".join(error.messages)) from None
     row.save()
-    said = f"Smoke test {row} added: staging is asked before a promotion, production after it."
-    audit.record("smoke_test.added", actor=actor, subject=project, sentence=said, now=now or timezone.now())
+    message = f"Smoke test {row} added: staging is asked before a promotion, production after it."
+    audit.record("smoke_test.added", actor=actor, subject=project, sentence=message, now=now or timezone.now())
     return row

@@ -55,7 +55,7 @@ def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[
         if name != StepName.MIGRATE:
             yield name, None
         else:
-            yield from ((name, one) for one in databases or (None,))
+            yield from ((name, database) for database in databases or (None,))
 
 
 @action("release.promoted", "releases.promote_release", guarded=True)
@@ -84,12 +84,12 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
         }
         for line in standing.before
     ]
-    places = {one.database.pk: one.places.get(EnvironmentKind.PRODUCTION) for one in facts.databases}
+    places = {database.database.pk: database.places.get(EnvironmentKind.PRODUCTION) for database in facts.databases}
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
     )
-    databases = [one.database for one in facts.databases]
+    databases = [database.database for database in facts.databases]
     PromotionStep.objects.bulk_create(
         PromotionStep(promotion=promotion, position=position, name=name, database=one, called=one.called if one else "")
         for position, (name, one) in enumerate(stops_of(release, databases))
@@ -99,8 +99,8 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
     wake_now(promotion, now=now)
     rollback_assessment.begin(facts, now=now)
     data = {"candidate": release.candidate, "content": gates.content_digest(release), "gates": snapshot}
-    said = f"Promotion of {release.name} at {release.candidate[:7]} started."
-    audit.record("release.promoted", actor=actor, subject=release, sentence=said, data=data, now=now)
+    message = f"Promotion of {release.name} at {release.candidate[:7]} started."
+    audit.record("release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now)
     return promotion
 
 
@@ -131,8 +131,8 @@ def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None,
     ]
     steps_engine.again(step, deploy_wanted=behind)
     steps_engine.go_on(promotion, now)
-    said = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
-    audit.record("step.deployed", actor=actor, subject=release, sentence=said, data={"services": behind}, now=now)
+    message = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
+    audit.record("step.deployed", actor=actor, subject=release, sentence=message, data={"services": behind}, now=now)
 
 
 @action("step.skipped", "releases.repair_release", guarded=True)
@@ -165,8 +165,8 @@ def abandon_promotion(release: Release, *, actor: Any, reason: str, now: datetim
     Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)
     release.move_to(ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now)
     after = "merged" if release.merge_commit else "not merged"
-    said = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
-    audit.record("promotion.abandoned", actor=actor, subject=release, sentence=said, data={"step": step.name}, now=now)
+    message = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
+    audit.record("promotion.abandoned", actor=actor, subject=release, sentence=message, data={"step": step.name}, now=now)
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:

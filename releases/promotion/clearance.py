@@ -49,7 +49,7 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
 
 def _is_told(pull: Pull) -> bool:
     """Whether GitHub shows our green verdict on the head."""
-    return any(one.name == settings.STATUS_CONTEXT and one.state == "success" for one in pull.checks or ())
+    return any(check.name == settings.STATUS_CONTEXT and check.state == "success" for check in pull.checks or ())
 
 
 def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
@@ -57,13 +57,13 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
     if pull.merge_state in GOOD_STATES:
         return None
     if pull.merge_state == "unknown":
-        said = f"GitHub is still computing whether {number} can be merged"
+        message = f"GitHub is still computing whether {number} can be merged"
         if waited > PATIENCE:
-            return Stop(f"{said}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.", NOTHING)
-        return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{said}.")
+            return Stop(f"{message}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.", NOTHING)
+        return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{message}.")
     if waited > SETTLING:
-        said = f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
-        return Stop(f"{said}: look there what it asks for, then try again.", NOTHING)
+        message = f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
+        return Stop(f"{message}: look there what it asks for, then try again.", NOTHING)
     return Wait(2, f"GitHub calls {number} {pull.merge_state}; it may not have reckoned with the verdict yet.")
 
 
@@ -74,7 +74,7 @@ def still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     if not missing:
         return None
     line = missing[0]
-    said = f"{line.text}: {line.result.sentence}"
+    message = f"{line.text}: {line.result.sentence}"
     if line.result.state == gates.FAIL or steps_engine.waited(step, facts.now) > PATIENCE:
-        return Stop(said, NOTHING)
-    return Wait(2, said)
+        return Stop(message, NOTHING)
+    return Wait(2, message)

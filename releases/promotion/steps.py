@@ -55,8 +55,8 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
         if release.status == ReleaseStatus.PROMOTING:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
             rollback_assessment.hurry(release, now=now)
-            said = f"{release.name} is in production; the items after promotion are open."
-            audit.record("release.in_production", actor=None, subject=release, sentence=said, now=now)
+            message = f"{release.name} is in production; the items after promotion are open."
+            audit.record("release.in_production", actor=None, subject=release, sentence=message, now=now)
     return Finished(JobStatus.SUCCEEDED, "All steps are done.")
 
 
@@ -111,16 +111,16 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     for number in moved:
         github.retarget(number, below)
     back = f" {len(moved)} pull requests go into it again." if moved else ""
-    said = f"GitHub had deleted {below} at the merge; it was made again at {release.candidate[:7]}.{back}"
+    message = f"GitHub had deleted {below} at the merge; it was made again at {release.candidate[:7]}.{back}"
     with transaction.atomic():
-        audit.record("release.staging_restored", actor=None, subject=release, sentence=said, now=facts.now)
-    return Wait(1, said)
+        audit.record("release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now)
+    return Wait(1, message)
 
 
 def _merged(pull: Any, release: Release) -> Look:
     if pull.head_sha != release.candidate:
-        said = f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
-        return Stop(said, "Production's branch holds commits that nobody promised here.")
+        message = f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
+        return Stop(message, "Production's branch holds commits that nobody promised here.")
     if not pull.merge_commit:
         return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
     evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
@@ -136,7 +136,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     watching.settle(project, [release.merge_commit])
     facts = facts_of(release.pk, now=facts.now)
     result = production_live(facts)
-    evidence = tuple({"label": label, "said": said} for label, said in result.evidence)
+    evidence = tuple({"label": label, "said": message} for label, message in result.evidence)
     if result.passed:
         return Done(result.sentence, evidence)
     services = tuple(live for live in facts.in_production if live.at_commits)
@@ -164,8 +164,8 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
         place, service = target.instance.environment.railway_id, target.instance.service.railway_id
         out_of_band.asked(asked, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
-            said = f"Deploying {commit[:7]} on {target.service}."
-            audit.record("step.deploying", actor=None, subject=facts.release, sentence=said, now=facts.now)
+            message = f"Deploying {commit[:7]} on {target.service}."
+            audit.record("step.deploying", actor=None, subject=facts.release, sentence=message, now=facts.now)
     step.save(update_fields=["deploy_wanted"])
     return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
 
@@ -183,7 +183,7 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
     """Brings one of production's databases to the release's heads, through one migration run."""
     if step.database_id is None:
         return Done("The project has no Alembic migrations.")
-    one = next((one for one in facts.databases if one.database.pk == step.database_id), None)
+    one = next((database for database in facts.databases if database.database.pk == step.database_id), None)
     if one is None or one.heads is None:
         return Stop("The release was not read for this database: it was configured, or retired, in the meantime.")
     run = step.migration_run
@@ -218,8 +218,8 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
         return Stop("There is no production environment on Railway.")
     after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
-    if said := one.database.out_of_order:
-        return Stop(said, "Nothing was changed.")
+    if message := one.database.out_of_order:
+        return Stop(message, "Nothing was changed.")
     if not after_merge and (refusal := clearance.refused(step, facts, GitHub(facts.project.repository))):
         return refusal
     with transaction.atomic():
@@ -237,8 +237,8 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
 
 def _database_world(step: PromotionStep, run: MigrationRun) -> str:
     after = "an unknown revision" if run.after is None else ", ".join(run.after) or "no revision"
-    said = f"is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
-    return f"P{_whose(step).removeprefix('p')} {said}"
+    message = f"is at {after}; {len(run.applied)} of {len(run.planned)} revisions were applied."
+    return f"P{_whose(step).removeprefix('p')} {message}"
 
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:

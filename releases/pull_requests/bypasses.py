@@ -91,8 +91,8 @@ def _read_branch(look: _Look) -> bool:
         spans = _after_reset(look)
         if not spans:
             who = _pusher(row.head) or out_of_band.NOT_KNOWN
-            said = f"{row.name} was moved by force from {start[:7]} to {row.head[:7]}, and lost what it held ({who})."
-            out_of_band.note(look.project, f"forced push of {start}..{row.head} to {row.name}", said, now=look.now)
+            message = f"{row.name} was moved by force from {start[:7]} to {row.head[:7]}, and lost what it held ({who})."
+            out_of_band.note(look.project, f"forced push of {start}..{row.head} to {row.name}", message, now=look.now)
     for base, head in spans:
         for commit in reversed(mirror.commits(base, head, limit=AT_ONCE, first_parent=True)):
             found = _came(look, commit)
@@ -164,8 +164,8 @@ def _merged_around(look: _Look, number: int) -> Found:
         how = f"although {settings.STATUS_CONTEXT} said {state}"
     else:
         how = f"without the status {settings.STATUS_CONTEXT}"
-    said = f"Pull request #{number} “{text(pull.title, 120)}” was merged into {main} by {who}, {how}."
-    return f"merge of #{number} into {main}", said
+    message = f"Pull request #{number} “{text(pull.title, 120)}” was merged into {main} by {who}, {how}."
+    return f"merge of #{number} into {main}", message
 
 
 def _verdict_then(github: GitHub, pull: PullState) -> str:
@@ -184,10 +184,10 @@ def _pushed(look: _Look, commit: Commit) -> Found:
     who = _pusher(commit.sha) or _pusher(look.branch.head)
     by = f" by {who}" if who else ""
     author = "" if who else f" It was written by {text(commit.author, 100) or 'nobody named'}; {out_of_band.NOT_KNOWN}."
-    said = (
+    message = (
         f"{commit.sha[:7]} “{text(commit.title, 120)}” was pushed straight to {name}{by}, by no pull request.{author}"
     )
-    return f"push of {commit.sha} to {name}", said
+    return f"push of {commit.sha} to {name}", message
 
 
 def _pusher(sha: str) -> str:

@@ -83,14 +83,14 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
 
 def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     """The comment as it should be now: written, edited, or left as it is."""
-    speaks, said = _speaks(pull), text_of(job, pull)
-    digest = sha256(said.encode()).hexdigest()
+    speaks, message = _speaks(pull), text_of(job, pull)
+    digest = sha256(message.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
         return Requeue(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
     github, known = GitHub(job.project.repository), job.told.get("comment")
-    number = comments.put(github, job.number, MARKER, said, known, lambda: holds(job), new=speaks)
+    number = comments.put(github, job.number, MARKER, message, known, lambda: holds(job), new=speaks)
     if number is None:
         kept = {
             name: value for name, value in job.told.items() if name not in ("comment", *(() if speaks else ("asked",)))
@@ -118,7 +118,7 @@ def _digest(*parts: Any) -> str:
 
 def _content(project: Project, pull: PullRequest) -> str:
     """What the look at the SQL depends on. Where staging merely moved, nothing is executed again."""
-    files = [(one["what"], one["id"], one.get("sha256", "")) for one in pull.migrations]
+    files = [(migration["what"], migration["id"], migration.get("sha256", "")) for migration in pull.migrations]
     mend = bool(pull.migrations_problem)
     isolated = not isolation.why_not()
     return _digest(
@@ -132,7 +132,7 @@ def _about(project: Project, pull: PullRequest) -> str:
 
 def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
     """The risks of its new revisions, or why their SQL was not looked at."""
-    if not any(one["what"] == "new" for one in pull.migrations):
+    if not any(migration["what"] == "new" for migration in pull.migrations):
         return (), ""
     if pull.fork and not project.pull_comment_forks:
         return (), FORK
@@ -142,9 +142,9 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
     if not mirror.has(pull.head_sha):
         mirror.fetch(pulls=[pull.number])
     databases, risks = databases_of(project), list[risk.Risk]()
-    for one in databases:
-        mine = {row["id"] for row in pull.migrations if row["what"] == "new" and _is_of(row, one, databases)}
-        history = history_reader.read(mirror, pull.head_sha, one.alembic) if mine else None
+    for database in databases:
+        mine = {row["id"] for row in pull.migrations if row["what"] == "new" and _is_of(row, database, databases)}
+        history = history_reader.read(mirror, pull.head_sha, database.alembic) if mine else None
         if history is None:
             continue
         if any(problem.kind != "heads" for problem in history.problems):
@@ -192,19 +192,19 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
 
 
 def _counted(rows: Sequence[dict[str, Any]]) -> str:
-    found = [(sum(one["what"] == what for one in rows), what) for what in ("new", "changed", "deleted")]
+    found = [(sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")]
     return ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
 
 
 def _files(pull: PullRequest) -> Iterator[str]:
-    for one in pull.migrations[:SHOWN]:
-        joins = f", joins {' and '.join(code(id, 60) for id in one['joins'][:4])}" if one.get("joins") else ""
+    for migration in pull.migrations[:SHOWN]:
+        joins = f", joins {' and '.join(code(id, 60) for id in migration['joins'][:4])}" if migration.get("joins") else ""
         needs = (
-            f", depends on {', '.join(code(id, 60) for id in one['depends_on'][:4])}" if one.get("depends_on") else ""
+            f", depends on {', '.join(code(id, 60) for id in migration['depends_on'][:4])}" if migration.get("depends_on") else ""
         )
-        message = f" {plain(one['message'], 120)}" if one.get("message") else ""
-        whose = f" of {plain(one['called'], 60)}" if one.get("called") else ""
-        yield f"- {one['what']} {code(one['id'], 60)}{whose}{message} in {code(one['path'])}{joins}{needs}"
+        message = f" {plain(migration['message'], 120)}" if migration.get("message") else ""
+        whose = f" of {plain(migration['called'], 60)}" if migration.get("called") else ""
+        yield f"- {migration['what']} {code(migration['id'], 60)}{whose}{message} in {code(migration['path'])}{joins}{needs}"
     if len(pull.migrations) > SHOWN:
         yield f"- and {len(pull.migrations) - SHOWN} more"
 

@@ -26,7 +26,7 @@ def unread(project: Project) -> list[PullRequest]:
     if not base:
         return []
     pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).exclude(head_sha="")
-    return [one for one in pulls.defer("checks", "migrations") if one.read_for != _pair(base, one.head_sha)]
+    return [pull for pull in pulls.defer("checks", "migrations") if pull.read_for != _pair(base, pull.head_sha)]
 
 
 def wake(project: Project, *, now: datetime) -> None:
@@ -68,8 +68,8 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any
     try:
         fork = mirror.merge_base(base, head)
         if fork is None:
-            said = f"Its branch shares no commit with {project.staging_branch}."
-            return {"migrations": [], "migrations_problem": "", "cut_wrong": said}
+            message = f"Its branch shares no commit with {project.staging_branch}."
+            return {"migrations": [], "migrations_problem": "", "cut_wrong": message}
         migrations, problem = _migrations(mirror, project, base, fork, head)
         return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": _cut(mirror, project, base, head)}
     except (GitError, graph.HistoryError) as error:
@@ -92,7 +92,7 @@ def _migrations_of(
 ) -> tuple[list[dict[str, Any]], str]:
     change = history_reader.compare(mirror, fork, head, database.alembic)
     touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
-    rows = [history_reader.described(one) | {"what": what} for what, files in touched for one in files]
+    rows = [history_reader.described(file) | {"what": what} for what, files in touched for file in files]
     if change.problems:
         return rows, change.problems[0].sentence
     for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
@@ -106,9 +106,9 @@ def _migrations_of(
 def _rewritten(database: Database, deed: str, files: Sequence[history_reader.Revision], fork: str) -> str:
     """What is wrong with editing or deleting what staging has, and how it is put back."""
     staging = database.project.staging_branch
-    ran = StagedRevision.objects.filter(database=database, revision__in=[one.id for one in files])
+    ran = StagedRevision.objects.filter(database=database, revision__in=[file.id for file in files])
     has = "has run" if ran.exists() else "has"
-    paths = [one.path for one in files]
+    paths = [file.path for file in files]
     names, back = ", ".join(paths), history_reader.put_back(fork, paths)
     return f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
 
@@ -119,7 +119,7 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
     if mine.problems:
         return mine.problems[0].sentence
     theirs = history_reader.read(mirror, base, database.alembic)
-    together = [*theirs.revisions.values(), *(one for id, one in mine.revisions.items() if id in new)]
+    together = [*theirs.revisions.values(), *(revision for id, revision in mine.revisions.items() if id in new)]
     merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
     if not merged.problems:
         return ""

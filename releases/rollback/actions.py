@@ -58,10 +58,10 @@ def request_rollback(
         raise Refused("There is nothing that Railway could restore; correct it by a new release.")
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
-    names = ", ".join(f"{one['service']} to {one['commit'][:7]}" for one in rollback.targets)
-    said = f"Rollback of {release.name} asked for ({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
+    names = ", ".join(f"{target['service']} to {target['commit'][:7]}" for target in rollback.targets)
+    message = f"Rollback of {release.name} asked for ({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
     data = {"content": rollback.content, "targets": rollback.targets, "verdict": rollback.verdict, "reason": reason}
-    audit.record("rollback.requested", actor=actor, subject=release, sentence=said, data=data, now=now)
+    audit.record("rollback.requested", actor=actor, subject=release, sentence=message, data=data, now=now)
     return rollback
 
 
@@ -82,7 +82,7 @@ def _create(release: Release, row: Advice, actor: Any, reason: str, now: datetim
 def plan_steps(job: Rollback) -> None:
     """Makes the steps that follow the approval anew, for the rollback's targets."""
     job.steps.exclude(name=RollbackStepName.APPROVE).delete()
-    names = [(RollbackStepName.RESTORE, one["service"]) for one in job.targets]
+    names = [(RollbackStepName.RESTORE, target["service"]) for target in job.targets]
     names += [(RollbackStepName.LIVE, ""), (RollbackStepName.SMOKE, "")]
     RollbackStep.objects.bulk_create(
         RollbackStep(rollback=job, position=position, name=name, service=service)
@@ -100,8 +100,8 @@ def counted(job: Rollback) -> list[RollbackApproval]:
 def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     """The release under a row lock, with fresh advice on it; refuses where going back makes no sense now."""
     release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    if said := rollback_assessment.over(release):
-        raise Refused(said)
+    if message := rollback_assessment.over(release):
+        raise Refused(message)
     if not release.merge_commit:
         raise Refused("The release is not merged yet: abandon its promotion instead.")
     if Promotion.objects.open().filter(release=release).exists():
@@ -112,8 +112,8 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     row = Advice.objects.filter(release=release).first()
     if row is None:
         raise Refused("The way back is still being worked out; look again in a moment.")
-    if said := rollback_assessment.outdated(row, release, now=now):
-        raise Refused(f"{said} The way back is being worked out again; look at it in a moment.")
+    if message := rollback_assessment.outdated(row, release, now=now):
+        raise Refused(f"{message} The way back is being worked out again; look at it in a moment.")
     return release, row
 
 
@@ -142,8 +142,8 @@ def approve_rollback(
     if created:
         wake_now(job, now=now)
         data = {"content": job.content, "targets": job.targets, "comment": approval.comment}
-        said = f"Rollback approved{f': “{approval.comment[:500]}”' if approval.comment else '.'}"
-        audit.record("rollback.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+        message = f"Rollback approved{f': “{approval.comment[:500]}”' if approval.comment else '.'}"
+        audit.record("rollback.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
     return approval
 
 
@@ -168,8 +168,8 @@ def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | 
     steps_engine.skip(step, actor=actor, reason=reason, now=now)
     steps_engine.go_on(job, now)
     data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
-    said = f"{step}: “{reason[:500]}”"
-    audit.record("step.skipped", actor=actor, subject=release, sentence=said, data=data, now=now)
+    message = f"{step}: “{reason[:500]}”"
+    audit.record("step.skipped", actor=actor, subject=release, sentence=message, data=data, now=now)
 
 
 @action("rollback.abandoned", "releases.repair_release")
@@ -187,8 +187,8 @@ def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime
     Rollback.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED, finished_at=now)
     done = [one.service for one in begun if one.name == RollbackStepName.RESTORE and one.status == "done"]
     after = f"restored: {', '.join(done)}" if done else "nothing was restored"
-    said = f"Rollback abandoned ({after}): “{reason.strip()[:500]}”"
-    audit.record("rollback.abandoned", actor=actor, subject=release, sentence=said, data={"restored": done}, now=now)
+    message = f"Rollback abandoned ({after}): “{reason.strip()[:500]}”"
+    audit.record("rollback.abandoned", actor=actor, subject=release, sentence=message, data={"restored": done}, now=now)
 
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
@@ -206,8 +206,8 @@ def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = N
         direction=Direction.DOWNGRADE,
         now=now,
     )
-    said = f"Rehearse that {row.downgrade['file']['id']} is taken back."
-    audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=said, now=now)
+    message = f"Rehearse that {row.downgrade['file']['id']} is taken back."
+    audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=message, now=now)
     return rehearsal
 
 
@@ -245,8 +245,8 @@ def request_downgrade(
     if typed.strip() != known["database"]:
         raise Refused(f"Type the name of the database, {known['database']}, to have it taken back; nothing was done.")
     database = _database(release, known)
-    if said := unknown_staging(database):
-        raise Refused(f"Production does not go back after an unknown staging. {said}")
+    if message := unknown_staging(database):
+        raise Refused(f"Production does not go back after an unknown staging. {message}")
     environment = _production(release)
     rehearsal = _rehearsed(environment, database, known, now)
     values = {key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")}
@@ -258,10 +258,10 @@ def request_downgrade(
             )  # fmt: skip
     except IntegrityError:
         raise Refused("A downgrade waits for its approval already.") from None
-    said = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
+    message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
     data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
     data |= {"content": wish.content, "rehearsal": rehearsal.pk}
-    audit.record("downgrade.requested", actor=actor, subject=release, sentence=said, data=data, now=now)
+    audit.record("downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now)
     return wish
 
 
@@ -290,8 +290,8 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
         raise Refused("The database or the file has moved since it was asked for; withdraw it and ask anew.")
     database = wish.rehearsal.database
-    if said := unknown_staging(database):
-        raise Refused(f"Production does not go back after an unknown staging. {said}")
+    if message := unknown_staging(database):
+        raise Refused(f"Production does not go back after an unknown staging. {message}")
     _rehearsed(wish.environment, database, row.downgrade, now)
     run = queue_downgrade(
         wish.environment, database, commit=wish.commit, target=wish.target, file=wish.file,
@@ -299,9 +299,9 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
     )  # fmt: skip
     Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
     rollback_assessment.hurry(release, now=now)
-    said = f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
+    message = f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
     data = {"content": wish.content, "run": run.pk, "losses": wish.losses, "requested_by": wish.requested_by_id}
-    audit.record("downgrade.approved", actor=actor, subject=release, sentence=said, data=data, now=now)
+    audit.record("downgrade.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
     return run
 
 
@@ -323,5 +323,5 @@ def withdraw_downgrade(release: Release, *, actor: Any, now: datetime | None = N
     now = now or timezone.now()
     wish = _waiting(release)
     Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)
-    said = f"{wish.file['id']} is not taken back."
-    audit.record("downgrade.withdrawn", actor=actor, subject=release, sentence=said, now=now)
+    message = f"{wish.file['id']} is not taken back."
+    audit.record("downgrade.withdrawn", actor=actor, subject=release, sentence=message, now=now)

@@ -100,8 +100,8 @@ def hurry(release: Release, *, now: datetime) -> None:
 def look(job: Advice, *, now: datetime) -> Outcome:
     """One look at everything; trouble is kept on the row beside what was known before."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
-    if said := over(release):
-        return Finished(JobStatus.SUCCEEDED, said)
+    if message := over(release):
+        return Finished(JobStatus.SUCCEEDED, message)
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
@@ -269,7 +269,7 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
     instances = INSTANCES.filter(environment=production).order_by("service__name")
     # A database, an image, another repository: no commit of the project tells what it is.
     ours = [
-        (one, role) for one in instances if (role := role_of(one, None, project.repository)) in (Role.CODE, Role.EMPTY)
+        (instance, role) for instance in instances if (role := role_of(instance, None, project.repository)) in (Role.CODE, Role.EMPTY)
     ]
     places = [(production.railway_id, one.service.railway_id) for one, _ in ours]
     histories = railway.deployments_of(project.railway_project_id, places, LISTED)
@@ -278,7 +278,7 @@ def _services(job: Advice, release: Release, production: Environment) -> list[tu
         key = instance.service.railway_id
         before = None if noted is None else noted.get(key, {})
         deployments = _with_noted(railway, newest, before)
-        role = Role.CODE if any(one.commit for one in deployments) else role  # what has lost its source has one still
+        role = Role.CODE if any(deployment.commit for deployment in deployments) else role  # what has lost its source has one still
         if role is not Role.CODE or not belongs(instance.service.belongs, role):
             continue
         one = restorable(
@@ -331,14 +331,14 @@ def _planned(
         if step.revision in in_effect and files.get(step.revision) == step.sha256
     ]
     known = {step.revision for step in steps}
-    risks = [Risk(**one) for one in (plan.risks if plan else []) if one["revision"] in known]
+    risks = [Risk(**risk) for risk in (plan.risks if plan else []) if risk["revision"] in known]
     return steps, risks, [one for one in in_effect if one not in known]
 
 
 def _databases(release: Release, production: Environment | None) -> _Databases:
     """All of production's databases. They go back in the opposite order of that in which they were migrated."""
     databases = databases_of(release.project)
-    found = [_database(release, production, one, databases) for one in databases]
+    found = [_database(release, production, database, databases) for database in databases]
     planned = [_planned(release, one, databases, read.in_effect) for one, read in zip(databases, found, strict=True)]
     return _Databases(
         tuple(found),
@@ -358,8 +358,8 @@ def _database(
     place = place_of(production, database) if production else None
     newest = newest_run(place) if place else None  # seen before the database is read: its end is not missed
     if newest is not None and newest.is_open:
-        said = f"A migration runs in production ({newest}); what it leaves is known when it has ended."
-        return _Database(called, None, mine, running=said)
+        message = f"A migration runs in production ({newest}); what it leaves is known when it has ended."
+        return _Database(called, None, mine, running=message)
     if not mine:
         return _Database(called, None if place is None else tuple(place.revisions or ()), ())
     if place is None:
@@ -373,8 +373,8 @@ def _database(
         current = schema_database.current(url, table=database.version_table)
         strange = [one for one in current if one not in history.revisions]
         if history.problems or strange:
-            said = history.problems[0].sentence if history.problems else f"{', '.join(strange)} is in no file."
-            return _Database(called, current, mine, problem=said)
+            message = history.problems[0].sentence if history.problems else f"{', '.join(strange)} is in no file."
+            return _Database(called, current, mine, problem=message)
         behind = history.ancestors(current)
         in_effect = tuple(one for one in mine if one in behind)
         planned = functools.partial(_planned, release, database, databases)

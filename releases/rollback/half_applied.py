@@ -33,13 +33,13 @@ def half_of(run: MigrationRun, release: Release, behind: Collection[str], planne
     found = next_commands(invalid=run.invalid_indexes, kept=kept, table=table, known=True)
     commands = tuple(one.command or one.why for one in found)
     if run.runner != Runner.PORTAL and _may_stay(revision, planned):
-        said = f"{revision} failed in the project's own command; what it did outside its transaction is not seen here."
-        return Half(revision, f"{said} Read its file and look at the database.", commands, breaks=True)
+        message = f"{revision} failed in the project's own command; what it did outside its transaction is not seen here."
+        return Half(revision, f"{message} Read its file and look at the database.", commands, breaks=True)
     if not found:
         return None
     count = f"{len(kept)} statement{'s' if len(kept) != 1 else ''}" if kept else "an invalid index"
-    said = f"{revision} failed half-way: {count} of it {'stay' if len(kept) > 1 else 'stays'} in the database."
-    return Half(revision, said, commands, breaks=_breaks(revision, kept, planned))
+    message = f"{revision} failed half-way: {count} of it {'stay' if len(kept) > 1 else 'stays'} in the database."
+    return Half(revision, message, commands, breaks=_breaks(revision, kept, planned))
 
 
 def _may_stay(revision: str, planned: Planned) -> bool:
@@ -47,8 +47,8 @@ def _may_stay(revision: str, planned: Planned) -> bool:
     steps, risks, _ = planned([revision])
     if not steps or steps[0].upgrade.kind:
         return True
-    outside = any(not one.in_transaction for one in steps[0].upgrade.statements)
-    return outside or any(one.code in ("transaction-control", "opaque", "calls", "unknown") for one in risks)
+    outside = any(not statement.in_transaction for statement in steps[0].upgrade.statements)
+    return outside or any(risk.code in ("transaction-control", "opaque", "calls", "unknown") for risk in risks)
 
 
 def _breaks(revision: str, kept: Sequence[str], planned: Planned) -> bool:

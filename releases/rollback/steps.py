@@ -43,8 +43,8 @@ def advance(job: Rollback, *, now: datetime) -> Outcome:
 def approve(step: RollbackStep, facts: Facts) -> Look:
     """Waits for enough people besides the one who asked. What would be restored is read anew before that counts."""
     job = step.rollback
-    if said := rollback_assessment.over(facts.release):
-        return Stop(said, "Nothing was restored.")
+    if message := rollback_assessment.over(facts.release):
+        return Stop(message, "Nothing was restored.")
     row = Advice.objects.get(release=facts.release)
     moved = row.content != job.content and row.computed_at and row.computed_at > job.created_at
     if moved and row.verdict != PENDING:
@@ -75,11 +75,11 @@ def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
         job.verdict, job.targets, job.content = row.verdict, row.targets, row.content
         Rollback.objects.filter(pk=job.pk).update(verdict=job.verdict, targets=job.targets, content=job.content)
         plan_steps(job)
-        said = "What would be restored has changed; what was approved before no longer counts."
+        message = "What would be restored has changed; what was approved before no longer counts."
         data = {"content": job.content, "targets": job.targets, "lapsed": lapsed}
-        audit.record("rollback.moved", actor=None, subject=facts.release, outcome="found", sentence=said, data=data,
+        audit.record("rollback.moved", actor=None, subject=facts.release, outcome="found", sentence=message, data=data,
                      now=facts.now)  # fmt: skip
-    return Wait(1, said)
+    return Wait(1, message)
 
 
 def restore(step: RollbackStep, facts: Facts) -> Look:
@@ -120,10 +120,10 @@ def _note(step: RollbackStep, instance: ServiceInstance, found: tuple[Deployment
         ask = out_of_band.ask(instance, target["commit"], now=now)  # so that nobody is accused of the new deployment
         step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])
-        said = (
+        message = (
             f"Asking Railway to restore {target['commit'][:7]} on {step.service} (deployment {target['deployment']})."
         )
-        audit.record("step.restoring", actor=None, subject=facts.release, sentence=said, data=target, now=now)
+        audit.record("step.restoring", actor=None, subject=facts.release, sentence=message, data=target, now=now)
     return True
 
 
@@ -137,14 +137,14 @@ def _came_of_it(asked: dict[str, Any], target: dict[str, str], found: tuple[Depl
     asked_at = parse_datetime(asked["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):
         return Wait(2, f"Railway was asked to restore {target['service']}; its new deployment is awaited.")
-    said = (
+    message = (
         f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}, and shows no deployment of it."
     )
-    return Stop(said, "Whether it will still come is not known. Look at Railway; a retry asks once more.", unknown=True)
+    return Stop(message, "Whether it will still come is not known. Look at Railway; a retry asks once more.", unknown=True)
 
 
-def _evidence(one: Deployment) -> tuple[dict[str, str], ...]:
-    return ({"label": "deployment", "said": one.id}, {"label": "commit", "said": one.commit or ""})
+def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:
+    return ({"label": "deployment", "said": deployment.id}, {"label": "commit", "said": deployment.commit or ""})
 
 
 def live(step: RollbackStep, facts: Facts) -> Look:
@@ -160,10 +160,10 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     for service, commit in wanted.items():
         one = _live(facts, service)
         failed |= one is not None and one.is_broken_at(commit)
-        state, said = gates.liveness(one, commit, since=facts.fresh_since) if one else (gates.FAIL, "is gone")
-        judged.append((service, state, said))
-    evidence = tuple({"label": service, "said": said} for service, _, said in judged)
-    late = [f"{service} {said}" for service, state, said in judged if state != gates.PASS]
+        state, message = gates.liveness(one, commit, since=facts.fresh_since) if one else (gates.FAIL, "is gone")
+        judged.append((service, state, message))
+    evidence = tuple({"label": service, "said": message} for service, _, message in judged)
+    late = [f"{service} {message}" for service, state, message in judged if state != gates.PASS]
     if not late:
         return Done(f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} what ran before.", evidence)
     waited = steps_engine.waited(step, facts.now)
@@ -206,22 +206,22 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         rollback_assessment.hurry(release, now=now)
         # GitHub is told what became of it; the reconciler then ends again.
         ReleaseReconciler.objects.filter(release=release).update(status=JobStatus.QUEUED, finished_at=None, wake_at=now)
-        left = [one["service"] for one in job.targets if one["service"] not in restored]
+        left = [target["service"] for target in job.targets if target["service"] not in restored]
         partly = f" Not restored: {gates.and_(left)}." if left else ""
         branch = release.project.production_branch
-        said = f"{gates.and_(restored)} went back to what ran before {release.name}.{partly}"
-        said += f" {branch} still holds it: the next release must revert or correct it."
-        audit.record("release.rolled_back", actor=None, subject=release, sentence=said, data={"restored": restored},
+        message = f"{gates.and_(restored)} went back to what ran before {release.name}.{partly}"
+        message += f" {branch} still holds it: the next release must revert or correct it."
+        audit.record("release.rolled_back", actor=None, subject=release, sentence=message, data={"restored": restored},
                      now=now)  # fmt: skip
-    return Finished(JobStatus.SUCCEEDED, said)
+    return Finished(JobStatus.SUCCEEDED, message)
 
 
 def _end_promotion(release: Release, now: datetime) -> None:
     """A promotion that had stopped is not to be taken up again."""
     stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
     if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
-        said = "Promotion abandoned: the release was rolled back."
-        audit.record("promotion.abandoned", actor=None, subject=release, sentence=said, now=now)
+        message = "Promotion abandoned: the release was rolled back."
+        audit.record("promotion.abandoned", actor=None, subject=release, sentence=message, now=now)
 
 
 def _mark(project: Project, restored: dict[str, str]) -> None:

@@ -24,8 +24,8 @@ def look(job: StagingSmoke, *, now: datetime) -> Outcome:
         return Finished(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
     if not facts.staging_tests:
         return Requeue(LOOK, "No smoke test asks staging anything.")
-    if (said := _not_yet(facts)) is not None:
-        return Requeue(LOOK, said)
+    if (message := _not_yet(facts)) is not None:
+        return Requeue(LOOK, message)
     if not _is_due(job, facts, now):
         return Requeue(LOOK)
     return _ask(job, facts, now)
@@ -54,8 +54,8 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
         if not holds(job):
             return Requeue(0)
         one = _probe(test, facts)
-        said = one.sentence if one else f"{test.service} has no address in staging."
-        lines.append({"label": f"{test.service} {test.path}", "said": said, "ok": bool(one and one.ok)})
+        message = one.sentence if one else f"{test.service} has no address in staging."
+        lines.append({"label": f"{test.service} {test.path}", "said": message, "ok": bool(one and one.ok)})
     bad = [line for line in lines if not line["ok"]]
     ok = not bad
     sentence = f"{bad[0]['label']}: {bad[0]['said']}" if bad else f"Staging answered {len(lines)} requests as expected."

@@ -168,8 +168,8 @@ def again(step: Any, **changes: Any) -> None:
 
 def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
     """Leaves a stopped step behind, by a person's word."""
-    said = f"Skipped by {actor}: “{reason[:500]}”"
-    type(step).objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=said)
+    message = f"Skipped by {actor}: “{reason[:500]}”"
+    type(step).objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=message)
 
 
 def go_on(job: Any, now: datetime) -> None:
@@ -194,10 +194,10 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
     if not bad:
         return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
-    said = f"{bad[0]['label']}: {bad[0]['said']}"
+    message = f"{bad[0]['label']}: {bad[0]['said']}"
     if waited(step, facts.now) < SMOKE_PATIENCE:
-        return Wait(2, said)
-    return Stop(said, world, evidence)
+        return Wait(2, message)
+    return Stop(message, world, evidence)
 
 
 def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:

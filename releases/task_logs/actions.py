@@ -35,7 +35,7 @@ def as_file(subject: Subject, log: TaskLog | None) -> str:
     """The log as the Markdown file that `manage.py task_log` makes."""
     about = ""
     if log is not None:
-        names = ", ".join(sorted(audit.actor_name(one) for one in log.authors.all()))
+        names = ", ".join(sorted(audit.actor_name(author) for author in log.authors.all()))
         about = f"{subject.project.name}, by {names or 'nobody'}, saved {log.saved_at:%Y-%m-%d %H:%M} UTC"
     return markdown(title(subject), {name: getattr(log, name, "") for name in SECTIONS}, about)
 
@@ -57,10 +57,10 @@ def write(
     if not changed:
         raise Refused("Nothing was changed, so nothing was saved.")
     log = _save(subject, log, texts, actor, now)
-    said = f"Task log: {', '.join(SECTIONS[name] for name in changed)}."
+    message = f"Task log: {', '.join(SECTIONS[name] for name in changed)}."
     digest = hashlib.sha256(markdown("", texts).encode()).hexdigest()
     data = {"sections": changed, "version": log.version, "sha256": digest}
-    audit.record("task_log.saved", actor=actor, subject=subject, sentence=said, data=data, now=now)
+    audit.record("task_log.saved", actor=actor, subject=subject, sentence=message, data=data, now=now)
     return log
 
 

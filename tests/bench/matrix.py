@@ -94,12 +94,12 @@ def _measured(railway: RailwayStandIn, server: Server, services: int, environmen
 
 def missed(few: Measured, many: Measured) -> list[str]:
     """What was promised and is not so."""
-    said = [f"{one.calls} calls for one refresh" for one in (few, many) if one.calls != 1]
+    message = [f"{one.calls} calls for one refresh" for one in (few, many) if one.calls != 1]
     if many.page_queries != few.page_queries or many.page_queries > MOST_QUERIES:
-        said.append(f"{few.page_queries} queries for few, {many.page_queries} for many")
+        message.append(f"{few.page_queries} queries for few, {many.page_queries} for many")
     if many.rows != many.services * many.environments:
-        said.append(f"{many.rows} cells of {many.services * many.environments}")
-    return said
+        message.append(f"{many.rows} cells of {many.services * many.environments}")
+    return message
 
 
 def main() -> int:
@@ -109,9 +109,9 @@ def main() -> int:
     for one in (few, many):
         size = f"{one.services} × {one.environments}"
         print(f"  {size:22} {one.calls:6} {one.refresh_ms:7.0f} ms {one.page_queries:10} {one.page_ms:9.1f} ms")
-    said = missed(few, many)
-    print("missed: " + "; ".join(said) if said else "held")
-    return 1 if said else 0
+    message = missed(few, many)
+    print("missed: " + "; ".join(message) if message else "held")
+    return 1 if message else 0
 
 
 if __name__ == "__main__":

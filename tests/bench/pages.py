@@ -115,9 +115,9 @@ def large_release(
 
 def item_to_attest(release: Release) -> ChecklistItem:
     """An item bound to a gate that now asks for a person's signature: a finding that no machine can judge."""
-    said = "The variable KEY of backend is sealed."
+    message = "The variable KEY of backend is sealed."
     Finding.objects.create(
-        project=release.project, kind="unreadable", subject="backend", sentence=said, attestable=True
+        project=release.project, kind="unreadable", subject="backend", sentence=message, attestable=True
     )
     return release.items.get(gate="environments_coherent")
 
@@ -128,7 +128,7 @@ def queries(work: Callable[[], Answer]) -> int:
     with CaptureQueriesContext(connection) as seen:
         answer = work()
     assert answer.status.startswith("200"), answer
-    return sum(not one["sql"].startswith(control) for one in seen.captured_queries)
+    return sum(not query["sql"].startswith(control) for query in seen.captured_queries)
 
 
 def milliseconds(ways: dict[str, Callable[[], Answer]], rounds: int = ROUNDS) -> dict[str, float]:

@@ -86,7 +86,7 @@ def count(world: World, *, minutes: float = 60) -> Cost:
     _wait(world, minutes=10)
     world.railway_server.requests.clear()
     _wait(world, minutes=minutes)
-    documents = Counter(one.body.split("(")[0][10:60] for one in list(world.railway_server.requests))
+    documents = Counter(request.body.split("(")[0][10:60] for request in list(world.railway_server.requests))
     return Cost(round(sum(documents.values()) * 60 / minutes), documents)
 
 

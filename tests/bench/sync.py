@@ -128,7 +128,7 @@ def read_both(at: Scene) -> Cost:
         sync_github(jobs[0], now=timezone.now())
         sync_railway(jobs[1], now=timezone.now())
     seconds = time.perf_counter() - began
-    sql = sum(not one["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for one in seen.captured_queries)
+    sql = sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for query in seen.captured_queries)
     return Cost(len(at.servers[0].requests), len(at.servers[1].requests), sql, seconds)
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 def statements(work):
     with CaptureQueriesContext(connection) as seen:
         work()
-    return [one["sql"] for one in seen.captured_queries if "SAVEPOINT" not in one["sql"]]
+    return [query["sql"] for query in seen.captured_queries if "SAVEPOINT" not in query["sql"]]
 
 
 def test_an_event_costs_its_action_one_query():

@@ -6,5 +6,5 @@ from tests.bench.rehearsal import main
 def test_both_ways_come_to_an_end_and_are_printed(capsys):
     code = main(3, 2, 1)
 
-    said = capsys.readouterr().out
-    assert code in (0, 1) and "by hand: dump, load, upgrade" in said and "again" in said
+    message = capsys.readouterr().out
+    assert code in (0, 1) and "by hand: dump, load, upgrade" in message and "again" in message

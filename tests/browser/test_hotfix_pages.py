@@ -45,8 +45,8 @@ def scene():
     )  # fmt: skip
     told = {"verdict_sha": HEAD, "verdict_state": "pending", "verdict_sentence": "2 things stand in between."}
     ReleaseReconciler.objects.filter(release=hotfix).update(**told)
-    for number, said in enumerate(DONE):
-        Finding.objects.create(project=project, kind="bypass", subject=f"event {number}", sentence=said)
+    for number, message in enumerate(DONE):
+        Finding.objects.create(project=project, kind="bypass", subject=f"event {number}", sentence=message)
     resolved = {"closed_at": timezone.now(), "closed_by": alice, "reason": f"Agreed on the phone. {LONG}"}
     Finding.objects.create(project=project, kind="bypass", subject="old", sentence="Merged by hand.", **resolved)
     Repair.objects.create(

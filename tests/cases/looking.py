@@ -115,7 +115,7 @@ class Stage:
         history = read(self.mirror, "main", self.case.alembic)
         plan = make_plan(self.mirror, self.mirror.commit("main"), history, change.new, command=self.command())
         return " | ".join(
-            " | ".join([*(one.sql for one in step.upgrade.statements), step.upgrade.problem]) for step in plan.steps
+            " | ".join([*(statement.sql for statement in step.upgrade.statements), step.upgrade.problem]) for step in plan.steps
         )
 
     def rehearsal(self) -> str:

@@ -20,7 +20,7 @@ AS_ALEMBIC = (
 
 @pytest.mark.parametrize("name", AS_ALEMBIC)
 def test_it_is_read_as_alembic_reads_it(name, tmp_path):
-    case = next(one for one in CASES if one.name == name)
+    case = next(case for case in CASES if case.name == name)
     for path, text in {**case.main, **case.staging}.items():
         (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tree" / path).write_text(text or "")

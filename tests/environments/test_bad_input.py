@@ -51,7 +51,7 @@ def tree(*environments, services=("backend",), complete=True):
     ids = {f"s-{number}": name for number, name in enumerate(services)}
     return railway.ProjectTree(
         "p", "inspector", None, tuple(railway.Service(id, name, "") for id, name in ids.items()),
-        tuple(_environment(one, ids) for one in environments), complete, (),
+        tuple(_environment(environment, ids) for environment in environments), complete, (),
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def _environment(values, services):
     id, name, *created = values
     return railway.Environment(
         id, name, True, False, created[0] if created else None, None, None, None, None, None, None, "",
-        tuple(railway.Trigger(f"t-{id}-{one}", one, "github", "acme/inspector", LONG[:200], True) for one in services),
+        tuple(railway.Trigger(f"t-{id}-{service}", service, "github", "acme/inspector", LONG[:200], True) for service in services),
         tuple(railway.ServiceInstance(f"i-{id}-{one}", one, name, id, repo="acme/inspector")
               for one, name in services.items()),
     )  # fmt: skip
@@ -77,8 +77,8 @@ def project(people):
 
 def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last_seen(project):
     seen = tree(("e1", "staging"), ("e2", "production"))
-    places = (replace(one, instances=tuple(replace(each, readable=False) for each in one.instances))
-              for one in seen.environments)  # fmt: skip
+    places = (replace(environment, instances=tuple(replace(each, readable=False) for each in environment.instances))
+              for environment in seen.environments)  # fmt: skip
     mirror_sync.apply(project, seen, now=timezone.now())
     before = list(ServiceInstance.objects.values("railway_id", "branch", "seen_at"))
 
@@ -136,9 +136,9 @@ def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_
     mirror_sync.apply(project, tree(*both), now=timezone.now())
 
     html = squeezed(alice.get("/environments/?project=odd"))
-    said = Finding.objects.get(kind="twice").sentence
+    message = Finding.objects.get(kind="twice").sentence
     assert Environment.objects.get(kind="staging").railway_id == "old-one"
-    assert said == "Railway has 2 environments named staging; the oldest is meant: rename or delete the others."
+    assert message == "Railway has 2 environments named staging; the oldest is meant: rename or delete the others."
     assert "<code>new-one</code>" in html and "<code>old-one</code>" in html
 
 

@@ -166,7 +166,7 @@ def smoke_tests_of_others() -> Count:
 
 def webhook_secrets_in_logs() -> Count:
     secret, tried = "s3cret-of-railway", 0
-    with _logged() as said:
+    with _logged() as message:
         for method in ("get", "post", "put", "delete", "head", "options"):
             for path in (
                 f"/webhooks/railway/{secret}/",
@@ -175,17 +175,17 @@ def webhook_secrets_in_logs() -> Count:
             ):
                 getattr(Client(raise_request_exception=False), method)(path, HTTP_HOST="localhost")
                 tried += 1
-    return tried, said.getvalue().count(secret)
+    return tried, message.getvalue().count(secret)
 
 
 @contextmanager
 def _logged() -> Iterator[io.StringIO]:
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
+    message = io.StringIO()
+    handler = logging.StreamHandler(message)
     handler.setFormatter(LogFormatter("{levelname} {name} {message}", style="{"))
     logging.getLogger().addHandler(handler)
     try:
-        yield said
+        yield message
     finally:
         logging.getLogger().removeHandler(handler)
 

@@ -354,7 +354,7 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
         anchors = sealed_chain(events, Path(directory) / "anchors")
     tried, missed, began = 0, 0, time.monotonic()
     guarded = [(nullcontext, one) for one in blinding(events)]
-    for lifted, (name, deed, position) in [*((unguarded, one) for one in attacks(events)), *guarded]:
+    for lifted, (name, deed, position) in [*((unguarded, attack) for attack in attacks(events)), *guarded]:
         tried += 1
         with transaction.atomic():
             with lifted(connection):

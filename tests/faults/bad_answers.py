@@ -262,7 +262,7 @@ def truths(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
     place = production if stage.release.merge_commit else staging
     live: tuple[str, ...] = ("production_live",) if place == production else ("staging_healthy",)
-    for service in [one for one in stage.world.shape.services if one.watch or one.cron or one.sleeps]:
+    for service in [service for service in stage.world.shape.services if service.watch or service.cron or service.sleeps]:
         elsewhere_ = of(service.name, place, meta={"commitHash": stage.old, "branch": place}, status="FAILED")
         (after if place == production else before).append(Truth(f"{service.name} failed", "railway", live, elsewhere_))
     containers = Truth("containers crashed", "railway", live, crashed("backend", place))

@@ -59,8 +59,8 @@ class Listening:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 seen.append(f"{self.path} {self.headers} {body!r}")
                 self.send_response(307 if leads_to else 401)
-                name, said = ("Location", f"{leads_to}{self.path}") if leads_to else ("WWW-Authenticate", "Basic")
-                self.send_header(name, said)
+                name, message = ("Location", f"{leads_to}{self.path}") if leads_to else ("WWW-Authenticate", "Basic")
+                self.send_header(name, message)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -497,14 +497,14 @@ def denied(one: Try) -> dict[str, str]:
     """Arranges the scene, tries with the event denied in each way, and says what is wrong."""
     act = one.arrange(Scene())
     before = everything()
-    said = {}
+    message = {}
     for denial, deny in DENIALS.items():
-        said[denial] = problem(act, deny, before)
-        if said[denial]:  # the scene may be spoilt
+        message[denial] = problem(act, deny, before)
+        if message[denial]:  # the scene may be spoilt
             act = one.arrange(Scene())
             before = everything()
     unmoved = idle(act, before)
-    return {denial: what or unmoved for denial, what in said.items()}
+    return {denial: what or unmoved for denial, what in message.items()}
 
 
 def main() -> int:
@@ -513,9 +513,9 @@ def main() -> int:
     broken = 0
     with scratch_database():
         for one in tries():
-            said = denied(one)
-            broken += sum(map(bool, said.values()))
-            print(f"  {one.name:18}", *(f"{denial}: {what or 'refused'}" for denial, what in said.items()), sep="  ")
+            message = denied(one)
+            broken += sum(map(bool, message.values()))
+            print(f"  {one.name:18}", *(f"{denial}: {what or 'refused'}" for denial, what in message.items()), sep="  ")
     print(f"  {len(tries()) * len(DENIALS) - broken} of {len(tries()) * len(DENIALS)} refused, nothing changed")
     return 1 if broken else 0
 

@@ -131,7 +131,7 @@ def address(row: Any, page: str) -> str:
 def filled(page: Any) -> dict[str, Any]:
     """What the form of an admin page would send, with its inline rows, if nothing were typed."""
     rows = [one.formset for one in page.context["inline_admin_formsets"]]
-    forms = [page.context["adminform"].form, *(form for one in rows for form in (one.management_form, *one))]
+    forms = [page.context["adminform"].form, *(form for row in rows for form in (row.management_form, *row))]
     sent: dict[str, Any] = {}
     for bound in (bound for form in forms for bound in form):
         value, name = bound.value(), bound.html_name
@@ -272,8 +272,8 @@ def with_second_factor(scene: Any) -> None:
 
 def ready(scene: Any) -> list[str]:
     Installation.objects.get_or_create(single=True, defaults={"sandbox": True})
-    said = {"repository": "acme/fresh", "project": "p", "alembic": "alembic.ini", "staging": "staging"}
-    return ["--ready", json.dumps(said | {"production": "main"}), "--no-webhooks"]
+    message = {"repository": "acme/fresh", "project": "p", "alembic": "alembic.ini", "staging": "staging"}
+    return ["--ready", json.dumps(message | {"production": "main"}), "--no-webhooks"]
 
 
 def stale(scene: Any) -> None:
@@ -334,7 +334,7 @@ def unrecorded(act: Callable[[], Any], before: str) -> str:
         transaction.set_rollback(True)
     if not events:
         return "it made no event"
-    if any("hidden-word" in one.data_json or NEW_PASSWORD in one.data_json for one in events):
+    if any("hidden-word" in event.data_json or NEW_PASSWORD in event.data_json for event in events):
         return "its event holds a secret"
     return "" if changed else "it changes nothing anyway"
 
@@ -343,14 +343,14 @@ def denied(one: Try, denials: dict[str, Any]) -> dict[str, str]:
     """Tries once for each denial on rows of its own, and says what is wrong."""
     from tests.faults.denied_audit import Scene
 
-    said = {}
+    message = {}
     for name, deny in denials.items():
         with transaction.atomic():
             act = one.arrange(Scene())
         before = everything()
-        said[name] = problem(act, deny, before) or unrecorded(act, before)
+        message[name] = problem(act, deny, before) or unrecorded(act, before)
         clear()
-    return said
+    return message
 
 
 def clear() -> None:
@@ -377,9 +377,9 @@ def main() -> int:
     setup_test_environment()  # forms are looked into, and the host is called testserver
     with scratch_database():
         for one in tries():
-            said = denied(one, DENIALS)
-            broken += sum(map(bool, said.values()))
-            print(f"  {one.name:36}", *(f"{denial}: {what or 'refused'}" for denial, what in said.items()), sep="  ")
+            message = denied(one, DENIALS)
+            broken += sum(map(bool, message.values()))
+            print(f"  {one.name:36}", *(f"{denial}: {what or 'refused'}" for denial, what in message.items()), sep="  ")
         missed = forgotten()
     count = len(tries()) * len(DENIALS)
     print(f"  {count - broken} of {count} refused, nothing changed; forgotten: {', '.join(missed) or 'none'}")

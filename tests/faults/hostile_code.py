@@ -112,11 +112,11 @@ def rehearsed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
                     opened.execute(way.code.format(**constants))
                     yield way.name, "done", ""
                 except psycopg.Error as error:
-                    said = " ".join(str(error).split())
+                    message = " ".join(str(error).split())
                     yield (
                         way.name,
-                        "an answer" if "expected authentication" in said or "invalid response" in said else "",
-                        said,
+                        "an answer" if "expected authentication" in message or "invalid response" in message else "",
+                        message,
                     )
 
 
@@ -156,7 +156,7 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
                 loud = [[way] for way in mine if way not in quiet]
                 for some in filter(None, [quiet, *loud]):
                     results = lasting(some, _tried(place, some, constants, where, database), place)
-                    found += [(place, one) for one in results]
+                    found += [(place, result) for result in results]
         if not without and words in "plants":
             found += [("plants", one) for one in _planted(where, database)]
     return found

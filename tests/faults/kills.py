@@ -88,7 +88,7 @@ class Killer:
         if kind < 0.15:
             with suppress(psutil.Error):  # it may have ended by itself between two looks
                 children = psutil.Process(pid).children(recursive=True)
-                running = [one for one in children if "alembic_env/child" in " ".join(one.cmdline())]
+                running = [child for child in children if "alembic_env/child" in " ".join(child.cmdline())]
                 if running:
                     running[0].kill()
                     return f"migration child: {self._doing(pid)}"
@@ -184,15 +184,15 @@ def _repeated(world: Any):
     """Outward effects that happened twice, by what the stand-ins were asked and answered."""
     done: dict[str, list[str]] = defaultdict(list)
     statuses: dict[str, list[str]] = defaultdict(list)
-    for one in world.github_server.requests:
-        if one.method == "PUT" and one.path.endswith("/merge") and one.status == 200:
-            done[f"merge of {one.path}"].append(one.body)
-        elif one.method == "POST" and one.path.endswith("/pulls") and one.status == 201:
-            done["pull request opened"].append(one.body)
-        elif one.method == "PATCH" and "/git/refs/" in one.path and one.status == 200:
-            done[f"staging moved to {json.loads(one.body)['sha'][:7]}"].append(one.body)
-        elif one.method == "POST" and "/statuses/" in one.path and one.status == 201:
-            statuses[one.path].append(one.body)
+    for request in world.github_server.requests:
+        if request.method == "PUT" and request.path.endswith("/merge") and request.status == 200:
+            done[f"merge of {request.path}"].append(request.body)
+        elif request.method == "POST" and request.path.endswith("/pulls") and request.status == 201:
+            done["pull request opened"].append(request.body)
+        elif request.method == "PATCH" and "/git/refs/" in request.path and request.status == 200:
+            done[f"staging moved to {json.loads(request.body)['sha'][:7]}"].append(request.body)
+        elif request.method == "POST" and "/statuses/" in request.path and request.status == 201:
+            statuses[request.path].append(request.body)
     opened = done.pop("pull request opened", [])
     from releases.models.releases import Release
 
@@ -202,7 +202,7 @@ def _repeated(world: Any):
     for path, bodies in statuses.items():
         twice = [new for old, new in pairwise(bodies) if old == new]
         yield from (f"{path} was told twice: {body}" for body in twice)
-    deployed = [one.body for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
+    deployed = [request.body for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
     if deployed:
         yield f"{len(deployed)} deployments were started that nobody asked for"
 
@@ -230,8 +230,8 @@ def _gaps():
     if not verdict.ok:
         yield f"the chain does not verify: {verdict.sentence}"
     events = AuditEvent.objects.filter(action="step.done").values("subject_id", "sentence").annotate(n=Count("pk"))
-    yield from (f"{one['sentence']} of {one['subject_id']} is told {one['n']} times" for one in events if one["n"] > 1)
-    told = Counter(re.sub(":.*", "", one.sentence) for one in AuditEvent.objects.filter(action="step.done"))
+    yield from (f"{event['sentence']} of {event['subject_id']} is told {event['n']} times" for event in events if event["n"] > 1)
+    told = Counter(re.sub(":.*", "", object_.sentence) for object_ in AuditEvent.objects.filter(action="step.done"))
     steps = Counter(str(step) for step in PromotionStep.objects.filter(status="done"))
     yield from (f"{name}: {steps[name]} done, {told[name]} told" for name in steps if steps[name] != told[name])
 

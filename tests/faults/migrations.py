@@ -92,8 +92,8 @@ def pairs(count: int, mirror) -> tuple[Counter[str], float]:
                 thread.join(2 * PATIENCE_SECONDS)
             longest = max(longest, time.monotonic() - began)
             seen["hangs"] += any(thread.is_alive() for thread in threads)
-            seen["errors"] += sum(one.status != "succeeded" for one in outcomes)
-            seen["not run exactly once"] += sorted(len(one.applied) for one in outcomes) != [0, 5]
+            seen["errors"] += sum(outcome.status != "succeeded" for outcome in outcomes)
+            seen["not run exactly once"] += sorted(len(outcome.applied) for outcome in outcomes) != [0, 5]
             seen["database elsewhere"] += reported(url) != (HEAD, set())
     return seen, longest
 
@@ -188,9 +188,9 @@ def _go_on(mirror, outcome: Outcome, url: str, result: Kills) -> None:
     now, invalid = reported(url)
     commands = next_commands(invalid=sorted(invalid), kept=outcome.kept, table="alembic_version", known=True)
     with psycopg.connect(url, autocommit=True) as connection:
-        for one in commands:
-            if one.command:
-                connection.execute(one.command)
+        for command in commands:
+            if command.command:
+                connection.execute(command.command)
         for index, since in (("ix_1", {"a2", "a3", "a4", "a5"}), ("ix_2", {"a4", "a5"})):
             if not since & set(now):
                 connection.execute(f"drop index if exists {index}")

@@ -100,7 +100,7 @@ class Play:
 
     def _open(self, name: str) -> None:
         self.seen[name] = self.release.candidate
-        self.files[name] = [(one["id"], one["sha256"]) for one in self.release.migrations]
+        self.files[name] = [(migration["id"], migration["sha256"]) for migration in self.release.migrations]
 
     def _read(self) -> None:
         """Both open the page anew."""
@@ -128,9 +128,9 @@ class Play:
 
         self._page_of("bob")
         for revision, sha256 in self.files["bob"]:
-            said = {"revision": revision, "sha256": sha256, "reason": "looked at it"}
+            message = {"revision": revision, "sha256": sha256, "reason": "looked at it"}
             try:
-                approvals_actions.accept_risk(self.release, actor=self.world.person("bob"), **said)
+                approvals_actions.accept_risk(self.release, actor=self.world.person("bob"), **message)
             except Refused as refusal:
                 self.did["risk refused"] += 1
                 self.why[str(refusal).split(":")[0][:60]] += 1
@@ -191,7 +191,7 @@ class Play:
             self._run(ReleaseReconciler.objects.get(release=self.release))
             self.release.refresh_from_db()
             # What the files do is not what this is about, but each of them has to be accepted.
-            make_plan_row(self.release, risks=[_risk(one) for one in self.release.migrations])
+            make_plan_row(self.release, risks=[_risk(migration) for migration in self.release.migrations])
 
     def _look(self) -> None:
         """A reading of every source that a project has."""
@@ -284,7 +284,7 @@ class Play:
         )
         self._run(run)
         run.refresh_from_db()
-        signed = {one["id"]: one["sha256"] for one in self.release.migrations}
+        signed = {migration["id"]: migration["sha256"] for migration in self.release.migrations}
         foreign = [one["id"] for one in run.planned if signed.get(one["id"], one["sha256"]) != one["sha256"]]
         if run.status == "succeeded" and foreign:
             self.wrong.append(f"{self.release}: production ran {foreign} with another content than signed")
@@ -336,12 +336,12 @@ def main(times: int = 500, seed: int = 20261) -> int:
             lift_allowances(world)
             stage = play(world, min(A_WORLD, times - first), seed + first)
         did, why, wrong = did + stage.did, why + stage.why, wrong + stage.wrong
-        said = f"  {min(first + A_WORLD, times)} of {times}, {did['merged']} merges, {len(wrong)} wrong"
-        print(f"{said}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        message = f"  {min(first + A_WORLD, times)} of {times}, {did['merged']} merges, {len(wrong)} wrong"
+        print(f"{message}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     print(f"{times} interleavings of people, pushes and edits (seed {seed}), {time.monotonic() - started:.0f} s")
     for what, count in sorted(did.items()):
         print(f"  {count:5}  {what}")
-    print("  refused most: " + " · ".join(f"{count} × {said}" for said, count in why.most_common(6)))
+    print("  refused most: " + " · ".join(f"{count} × {message}" for message, count in why.most_common(6)))
     print(f"  {len(wrong):5}  merges or migrations of what nobody signed")
     for line in wrong[:10]:
         print(f"         {line}")

@@ -172,11 +172,11 @@ def _not_live(world: Any, authors: Authors) -> Iterator[str]:
 def _comments(world: Any, authors: Authors) -> Iterator[str]:
     from environments.models import Preview
 
-    said = Counter(row["number"] for row in world.github.state["comments"] if "release-portal: preview" in row["body"])
+    message = Counter(row["number"] for row in world.github.state["comments"] if "release-portal: preview" in row["body"])
     had = set(Preview.objects.exclude(made_at=None, state="gone").values_list("number", flat=True))
-    yield from (f"#{number}: {count} comments" for number, count in said.items() if count > 1)
-    yield from (f"#{number}: none" for number in authors.open if not said[number])
-    yield from (f"#{number}: none, though it had an environment" for number in had if not said[number])
+    yield from (f"#{number}: {count} comments" for number, count in message.items() if count > 1)
+    yield from (f"#{number}: none" for number in authors.open if not message[number])
+    yield from (f"#{number}: none, though it had an environment" for number in had if not message[number])
 
 
 def main(count: int = 200, seed: int = 20263) -> int:

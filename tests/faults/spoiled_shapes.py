@@ -70,10 +70,10 @@ class Spoiler:
         from releases import gates
         from releases.gates.context import facts_of
 
-        said = self.world.shape.refused
+        message = self.world.shape.refused
         facts = facts_of(release.pk)
-        refusing = tuple(name for name, gate in gates.GATES.items() if said in gate(facts).sentence)
-        assert refusing, f"no gate says “{said}”"
+        refusing = tuple(name for name, gate in gates.GATES.items() if message in gate(facts).sentence)
+        assert refusing, f"no gate says “{message}”"
         return [Truth(AS_IT_IS, source, refusing, lambda: lambda: None) for source in ("github", "railway")]
 
 

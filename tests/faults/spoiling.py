@@ -27,8 +27,8 @@ def spoiled(response: Response, dice: random.Random, old: str) -> tuple[str, Res
         body = copy.deepcopy(json.loads(response.encoded()))
     except ValueError:
         return "html", Response(200, HTML, {"Content-Type": "text/html"})
-    said = [_spoil_value(body, dice, old) for _ in range(dice.choice((1, 1, 2, 5)))]
-    return said[0], Response(response.status, body, response.headers)
+    message = [_spoil_value(body, dice, old) for _ in range(dice.choice((1, 1, 2, 5)))]
+    return message[0], Response(response.status, body, response.headers)
 
 
 def _graphql(response: Response) -> Response:
@@ -80,11 +80,11 @@ def _spoil_value(body: Any, dice: random.Random, old: str) -> str:
     if not places:
         return "nothing to spoil"
     # Commits, words and lists decide, and are few: they get their share.
-    said = [(holder, key) for holder, key in places if isinstance(holder[key], str)]
+    message = [(holder, key) for holder, key in places if isinstance(holder[key], str)]
     kinds = (
-        [one for one in said if COMMIT.fullmatch(one[0][one[1]])],
-        [one for one in said if WORD.fullmatch(one[0][one[1]])],
-        [one for one in places if isinstance(one[0][one[1]], list)],
+        [one for one in message if COMMIT.fullmatch(one[0][one[1]])],
+        [one for one in message if WORD.fullmatch(one[0][one[1]])],
+        [place for place in places if isinstance(place[0][place[1]], list)],
         places,
         places,
     )

@@ -30,5 +30,5 @@ def test_a_spoiled_answer_differs_from_the_honest_one():
 
     answers = [spoiled(honest, random.Random(seed), "b" * 40)[1] for seed in range(200)]
 
-    same = [one for one in answers if one and (one.status, one.encoded()) == (200, honest.encoded())]
+    same = [answer for answer in answers if answer and (answer.status, answer.encoded()) == (200, honest.encoded())]
     assert not same

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import configuration
 
-QUICK = [one for one in configuration.ATTACKS if one.tries is not configuration.fields_by_one_person]
+QUICK = [attack for attack in configuration.ATTACKS if attack.tries is not configuration.fields_by_one_person]
 
 
 @pytest.mark.django_db

@@ -11,10 +11,10 @@ def test_every_action_is_tried():
 
 @pytest.mark.django_db(transaction=True)
 def test_no_action_happens_without_its_event_however_it_is_denied():
-    said = {one.name: denied(one) for one in tries()}
+    message = {one.name: denied(one) for one in tries()}
 
-    assert {denial for what in said.values() for denial in what} == set(DENIALS)
-    assert not any(any(what.values()) for what in said.values()), said
+    assert {denial for what in message.values() for denial in what} == set(DENIALS)
+    assert not any(any(what.values()) for what in message.values()), message
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,6 +17,6 @@ def test_every_admin_and_every_command_is_tried_or_was_looked_at():
 def test_nothing_is_changed_without_its_event(one, caplog):
     caplog.set_level(logging.CRITICAL)
 
-    said = denied(one, {"disk full": DENIALS["disk full"]})
+    message = denied(one, {"disk full": DENIALS["disk full"]})
 
-    assert said == {"disk full": ""}
+    assert message == {"disk full": ""}

@@ -79,10 +79,10 @@ def test_a_revision_cannot_speak_for_another_in_a_plan(tmp_path):
     [{"end": "aaaa00000002", "seconds": 1}, {"start": ["x"]}, {"start": {}}, {"backend": "1 or true"}, {"kept": [[]]},
      {"error": ["x"]}, {"rendered": None}, {"seconds": "x"}, {"over": [1]}, {"locks": 5, "statement": "x"}],
 )  # fmt: skip
-def test_what_a_run_says_of_itself_is_not_believed(tmp_path, database, said):  # noqa: F811
+def test_what_a_run_says_of_itself_is_not_believed(tmp_path, database, message):  # noqa: F811
     body = (
         "import json, os\n"
-        f"    for fd in range(3, 40):\n        try: os.write(fd, b'\\n' + {json.dumps(said)!r}.encode() + b'\\n')\n"
+        f"    for fd in range(3, 40):\n        try: os.write(fd, b'\\n' + {json.dumps(message)!r}.encode() + b'\\n')\n"
         "        except OSError: pass\n    os._exit(0)"
     )
     mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))

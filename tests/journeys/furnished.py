@@ -67,7 +67,7 @@ def _furnished(names: tuple[str, ...]) -> Path:
     furnish.repository(github, shape, built)
     railway = _railway(directory, lambda: datetime.now(UTC))
     try:
-        targets = {one.key: DATABASE.format(one.key) for one in shape.targets("")}
+        targets = {target.key: DATABASE.format(target.key) for target in shape.targets("")}
         furnish.project(railway, shape, github.heads(), targets)
     finally:
         railway.stop()

@@ -75,7 +75,7 @@ def resolve(world, row: Finding) -> None:
         findings_actions.resolve_finding(row, actor=alice, reason=" ")
     findings_actions.resolve_finding(row, actor=alice, reason="Agreed with the team on the phone")
     again(world)
-    assert [one.pk for one in bypasses()] == [row.pk] and reread(row).closed_by == alice
+    assert [bypass.pk for bypass in bypasses()] == [row.pk] and reread(row).closed_by == alice
 
 
 def test_a_direct_push_to_staging_is_found_once_named_resolved_and_shown_until_then(world, client):
@@ -203,9 +203,9 @@ def test_a_moved_trigger_and_a_switched_off_deployment_are_found_and_our_repair_
 
     again(world)
 
-    said = " ".join(row.sentence for row in rows)
-    assert "frontend in production follows staging; before, it followed main" in said
-    assert "A push no longer deploys backend in production" in said
+    message = " ".join(row.sentence for row in rows)
+    assert "frontend in production follows staging; before, it followed main" in message
+    assert "A push no longer deploys backend in production" in message
     assert len(bypasses()) == 2 and repair.status == "succeeded"
 
 

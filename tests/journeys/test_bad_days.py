@@ -56,7 +56,7 @@ def test_migrate_first_brings_the_schema_before_the_merge(world):
 
 def test_migrations_that_cannot_be_read_run_or_trusted_fail_their_gate_and_name_the_file(world):
     git, versions = world.github.git, "backend/alembic/versions/"
-    shipped = next(one for one in git.text("ls-tree", "-r", "--name-only", "main").splitlines() if versions in one)
+    shipped = next(splitline for splitline in git.text("ls-tree", "-r", "--name-only", "main").splitlines() if versions in splitline)
     edited = {shipped: git.text("show", f"main:{shipped}") + "\n# edited\n"}
     world.github.push_commit("staging", {f"{versions}computed.py": COMPUTED}, "A migration")
     release = cut(world)
@@ -74,7 +74,7 @@ def test_migrations_that_cannot_be_read_run_or_trusted_fail_their_gate_and_name_
 
     fresh = reread(release)
     assert fresh.migrations_problem == "", "a comment changes nothing that is run"
-    assert [(one["path"], one["kind"]) for one in fresh.edits] == [(shipped, "form")]
+    assert [(edit["path"], edit["kind"]) for edit in fresh.edits] == [(shipped, "form")]
 
 
 def held(world) -> list[str]:
@@ -114,8 +114,8 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
 
     assert step.name == "migrate"
     assert "Nothing was changed" in step.sentence
-    said = " ".join(AuditEvent.objects.values_list("sentence", flat=True)) + step.sentence
-    assert "secret-word" not in said
+    message = " ".join(AuditEvent.objects.values_list("sentence", flat=True)) + step.sentence
+    assert "secret-word" not in message
 
     world.railway.set_variable("production", "backend", "DATABASE_URL", url)
     at(world, "elsewhere")

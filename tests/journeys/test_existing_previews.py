@@ -59,8 +59,8 @@ def test_railways_own_environments_are_explained_and_never_touched(world):
     with pytest.raises(Refused, match="Railway owns it"):
         actions.adopt_environment(seen.environment, actor=world.person("alice"), typed=name)
 
-    said = Preview.objects.get().sentence
-    assert name in said and "PR Environments" in said
+    message = Preview.objects.get().sentence
+    assert name in message and "PR Environments" in message
     assert "Railway deploys it" in seen.sentence
     assert deployments(world, name) == before and rows(world, f"pr-{number}") == []
     world.github.close_pull(number)

@@ -106,9 +106,9 @@ def test_what_is_no_hotfix_is_refused_in_one_sentence(world):
     world.work(lambda: PullRequest.objects.filter(number=promotion).exists())
     row = PullRequest.objects.get(number=number)
 
-    for pull, said in ((promotion, "promotes staging"), (129, "goes into staging"), (999, "no pull request"),
+    for pull, message in ((promotion, "promotes staging"), (129, "goes into staging"), (999, "no pull request"),
                        ("x' or 1=1", "no pull request")):  # fmt: skip
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(Refused, match=message):
             lifecycle_actions.cut_hotfix(project, actor=alice, pull=pull)
     with pytest.raises(Refused, match="moved from"):
         lifecycle_actions.cut_hotfix(project, actor=alice, pull=number, candidate="0" * 40)

@@ -117,7 +117,7 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
         _read(world)
         _read(world)
 
-    assert passed == [] and all("Merge allowed: " in one or "CI is green: " in one for one in sentences)
+    assert passed == [] and all("Merge allowed: " in sentence or "CI is green: " in sentence for sentence in sentences)
     assert world.sent("PUT", "/merge") == [] and not MigrationRun.objects.filter(environment__kind="production")
 
 

@@ -75,7 +75,7 @@ def test_the_frontend_of_a_preview_speaks_to_its_own_backend_from_the_first_depl
     assert previews.railway.address("backend", place).split("://")[-1] in running and running.endswith("/api")
     deployments = previews.railway.world.data["deployments"].values()
     instance = previews.railway._instance("frontend", place)
-    assert sum(one["instanceId"] == instance["id"] for one in deployments) == 1
+    assert sum(deployment["instanceId"] == instance["id"] for deployment in deployments) == 1
 
 
 def test_pushes_in_quick_succession_end_at_the_newest_commit(previews):

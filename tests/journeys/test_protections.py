@@ -137,7 +137,7 @@ def test_whether_the_portal_may_push_is_told_by_source(rules, app_id, closed, se
 def test_a_ruleset_says_itself_whether_this_credential_passes(world, bypass, closed):
     ours = [{"actor_type": "Integration", "actor_id": 1001, "bypass_mode": bypass}] if bypass != "never" else []
     pull = {"required_approving_review_count": 1, "required_review_thread_resolution": False}
-    mode = [one | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"} for one in ours]
+    mode = [our | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"} for our in ours]
     world.github.add_ruleset({"type": "pull_request", "parameters": pull}, branch="staging", bypass_actors=mode)
 
     protection.read(world.project, now=timezone.now())

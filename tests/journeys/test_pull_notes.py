@@ -25,8 +25,8 @@ def told(world, number: int, until=lambda said: True) -> str:
 
     def done() -> bool:
         PullNote.objects.update(wake_at=timezone.now())
-        said = "".join(comments_on(world, number))
-        return bool(said) and until(said)
+        message = "".join(comments_on(world, number))
+        return bool(message) and until(message)
 
     world.work(done)
     return "".join(comments_on(world, number))

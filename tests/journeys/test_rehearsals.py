@@ -35,7 +35,7 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     world.work(lambda: gates.GATES["rehearsed"](facts_of(release.pk)).passed, seconds=90)
 
     row = of(world, "production", release.candidate)
-    assert [one["id"] for one in row.files] == [one["id"] for one in release.migrations]
+    assert [file["id"] for file in row.files] == [one["id"] for one in release.migrations]
     assert row.left == [] and row.statements and row.warnings == []
     finding = Finding.objects.get(kind="schema", closed_at=None)
     assert finding.sentence == "production has an index ix_by_hand that no migration made." and finding.attestable

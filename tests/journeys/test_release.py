@@ -106,7 +106,7 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
 
     assert release.commit_count > 0
     assert release.pull_requests.count() > 0
-    assert [one["message"] for one in release.migrations] == ["add integration settings", "index events.workspace_id"]
+    assert [migration["message"] for migration in release.migrations] == ["add integration settings", "index events.workspace_id"]
     assert world.project.pull_requests.get(number=number).title == "<script>alert(1)</script>", "kept as data"
     with pytest.raises(Refused, match="wait to be applied in staging"):
         promotion_actions.promote(release, actor=alice)
@@ -220,7 +220,7 @@ def test_what_railway_never_deployed_is_found_and_a_staging_that_diverged_is_nev
     assert "cannot be fast-forwarded" in step.sentence
     assert not any('"force": true' in body for body in world.sent("PATCH", "/git/refs"))
     assert world.revisions("production") == sorted(release.heads)
-    deployed = [one for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
+    deployed = [request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
     assert len(deployed) == 1
 
 

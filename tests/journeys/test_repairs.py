@@ -56,9 +56,9 @@ def test_staging_is_fast_forwarded_without_force_and_then_equal(world):
 def test_main_behind_staging_means_promote_first(world):
     before = world.github.heads()
 
-    code, said = sync_staging()
+    code, message = sync_staging()
 
-    assert code == 3 and "promote first" in said
+    assert code == 3 and "promote first" in message
     assert world.github.heads() == before
 
 
@@ -66,9 +66,9 @@ def test_a_hotfix_on_main_is_named_and_staging_stays(world):
     fix = world.github.push_commit("main", {"frontend/fix.txt": "fix"}, "Stop the bleeding")
     before = world.github.heads()["staging"]
 
-    code, said = sync_staging()
+    code, message = sync_staging()
 
-    assert code == 4 and f"hotfix {fix[:7]} “Stop the bleeding”" in said and "back-merge" in said
+    assert code == 4 and f"hotfix {fix[:7]} “Stop the bleeding”" in message and "back-merge" in message
     assert world.github.heads()["staging"] == before
     assert world.sent("PATCH", "/git/refs") == []
 
@@ -77,9 +77,9 @@ def test_a_squash_is_told_from_a_hotfix(world):
     number = world.github.open_pull("staging", "main", "Promotion")
     world.github.merge_pull(number, "squash")
 
-    code, said = sync_staging()
+    code, message = sync_staging()
 
-    assert code == 4 and "squash " in said and f"(#{number})" in said
+    assert code == 4 and "squash " in message and f"(#{number})" in message
 
 
 def test_the_back_merge_is_opened_once(world):
@@ -117,7 +117,7 @@ def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
 
     assert (repair.status, repair.before) == ("succeeded", "staging")
     assert not Finding.objects.filter(kind="branch", closed_at=None).exists()
-    assert len([one for one in world.railway_server.requests if "deploymentTriggerUpdate" in one.body]) == 1
+    assert len([request for request in world.railway_server.requests if "deploymentTriggerUpdate" in request.body]) == 1
     assert AuditEvent.objects.filter(action="repair.ended", outcome="done").exists()
 
 
@@ -135,7 +135,7 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
 
     assert finding.subject == "backend in production" and new[:7] in finding.sentence
     assert repair.status == "succeeded", repair.sentence
-    assert len([one for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]) == 1
+    assert len([request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]) == 1
 
 
 def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again(world):
@@ -156,7 +156,7 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     assert "backend in production is not deployed when main is pushed to" in finding.sentence
     assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
     assert not Finding.objects.filter(kind="push", closed_at=None).exists()
-    writes = [one for one in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in one.body]
+    writes = [request for request in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in request.body]
     assert len(writes) == 1
     with pytest.raises(Refused, match="already"):
         repairs_actions.switch_push_on(row, actor=alice)

@@ -59,11 +59,11 @@ def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_
     assert (repair.status, repair.result) == ("succeeded", "moved"), repair.sentence
     assert "Railway deploys staging anew, as it should" in repair.sentence
     assert world.github.heads()["staging"] == world.github.heads()["main"] == heads["main"]
-    assert [one.subject for one in Finding.objects.filter(kind="bypass") if "staging" in one.subject] == []
+    assert [object_.subject for object_ in Finding.objects.filter(kind="bypass") if "staging" in object_.subject] == []
     assert DeploymentAsk.objects.count() == 2
-    pushes = [one for one in world.github_server.requests if one.path.endswith("git-receive-pack")]
-    pushes = [one for one in pushes if "refs/heads/" in one.body]  # the trail has a ref of its own
-    assert len([one for one in pushes if one.method == "POST"]) == 1
+    pushes = [request for request in world.github_server.requests if request.path.endswith("git-receive-pack")]
+    pushes = [push for push in pushes if "refs/heads/" in push.body]  # the trail has a ref of its own
+    assert len([push for push in pushes if push.method == "POST"]) == 1
     told = list(AuditEvent.objects.filter(action__startswith="staging.reset").values_list("action", "actor_name"))
     assert {("staging.reset_requested", "alice"), ("staging.reset_signed", "bob")} <= set(told)
     assert sync_staging()[0] == 0
@@ -73,9 +73,9 @@ def test_different_files_are_never_reset(world):
     world.github.push_commit("main", {"frontend/fix.txt": "fix"}, "Hotfix")
     heads = known(world)
 
-    code, said = sync_staging()
+    code, message = sync_staging()
 
-    assert code == 4 and "same files" not in said
+    assert code == 4 and "same files" not in message
     with pytest.raises(Refused, match="Sync staging first"):
         actions.request_reset(world.project, actor=world.person("alice"), reason="Please", **heads)
     assert not StagingReset.objects.exists()

@@ -71,7 +71,7 @@ def sign(world, job: Rollback) -> None:
 
 
 def asked_of_railway(world) -> list[str]:
-    return [one.body for one in world.railway_server.requests if "deploymentRollback" in one.body]
+    return [request.body for request in world.railway_server.requests if "deploymentRollback" in request.body]
 
 
 def served(world, kind: str = "production") -> set[str]:
@@ -89,8 +89,8 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     advised(world, release)
     world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
     advice, merged = release.advice, head(world, "main")
-    assert (advice.verdict, [one["state"] for one in advice.services]) == (SAFE, ["ready", "ready"])
-    assert {one["commit"] for one in advice.targets} == {before}
+    assert (advice.verdict, [service["state"] for service in advice.services]) == (SAFE, ["ready", "ready"])
+    assert {target["commit"] for target in advice.targets} == {before}
     assert advice.services[0]["variables"] == [["LIMIT", "added"]]
 
     alice, bob = world.person("alice"), world.person("bob")
@@ -114,7 +114,7 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
     assert reread(job).target("frontend")["deployment"] != first
     assert job.is_open and asked_of_railway(world) == []
-    assert [one.content == job.content for one in job.approvals.all()] == [False], "it lapses with the deployments"
+    assert [approval.content == job.content for approval in job.approvals.all()] == [False], "it lapses with the deployments"
 
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
@@ -269,7 +269,7 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     assert stopped_step(world, release).name == "deploy"
     world.work(lambda: (reread(release.advice).computed_at or release.cut_at) > release.promotions.get().finished_at)
 
-    states = {one["service"]: one["state"] for one in release.advice.services}
+    states = {service["service"]: service["state"] for service in release.advice.services}
     assert (release.advice.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
     assert release.advice.steps[:2] == ["Roll back backend to its earlier deployment.", "frontend can stay as it is."]
     assert "The database has nothing of this release." in release.advice.reasons
@@ -280,10 +280,10 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     world.work(lambda: reread(release.advice).computed_at > since)
 
     assert "7a9c1e3f5b67" in release.advice.in_effect and "8b0d2e4a5678" not in release.advice.in_effect
-    assert any("8b0d2e4a5678 failed half-way" in one for one in release.advice.reasons)
+    assert any("8b0d2e4a5678 failed half-way" in reason for reason in release.advice.reasons)
     assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
-    assert not any("nothing of this release" in one for one in release.advice.reasons)
-    assert {one["commit"] for one in release.advice.targets} == {before}
+    assert not any("nothing of this release" in reason for reason in release.advice.reasons)
+    assert {target["commit"] for target in release.advice.targets} == {before}
 
 
 def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):

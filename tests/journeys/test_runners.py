@@ -74,7 +74,7 @@ def evidence(run: MigrationRun, release) -> None:
     assert (
         [one[0] for one in run.applied]
         == [one["id"] for one in run.planned]
-        == [one["id"] for one in release.migrations]
+        == [migration["id"] for migration in release.migrations]
     )
 
 
@@ -106,7 +106,7 @@ def test_a_pre_deploy_command_on_railway_takes_a_release_to_production_and_is_pu
         assert world.revisions(kind) == sorted(release.heads)
         assert "Setting the pre-deploy command" in runs[kind].log and "Starting Container" in runs[kind].log
     assert (is_set("staging"), is_set("production")) == (("echo as it was",), ())
-    wishes = [one.body for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
+    wishes = [request.body for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
     assert len(wishes) == 2 and release.merge_commit in wishes[1], "exactly the commit is deployed, once for each run"
     assert not Finding.objects.filter(kind="bypass").exists(), "nobody is accused of what the portal did"
 
@@ -127,7 +127,7 @@ def test_where_railway_migrates_by_itself_the_portal_verifies_and_keeps_the_evid
         assert runs[kind].status == "succeeded" and runs[kind].after == sorted(release.heads), runs[kind].sentence
         assert "Railway migrated while it deployed" in runs[kind].sentence
     evidence(runs["production"], release)
-    assert not [one for one in world.railway_server.requests if "serviceInstanceDeployV2" in one.body]
+    assert not [request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
     assert PromotionStep.objects.get(name="migrate").sentence.endswith(f"at {', '.join(sorted(release.heads))}.")
 
 
@@ -186,13 +186,13 @@ def test_a_killed_run_on_railway_is_taken_up_again_with_its_own_deployment(world
         staging, database=world.project.databases.get(), actor=world.person("alice"), commit=release.candidate
     )
     place, service = backend("staging")
-    known = [one.id for one in Railway().deployments(world.railway.project_id, place, service, 10)]
+    known = [deployment.id for deployment in Railway().deployments(world.railway.project_id, place, service, 10)]
     set_on_railway("staging", UPGRADE)
     begun = Railway().deploy_commit(place, service, release.candidate)
     MigrationRun.objects.filter(pk=run.pk).update(  # a worker died here
         before=world.revisions("staging"),
         target=release.heads,
-        planned=[{"id": one["id"], "path": one["path"], "sha256": one["sha256"]} for one in release.migrations],
+        planned=[{"id": migration["id"], "path": migration["path"], "sha256": migration["sha256"]} for migration in release.migrations],
         railway={"service": service, "was": ["echo as it was"], "command": [UPGRADE], "known": known, "deployment": ""},
     )
 
@@ -229,7 +229,7 @@ def test_an_answer_that_is_lost_deploys_once(world):
 
     assert run.status == "succeeded", run.sentence
     deployments = Railway().deployments(world.railway.project_id, *backend("staging"), 10)
-    assert [one.commit for one in deployments].count(run.commit) == 2, "the one that was live, and one of the run"
+    assert [deployment.commit for deployment in deployments].count(run.commit) == 2, "the one that was live, and one of the run"
 
 
 def test_a_service_that_is_missing_is_named_and_nothing_is_changed(world):

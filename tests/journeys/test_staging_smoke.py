@@ -33,4 +33,4 @@ def test_a_release_is_promoted_only_after_staging_answered_as_it_is_now(world):
 
     assert before == "pending" and "500" in told
     outcomes = AuditEvent.objects.filter(action="staging.smoked").order_by("position")
-    assert [one.outcome for one in outcomes] == ["failed", "done", "done"]
+    assert [outcome.outcome for outcome in outcomes] == ["failed", "done", "done"]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def statuses(world) -> list[tuple[str, str]]:
     rows = [one for one in world.github.state["statuses"] if one["context"] == "release-portal"]
-    return [(one["state"], one["description"]) for one in rows]
+    return [(row["state"], row["description"]) for row in rows]
 
 
 def test_a_freeze_with_an_emoji_is_told_once_without_it_and_takes_the_green_back(world):
@@ -117,9 +117,9 @@ def test_protecting_never_demands_a_check_that_never_ran_nor_locks_the_portal_ou
              for one in ("main", "staging")]  # fmt: skip
     world.work(lambda: not Repair.objects.filter(status__in=["queued", "running", "waiting"]).exists())
 
-    said = [reread(one).sentence for one in asked]
-    assert "never never ran" in said[0] and "python-ci" in said[0]
-    assert "could not fast-forward it" in said[1]
+    message = [reread(one).sentence for one in asked]
+    assert "never never ran" in message[0] and "python-ci" in message[0]
+    assert "could not fast-forward it" in message[1]
     assert world.sent("PUT", "/protection") == []
 
 

@@ -40,7 +40,7 @@ def ended(world, runs) -> None:
 def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_first(world):
     signals, billing = world.project.databases.all()
     release = cut(world)
-    assert [(one["id"], one["database"]) for one in release.migrations] == [
+    assert [(migration["id"], migration["database"]) for migration in release.migrations] == [
         ("5e7a9c1d3f45", signals.pk), ("6f8b0d2e4a56", signals.pk), ("b2", billing.pk),
     ]  # fmt: skip
     assert release.heads_of == {str(signals.pk): ["6f8b0d2e4a56"], str(billing.pk): ["b2"]}

@@ -43,7 +43,7 @@ def test_the_samples_variables_are_mirrored_and_hinder_no_release(world):
     assert opened() == {}
     assert Variable.objects.filter(name="STRIPE_KEY", sealed=True, fingerprint="").count() == 2
     assert "sealed-value" not in kept and "postgresql://" not in kept
-    assert {one["state"] for one in ConnectionCheck.objects.get().found} == {"pass"}
+    assert {check["state"] for check in ConnectionCheck.objects.get().found} == {"pass"}
 
 
 def test_an_address_of_production_in_staging_stops_the_release_until_it_is_put_right(world):

@@ -33,7 +33,7 @@ def world(tmp_path, settings, transactional_db):
 
 
 def test_what_happens_on_github_and_railway_is_in_the_mirror_without_waiting(world):
-    assert all(one.ok for one in connect.connect_webhooks(world.project))
+    assert all(webhook.ok for webhook in connect.connect_webhooks(world.project))
     world.github.hooks.wait()
     run_due()
     for sync in (GitHubSync, RailwaySync):

@@ -78,7 +78,7 @@ class World:
 
     def sent(self, method: str, path: str) -> list[str]:
         """The bodies of every request of that kind that GitHub got."""
-        return [one.body for one in self.github_server.requests if one.method == method and path in one.path]
+        return [request.body for request in self.github_server.requests if request.method == method and path in request.path]
 
 
 def run_due() -> int:
@@ -122,7 +122,7 @@ def running_world(
     there is none, for they would not know it.
     """
     look = shapes.combined(shape)
-    made = {one.key: create_database(one.key, look, one.alembic) for one in look.targets("")}
+    made = {target.key: create_database(target.key, look, target.alembic) for target in look.targets("")}
     targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
     github, railway = stand_ins(directory, targets, now, shape)

@@ -16,8 +16,8 @@ EVENTS, DELIVERIES = "/admin/portal/auditevent/", "/admin/portal/webhookdelivery
 def rows():
     with transaction.atomic():
         for number in range(60):
-            said = f"<b>sentence {number}</b>"
-            audit.record("x.done", actor=None, sentence=said, data={"a": "<script>"})
+            message = f"<b>sentence {number}</b>"
+            audit.record("x.done", actor=None, sentence=message, data={"a": "<script>"})
     WebhookDelivery.objects.create(
         source="github", delivery="g-1", event="push", size=2, outcome="handled", received_at=timezone.now(),
         body="<script>alert(1)</script>",
@@ -60,7 +60,7 @@ def test_the_list_of_events_counts_no_further_than_it_must_and_sorts_by_the_key(
     ) as queries:
         page = admin_client.get(EVENTS)
 
-    of_events = [one["sql"] for one in queries if '"portal_auditevent"' in one["sql"]]
+    of_events = [query["sql"] for query in queries if '"portal_auditevent"' in query["sql"]]
     assert page.status_code == 200
     assert len(of_events) == 2
     assert all("LIMIT" in sql for sql in of_events)

@@ -29,8 +29,8 @@ class Ask(forms.Form):
         ({"reason": "r", "seen": "f" * 201}, "The text has 201 characters; shorten it to 200, nothing was saved."),
     ],
 )
-def test_a_form_that_does_not_hold_says_so_in_one_sentence(sent, said):
-    assert sentence(Ask(RequestFactory().post("/", sent).POST)) == said
+def test_a_form_that_does_not_hold_says_so_in_one_sentence(sent, message):
+    assert sentence(Ask(RequestFactory().post("/", sent).POST)) == message
 
 
 def test_a_form_that_holds_gives_what_was_typed():

@@ -42,9 +42,9 @@ def reread(job):
 def test_it_goes_on_at_once_until_it_must_wait(job):
     outcomes[:] = [Requeue(0, "one"), Requeue(0, "two"), Requeue(30, "waiting for the world")]
 
-    said = jobs.wake("environments.RailwaySync", job.pk)
+    message = jobs.wake("environments.RailwaySync", job.pk)
 
-    assert said == "waiting"
+    assert message == "waiting"
     assert len(calls) == 3
     assert reread(job).sentence == "waiting for the world"
     assert job.lease_until is None

@@ -71,9 +71,9 @@ def test_one_id_from_the_delivery_through_the_job_to_the_outward_call(lines, out
     job = GitHubSync.objects.get()
     jobs.wake(job._meta.label, job.pk)
 
-    said = [line for line in lines() if line.get("trace") == DELIVERY]
-    assert any(line["logger"] == "portal.logs.trace" for line in said)
-    [call] = [line for line in said if line["logger"] == "portal.outbound.http"]
+    message = [line for line in lines() if line.get("trace") == DELIVERY]
+    assert any(line["logger"] == "portal.logs.trace" for line in message)
+    [call] = [line for line in message if line["logger"] == "portal.outbound.http"]
     assert call["job"] == f"releases.GitHubSync {job.pk}" and "200" in call["message"]
     assert GitHubSync.objects.get().trace == ""  # the next reading is by the clock
 

@@ -185,8 +185,8 @@ def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environmen
         f"?u={secrets.quote(URL, safe='')}",
     ],
 )
-def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(said):
-    clean = redact(said, [URL])
+def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(message):
+    clean = redact(message, [URL])
 
     assert "ss-word" not in clean and HIDDEN in clean
 
@@ -228,11 +228,11 @@ def test_of_two_secrets_the_longer_goes_first():
     ],
 )
 def test_what_is_wrong_with_a_token_is_named_without_the_token(raw, fault):
-    said = describe_token(raw)
+    message = describe_token(raw)
 
-    assert fault in said
-    assert said[0] == f"{len(raw)} characters"
-    assert not any("ghp" in one or "abc" in one for one in said)
+    assert fault in message
+    assert message[0] == f"{len(raw)} characters"
+    assert not any("ghp" in one or "abc" in one for one in message)
 
 
 def test_a_sound_token_has_only_a_length():

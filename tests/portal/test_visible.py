@@ -52,8 +52,8 @@ def test_each_of_them_between_letters_is_written_out():
 
 
 @given(hostile)
-def test_no_control_is_left_and_a_second_time_changes_nothing(said):
-    shown = visible(said)
+def test_no_control_is_left_and_a_second_time_changes_nothing(message):
+    shown = visible(message)
 
     left = [sign for sign in shown if module._ANY.match(sign)]
     assert all(sign in "\r\u200c\u200d\ufe00\ufe01\ufe02\ufe0e\ufe0f" or ord(sign) > 0xE0000 for sign in left)
@@ -71,8 +71,8 @@ def test_no_control_is_left_and_a_second_time_changes_nothing(said):
         "e\u0301 a\u0308", "葛\U000e0100", "a\tb\nc\r\nd", "50 % – “quoted” · ⟨x⟩ \u00a0 \u3000",
     ],
 )  # fmt: skip
-def test_ordinary_text_of_every_script_stays(said):
-    assert visible(said) == said
+def test_ordinary_text_of_every_script_stays(message):
+    assert visible(message) == message
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_ordinary_text_of_every_script_stays(said):
         ("\x1b[31mred\x1b[0m", "⟨U+001B⟩[31mred⟨U+001B⟩[0m"),
     ],
 )
-def test_what_deceives_is_written_out(said, shown):
-    assert visible(said) == shown
+def test_what_deceives_is_written_out(message, shown):
+    assert visible(message) == shown
 
 
 def test_in_a_text_of_one_line_the_break_is_written_out_too():
@@ -148,8 +148,8 @@ def test_every_command_prints_through_it(tmp_path):
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
-    said = done.stdout + done.stderr
-    assert "no⟨U+001B⟩[31mapp⟨U+202E⟩" in said and "\x1b" not in said
+    message = done.stdout + done.stderr
+    assert "no⟨U+001B⟩[31mapp⟨U+202E⟩" in message and "\x1b" not in message
 
 
 def logged(message, *values, exc_info=None):
@@ -165,6 +165,6 @@ def test_the_secret_of_an_address_is_in_no_log():
     try:
         raise ValueError("GET /webhooks/railway/s3cret/ failed\x1b")
     except ValueError:
-        said = logged("Not Found: %s", "/webhooks/railway/s3cret/", exc_info=sys.exc_info())
+        message = logged("Not Found: %s", "/webhooks/railway/s3cret/", exc_info=sys.exc_info())
 
-    assert "s3cret" not in said and "\x1b" not in said and "ValueError" in said
+    assert "s3cret" not in message and "\x1b" not in message and "ValueError" in message

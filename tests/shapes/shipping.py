@@ -123,14 +123,14 @@ def _at(release: Any, status: str) -> bool:
     return release.status == status
 
 
-def _until(world: Any, holds: Any, said: Any, patience: float) -> None:
+def _until(world: Any, holds: Any, message: Any, patience: float) -> None:
     """Works until it holds; what the portal says is the reason when it never does."""
     deadline = time.monotonic() + patience
     with suppress(AssertionError):
         world.work(holds, seconds=patience)
         return
     waited = "" if time.monotonic() < deadline else f" (after {patience:.0f} s)"
-    raise AssertionError(f"{said()}{waited}")
+    raise AssertionError(f"{message()}{waited}")
 
 
 def _missing(release: Any) -> str:
@@ -143,25 +143,25 @@ def _missing(release: Any) -> str:
 
 def _stopped(release: Any) -> str:
     steps = release.promotions.latest("pk").steps.exclude(status="done").order_by("position")
-    return " ".join(f"{one.name}: {one.sentence} {one.world}" for one in steps[:1])
+    return " ".join(f"{step.name}: {step.sentence} {step.world}" for step in steps[:1])
 
 
 def written(world: Any) -> list[str]:
     """What was asked of production, in words: a merge, a moved branch, a change on Railway."""
-    found = [f"GitHub {one.method} {one.path}" for one in world.github_server.requests
-             if one.method in ("PUT", "PATCH", "DELETE") and one.status < 400]  # fmt: skip
-    return found + ["Railway mutation" for one in world.railway_server.requests if "mutation " in one.body]
+    found = [f"GitHub {request.method} {request.path}" for request in world.github_server.requests
+             if request.method in ("PUT", "PATCH", "DELETE") and request.status < 400]  # fmt: skip
+    return found + ["Railway mutation" for request in world.railway_server.requests if "mutation " in request.body]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """One row for each shape."""
-    width = max(len(one.shape) for one in outcomes)
+    width = max(len(outcome.shape) for outcome in outcomes)
     rows = [f"{'shape':{width}}  {'outcome':8}  {'calls':>5}  {'s':>5}  what the portal says"]
-    for one in outcomes:
-        wrong = "" if one.held else "  ← not as it should be"
-        wrote = f" Written before: {', '.join(one.wrote)}." if one.wrote and one.outcome == REFUSED else ""
-        rows.append(f"{one.shape:{width}}  {one.outcome:8}  {one.calls:5}  {one.seconds:5.1f}  "
-                    f"{one.sentence}{wrote}{wrong}")  # fmt: skip
+    for outcome in outcomes:
+        wrong = "" if outcome.held else "  ← not as it should be"
+        wrote = f" Written before: {', '.join(outcome.wrote)}." if outcome.wrote and outcome.outcome == REFUSED else ""
+        rows.append(f"{outcome.shape:{width}}  {outcome.outcome:8}  {outcome.calls:5}  {outcome.seconds:5.1f}  "
+                    f"{outcome.sentence}{wrote}{wrong}")  # fmt: skip
     return "\n".join(rows)
 
 
@@ -173,7 +173,7 @@ def main(*wanted: str) -> int:
             outcomes.append(_shipped(name.split("+")))
             print(table(outcomes[-1:]).splitlines()[1], flush=True)
     print(f"\n{table(outcomes)}")
-    return 0 if all(one.held for one in outcomes) else 1
+    return 0 if all(outcome.held for outcome in outcomes) else 1
 
 
 def _shipped(names: Sequence[str]) -> Outcome:

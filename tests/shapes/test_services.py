@@ -45,7 +45,7 @@ def test_runs_that_were_due_are_nobodys_doing_and_containers_that_crashed_are_se
     world = shaped("sleeping-and-scheduled")
     release = cut(world)
     world.work(lambda: ServiceInstance.objects.filter(judged="").count() == 0)
-    asked = len([one for one in world.railway_server.requests if "DeploymentHistory" in one.body])
+    asked = len([request for request in world.railway_server.requests if "DeploymentHistory" in request.body])
 
     for _ in range(6):
         world.railway.run_scheduled("nightly", "production")
@@ -53,12 +53,12 @@ def test_runs_that_were_due_are_nobodys_doing_and_containers_that_crashed_are_se
         read(world)
 
     assert not Finding.objects.filter(closed_at=None).exclude(kind="protection").exists()
-    assert len([one for one in world.railway_server.requests if "DeploymentHistory" in one.body]) == asked
+    assert len([request for request in world.railway_server.requests if "DeploymentHistory" in request.body]) == asked
     world.work(lambda: healthy(release).passed)
     world.railway.set_containers("backend", "staging", "CRASHED", "EXITED")
     read(world)
-    said = healthy(release)
-    assert said.state == gates.FAIL and "backend has no running container" in said.sentence
+    message = healthy(release)
+    assert message.state == gates.FAIL and "backend has no running container" in message.sentence
     world.railway.set_containers("backend", "staging", "RUNNING", "CRASHED")
     read(world)
     assert healthy(release).passed
@@ -92,8 +92,8 @@ def test_an_uploaded_service_is_named_with_what_to_do_and_let_go_by_a_persons_wo
     world = shaped("uploaded")
     release = cut(world)
     world.work(lambda: Finding.objects.filter(kind="uploaded", closed_at=None).count() == 2)
-    said = gates.GATES["environments_coherent"](facts_of(release.pk)).sentence
-    assert "importer in" in said and "Connect it to acme/inspector on Railway" in said
+    message = gates.GATES["environments_coherent"](facts_of(release.pk)).sentence
+    assert "importer in" in message and "Connect it to acme/inspector on Railway" in message
 
     actions.place_service(Service.objects.get(name="importer"), actor=world.person("alice"), belongs=False)
 
@@ -144,7 +144,7 @@ def test_a_rollback_restores_what_the_release_changed_and_nothing_else(shaped):
     world = shaped("databases", "watch-paths", "sleeping-and-scheduled")
     before = head(world, "main")
     release = ship(world)
-    told = {one["service"]: one["state"] for one in release.advice.services}
+    told = {service["service"]: service["state"] for service in release.advice.services}
     assert told == {"backend": "ready", "frontend": "ready", "nightly": "ready", "docs": "same", "worker": "same"}
 
     job = ask(world, release)

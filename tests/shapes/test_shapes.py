@@ -26,9 +26,9 @@ def test_a_release_ships_or_is_refused_before_anything_is_written(name, tmp_path
 def test_shapes_can_be_laid_over_each_other_and_an_unknown_one_is_named():
     both = shapes.combined(["watch-paths", "sleeping-and-scheduled", "databases"])
 
-    frontend = next(one for one in both.services if one.name == "frontend")
+    frontend = next(service for service in both.services if service.name == "frontend")
     assert (frontend.watch, frontend.sleeps) == (("frontend/**", "!*.md"), True)
-    assert {"backend", "worker", "nightly", "Postgres"} <= {one.name for one in both.services}
+    assert {"backend", "worker", "nightly", "Postgres"} <= {service.name for service in both.services}
     with pytest.raises(KeyError, match="There is no shape 'odd'"):
         shapes.combined(["odd"])
 

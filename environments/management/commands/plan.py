@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 raise CommandError(why_empty(mirror, commit, history), returncode=2)
             change = compare(mirror, options["since"] and mirror.commit(options["since"]), commit, alembic)
             if change.problems:
-                raise CommandError(" ".join(one.sentence for one in change.problems), returncode=2)
+                raise CommandError(" ".join(problem.sentence for problem in change.problems), returncode=2)
             plan = make_plan(mirror, commit, history, change.new)
             risks = assess(plan.steps, order=options["order"])
         except (GitError, RiskError) as error:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         back = advise(plan.steps, risks)
         if options["json"]:
             told: dict[str, Any] = {"commit": commit, "digest": plan.digest, "steps": steps_as_json(plan.steps)}
-            told |= {"risks": [asdict(one) for one in risks], "way_back": asdict(back)}
+            told |= {"risks": [asdict(risk) for risk in risks], "way_back": asdict(back)}
             self.stdout.write(json.dumps(told))
         else:
             self.stdout.write("\n".join(_as_text(plan, risks, back)))
@@ -55,7 +55,7 @@ def _as_text(plan: Plan, risks: tuple[Risk, ...], back: WayBack) -> list[str]:
     for step in plan.steps:
         lines += [f"-- {step.revision}  {step.path}  {step.message}", step.upgrade.text]
         lines += [f"-- not rendered: {step.upgrade.problem}"] if step.upgrade.kind else []
-        for risk in (one for one in risks if one.revision == step.revision):
+        for risk in (risk for risk in risks if risk.revision == step.revision):
             lines += [f"   {risk.severity}: {risk.sentence}"]
             lines += [f"      instead: {risk.rewrite}"] if risk.rewrite else []
         lines.append("")

@@ -50,7 +50,7 @@ def _as_json(commit: str, history: History, change: Change | None) -> dict[str, 
         "heads": list(history.heads),
         "bases": list(history.bases),
         "revisions": [_revision(one) for one in _ordered(history)],
-        "problems": [{"kind": one.kind, "sentence": one.sentence, "paths": list(one.paths)} for one in problems],
+        "problems": [{"kind": problem.kind, "sentence": problem.sentence, "paths": list(problem.paths)} for problem in problems],
     }
     if change is not None:
         found |= {
@@ -62,16 +62,16 @@ def _as_json(commit: str, history: History, change: Change | None) -> dict[str, 
     return found
 
 
-def _revision(one: Revision) -> dict[str, Any]:
+def _revision(revision: Revision) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "parents": list(one.down),
-        "depends_on": list(one.depends_on),
-        "labels": list(one.labels),
-        "path": one.path,
-        "sha256": one.sha256,
-        "message": one.message,
-        "has_downgrade": one.has_downgrade,
+        "id": revision.id,
+        "parents": list(revision.down),
+        "depends_on": list(revision.depends_on),
+        "labels": list(revision.labels),
+        "path": revision.path,
+        "sha256": revision.sha256,
+        "message": revision.message,
+        "has_downgrade": revision.has_downgrade,
     }
 
 
@@ -93,4 +93,4 @@ def _as_text(history: History, change: Change | None) -> list[str]:
         for name, found in (("new", change.new), ("changed", change.changed), ("deleted", change.deleted)):
             lines += [f"{name:8}{one.id}  {one.path}  {one.message}".rstrip() for one in found]
     problems = change.problems if change else history.problems
-    return [*lines, *(f"problem  {one.sentence}" for one in problems)]
+    return [*lines, *(f"problem  {problem.sentence}" for problem in problems)]

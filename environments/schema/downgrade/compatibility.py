@@ -110,8 +110,8 @@ def _safe(now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], 
     """The verdict where earlier code can live with what the database has."""
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
-        said = "The database has nothing of this release." if not stays else "No revision of this release is applied."
-        return WayBack(SAFE, (said, *stays, *kept), images)
+        message = "The database has nothing of this release." if not stays else "No revision of this release is applied."
+        return WayBack(SAFE, (message, *stays, *kept), images)
     why = "What runs now can work with the new schema: nothing it uses is dropped, renamed or narrowed."
     image = (*images[:-1], f"{images[-1]} The database stays at {steps[-1].revision}.")
     start = (
@@ -123,7 +123,7 @@ def _safe(now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], 
 
 def _breaking(steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[str]) -> tuple[str, ...]:
     """Why the old image cannot be trusted to work with the new schema."""
-    found = [f"{one.revision}: {one.sentence}" for one in risks if one.breaks_old]
+    found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
     unknown = [f"{step.revision}: what it does is not known without a run." for step in steps if step.upgrade.kind]
     unknown += [f"{one}: it was not worked out what it does." for one in unplanned]
     return tuple(dict.fromkeys([*found, *unknown]))
@@ -131,7 +131,7 @@ def _breaking(steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
     """Why a downgrade does not bring the old state back."""
-    lost = [f"{one.revision}: what it removes does not come back with a downgrade." for one in risks if one.loses_data]
+    lost = [f"{risk.revision}: what it removes does not come back with a downgrade." for risk in risks if risk.loses_data]
     closed = [f"{step.revision}: its downgrade cannot be relied on." for step in steps if not _goes_back(step)]
     return tuple(dict.fromkeys([*lost, *closed]))
 

@@ -32,7 +32,7 @@ class Loss:
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
     """What the statements of a downgrade drop or delete, not counted yet, in their order."""
-    return tuple(dict.fromkeys(loss for one in rendered.statements for loss in _of(one.sql)))
+    return tuple(dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql)))
 
 
 def _of(sql: str) -> Iterator[Loss]:
@@ -70,7 +70,7 @@ def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
     with connection(url) as opened:
         opened.execute("set default_transaction_read_only = on")
         opened.execute(f"set statement_timeout = '{COUNT_SECONDS}s'")
-        return tuple(_counted(opened, one) for one in losses[:MANY]) + tuple(losses[MANY:])
+        return tuple(_counted(opened, loss) for loss in losses[:MANY]) + tuple(losses[MANY:])
 
 
 def _counted(opened: psycopg.Connection, loss: Loss) -> Loss:

@@ -32,17 +32,17 @@ def candidates(objects: Objects, commit: str) -> Candidates:
             continue
         entries = objects.entries(found.sha)
         seen += len(entries)
-        names = {one.name for one in entries}
+        names = {entry.name for entry in entries}
         if "env.py" in names and names & {"versions", "script.py.mako"}:
             scripts.append(path or ".")
-        for one in entries:
-            inner = posixpath.join(path, one.name)
-            if one.mode == "40000" and one.name not in _NOT_OURS:
-                todo.append((one.sha, inner))
-            elif one.name.startswith("alembic") and one.name.endswith(".ini"):
+        for entry in entries:
+            inner = posixpath.join(path, entry.name)
+            if entry.mode == "40000" and entry.name not in _NOT_OURS:
+                todo.append((entry.sha, inner))
+            elif entry.name.startswith("alembic") and entry.name.endswith(".ini"):
                 configurations.append(inner)
-            elif one.name.endswith(".py"):
-                python.append((inner, one.sha))
+            elif entry.name.endswith(".py"):
+                python.append((inner, entry.sha))
     return Candidates(tuple(scripts), tuple(configurations), tuple(python))
 
 
@@ -59,9 +59,9 @@ def code_that_sets_location(objects: Objects, commit: str) -> str:
 
 def nothing_found(objects: Objects, commit: str, directories: tuple[str, ...]) -> str:
     """Return the sentence for a path that led to no revision: what lies there, and what elsewhere."""
-    looked = " and ".join(_held(objects, commit, one) for one in directories) or "nowhere, for no path was given"
-    others = [one for one in candidates(objects, commit).scripts if posixpath.join(one, "versions") not in directories]
-    elsewhere = f" Other script directories: {', '.join(f'“{one}”' for one in others[:4])}." if others else ""
+    looked = " and ".join(_held(objects, commit, directory) for directory in directories) or "nowhere, for no path was given"
+    others = [script for script in candidates(objects, commit).scripts if posixpath.join(script, "versions") not in directories]
+    elsewhere = f" Other script directories: {', '.join(f'“{other}”' for other in others[:4])}." if others else ""
     return f"No revision was found. Looked in {looked}.{elsewhere}"
 
 
@@ -69,6 +69,6 @@ def _held(objects: Objects, commit: str, directory: str) -> str:
     found = objects.get(f"{commit}:{directory}", limit=0)
     if found is None or found.kind != "tree":
         return f"“{directory}”, which is not in the repository"
-    names = sorted(one.name for one in objects.entries(found.sha))
+    names = sorted(entry.name for entry in objects.entries(found.sha))
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return f"“{directory}”, which holds {', '.join(names[:4])}{more}"

@@ -37,7 +37,7 @@ def constants(module: ast.Module) -> dict[str, Any]:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
         value = getattr(statement, "value", None)
-        names = [one.id for one in targets if isinstance(one, ast.Name) and times[one.id] == 1]
+        names = [target.id for target in targets if isinstance(target, ast.Name) and times[target.id] == 1]
         if names and value is not None:
             try:
                 found |= dict.fromkeys(names, fold(value, found))
@@ -53,9 +53,9 @@ def fold(node: ast.expr, known: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name) and node.id in known:
         return known[node.id]
     if isinstance(node, ast.Tuple | ast.List):
-        return tuple(fold(one, known) for one in node.elts)
+        return tuple(fold(elt, known) for elt in node.elts)
     if isinstance(node, ast.Set):
-        return tuple(sorted(str(fold(one, known)) for one in node.elts))
+        return tuple(sorted(str(fold(elt, known)) for elt in node.elts))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         both = fold(node.left, known), fold(node.right, known)
         if all(isinstance(one, str) for one in both) or all(isinstance(one, tuple) for one in both):

@@ -43,9 +43,9 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
     roots = _roots(path)
     found: dict[str, bytes] = {}
     while names and len(found) < MOST_MODULES:
-        paths = {one for name in names for one in _paths(name, roots, blobs)} - found.keys() - {path}
-        texts = mirror.read([blobs[one] for one in paths], limit=MAX_FILE_BYTES)
-        new = {one: texts.get(blobs[one], b"") for one in sorted(paths)[: MOST_MODULES - len(found)]}
+        paths = {path for name in names for path in _paths(name, roots, blobs)} - found.keys() - {path}
+        texts = mirror.read([blobs[path] for path in paths], limit=MAX_FILE_BYTES)
+        new = {path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]}
         found |= new
         names = [name for text in new.values() for name in _names(text)]
         if not new:
@@ -71,10 +71,10 @@ def _names(source: bytes) -> Iterator[str]:
         return
     for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+            yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
 def _paths(name: str, roots: Iterable[str], blobs: dict[str, str]) -> Iterator[str]:

@@ -109,16 +109,16 @@ class _Reader:
             self._engine(node)
 
     def _configure(self, node: ast.Call, inside: tuple[str, ...]) -> None:
-        given = {one.arg: one.value for one in node.keywords if one.arg}
+        given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
         if "offline" in inside or ("url" in given and "connection" not in given):
             return
         if "loop" in inside:
             self._refuse(node, "runs the migrations more than once")
-        for one in node.keywords:
-            if one.arg is None:
-                self._spread(node, one.value)
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self._spread(node, keyword.value)
             else:
-                self._option(one.arg, one.value)
+                self._option(keyword.arg, keyword.value)
 
     def _option(self, name: str, value: ast.expr) -> None:
         if name == "target_metadata":
@@ -139,7 +139,7 @@ class _Reader:
         sources = [
             statement.value
             for statement in ast.walk(self.module)
-            if isinstance(statement, ast.Assign) and name in [getattr(one, "id", "") for one in statement.targets]
+            if isinstance(statement, ast.Assign) and name in [getattr(target, "id", "") for target in statement.targets]
         ]
         for found in sources or [value]:
             if isinstance(found, ast.Dict) and all(isinstance(key, ast.Constant) for key in found.keys):
@@ -153,9 +153,9 @@ class _Reader:
     def _flask(self) -> None:
         """What the application gives Flask-Migrate goes to `configure`."""
         for path, node in self._calls("Migrate", "init_app"):
-            for one in node.keywords:
-                if one.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(str(one.arg)):
-                    self.refused.append(f"{path} (line {node.lineno}) gives Flask-Migrate `{one.arg or '**'}`")
+            for keyword in node.keywords:
+                if keyword.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(str(keyword.arg)):
+                    self.refused.append(f"{path} (line {node.lineno}) gives Flask-Migrate `{keyword.arg or '**'}`")
 
     def _sent(self, node: ast.Call, inside: tuple[str, ...]) -> None:
         argument = node.args[0] if node.args else None
@@ -275,8 +275,8 @@ def _dictionaries(module: ast.Module) -> dict[str, ast.expr]:
 def _convention_in(node: ast.AST) -> ast.expr | None:
     """The naming convention that this node gives or sets, if it does."""
     if isinstance(node, ast.Call):
-        return next((one.value for one in node.keywords if one.arg == "naming_convention"), None)
-    if isinstance(node, ast.Assign) and any(getattr(one, "attr", "") == "naming_convention" for one in node.targets):
+        return next((keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None)
+    if isinstance(node, ast.Assign) and any(getattr(target, "attr", "") == "naming_convention" for target in node.targets):
         return node.value
     return None
 

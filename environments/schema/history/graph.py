@@ -121,8 +121,8 @@ class History:
     @cached_property
     def _map(self) -> RevisionMap:
         nodes = [
-            Node(one.id, one.down or None, one.depends_on or None, one.labels or None)
-            for one in self.revisions.values()
+            Node(revision.id, revision.down or None, revision.depends_on or None, revision.labels or None)
+            for revision in self.revisions.values()
         ]
         return RevisionMap(lambda: nodes)
 
@@ -161,9 +161,9 @@ def build(
         else:
             revisions[one.id] = one
     wrong += _label_problems(revisions) + _missing(revisions)
-    below = {down for one in revisions.values() for down in one.down}
+    below = {down for revision in revisions.values() for down in revision.down}
     heads = tuple(id for id in revisions if id not in below)
-    bases = tuple(id for id, one in revisions.items() if not one.down)
+    bases = tuple(id for id, revision in revisions.items() if not revision.down)
     wrong += _cycles(revisions)
     if len(heads) > 1 and not wrong:
         wrong += _forked(revisions, heads)
@@ -171,44 +171,44 @@ def build(
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    owner = {label: one.id for one in revisions.values() for label in one.labels if label not in revisions}
+    owner = {label: revision.id for revision in revisions.values() for label in revision.labels if label not in revisions}
     return {
-        id: one.down
-        if not one.depends_on
-        else tuple(dict.fromkeys((*one.down, *(owner.get(name, name) for name in one.depends_on))))
-        for id, one in revisions.items()
+        id: revision.down
+        if not revision.depends_on
+        else tuple(dict.fromkeys((*revision.down, *(owner.get(name, name) for name in revision.depends_on))))
+        for id, revision in revisions.items()
     }
 
 
-def _duplicate(one: Revision, other: Revision) -> Problem:
-    sentence = f"{other.path} and {one.path} both declare revision {one.id}; give one of them an id of its own."
-    return Problem("duplicate", sentence, (other.path, one.path))
+def _duplicate(revision: Revision, other: Revision) -> Problem:
+    sentence = f"{other.path} and {revision.path} both declare revision {revision.id}; give one of them an id of its own."
+    return Problem("duplicate", sentence, (other.path, revision.path))
 
 
 def _label_problems(revisions: Mapping[str, Revision]) -> list[Problem]:
     owner: dict[str, Revision] = {}
     problems = []
-    for one in revisions.values():
-        for label in one.labels:
-            other = owner.setdefault(label, one) if label not in revisions else revisions[label]
-            if other is not one or label in revisions:
-                sentence = f"{other.path} and {one.path} both use the name “{label}”; rename the branch label."
-                problems.append(Problem("label", sentence, (other.path, one.path)))
+    for revision in revisions.values():
+        for label in revision.labels:
+            other = owner.setdefault(label, revision) if label not in revisions else revisions[label]
+            if other is not revision or label in revisions:
+                sentence = f"{other.path} and {revision.path} both use the name “{label}”; rename the branch label."
+                problems.append(Problem("label", sentence, (other.path, revision.path)))
     return problems
 
 
 def _missing(revisions: Mapping[str, Revision]) -> list[Problem]:
-    labels = {label for one in revisions.values() for label in one.labels}
+    labels = {label for revision in revisions.values() for label in revision.labels}
     problems = []
-    for one in revisions.values():
-        gone = [("down_revision", id) for id in one.down if id not in revisions]
-        gone += [("depends_on", id) for id in one.depends_on if id not in revisions and id not in labels]
+    for revision in revisions.values():
+        gone = [("down_revision", id) for id in revision.down if id not in revisions]
+        gone += [("depends_on", id) for id in revision.depends_on if id not in revisions and id not in labels]
         for name, id in gone:
             sentence = (
-                f"{one.path} builds upon revision “{id}”, which no file here has; "
+                f"{revision.path} builds upon revision “{id}”, which no file here has; "
                 f"bring that file back or correct `{name}`."
             )
-            problems.append(Problem("missing", sentence, (one.path,)))
+            problems.append(Problem("missing", sentence, (revision.path,)))
     return problems
 
 

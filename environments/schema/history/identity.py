@@ -40,17 +40,17 @@ def bound(
     beside = _digest(f"{path} {blob}" for path, blob in companions(mirror, commit, history))
     tree = mirror.tree_of(commit) if command and len(alone) < len(revisions) else ""
 
-    def whole(one: Revision) -> str:
-        if one.id in alone:
-            return _digest([one.sha256, beside]) if command and beside != _digest([]) else one.sha256
-        return _digest([one.sha256, tree or beside])
+    def whole(revision: Revision) -> str:
+        if revision.id in alone:
+            return _digest([revision.sha256, beside]) if command and beside != _digest([]) else revision.sha256
+        return _digest([revision.sha256, tree or beside])
 
-    return tuple(one._replace(sha256=whole(one)) for one in revisions)
+    return tuple(revision._replace(sha256=whole(revision)) for revision in revisions)
 
 
 def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str, str]]:
     """Return path and blob of every file that lies with the revisions and is none itself."""
-    own = {one.path for one in history.revisions.values()}
+    own = {revision.path for revision in history.revisions.values()}
     places = history.readable
     return sorted((path, blob) for path, blob in mirror.tree(commit, places) if path not in own) if places else []
 
@@ -59,9 +59,9 @@ def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[
     """The ids of those whose file shows that they read nothing else."""
     if not revisions:
         return set()
-    blobs = dict(mirror.tree(commit, [one.path for one in revisions]))
+    blobs = dict(mirror.tree(commit, [revision.path for revision in revisions]))
     texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
-    return {one.id for one in revisions if reads_only_itself(texts.get(blobs.get(one.path, ""), b""))}
+    return {revision.id for revision in revisions if reads_only_itself(texts.get(blobs.get(revision.path, ""), b""))}
 
 
 def reads_only_itself(source: bytes) -> bool:
@@ -77,10 +77,10 @@ def reads_only_itself(source: bytes) -> bool:
 
 def _leaves(node: ast.AST) -> bool:
     if isinstance(node, ast.Import):
-        return any(one.name.partition(".")[0] not in _PLAIN_MODULES for one in node.names)
+        return any(name.name.partition(".")[0] not in _PLAIN_MODULES for name in node.names)
     if isinstance(node, ast.ImportFrom):
         plain = not node.level and (node.module or "").partition(".")[0] in _PLAIN_MODULES
-        return not plain or any(_is_way_out(one.name) for one in node.names)
+        return not plain or any(_is_way_out(name.name) for name in node.names)
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return _is_way_out(name)
 

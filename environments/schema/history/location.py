@@ -117,7 +117,7 @@ def _set_elsewhere(
         return f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can fill in.{offer}"
     sections = [one for one in options.get("sections", ()) if one != section]
     if sections:
-        named = " or ".join(f"“{config}:{one}”" for one in sections)
+        named = " or ".join(f"“{config}:{section}”" for section in sections)
         return f"“{config}” has no `script_location` in its section [{section}], but in others; use {named}."
     if place := code_that_sets_location(objects, commit):
         return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
@@ -129,7 +129,7 @@ def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
     paths = [*([] if scripts_only else found.configurations), *found.scripts]
     if not paths:
         return "" if scripts_only else " Nothing in the repository looks like Alembic's."
-    return f" In the repository: {', '.join(f'“{one}”' for one in paths[:4])}."
+    return f" In the repository: {', '.join(f'“{path}”' for path in paths[:4])}."
 
 
 def _is_script(objects: Objects, commit: str, directory: str) -> bool:
@@ -152,7 +152,7 @@ def _ini(text: str, path: str, section: str) -> dict[str, Any]:
             name: parser.get(section, name) for name in names if parser.has_option(section, name)
         }
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
-        options["sections"] = [one for one in parser.sections() if "script_location" in parser[one]]
+        options["sections"] = [section for section in parser.sections() if "script_location" in parser[section]]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
         raise _ProblemError(f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}.") from None
@@ -214,7 +214,7 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
         found = objects.get(f"{commit}:{name}")
         if found is not None and found.kind == "tree":
             trees.append(name)
-    return next((one for one in trees if _is_script(objects, commit, one)), trees[0] if trees else None)
+    return next((tree for tree in trees if _is_script(objects, commit, tree)), trees[0] if trees else None)
 
 
 def _from_above(config: str, value: str) -> list[str]:

@@ -101,7 +101,7 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         first = _read(objects, before, alembic) if before else None
         last = _read(objects, after, alembic)
         if first is not None:
-            mended = (_mended(one, first, last, before) for one in last.problems)
+            mended = (_mended(problem, first, last, before) for problem in last.problems)
             last = replace(last, problems=(*mended, *_inserted(first, last)))
         return _change(was, now, first, last, problems)
 
@@ -112,12 +112,12 @@ def why_empty(mirror: Mirror, commit: str, history: History) -> str:
         return nothing_found(objects, mirror.commit(commit), history.directories)
 
 
-def described(one: Revision) -> dict[str, Any]:
+def described(revision: Revision) -> dict[str, Any]:
     """What people are told of a revision file; plain values, fit to be stored."""
     return {
-        "id": one.id, "path": one.path, "sha256": one.sha256, "message": one.message[:200],
-        "joins": list(one.down) if len(one.down) > 1 else [], "depends_on": list(one.depends_on),
-        "labels": list(one.labels),
+        "id": revision.id, "path": revision.path, "sha256": revision.sha256, "message": revision.message[:200],
+        "joins": list(revision.down) if len(revision.down) > 1 else [], "depends_on": list(revision.depends_on),
+        "labels": list(revision.labels),
     }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ _DECLARES = re.compile(rb"^down_revision\b", re.M)
 
 
 def _within(path: str, directories: Iterable[str]) -> bool:
-    return any(path.startswith(f"{one}/") or not one for one in directories)
+    return any(path.startswith(f"{directory}/") or not directory for directory in directories)
 
 
 def _inserted(before: History, after: History) -> tuple[Problem, ...]:
@@ -163,25 +163,25 @@ def _inserted(before: History, after: History) -> tuple[Problem, ...]:
         return ()
     first = next(one for one in after.linear if one.id in below)
     above = next(one for one in after.linear if first.id in after.parents[one.id])
-    said = (
+    message = (
         f"{first.id} was put below {above.id}, which has run: Alembic will not run it where {above.id} is. "
         f"Put it on top: `down_revision = {(before.effective_heads or ('',))[-1]!r}` in {first.path}, "
         f"and {above.path} as it was."
     )
-    return (Problem("inserted", said, (first.path, above.path)),)
+    return (Problem("inserted", message, (first.path, above.path)),)
 
 
 def _mended(problem: Problem, before: History, after: History, since: str) -> Problem:
     """A parent that is missing now and was there before: its file is named, and how it comes back."""
     if problem.kind != "missing" or not problem.paths:
         return problem
-    child = next((one for one in after.revisions.values() if one.path == problem.paths[0]), None)
+    child = next((revision for revision in after.revisions.values() if revision.path == problem.paths[0]), None)
     gone = [before.revisions[id].path for id in (*child.down, *child.depends_on) if id in before.revisions
             and id not in after.revisions] if child else []  # fmt: skip
     if not gone:
         return problem
-    said = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
-    return replace(problem, sentence=said, paths=(*problem.paths, *gone))
+    message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
+    return replace(problem, sentence=message, paths=(*problem.paths, *gone))
 
 
 def _change(
@@ -191,7 +191,7 @@ def _change(
     after: History | None,
     problems: tuple[Problem, ...],
 ) -> Change:
-    old, new = {one.id: one for one in was}, {one.id: one for one in now}
+    old, new = {wa.id: wa for wa in was}, {one.id: one for one in now}
     if before is not None and after is not None:  # a copy of a file is not a new revision, nor a move
         known_before, known_after = before.revisions, after.revisions
     else:
@@ -311,7 +311,7 @@ def _add(entries: list[Entry], directory: str, files: _Writable) -> None:
 
 
 def _directories(entries: list[Entry]) -> dict[str, str]:
-    found = sorted((one.name, one.sha) for one in entries if one.mode == "40000")
+    found = sorted((entry.name, entry.sha) for entry in entries if entry.mode == "40000")
     return {name: sha for name, sha in found if not name.endswith("__pycache__")}
 
 

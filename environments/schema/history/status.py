@@ -32,18 +32,18 @@ def stand(
     if current is None:
         return Standing(UNREAD, f"{where}'s database has not been read.")
     rows = sorted(current)
-    strange = [one for one in rows if one not in history.revisions]
+    strange = [row for row in rows if row not in history.revisions]
     if strange:
         return _strange(where, rows, strange, branch, history, others)
-    if history.problems and any(one.kind != "heads" for one in history.problems):
+    if history.problems and any(problem.kind != "heads" for problem in history.problems):
         return Standing(BROKEN, f"At the head of {branch}: {history.problems[0].sentence}")
     if overlap := _overlap(history, rows):
         upper, lower = overlap
-        said = (
+        message = (
             f"{where}'s version table holds {lower} beside {upper}, which builds upon it; Alembic refuses that. "
             f"Make sure that {upper} has run, then delete the row {lower}."
         )
-        return Standing(OVERLAP, said)
+        return Standing(OVERLAP, message)
     return _below(where, rows, branch, history)
 
 
@@ -57,16 +57,16 @@ def _strange(
 ) -> Standing:
     """Some of what the database says is in no file at the head of its branch."""
     for name, other in others.items():
-        if all(one in other.revisions for one in rows):
+        if all(row in other.revisions for row in rows):
             beyond = tuple(id for id in _order(other, other.ancestors(rows)) if id not in history.revisions)
-            said = f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name} has."
-            return Standing(AHEAD, said, (), beyond)
+            message = f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name} has."
+            return Standing(AHEAD, message, (), beyond)
     known = _and([branch, *others])
-    said = (
+    message = (
         f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file back, "
         "or downgrade from the commit that has it."
     )
-    return Standing(UNKNOWN, said, (), tuple(strange))
+    return Standing(UNKNOWN, message, (), tuple(strange))
 
 
 def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Standing:
@@ -78,14 +78,14 @@ def _below(where: str, rows: Sequence[str], branch: str, history: History) -> St
     if not between:
         at = f"is at the head of {branch}" if wanted else f"is empty, as is {branch}"
         return Standing(LEVEL, f"{where}'s database {at}.")
-    said = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
+    message = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
     joined = next((one for one in between if len(set(one.down) & set(rows)) > 1), None)
     if joined is not None:
-        both = _and([one for one in rows if one in joined.down])
+        both = _and([row for row in rows if row in joined.down])
         return Standing(
-            HEADS, f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {said}", between
+            HEADS, f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {message}", between
         )
-    return Standing(BEHIND, said, between)
+    return Standing(BEHIND, message, between)
 
 
 def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:

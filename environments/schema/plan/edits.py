@@ -63,8 +63,8 @@ def judge(
         if moved:
             edits.append(Edit(one.id, one.path, one.sha256, OTHER, moved))
         elif _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, one.path)) != "":
-            said = f"{one.path} was edited in form only: what it does is the same."
-            edits.append(Edit(one.id, one.path, one.sha256, FORM, said))
+            message = f"{one.path} was edited in form only: what it does is the same."
+            edits.append(Edit(one.id, one.path, one.sha256, FORM, message))
         else:
             unclear.append(one)
     return (*edits, *_by_sql(mirror, since, until, unclear, histories, command))
@@ -83,19 +83,19 @@ def _by_sql(
     return [_compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)]
 
 
-def _compared(one: Revision, old: Step, new: Step) -> Edit:
+def _compared(revision: Revision, old: Step, new: Step) -> Edit:
     unknown = next(
         (way.problem for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade) if _unsure(way)), ""
     )
     if unknown:
-        said = f"{one.path} was edited after it was shipped, and whether it runs the same SQL cannot be told. {unknown}"
-        return Edit(one.id, one.path, one.sha256, OTHER, said)
+        message = f"{revision.path} was edited after it was shipped, and whether it runs the same SQL cannot be told. {unknown}"
+        return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
     ways = [way for way in ("upgrade", "downgrade") if _sql(getattr(old, way)) != _sql(getattr(new, way))]
     if not ways:
-        said = f"{one.path} was edited after it was shipped; its SQL is the same, up and down."
-        return Edit(one.id, one.path, one.sha256, SAME, said)
-    said = f"{one.path} was edited after it was shipped and now runs other SQL ({' and '.join(ways)})."
-    return Edit(one.id, one.path, one.sha256, OTHER, said)
+        message = f"{revision.path} was edited after it was shipped; its SQL is the same, up and down."
+        return Edit(revision.id, revision.path, revision.sha256, SAME, message)
+    message = f"{revision.path} was edited after it was shipped and now runs other SQL ({' and '.join(ways)})."
+    return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
 
 
 def _unsure(way: Rendered) -> bool:
@@ -103,7 +103,7 @@ def _unsure(way: Rendered) -> bool:
 
 
 def _sql(way: Rendered) -> list[tuple[str, bool]]:
-    return [(" ".join(one.sql.split()), one.in_transaction) for one in way.statements]
+    return [(" ".join(statement.sql.split()), statement.in_transaction) for statement in way.statements]
 
 
 def _pruned(before: History, after: History, deleted: Sequence[str], ran: Collection[str]) -> frozenset[str]:

@@ -56,7 +56,7 @@ class Rendered:
     @property
     def text(self) -> str:
         """All of it as one script."""
-        return "\n\n".join(f"{one.sql};" for one in self.statements)
+        return "\n\n".join(f"{statement.sql};" for statement in self.statements)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def make_plan(
     `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
     With the project's own `command` all of it happens in that command's environment, as far as Alembic is reached.
     """
-    steps = [Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions]
+    steps = [Step(revision.id, revision.path, revision.sha256, revision.message, len(revision.down) > 1) for revision in revisions]
     if not steps:
         return Plan(())
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
@@ -144,7 +144,7 @@ def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> t
     """Run the project's command up to where Alembic would begin; return how it ended, and why it told nothing."""
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
-    asked.write_text(json.dumps([{"id": one.revision, "file": str(root / "files" / one.path)} for one in steps]))
+    asked.write_text(json.dumps([{"id": step.revision, "file": str(root / "files" / step.path)} for step in steps]))
     request = told(
         command, NO_DATABASE, root / "home", lock_timeout_ms=0, statement_timeout_ms=0, version=0, listen=True
     )

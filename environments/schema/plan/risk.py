@@ -67,7 +67,7 @@ def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target
 def tables_in(steps: Sequence[Step]) -> frozenset[str]:
     """The tables that the upgrades touch and do not make."""
     touched, new = set[str](), set[tuple[str, str]]()
-    for statement in (one for step in steps for one in step.upgrade.statements):
+    for statement in (statement for step in steps for statement in step.upgrade.statements):
         for read in _read(statement)[0]:
             new |= made(read)
             touched |= {part.table for part in parts(read) if part.table and (part.space, part.name) not in new}
@@ -91,9 +91,9 @@ class _Judge:
             severity = DANGER  # the old code is still live when it runs
         if rule.about_time and table in self.target.tables and self.target.tables[table].is_small:
             severity = INFO
-        said = rule.words.format(table=named(table, self.target) if table else "its table", **words)
+        message = rule.words.format(table=named(table, self.target) if table else "its table", **words)
         return Risk(
-            code, severity, self.step.revision, self.step.sha256, said, rule.rewrite,
+            code, severity, self.step.revision, self.step.sha256, message, rule.rewrite,
             sql[:2000], table, rule.breaks_old, rule.loses_data,
         )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str
     if statement.in_transaction and part.kind in OUTSIDE:
         yield "not-in-transaction"
     for code in codes_of(part.kind):
-        if code == "narrowed" and part.columns and all((part.table, one) in judge.added for one in part.columns):
+        if code == "narrowed" and part.columns and all((part.table, column) in judge.added for column in part.columns):
             continue  # code that runs now does not write these columns
         if code == "drop-key" and part.kind == "AlterTableStmt.AT_DropConstraint" and part.columns[0] in loose:
             yield "loosened"
@@ -223,9 +223,9 @@ def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]
     except (OSError, subprocess.TimeoutExpired, ValueError):
         raise RiskError("squawk, which looks for risky statements, did not answer; install it anew.") from None
     found: dict[int, dict[int, list[str]]] = {}
-    for one in findings:
-        if (place := places.get(one["line"])) is not None:
-            found.setdefault(place[0], {}).setdefault(place[1], []).append(one["rule_name"])
+    for finding in findings:
+        if (place := places.get(finding["line"])) is not None:
+            found.setdefault(place[0], {}).setdefault(place[1], []).append(finding["rule_name"])
     return found
 
 

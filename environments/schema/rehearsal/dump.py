@@ -75,7 +75,7 @@ def dump_rows(url: str, tables: Sequence[str], into: Path, alive: Callable[[], b
 
     The file is its owner's alone. Raises `DumpError`, `Cancelled`; then nothing is left.
     """
-    named = [f"--table-and-children={one}" for one in tables]
+    named = [f"--table-and-children={table}" for table in tables]
     into.touch(mode=0o600)
     try:
         flags = ["--format=custom", "--no-owner", "--no-acl", f"--lock-wait-timeout={LOCK_WAIT}"]
@@ -101,8 +101,8 @@ def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool], *
     variables = {"LANG": "C.UTF-8", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "release-portal"}
     if command[0] == "pg_dump":
         variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
-    said, deadline = file.with_suffix(".said"), time.monotonic() + limit
-    with said.open("wb") as output:
+    message, deadline = file.with_suffix(".said"), time.monotonic() + limit
+    with message.open("wb") as output:
         program: list[str | Path] = [binaries() / command[0], *command[1:], f"--dbname={make_conninfo('', **parts)}"]
         process = spawn(program, env=variables, output=output, cwd=file.parent)
         try:
@@ -120,7 +120,7 @@ def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool], *
                 stop_group(process.pid, patience=3)
                 process.wait()
     if process.returncode:
-        raise _problem(command[0], Redactor([password])(said.read_text(errors="replace")), address.where)
+        raise _problem(command[0], Redactor([password])(message.read_text(errors="replace")), address.where)
 
 
 def _problem(program: str, text: str, where: str) -> DumpError:

@@ -332,7 +332,7 @@ class _Rehearsal:
         return not report.left
 
     def _name_irreversible(self) -> None:
-        empty = [one["id"] for one in self.report.files if not self.history.revisions[one["id"]].has_downgrade]
+        empty = [file["id"] for file in self.report.files if not self.history.revisions[file["id"]].has_downgrade]
         if empty:
             self.report.warnings += (f"Without a downgrade: {', '.join(empty)}.",)
 
@@ -340,11 +340,11 @@ class _Rehearsal:
         report = self.report
         outcome = self._go(url, "again", *there)
         if outcome.status != "succeeded":
-            said = f"Run a second time, it failed: {outcome.sentence}"
+            message = f"Run a second time, it failed: {outcome.sentence}"
             if returned:  # the same schema, and yet another outcome
-                report.status, report.sentence, report.failed_statement = FAILED, said, outcome.failed_statement
+                report.status, report.sentence, report.failed_statement = FAILED, message, outcome.failed_statement
             else:
-                report.warnings += (said,)
+                report.warnings += (message,)
         elif returned and (other := self._differences(reached, self._schema(url))):
             report.warnings += (f"Run a second time, it came to another schema: {other[0].sentence}.",)
 

@@ -40,12 +40,12 @@ def next_commands(*, invalid: Sequence[str], kept: Sequence[str], table: str, kn
         why = f"The index {name} was not built to its end and is invalid: drop it, and the run builds it anew."
         found.append(NextCommand(why, f"DROP INDEX CONCURRENTLY IF EXISTS {name};"))
     for statement in reversed(kept):  # the last one first, as it rests on those before
-        said, back = " ".join(statement.split())[:200], inverse(statement)
+        message, back = " ".join(statement.split())[:200], inverse(statement)
         if back is None:
-            found.append(NextCommand(f"This ran and was not rolled back; undo it, or let the revision skip it: {said}"))
+            found.append(NextCommand(f"This ran and was not rolled back; undo it, or let the revision skip it: {message}"))
         elif not any(one.command == back for one in found):
             why = "was not rolled back, so it would be in the way: undo it, unless the revision says IF NOT EXISTS."
-            found.append(NextCommand(f"“{said}” {why}", back))
+            found.append(NextCommand(f"“{message}” {why}", back))
     return tuple(found)
 
 

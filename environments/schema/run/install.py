@@ -22,7 +22,7 @@ _SUGGESTED = (
 
 def missing_tools(install: str) -> list[str]:
     """Return the tools that this command names and that this machine has not."""
-    return [one for one in TOOLS if re.search(rf"(?<![\w./-]){one}(?=\s|\Z)", install) and not shutil.which(one)]
+    return [tool for tool in TOOLS if re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", install) and not shutil.which(tool)]
 
 
 def interpreter(wanted: str) -> tuple[str, str]:
@@ -76,8 +76,8 @@ def _finders(environment: Path) -> Iterator[Path]:
 def linked(environment: Path, files: Path) -> list[str]:
     """Return the directories below `files` that the environment imports from, but none that hides a standard module."""
     noted = environment / LINKED
-    places = [files / one for one in noted.read_text().splitlines()] if noted.exists() else []
-    return [str(one) for one in places if one.is_dir() and not _hides_standard_modules(one)]
+    places = [files / splitline for splitline in noted.read_text().splitlines()] if noted.exists() else []
+    return [str(place) for place in places if place.is_dir() and not _hides_standard_modules(place)]
 
 
 def _hides_standard_modules(directory: Path) -> bool:

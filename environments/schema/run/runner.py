@@ -249,7 +249,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
 def _check_ids(opened: psycopg.Connection, request: Run, plan: _Plan) -> None:
     """Refuses ids that do not fit into the version table, which PostgreSQL would do after the work."""
     width = version_width(opened, request.version_table, request.version_table_schema)
-    long = [one.id for one in plan.steps if width and len(one.id) > width]
+    long = [step.id for step in plan.steps if width and len(step.id) > width]
     widened = any("version_num" in one for one in plan.meaning.before) or request.command or request.elsewhere
     if long and not widened:
         table = identifier(request.version_table, request.version_table_schema).as_string(opened)
@@ -284,20 +284,20 @@ def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
             _same(into, one)
 
 
-def _same(into: Path, one: Revision) -> None:
-    if hashlib.sha256((into / one.path).read_bytes()).hexdigest() != one.sha256:
-        raise _EarlyError("failed", f"{one.path} is not the file that was read; try again.")
+def _same(into: Path, revision: Revision) -> None:
+    if hashlib.sha256((into / revision.path).read_bytes()).hexdigest() != revision.sha256:
+        raise _EarlyError("failed", f"{revision.path} is not the file that was read; try again.")
 
 
 def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
     """What a command printed, in the words of our own child: which revision it began, and what went wrong."""
-    named = (one.id for one in plan.steps if output.file.endswith(f"/{one.path}"))
+    named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))
     if started := next(named, output.revision):
         ended.events.insert(0, {"start": started})
     if (ended.returncode or output.statement) and not ended.last("error"):
         code = f"the command ended with code {ended.returncode}; its log says why"
-        said = output.error or ended.last("ended") or code
-        ended.events.append({"error": {"message": said, "statement": output.statement}})
+        message = output.error or ended.last("ended") or code
+        ended.events.append({"error": {"message": message, "statement": output.statement}})
 
 
 def _follow(
@@ -392,9 +392,9 @@ def _ours(address: Address, request: Run, plan: _Plan, directory: Path, *, relay
 
 def _allowed(request: Run, plan: _Plan) -> list[str] | None:
     """The keys of all that the steps may send; None where that is not known of each."""
-    if not request.expected or any(one.id not in request.expected for one in plan.steps):
+    if not request.expected or any(step.id not in request.expected for step in plan.steps):
         return None
-    return [key for one in plan.steps for key in request.expected[one.id]]
+    return [key for step in plan.steps for key in request.expected[step.id]]
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
@@ -442,7 +442,7 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Finished, log: 
     now = plan.history.ancestors(after) if known else frozenset()
     then = plan.history.ancestors(plan.before)
     took = {event.get("end"): _seconds(event) for event in ended.events}
-    moved = [one.id for one in plan.steps if (one.id in now) != (one.id in then)]
+    moved = [step.id for step in plan.steps if (step.id in now) != (step.id in then)]
     reached = known and now == plan.wanted
     invalid = _invalid(request)
     error = ended.last("error") or {}
@@ -468,7 +468,7 @@ def _executed(plan: _Plan, ended: Finished, redact: Redactor) -> dict[str, list[
     """Each different statement that the run says it sent, by revision; bounded, for its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
-        if event.get("revision") in {one.id for one in plan.steps} and len(str(event.get("executed"))) == KEY_LETTERS:
+        if event.get("revision") in {step.id for step in plan.steps} and len(str(event.get("executed"))) == KEY_LETTERS:
             sent = found.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
                 sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
@@ -482,8 +482,8 @@ def _kept(ended: Finished) -> list[str]:
     for event in ended.events:
         if "start" in event or "end" in event:
             found = []
-        said = event.get("kept")
-        found += [str(one)[:2000] for one in said] if isinstance(said, list) else []
+        message = event.get("kept")
+        found += [str(one)[:2000] for one in message] if isinstance(message, list) else []
     return found[:50]
 
 
@@ -540,8 +540,8 @@ def _sentence(
     if ended.stopped == "cancelled":
         return f"The run was cancelled; the database is at {where}.{broken}"
     if ended.stopped == UNKNOWN:
-        said = "It is not known whether the migration still runs on Railway"
-        return f"{said}; the database was at {where}.{broken} Look there before going on."
+        message = "It is not known whether the migration still runs on Railway"
+        return f"{message}; the database was at {where}.{broken} Look there before going on."
     if ended.stopped == "time limit":
         return f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
     if ended.stopped == "lock lost":
@@ -562,7 +562,7 @@ def _sentence(
 
 def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """What a run told that it sent, and what was read on the wire, where a revision ends by Alembic's own write."""
-    order = [one.id for one in plan.steps]
+    order = [step.id for step in plan.steps]
     since: list[Mapping[str, Any]] = []
     at = 0
     for event in events:

@@ -53,8 +53,8 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
         if str(PurePosixPath(path).parent) in places and _LOCKS.match(PurePosixPath(path).name)
     ]
     files = (f"{path} {sha}" for path, sha in sorted(found))
-    said = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
-    return hashlib.sha256(said.encode()).hexdigest()[:32], tuple(path for path, _ in sorted(found))
+    message = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
+    return hashlib.sha256(message.encode()).hexdigest()[:32], tuple(path for path, _ in sorted(found))
 
 
 def prepare(
@@ -154,8 +154,8 @@ def _build(
     if ended.stopped:
         raise NotPrepared("Preparing the environment took too long and was stopped; make the install command quicker.")
     if ended.returncode:
-        said = f"“{install[:200]}” ended with code {ended.returncode}"
-        raise NotPrepared(f"The environment could not be prepared: {said}; the log says why.")
+        message = f"“{install[:200]}” ended with code {ended.returncode}"
+        raise NotPrepared(f"The environment could not be prepared: {message}; the log says why.")
     if not (into / "bin" / "python").exists():
         raise NotPrepared("The environment could not be prepared: the install command removed it.")
 

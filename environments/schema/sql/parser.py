@@ -28,7 +28,7 @@ def parse(sql: str) -> tuple[Any, ...]:
     if len(bare(sql)) > LONGEST:
         raise UnreadableError(f"It is longer than {LONGEST:,} characters.")
     try:
-        return tuple(unwrap(one.stmt) for one in read(sql).stmts)
+        return tuple(unwrap(stmt.stmt) for stmt in read(sql).stmts)
     except PgQueryError as error:
         raise UnreadableError(f"PostgreSQL's grammar does not know it: {error}.") from None
     except (DecodeError, ValueError, RecursionError):
@@ -88,12 +88,12 @@ def texts(message: Any) -> list[str]:
 
 def strings(nodes: Any) -> list[str]:
     """Return the strings among `nodes`."""
-    return [one.string.sval for one in nodes if one.WhichOneof("node") == "string"]
+    return [node.string.sval for node in nodes if node.WhichOneof("node") == "string"]
 
 
 def joined(parts: list[str]) -> str:
     """Return a name as people write it: quoted where it must be, without the schema public."""
-    kept = [one for one in parts if one]
+    kept = [part for part in parts if part]
     if len(kept) > 1 and kept[0] == "public":
         kept = kept[1:]
     return ".".join(one if _NAME.fullmatch(one) else '"' + one.replace('"', '""') + '"' for one in kept)

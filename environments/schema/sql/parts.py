@@ -100,8 +100,8 @@ def _space(statement: Any) -> tuple[str]:
 def _alter_table(statement: Any) -> Iterator[Part]:
     name, of = named(statement.relation), enum(statement, "objtype").removeprefix("OBJECT_")
     space = TYPE if of == "TYPE" else RELATION
-    for one in statement.cmds:
-        command = unwrap(one)
+    for cmd in statement.cmds:
+        command = unwrap(cmd)
         sub = enum(command, "subtype")
         if of in ("VIEW", "TYPE") and sub != "AT_ChangeOwner":
             yield Part(f"AlterTableStmt.{of}", name, space, label=of.lower())
@@ -136,11 +136,11 @@ def _constrained(constraint: Any) -> tuple[str, ...]:
 
 def _added_column(command: Any) -> Iterator[str]:
     column = unwrap(getattr(command, "def"))
-    constraints = [unwrap(one) for one in column.constraints]
-    types = {enum(one, "contype") for one in constraints}
+    constraints = [unwrap(constraint) for constraint in column.constraints]
+    types = {enum(constraint, "contype") for constraint in constraints}
     serial = (texts(column.type_name) or [""])[-1] in ("serial", "bigserial", "smallserial", "serial4", "serial8")
-    default = next((one.raw_expr for one in constraints if enum(one, "contype") == "CONSTR_DEFAULT"), None)
-    stored = any(enum(one, "contype") == "CONSTR_GENERATED" and one.generated_kind != "v" for one in constraints)
+    default = next((constraint.raw_expr for constraint in constraints if enum(constraint, "contype") == "CONSTR_DEFAULT"), None)
+    stored = any(enum(constraint, "contype") == "CONSTR_GENERATED" and constraint.generated_kind != "v" for constraint in constraints)
     computed = serial or stored or "CONSTR_IDENTITY" in types or (default is not None and not _is_constant(default))
     filled = default is not None or serial or types & {"CONSTR_IDENTITY", "CONSTR_GENERATED"}
     details = [
@@ -187,10 +187,10 @@ def _drop(statement: Any) -> Iterator[Part]:
     what = enum(statement, "remove_type").removeprefix("OBJECT_")
     label = _LABELS.get(what, what.lower().replace("_", " "))
     more = " CONCURRENTLY" if statement.concurrent else ""
-    for one in statement.objects:
-        name = joined(texts(one))
+    for object_ in statement.objects:
+        name = joined(texts(object_))
         if what in ("TRIGGER", "RULE", "POLICY"):
-            name = joined(texts(one)[:-1])  # its table
+            name = joined(texts(object_)[:-1])  # its table
         space = _SPACES.get(what, OTHER)
         yield Part(f"DropStmt.{what}{more}", name, space, label=label)
         if enum(statement, "behavior") == "DROP_CASCADE":
@@ -243,8 +243,8 @@ def _create(statement: Any) -> Iterator[Part]:
 def _replaced(of: str, space: str, label: str) -> Callable[[Any], Iterator[Part]]:
     def found(statement: Any) -> Iterator[Part]:
         name = joined(strings(statement.funcname)) if of == "CreateFunctionStmt" else named(statement.view)
-        said = "procedure" if getattr(statement, "is_procedure", False) else label
-        yield Part(f"{of}.REPLACE" if statement.replace else of, name, space, label=said)
+        message = "procedure" if getattr(statement, "is_procedure", False) else label
+        yield Part(f"{of}.REPLACE" if statement.replace else of, name, space, label=message)
 
     return found
 
@@ -296,16 +296,16 @@ def _relations(field: str) -> Callable[[Any], Iterator[Part]]:
 
 
 def _reindex(statement: Any) -> Iterator[Part]:
-    more = "CONCURRENTLY" if any(unwrap(one).defname == "concurrently" for one in statement.params) else ""
+    more = "CONCURRENTLY" if any(unwrap(param).defname == "concurrently" for param in statement.params) else ""
     if enum(statement, "kind") in ("REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SCHEMA"):
         more = "DATABASE"
     yield Part(f"ReindexStmt.{more}" if more else "ReindexStmt", named(statement.relation))
 
 
 def _vacuum(statement: Any) -> Iterator[Part]:
-    options = {unwrap(one).defname for one in statement.options}
+    options = {unwrap(option).defname for option in statement.options}
     more = "FULL" if "full" in options else "VACUUM" if statement.is_vacuumcmd else "ANALYZE"
-    on = [named(unwrap(one).relation) for one in statement.rels]
+    on = [named(unwrap(rel).relation) for rel in statement.rels]
     yield from (Part(f"VacuumStmt.{more}", name) for name in on or [""])
 
 
@@ -348,7 +348,7 @@ def _within(statement: Any) -> Iterator[Part]:
     """Yield what the statement inside does, where it is executed with this one."""
     inner = unwrap(statement.query)
     explains = kind(statement) == "ExplainStmt"
-    if not explains or any(unwrap(one).defname == "analyze" for one in statement.options):
+    if not explains or any(unwrap(option).defname == "analyze" for option in statement.options):
         yield from parts(inner)
     yield Part(kind(statement))
 

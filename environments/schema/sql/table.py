@@ -14,8 +14,8 @@ def table() -> str:
     """Return every kind of statement with what is said of it, as Markdown."""
     lines = ["| Statement | Kind | What we say |", "|---|---|---|"]
     for name, kind in KINDS.items():
-        said = ", ".join(f"`{code}` ({_severity(code)})" for code in kind.codes) or "–"
-        lines.append(f"| `{kind.example.replace('|', chr(92) + '|')}` | `{name}` | {said} |")
+        message = ", ".join(f"`{code}` ({_severity(code)})" for code in kind.codes) or "–"
+        lines.append(f"| `{kind.example.replace('|', chr(92) + '|')}` | `{name}` | {message} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ def ensure() -> None:
     """
     shipped = not Group.objects.filter(name__in=list(ROLES)).exists()
     known = {
-        f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.select_related("content_type")
+        f"{object_.content_type.app_label}.{object_.codename}": object_ for object_ in Permission.objects.select_related("content_type")
     }
     for name, role in ROLES.items():
         group, created = Group.objects.get_or_create(name=name)

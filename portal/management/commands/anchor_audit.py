@@ -23,8 +23,8 @@ class Command(BaseCommand):
         try:
             if reason:
                 with transaction.atomic():
-                    said = f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}: “{reason}”"
-                    audit.record("audit.anchored_anew", actor=None, sentence=said)
+                    message = f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}: “{reason}”"
+                    audit.record("audit.anchored_anew", actor=None, sentence=message)
                 if anchors_path().exists():
                     anchors_path().rename(anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl"))
             noted = anchor(now, anew=bool(reason))

@@ -18,10 +18,10 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 count = secrets.rotate()
-                said = (
+                message = (
                     f"{count} stored secrets were encrypted anew {row_changes.at_the_shell('rotate_encryption_keys')}."
                 )
-                audit.record("secrets.rotated", actor=None, sentence=said, data={"count": count})
+                audit.record("secrets.rotated", actor=None, sentence=message, data={"count": count})
         except secrets.Unreadable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{count} secret{'' if count == 1 else 's'} encrypted with the newest key.")

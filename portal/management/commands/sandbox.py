@@ -198,18 +198,18 @@ class Sandbox:
 
     def _point_at_databases(self) -> None:
         """The server of DATABASE_URL may have moved to another port since the last start."""
-        for one in self.shape.targets(self.plan["alembic"]):
-            url = databases.create(self.admin_url, self.plan["databases"][one.key])
-            self.railway.set_variable(self.shape.environment(one.kind), one.service, one.variable, url)
+        for target in self.shape.targets(self.plan["alembic"]):
+            url = databases.create(self.admin_url, self.plan["databases"][target.key])
+            self.railway.set_variable(self.shape.environment(target.kind), target.service, target.variable, url)
 
     def _databases(self, repository: Path) -> dict[str, str]:
         """An empty database for each target, brought to its own branch's head; key of the target to URL."""
         targets = self.shape.targets(self.plan["alembic"])
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
         suffix = ""
-        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in (one.key for one in targets)):
+        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in (target.key for target in targets)):
             suffix = f"_{os.urandom(3).hex()}"
-        self.plan["databases"] = {one.key: f"sandbox_{one.key}{suffix}" for one in targets}
+        self.plan["databases"] = {target.key: f"sandbox_{target.key}{suffix}" for target in targets}
         self._keep()
         urls = {
             environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
@@ -221,13 +221,13 @@ class Sandbox:
             waiting = [
                 pool.submit(
                     databases.bring_to_branch_head,
-                    urls[one.key],
+                    urls[target.key],
                     repository,
-                    self.shape.branch(one.kind),
-                    one.alembic,
+                    self.shape.branch(target.kind),
+                    target.alembic,
                 )
-                for one in targets
-                if one.alembic
+                for target in targets
+                if target.alembic
             ]
             for future in waiting:
                 future.result()
@@ -237,8 +237,8 @@ class Sandbox:
         """Each database to its branch's head, as the project itself would; its variables are on Railway as well."""
         environment = self.directory / "environment"
         own_command.prepare(own, repository, self.shape.branch("staging"), environment)
-        for one in self.shape.targets(self.plan["alembic"]):
-            own_command.bring_to_branch_head(own, urls[one.key], repository, self.shape.branch(one.kind), environment)
+        for target in self.shape.targets(self.plan["alembic"]):
+            own_command.bring_to_branch_head(own, urls[target.key], repository, self.shape.branch(target.kind), environment)
 
 
 def _own_of(options: dict[str, Any]) -> dict[str, Any] | None:

@@ -66,8 +66,8 @@ class Command(BaseCommand):
 def settle_or_leave() -> None:
     """End the command where the database is a sandbox's and this is none, or the role is more than the portal needs."""
     connection.ensure_connection()
-    if said := refusal(connection.connection):
-        raise CommandError(said)
+    if message := refusal(connection.connection):
+        raise CommandError(message)
     try:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:

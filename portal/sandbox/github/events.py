@@ -148,19 +148,19 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
     )
 
 
-def _pushed_commit(hub: "GitHubStandIn", one: Commit, files: dict[str, list[str]]) -> dict[str, Any]:
+def _pushed_commit(hub: "GitHubStandIn", commit: Commit, files: dict[str, list[str]]) -> dict[str, Any]:
     def who(person: Person) -> dict[str, str]:
         return {"name": person.name, "email": person.email, "username": hub.login_of(person.email)}
 
     return {
-        "id": one.sha,
-        "tree_id": one.tree,
+        "id": commit.sha,
+        "tree_id": commit.tree,
         "distinct": True,
-        "message": one.message,
-        "timestamp": stamp(one.committer.at),
-        "url": f"{hub.web}/commit/{one.sha}",
-        "author": who(one.author),
-        "committer": who(one.committer),
+        "message": commit.message,
+        "timestamp": stamp(commit.committer.at),
+        "url": f"{hub.web}/commit/{commit.sha}",
+        "author": who(commit.author),
+        "committer": who(commit.committer),
         "added": [],
         "removed": [],
         "modified": [],

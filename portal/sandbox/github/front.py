@@ -97,8 +97,8 @@ def finished(hub: "GitHubStandIn", request: Request, response: Response) -> Resp
     if request.method in ("GET", "HEAD") and response.status == 200:
         # Bound to the token, as on GitHub: a new installation token starts with an empty cache.
         response = replace(response, body=response.encoded())
-        said = request.headers.get("authorization", "").encode() + response.encoded()
-        headers["ETag"] = f'W/"{hashlib.sha256(said).hexdigest()}"'
+        message = request.headers.get("authorization", "").encode() + response.encoded()
+        headers["ETag"] = f'W/"{hashlib.sha256(message).hexdigest()}"'
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             response = replace(response, status=304, body=b"")
     rate = rate_of(hub, request)

@@ -41,9 +41,9 @@ def latest_reviews(hub: "GitHubStandIn", pull: Pull) -> list[Pull]:
 def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list[str]:
     """What one rule lacks of reviews, in GitHub's words."""
     reviews = latest_reviews(hub, pull)
-    if rule.pull_required and any(one["state"] == "CHANGES_REQUESTED" for one in reviews):
+    if rule.pull_required and any(review["state"] == "CHANGES_REQUESTED" for review in reviews):
         return ["Changes have been requested by a reviewer."]
-    found, approving = [], [one for one in reviews if one["state"] == "APPROVED"]
+    found, approving = [], [review for review in reviews if review["state"] == "APPROVED"]
     if len(approving) < rule.approvals:
         noun = "review is" if rule.approvals == 1 else "reviews are"
         found.append(f"At least {rule.approvals} approving {noun} required by reviewers with write access.")
@@ -64,11 +64,11 @@ def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: s
     base = hub.state["heads"][pull["base"]]
     found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(hub, rule, pull)
     threads = (one for one in hub.state["threads"] if one["number"] == pull["number"])
-    if rule.conversations and not all(one["resolved"] for one in threads):
+    if rule.conversations and not all(thread["resolved"] for thread in threads):
         found.append("All comments must be resolved.")
     if rule.signatures and unsigned(hub, pull):
         found.append("Commits must have verified signatures.")
-    missing = [one for one in rule.deployments if not deployed(hub, pull["head_sha"], one)]
+    missing = [deployment for deployment in rule.deployments if not deployed(hub, pull["head_sha"], deployment)]
     found += [f'Required deployment "{one}" is expected.' for one in missing]
     if rule.queue:
         found.append("Changes must be made through the merge queue")
@@ -78,7 +78,7 @@ def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: s
         found.append(f"Merge method {method} is not allowed on this branch.")
     if rule.locked:
         found.append("Cannot update this protected ref." if rule.ruleset else "Cannot change this locked branch")
-    found += [f"{one} is expected." for one in rule.others]
+    found += [f"{other} is expected." for other in rule.others]
     if rule.strict and rule.checks and not hub.git.is_ancestor(base, pull["head_sha"]):
         found.append(OUT_OF_DATE)
     return found
@@ -86,9 +86,9 @@ def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: s
 
 def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
     """Why the repository or the branch's rules refuse this merge; empty: they do not."""
-    setting, said = METHOD_SETTINGS[method]
+    setting, message = METHOD_SETTINGS[method]
     if not hub.state["settings"][setting]:
-        return f"{said} are not allowed on this repository."
+        return f"{message} are not allowed on this repository."
     for rule in rules.in_force(hub.state, pull["base"], viewer, by_pull=True):
         if sentences := rule_refusals(hub, rule, pull, method):
             return rules.said(rule, sentences)
@@ -132,10 +132,10 @@ def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
         return "DRAFT"
     silent = ("merge commits.", "merge queue", "is not allowed on this branch.")
     found = [
-        one
+        refusal
         for rule in rules.in_force(hub.state, pull["base"], Viewer(""))
-        for one in rule_refusals(hub, rule, pull, "merge")
-        if not one.endswith(silent)
+        for refusal in rule_refusals(hub, rule, pull, "merge")
+        if not refusal.endswith(silent)
     ]
     if found == [OUT_OF_DATE]:
         return "BEHIND"

@@ -17,7 +17,7 @@ def owners_of(hub: "GitHubStandIn", pull: dict[str, Any]) -> set[tuple[str, ...]
     if not rules:
         return set()
     fork = hub.git.merge_base(pull["base_sha"], pull["head_sha"]) or pull["base_sha"]
-    paths = [one.path for one in hub.git.changes(fork, pull["head_sha"])]
+    paths = [change.path for change in hub.git.changes(fork, pull["head_sha"])]
     return {owners for path in paths if (owners := _owners(rules, path))}
 
 
@@ -28,7 +28,7 @@ def _rules(hub: "GitHubStandIn", commit: str) -> list[tuple[str, tuple[str, ...]
         except GitError:
             continue
         words = [line.split("#")[0].split() for line in lines]
-        return [(one[0], tuple(name.removeprefix("@") for name in one[1:])) for one in words if one]
+        return [(word[0], tuple(name.removeprefix("@") for name in word[1:])) for word in words if word]
     return []
 
 

@@ -70,7 +70,7 @@ def _pull(hub: "GitHubStandIn", number: int) -> Response | None:
     rows += [(row["context"], row["state"]) for row in checks.latest_statuses(hub, pull["head_sha"])]
     listed = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
     review_form = REVIEW.format(path=f"/{hub.full_name}/pull/{number}/reviews")
-    rows = [(one["user"], one["state"].lower().replace("_", " ")) for one in judging.latest_reviews(hub, pull)]
+    rows = [(review["user"], review["state"].lower().replace("_", " ")) for review in judging.latest_reviews(hub, pull)]
     reviews = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
     about = f"{pull['user']} wants {pull['head']} in {pull['base']}: {state}, head {pull['head_sha'][:12]}"
     body = f"<p>{escape(about)}</p><pre>{escape(pull['body'])}</pre><h2>Checks</h2><ul>{listed}</ul>"

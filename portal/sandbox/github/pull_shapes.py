@@ -93,35 +93,35 @@ def full(hub: "GitHubStandIn", pull: Shape) -> Shape:
     }
 
 
-def review(hub: "GitHubStandIn", one: Shape) -> Shape:
-    pull = f"{hub.api}/pulls/{one['number']}"
-    html = f"{hub.web}/pull/{one['number']}#pullrequestreview-{one['id']}"
+def review(hub: "GitHubStandIn", shape: Shape) -> Shape:
+    pull = f"{hub.api}/pulls/{shape['number']}"
+    html = f"{hub.web}/pull/{shape['number']}#pullrequestreview-{shape['id']}"
     return {
-        "id": one["id"],
-        "node_id": node_id("PullRequestReview", one["id"]),
-        "user": user(hub, one["user"]),
-        "body": one["body"],
-        "state": one["state"],
+        "id": shape["id"],
+        "node_id": node_id("PullRequestReview", shape["id"]),
+        "user": user(hub, shape["user"]),
+        "body": shape["body"],
+        "state": shape["state"],
         "html_url": html,
         "pull_request_url": pull,
         "_links": {"html": {"href": html}, "pull_request": {"href": pull}},
-        "submitted_at": one["at"],
-        "commit_id": one["sha"],
+        "submitted_at": shape["at"],
+        "commit_id": shape["sha"],
         "author_association": "COLLABORATOR",
     }
 
 
-def comment(hub: "GitHubStandIn", one: Shape) -> Shape:
+def comment(hub: "GitHubStandIn", shape: Shape) -> Shape:
     return {
-        "id": one["id"],
-        "node_id": node_id("IssueComment", one["id"]),
-        "url": f"{hub.api}/issues/comments/{one['id']}",
-        "html_url": f"{hub.web}/pull/{one['number']}#issuecomment-{one['id']}",
-        "issue_url": f"{hub.api}/issues/{one['number']}",
-        "body": one["body"],
-        "user": user(hub, one["user"]),
-        "created_at": one["created_at"],
-        "updated_at": one["updated_at"],
+        "id": shape["id"],
+        "node_id": node_id("IssueComment", shape["id"]),
+        "url": f"{hub.api}/issues/comments/{shape['id']}",
+        "html_url": f"{hub.web}/pull/{shape['number']}#issuecomment-{shape['id']}",
+        "issue_url": f"{hub.api}/issues/{shape['number']}",
+        "body": shape["body"],
+        "user": user(hub, shape["user"]),
+        "created_at": shape["created_at"],
+        "updated_at": shape["updated_at"],
         "author_association": "COLLABORATOR",
         "performed_via_github_app": None,
     }

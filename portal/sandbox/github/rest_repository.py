@@ -228,7 +228,7 @@ def compare(hub: "GitHubStandIn", ask: Ask) -> Response:
         "behind_by": behind,
         "total_commits": ahead,
         "commits": [shapes.commit(hub, one) for one in found],
-        "files": [shapes.change(hub, one, head) for one in files],
+        "files": [shapes.change(hub, file, head) for file in files],
     }
     return Response(200, shape, links(hub, ask, page, max(1, -(-ahead // size))) if asked else {})
 

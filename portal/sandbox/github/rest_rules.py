@@ -58,7 +58,7 @@ def _shown(hub: "GitHubStandIn", actors: Body) -> Body:
     return {
         "users": [shapes.user(hub, login) for login in actors["users"]],
         "teams": [],
-        "apps": [shapes.app(hub, one) for one in APPS.values() if one.slug in actors["apps"]],
+        "apps": [shapes.app(hub, app) for app in APPS.values() if app.slug in actors["apps"]],
     }
 
 

@@ -91,7 +91,7 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
         signatures="required_signatures" in rules,
         queue="merge_queue" in rules,
         deployments=tuple(rules.get("required_deployments", {}).get("required_deployment_environments", ())),
-        others=tuple(said for name, said in OTHERS.items() if name in rules),
+        others=tuple(message for name, message in OTHERS.items() if name in rules),
     )
 
 

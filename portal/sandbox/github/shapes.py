@@ -209,18 +209,18 @@ def app(hub: "GitHubStandIn", one: App) -> Shape:
     }
 
 
-def status(hub: "GitHubStandIn", one: Shape) -> Shape:
+def status(hub: "GitHubStandIn", shape: Shape) -> Shape:
     return {
-        "url": f"{hub.api}/statuses/{one['sha']}",
+        "url": f"{hub.api}/statuses/{shape['sha']}",
         "avatar_url": None,
-        "id": one["id"],
-        "node_id": node_id("Status", one["id"]),
-        "state": one["state"],
-        "description": one["description"],
-        "target_url": one["target_url"],
-        "context": one["context"],
-        "created_at": one["at"],
-        "updated_at": one["at"],
+        "id": shape["id"],
+        "node_id": node_id("Status", shape["id"]),
+        "state": shape["state"],
+        "description": shape["description"],
+        "target_url": shape["target_url"],
+        "context": shape["context"],
+        "created_at": shape["at"],
+        "updated_at": shape["at"],
     }
 
 

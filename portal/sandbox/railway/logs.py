@@ -33,8 +33,8 @@ def deploymentEvents(caller: Caller, id: str, **window: Any) -> Row:
             steps = ["PRE_DEPLOY_COMMAND", *(steps if noted["state"] == "done" else ())]
         for step in steps:
             failed = after == "FAILED" and step == steps[-1]
-            said = "Pre-deploy command failed" if step == "PRE_DEPLOY_COMMAND" else ENDED_BADLY.get(status)
-            payload = {"error": said} if failed else {}
+            message = "Pre-deploy command failed" if step == "PRE_DEPLOY_COMMAND" else ENDED_BADLY.get(status)
+            payload = {"error": message} if failed else {}
             events.append(
                 {
                     "id": f"{id}-{len(events)}",

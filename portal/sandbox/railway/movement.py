@@ -245,7 +245,7 @@ def watched(world: World, instance: Row, changed: list[str] | None, commit: str)
         return any(path.startswith(f"{instance['rootDirectory'].strip('/')}/") for path in changed)
     if not patterns:
         return True
-    if all(is_exception(one) for one in patterns):
+    if all(is_exception(pattern) for pattern in patterns):
         patterns = ["*", *patterns]
     return any(takes_in(patterns, path) for path in changed)
 
@@ -254,8 +254,8 @@ def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
     """The service's configuration as code at a commit; {} where there is none."""
     named = instance.get("railwayConfigFile")
     for path in (named.lstrip("/"),) if named else ("railway.toml", "railway.json"):
-        if (said := git.show(world.repository, commit, path)) is not None:
-            return dict(tomllib.loads(said) if path.endswith(".toml") else json.loads(said))
+        if (message := git.show(world.repository, commit, path)) is not None:
+            return dict(tomllib.loads(message) if path.endswith(".toml") else json.loads(message))
     return {}
 
 

@@ -118,7 +118,7 @@ PLAIN = Shape(
 
 def names() -> list[str]:
     """Every shape there is, by name."""
-    return sorted(one.name.replace("_", "-") for one in pkgutil.iter_modules(__path__))
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
 def named(name: str) -> Shape:
@@ -135,7 +135,7 @@ def combined(wanted: Iterable[str] = ()) -> Shape:
 
 
 def _over(below: Shape, above: Shape) -> Shape:
-    services = {one.name: one for one in below.services}
+    services = {service.name: service for service in below.services}
     for one in above.services:
         services[one.name] = _both(services[one.name], one) if one.name in services else one
     return Shape(
@@ -155,5 +155,5 @@ def _over(below: Shape, above: Shape) -> Shape:
 def _both(below: Service, above: Service) -> Service:
     """What `above` says of a service, and what `below` says where it says nothing."""
     plain = Service(above.name)
-    said = {one.name: getattr(above, one.name) for one in fields(Service)}
-    return replace(below, **{name: value for name, value in said.items() if value != getattr(plain, name)})
+    message = {one.name: getattr(above, one.name) for one in fields(Service)}
+    return replace(below, **{name: value for name, value in message.items() if value != getattr(plain, name)})

@@ -17,8 +17,8 @@ FILES = {"backend/worker.json": json.dumps(WORKER, indent=2), "docs/index.md": "
 
 def build(directory: Path) -> sample.Sample:
     """Make the sample with configuration as code in its first commit."""
-    (said, files), *rest = sample.MAIN
-    return sample.build(directory, main=((said, files | FILES), *rest))
+    (message, files), *rest = sample.MAIN
+    return sample.build(directory, main=((message, files | FILES), *rest))
 
 
 SHAPE = Shape(

@@ -51,7 +51,7 @@ class _History:
         first, *others = parents
         self.lines += [f"commit {ref}", f"mark :{self.marks}", f"author {person}", f"committer {person}"]
         self.lines += [f"data {len(message.encode())}", message, f"from {first}"]
-        self.lines += [f"merge {one}" for one in others]
+        self.lines += [f"merge {other}" for other in others]
         self.lines += [f"M 100644 inline {path}", f"data {len(path)}", path, ""]
         return f":{self.marks}"
 

@@ -24,8 +24,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no project {', '.join(sorted(unknown))}.")
         failed = 0
         for project in projects:
-            for one in connect.connect_webhooks(project, renew=options["renew"]):
-                failed += not one.ok
-                (self.stdout if one.ok else self.stderr).write(f"{project}: {one.sentence}")
+            for webhook in connect.connect_webhooks(project, renew=options["renew"]):
+                failed += not webhook.ok
+                (self.stdout if webhook.ok else self.stderr).write(f"{project}: {webhook.sentence}")
         if failed:
             raise CommandError("Not all webhooks are connected; see above.")

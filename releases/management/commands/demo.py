@@ -95,21 +95,21 @@ class Command(BaseCommand):
                 command += ["--alembic", _inside(options["repository"], options["alembic"])]
         command += [f"--{name}={options[name]}" for name in ("command", "install") if options[name]]
         command += [f"--version-table={options['version_table']}"] if options["version_table"] else []
-        command += [f"--set={one}" for one in options["set"]]
+        command += [f"--set={option}" for option in options["set"]]
         command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()
         sandbox = children.spawn(command, env=env, output=writer)
         os.close(writer)
         stack.callback(children.stop_group, sandbox.pid, patience=10)
-        said = []
+        message = []
         with os.fdopen(reader) as lines:
             for line in lines:
                 log.write(line.encode())
                 if line.startswith("{"):
                     return json.loads(line)
-                said.append(line.strip())
-        raise CommandError(f"The stand-ins did not start: {' '.join(said)[-2000:]}")
+                message.append(line.strip())
+        raise CommandError(f"The stand-ins did not start: {' '.join(message)[-2000:]}")
 
 
 def running_stand_ins(options: dict[str, Any]) -> dict[str, Any]:

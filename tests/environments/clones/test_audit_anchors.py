@@ -53,19 +53,19 @@ def anchored(count: int, now: datetime) -> str:
 def test_anchors_are_pushed_commit_by_commit_and_read_back(hub, settings):
     before = hub.heads()
 
-    said = [anchored(3, NOON), anchored(2, NOON + timedelta(hours=2))]
+    message = [anchored(3, NOON), anchored(2, NOON + timedelta(hours=2))]
 
     found = audit_anchors.read()
     assert found.anchors == anchors.read_anchors() and not found.missing
-    assert said == [f"Anchored in {settings.AUDIT_REF} of acme/inspector."] * 2
+    assert message == [f"Anchored in {settings.AUDIT_REF} of acme/inspector."] * 2
     assert hub.heads() == before  # no branch, so no deployment
     assert hub.git.text("rev-list", "--count", settings.AUDIT_REF).strip() == "2"
 
 
 def test_it_pushes_at_most_once_an_hour_and_then_all_that_came(hub):
-    said = [anchored(1, NOON + timedelta(minutes=minutes)) for minutes in (0, 20, 40, 80)]
+    message = [anchored(1, NOON + timedelta(minutes=minutes)) for minutes in (0, 20, 40, 80)]
 
-    assert [bool(one) for one in said] == [True, False, False, True]
+    assert [bool(one) for one in message] == [True, False, False, True]
     assert len(audit_anchors.read().anchors) == 4
 
 

@@ -187,9 +187,9 @@ def test_everything_asked_of_github_is_described_and_only_read(project, hub):
     of_github()
 
     assert len(hub.server.requests) == 9
-    for one in hub.server.requests:
-        assert one.method == "GET"
-        official.operation("GET", one.path)
+    for request in hub.server.requests:
+        assert request.method == "GET"
+        official.operation("GET", request.path)
 
 
 def test_a_missing_permission_is_listed_by_name(project, hub):

@@ -58,12 +58,12 @@ def test_a_private_address_is_refused_with_the_three_ways_out_and_without_its_pa
     with pytest.raises(NoDatabase) as refused:
         url_of(place, railway)
 
-    said = str(refused.value)
-    assert said.startswith("DATABASE_URL of backend is postgres.railway.internal, a name that only services of ")
+    message = str(refused.value)
+    assert message.startswith("DATABASE_URL of backend is postgres.railway.internal, a name that only services of ")
     assert (
-        "TCP proxy" in said and "run the portal inside production" in said and "let Railway run the migrations" in said
+        "TCP proxy" in message and "run the portal inside production" in message and "let Railway run the migrations" in message
     )
-    assert "canary" not in said
+    assert "canary" not in message
 
 
 def test_a_private_address_given_by_a_person_is_no_better(place):

@@ -63,7 +63,7 @@ def test_the_rows_come_back_by_the_command_that_the_run_says(database, kept_in):
         connection.execute("delete from events")
     words = shlex.split(lines[1].split("emptied: ")[1].removesuffix("."))
     words[0] = str(binaries() / words[0])
-    subprocess.run([one.replace("ADDRESS", database) for one in words], check=True)
+    subprocess.run([word.replace("ADDRESS", database) for word in words], check=True)
 
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from events").fetchone() == (50,)

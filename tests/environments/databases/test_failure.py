@@ -47,7 +47,7 @@ def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(pe
 
     html = page_of(people["alice"], reverse("environments:migration", args=[run.pk]))
 
-    for said in (
+    for message in (
         "1 of 2 revisions are applied; the database is at: 3c9d56f82e10.",
         "Invalid: ix_events.",
         "DROP INDEX CONCURRENTLY IF EXISTS ix_events;",
@@ -57,7 +57,7 @@ def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(pe
         "Retry from where the database is",
         "Run by",
     ):
-        assert said in html, said
+        assert message in html, message
     assert "Retry from where" not in page_of(people["carol"], reverse("environments:migration", args=[run.pk]))
 
 

@@ -64,7 +64,7 @@ def look(project, now=NOW) -> dict[str, DatabaseStatus]:
 
 
 def findings() -> list[tuple[str, bool]]:
-    return [(one.sentence, one.attestable) for one in Finding.objects.filter(kind="schema", closed_at=None)]
+    return [(object_.sentence, object_.attestable) for object_ in Finding.objects.filter(kind="schema", closed_at=None)]
 
 
 def test_each_database_stands_beside_the_head_of_its_own_branch(project):
@@ -84,12 +84,12 @@ def test_each_database_stands_beside_the_head_of_its_own_branch(project):
 def test_a_revision_that_no_branch_has_is_a_finding_until_it_is_gone(project):
     at(project, "production", "feed0000beef")
     look(project)
-    [(said, attestable)] = findings()
+    [(message, attestable)] = findings()
 
     at(project, "production", "b2")
     look(project)
 
-    assert "production's database is at feed0000beef, which no file of main and staging has" in said and not attestable
+    assert "production's database is at feed0000beef, which no file of main and staging has" in message and not attestable
     assert findings() == []
     assert AuditEvent.objects.filter(action="finding.closed").count() == 1
 
@@ -97,7 +97,7 @@ def test_a_revision_that_no_branch_has_is_a_finding_until_it_is_gone(project):
 def test_production_ahead_of_main_is_a_finding_unless_a_run_of_the_portal_brought_it_there(project):
     at(project, "production", "c3")
     look(project)
-    [(said, _)] = findings()
+    [(message, _)] = findings()
 
     production = Environment.objects.get(project=project, kind="production")
     MigrationRun.objects.create(
@@ -105,7 +105,7 @@ def test_production_ahead_of_main_is_a_finding_unless_a_run_of_the_portal_brough
     )
     look(project)
 
-    assert said == "production's database is ahead of main by 1 revision: c3, which staging has. " + (
+    assert message == "production's database is ahead of main by 1 revision: c3, which staging has. " + (
         "No run of the portal brought it there."
     )
     assert findings() == []
@@ -129,8 +129,8 @@ def test_rows_of_the_version_table_that_overlap_are_a_finding_with_what_mends_it
 
     look(project)
 
-    [(said, _)] = findings()
-    assert "holds a1 beside b2, which builds upon it" in said and "delete the row a1" in said
+    [(message, _)] = findings()
+    assert "holds a1 beside b2, which builds upon it" in message and "delete the row a1" in message
 
 
 def test_a_preview_without_a_database_of_its_own_is_left_out(project):

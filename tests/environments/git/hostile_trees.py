@@ -30,8 +30,8 @@ class Trees:
         return self.put("tree", b"".join(lines))
 
     def commit(self, tree: str) -> str:
-        said = f"tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
-        return self.put("commit", said.encode())
+        message = f"tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
+        return self.put("commit", message.encode())
 
     def mirror(self) -> Mirror:
         return Mirror(self.path)

@@ -74,9 +74,9 @@ def test_a_clone_that_can_push_is_well_and_nothing_is_changed(clone, tmp_path, c
     git(tmp_path, "init", "-q", "--bare", "origin.git")
     git(clone, "remote", "add", "origin", str(tmp_path / "origin.git"))
 
-    code, said = check(clone, capsys)
+    code, message = check(clone, capsys)
 
-    assert code == 0 and "origin: works" in said and "writing: works" in said
+    assert code == 0 and "origin: works" in message and "writing: works" in message
     assert git(tmp_path / "origin.git", "for-each-ref") == ""
 
 
@@ -89,20 +89,20 @@ def test_a_clone_that_can_push_is_well_and_nothing_is_changed(clone, tmp_path, c
     ],
 )
 def test_what_is_no_clone_or_has_no_remote_is_said(clone, capsys, arrange, words):
-    code, said = check(arrange(clone), capsys)
+    code, message = check(arrange(clone), capsys)
 
-    assert code == 1 and words in said
+    assert code == 1 and words in message
 
 
 def test_a_refused_password_leads_to_ssh_or_gh_and_the_token_is_never_shown(clone, web, capsys):
     git(clone, "remote", "add", "origin", f"http://dana:{SECRET}@127.0.0.1:{web.server_port}/acme/inspector.git")
 
-    code, said = check(clone, capsys)
+    code, message = check(clone, capsys)
 
-    assert code == 1 and "holds a user name and a password or token (not shown)" in said
-    assert "run  git remote set-url origin git@127.0.0.1:acme/inspector.git" in said
-    assert "gh auth login" in said and "credential helper: none" in said
-    assert SECRET not in said
+    assert code == 1 and "holds a user name and a password or token (not shown)" in message
+    assert "run  git remote set-url origin git@127.0.0.1:acme/inspector.git" in message
+    assert "gh auth login" in message and "credential helper: none" in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize(
@@ -112,28 +112,28 @@ def test_a_forbidden_and_an_unknown_repository_are_two_things(clone, web, capsys
     web.status = status
     git(clone, "remote", "add", "origin", f"http://127.0.0.1:{web.server_port}/acme/inspector.git")
 
-    code, said = check(clone, capsys)
+    code, message = check(clone, capsys)
 
-    assert code == 1 and words in said and "gh auth status" in said
+    assert code == 1 and words in message and "gh auth status" in message
 
 
 def test_a_host_that_nobody_knows_and_one_that_is_down(clone, capsys):
     git(clone, "remote", "add", "unknown", "https://git.invalid/acme/inspector.git")
     git(clone, "remote", "add", "down", "http://127.0.0.1:1/acme/inspector.git")
 
-    code, said = check(clone, capsys)
+    code, message = check(clone, capsys)
 
-    assert code == 1 and "No host git.invalid is known" in said
-    assert "cannot be reached over HTTPS" in said and "run  ssh -T git@127.0.0.1" in said
+    assert code == 1 and "No host git.invalid is known" in message
+    assert "cannot be reached over HTTPS" in message and "run  ssh -T git@127.0.0.1" in message
 
 
 def test_a_helper_is_named_and_a_query_with_a_token_is_not_shown(clone, web, capsys):
     git(clone, "config", "credential.helper", f"/opt/helpers/git-credential-corp --token {SECRET}")
     git(clone, "remote", "add", "origin", f"http://127.0.0.1:{web.server_port}/a/b.git?access_token={SECRET}")
 
-    said = check(clone, capsys)[1]
+    message = check(clone, capsys)[1]
 
-    assert "credential helper: git-credential-corp" in said and SECRET not in said
+    assert "credential helper: git-credential-corp" in message and SECRET not in message
 
 
 @needs_sshd

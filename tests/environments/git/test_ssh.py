@@ -74,11 +74,11 @@ def test_ssh_addresses_are_told_from_others(url, label):
 
 def test_a_key_is_told_by_kind_and_fingerprint_as_openssh_tells_it(tmp_path):
     made = make_key(tmp_path / "key")
-    said = subprocess.run(["ssh-keygen", "-lf", tmp_path / "key"], capture_output=True, text=True).stdout
+    message = subprocess.run(["ssh-keygen", "-lf", tmp_path / "key"], capture_output=True, text=True).stdout
 
     found = ssh.take(made.replace("\n", "\r\n") + "  \r\n")[1]
 
-    assert found.kind == "ed25519" and found.fingerprint == said.split()[1]
+    assert found.kind == "ed25519" and found.fingerprint == message.split()[1]
     assert found.public.split()[1] == (tmp_path / "key.pub").read_text().split()[1]
 
 
@@ -115,7 +115,7 @@ def test_host_keys_are_read_from_any_usual_spelling_and_anything_else_is_named(t
 
 
 def test_githubs_own_host_keys_have_the_fingerprints_that_github_publishes():
-    found = {one.fingerprint for one in ssh.read_host_keys(ssh.published("github.com"))}
+    found = {key.fingerprint for key in ssh.read_host_keys(ssh.published("github.com"))}
 
     assert found == {
         "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
@@ -161,10 +161,10 @@ def test_a_mirror_is_fetched_over_ssh_and_nothing_of_the_key_is_left(server, ori
 
 @needs_sshd
 def test_a_key_that_the_server_does_not_know_is_named_by_its_fingerprint(server, tmp_path):
-    kind, said = refusal(mirror_over(server, tmp_path, key=server.other))
+    kind, message = refusal(mirror_over(server, tmp_path, key=server.other))
 
     fingerprint = ssh.take(server.other)[1].fingerprint
-    assert kind == "key" and "refuses the deploy key" in said and fingerprint in said
+    assert kind == "key" and "refuses the deploy key" in message and fingerprint in message
 
 
 @needs_sshd
@@ -177,9 +177,9 @@ def test_a_changed_host_key_stops_the_fetch_and_is_explained(server, origin, tmp
     make_key(tmp_path / "elsewhere")
     changed = mirror_over(server, tmp_path, hosts=(tmp_path / "elsewhere.pub").read_text())
 
-    kind, said = refusal(changed)
+    kind, message = refusal(changed)
 
-    assert kind == "host_key" and "shows another host key than the pinned one" in said
+    assert kind == "host_key" and "shows another host key than the pinned one" in message
     assert not (changed.path / "packed-refs").exists() and changed.head("main") is None
 
 
@@ -188,9 +188,9 @@ def test_a_server_that_is_down_is_not_a_wrong_key(server, tmp_path):
     mirror = mirror_over(server, tmp_path)
     mirror.url = mirror.url.replace(str(server.port), "1")
 
-    kind, said = refusal(mirror, "reach")
+    kind, message = refusal(mirror, "reach")
 
-    assert kind == "unreachable" and "cannot be reached over SSH" in said
+    assert kind == "unreachable" and "cannot be reached over SSH" in message
 
 
 # Configuration, diagnosis and page
@@ -228,16 +228,16 @@ def test_a_key_is_pasted_once_and_never_shown(dave, project, tmp_path):
     private = make_key(tmp_path / "key")
     secret = private.splitlines()[2]
 
-    said = add_key(dave, project, new_key=private)
+    message = add_key(dave, project, new_key=private)
     row = DeployKey.objects.get()
     shown = dave.get(f"/admin/environments/deploykey/{row.pk}/change/").content.decode()
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT private_key FROM environments_deploykey")
         stored = cursor.fetchone()[0]
-    assert "was added successfully" in said and row.fingerprint in shown and row.public_key in shown
+    assert "was added successfully" in message and row.fingerprint in shown and row.public_key in shown
     assert "PRIVATE KEY" not in stored and "PRIVATE KEY" not in shown
-    assert all(secret not in text for text in (said, shown, stored))
+    assert all(secret not in text for text in (message, shown, stored))
     assert not AuditEvent.objects.filter(data_json__contains=secret).exists()
     assert AuditEvent.objects.get(action="configuration.added", subject_kind="environments.deploykey")
 
@@ -256,10 +256,10 @@ def test_the_portal_makes_a_key_by_itself_and_pins_githubs_host_keys(dave, proje
 def test_a_bad_key_or_host_key_is_refused_in_the_form_and_not_kept(dave, project, tmp_path):
     locked = make_key(tmp_path / "locked", passphrase="secret words")
 
-    said = add_key(dave, project, new_key=locked)
+    message = add_key(dave, project, new_key=locked)
     both = add_key(dave, project, make_key="on", host_keys="nonsense")
 
-    assert "protected by a passphrase" in said and locked.splitlines()[1] not in said
+    assert "protected by a passphrase" in message and locked.splitlines()[1] not in message
     assert "Line 1 is no host key" in both
     assert not DeployKey.objects.exists()
 

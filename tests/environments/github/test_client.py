@@ -590,7 +590,7 @@ def test_up_to_two_hundred_checks_are_read_from_both_ends(server, github):
     pull = named(server, github, all=part)
     more = named(server, github, all={"contexts": part["contexts"] | {"totalCount": 220}, "last": part["last"]})
 
-    assert [check.name for check in pull.checks] == [one["name"] for one in runs]
+    assert [check.name for check in pull.checks] == [run["name"] for run in runs]
     assert more.checks is None
 
 

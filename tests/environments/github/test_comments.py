@@ -16,27 +16,27 @@ from environments.github.comments import code, plain, prose
     ],
 )  # fmt: skip
 def test_what_an_author_chose_stays_plain_text(hostile):
-    said = plain(hostile)
+    message = plain(hostile)
 
-    assert not re.search(r"(?<!\\)[`*_\[\]()<>|#!~&$]", said)  # each is escaped
-    assert not re.search(r"@\w|#\d|://|www\.|GH-\d", said)  # and what GitHub links by itself is broken up
-    assert "\n" not in said
-    assert said.replace("\\", "").replace("\u200b", "") == " ".join(hostile.split()).replace("\\", "")
+    assert not re.search(r"(?<!\\)[`*_\[\]()<>|#!~&$]", message)  # each is escaped
+    assert not re.search(r"@\w|#\d|://|www\.|GH-\d", message)  # and what GitHub links by itself is broken up
+    assert "\n" not in message
+    assert message.replace("\\", "").replace("\u200b", "") == " ".join(hostile.split()).replace("\\", "")
 
 
 @pytest.mark.parametrize("name", ["a.py", "`a`", "a``b", "x`", "@everyone", "a\nb", ""])
 def test_a_name_is_code_that_cannot_be_left(name):
-    said = code(name)
-    fence = re.match("`+", said)[0]
+    message = code(name)
+    fence = re.match("`+", message)[0]
 
-    assert said.endswith(fence) and "\n" not in said
-    assert fence not in said[len(fence) : -len(fence)]
+    assert message.endswith(fence) and "\n" not in message
+    assert fence not in message[len(fence) : -len(fence)]
 
 
 def test_what_stands_between_backticks_becomes_code_and_the_rest_plain():
-    said = prose('a@b.py has 2 heads; join them with `alembic merge -m "x" a b` @you.')
+    message = prose('a@b.py has 2 heads; join them with `alembic merge -m "x" a b` @you.')
 
-    assert said == 'a@\u200bb.py has 2 heads; join them with `alembic merge -m "x" a b` @\u200byou.'
+    assert message == 'a@\u200bb.py has 2 heads; join them with `alembic merge -m "x" a b` @\u200byou.'
 
 
 def test_everything_is_bounded():

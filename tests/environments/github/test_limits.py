@@ -59,7 +59,7 @@ def test_a_quota_that_is_used_up(hub):
 
 
 def state_of(name):
-    [one] = [one for one in registry.all_checks() if one.name == name]
+    [one] = [check for check in registry.all_checks() if check.name == name]
     return {result.subject: result.state for result in one.function(timezone.now())}
 
 
@@ -73,8 +73,8 @@ def state_of(name):
         ("9999-99-99 00:00:00 UTC", None),
     ],
 )
-def test_expiry_as_github_writes_it(said, seconds):
-    assert limits.expiry(said) == seconds
+def test_expiry_as_github_writes_it(message, seconds):
+    assert limits.expiry(message) == seconds
 
 
 def test_odd_headers_note_nothing():

@@ -23,7 +23,7 @@ def test_the_protection_that_is_applied_pins_the_portals_status_to_its_app(proje
     checks = protection.body_for(project, "main")["required_status_checks"]["checks"]
 
     assert checks == [{"context": "ci"}, {"context": "release-portal", "app_id": 4711}]
-    assert any("the portal's App as the source of release-portal" in one for one in protection.clicks(project, "main"))
+    assert any("the portal's App as the source of release-portal" in click for click in protection.clicks(project, "main"))
     assert all("app_id" not in one for one in
                protection.body_for(project, "staging")["required_status_checks"]["checks"])  # fmt: skip
 

@@ -12,6 +12,6 @@ def test_the_clicks_name_the_checks_the_approvals_and_who_may_pass():
 
     assert "Tick Require status checks to pass before merging, and add python-ci and release-portal." in main
     assert "Tick Require status checks to pass before merging, and add python-ci." in staging
-    assert any(said.endswith("Require approvals: 2.") for said in main)
-    assert any(said.endswith("add portal-app.") for said in staging)
-    assert not any("portal-app" in said for said in main)
+    assert any(message.endswith("Require approvals: 2.") for message in main)
+    assert any(message.endswith("add portal-app.") for message in staging)
+    assert not any("portal-app" in message for message in main)

@@ -27,8 +27,8 @@ def alice(people):
 
 
 def a_finding(project):
-    said = "frontend in production follows staging; it should follow main."
-    return Finding.objects.create(project=project, kind="branch", subject="frontend in production", sentence=said)
+    message = "frontend in production follows staging; it should follow main."
+    return Finding.objects.create(project=project, kind="branch", subject="frontend in production", sentence=message)
 
 
 def test_the_matrix_names_the_branch_that_is_wrong(alice):

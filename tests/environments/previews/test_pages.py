@@ -76,12 +76,12 @@ def test_a_value_is_kept_encrypted_and_never_shown(client, people, project):
         ({"service": "backend", "name": "KEY", "value": ""}, "Give a value"),
     ],
 )
-def test_a_bad_value_is_refused_in_a_sentence(client, people, project, given, said):
+def test_a_bad_value_is_refused_in_a_sentence(client, people, project, given, message):
     client.force_login(people["alice"])
 
     page = client.post(f"/previews/{project.slug}/variable/", given, follow=True).text
 
-    assert said in page and not PreviewVariable.objects.exists()
+    assert message in page and not PreviewVariable.objects.exists()
 
 
 def test_an_auditor_changes_nothing(client, people, project):

@@ -47,9 +47,9 @@ def test_what_is_stopped_is_not_live_unless_it_is_scheduled_and_new_words_are_ne
 
 
 def test_the_words_name_what_is_wrong():
-    said = running("SUCCESS", stopped=False, containers=["CRASHED", "EXITED"], what="at 1a2b3c4")
+    message = running("SUCCESS", stopped=False, containers=["CRASHED", "EXITED"], what="at 1a2b3c4")
 
-    assert said == (FAIL, "has no running container at 1a2b3c4 (crashed, exited)")
+    assert message == (FAIL, "has no running container at 1a2b3c4 (crashed, exited)")
 
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "railway" / "schema.graphql"

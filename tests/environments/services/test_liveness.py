@@ -46,10 +46,10 @@ def test_a_release_waits_for_what_is_built_from_its_repository_unless_people_say
     live = live_of(instance(**values), [deployment(commit)], REPOSITORY)
 
     assert (live.role, live.counts) == (role, counts)
-    said = [
+    message = [
         live_of(instance(belongs=word, **values), [deployment(commit)], REPOSITORY).counts for word in (True, False)
     ]
-    assert said == [True, False]
+    assert message == [True, False]
 
 
 def test_an_empty_service_is_no_part_of_a_release():

@@ -139,7 +139,7 @@ def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said
 
     def read(at: datetime, **values: str) -> None:
         place = variables_sync.Place(production, backend)
-        was = {one.name: one for one in Variable.objects.filter(environment=production)}
+        was = {object_.name: object_ for object_ in Variable.objects.filter(environment=production)}
         rows = {name: variables_sync._row(place, name, variables_sync.Secret(value)) for name, value in values.items()}
         variables_sync._compare(project, place, was, rows, at)
         Variable.objects.filter(environment=production).delete()

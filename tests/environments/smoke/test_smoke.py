@@ -35,8 +35,8 @@ def test_the_header_tells_the_commit_too_and_a_short_one_will_do(server):
 
 
 @pytest.mark.parametrize("said", ["b" * 40, "aaaaaaab", "aaaaaa", "unknown", "a" * 41])
-def test_another_commit_is_red(server, said):
-    server.app = lambda request: Response(200, {"commit": said})
+def test_another_commit_is_red(server, message):
+    server.app = lambda request: Response(200, {"commit": message})
 
     found = ask(server, expected_commit=COMMIT)
 

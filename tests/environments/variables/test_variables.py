@@ -36,7 +36,7 @@ def rule(project: Project, kind: str, name: str, **values: str) -> VariableRule:
 
 
 def said(project: Project) -> list[tuple[str, bool]]:
-    return [(one.sentence, one.attestable) for one in variables_rules.problems(project)]
+    return [(problem.sentence, problem.attestable) for problem in variables_rules.problems(project)]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_present_everywhere_and_only_here(project):
         "API_URL of frontend is set in staging but not in production.",
         "DEBUG of backend belongs in staging only, and is set in production.",
     }
-    states = {one.rule.name: one.state for one in variables_rules.verdicts(project)}
+    states = {verdict.rule.name: verdict.state for verdict in variables_rules.verdicts(project)}
     assert states == {"API_URL": "fail", "DEBUG": "fail", "NOBODY_HAS_THIS": "skipped"}
 
 
@@ -181,12 +181,12 @@ def test_what_was_never_read_is_not_called_missing_and_what_may_not_be_read_is_a
     rule(project, "present", "API_URL", service="frontend")
     put("staging", "frontend", "API_URL", "x")
     Environment.objects.filter(kind="production").update(variables_at=None)
-    never, unread = said(project), [one.state for one in variables_rules.verdicts(project)]
+    never, unread = said(project), [verdict.state for verdict in variables_rules.verdicts(project)]
     Environment.objects.filter(kind="production").update(variables_at=timezone.now(), variables_problem="Not allowed.")
 
     assert (never, unread) == ([], ["wait"])
     assert said(project) == [("Not allowed.", True)]
-    assert [one.state for one in variables_rules.verdicts(project)] == ["wait"]
+    assert [verdict.state for verdict in variables_rules.verdicts(project)] == ["wait"]
 
 
 def test_a_rule_that_is_kept_says_so_on_the_page_and_a_broken_one_says_how(project, alice):

@@ -97,11 +97,11 @@ def every() -> Iterator[tuple[str, str, str]]:
 
 
 def _walk(patterns: Any, before: str = "") -> Iterator[tuple[str, str | None]]:
-    for one in patterns:
-        if hasattr(one, "url_patterns"):
-            yield from _walk(one.url_patterns, before + str(one.pattern))
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _walk(pattern.url_patterns, before + str(pattern.pattern))
         else:
-            yield before + str(one.pattern), one.name
+            yield before + str(pattern.pattern), pattern.name
 
 
 def _filled(name: str, pattern: str) -> str:

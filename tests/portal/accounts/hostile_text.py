@@ -17,7 +17,7 @@ IDENTITY = {
 APPS = ("portal", "environments", "releases", "auth")
 
 
-def spoil(said: str) -> int:
+def spoil(message: str) -> int:
     """Adds `said` to every text of every row, also within JSON; how many columns now hold it."""
     count = 0
     for model in apps.get_models():
@@ -26,17 +26,17 @@ def spoil(said: str) -> int:
         for field in model._meta.concrete_fields:
             if field.name in IDENTITY or field.choices or field.is_relation or field.primary_key:
                 continue
-            count += _spoiled(model, field, said)
+            count += _spoiled(model, field, message)
     return count
 
 
-def _spoiled(model: type[models.Model], field: models.Field, said: str) -> int:
+def _spoiled(model: type[models.Model], field: models.Field, message: str) -> int:
     if isinstance(field, EncryptedTextField) or not isinstance(field, models.CharField | models.TextField | JSONField):
         return 0
     done = 0
     for row in model._base_manager.only("pk", field.name):
         value = getattr(row, field.name)
-        new = _within(value, said) if isinstance(field, JSONField) else f"{value or ''}{said}"[: field.max_length]
+        new = _within(value, message) if isinstance(field, JSONField) else f"{value or ''}{message}"[: field.max_length]
         try:
             with transaction.atomic():
                 model._base_manager.filter(pk=row.pk).update(**{field.name: new})
@@ -46,12 +46,12 @@ def _spoiled(model: type[models.Model], field: models.Field, said: str) -> int:
     return done
 
 
-def _within(value: object, said: str) -> object:
+def _within(value: object, message: str) -> object:
     if isinstance(value, dict):
-        return {name: _within(one, said) if name not in IDENTITY else one for name, one in value.items()}
+        return {name: _within(one, message) if name not in IDENTITY else one for name, one in value.items()}
     if isinstance(value, list):
-        return [_within(one, said) for one in value]
-    return f"{value}{said}" if isinstance(value, str) and len(value) not in (40, 64) else value
+        return [_within(one, message) for one in value]
+    return f"{value}{message}" if isinstance(value, str) and len(value) not in (40, 64) else value
 
 
 def raw(text: str) -> set[str]:

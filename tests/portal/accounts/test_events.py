@@ -39,8 +39,8 @@ def test_signing_in_and_out_are_events(people, client):
     client.post("/admin/login/", {"username": "alice", "password": PASSWORD})
     client.post("/admin/logout/")
 
-    said = AuditEvent.objects.filter(action__startswith="person.").order_by("position")
-    assert [(one.action, one.actor_name) for one in said] == [
+    message = AuditEvent.objects.filter(action__startswith="person.").order_by("position")
+    assert [(one.action, one.actor_name) for one in message] == [
         ("person.signed_in", "alice"),
         ("person.signed_out", "alice"),
     ]

@@ -58,7 +58,7 @@ def enrol(user):
 
 
 def events(*names):
-    return [one.action for one in AuditEvent.objects.filter(action__in=names).order_by("position")]
+    return [object_.action for object_ in AuditEvent.objects.filter(action__in=names).order_by("position")]
 
 
 def wind_back(client, **minutes):

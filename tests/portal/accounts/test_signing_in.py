@@ -192,7 +192,7 @@ def test_a_changed_password_or_role_signs_the_account_out_everywhere_and_nobody_
 
     change(people["alice"])
 
-    assert [may_read(one) for one in sessions] == [False, False] and may_read(bob)
+    assert [may_read(session) for session in sessions] == [False, False] and may_read(bob)
 
 
 def test_who_changes_the_own_password_stays_signed_in_here_and_nowhere_else(people):
@@ -289,11 +289,11 @@ def test_an_auditor_sees_what_is_configured_and_changes_nothing(people):
 )
 def test_the_settings_of_production_leave_nothing_to_warn_of(tmp_path, given, redirects):
     base = {"PATH": os.environ["PATH"], "PORTAL_ENV_FILE": os.devnull, "PORTAL_VAR_DIR": str(tmp_path)}
-    said = "from django.conf import settings as s; print(s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS > 0)"
+    message = "from django.conf import settings as s; print(s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS > 0)"
 
     seen = subprocess.run(
         [sys.executable, "-c", f"import portal.settings; import os; os.environ['DJANGO_SETTINGS_MODULE']="
-         f"'portal.settings'; {said}"], cwd=ROOT, env=base | given, capture_output=True, text=True, timeout=60,
+         f"'portal.settings'; {message}"], cwd=ROOT, env=base | given, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert seen.stdout.strip() == f"{redirects} {redirects}", seen.stderr
     if redirects:

@@ -139,5 +139,5 @@ def test_libraries_forms_change_nothing(admin_client):
     answers = [admin_client.post("/admin/django_q/schedule/add/", {"func": "os.getcwd", "schedule_type": "O"})]
     answers.append(admin_client.post("/admin/axes/accessattempt/add/", {}))
 
-    assert [one.status_code for one in answers] == [403, 403] and not Schedule.objects.exists()
+    assert [answer.status_code for answer in answers] == [403, 403] and not Schedule.objects.exists()
     assert User.objects.count() == 1

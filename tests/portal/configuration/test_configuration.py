@@ -125,11 +125,11 @@ def test_databases_are_changed_added_and_taken_away_when_the_second_person_confi
     assert dict(project.databases.values_list("name", "variable")) == {"main": "OTHER", "events": "EVENTS_URL"}
     release.refresh_from_db()
     assert release.collected == ""
-    number = [one.name for one in project.databases.all()].index("events")
+    number = [database.name for database in project.databases.all()].index("events")
     send(erin, project, **{f"databases-{number}-DELETE": "on"})
     assert project.databases.count() == 2
     confirm(people)
-    assert [one.name for one in project.databases.all()] == ["main"]
+    assert [database.name for database in project.databases.all()] == ["main"]
 
 
 def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, project):
@@ -145,7 +145,7 @@ def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, 
     assert waiting().values["smoke_tests"]["to"] == [both, "frontend /new 204 in production"]
     confirm(people)
 
-    rows = [(one.service, one.path, one.expected_status, one.on_staging) for one in project.smoke_tests.all()]
+    rows = [(test.service, test.path, test.expected_status, test.on_staging) for test in project.smoke_tests.all()]
     assert rows == [("backend", "/health", 200, True), ("frontend", "/new", 204, False)]
     assert project.smoke_tests.filter(pk=kept.pk).exists()
 
@@ -233,7 +233,7 @@ def test_a_new_project_does_not_take_over_what_another_one_ships(erin, project):
                   sent | {"repository": "acme/x", "railway_project_id": project.railway_project_id}),
     ]  # fmt: skip
 
-    assert all("in production" in one.text for one in answers)
+    assert all("in production" in answer.text for answer in answers)
     assert Project.objects.count() == 1
 
 
@@ -243,8 +243,8 @@ def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_
     assert actions.propose(project, actor=people["dave"], values={"soak_minutes": 0}).state == "waiting"
 
     ConfigurationChange.objects.all().delete()
-    for one in others:
-        one.groups.clear()
+    for other in others:
+        other.groups.clear()
     assert actions.propose(project, actor=people["dave"], values={"soak_minutes": 0}).alone
 
 

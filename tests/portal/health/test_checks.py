@@ -20,12 +20,12 @@ pytestmark = pytest.mark.django_db
 
 
 def states(name, now=None):
-    [one] = [one for one in registry.all_checks() if one.name == name]
+    [one] = [check for check in registry.all_checks() if check.name == name]
     return [result.state for result in one.function(now or timezone.now())]
 
 
 def sentences(name, now=None):
-    [one] = [one for one in registry.all_checks() if one.name == name]
+    [one] = [check for check in registry.all_checks() if check.name == name]
     return " ".join(result.sentence for result in one.function(now or timezone.now()))
 
 

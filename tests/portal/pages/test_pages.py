@@ -227,6 +227,6 @@ def test_only_web_addresses_are_linked(address):
 
 
 def test_ages_are_said_as_people_say_them():
-    said = [formatting.age_words(seconds) for seconds in (0.2, 8, 70, 7300, 90000, 200000)]
+    message = [formatting.age_words(seconds) for seconds in (0.2, 8, 70, 7300, 90000, 200000)]
 
-    assert said == ["just now", "8 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]
+    assert message == ["just now", "8 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]

@@ -80,8 +80,8 @@ class Portal:
 
 
 def _serves(process: psutil.Process) -> bool:
-    connections = (one for part in (process, *process.children()) for one in part.net_connections("tcp"))
-    return any(one.status == psutil.CONN_LISTEN for one in connections)
+    connections = (connection for part in (process, *process.children()) for connection in part.net_connections("tcp"))
+    return any(connection.status == psutil.CONN_LISTEN for connection in connections)
 
 
 def _answer(port: int, request: bytes) -> bytes:
@@ -118,9 +118,9 @@ def test_it_refuses_a_taken_port_in_one_sentence_before_it_starts_anything(tmp_p
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = Portal(tmp_path / "var", port)
-        said, _ = refused.process.communicate(timeout=30)
+        message, _ = refused.process.communicate(timeout=30)
 
-    assert said == (
+    assert message == (
         f"Cannot serve on 127.0.0.1 port {port} (Address already in use); stop what uses it, "
         f"or take another: PORT={port + 1}\n"
     )
@@ -130,9 +130,9 @@ def test_it_refuses_a_taken_port_in_one_sentence_before_it_starts_anything(tmp_p
 
 def test_a_second_portal_on_the_same_data_is_refused(portal):
     second = Portal(portal.var, free_port())
-    said, _ = second.process.communicate(timeout=30)
+    message, _ = second.process.communicate(timeout=30)
 
-    assert said.startswith("Another process runs the database in ")
+    assert message.startswith("Another process runs the database in ")
     assert second.process.returncode == 1
     assert portal.status() == 200
 

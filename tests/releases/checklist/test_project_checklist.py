@@ -128,7 +128,7 @@ def test_a_release_manager_freezes_on_the_board_with_a_reason_and_lifts_it_there
     assert reverse("releases:project-do", args=[project.slug, "unfreeze"]) in frozen
     assert not Freeze.objects.filter(lifted_at=None).exists()
     events = AuditEvent.objects.filter(action__in=["project.frozen", "project.unfrozen"])
-    assert [one.actor_name for one in events] == ["alice", "alice"]
+    assert [event.actor_name for event in events] == ["alice", "alice"]
 
 
 @pytest.mark.parametrize("name", ["bob", "carol"])

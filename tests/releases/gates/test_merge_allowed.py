@@ -69,25 +69,25 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("rules", "pull", "said"), WRONG.values(), ids=WRONG)
-def test_what_no_waiting_mends_fails_and_says_what_to_change(rules, pull, said):
+def test_what_no_waiting_mends_fails_and_says_what_to_change(rules, pull, message):
     found = judged(rules, **pull)
 
-    assert found.state == FAIL and said in found.sentence
+    assert found.state == FAIL and message in found.sentence
 
 
 @pytest.mark.parametrize(("rules", "pull", "said"), AWAITED.values(), ids=AWAITED)
-def test_what_people_are_still_to_do_is_awaited_with_a_link(rules, pull, said):
+def test_what_people_are_still_to_do_is_awaited_with_a_link(rules, pull, message):
     found = judged(rules, merge_state="blocked", **pull)
 
-    assert found.state == PENDING and said in found.sentence
+    assert found.state == PENDING and message in found.sentence
     assert any("https://github.com/acme/inspector/pull/131" in one for _, one in found.evidence)
 
 
 @pytest.mark.parametrize(("rules", "pull", "said"), UNKNOWN.values(), ids=UNKNOWN)
-def test_what_is_not_known_is_never_a_pass(rules, pull, said):
+def test_what_is_not_known_is_never_a_pass(rules, pull, message):
     found = judged(rules, **({"merge_state": "blocked"} | pull))
 
-    assert found.state == PENDING and said in found.sentence
+    assert found.state == PENDING and message in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ CLOSED = MergeRules(pull_required=True)
         (False, "", PASS, ""),
     ],
 )
-def test_staging_that_the_portal_cannot_move_afterwards_is_said_before_the_promotion(closed, app, state, said):
+def test_staging_that_the_portal_cannot_move_afterwards_is_said_before_the_promotion(closed, app, state, message):
     facts = good_facts(staging_rules=CLOSED, staging_closed=closed, project={"portal_app": app})
 
     found = merge_allowed(facts)
 
-    assert found.state == state and said in found.sentence
+    assert found.state == state and message in found.sentence
     assert merge_allowed(replace(facts, staging_rules=MergeRules())).state == PASS
 
 

@@ -104,7 +104,7 @@ def test_a_rewritten_revision_waits_for_a_second_person_or_for_the_command_that_
 def test_an_edit_that_runs_the_same_is_information(collected, edited, kind):
     release = collected(SHIPPED, {"db/versions/b2.py": edited})
 
-    assert [one["kind"] for one in Release.objects.get(pk=release.pk).edits] == [kind]
+    assert [edit["kind"] for edit in Release.objects.get(pk=release.pk).edits] == [kind]
     assert gate(release).state == gates.GATES["migration_risks"](facts_of(release.pk)).state == gates.PASS
 
 
@@ -136,12 +136,12 @@ def test_merges_labels_and_dependencies_over_several_directories_are_told(collec
     release = collected(before, after)
     release.refresh_from_db()
 
-    found = {one["id"]: one for one in release.migrations}
+    found = {migration["id"]: migration for migration in release.migrations}
 
     assert release.migrations_problem == "" and set(found) == {"b2", "c3", "m4", "s2"}
     assert found["m4"]["joins"] == ["b2", "c3"] and found["s2"]["depends_on"] == ["m4"]
     assert release.heads == ["s2"]  # what the version table holds in the end: s2 stands for what it depends on
-    assert [one["id"] for one in release.migrations].index("m4") < [one["id"] for one in release.migrations].index("s2")
+    assert [migration["id"] for migration in release.migrations].index("m4") < [migration["id"] for migration in release.migrations].index("s2")
 
 
 def test_revisions_of_another_directory_are_named_and_not_taken_for_none(collected, client):

@@ -35,7 +35,7 @@ def a_release(people, **values):
     release = make_release(make_project(), by=people["alice"], ready=True)
     drop = Rendered((Statement('ALTER TABLE events DROP COLUMN "<b>"'),))
     back = Rendered((), "raised", "Line 9: NotImplementedError.")
-    steps = [Step(one["id"], one["path"], one["sha256"], one["message"], False, drop, back) for one in REVISIONS]
+    steps = [Step(revision["id"], revision["path"], revision["sha256"], revision["message"], False, drop, back) for revision in REVISIONS]
     risk = Risk(
         "drop-column", "danger", **NAMED, sentence="Drops a column of events.", loses_data=True, breaks_old=True
     )

@@ -104,19 +104,19 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
 
     pending.keep_rendered(plan)
 
-    kept = StagedRevision.objects.filter(revision__in=[one["id"] for one in REVISIONS])
+    kept = StagedRevision.objects.filter(revision__in=[revision["id"] for revision in REVISIONS])
     assert all(row.rendered["statements"][0]["sql"] == "select 1" and row.renderer == plan.renderer for row in kept)
     facts = facts_of(release.pk)
     assert pages_migrations.context(facts)["migration_panels"][0].same_sql == (
         "pass",
         "Production is to run the same SQL as staging ran: 2 revisions.",
     )
-    assert [one.sentence for one in pages_migrations.routes(facts.databases[0])] == [
+    assert [route.sentence for route in pages_migrations.routes(facts.databases[0])] == [
         "staging is at 4d1a2b3c4d5e: nothing is left to run.",
         "production: 2a8f45e9b1c0 → 4d1a2b3c4d5e, 2 revisions: 3c9d56f82e10, 4d1a2b3c4d5e.",
     ]
     other = Rendered((Statement("select 2"),))
-    steps = [Step(one["id"], one["path"], one["sha256"], "", False, other, other) for one in REVISIONS]
+    steps = [Step(revision["id"], revision["path"], revision["sha256"], "", False, other, other) for revision in REVISIONS]
     from environments.schema.plan.render import steps_as_json
 
     make_plan_row(release, steps=steps_as_json(steps))

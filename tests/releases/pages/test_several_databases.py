@@ -48,10 +48,10 @@ def two(release=None, **second):
         ("production_at_head", {"places": {}}, PENDING, "billing: Reading production's database"),
     ],
 )  # fmt: skip
-def test_the_worst_answer_counts_and_names_its_database(gate, second, state, said):
+def test_the_worst_answer_counts_and_names_its_database(gate, second, state, message):
     result = gates.GATES[gate](two(**second))
 
-    assert (result.state, said in result.sentence) == (state, True), result.sentence
+    assert (result.state, message in result.sentence) == (state, True), result.sentence
     assert state == PASS or "signals" not in result.sentence
 
 

@@ -56,7 +56,7 @@ def page(client, release):
 def queries(context):
     """Statements sent to the database, without those that only begin and end transactions."""
     control = ("SAVEPOINT", "RELEASE SAVEPOINT", "BEGIN", "COMMIT")
-    return [one["sql"] for one in context.captured_queries if not one["sql"].startswith(control)]
+    return [query["sql"] for query in context.captured_queries if not query["sql"].startswith(control)]
 
 
 def test_it_sends_people_who_are_not_signed_in_to_the_sign_in_page(client):
@@ -425,12 +425,12 @@ def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, pe
 
 def test_the_board_shows_staging_production_and_what_stands_between(alice, people):
     release = make_release(make_project(), by=people["alice"])
-    said = "2 things stand between release 2026.11.22-1 and production: Migrations."
-    type(release.reconciler).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=said)
+    message = "2 things stand between release 2026.11.22-1 and production: Migrations."
+    type(release.reconciler).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=message)
 
     html = squeezed(alice.get("/"))
 
-    assert said in html and "3f2a1c9" in html and "b07d4e2" in html
+    assert message in html and "3f2a1c9" in html and "b07d4e2" in html
     assert "1 item of 2026.11.22-1 to tick." in html
 
 

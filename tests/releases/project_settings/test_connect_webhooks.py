@@ -37,7 +37,7 @@ def world(tmp_path, settings):
 
 
 def posted(world) -> int:
-    return sum(one.method == "POST" and one.path.endswith("/hooks") for one in world.server.requests)
+    return sum(request.method == "POST" and request.path.endswith("/hooks") for request in world.server.requests)
 
 
 def rules(world) -> list[dict]:
@@ -113,6 +113,6 @@ def test_secrets_are_in_no_sentence_and_no_event(world):
     done = connect.connect_webhooks(world.project)
     again = connect.connect_webhooks(world.project, renew=True)
 
-    said = "".join(one.sentence for one in (*done, *again))
-    said += "".join(f"{event.sentence}{event.data_json}" for event in AuditEvent.objects.all())
-    assert "github-secret" not in said and "railway-secret" not in said
+    message = "".join(one.sentence for one in (*done, *again))
+    message += "".join(f"{event.sentence}{event.data_json}" for event in AuditEvent.objects.all())
+    assert "github-secret" not in message and "railway-secret" not in message

@@ -45,7 +45,7 @@ def test_projects_that_shared_a_repository_before_it_was_refused_are_told_so():
     project = make_project()
     Project.objects.create(name="older", slug="older", repository="Acme/Inspector", shares_repository=True)
 
-    [found] = [one for one in drift_rules.problems(project) if one.subject.startswith("repository")]
+    [found] = [problem for problem in drift_rules.problems(project) if problem.subject.startswith("repository")]
 
     assert "inspector and older release acme/inspector" in found.sentence and found.attestable
 
@@ -71,12 +71,12 @@ def test_another_database_has_what_is_in_preparation_read_again(admin_client):
         ({"migration_command": "psql postgresql://u:secret@db/x"}, "Put no password into a command"),
     ],
 )
-def test_a_database_that_could_not_be_migrated_is_refused_with_its_reason(admin_client, values, said):
+def test_a_database_that_could_not_be_migrated_is_refused_with_its_reason(admin_client, values, message):
     project = make_project()
 
     answer = send(admin_client, project, **with_second(**values))
 
-    assert answer.status_code == 200 and said in squeezed(answer)
+    assert answer.status_code == 200 and message in squeezed(answer)
     assert Database.objects.count() == 1
 
 

@@ -81,12 +81,12 @@ def unreadable(release):
         (unreadable, "Railway does not answer"),
     ],
 )
-def test_it_is_not_green_when_something_has_moved_since(shipped, change, said):
+def test_it_is_not_green_when_something_has_moved_since(shipped, change, message):
     change(shipped)
 
     shown = panel(shipped)
 
-    assert said in shown.outdated and shown.tone == "wait" and not shown.can_ask and not shown.is_quiet
+    assert message in shown.outdated and shown.tone == "wait" and not shown.can_ask and not shown.is_quiet
     assert shown.verdict == "being worked out again"
 
 

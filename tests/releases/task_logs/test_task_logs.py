@@ -154,9 +154,9 @@ def test_a_log_is_begun_edited_read_by_all_and_each_save_is_in_the_trail(people,
 
     log, events = TaskLog.objects.get(), list(AuditEvent.objects.filter(action="task_log.saved").order_by("position"))
     assert (log.version, log.notes, log.saved_by) == (2, "one\ntwo", people["bob"])
-    assert {one.username for one in log.authors.all()} == {"alice", "bob"}
-    assert [one.data["sections"] for one in events] == [["goal", "notes"], ["notes"]]
-    assert [one.actor_name for one in events] == ["alice", "bob"] and events[0].subject_id == str(release.pk)
+    assert {author.username for author in log.authors.all()} == {"alice", "bob"}
+    assert [event.data["sections"] for event in events] == [["goal", "notes"], ["notes"]]
+    assert [event.actor_name for event in events] == ["alice", "bob"] and events[0].subject_id == str(release.pk)
     for html in (page, on_release):
         assert "Ship &lt;b&gt;it&lt;/b&gt;" in html and "<b>it" not in html
     assert 'id="save-log"' not in page and "Read the whole log" in on_release

@@ -47,7 +47,7 @@ def drift(release):
 
 
 def told(release):
-    return [(one.kind, one.service, one.name, one.change) for one in drift(release).lines]
+    return [(line.kind, line.service, line.name, line.change) for line in drift(release).lines]
 
 
 def test_what_was_added_removed_and_changed_is_told_by_name(people, shipped):
@@ -90,7 +90,7 @@ def test_a_promotion_keeps_the_variables_and_the_next_release_is_held_against_th
 
     kept = KeptVariables.objects.get()
     assert kept.release == release and kept.read == ["production", "staging"]
-    assert [one["name"] for one in kept.rows] == ["FLAG"]
+    assert [row["name"] for row in kept.rows] == ["FLAG"]
 
 
 def test_a_shipped_release_keeps_telling_what_it_was_shipped_with(people, shipped):

@@ -38,8 +38,8 @@ def cursor(run: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> type[
             return
         key, known = key_of(text), heard.setdefault(revision, set())
         if revision in expected and not is_among(text, expected[revision]):
-            said = " ".join(text.split())[:300]
-            raise NotStagedError(f"staging did not run this statement, so it was not run here: {said}")
+            message = " ".join(text.split())[:300]
+            raise NotStagedError(f"staging did not run this statement, so it was not run here: {message}")
         if key in known or len(known) >= MAX_STATEMENTS:
             return
         known.add(key)

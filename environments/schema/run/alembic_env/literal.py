@@ -52,28 +52,28 @@ def _follows(function: ast.FunctionDef) -> Callable[[], None]:
     return follow
 
 
-def _do(one: ast.stmt) -> None:
-    call = one.value if isinstance(one, ast.Expr) else None
+def _do(stmt: ast.stmt) -> None:
+    call = stmt.value if isinstance(stmt, ast.Expr) else None
     if not isinstance(call, ast.Call) or _name(call.func)[:1] != ("op",):
-        raise NotLiteral(one)
+        raise NotLiteral(stmt)
     _, name = _name(call.func)
     if name not in OPERATIONS:
-        raise NotLiteral(one)
+        raise NotLiteral(stmt)
     arguments, named = _arguments(call)
     getattr(op, name)(*arguments, **named)
 
 
 def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-    if any(one.arg is None for one in call.keywords):
+    if any(keyword.arg is None for keyword in call.keywords):
         raise NotLiteral(call)
-    return [_value(one) for one in call.args], {str(one.arg): _value(one.value) for one in call.keywords}
+    return [_value(arg) for arg in call.args], {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
 
 
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):
-        return [_value(one) for one in node.elts]
+        return [_value(elt) for elt in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {_value(key): _value(one) for key, one in zip(node.keys, node.values, strict=True) if key}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):

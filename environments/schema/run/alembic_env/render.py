@@ -109,8 +109,8 @@ def _check_values(statement: Any) -> None:
     statement = text(statement) if isinstance(statement, str) else statement
     bound = getattr(statement, "_bindparams", {}) if isinstance(statement, TextClause) else {}
     if names := [name for name, one in bound.items() if one.required]:
-        said = f"“:{names[0]}” is a parameter of the statement, and no value is bound to it"
-        raise NoValue(f"{said}; write “\\:{names[0]}” where a colon is meant")
+        message = f"“:{names[0]}” is a parameter of the statement, and no value is bound to it"
+        raise NoValue(f"{message}; write “\\:{names[0]}” where a colon is meant")
 
 
 def _checked(execute: Callable[..., Any]) -> Callable[..., Any]:

@@ -78,7 +78,7 @@ def is_among(sql: str, keys: Collection[str]) -> bool:
     if key_of(sql) in keys:
         return True
     parts = tuple(split(sql))
-    return bool(parts) and all(key_of(one) in keys or (READS in keys and is_read(one)) for one in parts)
+    return bool(parts) and all(key_of(part) in keys or (READS in keys and is_read(part)) for part in parts)
 
 
 def bookkeeping(version_table: str) -> re.Pattern[str]:

@@ -52,7 +52,7 @@ def test_rows_and_values_are_counted_and_nothing_is_changed(database):
 
     losses = count(database, [Loss("events"), Loss("events", '"Odd"'), Loss("events", "nowhere"), Loss("gone")])
 
-    assert [(one.rows, one.exact) for one in losses] == [(10, True), (5, True), (0, True), (0, True)]
+    assert [(loss.rows, loss.exact) for loss in losses] == [(10, True), (5, True), (0, True), (0, True)]
     assert losses[3].sentence == "It is not there."
     assert count(database, [Loss("events; drop table events")])[0].rows == 0
     assert count(database, [Loss("events")])[0].rows == 10

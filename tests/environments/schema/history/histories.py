@@ -88,7 +88,7 @@ def made(seed: int) -> Made:
             down = (choose.choice(heads),)
         lineage[id] = {id}.union(*(lineage[one] for one in down))
         deps: tuple[str, ...] = ()
-        others = [one for one in result.ids if one not in lineage[id]]
+        others = [id_ for id_ in result.ids if id_ not in lineage[id]]
         if others and choose.random() < 0.2:
             deps = tuple(choose.sample(others, min(len(others), choose.randint(1, 2))))
         named = ()
@@ -106,7 +106,7 @@ def made(seed: int) -> Made:
         result.kinds |= {name for name, is_so in has.items() if is_so}
         labels += [f"{name}={id}" for name in named]
         below[id] = {id}.union(*(below[one] for one in down + deps))
-        heads = [one for one in heads if one not in down] + [id]
+        heads = [head for head in heads if head not in down] + [id]
         result.ids.append(id)
         folder = choose.choice(directories) + (choose.choice(["", "/2026", "/z/y"]) if recursive else "")
         path = f"{folder}/{id}_{choose.choice(['add', 'ändern', 'x y'])}.py"
@@ -167,15 +167,15 @@ def _differ(ids: list[str], ours, theirs: ScriptDirectory, choose: random.Random
         return f"effective heads {ours.effective_heads}"
     if list(ours.bases) != theirs.get_bases():
         return f"bases {ours.bases} {theirs.get_bases()}"
-    for id, one in ours.revisions.items():
+    for id, revision in ours.revisions.items():
         node = theirs.get_revision(id)
-        if set(ours.parents[id]) != set(node._all_down_revisions) or set(one.down) != set(
+        if set(ours.parents[id]) != set(node._all_down_revisions) or set(revision.down) != set(
             node._versioned_down_revisions
         ):
             return f"parents of {id}"
-        if (len(one.down) > 1) != node.is_merge_point or not one.path.endswith(Path(node.path).name):
+        if (len(revision.down) > 1) != node.is_merge_point or not revision.path.endswith(Path(node.path).name):
             return f"merge or path of {id}"
-        if one.message != node.doc.splitlines()[0]:
+        if revision.message != node.doc.splitlines()[0]:
             return f"message of {id}"
     whole = [step.revision.revision for step in theirs._upgrade_revs("heads", ())]
     if [one.id for one in ours.linear] != whole:

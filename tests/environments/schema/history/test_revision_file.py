@@ -134,7 +134,7 @@ def test_what_ast_says_is_what_running_the_file_says(source):
     """The judge itself, held against the truth: the module's own namespace, for files that can be run."""
     content = source.encode()
     try:
-        said = judge(content, "x.py")
+        message = judge(content, "x.py")
         code = compile(content, "x.py", "exec")
         space: dict = {"x": {}, "op": None}
         exec(code, space)  # noqa: S102
@@ -143,8 +143,8 @@ def test_what_ast_says_is_what_running_the_file_says(source):
 
     down = space["down_revision"]
 
-    assert said.id == space["revision"]
-    assert said.down == (() if down is None else (down,) if isinstance(down, str) else tuple(down))
+    assert message.id == space["revision"]
+    assert message.down == (() if down is None else (down,) if isinstance(down, str) else tuple(down))
 
 
 @pytest.mark.parametrize("above", ABOVE)

@@ -49,7 +49,7 @@ def test_the_timeline_reaches_down_to_the_last_database_and_says_which_branch_ha
     entries, left = timeline({"staging": many, "main": LINE}, {"r050", "b"}, most=10)
     short, older = timeline({"staging": LONGER, "main": LINE}, {"c", "e"})
 
-    assert len(entries) == 11 and left == 92 and {"r050", "b"} <= {one.id for one in entries}
+    assert len(entries) == 11 and left == 92 and {"r050", "b"} <= {entry.id for entry in entries}
     assert [(one.id, one.branches) for one in short] == [
         ("e", ("staging",)), ("d", ("staging",)), ("c", ("staging", "main")), ("b", ("staging", "main")),
         ("a", ("staging", "main")),

@@ -103,7 +103,7 @@ def test_only_the_new_revisions_are_executed_and_in_their_order(tmp_path):
 def test_what_runs_outside_the_transaction_is_marked(steps):
     step = steps["autocommit"]
 
-    assert [(one.sql, one.in_transaction) for one in step.upgrade.statements] == [
+    assert [(statement.sql, statement.in_transaction) for statement in step.upgrade.statements] == [
         ("CREATE INDEX CONCURRENTLY i ON events (id)", False),
         ("select 1", True),
     ]
@@ -112,7 +112,7 @@ def test_what_runs_outside_the_transaction_is_marked(steps):
 def test_raw_scripts_become_single_statements(steps):
     step = steps["script"]
 
-    assert [one.sql.split()[0] for one in step.upgrade.statements] == ["drop", "--"]
+    assert [statement.sql.split()[0] for statement in step.upgrade.statements] == ["drop", "--"]
     assert "$q$ select 1; $q$" in step.upgrade.statements[1].sql
     assert list(split("select E'it\\'s;', \"a;b\"; select 2")) == ["select E'it\\'s;', \"a;b\"", "select 2"]
 
@@ -120,7 +120,7 @@ def test_raw_scripts_become_single_statements(steps):
 def test_batches_render_as_plain_alterations(steps):
     step = steps["batch"]
 
-    assert [one.sql for one in step.upgrade.statements] == [
+    assert [statement.sql for statement in step.upgrade.statements] == [
         "ALTER TABLE events ADD COLUMN kind TEXT",
         "ALTER TABLE events DROP COLUMN id",
     ]
@@ -143,7 +143,7 @@ def test_reading_an_answer_names_the_line_and_the_statement(steps):
     step = steps["reads"]
 
     assert step.upgrade.kind == "connection"
-    assert [one.sql for one in step.upgrade.statements] == ["select 1", "select id from events"]
+    assert [statement.sql for statement in step.upgrade.statements] == ["select 1", "select id from events"]
     assert step.upgrade.problem.startswith("Line 23 (`for row in op.get_bind()")
     assert "it reads the answer of “select id from events”." in step.upgrade.problem
 
@@ -256,9 +256,9 @@ def test_where_nothing_can_be_isolated_an_unreviewed_file_is_read_and_not_execut
         isolation.why_not.cache_clear()
 
     assert (step.upgrade.kind, executed.upgrade.text) == ("", executed.upgrade.text)
-    assert [one.sql.split("(")[0].split(" TYPE")[0] for one in step.upgrade.statements] == [
+    assert [statement.sql.split("(")[0].split(" TYPE")[0] for statement in step.upgrade.statements] == [
         "CREATE TABLE t ", "CREATE INDEX ix_t ON t ", "update t set id = -1", "ALTER TABLE t ALTER COLUMN id",
     ]  # fmt: skip
-    assert step.downgrade.kind == "unread" and [one.sql for one in step.downgrade.statements] == ["select 1"]
+    assert step.downgrade.kind == "unread" and [statement.sql for statement in step.downgrade.statements] == ["select 1"]
     assert "open('mark', 'w').close()" in step.downgrade.problem and "not executed" in step.downgrade.problem
     assert (tmp_path / "mark").exists(), "and what is reviewed is executed, also there"

@@ -374,11 +374,11 @@ def test_every_rule_is_in_the_document_and_the_document_knows_no_other():
     found = sections()
 
     assert found.keys() == RULES.keys()
-    for code, said in found.items():
-        first = said.split("\n")[0]
+    for code, message in found.items():
+        first = message.split("\n")[0]
         assert f"*{RULES[code].severity}{', time' if RULES[code].about_time else ''}*" in first, code
         assert {one for one, ours in SQUAWK.items() if ours == code} == set(re.findall(r"`([a-z-]+)`", first)), code
-        assert "# not\n" in said and "# but\n" in said, code
+        assert "# not\n" in message and "# but\n" in message, code
 
 
 def test_the_table_in_the_document_is_the_one_by_which_is_judged():
@@ -414,7 +414,7 @@ def test_the_functions_called_harmless_are_postgresqls_own_and_change_nothing(da
 
 
 def test_the_bad_examples_of_the_document_are_what_the_rules_are_about(tmp_path):
-    bad = {code: re.search(r"# not\n(.*?)\n# but", said, re.S)[1] for code, said in sections().items()}
+    bad = {code: re.search(r"# not\n(.*?)\n# but", message, re.S)[1] for code, message in sections().items()}
     whole = {
         code: body for code, body in bad.items() if "…" not in body and "def " not in body and code != "unreadable"
     }

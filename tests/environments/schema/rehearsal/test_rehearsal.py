@@ -85,7 +85,7 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
 
     assert report.status == rehearsal.PASSED, report.sentence
     assert (report.start, report.target, report.warnings) == (("aaaa00000001",), ("aaaa00000002",), ())
-    told = {(one.run, one.sql.split(" (")[0]): one for one in report.statements}
+    told = {(statement.run, statement.sql.split(" (")[0]): statement for statement in report.statements}
     rewriting = told["first", "alter table one alter column n type int using n::int"]
     assert rewriting.rewritten == ("public.one",)
     assert [(lock.table, lock.mode) for lock in rewriting.locks] == [("public.one", "AccessExclusiveLock")]
@@ -115,8 +115,8 @@ def test_what_only_this_database_has_makes_the_statement_fail_by_name_and_the_wa
     back = stage.rehearse(direction=rehearsal.DOWNGRADE)
 
     assert (back.status, back.start, back.target) == (rehearsal.PASSED, ("aaaa00000001",), ())
-    assert [one["id"] for one in back.files] == ["aaaa00000001"]
-    assert [one.sql for one in back.statements if one.run == "first"] == ["drop table one"]
+    assert [file["id"] for file in back.files] == ["aaaa00000001"]
+    assert [statement.sql for statement in back.statements if statement.run == "first"] == ["drop table one"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fai
 
     assert report.status == rehearsal.FAILED
     assert re.search(r"work/portal-migration-\S+ True True", report.sentence)
-    assert [one for one in places_of_processes() if one.is_relative_to(stage.root)] == []
+    assert [process for process in places_of_processes() if process.is_relative_to(stage.root)] == []
 
 
 def places_of_processes() -> list[Path]:
@@ -211,7 +211,7 @@ def test_a_lock_lasts_until_its_transaction_ends_and_is_told_once():
               said("alter", 3, read, write, alter), said("more", 4, read, write, alter), {"over": 5.0},
               said("alone", 6, write), {"end": "r"})  # fmt: skip
 
-    told = [(one.sql, [(lock.mode, lock.seconds) for lock in one.locks]) for one in statements("first", events)]
+    told = [(statement.sql, [(lock.mode, lock.seconds) for lock in statement.locks]) for statement in statements("first", events)]
 
     assert told == [("select", []), ("update", [("RowExclusiveLock", 3.0)]), ("alter", [("AccessExclusiveLock", 2.0)]),
                     ("more", []), ("alone", [("RowExclusiveLock", None)])]  # fmt: skip

@@ -199,8 +199,8 @@ def test_two_commands_at_once_with_a_concurrent_index_both_succeed_and_one_runs(
     for thread in threads:
         thread.join(60)
 
-    assert [one.status for one in outcomes] == ["succeeded", "succeeded"], outcomes
-    assert sorted(len(one.applied) for one in outcomes) == [0, 2]
+    assert [outcome.status for outcome in outcomes] == ["succeeded", "succeeded"], outcomes
+    assert sorted(len(outcome.applied) for outcome in outcomes) == [0, 2]
 
 
 def test_a_server_that_vanishes_in_mid_statement_leaves_a_known_state(tmp_path, database):
@@ -247,15 +247,15 @@ def test_two_runs_at_once_make_one_environment_that_runs_the_command_and_a_bad_o
     for thread in threads:
         thread.join(60)
     same = ready(mirror, root, install, lines=lines)
-    outcome, said = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=same)
+    outcome, message = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=same)
     with pytest.raises(virtualenvs.NotPrepared, match="code 4"):
         ready(mirror, root, "echo sorry; exit 4", lines=lines)
 
     assert made == [same, same]
     assert lines.count("built") == 1
     assert any("backend/requirements.txt" in line for line in lines)
-    assert outcome.status == "succeeded", said
-    assert f"{same}/bin/python" in said
+    assert outcome.status == "succeeded", message
+    assert f"{same}/bin/python" in message
     assert "sorry" in lines
     assert left_in(root) == sorted([same.name, same.name.partition("-")[0]])
 

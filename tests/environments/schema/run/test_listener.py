@@ -37,7 +37,7 @@ def test_a_rehearsal_by_the_projects_command_tells_statements_locks_and_rewrites
         report = stage.rehearsed()
 
     assert report.status == rehearsal.PASSED, report.sentence
-    [ran] = [one for one in report.statements if one.run == "first"]
+    [ran] = [statement for statement in report.statements if statement.run == "first"]
     assert ran.revision == "b2" and ran.sql.startswith("ALTER TABLE t ALTER COLUMN n TYPE INTEGER")
-    assert [(one.table, one.mode) for one in ran.locks] == [("public.t", "AccessExclusiveLock")]
+    assert [(lock.table, lock.mode) for lock in ran.locks] == [("public.t", "AccessExclusiveLock")]
     assert ran.rewritten == ("public.t",) and ran.in_transaction

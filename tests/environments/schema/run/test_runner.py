@@ -310,8 +310,8 @@ def test_two_upgrades_at_once_with_a_concurrent_index_both_succeed_and_one_runs(
     for thread in threads:
         thread.join(60)
 
-    assert [one.status for one in outcomes] == ["succeeded", "succeeded"], outcomes
-    assert sorted(len(one.applied) for one in outcomes) == [0, 2]
+    assert [outcome.status for outcome in outcomes] == ["succeeded", "succeeded"], outcomes
+    assert sorted(len(outcome.applied) for outcome in outcomes) == [0, 2]
 
 
 def test_another_run_that_takes_too_long_makes_this_one_busy(tmp_path, database):
