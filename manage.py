@@ -1,5 +1,7 @@
 #!/usr/bin/env python
-"""Django's command line for the portal, with the portal's own database around commands that need one."""
+"""Django's command line for the portal, with the portal's own database around commands that need
+one.
+"""
 
 import os
 import sys
@@ -43,7 +45,9 @@ def main() -> None:
 
 
 def show_all_that_is_printed() -> None:
-    """Terminals get no escape sequences: neither Django's colours nor what somebody wrote into a commit."""
+    """Terminals get no escape sequences: neither Django's colours nor what somebody wrote into a
+    commit.
+    """
     os.environ["DJANGO_COLORS"] = "nocolor"
     sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)  # type: ignore[assignment]
 
@@ -56,7 +60,11 @@ def execute() -> None:
 
 def needs_database(argv: list[str]) -> bool:
     """Whether the command line `argv` names a command that works on the portal's data."""
-    return len(argv) > 1 and argv[1] not in WITHOUT_DATABASE and not {"-h", "--help", "--version"} & set(argv[1:])
+    return (
+        len(argv) > 1
+        and argv[1] not in WITHOUT_DATABASE
+        and not {"-h", "--help", "--version"} & set(argv[1:])
+    )
 
 
 def read_env_file(path: Path) -> None:

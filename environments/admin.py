@@ -1,4 +1,7 @@
-"""The stock admin of environments: rows to look at, and the secrets that are set there. Each folder has its own."""
+"""The stock admin of environments: rows to look at, and the secrets that are set there.
+
+Each folder has its own.
+"""
 
 from environments.clones import admin as clones
 from environments.databases import admin as databases

@@ -18,7 +18,9 @@ from environments.variables import views as variables_views
 app_name = "environments"
 urlpatterns = [
     path("environments/", overview_views.environments, name="environments"),
-    path("environments/<slug:slug>/sync-staging/", branches_views.sync_staging, name="staging-sync"),
+    path(
+        "environments/<slug:slug>/sync-staging/", branches_views.sync_staging, name="staging-sync"
+    ),
     path("environments/<slug:slug>/back-merge/", branches_views.back_merge, name="back-merge"),
     path("environments/<slug:slug>/reset/", reset_views.ask, name="reset-ask"),
     path("resets/<int:pk>/sign/", reset_views.sign, name="reset-sign"),
@@ -31,9 +33,15 @@ urlpatterns = [
     path("previews/<int:pk>/rebuild/", previews_views.rebuild, name="preview-rebuild"),
     path("previews/<int:pk>/remove/", previews_views.remove, name="preview-remove"),
     path("previews/<slug:slug>/variable/", previews_views.set_variable, name="preview-variable"),
-    path("preview-variables/<int:pk>/remove/", previews_views.remove_variable, name="preview-variable-remove"),
+    path(
+        "preview-variables/<int:pk>/remove/",
+        previews_views.remove_variable,
+        name="preview-variable-remove",
+    ),
     path("environments/<int:pk>/adopt/", previews_views.adopt_outsider, name="environment-adopt"),
-    path("environments/<int:pk>/delete/", previews_views.delete_outsider, name="environment-delete"),
+    path(
+        "environments/<int:pk>/delete/", previews_views.delete_outsider, name="environment-delete"
+    ),
     path("protections/", branches_views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", branches_views.protect, name="protect"),
     path("protections/<slug:slug>/keep-heads/", branches_views.keep_heads, name="keep-heads"),

@@ -19,7 +19,9 @@ COUNTED = 5_000
 
 
 class NearestPages(Paginator):
-    """Counts no further than the newest 5,000 rows; `?position__lte=` or `?id__lte=` reaches the older ones."""
+    """Counts no further than the newest 5,000 rows; `?position__lte=` or `?id__lte=` reaches the
+    older ones.
+    """
 
     @cached_property
     def count(self) -> int:
@@ -42,15 +44,37 @@ class Newest(ReadOnly):
 class AuditEventAdmin(Newest):
     """The chain, event by event. A position is searched for by its number, a subject by its own."""
 
-    list_display = ("position", "at", "actor_name", "action", "outcome", "subject_label", "sentence")
+    list_display = (
+        "position",
+        "at",
+        "actor_name",
+        "action",
+        "outcome",
+        "subject_label",
+        "sentence",
+    )
     search_fields = ("=position",)
     search_help_text = "The position of an event"
     fields = (
-        "position", "at", "actor_name", "actor_id", "action", "outcome", "sentence", "scope", "subject_kind",
-        "subject_id", "subject_label", "details", "group", "digest_hex",
-    )  # fmt: skip
+        "position",
+        "at",
+        "actor_name",
+        "actor_id",
+        "action",
+        "outcome",
+        "sentence",
+        "scope",
+        "subject_kind",
+        "subject_id",
+        "subject_label",
+        "details",
+        "group",
+        "digest_hex",
+    )
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
         """By primary key alone: searching words in a million sentences would take seconds."""
         if not search_term:
             return queryset, False
@@ -71,11 +95,29 @@ class AuditEventAdmin(Newest):
 class WebhookDeliveryAdmin(Newest):
     """What GitHub and Railway delivered, and what became of it."""
 
-    list_display = ("received_at", "source", "event", "action", "outcome", "times", "size", "delivery")
+    list_display = (
+        "received_at",
+        "source",
+        "event",
+        "action",
+        "outcome",
+        "times",
+        "size",
+        "delivery",
+    )
     list_filter = ("source", "outcome")
     fields = (
-        "source", "delivery", "event", "action", "received_at", "times", "size", "outcome", "error", "beginning",
-    )  # fmt: skip
+        "source",
+        "delivery",
+        "event",
+        "action",
+        "received_at",
+        "times",
+        "size",
+        "outcome",
+        "error",
+        "beginning",
+    )
 
     @admin.display(description="beginning of the body")
     def beginning(self, delivery: WebhookDelivery) -> SafeString:

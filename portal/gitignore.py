@@ -1,4 +1,7 @@
-"""Patterns as in a .gitignore: which paths a list of them takes in. Pure, and held against git itself by a test."""
+"""Patterns as in a .gitignore: which paths a list of them takes in.
+
+Pure, and held against git itself by a test.
+"""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +20,8 @@ class _Rule(NamedTuple):
 def takes_in(patterns: Iterable[str], path: str) -> bool:
     """Whether `patterns` take in the file at `path`: the last one that matches it decides.
 
-    A directory that is taken in is so with all that lies in it, whatever a later pattern says of that.
+    A directory that is taken in is so with all that lies in it, whatever a later pattern says of
+    that.
     """
     rules = [rule for pattern in patterns if (rule := _rule(pattern)) is not None]
     parts = path.strip("/").split("/")
@@ -54,11 +58,16 @@ def _rule(pattern: str) -> _Rule | None:
     if not text:
         return None
     anchored = "/" in text
-    return _Rule(back, directories, re.compile(_translated(text.removeprefix("/"), anchored), re.DOTALL))
+    return _Rule(
+        back, directories, re.compile(_translated(text.removeprefix("/"), anchored), re.DOTALL)
+    )
 
 
 def _translated(text: str, anchored: bool) -> str:
-    """A regular expression for the whole of a path. “**” between slashes stands for any number of directories."""
+    """A regular expression for the whole of a path.
+
+    “**” between slashes stands for any number of directories.
+    """
     parts, written = text.split("/"), "" if anchored else "(?:.*/)?"
     for place, part in enumerate(parts):
         last = place == len(parts) - 1
@@ -70,7 +79,8 @@ def _translated(text: str, anchored: bool) -> str:
 
 
 _TOKEN = re.compile(
-    r"\\(?P<escaped>.)|(?P<class>\[[!^]?\]?[^\]/]*\])|(?P<stars>\*+)|(?P<one>\?)|(?P<other>.)", re.DOTALL
+    r"\\(?P<escaped>.)|(?P<class>\[[!^]?\]?[^\]/]*\])|(?P<stars>\*+)|(?P<one>\?)|(?P<other>.)",
+    re.DOTALL,
 )
 
 

@@ -1,8 +1,11 @@
-"""Sandbox or real: asked for before the start, settled in the database by the first start, never changed."""
+"""Sandbox or real: asked for before the start, settled in the database by the first start, never
+changed.
+"""
 
 from collections.abc import Mapping
 
-# What only a portal that is meant seriously has. With none of it, `make run` is somebody who tries the sandbox.
+# What only a portal that is meant seriously has. With none of it, `make run` is somebody who tries
+# the sandbox.
 CREDENTIALS = ("GITHUB_TOKEN", "GITHUB_APP_ID", "RAILWAY_API_TOKEN", "RAILWAY_TOKEN")
 CONFIGURED = (
     *CREDENTIALS,
@@ -21,13 +24,16 @@ CONFIGURED = (
 
 
 class WrongMode(Exception):
-    """The portal must not start like this; the text is one sentence for the person at the terminal."""
+    """The portal must not start like this; the text is one sentence for the person at the
+    terminal.
+    """
 
 
 def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
     """Whether the sandbox is asked for: by SANDBOX=1, or by configuring nothing at all.
 
-    Raises `WrongMode` where SANDBOX=1 stands beside a database or a credential that is not the sandbox's.
+    Raises `WrongMode` where SANDBOX=1 stands beside a database or a credential that is not the
+    sandbox's.
     """
     set_ = [name for name in CONFIGURED if environ.get(name, "").strip()]
     asked = environ.get("SANDBOX", "").strip().lower()
@@ -37,15 +43,17 @@ def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
         return False
     if clashing := [name for name in set_ if name in (*CREDENTIALS, "DATABASE_URL")]:
         names = ", ".join(clashing)
-        raise WrongMode(f"SANDBOX is set beside {names}: the sandbox brings its own. Unset SANDBOX, or {names}.")
+        raise WrongMode(
+            f"SANDBOX is set beside {names}: the sandbox brings its own. Unset SANDBOX, or {names}."
+        )
     return True
 
 
 def settle(*, sandbox: bool) -> None:
     """Makes this database the sandbox's or a real portal's, if nobody has yet.
 
-    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password. Also where this
-    service's keys cannot read what another service of the portal stored.
+    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
+    Also where this service's keys cannot read what another service of the portal stored.
     """
     from portal.models.installation import Installation
     from portal.secrets import Unreadable, check_readable
@@ -57,16 +65,17 @@ def settle(*, sandbox: bool) -> None:
             Installation.objects.filter(pk=True, key_check="").update(key_check="readable")
     except Unreadable as fault:
         raise WrongMode(
-            "This service cannot read the secrets that another service of this portal stored: set the same SECRET_KEY, "
-            f"or the same FIELD_ENCRYPTION_KEYS, for web and worker. ({fault})"
+            "This service cannot read the secrets that another service of this portal stored: set"
+            " the same SECRET_KEY, or the same FIELD_ENCRYPTION_KEYS, for web and worker."
+            f" ({fault})"
         ) from None
     if row.sandbox and not sandbox:
         raise WrongMode(
-            "This database belongs to the sandbox, whose passwords are known: name another one in PORTAL_VAR_DIR or "
-            "DATABASE_URL, or remove the sandbox with `rm -r var`."
+            "This database belongs to the sandbox, whose passwords are known: name another one in"
+            " PORTAL_VAR_DIR or DATABASE_URL, or remove the sandbox with `rm -r var`."
         )
     if sandbox and not row.sandbox:
         raise WrongMode(
-            "This database belongs to a real portal, so the sandbox does not start in it: set the credentials that "
-            "are missing, or try the sandbox with PORTAL_VAR_DIR=DIRECTORY."
+            "This database belongs to a real portal, so the sandbox does not start in it: set the"
+            " credentials that are missing, or try the sandbox with PORTAL_VAR_DIR=DIRECTORY."
         )

@@ -1,4 +1,5 @@
-"""Numbers that vendors' answers carry along, such as what is left of a quota: noted in memory, then kept as rows.
+"""Numbers that vendors' answers carry along, such as what is left of a quota: noted in memory, then
+kept as rows.
 
 Clients know no row, so they call `note`; whoever runs a job calls `keep` afterwards.
 """
@@ -33,4 +34,6 @@ def keep(*, at_once: bool = False) -> None:
         _noted.clear()
         _kept_at = time.monotonic()
     for name, value in noted.items():
-        Observation.objects.update_or_create(name=name, defaults={"value": value, "at": timezone.now()})
+        Observation.objects.update_or_create(
+            name=name, defaults={"value": value, "at": timezone.now()}
+        )

@@ -26,7 +26,9 @@ class Unreadable(Exception):
 
 
 class HiddenText(str):
-    """A secret that is used like any text, but is `•••` in `repr`, `str`, f-strings and templates."""
+    """A secret that is used like any text, but is `•••` in `repr`, `str`, f-strings and
+    templates.
+    """
 
     __slots__ = ()
 
@@ -48,7 +50,9 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     """Encrypts with the first key, reads with any. HKDF (RFC 5869) makes a key of any text."""
 
     def derived(key: str) -> bytes:
-        return HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields").derive(key.encode())
+        return HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields").derive(
+            key.encode()
+        )
 
     return MultiFernet([Fernet(base64.urlsafe_b64encode(derived(key))) for key in keys])
 
@@ -59,7 +63,10 @@ def cipher() -> MultiFernet:
 
 
 class EncryptedTextField(models.TextField):
-    """Text that the database holds only encrypted and forms only take in. It cannot be searched for."""
+    """Text that the database holds only encrypted and forms only take in.
+
+    It cannot be searched for.
+    """
 
     def get_prep_value(self, value: Any) -> Any:
         return cipher().encrypt(value.encode()).decode() if value else value
@@ -71,7 +78,10 @@ class EncryptedTextField(models.TextField):
         try:
             return HiddenText(cipher().decrypt(value.encode()).decode())
         except InvalidToken:
-            message = f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add it to"
+            message = (
+                f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add"
+                " it to"
+            )
             raise Unreadable(f"{message} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
 
     def value_to_string(self, obj: models.Model) -> str:
@@ -79,7 +89,9 @@ class EncryptedTextField(models.TextField):
 
     def formfield(self, **kwargs: Any) -> Any:
         # Before `kwargs`: the admin proposes its own widget, which would show the value.
-        return super().formfield(**(kwargs | {"form_class": SecretField, "widget": SecretInput, "max_length": None}))
+        return super().formfield(
+            **(kwargs | {"form_class": SecretField, "widget": SecretInput, "max_length": None})
+        )
 
     def save_form_data(self, instance: models.Model, data: str | None) -> None:
         if data is not None:
@@ -92,9 +104,13 @@ class SecretInput(forms.Widget):
     def get_context(self, name: str, value: object, attrs: dict[str, Any] | None) -> dict[str, Any]:
         return super().get_context(name, None, attrs)
 
-    def render(self, name: str, value: object, attrs: Any = None, renderer: Any = None) -> SafeString:
+    def render(
+        self, name: str, value: object, attrs: Any = None, renderer: Any = None
+    ) -> SafeString:
         place = "set; leave empty to keep it" if value else "not set"
-        field = '<input type="password" name="{}" id="{}" placeholder="{}" autocomplete="new-password">'
+        field = (
+            '<input type="password" name="{}" id="{}" placeholder="{}" autocomplete="new-password">'
+        )
         box = ' <label><input type="checkbox" name="{}-clear"> remove it</label>' if value else ""
         given = (attrs or {}).get("id", f"id_{name}")
         return format_html(field + box, name, given, place, *([name] if value else []))
@@ -126,10 +142,17 @@ class SecretField(forms.CharField):
 
 @transaction.atomic
 def rotate() -> int:
-    """Encrypts every stored secret anew with the newest key; returns how many. Raises `Unreadable`."""
+    """Encrypts every stored secret anew with the newest key; returns how many.
+
+    Raises `Unreadable`.
+    """
     count = 0
     for model in apps.get_models():
-        names = [field.attname for field in model._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+        names = [
+            field.attname
+            for field in model._meta.concrete_fields
+            if isinstance(field, EncryptedTextField)
+        ]
         rows = model._base_manager.select_for_update(of=("self",)).order_by("pk") if names else []
         for row in rows:
             kept = {name: getattr(row, name) for name in names if getattr(row, name)}
@@ -141,9 +164,21 @@ def rotate() -> int:
 
 def known_secrets() -> list[str]:
     """Return every secret of the settings, longest lived or not, for `redact`."""
-    names = ("SECRET_KEY", "GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "RAILWAY_API_TOKEN",
-             "RAILWAY_TOKEN", "RAILWAY_WEBHOOK_SECRET", "METRICS_TOKEN", "SMTP_PASSWORD", "SENTRY_DSN")  # fmt: skip
-    values = [getattr(settings, name, "") for name in names] + [str(settings.DATABASES["default"]["PASSWORD"])]
+    names = (
+        "SECRET_KEY",
+        "GITHUB_TOKEN",
+        "GITHUB_APP_PRIVATE_KEY",
+        "GITHUB_WEBHOOK_SECRET",
+        "RAILWAY_API_TOKEN",
+        "RAILWAY_TOKEN",
+        "RAILWAY_WEBHOOK_SECRET",
+        "METRICS_TOKEN",
+        "SMTP_PASSWORD",
+        "SENTRY_DSN",
+    )
+    values = [getattr(settings, name, "") for name in names] + [
+        str(settings.DATABASES["default"]["PASSWORD"])
+    ]
     return [*filter(None, values), *settings.FIELD_ENCRYPTION_KEYS]
 
 
@@ -152,7 +187,9 @@ def check_readable() -> None:
     for model in apps.get_models():
         for field in model._meta.concrete_fields:
             if isinstance(field, EncryptedTextField):
-                rows = model._base_manager.exclude(**{field.attname: ""}).exclude(**{f"{field.attname}__isnull": True})
+                rows = model._base_manager.exclude(**{field.attname: ""}).exclude(
+                    **{f"{field.attname}__isnull": True}
+                )
                 list(rows.values_list(field.attname, flat=True)[:1])
 
 
@@ -181,11 +218,15 @@ def _spellings(secret: str) -> set[str]:
 
 
 def describe_token(raw: str) -> list[str]:
-    """What a pasted token looks like and what is wrong with it: its length and faults, never a letter of it."""
+    """What a pasted token looks like and what is wrong with it: its length and faults, never a
+    letter of it.
+    """
     message = [f"{len(raw)} characters"]
     inner = raw.strip()
     if raw.endswith(("\n", "\r")):
-        message.append("ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break")
+        message.append(
+            "ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break"
+        )
     elif raw != raw.rstrip():
         message.append("ends with a space")
     if raw != raw.lstrip():
@@ -199,6 +240,9 @@ def describe_token(raw: str) -> list[str]:
         message.append("is wrapped in quotation marks")
     if not inner.isascii():
         message.append("has a letter that no token has")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in inner.replace("\r", "").replace("\n", "")):
+    if any(
+        ord(letter) < 32 or ord(letter) == 127
+        for letter in inner.replace("\r", "").replace("\n", "")
+    ):
         message.append("has a control character inside")
     return message if inner else [*message[:1], "is empty"]

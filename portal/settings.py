@@ -50,7 +50,8 @@ def _database(url: str) -> dict[str, object]:
         "OPTIONS": {
             "connect_timeout": 10,
             "application_name": "release-portal",
-            # Whatever was set for the database or the role: names mean the portal's own tables and nothing before them.
+            # Whatever was set for the database or the role: names mean the portal's own tables and
+            # nothing before them.
             "options": f"-c search_path={DATABASE_SCHEMA},pg_temp",
         },
     }
@@ -73,11 +74,15 @@ ALLOWED_HOSTS = _list("ALLOWED_HOSTS") or [
     *("localhost", "127.0.0.1", "[::1]"),
     *filter(None, [urlsplit(PORTAL_URL).hostname]),
 ]
-CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS") or ([PORTAL_URL] if PORTAL_URL.startswith("https://") else [])
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS") or (
+    [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
+)
 
 GITHUB_API_URL = os.environ.get("GITHUB_API_URL", "https://api.github.com").strip().rstrip("/")
 GITHUB_GIT_URL = os.environ.get("GITHUB_GIT_URL", "https://github.com").strip().rstrip("/")
-RAILWAY_API_URL = os.environ.get("RAILWAY_API_URL", "https://backboard.railway.com/graphql/v2").strip()
+RAILWAY_API_URL = os.environ.get(
+    "RAILWAY_API_URL", "https://backboard.railway.com/graphql/v2"
+).strip()
 # Read raw, with their spaces: a trailing newline is a fault to be named, not silently mended.
 GITHUB_TOKEN = os.environ.get("GITHUB_TOKEN", "")
 GITHUB_APP_ID = os.environ.get("GITHUB_APP_ID", "")
@@ -92,12 +97,16 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
 SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
-# What Railway allows in an hour, counted where it does not say so itself: Free 100, Hobby 1000, Pro 10000.
+# What Railway allows in an hour, counted where it does not say so itself: Free 100, Hobby 1000, Pro
+# 10000.
 RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "1000"))
-# How often the names and fingerprints of variables are read when no setting of their environment changed.
+# How often the names and fingerprints of variables are read when no setting of their environment
+# changed.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
-# How often the way back from what is in production is worked out anew: one call for each of its services.
-# Rows of production are kept before a risky migration, up to so many megabytes (0: never), for so many days.
+# How often the way back from what is in production is worked out anew: one call for each of its
+# services.
+# Rows of production are kept before a risky migration, up to so many megabytes (0: never), for so
+# many days.
 BACKUP_MAX_MB = float(os.environ.get("BACKUP_MAX_MB", "1000"))
 BACKUP_DAYS = float(os.environ.get("BACKUP_DAYS", "14"))
 ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
@@ -107,9 +116,11 @@ REHEARSE = _flag("REHEARSE", True)
 # Whether the portal may start as a superuser of PostgreSQL, which the status page then says.
 ALLOW_SUPERUSER_DATABASE = _flag("ALLOW_SUPERUSER_DATABASE", False)
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
-# What writes anchors where the database's owner cannot, and reads them: a module with `write` and `read`; "": nothing.
+# What writes anchors where the database's owner cannot, and reads them: a module with `write` and
+# `read`; "": nothing.
 AUDIT_OUTSIDE = "environments.clones.audit_anchors"
-# The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the database has no say.
+# The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the
+# database has no say.
 AUDIT_REPOSITORY = os.environ.get("AUDIT_REPOSITORY", "").strip()
 AUDIT_REF = os.environ.get("AUDIT_REF", "").strip() or "refs/release-portal/audit/" + re.sub(
     r"[^A-Za-z0-9-]+", "-", urlsplit(PORTAL_URL).netloc
@@ -123,7 +134,8 @@ JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.
 DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
 PROTECTIONS_SECONDS = 300.0  # how often the rules of the long-lived branches are read
-# Between two new environments; Railway refuses what comes quicker. And how long one that was asked for is waited for.
+# Between two new environments; Railway refuses what comes quicker. And how long one that was asked
+# for is waited for.
 PREVIEW_PAUSE_SECONDS = float(os.environ.get("PREVIEW_PAUSE_SECONDS", "30"))
 PREVIEW_PATIENCE_SECONDS = float(os.environ.get("PREVIEW_PATIENCE_SECONDS", "300"))
 WEBHOOK_HANDLERS = {
@@ -133,7 +145,8 @@ WEBHOOK_HANDLERS = {
 
 # Modules with health checks: portal.health.registry.
 HEALTH_CHECKS = ["portal.health.checks", "environments.health.checks", "releases.health.checks"]
-# Whoever sends it as bearer reads /metrics and the details of /health/ready; empty: this machine alone.
+# Whoever sends it as bearer reads /metrics and the details of /health/ready; empty: this machine
+# alone.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "").strip()
 
 # What two people change, and how: portal.configuration.
@@ -204,7 +217,10 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 AXES_FAILURE_LIMIT = 10
@@ -233,21 +249,26 @@ SECURE_CSP = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
-# With an https:// address the portal stands behind a proxy that ends TLS: it speaks plain HTTP itself.
+# With an https:// address the portal stands behind a proxy that ends TLS: it speaks plain HTTP
+# itself.
 IS_HTTPS = PORTAL_URL.startswith("https://")
 BEHIND_PROXY = _flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-# How many proxies of ours add to the header what they saw; what stands before their entries anybody can write.
+# How many proxies of ours add to the header what they saw; what stands before their entries anybody
+# can write.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES") or BEHIND_PROXY)
 CLIENT_ADDRESS_HEADER = os.environ.get("CLIENT_ADDRESS_HEADER", "").strip() or "X-Forwarded-For"
-SECURE_SSL_REDIRECT = IS_HTTPS and BEHIND_PROXY  # else nothing tells https from http, and it would go round
+SECURE_SSL_REDIRECT = (
+    IS_HTTPS and BEHIND_PROXY
+)  # else nothing tells https from http, and it would go round
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # the platform asks it from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
 # Preloading binds a whole domain for years, so its owner decides, not one of its sites.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
-# A session ends after this, whatever happens in it; and when no person has done anything for a while.
+# A session ends after this, whatever happens in it; and when no person has done anything for a
+# while.
 SESSION_COOKIE_AGE = round(float(os.environ.get("SESSION_HOURS", "12")) * 3600)
 SESSION_IDLE_SECONDS = float(os.environ.get("SESSION_IDLE_MINUTES", "120")) * 60
 SESSION_COOKIE_HTTPONLY = True
@@ -264,7 +285,9 @@ MAILERS = {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {
             "host": SMTP_HOST,
-            "port": int(os.environ.get("EMAIL_PORT") or (465 if _SMTP_SSL else 587 if _SMTP_TLS else 25)),
+            "port": int(
+                os.environ.get("EMAIL_PORT") or (465 if _SMTP_SSL else 587 if _SMTP_TLS else 25)
+            ),
             "username": _SMTP_USER,
             "password": SMTP_PASSWORD,
             "use_ssl": _SMTP_SSL,
@@ -306,7 +329,8 @@ LOGGING = {
 # Where uncaught and logged errors go, besides the log; empty: nowhere.
 SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 
-# The queue only wakes rows (docs/decisions): one attempt, acknowledged even when it fails, no re-run by age.
+# The queue only wakes rows (docs/decisions): one attempt, acknowledged even when it fails, no
+# re-run by age.
 Q_CLUSTER = {
     "name": "portal",
     "orm": "default",

@@ -1,8 +1,9 @@
 """Text that people read shows what is there: a sign that cannot be seen is written as `⟨U+202E⟩`.
 
-`visible` is the one function; it stands at every way out, so that no page, tag or sentence can forget it:
-`only_visible` for what the web server answers, `VisibleStream` for terminals, `LogFormatter` for logs,
-and `portal.outbound.parsing` for what is read from others and written to GitHub again.
+`visible` is the one function; it stands at every way out, so that no page, tag or sentence can
+forget it:
+`only_visible` for what the web server answers, `VisibleStream` for terminals, `LogFormatter` for
+logs, and `portal.outbound.parsing` for what is read from others and written to GitHub again.
 """
 
 import logging
@@ -10,8 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern; without
-# what can be seen (Prepended_Concatenation_Mark). Tab and line feed are no secret: they lay text out.
+# Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern;
+# without
+# what can be seen (Prepended_Concatenation_Mark). Tab and line feed are no secret: they lay text
+# out.
 # tests/portal/test_visible.py holds these ranges against Python's Unicode database.
 _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -32,13 +35,17 @@ _PICTURE = (
 )
 _TONE = "\U0001f3fb-\U0001f3ff"
 _IDEOGRAPH = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_FLAGS = "|".join("".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls"))
+_FLAGS = "|".join(
+    "".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls")
+)
 _READABLE = (
-    f"[{_PICTURE}][{_TONE}]?\ufe0f?(?:\u200d[{_PICTURE}][{_TONE}]?\ufe0f?)+"  # a family, a profession
+    # a family, a profession
+    f"[{_PICTURE}][{_TONE}]?\ufe0f?(?:\u200d[{_PICTURE}][{_TONE}]?\ufe0f?)+"
     f"|[{_PICTURE}][\ufe0e\ufe0f]"
     "|[#*0-9]\ufe0f\u20e3"  # a keycap
     f"|\U0001f3f4(?:{_FLAGS})\U000e007f"  # England, Scotland, Wales
-    f"|[{_IDEOGRAPH}][\ufe00-\ufe02\U000e0100-\U000e01ef]"  # a variant of a character, as its writer spells it
+    # a variant of a character, as its writer spells it
+    f"|[{_IDEOGRAPH}][\ufe00-\ufe02\U000e0100-\U000e01ef]"
     f"|(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
     f"|(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]"
     "|\r\n"
@@ -48,10 +55,11 @@ _FIND = re.compile(f"(?P<readable>{_READABLE})|[{_UNSEEN}]")
 
 
 def visible(text: str) -> str:
-    """`text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of every script stays.
+    """`text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of every
+    script stays.
 
-    Kept are tabs, line feeds, emoji with their joiners, combining marks, and joiners where a script is spelt
-    with them. Doing it twice changes nothing.
+    Kept are tabs, line feeds, emoji with their joiners, combining marks, and joiners where a script
+    is spelt with them. Doing it twice changes nothing.
     """
     if _ANY.search(text) is None:  # almost always, and much quicker than to look for what may stay
         return text
@@ -63,8 +71,12 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def visible_line(text: str) -> str:
-    """Like `visible`, for a text of one line: a line feed or tab, which would make two of it, is marked too."""
-    return visible(text).replace("\r", "⟨U+000D⟩").replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
+    """Like `visible`, for a text of one line: a line feed or tab, which would make two of it, is
+    marked too.
+    """
+    return (
+        visible(text).replace("\r", "⟨U+000D⟩").replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
+    )
 
 
 def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -85,7 +97,9 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class VisibleStream:
-    """A terminal that shows no escape sequence, and nothing else that cannot be seen, of what is written to it."""
+    """A terminal that shows no escape sequence, and nothing else that cannot be seen, of what is
+    written to it.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -99,7 +113,9 @@ class VisibleStream:
 
 
 class LogFormatter(logging.Formatter):
-    """One line for what is logged, whatever it quotes, with no secret of an address; then its traceback."""
+    """One line for what is logged, whatever it quotes, with no secret of an address; then its
+    traceback.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = without_secrets(visible_line(record.message))

@@ -1,8 +1,8 @@
 """Webhooks in: proven genuine before anything is read, kept once, answered at once.
 
-A delivery is a hint. Its handler (`settings.WEBHOOK_HANDLERS`) only names rows that are stale, marked in the statement
-that keeps the delivery, so one that is lost, repeated, reordered or replayed costs time and never correctness;
-docs/webhooks.md.
+A delivery is a hint. Its handler (`settings.WEBHOOK_HANDLERS`) only names rows that are stale,
+marked in the statement that keeps the delivery, so one that is lost, repeated, reordered or
+replayed costs time and never correctness; docs/webhooks.md.
 """
 
 import hashlib
@@ -49,7 +49,9 @@ log = logging.getLogger(__name__)
 
 
 class Mark(NamedTuple):
-    """Jobs that are due at once: those rows of `table` for which the SQL condition `where` holds with `values`."""
+    """Jobs that are due at once: those rows of `table` for which the SQL condition `where` holds
+    with `values`.
+    """
 
     table: str
     where: str
@@ -79,8 +81,12 @@ class _Delivery:
     problem: str = ""
 
 
-def ahead_of_people(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: deliveries go to their views past all that only people need, sessions and messages among it."""
+def ahead_of_people(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: deliveries go to their views past all that only people need, sessions and
+    messages among it.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/webhooks/"):
@@ -88,7 +94,9 @@ def ahead_of_people(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         try:
             found = resolve(request.path_info)
         except Resolver404:
-            return get_response(request)  # which answers with a page for people, under their policies
+            return get_response(
+                request
+            )  # which answers with a page for people, under their policies
         return found.func(request, *found.args, **found.kwargs)
 
     return handle
@@ -96,10 +104,12 @@ def ahead_of_people(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
 
 @require_POST
 def receive_github(request: HttpRequest) -> HttpResponse:
-    """A delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with GITHUB_WEBHOOK_SECRET.
+    """A delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with
+    GITHUB_WEBHOOK_SECRET.
 
     202 kept, 200 known already, 400 genuine but unreadable, 401 forged, 411 and 413 for its length,
-    500 when a handler failed and 503 when not configured or without database: then it may be delivered again.
+    500 when a handler failed and 503 when not configured or without database: then it may be
+    delivered again.
     """
     try:
         secret = _secret("GITHUB_WEBHOOK_SECRET")
@@ -109,17 +119,23 @@ def receive_github(request: HttpRequest) -> HttpResponse:
         body = _body(request)
         if not hmac.compare_digest(github_signature(secret, body), signature.lower()):
             return _refused(request, "github")
-        guid, event = request.headers.get("X-GitHub-Delivery", ""), text(request.headers.get("X-GitHub-Event"), 100)
+        guid, event = (
+            request.headers.get("X-GitHub-Delivery", ""),
+            text(request.headers.get("X-GitHub-Event"), 100),
+        )
         if not _GUID.fullmatch(guid) or not event:
             raise _Unacceptable(400, "X-GitHub-Delivery or X-GitHub-Event is missing: send both.")
         payload, problem = _read(body)
-        return _receive(_Delivery("github", guid, event, body, payload, problem), now=timezone.now())
+        return _receive(
+            _Delivery("github", guid, event, body, payload, problem), now=timezone.now()
+        )
     except _Unacceptable as reason:
         return _answer(reason.status, str(reason))
 
 
 def receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
-    """A delivery of Railway, which signs nothing: `secret` of the address must be RAILWAY_WEBHOOK_SECRET.
+    """A delivery of Railway, which signs nothing: `secret` of the address must be
+    RAILWAY_WEBHOOK_SECRET.
 
     Answers as `receive_github` does. Railway gives no id, so the body's SHA-256 is taken for it.
     """
@@ -138,7 +154,9 @@ def _receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
         payload, problem = _read(body)
         event = text(payload.get("type"), 100) if payload else ""
         digest = hashlib.sha256(body).hexdigest()
-        return _receive(_Delivery("railway", digest, event, body, payload, problem), now=timezone.now())
+        return _receive(
+            _Delivery("railway", digest, event, body, payload, problem), now=timezone.now()
+        )
     except _Unacceptable as reason:
         return _answer(reason.status, str(reason))
 
@@ -231,7 +249,8 @@ def _mark(delivery: _Delivery) -> Mark | None:
     return handler(delivery.event, delivery.payload)
 
 
-# One statement: the fewer the round trips, the more deliveries a second, and two equal ones need no lock of ours.
+# One statement: the fewer the round trips, the more deliveries a second, and two equal ones need no
+# lock of ours.
 # Whoever comes second waits for the first's row. `mark` marks nothing for what was known before.
 _KEEP = """
 WITH before AS (
@@ -255,17 +274,36 @@ WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETU
 """
 
 
-def _keep(delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: str, now: datetime) -> tuple[int, bool]:
-    """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was known already."""
+def _keep(
+    delivery: _Delivery, mark: Mark | None, outcome: _Outcome, problem: str, now: datetime
+) -> tuple[int, bool]:
+    """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was
+    known already.
+    """
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
-    kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[:KEPT_LETTERS]
+    kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[
+        :KEPT_LETTERS
+    ]
     which: list[Any] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[Any]()
     if mark is not None:
-        marked, marking = _MARKED.format(table=mark.table, where=mark.where), [now, trace.current(), *mark.values]
-    values: list[Any] = [*which, delivery.event, action, now, len(delivery.body), kept, outcome.value, outcome.value]
+        marked, marking = (
+            _MARKED.format(table=mark.table, where=mark.where),
+            [now, trace.current(), *mark.values],
+        )
+    values: list[Any] = [
+        *which,
+        delivery.event,
+        action,
+        now,
+        len(delivery.body),
+        kept,
+        outcome.value,
+        outcome.value,
+    ]
     statement, parameters = _KEEP.format(mark=marked), [*which, *marking, *values, problem]
-    # Asking first whether the connection still stands would cost as much as this statement, which may be sent twice.
+    # Asking first whether the connection still stands would cost as much as this statement, which
+    # may be sent twice.
     connection.health_check_done = True  # type: ignore[attr-defined]  # unknown to the stubs
     try:
         return _answer_to(statement, parameters)
@@ -289,7 +327,9 @@ def _failed(delivery: _Delivery, error: str, now: datetime) -> HttpResponse:
         return _not_kept(delivery)
     if known:
         return _answer(200, "Known already.")
-    return _answer(500, "The portal could not use this delivery: its log says why; then deliver it again.")
+    return _answer(
+        500, "The portal could not use this delivery: its log says why; then deliver it again."
+    )
 
 
 def _not_kept(delivery: _Delivery) -> HttpResponse:
@@ -303,13 +343,16 @@ def forget_old(*, now: datetime, at_most: int = 1000) -> int:
     oldest = WebhookDelivery.objects.order_by("pk").values("pk")[:at_most]
     old = WebhookDelivery.objects.filter(pk__in=oldest, received_at__lt=before)
     with transaction.atomic():
-        # Only what goes is locked and read: this runs within every hundredth delivery, and mostly finds nothing.
+        # Only what goes is locked and read: this runs within every hundredth delivery, and mostly
+        # finds nothing.
         keys = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True))
         return WebhookDelivery.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 _noting = threading.Lock()
-_noted: dict[str, tuple[float, int]] = {}  # source: when a forgery was last noted, and how many came since
+_noted: dict[
+    str, tuple[float, int]
+] = {}  # source: when a forgery was last noted, and how many came since
 
 
 def _refused(request: HttpRequest, source: str) -> HttpResponse:
@@ -321,7 +364,8 @@ def _refused(request: HttpRequest, source: str) -> HttpResponse:
 
 
 def note_forgery(source: str, address: str, *, clock: float) -> None:
-    """One audit event for the first forged delivery in ten minutes (`clock`, in seconds); the others are counted.
+    """One audit event for the first forged delivery in ten minutes (`clock`, in seconds); the
+    others are counted.
 
     A flood therefore costs no database. Each process counts for itself.
     """
@@ -333,7 +377,10 @@ def note_forgery(source: str, address: str, *, clock: float) -> None:
         _noted[source] = (clock, 0)
     name = WebhookDelivery.Source(source).label
     more = f", and {since} more since the last such event" if since else ""
-    sentence = f"A webhook from {address or 'somewhere'} in the name of {name} was refused as forged{more}."
+    sentence = (
+        f"A webhook from {address or 'somewhere'} in the name of {name} was refused as"
+        f" forged{more}."
+    )
     data = {"source": source, "address": address, "since": since}
     with transaction.atomic():
         audit.record("webhook.refused", actor=None, outcome="refused", sentence=sentence, data=data)

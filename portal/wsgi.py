@@ -1,4 +1,6 @@
-"""The WSGI entry point, as any server may load it; `portal.server.web` serves `portal.server.served`."""
+"""The WSGI entry point, as any server may load it; `portal.server.web` serves
+`portal.server.served`.
+"""
 
 import os
 

@@ -1,4 +1,7 @@
-"""The stock admin of releases: configuration of what ships, and rows to look at. Each folder has its own."""
+"""The stock admin of releases: configuration of what ships, and rows to look at.
+
+Each folder has its own.
+"""
 
 from releases.checklist import admin as checklist
 from releases.freezes import admin as freezes
@@ -9,4 +12,13 @@ from releases.pull_requests import admin as pull_requests
 from releases.rollback import admin as rollback
 from releases.steps import admin as steps
 
-__all__ = ["checklist", "freezes", "lifecycle", "project_settings", "promotion", "pull_requests", "rollback", "steps"]
+__all__ = [
+    "checklist",
+    "freezes",
+    "lifecycle",
+    "project_settings",
+    "promotion",
+    "pull_requests",
+    "rollback",
+    "steps",
+]

@@ -7,8 +7,13 @@ from releases.models.releases import Release
 
 
 def _as_seen(release: Release, candidate: str | None, actor: Any) -> None:
-    """Refuses what is done to another commit than the one on the person's page, or without saying which that was."""
+    """Refuses what is done to another commit than the one on the person's page, or without
+    saying which that was.
+    """
     require_seen(actor, candidate, "candidate")
     if candidate and candidate != release.candidate:
-        moved = f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened this page"
+        moved = (
+            f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened"
+            " this page"
+        )
         raise Refused(f"{moved}; look at what is new first.")

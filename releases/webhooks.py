@@ -6,11 +6,22 @@ from portal.outbound.parsing import get_path, text
 from portal.webhooks import Mark
 
 EVENTS = (
-    "branch_protection_rule", "check_run", "check_suite", "merge_group", "pull_request", "pull_request_review", "push",
-    "repository_ruleset", "status", "workflow_run",
-)  # fmt: skip
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "merge_group",
+    "pull_request",
+    "pull_request_review",
+    "push",
+    "repository_ruleset",
+    "status",
+    "workflow_run",
+)
 # UPPER on both sides as `__iexact` has it.
-_OURS = "project_id IN (SELECT id FROM environments_project WHERE UPPER(%s) IN (UPPER(repository), UPPER(renamed_to)))"
+_OURS = (
+    "project_id IN (SELECT id FROM environments_project WHERE UPPER(%s) IN (UPPER(repository),"
+    " UPPER(renamed_to)))"
+)
 
 
 def on_github(event: str, payload: dict[str, Any]) -> Mark | None:

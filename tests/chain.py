@@ -1,4 +1,6 @@
-"""What only the owner of the tables can do to the audit chain: for tests, faults and measurements."""
+"""What only the owner of the tables can do to the audit chain: for tests, faults and
+measurements.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +47,8 @@ def _switch(connection, events: str, head: str = "") -> None:
 
 
 def fill(connection, count: int) -> None:
-    """A chain of `count` plausible events in place of what there is, much faster than one append at a time.
+    """A chain of `count` plausible events in place of what there is, much faster than one append at
+    a time.
 
     Spells out the hashed bytes in Python, independently of the function in the database.
     """

@@ -10,7 +10,9 @@ from tests.chain import start_over
 
 @pytest.fixture(autouse=True, scope="session")
 def flush_may_empty_the_audit_chain() -> Iterator[None]:
-    """Django empties every table after a transactional test; the chain refuses that, so it begins anew."""
+    """Django empties every table after a transactional test; the chain refuses that, so it
+    begins anew.
+    """
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def flush_with_the_chain(self, sql_list):

@@ -1,4 +1,6 @@
-"""Made-up rows for tests and pictures: people with roles, a connected project, releases in any state."""
+"""Made-up rows for tests and pictures: people with roles, a connected project, releases in any
+state.
+"""
 
 import functools
 from datetime import datetime, timedelta
@@ -40,12 +42,25 @@ from releases.models.rollback import downgrade_content, rollback_content
 PASSWORD = "correct horse battery staple"
 CANDIDATE, BASE, MERGE = "3f2a1c9" + "a" * 33, "b07d4e2" + "b" * 33, "c51e0d7" + "c" * 33
 REVISIONS = [
-    {"id": "3c9d56f82e10", "path": "backend/alembic/versions/3c9d56f82e10_settings.py", "sha256": "5d" * 32,
-     "message": "add integration settings"},
-    {"id": "4d1a2b3c4d5e", "path": "backend/alembic/versions/4d1a2b3c4d5e_index.py", "sha256": "7e" * 32,
-     "message": "index events.workspace_id"},
-]  # fmt: skip
-PEOPLE = {"alice": "Release managers", "bob": "Approvers", "carol": "Auditors", "dave": "Administrators"}
+    {
+        "id": "3c9d56f82e10",
+        "path": "backend/alembic/versions/3c9d56f82e10_settings.py",
+        "sha256": "5d" * 32,
+        "message": "add integration settings",
+    },
+    {
+        "id": "4d1a2b3c4d5e",
+        "path": "backend/alembic/versions/4d1a2b3c4d5e_index.py",
+        "sha256": "7e" * 32,
+        "message": "index events.workspace_id",
+    },
+]
+PEOPLE = {
+    "alice": "Release managers",
+    "bob": "Approvers",
+    "carol": "Auditors",
+    "dave": "Administrators",
+}
 
 
 @functools.cache
@@ -61,7 +76,9 @@ def make_people() -> dict[str, User]:
     for name, role in PEOPLE.items():
         user = User.objects.filter(username=name).first()
         if user is None:
-            user = User.objects.create(username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave")
+            user = User.objects.create(
+                username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave"
+            )
             user.groups.add(Group.objects.get(name=role))
         people[name] = user
     return people
@@ -87,15 +104,29 @@ def make_project(
     asleep = {"wake_at": now + timedelta(days=365), "synced_at": now}
     GitHubSync.objects.create(project=project, **asleep)
     RailwaySync.objects.create(project=project, **asleep)
-    rows = [Service(project=project, name=service, railway_id=f"{name}-{service}") for service in services]
+    rows = [
+        Service(project=project, name=service, railway_id=f"{name}-{service}")
+        for service in services
+    ]
     Service.objects.bulk_create(rows)
     for kind, commit in (("staging", staging), ("production", production)):
         branch = project.staging_branch if kind == "staging" else project.production_branch
-        Branch.objects.create(project=project, name=branch, head=commit, required_contexts=["python-ci"],
-                              merge_rules=MergeRules().as_json(), seen_at=now)  # fmt: skip
+        Branch.objects.create(
+            project=project,
+            name=branch,
+            head=commit,
+            required_contexts=["python-ci"],
+            merge_rules=MergeRules().as_json(),
+            seen_at=now,
+        )
         environment = Environment.objects.create(
-            project=project, name=kind, kind=kind, railway_id=f"{name}-{kind}", seen_at=now, variables_at=now,
-        )  # fmt: skip
+            project=project,
+            name=kind,
+            kind=kind,
+            railway_id=f"{name}-{kind}",
+            seen_at=now,
+            variables_at=now,
+        )
         if database:
             at = [REVISIONS[-1]["id"] if kind == "staging" else "2a8f45e9b1c0"]
             EnvironmentDatabase.objects.create(
@@ -103,16 +134,22 @@ def make_project(
             )
         for row in rows:
             instance = ServiceInstance.objects.create(
-                service=row, environment=environment, railway_id=f"{name}-{kind}-{row.name}"[:64],
-                repository=project.repository, branch=branch, seen_at=now,
+                service=row,
+                environment=environment,
+                railway_id=f"{name}-{kind}-{row.name}"[:64],
+                repository=project.repository,
+                branch=branch,
+                seen_at=now,
                 domains=[f"{row.name}-{kind}.up.railway.app"],
-            )  # fmt: skip
+            )
             deploy(instance, commit, now=now)
     checklist_items.ensure_for(project, pages=KEY_PAGES)
     return project
 
 
-def deploy(instance: ServiceInstance, commit: str, *, status: str = "SUCCESS", now: datetime) -> Deployment:
+def deploy(
+    instance: ServiceInstance, commit: str, *, status: str = "SUCCESS", now: datetime
+) -> Deployment:
     """The newest deployment of `instance`, which serves unless it failed."""
     Deployment.objects.filter(instance=instance).update(is_latest=False)
     serves = status in ("SUCCESS", "SLEEPING")
@@ -120,9 +157,15 @@ def deploy(instance: ServiceInstance, commit: str, *, status: str = "SUCCESS", n
         Deployment.objects.filter(instance=instance).update(is_active=False)
     number = Deployment.objects.count()
     return Deployment.objects.create(
-        instance=instance, railway_id=f"d-{instance.pk}-{number}", status=status, commit=commit, is_latest=True,
-        is_active=serves, created_at=now, seen_at=now,
-    )  # fmt: skip
+        instance=instance,
+        railway_id=f"d-{instance.pk}-{number}",
+        status=status,
+        commit=commit,
+        is_latest=True,
+        is_active=serves,
+        created_at=now,
+        seen_at=now,
+    )
 
 
 def make_release(
@@ -133,15 +176,28 @@ def make_release(
     now: datetime | None = None,
     **values: Any,
 ) -> Release:
-    """A collected release with checklist and open promotion pull request; `ready`: staging migrated, all ticked."""
+    """A collected release with checklist and open promotion pull request; `ready`: staging
+    migrated, all ticked.
+    """
     now = now or timezone.now()
     count = Release.objects.filter(project=project).count() + 1
     known = {
-        "name": f"2026.11.22-{count}", "candidate": CANDIDATE, "collected": CANDIDATE, "base": BASE, "cut_by": by,
-        "pull_number": 131, "migrations": REVISIONS, "heads": [REVISIONS[-1]["id"]], "commit_count": 11, "behind": 0,
-        "cut_at": now - timedelta(hours=2), "candidate_at": now - timedelta(hours=2),
-        "commits": [{"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(11)],
-    }  # fmt: skip
+        "name": f"2026.11.22-{count}",
+        "candidate": CANDIDATE,
+        "collected": CANDIDATE,
+        "base": BASE,
+        "cut_by": by,
+        "pull_number": 131,
+        "migrations": REVISIONS,
+        "heads": [REVISIONS[-1]["id"]],
+        "commit_count": 11,
+        "behind": 0,
+        "cut_at": now - timedelta(hours=2),
+        "candidate_at": now - timedelta(hours=2),
+        "commits": [
+            {"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(11)
+        ],
+    }
     release = Release.objects.create(project=project, **(known | values))
     # Nothing answers here, so nothing is asked of staging: that item has tests of its own.
     items = [one for one in checklist_items.copy_to(release) if one.gate != "staging_smoked"]
@@ -151,9 +207,25 @@ def make_release(
         make_rehearsal(release, now=now)
     ReleaseReconciler.objects.create(release=release, wake_at=now + timedelta(days=365))
     pulls = []
-    for number, title in ((128, "Integration settings"), (127, "Faster signal list"), (126, "Clearer empty states")):
-        pulls.append(_pull(project, number, title, state="merged", base="staging", head=f"topic-{number}", now=now))
-    _pull(project, 131, f"Release {release.name}", state="open", base="main", head="staging", now=now)
+    for number, title in (
+        (128, "Integration settings"),
+        (127, "Faster signal list"),
+        (126, "Clearer empty states"),
+    ):
+        pulls.append(
+            _pull(
+                project,
+                number,
+                title,
+                state="merged",
+                base="staging",
+                head=f"topic-{number}",
+                now=now,
+            )
+        )
+    _pull(
+        project, 131, f"Release {release.name}", state="open", base="main", head="staging", now=now
+    )
     release.pull_requests.set(pulls)
     _record("release.cut", by, release, f"{release.name} cut at {release.candidate[:7]}.")
     if ready:
@@ -161,30 +233,61 @@ def make_release(
         for item in items:
             if item.phase == "before" and not item.gate:
                 type(item).objects.filter(pk=item.pk).update(
-                    ticked_by=by, ticked_at=now, ticked_candidate=release.candidate, note="checked with Dana"
+                    ticked_by=by,
+                    ticked_at=now,
+                    ticked_candidate=release.candidate,
+                    note="checked with Dana",
                 )
                 _record("checklist.ticked", by, release, f"{item.text}: “checked with Dana”")
     return release
 
 
 def make_plan_row(release: Release, *, now: datetime | None = None, **values: Any) -> MigrationPlan:
-    """The plan of the release's migrations, without SQL and risks unless `steps` and `risks` are given."""
+    """The plan of the release's migrations, without SQL and risks unless `steps` and `risks` are
+    given.
+    """
     done = Rendered((Statement("select 1"),))
-    steps = [Step(migration["id"], migration["path"], migration["sha256"], migration["message"], False, done, done)
-             for migration in release.migrations]  # fmt: skip
+    steps = [
+        Step(
+            migration["id"],
+            migration["path"],
+            migration["sha256"],
+            migration["message"],
+            False,
+            done,
+            done,
+        )
+        for migration in release.migrations
+    ]
     database = release.project.databases.first()
     places = database.places.filter(environment__kind__in=["staging", "production"])
     starts = {
-        kind: {"start": at, "revisions": [migration["id"] for migration in release.migrations if at != release.heads],
-               "problem": "", "digest": "9a" * 32, "also": []}
+        kind: {
+            "start": at,
+            "revisions": [
+                migration["id"] for migration in release.migrations if at != release.heads
+            ],
+            "problem": "",
+            "digest": "9a" * 32,
+            "also": [],
+        }
         for kind, at in places.values_list("environment__kind", "revisions")
-    }  # fmt: skip
-    known = {"status": "succeeded", "steps": steps_as_json(steps), "starts": starts, "digest": "8b" * 32,
-             "renderer": "Alembic 1.20.1, SQLAlchemy 2.0.50", "wake_at": now or timezone.now()}  # fmt: skip
+    }
+    known = {
+        "status": "succeeded",
+        "steps": steps_as_json(steps),
+        "starts": starts,
+        "digest": "8b" * 32,
+        "renderer": "Alembic 1.20.1, SQLAlchemy 2.0.50",
+        "wake_at": now or timezone.now(),
+    }
     return MigrationPlan.objects.update_or_create(
-        project=release.project, database=database, commit=release.candidate, base=release.base,
+        project=release.project,
+        database=database,
+        commit=release.candidate,
+        base=release.base,
         defaults=known | values,
-    )[0]  # fmt: skip
+    )[0]
 
 
 def make_rehearsal(
@@ -193,28 +296,57 @@ def make_rehearsal(
     """A rehearsal of the release's migrations that passed a moment ago."""
     now = now or timezone.now()
     known = {
-        "status": "succeeded", "start": ["2a8f45e9b1c0"], "target": release.heads, "files": release.migrations,
-        "sentence": f"{len(release.migrations)} migrations rehearsed from 2a8f45e9b1c0 on PostgreSQL 18.6.",
-        "server": "18.6", "scratch": "18.6", "left": [], "drift": [], "created_at": now, "finished_at": now,
-        "phases": [["server", 0.6], ["read", 0.2], ["load", 0.1], ["first", 0.9], ["back", 0.8], ["again", 0.9],
-                   ["compare", 1.1]],
-    }  # fmt: skip
+        "status": "succeeded",
+        "start": ["2a8f45e9b1c0"],
+        "target": release.heads,
+        "files": release.migrations,
+        "sentence": (
+            f"{len(release.migrations)} migrations rehearsed from 2a8f45e9b1c0 on PostgreSQL 18.6."
+        ),
+        "server": "18.6",
+        "scratch": "18.6",
+        "left": [],
+        "drift": [],
+        "created_at": now,
+        "finished_at": now,
+        "phases": [
+            ["server", 0.6],
+            ["read", 0.2],
+            ["load", 0.1],
+            ["first", 0.9],
+            ["back", 0.8],
+            ["again", 0.9],
+            ["compare", 1.1],
+        ],
+    }
     environment = Environment.objects.get(project=release.project, kind=kind)
     known["database"] = release.project.databases.first()
-    return Rehearsal.objects.create(environment=environment, commit=release.candidate, **(known | values))
+    return Rehearsal.objects.create(
+        environment=environment, commit=release.candidate, **(known | values)
+    )
 
 
-def make_run(project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any) -> MigrationRun:
+def make_run(
+    project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any
+) -> MigrationRun:
     """A run that brought the environment's database to the release's heads, an hour ago."""
     now = now or timezone.now()
     known = {
-        "status": "succeeded", "commit": CANDIDATE, "target": [REVISIONS[-1]["id"]],
-        "planned": REVISIONS, "applied": [[revision["id"], 1.2] for revision in REVISIONS],
-        "before": ["2a8f45e9b1c0"], "after": [REVISIONS[-1]["id"]], "created_at": now - timedelta(hours=1),
-        "started_at": now - timedelta(hours=1), "finished_at": now - timedelta(minutes=58),
-        "log": "INFO Running upgrade 2a8f45e9b1c0 -> 3c9d56f82e10\n" * 20, "log_bytes": 1000,
-        "sentence": "2 revisions applied.", "wake_at": now + timedelta(days=365),
-    }  # fmt: skip
+        "status": "succeeded",
+        "commit": CANDIDATE,
+        "target": [REVISIONS[-1]["id"]],
+        "planned": REVISIONS,
+        "applied": [[revision["id"], 1.2] for revision in REVISIONS],
+        "before": ["2a8f45e9b1c0"],
+        "after": [REVISIONS[-1]["id"]],
+        "created_at": now - timedelta(hours=1),
+        "started_at": now - timedelta(hours=1),
+        "finished_at": now - timedelta(minutes=58),
+        "log": "INFO Running upgrade 2a8f45e9b1c0 -> 3c9d56f82e10\n" * 20,
+        "log_bytes": 1000,
+        "sentence": "2 revisions applied.",
+        "wake_at": now + timedelta(days=365),
+    }
     environment = Environment.objects.get(project=project, kind=kind)
     known["database"] = project.databases.first()
     run = MigrationRun.objects.create(environment=environment, **(known | values))
@@ -234,66 +366,132 @@ def make_run(project: Project, *, kind: str = "staging", now: datetime | None = 
     return run
 
 
-def make_promotion(release: Release, *, by: User | None = None, at: str = "deploy", failed: bool = False) -> Promotion:
+def make_promotion(
+    release: Release, *, by: User | None = None, at: str = "deploy", failed: bool = False
+) -> Promotion:
     """A promotion that has come to the step `at`, which is under way or has failed."""
     now = timezone.now()
-    Release.objects.filter(pk=release.pk).update(status="promoting", merge_commit=MERGE if at != "merge" else "")
+    Release.objects.filter(pk=release.pk).update(
+        status="promoting", merge_commit=MERGE if at != "merge" else ""
+    )
     promotion = Promotion.objects.create(
-        release=release, started_by=by, status="failed" if failed else "waiting", wake_at=now + timedelta(days=365),
-        sentence="In production, backend is not live.", created_at=now - timedelta(minutes=4),
-        gates=[{"item": item.pk, "text": item.text, "state": "pass", "sentence": "As it should be."}
-               for item in release.items.all() if item.phase == "before"],
-    )  # fmt: skip
+        release=release,
+        started_by=by,
+        status="failed" if failed else "waiting",
+        wake_at=now + timedelta(days=365),
+        sentence="In production, backend is not live.",
+        created_at=now - timedelta(minutes=4),
+        gates=[
+            {"item": item.pk, "text": item.text, "state": "pass", "sentence": "As it should be."}
+            for item in release.items.all()
+            if item.phase == "before"
+        ],
+    )
     passed = True
     for position, name in enumerate(one for one in StepName if one != StepName.BACK_MERGE):
         current = name == at
         passed = passed and not current
-        message = {"merge": "Pull request #131 merged as c51e0d7.", "deploy": "backend is deploying c51e0d7 (building)"}
+        message = {
+            "merge": "Pull request #131 merged as c51e0d7.",
+            "deploy": "backend is deploying c51e0d7 (building)",
+        }
         PromotionStep.objects.create(
-            promotion=promotion, position=position, name=name,
+            promotion=promotion,
+            position=position,
+            name=name,
             database=release.project.databases.first() if name == "migrate" else None,
-            status="done" if passed else "pending" if not current else "failed" if failed else "active",
+            status=(
+                "done" if passed else "pending" if not current else "failed" if failed else "active"
+            ),
             started_at=now - timedelta(minutes=4) if passed or current else None,
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
             sentence=message.get(name, "") if passed or current else "",
-            world="The merge is done and stays; production partly runs the release." if current and failed else "",
+            world=(
+                "The merge is done and stays; production partly runs the release."
+                if current and failed
+                else ""
+            ),
             evidence=[{"label": "#131", "said": MERGE}] if name == "merge" and passed else [],
-        )  # fmt: skip
-    _record("release.promoted", by, release, f"Promotion of {release.name} at {release.candidate[:7]} started.")
+        )
+    _record(
+        "release.promoted",
+        by,
+        release,
+        f"Promotion of {release.name} at {release.candidate[:7]} started.",
+    )
     return promotion
 
 
 def make_advice(release: Release, **values: Any) -> Advice:
-    """What the adviser found a minute ago: both services can go back, one variable and two revisions with them."""
+    """What the adviser found a minute ago: both services can go back, one variable and two
+    revisions with them.
+    """
     now = timezone.now()
-    unknown = ["Sealed, so that a change cannot be seen: SIGNING_KEY.", "References, whose target may move: API_URL."]
-    production = ServiceInstance.objects.filter(environment__project=release.project, environment__kind="production")
-    serves = dict(Deployment.objects.filter(is_active=True, status="SUCCESS").values_list("instance", "commit"))
+    unknown = [
+        "Sealed, so that a change cannot be seen: SIGNING_KEY.",
+        "References, whose target may move: API_URL.",
+    ]
+    production = ServiceInstance.objects.filter(
+        environment__project=release.project, environment__kind="production"
+    )
+    serves = dict(
+        Deployment.objects.filter(is_active=True, status="SUCCESS").values_list(
+            "instance", "commit"
+        )
+    )
     services = [
-        {"service": one.service.name, "service_id": one.service.railway_id, "state": "ready",
-         "sentence": f"Railway can restore {BASE[:7]}.", "serves": serves.get(one.pk, MERGE),
-         "deployment": f"{one.pk:08d}-4f1a-4bd1",
-         "commit": BASE, "made_at": (now - timedelta(days=2)).isoformat(),
-         "until": (now + timedelta(hours=20)).isoformat(), "at_start": one.get_at_start_display(),
-         "at_start_known": False, "variables": [["FEATURE_FLAGS", "changed"], ["NEW_LIMIT", "added"]],
-         "variables_unknown": unknown}
+        {
+            "service": one.service.name,
+            "service_id": one.service.railway_id,
+            "state": "ready",
+            "sentence": f"Railway can restore {BASE[:7]}.",
+            "serves": serves.get(one.pk, MERGE),
+            "deployment": f"{one.pk:08d}-4f1a-4bd1",
+            "commit": BASE,
+            "made_at": (now - timedelta(days=2)).isoformat(),
+            "until": (now + timedelta(hours=20)).isoformat(),
+            "at_start": one.get_at_start_display(),
+            "at_start_known": False,
+            "variables": [["FEATURE_FLAGS", "changed"], ["NEW_LIMIT", "added"]],
+            "variables_unknown": unknown,
+        }
         for one in production.select_related("service")
-    ]  # fmt: skip
+    ]
     last = release.migrations[-1]
     back = {
-        "file": last, "target": release.migrations[0]["id"], "start": [last["id"]], "database": "inspector_production",
-        "commit": release.merge_commit, "unsure": "", "sql": "ALTER TABLE events DROP COLUMN severity;",
-        "losses": [{"table": "events", "column": "severity", "rows": 41822, "exact": True, "sentence": ""},
-                   {"table": "integrations", "column": "", "rows": 7, "exact": True, "sentence": ""}],
-    }  # fmt: skip
+        "file": last,
+        "target": release.migrations[0]["id"],
+        "start": [last["id"]],
+        "database": "inspector_production",
+        "commit": release.merge_commit,
+        "unsure": "",
+        "sql": "ALTER TABLE events DROP COLUMN severity;",
+        "losses": [
+            {"table": "events", "column": "severity", "rows": 41822, "exact": True, "sentence": ""},
+            {"table": "integrations", "column": "", "rows": 7, "exact": True, "sentence": ""},
+        ],
+    }
     known = {
-        "verdict": SAFE, "services": services, "in_effect": [migration["id"] for migration in release.migrations],
-        "reasons": ["What runs now can work with the new schema: nothing it uses is dropped, renamed or narrowed."],
-        "steps": ["Roll back every service of the release to its earlier deployment.",
-                  "If the old image runs Alembic when it starts, take that command out of its start first."],
-        "revisions": [last["id"]], "downgrade": back, "computed_at": now - timedelta(minutes=1),
-        "wake_at": now + timedelta(days=365), "status": "waiting",
-    }  # fmt: skip
+        "verdict": SAFE,
+        "services": services,
+        "in_effect": [migration["id"] for migration in release.migrations],
+        "reasons": [
+            "What runs now can work with the new schema: nothing it uses is dropped, renamed or"
+            " narrowed."
+        ],
+        "steps": [
+            "Roll back every service of the release to its earlier deployment.",
+            (
+                "If the old image runs Alembic when it starts, take that command out of its start"
+                " first."
+            ),
+        ],
+        "revisions": [last["id"]],
+        "downgrade": back,
+        "computed_at": now - timedelta(minutes=1),
+        "wake_at": now + timedelta(days=365),
+        "status": "waiting",
+    }
     advice = Advice(release=release, **(known | values))
     advice.content = rollback_content(advice.verdict, advice.targets)
     advice.save()
@@ -301,59 +499,124 @@ def make_advice(release: Release, **values: Any) -> Advice:
 
 
 def make_rollback(
-    release: Release, *, by: User, at: str = "approve", failed: bool = False, approved_by: User | None = None
+    release: Release,
+    *,
+    by: User,
+    at: str = "approve",
+    failed: bool = False,
+    approved_by: User | None = None,
 ) -> Rollback:
-    """A rollback that has come to the first step named `at` ("": it is done), which waits or has failed."""
+    """A rollback that has come to the first step named `at` ("": it is done), which waits or has
+    failed.
+    """
     now, advice = timezone.now(), release.advice
     status = "succeeded" if not at else "failed" if failed else "waiting"
-    message = {"approve": "Waits for the approval of 1 other person.", "restore": "Railway can no longer restore it."}
+    message = {
+        "approve": "Waits for the approval of 1 other person.",
+        "restore": "Railway can no longer restore it.",
+    }
     job = Rollback.objects.create(
-        release=release, requested_by=by, reason="Checkout answers 500 since the release", verdict=advice.verdict,
-        targets=advice.targets, content=advice.content, status=status, created_at=now - timedelta(minutes=5),
-        sentence=message.get(at, "backend and frontend went back to what ran before."), wake_at=now + timedelta(days=365),
+        release=release,
+        requested_by=by,
+        reason="Checkout answers 500 since the release",
+        verdict=advice.verdict,
+        targets=advice.targets,
+        content=advice.content,
+        status=status,
+        created_at=now - timedelta(minutes=5),
+        sentence=message.get(at, "backend and frontend went back to what ran before."),
+        wake_at=now + timedelta(days=365),
         finished_at=now - timedelta(minutes=3) if not at else None,
-    )  # fmt: skip
-    names = [("approve", ""), *(("restore", target["service"]) for target in job.targets), ("live", ""), ("smoke", "")]
+    )
+    names = [
+        ("approve", ""),
+        *(("restore", target["service"]) for target in job.targets),
+        ("live", ""),
+        ("smoke", ""),
+    ]
     passed = True
     for position, (name, service) in enumerate(names):
         current = passed and name == at
         passed = passed and not current
         RollbackStep.objects.create(
-            rollback=job, position=position, name=name, service=service,
-            status="done" if passed else "pending" if not current else "failed" if failed else "active",
+            rollback=job,
+            position=position,
+            name=name,
+            service=service,
+            status=(
+                "done" if passed else "pending" if not current else "failed" if failed else "active"
+            ),
             started_at=now - timedelta(minutes=4) if passed or current else None,
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
-            sentence=message.get(name, "As it should be.") if current else "As it should be." if passed else "",
-            world=f"{service} serves c51e0d7; nothing was asked of Railway." if current and failed else "",
-            evidence=[{"label": "deployment", "said": "b7e4-restored"}] if passed and service else [],
-        )  # fmt: skip
+            sentence=(
+                message.get(name, "As it should be.")
+                if current
+                else "As it should be."
+                if passed
+                else ""
+            ),
+            world=(
+                f"{service} serves c51e0d7; nothing was asked of Railway."
+                if current and failed
+                else ""
+            ),
+            evidence=(
+                [{"label": "deployment", "said": "b7e4-restored"}] if passed and service else []
+            ),
+        )
     if approved_by:
-        RollbackApproval.objects.create(rollback=job, user=approved_by, content=job.content, comment="logs agree")
+        RollbackApproval.objects.create(
+            rollback=job, user=approved_by, content=job.content, comment="logs agree"
+        )
     return job
 
 
 def make_downgrade(release: Release, *, by: User, **values: Any) -> Downgrade:
-    """A wish for the downgrade that the advice names, rehearsed a moment ago; nobody has approved it yet."""
+    """A wish for the downgrade that the advice names, rehearsed a moment ago; nobody has
+    approved it yet.
+    """
     known = release.advice.downgrade
     rehearsal = make_rehearsal(
-        release, direction="downgrade", start=known["start"], target=[known["target"]], files=[known["file"]]
+        release,
+        direction="downgrade",
+        start=known["start"],
+        target=[known["target"]],
+        files=[known["file"]],
     )
     type(rehearsal).objects.filter(pk=rehearsal.pk).update(commit=known["commit"])
-    kept = {name: known[name] for name in ("commit", "database", "start", "target", "file", "losses")}
+    kept = {
+        name: known[name] for name in ("commit", "database", "start", "target", "file", "losses")
+    }
     return Downgrade.objects.create(
-        release=release, environment=rehearsal.environment, rehearsal=rehearsal, requested_by=by,
-        content=downgrade_content(known), reason="The rename breaks the old code", **(kept | values),
-    )  # fmt: skip
+        release=release,
+        environment=rehearsal.environment,
+        rehearsal=rehearsal,
+        requested_by=by,
+        content=downgrade_content(known),
+        reason="The rename breaks the old code",
+        **(kept | values),
+    )
 
 
-def _pull(project: Project, number: int, title: str, *, now: datetime, **values: Any) -> PullRequest:
+def _pull(
+    project: Project, number: int, title: str, *, now: datetime, **values: Any
+) -> PullRequest:
     checks = [{"name": "python-ci", "state": "success", "url": ""}]
     known = {
-        "title": title, "author": "dana", "head_sha": CANDIDATE, "mergeable": "mergeable", "checks": checks,
-        "checks_at": now, "merge_state": "clean", "merging": {"unresolved": 0, "unsigned": 0, "commits": 1},
-        "url": f"https://github.com/{project.repository}/pull/{number}", "seen_at": now,
-    }  # fmt: skip
-    return PullRequest.objects.update_or_create(project=project, number=number, defaults=known | values)[0]
+        "title": title,
+        "author": "dana",
+        "head_sha": CANDIDATE,
+        "mergeable": "mergeable",
+        "checks": checks,
+        "checks_at": now,
+        "merge_state": "clean",
+        "merging": {"unresolved": 0, "unsigned": 0, "commits": 1},
+        "url": f"https://github.com/{project.repository}/pull/{number}",
+        "seen_at": now,
+    }
+    return PullRequest.objects.update_or_create(
+        project=project, number=number, defaults=known | values
+    )[0]
 
 
 def _record(action: str, actor: User | None, subject: Any, sentence: str) -> None:

@@ -1,4 +1,5 @@
-"""Starts PostgreSQL for the test run, before Django reads its settings; loaded by `-p` in pyproject.toml.
+"""Starts PostgreSQL for the test run, before Django reads its settings; loaded by `-p` in
+pyproject.toml.
 
 With xdist the controller starts it and the workers inherit DATABASE_URL.
 """
@@ -19,7 +20,9 @@ os.environ["ALLOW_SUPERUSER_DATABASE"] = "1"
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-tests-"))
     os.environ["PORTAL_VAR_DIR"] = str(_directory)
-    (_directory / "static").mkdir()  # WhiteNoise warns where there is none, in every test that loads the middleware
+    (
+        _directory / "static"
+    ).mkdir()  # WhiteNoise warns where there is none, in every test that loads the middleware
     _server = start(_directory / "postgres", fsync=False)
     os.environ["DATABASE_URL"] = _server.url
 

@@ -5,6 +5,8 @@ from typing import Any
 
 
 def squeezed(response: Any) -> str:
-    """Return the body of `response` without the line breaks beside tags and with a space for all others."""
+    """Return the body of `response` without the line breaks beside tags and with a space for all
+    others.
+    """
     html = re.sub(r"(?<=>)\s*\n\s*|\s*\n\s*(?=<)", "", response.content.decode())
     return re.sub(r"\s*\n\s*", " ", html)

@@ -1,6 +1,8 @@
-"""A database of its own for measurements and faults outside pytest, safe on disk as the portal's own is.
+"""A database of its own for measurements and faults outside pytest, safe on disk as the portal's
+own is.
 
-Import it before any model: it starts PostgreSQL (or takes DATABASE_URL's server) and sets Django up.
+Import it before any model: it starts PostgreSQL (or takes DATABASE_URL's server) and sets Django
+up.
 """
 
 import atexit

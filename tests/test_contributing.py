@@ -1,4 +1,6 @@
-"""CONTRIBUTING.md is true: what it says to write is enough for a new thing to be everywhere people look."""
+"""CONTRIBUTING.md is true: what it says to write is enough for a new thing to be everywhere
+people look.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -29,7 +31,10 @@ from tests.releases.gates.facts import good_facts
 
 pytestmark = pytest.mark.django_db
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
-FILES = {match[1]: match[0] for match in re.finditer(r'(?<=```python\n)"""([\w/.]+):.*?(?=```)', TEXT, re.S)}
+FILES = {
+    match[1]: match[0]
+    for match in re.finditer(r'(?<=```python\n)"""([\w/.]+):.*?(?=```)', TEXT, re.S)
+}
 FRIDAY, MONDAY = datetime(2026, 11, 27, 12, tzinfo=UTC), datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
@@ -58,9 +63,15 @@ def test_a_gate_is_asked_on_the_page_and_can_be_named_by_a_checklist(add):
     add("releases/gates/fridays.py", GATES)
     people = make_people()
     release = make_release(make_project(), by=people["alice"])
-    ChecklistItem.objects.create(release=release, text="It is not Friday", gate="not_on_friday", position=1)
+    ChecklistItem.objects.create(
+        release=release, text="It is not Friday", gate="not_on_friday", position=1
+    )
 
-    html = signed_in(people["alice"]).get(reverse("releases:release", args=[release.pk])).content.decode()
+    html = (
+        signed_in(people["alice"])
+        .get(reverse("releases:release", args=[release.pk]))
+        .content.decode()
+    )
 
     assert choices("gate")["not_on_friday"] == "No release on a Friday"
     assert "It is not Friday" in html
@@ -71,7 +82,11 @@ def test_a_gate_is_asked_on_the_page_and_can_be_named_by_a_checklist(add):
 def test_a_gate_is_asked_also_where_no_checklist_names_it(add, now, asked):
     add("releases/gates/fridays.py", GATES)
 
-    message = [line.text for line in lines(good_facts(now=now), Phase.BEFORE) if line.gate == "not_on_friday"]
+    message = [
+        line.text
+        for line in lines(good_facts(now=now), Phase.BEFORE)
+        if line.gate == "not_on_friday"
+    ]
 
     assert message == (["No release on a Friday"] if asked else [])
 
@@ -89,7 +104,10 @@ def test_a_kind_of_finding_is_shown_with_its_repair_and_holds_a_release_up(add):
     html = client.get(reverse("environments:environments")).content.decode()
 
     assert "runs in another region" in html and "Move home" in html
-    assert f"{instance} runs in Asia." in client.get(reverse("releases:release", args=[release.pk])).content.decode()
+    assert (
+        f"{instance} runs in Asia."
+        in client.get(reverse("releases:release", args=[release.pk])).content.decode()
+    )
     assert ("region", "runs in another region") in Finding._meta.get_field("kind").flatchoices
     with transaction.atomic():
         update_findings(project, [], now=timezone.now())
@@ -105,7 +123,9 @@ def test_a_condition_can_be_chosen_and_takes_items_off_the_list(add):
     add("releases/conditions/hotfixes.py", CONDITIONS)
     people = make_people()
     release = make_release(make_project(), by=people["alice"])
-    ChecklistItem.objects.create(release=release, text="Told the support", condition="hotfix", position=1)
+    ChecklistItem.objects.create(
+        release=release, text="Told the support", condition="hotfix", position=1
+    )
     page = reverse("releases:release", args=[release.pk])
     client = signed_in(people["alice"])
 
@@ -126,13 +146,17 @@ def test_a_role_can_be_given_and_allows_what_it_names(add):
 
     carol = type(people["carol"]).objects.get(username="carol")
     assert "Night shift" in html
-    assert carol.has_perm("releases.freeze_project") and not carol.has_perm("releases.promote_release")
+    assert carol.has_perm("releases.freeze_project") and not carol.has_perm(
+        "releases.promote_release"
+    )
 
 
 def test_a_notification_can_be_chosen_and_is_told(add):
     add("releases/notifications/kinds/passwords.py", NOTIFICATIONS)
     people = make_people()
-    Channel.objects.create(name="ops", transport="email", address="a@b.c", place="a@b.c", kinds=["passwords"])
+    Channel.objects.create(
+        name="ops", transport="email", address="a@b.c", place="a@b.c", kinds=["passwords"]
+    )
     feed.begin()
     with transaction.atomic():
         audit.record("person.password_changed", actor=None, sentence="Bob has a new password.")

@@ -8,13 +8,7 @@ from django.utils import timezone
 
 from environments.branches import protection
 from environments.findings.repair_queue import _repair
-from environments.models import (
-    Branch,
-    Project,
-    Repair,
-    RepairKind,
-    StagingReset,
-)
+from environments.models import Branch, Project, Repair, RepairKind, StagingReset
 from portal import audit
 from portal.configuration.signing import require as require_signer
 from portal.ui.actions import Refused, action, require_reason
@@ -24,21 +18,34 @@ from portal.ui.actions import Refused, action, require_reason
 def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
     """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
     message = f"Bring {project.staging_branch} level with {project.production_branch}."
-    return _repair(project, RepairKind.SYNC_STAGING, "staging.sync_requested", message, actor=actor, now=now)
+    return _repair(
+        project, RepairKind.SYNC_STAGING, "staging.sync_requested", message, actor=actor, now=now
+    )
 
 
 @action("back_merge.requested", "environments.repair_environment")
 def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
-    """Asks for a pull request that merges main back into staging; one that is open already is found."""
+    """Asks for a pull request that merges main back into staging; one that is open already is
+    found.
+    """
     message = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
-    return _repair(project, RepairKind.BACK_MERGE, "back_merge.requested", message, actor=actor, now=now)
+    return _repair(
+        project, RepairKind.BACK_MERGE, "back_merge.requested", message, actor=actor, now=now
+    )
 
 
 @action("staging.reset_requested", "environments.repair_environment", guarded=True)
 def request_reset(
-    project: Project, *, actor: Any, staging: str, main: str, reason: str, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Any,
+    staging: str,
+    main: str,
+    reason: str,
+    now: datetime | None = None,
 ) -> StagingReset:
-    """Asks for staging to be reset to main, which both hold the same files; a second person must sign it.
+    """Asks for staging to be reset to main, which both hold the same files; a second person must
+    sign it.
 
     `staging` and `main` are the heads that the person had before them.
     """
@@ -48,27 +55,48 @@ def request_reset(
         raise Refused("A reset is asked for by a person.")
     _resettable(project, staging, main)
     # One that is about other heads can no longer be carried out, and makes room.
-    StagingReset.objects.filter(project=project, closed_at=None).exclude(staging_head=staging, main_head=main).update(
-        closed_at=now
-    )
+    StagingReset.objects.filter(project=project, closed_at=None).exclude(
+        staging_head=staging, main_head=main
+    ).update(closed_at=now)
     try:
         with transaction.atomic():
             row = StagingReset.objects.create(
-                project=project, staging_head=staging, main_head=main, reason=reason.strip()[:2000],
-                requested_by=actor, requested_at=now,
-            )  # fmt: skip
+                project=project,
+                staging_head=staging,
+                main_head=main,
+                reason=reason.strip()[:2000],
+                requested_by=actor,
+                requested_at=now,
+            )
     except IntegrityError:
         raise Refused("This reset is asked for already; a second person can sign it.") from None
-    message = f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
-    audit.record("staging.reset_requested", actor=actor, subject=row, sentence=message, data=_heads(row), now=now)
+    message = (
+        f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
+    )
+    audit.record(
+        "staging.reset_requested",
+        actor=actor,
+        subject=row,
+        sentence=message,
+        data=_heads(row),
+        now=now,
+    )
     return row
 
 
 @action("staging.reset_signed", "environments.sign_reset", guarded=True)
-def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None) -> Repair:
-    """The second person's word for exactly these heads; the worker then looks once more, and resets."""
+def sign_reset(
+    reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None
+) -> Repair:
+    """The second person's word for exactly these heads; the worker then looks once more, and
+    resets.
+    """
     now = now or timezone.now()
-    row = StagingReset.objects.select_for_update(of=("self",)).select_related("project").get(pk=reset.pk)
+    row = (
+        StagingReset.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .get(pk=reset.pk)
+    )
     project = row.project
     if row.closed_at is not None:
         raise Refused("This reset was signed or taken back already.")
@@ -78,9 +106,20 @@ def sign_reset(reset: StagingReset, *, actor: Any, staging: str, main: str, now:
     if (staging, main) != (row.staging_head, row.main_head):
         raise Refused("This is not the reset that was on your page: look at it again.")
     _resettable(project, staging, main)
-    message = f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to {row.main_head[:7]}."
-    repair = _repair(project, RepairKind.RESET, "staging.reset_signed", message, actor=actor, now=now,
-                     wanted=row.main_head, before=row.staging_head)  # fmt: skip
+    message = (
+        f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to"
+        f" {row.main_head[:7]}."
+    )
+    repair = _repair(
+        project,
+        RepairKind.RESET,
+        "staging.reset_signed",
+        message,
+        actor=actor,
+        now=now,
+        wanted=row.main_head,
+        before=row.staging_head,
+    )
     StagingReset.objects.filter(pk=row.pk).update(signed_by=actor, closed_at=now, repair=repair)
     return repair
 
@@ -92,15 +131,32 @@ def take_reset_back(reset: StagingReset, *, actor: Any, now: datetime | None = N
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
         raise Refused("This reset was signed or taken back already.")
     message = f"{reset.project.staging_branch} is not reset."
-    audit.record("staging.reset_taken_back", actor=actor, subject=reset, sentence=message, data=_heads(reset), now=now)
+    audit.record(
+        "staging.reset_taken_back",
+        actor=actor,
+        subject=reset,
+        sentence=message,
+        data=_heads(reset),
+        now=now,
+    )
 
 
 def _resettable(project: Project, staging: str, main: str) -> None:
-    """Refuses unless the newest look at both branches found them apart with the same files, and they stand there."""
+    """Refuses unless the newest look at both branches found them apart with the same files, and
+    they stand there.
+    """
     seen = Repair.objects.filter(project=project, kind=RepairKind.SYNC_STAGING).first()
-    if seen is None or seen.is_open or not seen.before or (seen.before, seen.wanted) != (staging, main):
+    if (
+        seen is None
+        or seen.is_open
+        or not seen.before
+        or (seen.before, seen.wanted) != (staging, main)
+    ):
         both = f"{project.staging_branch} and {project.production_branch}"
-        raise Refused(f"Sync staging first: only when {both} hold the same files can one be reset to the other.")
+        raise Refused(
+            f"Sync staging first: only when {both} hold the same files can one be reset to the"
+            " other."
+        )
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     for name, was in ((project.staging_branch, staging), (project.production_branch, main)):
         if heads.get(name) != was:
@@ -112,20 +168,43 @@ def _heads(row: StagingReset) -> dict[str, str]:
 
 
 @action("protection.requested", "environments.protect_branch")
-def protect_branch(project: Project, *, actor: Any, branch: str, now: datetime | None = None) -> Repair:
-    """Asks for a long-lived branch to be protected exactly as it should be; its rulesets stay as they are."""
+def protect_branch(
+    project: Project, *, actor: Any, branch: str, now: datetime | None = None
+) -> Repair:
+    """Asks for a long-lived branch to be protected exactly as it should be; its rulesets stay as
+    they are.
+    """
     if branch not in protection.branches(project):
         raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
     message = (
-        f"Protect {branch}: changes only by pull request, with {', '.join(protection.wanted_checks(project, branch))}."
+        f"Protect {branch}: changes only by pull request, with"
+        f" {', '.join(protection.wanted_checks(project, branch))}."
     )
-    return _repair(project, RepairKind.PROTECT, "protection.requested", message, actor=actor, now=now,
-                   subject=branch, wanted=branch)  # fmt: skip
+    return _repair(
+        project,
+        RepairKind.PROTECT,
+        "protection.requested",
+        message,
+        actor=actor,
+        now=now,
+        subject=branch,
+        wanted=branch,
+    )
 
 
 @action("keep_heads.requested", "environments.protect_branch")
 def keep_heads(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
-    """Asks for *Automatically delete head branches* to be switched off: it would delete staging at the merge."""
+    """Asks for *Automatically delete head branches* to be switched off: it would delete staging
+    at the merge.
+    """
     message = f"Switch off Automatically delete head branches in {project.repository}."
-    return _repair(project, RepairKind.KEEP_HEADS, "keep_heads.requested", message, actor=actor, now=now,
-                   subject=project.repository, wanted="off")  # fmt: skip
+    return _repair(
+        project,
+        RepairKind.KEEP_HEADS,
+        "keep_heads.requested",
+        message,
+        actor=actor,
+        now=now,
+        subject=project.repository,
+        wanted="off",
+    )

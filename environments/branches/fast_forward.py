@@ -1,4 +1,6 @@
-"""Staging equal to main again: the one place that knows how, for the promotion, the button and the command."""
+"""Staging equal to main again: the one place that knows how, for the promotion, the button and
+the command.
+"""
 
 import re
 from dataclasses import dataclass
@@ -19,10 +21,11 @@ _PULL_IN_TITLE = re.compile(r"\(#\d{1,9}\)$")
 class SyncResult:
     """How staging stood to main, and what was done about it.
 
-    `state`: EQUAL; MOVED (just fast-forwarded: look again); UNSURE (look again in a while); NOT_READY (main is
-    behind); DIVERGED, where `lacking` names commits of main that staging has not: label, what was said, link.
-    `same_files` then holds the heads of staging and main when both hold exactly the same files: only such a staging
-    can be reset.
+    `state`: EQUAL; MOVED (just fast-forwarded: look again); UNSURE (look again in a while);
+    NOT_READY (main is behind); DIVERGED, where `lacking` names commits of main that staging has
+    not: label, what was said, link.
+    `same_files` then holds the heads of staging and main when both hold exactly the same files:
+    only such a staging can be reset.
     """
 
     state: str
@@ -32,12 +35,21 @@ class SyncResult:
 
 
 def level(project: Project) -> SyncResult:
-    """One look at both branches and at most one fast-forward of staging, never by force. Raises `ApiError`."""
-    github, staging, main = GitHub(project.repository), project.staging_branch, project.production_branch
+    """One look at both branches and at most one fast-forward of staging, never by force.
+
+    Raises `ApiError`.
+    """
+    github, staging, main = (
+        GitHub(project.repository),
+        project.staging_branch,
+        project.production_branch,
+    )
     compared = github.compare(staging, main)
     ahead, behind = compared.ahead_by, compared.behind_by
     if compared.status == "identical":
-        return SyncResult(EQUAL, f"{staging} equals {main} at {(github.branch_head(main) or '')[:7]}.")
+        return SyncResult(
+            EQUAL, f"{staging} equals {main} at {(github.branch_head(main) or '')[:7]}."
+        )
     if ahead and behind:
         return _diverged(project, behind)
     if behind:
@@ -45,14 +57,18 @@ def level(project: Project) -> SyncResult:
         return SyncResult(NOT_READY, message)
     head = github.branch_head(main)
     if head is None or not ahead:
-        return SyncResult(UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again.")
+        return SyncResult(
+            UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again."
+        )
     try:
         github.fast_forward(staging, head)
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
         return SyncResult(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
-    return SyncResult(MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should.")
+    return SyncResult(
+        MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should."
+    )
 
 
 def find_back_merge(project: Project, github: GitHub) -> PullState | None:
@@ -61,10 +77,18 @@ def find_back_merge(project: Project, github: GitHub) -> PullState | None:
 
 
 def open_back_merge(project: Project, github: GitHub) -> PullState:
-    """Opens that pull request, or finds the one that somebody has just opened. Raises `ApiError`."""
+    """Opens that pull request, or finds the one that somebody has just opened.
+
+    Raises `ApiError`.
+    """
     main, target = project.production_branch, project.staging_branch
-    body = f"Brings into {target} what reached {main} without passing through it. Merge it with a merge commit."
-    return github.open_pull(head=main, base=target, title=f"Merge {main} back into {target}", body=body)
+    body = (
+        f"Brings into {target} what reached {main} without passing through it. Merge it with a"
+        " merge commit."
+    )
+    return github.open_pull(
+        head=main, base=target, title=f"Merge {main} back into {target}", body=body
+    )
 
 
 def _diverged(project: Project, behind: int) -> SyncResult:
@@ -75,11 +99,15 @@ def _diverged(project: Project, behind: int) -> SyncResult:
         mirror.fetch()
         named, same = _lacking(project, mirror), _same_files(project, mirror)
     except (ApiError, GitError) as error:
-        return SyncResult(DIVERGED, f"{message} What {main} has beyond it could not be read: {error}")
+        return SyncResult(
+            DIVERGED, f"{message} What {main} has beyond it could not be read: {error}"
+        )
     listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     both = " Both hold the same files." if same else ""
-    return SyncResult(DIVERGED, f"{message} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same)
+    return SyncResult(
+        DIVERGED, f"{message} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same
+    )
 
 
 def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:
@@ -90,41 +118,63 @@ def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:
 
 @dataclass(frozen=True)
 class Reset:
-    """What came of one look at a reset: `done` True, False (refused, nothing was done) or None (look again)."""
+    """What came of one look at a reset: `done` True, False (refused, nothing was done) or None
+    (look again).
+    """
 
     done: bool | None
     sentence: str
 
 
 def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset | None:
-    """How staging stands to a reset that two people signed for exactly these heads; None: it may be carried out now.
+    """How staging stands to a reset that two people signed for exactly these heads; None: it may be
+    carried out now.
 
     The heads are read last, immediately before the caller writes. Raises `ApiError` and `GitError`.
     """
-    github, staging, main = GitHub(project.repository), project.staging_branch, project.production_branch
+    github, staging, main = (
+        GitHub(project.repository),
+        project.staging_branch,
+        project.production_branch,
+    )
     mirror = mirror_of(project)
     mirror.fetch()
     known = mirror.has(staging_head) and mirror.has(main_head)
     if not known or not mirror.same_tree(staging_head, main_head):
-        return Reset(False, f"{staging} and {main} do not hold the same files, so {staging} is not reset.")
+        return Reset(
+            False, f"{staging} and {main} do not hold the same files, so {staging} is not reset."
+        )
     now_main, now_staging = github.branch_head(main), github.branch_head(staging)
     if now_staging == main_head:
-        message = f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it should."
+        message = (
+            f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it"
+            " should."
+        )
         return Reset(True, message)
     for name, was, is_ in ((staging, staging_head, now_staging), (main, main_head, now_main)):
         if is_ != was:
-            gone = f"{name} moved from {was[:7]} to {(is_ or 'nowhere')[:7]} since the reset was signed"
-            return Reset(False, f"{gone}: nothing was done. Sync staging again to see how they stand now.")
+            gone = (
+                f"{name} moved from {was[:7]} to {(is_ or 'nowhere')[:7]} since the reset was"
+                " signed"
+            )
+            return Reset(
+                False, f"{gone}: nothing was done. Sync staging again to see how they stand now."
+            )
     return None
 
 
 def reset(project: Project, staging_head: str, main_head: str) -> None:
-    """Sets staging to main by force, but only while it is still at `staging_head`. Raises `ApiError`, `GitError`."""
+    """Sets staging to main by force, but only while it is still at `staging_head`.
+
+    Raises `ApiError`, `GitError`.
+    """
     mirror_of(project).push_with_lease(project.staging_branch, main_head, expected=staging_head)
 
 
 def _lacking(project: Project, mirror: Mirror) -> tuple[dict[str, str], ...]:
-    """Squash and hotfix commits of main that staging lacks; where there are none, the merge commits."""
+    """Squash and hotfix commits of main that staging lacks; where there are none, the merge
+    commits.
+    """
     commits = mirror.commits(project.staging_branch, project.production_branch, limit=100)
     single = [commit for commit in commits if len(commit.parents) < 2]
     return tuple(

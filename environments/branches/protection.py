@@ -37,7 +37,11 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
     reviews: dict[str, Any] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
-        reviews["bypass_pull_request_allowances"] = {"users": [], "teams": [], "apps": sorted(allowed)}
+        reviews["bypass_pull_request_allowances"] = {
+            "users": [],
+            "teams": [],
+            "apps": sorted(allowed),
+        }
     return {
         "required_status_checks": {
             "strict": False,
@@ -45,7 +49,9 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
         },
         "enforce_admins": True,
         "required_pull_request_reviews": reviews,
-        "restrictions": None,  # pull requests for everyone restrict pushes; lists exist for organisations only
+        "restrictions": (
+            None
+        ),  # pull requests for everyone restrict pushes; lists exist for organisations only
         "required_linear_history": False,
         "allow_force_pushes": False,
         "allow_deletions": False,
@@ -57,9 +63,15 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
 
 
 def _check(context: str) -> dict[str, Any]:
-    """A required check; the portal's own only from its App, where it has one: others could post it too."""
+    """A required check; the portal's own only from its App, where it has one: others could post
+    it too.
+    """
     app = own_app()
-    return {"context": context, "app_id": app} if app and context == settings.STATUS_CONTEXT else {"context": context}
+    return (
+        {"context": context, "app_id": app}
+        if app and context == settings.STATUS_CONTEXT
+        else {"context": context}
+    )
 
 
 def own_app() -> int | None:
@@ -76,28 +88,37 @@ def wanted_checks(project: Project, branch: str) -> frozenset[str]:
 
 def _may_pass(project: Project, branch: str) -> frozenset[str]:
     """Only the portal itself, and only where it fast-forwards."""
-    return frozenset([project.portal_app] if project.portal_app and branch == project.staging_branch else [])
+    return frozenset(
+        [project.portal_app] if project.portal_app and branch == project.staging_branch else []
+    )
 
 
 def closed_to_portal(project: Project, rules: Rules) -> bool | None:
-    """Return whether the portal cannot push to the branch, because of a demand for pull requests; None: not known."""
+    """Return whether the portal cannot push to the branch, because of a demand for pull
+    requests; None: not known.
+    """
     if rules.closed_by is None:
         return None
     closed_by = rules.closed_by
     if CLASSIC in closed_by and rules.passing is None:
         return None
-    by_role = own_app() is None and "administrators" in (rules.passing or ())  # others cannot read that they may
+    by_role = own_app() is None and "administrators" in (
+        rules.passing or ()
+    )  # others cannot read that they may
     if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
         closed_by -= {CLASSIC}
     return bool(closed_by)
 
 
 def lockout(project: Project, branch: str) -> str:
-    """Why protecting `branch` so would stop the team or the portal; "" when it would not. Raises `ApiError`."""
+    """Why protecting `branch` so would stop the team or the portal; "" when it would not.
+
+    Raises `ApiError`.
+    """
     if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
         return (
-            f"Nothing was changed: {branch} would take changes only by pull request, and the portal could not "
-            "fast-forward it. Set the portal's App in the project's settings first."
+            f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
+            " could not fast-forward it. Set the portal's App in the project's settings first."
         )
     github, seen = GitHub(project.repository), set()
     for one in branches(project):
@@ -108,14 +129,18 @@ def lockout(project: Project, branch: str) -> str:
         return ""
     known = ", ".join(sorted(seen - {settings.STATUS_CONTEXT})) or "none"
     return (
-        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and requiring it "
-        f"would stop every merge. Checks that ran: {known}."
+        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and"
+        f" requiring it would stop every merge. Checks that ran: {known}."
     )
 
 
 def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     """Each rule of `branch` as it is to be beside what it is; what is not known is never fine."""
-    approvals, checks, allowed = project.protected_approvals, wanted_checks(project, branch), _may_pass(project, branch)
+    approvals, checks, allowed = (
+        project.protected_approvals,
+        wanted_checks(project, branch),
+        _may_pass(project, branch),
+    )
     enough = None if rules.approvals is None else rules.approvals >= approvals
     there = None if rules.checks is None else checks <= rules.checks
     nobody = None if rules.passing is None else rules.passing <= allowed
@@ -125,16 +150,28 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
         _line("checks", "Required checks", _list(checks), rules.checks, there),
         *_source(checks, rules),
         _switch("conversations", "Conversations resolved", rules.conversations, True),
-        _line("passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody),
+        _line(
+            "passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody
+        ),
         _pushes(rules),
-        _switch("linear", "Linear history", rules.linear, False, ("demanded", "not demanded: it breaks the merge")),
-        _switch("force_pushes", "Force pushes", rules.force_pushes, False, ("allowed", "not allowed")),
+        _switch(
+            "linear",
+            "Linear history",
+            rules.linear,
+            False,
+            ("demanded", "not demanded: it breaks the merge"),
+        ),
+        _switch(
+            "force_pushes", "Force pushes", rules.force_pushes, False, ("allowed", "not allowed")
+        ),
         _switch("deletions", "Deletion", rules.deletions, False, ("allowed", "not allowed")),
     ]
 
 
 def _source(checks: frozenset[str], rules: Rules) -> list[Line]:
-    """That our own status counts from our App alone; without an App anybody who may post statuses can post it."""
+    """That our own status counts from our App alone; without an App anybody who may post
+    statuses can post it.
+    """
     app, context = own_app(), settings.STATUS_CONTEXT
     if app is None or context not in checks:
         return []
@@ -145,16 +182,25 @@ def _source(checks: frozenset[str], rules: Rules) -> list[Line]:
 
 
 def _pushes(rules: Rules) -> Line:
-    """Nobody pushes directly where pull requests are demanded of everyone, administrators included."""
-    values = (rules.pull_request, None if rules.passing is None else "administrators" not in rules.passing)
+    """Nobody pushes directly where pull requests are demanded of everyone, administrators
+    included.
+    """
+    values = (
+        rules.pull_request,
+        None if rules.passing is None else "administrators" not in rules.passing,
+    )
     closed = False if False in values else None if None in values else True
     return _switch("pushes", "Direct pushes", closed, True, ("closed", "open to some"))
 
 
-def _switch(key: str, rule: str, is_: bool | None, wanted: bool, words: tuple[str, str] = ("yes", "no")) -> Line:
+def _switch(
+    key: str, rule: str, is_: bool | None, wanted: bool, words: tuple[str, str] = ("yes", "no")
+) -> Line:
     message = words[0] if wanted else words[1]
     actual = "not known" if is_ is None else words[0] if is_ else words[1]
-    return Line(key, rule, message, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL)
+    return Line(
+        key, rule, message, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL
+    )
 
 
 def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
@@ -169,20 +215,36 @@ def _list(names: frozenset[str]) -> str:
 
 
 def clicks(project: Project, branch: str) -> list[str]:
-    """What an administrator of the repository clicks on GitHub to protect `branch` by hand, in order."""
+    """What an administrator of the repository clicks on GitHub to protect `branch` by hand, in
+    order.
+    """
     checks = " and ".join(sorted(wanted_checks(project, branch)))
     own = settings.STATUS_CONTEXT in wanted_checks(project, branch)
     allowed = ", ".join(sorted(_may_pass(project, branch)))
     done = [
         f"Open {project.repository} on GitHub, then Settings, Branches.",
-        f"Choose Edit beside the rule of {branch}, or Add classic branch protection rule with the pattern {branch}.",
-        f"Tick Require a pull request before merging, and Require approvals: {project.protected_approvals}.",
+        (
+            f"Choose Edit beside the rule of {branch}, or Add classic branch protection rule with"
+            f" the pattern {branch}."
+        ),
+        (
+            "Tick Require a pull request before merging, and Require approvals:"
+            f" {project.protected_approvals}."
+        ),
         f"Tick Require status checks to pass before merging, and add {checks}." if checks else "",
-        f"Choose the portal's App as the source of {settings.STATUS_CONTEXT}." if own_app() and own else "",
+        (
+            f"Choose the portal's App as the source of {settings.STATUS_CONTEXT}."
+            if own_app() and own
+            else ""
+        ),
         "Tick Require conversation resolution before merging.",
         "Leave Require linear history, Allow force pushes and Allow deletions empty.",
         "Tick Do not allow bypassing the above settings.",
-        f"Tick Allow specified actors to bypass required pull requests, and add {allowed}." if allowed else "",
+        (
+            f"Tick Allow specified actors to bypass required pull requests, and add {allowed}."
+            if allowed
+            else ""
+        ),
         "Choose Save changes. The portal reads it again by itself.",
     ]
     return [one for one in done if one]
@@ -194,17 +256,25 @@ def branches(project: Project) -> tuple[str, str]:
 
 
 def read(project: Project, *, now: datetime) -> None:
-    """Reads both branches and brings the findings up to date. Raises `ApiError` when GitHub does not answer."""
+    """Reads both branches and brings the findings up to date.
+
+    Raises `ApiError` when GitHub does not answer.
+    """
     github = GitHub(project.repository)
     found = {branch: github.rules(branch) for branch in branches(project)}
     with transaction.atomic():
-        before = {row.branch: row for row in BranchProtection.objects.select_for_update().filter(project=project)}
+        before = {
+            row.branch: row
+            for row in BranchProtection.objects.select_for_update().filter(project=project)
+        }
         for branch, rules in found.items():
             lines = [asdict(one) for one in compared(project, branch, rules)]
             if was := before.get(branch):
                 if was.read_at > now:
                     continue  # another reading began later and is written already
-                out_of_band.protection_changed(project, branch, _changes(was.lines, lines), was.read_at, now)
+                out_of_band.protection_changed(
+                    project, branch, _changes(was.lines, lines), was.read_at, now
+                )
             BranchProtection.objects.update_or_create(
                 project=project,
                 branch=branch,
@@ -220,7 +290,9 @@ def read(project: Project, *, now: datetime) -> None:
         findings.update_findings(project, problems(project), now=now, reading=Reading.PROTECTION)
 
 
-def _changes(before: list[dict[str, str]], lines: list[dict[str, str]]) -> list[tuple[str, str, str, str]]:
+def _changes(
+    before: list[dict[str, str]], lines: list[dict[str, str]]
+) -> list[tuple[str, str, str, str]]:
     """Rule, before, after and state after of what changed, but for what was wrong and is right now.
 
     What could not be read, before or now, says nothing.
@@ -237,13 +309,21 @@ def _changes(before: list[dict[str, str]], lines: list[dict[str, str]]) -> list[
 
 
 def problems(project: Project) -> Iterator[Problem]:
-    """A finding for each branch that is not, or not known to be, protected as it should be. One query."""
+    """A finding for each branch that is not, or not known to be, protected as it should be.
+
+    One query.
+    """
     for row in BranchProtection.objects.filter(project=project, branch__in=branches(project)):
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            message = "; ".join(f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})" for line in wrong)
-            yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {message}.")
+            message = "; ".join(
+                f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})"
+                for line in wrong
+            )
+            yield Problem(
+                PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {message}."
+            )
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:

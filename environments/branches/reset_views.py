@@ -1,4 +1,6 @@
-"""Resetting staging to main: asked for by one person, signed by another, each for exactly the heads on their page."""
+"""Resetting staging to main: asked for by one person, signed by another, each for exactly the
+heads on their page.
+"""
 
 from functools import partial
 

@@ -12,13 +12,7 @@ from django.views.decorators.http import require_POST
 from environments.branches import actions as branches_actions
 from environments.branches import protection
 from environments.findings.views import repairs_of
-from environments.models import (
-    Branch,
-    BranchProtection,
-    Project,
-    Repair,
-    RepairKind,
-)
+from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
 from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, run_action
 
@@ -31,7 +25,9 @@ def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
     message = "Both branches are being looked at; what came of it stands below."
-    return run_action(request, repairs_of(project), partial(branches_actions.sync_staging, project), message)
+    return run_action(
+        request, repairs_of(project), partial(branches_actions.sync_staging, project), message
+    )
 
 
 @page
@@ -40,7 +36,9 @@ def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a pull request opened that merges main back into staging."""
     project = get_object_or_404(Project, slug=slug)
     message = "The pull request is being opened."
-    return run_action(request, repairs_of(project), partial(branches_actions.open_back_merge, project), message)
+    return run_action(
+        request, repairs_of(project), partial(branches_actions.open_back_merge, project), message
+    )
 
 
 @page
@@ -48,11 +46,15 @@ def protections_(request: HttpRequest) -> HttpResponse:
     """What is to bind each long-lived branch beside what does. Five queries whatever the counts."""
     projects = list(Project.objects.select_related("protection_sync"))
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
-        repairs = Repair.objects.filter(project=project, kind=RepairKind.PROTECT).select_related("requested_by")
+        repairs = Repair.objects.filter(project=project, kind=RepairKind.PROTECT).select_related(
+            "requested_by"
+        )
         latest: dict[str, Repair] = {}
         for repair in repairs[:REPAIRS_SHOWN]:
             latest.setdefault(repair.subject, repair)
@@ -66,7 +68,11 @@ def protections_(request: HttpRequest) -> HttpResponse:
             )
             for branch in protection.branches(project)
         ]
-        main = Branch.objects.filter(project=project, name=project.production_branch).only("merge_rules").first()
+        main = (
+            Branch.objects.filter(project=project, name=project.production_branch)
+            .only("merge_rules")
+            .first()
+        )
         context["deletes_heads"] = bool(main and (main.merge_rules or {}).get("deletes_heads"))
         context["sync"] = getattr(project, "protection_sync", None)
     return render(request, "environments/branches/protections.html", context)
@@ -92,7 +98,9 @@ def keep_heads(request: HttpRequest, slug: str) -> HttpResponse:
     """Have GitHub's automatic deletion of head branches switched off."""
     project = get_object_or_404(Project, slug=slug)
     message = "Automatically delete head branches is being switched off."
-    return run_action(request, _protections_of(project), partial(branches_actions.keep_heads, project), message)
+    return run_action(
+        request, _protections_of(project), partial(branches_actions.keep_heads, project), message
+    )
 
 
 def _protections_of(project: Project) -> str:

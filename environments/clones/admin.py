@@ -11,14 +11,14 @@ from django.utils import timezone
 from environments.clones.clone import git_address
 from environments.git import ssh
 from environments.git.repository import GitError
-from environments.models import (
-    DeployKey,
-)
+from environments.models import DeployKey
 from portal.configuration.admin import TwoPeople
 
 
 class SecretArea(forms.Textarea):
-    """A secret of several lines: what was typed is not shown again either, also when the form comes back."""
+    """A secret of several lines: what was typed is not shown again either, also when the form
+    comes back.
+    """
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         return super().get_context(name, None, attrs)
@@ -32,11 +32,15 @@ class DeployKeyForm(forms.ModelForm):
         required=False,
         max_length=20_000,
         strip=False,
-        widget=SecretArea(attrs={"rows": 8, "cols": 72, "autocomplete": "off", "spellcheck": "false"}),
+        widget=SecretArea(
+            attrs={"rows": 8, "cols": 72, "autocomplete": "off", "spellcheck": "false"}
+        ),
         help_text="Without a passphrase. Never shown again; empty: leave it as it is.",
     )
     make_key = forms.BooleanField(
-        label="Make a new key", required=False, help_text="An Ed25519 key whose private half never leaves the portal."
+        label="Make a new key",
+        required=False,
+        help_text="An Ed25519 key whose private half never leaves the portal.",
     )
 
     class Meta:
@@ -46,7 +50,10 @@ class DeployKeyForm(forms.ModelForm):
     def clean_host_keys(self) -> str:
         """Lines of known_hosts, without the hosts they name."""
         try:
-            return "".join(f"{key.kind} {key.blob}\n" for key in ssh.read_host_keys(self.cleaned_data["host_keys"]))
+            return "".join(
+                f"{key.kind} {key.blob}\n"
+                for key in ssh.read_host_keys(self.cleaned_data["host_keys"])
+            )
         except ssh.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 
@@ -100,7 +107,9 @@ class DeployKeyAdmin(TwoPeople):
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """GitHub's own host keys are pinned from the start; any other server's are to be confirmed."""
+        """GitHub's own host keys are pinned from the start; any other server's are to be
+        confirmed.
+        """
         with suppress(GitError):  # an address that git is not given has no host to pin
             address = ssh.address_of(git_address(obj.project, over_ssh=True))
             if not obj.host_keys and address:

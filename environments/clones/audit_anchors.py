@@ -1,7 +1,9 @@
-"""Anchors of the audit chain as commits on a ref of the released repository, where the database's owner cannot write.
+"""Anchors of the audit chain as commits on a ref of the released repository, where the database's
+owner cannot write.
 
-Each commit holds the anchors that came since the one before, as lines of one file, and is pushed by git without force.
-What was last seen there is remembered beside, so that a ref that is gone or set back is noticed.
+Each commit holds the anchors that came since the one before, as lines of one file, and is pushed by
+git without force. What was last seen there is remembered beside, so that a ref that is gone or set
+back is noticed.
 """
 
 import hashlib
@@ -28,18 +30,24 @@ PERSON |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.
 
 
 def read() -> Outside:
-    """Every anchor on the ref; none where no repository is known. What could not be read counts as missing."""
+    """Every anchor on the ref; none where no repository is known.
+
+    What could not be read counts as missing.
+    """
     ledger = _ledger()
     if ledger is None:
         return Outside([], "")
     try:
         return Outside(ledger.anchors(ledger.follow()), ledger.where)
     except (Lost, GitError, audit_anchors.UnreadableAnchors) as error:
-        return Outside([], ledger.where, f"The anchors in {ledger.where} could not be read: {error}")
+        return Outside(
+            [], ledger.where, f"The anchors in {ledger.where} could not be read: {error}"
+        )
 
 
 def write(now: datetime) -> str:
-    """Pushes the anchors that came since the last push, if that is long enough ago; a sentence of what was done.
+    """Pushes the anchors that came since the last push, if that is long enough ago; a sentence of
+    what was done.
 
     Raises `Lost` when the ref is not what was left there; "" where no repository is known.
     """
@@ -63,7 +71,8 @@ def write(now: datetime) -> str:
 
 
 def _ledger() -> "Ledger | None":
-    """The ref that the settings name, in the repository that they name or else of the first project.
+    """The ref that the settings name, in the repository that they name or else of the first
+    project.
 
     None without a repository or a token.
     """
@@ -82,50 +91,90 @@ class Ledger(Mirror):
 
     def __init__(self, repository: str, ref: str, token: str) -> None:
         url = f"{settings.GITHUB_GIT_URL}/{repository}.git"
-        kept = hashlib.sha256(f"{url} {ref}".encode()).hexdigest()[:16]  # what was seen there, apart for each place
+        kept = hashlib.sha256(f"{url} {ref}".encode()).hexdigest()[
+            :16
+        ]  # what was seen there, apart for each place
         super().__init__(
-            settings.VAR_DIR / "audit-refs" / f"{kept}.git", url, token=token, token_for=settings.GITHUB_GIT_URL
+            settings.VAR_DIR / "audit-refs" / f"{kept}.git",
+            url,
+            token=token,
+            token_for=settings.GITHUB_GIT_URL,
         )
         self.ref, self.where = ref, f"{ref} of {repository}"
 
     def follow(self, *, timeout: float = 60) -> str:
-        """Fetches the ref; its commit, or "" where there is none and never was. Raises `Lost` or `GitError`."""
+        """Fetches the ref; its commit, or "" where there is none and never was.
+
+        Raises `Lost` or `GitError`.
+        """
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline), self._signed_in() as extra:
             self._run("init", "--quiet", "--bare", "--template=", "--", str(self.path), bare=True)
             message = self._run(
-                "ls-remote", "--refs", "--end-of-options", self.url, self.ref, timeout=timeout, extra=extra
+                "ls-remote",
+                "--refs",
+                "--end-of-options",
+                self.url,
+                self.ref,
+                timeout=timeout,
+                extra=extra,
             )
             head = next((line.split()[0].decode() for line in message.stdout.splitlines()), "")
             seen = self.head(SEEN) or ""
             if head and head != seen:
-                fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+                fetch = (
+                    "fetch",
+                    "--quiet",
+                    "--no-tags",
+                    "--no-write-fetch-head",
+                    "--end-of-options",
+                )
                 self._run(*fetch, self.url, self.ref, timeout=timeout, extra=extra)
-        if seen and (not head or self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,)).returncode):
-            raise Lost(f"The anchors in {self.where} are gone or were set back: {seen[:10]} was there.")
+        if seen and (
+            not head
+            or self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,)).returncode
+        ):
+            raise Lost(
+                f"The anchors in {self.where} are gone or were set back: {seen[:10]} was there."
+            )
         if head and head != seen:
             self._run("update-ref", SEEN, head)
         return head
 
     def time_of(self, sha: str) -> float:
         """When the commit was made, in seconds since 1970."""
-        return float(self._run("show", "--no-patch", "--format=%ct", "--end-of-options", sha).stdout)
+        return float(
+            self._run("show", "--no-patch", "--format=%ct", "--end-of-options", sha).stdout
+        )
 
     def anchors(self, head: str) -> list[Anchor]:
-        """The anchors of all commits up to `head`, oldest first; none for "". Raises `UnreadableAnchors`."""
+        """The anchors of all commits up to `head`, oldest first; none for "".
+
+        Raises `UnreadableAnchors`.
+        """
         if not head:
             return []
-        listed = self._run("rev-list", "--reverse", "--first-parent", "--end-of-options", head).stdout.decode().split()
+        listed = (
+            self._run("rev-list", "--reverse", "--first-parent", "--end-of-options", head)
+            .stdout.decode()
+            .split()
+        )
         objects = Objects(self.path)
         try:
-            found = [one.content or b"" if one else b"" for one in objects.each(f"{sha}:{FILE}" for sha in listed)]
+            found = [
+                one.content or b"" if one else b""
+                for one in objects.each(f"{sha}:{FILE}" for sha in listed)
+            ]
         finally:
             objects.close()
         return audit_anchors.parse_all(b"".join(found).splitlines(), self.where)
 
     def add(self, anchors: Sequence[Anchor], parent: str, now: datetime) -> None:
-        """Pushes one commit with these anchors on top of `parent` ("": the first). Raises `GitError`."""
+        """Pushes one commit with these anchors on top of `parent` ("": the first).
+
+        Raises `GitError`.
+        """
         with tempfile.TemporaryDirectory(dir=self.path) as name:
             lines, index = Path(name) / FILE, {"GIT_INDEX_FILE": str(Path(name) / "index")}
             lines.write_bytes(b"".join(map(audit_anchors.as_line, anchors)))
@@ -138,10 +187,22 @@ class Ledger(Mirror):
         }
         above = ["-p", parent] if parent else []
         title = f"Audit trail up to event {anchors[-1].position}"
-        made = self._run("commit-tree", *above, "-m", title, tree, extra={**PERSON, **at}).stdout.decode().strip()
+        made = (
+            self._run("commit-tree", *above, "-m", title, tree, extra={**PERSON, **at})
+            .stdout.decode()
+            .strip()
+        )
         with self._locked(time.monotonic() + 60), self._signed_in() as extra:
             self._run(
-                *("push", "--quiet", "--no-verify", "--end-of-options", self.url, f"{made}:{self.ref}"), extra=extra
+                *(
+                    "push",
+                    "--quiet",
+                    "--no-verify",
+                    "--end-of-options",
+                    self.url,
+                    f"{made}:{self.ref}",
+                ),
+                extra=extra,
             )
         self._run("update-ref", SEEN, made)
 

@@ -24,11 +24,16 @@ def mirror_of(project: Project) -> Mirror:
         private = cast(HiddenText, key.private_key).reveal()
         return Mirror(path, url, access=ssh.Access(private, key.host_keys, key.fingerprint))
     # Bound to the configured host: an address that leads elsewhere is read without it.
-    return Mirror(path, url, token=github_token(settings.GITHUB_API_URL), token_for=settings.GITHUB_GIT_URL)
+    return Mirror(
+        path, url, token=github_token(settings.GITHUB_API_URL), token_for=settings.GITHUB_GIT_URL
+    )
 
 
 def deploy_key_of(project: Project) -> DeployKey | None:
-    """The project's deploy key; raises `GitError` when it was encrypted with a key that is gone. One query."""
+    """The project's deploy key; raises `GitError` when it was encrypted with a key that is gone.
+
+    One query.
+    """
     try:
         return DeployKey.objects.filter(project=project).first()
     except Unreadable as error:
@@ -36,9 +41,11 @@ def deploy_key_of(project: Project) -> DeployKey | None:
 
 
 def git_address(project: Project, *, over_ssh: bool) -> str:
-    """Where git reads the repository: the address that was set, else GitHub's usual one of either kind.
+    """Where git reads the repository: the address that was set, else GitHub's usual one of either
+    kind.
 
-    Raises `GitError` for a set address that git must not be given: a path, an option, another protocol.
+    Raises `GitError` for a set address that git must not be given: a path, an option, another
+    protocol.
     """
     if project.git_url:
         if fault := addresses.fault_of(project.git_url):

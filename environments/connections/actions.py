@@ -6,10 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments.models import (
-    ConnectionCheck,
-    DeployKey,
-)
+from environments.models import ConnectionCheck, DeployKey
 from portal import audit
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
@@ -21,12 +18,17 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
     message = "Check the connections."
-    audit.record("connections.check_requested", actor=actor, subject=check, sentence=message, now=now)
+    audit.record(
+        "connections.check_requested", actor=actor, subject=check, sentence=message, now=now
+    )
 
 
 @action("host_keys.pinned", "environments.change_deploykey")
-def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None) -> None:
-    """Pins the host keys whose fingerprints the person compared, out of those that the last check saw.
+def pin_host_keys(
+    key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None
+) -> None:
+    """Pins the host keys whose fingerprints the person compared, out of those that the last check
+    saw.
 
     They take the place of what was pinned before.
     """
@@ -34,12 +36,19 @@ def pin_host_keys(key: DeployKey, *, actor: Any, fingerprints: Sequence[str], no
         raise Refused("Choose at least one host key; nothing was pinned.")
     DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
     check = ConnectionCheck.objects.first()
-    offers = [one for found in (check.found if check else []) if found.get("project") == key.project.slug
-              for one in found.get("offers", ())]  # fmt: skip
+    offers = [
+        one
+        for found in (check.found if check else [])
+        if found.get("project") == key.project.slug
+        for one in found.get("offers", ())
+    ]
     shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
     chosen = list(dict.fromkeys(fingerprints))
     if missing := [one for one in chosen if one not in shown]:
-        raise Refused(f"The last check did not see the host key {missing[0][:60]}; check again, nothing was pinned.")
+        raise Refused(
+            f"The last check did not see the host key {missing[0][:60]}; check again, nothing was"
+            " pinned."
+        )
     pinned = "".join(shown[one] for one in chosen)
     DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
     if check:

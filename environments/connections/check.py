@@ -1,4 +1,7 @@
-"""What each credential is, what it can do here, what it cannot, and how to mend it. Never a letter of a token."""
+"""What each credential is, what it can do here, what it cannot, and how to mend it.
+
+Never a letter of a token.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,15 +22,22 @@ from portal.secrets import describe_token
 
 PASS, FAIL, WAIT = "pass", "fail", "wait"
 REFUSED = ("unauthorized", "wrong_header", "forbidden", "not_found", "refused")
-MAKE_RAILWAY = "Make a token for the project's workspace in Railway (Account, Tokens) and set RAILWAY_API_TOKEN."
-MAKE_KEY = "Set one under Configuration, Deploy keys: paste a private key, or have the portal make one."
+MAKE_RAILWAY = (
+    "Make a token for the project's workspace in Railway (Account, Tokens) and set"
+    " RAILWAY_API_TOKEN."
+)
+MAKE_KEY = (
+    "Set one under Configuration, Deploy keys: paste a private key, or have the portal make one."
+)
 MAKE_ISOLATION = "Run the portal on Linux 6.12 or newer with Landlock, as docs/security.md says."
 MAKE_GITHUB = "Install a GitHub App with these permissions, or make a token with them, and set it."
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One credential: `state` (pass, fail, wait: no answer), its kind in words, one sentence, and the lists."""
+    """One credential: `state` (pass, fail, wait: no answer), its kind in words, one sentence,
+    and the lists.
+    """
 
     name: str
     state: str
@@ -38,7 +48,9 @@ class Connection:
     mend: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
-    offers: tuple[tuple[str, str, str, str], ...] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
+    offers: tuple[
+        tuple[str, str, str, str], ...
+    ] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
 
 
 def diagnose() -> list[Connection]:
@@ -52,11 +64,18 @@ def _isolation() -> Connection:
     """Whether code of repositories runs isolated on this machine."""
     name, kind = "Isolation of repository code", "Landlock and seccomp"
     if why := isolation.why_not():
-        message = "Code of a repository cannot be isolated here, so no pull request's file is executed."
-        cannot = ("Plan what a pull request computes: only its literal op.… calls are read.",
-                  "Keep migrations that run from the portal's own files.")  # fmt: skip
+        message = (
+            "Code of a repository cannot be isolated here, so no pull request's file is executed."
+        )
+        cannot = (
+            "Plan what a pull request computes: only its literal op.… calls are read.",
+            "Keep migrations that run from the portal's own files.",
+        )
         return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, mend=MAKE_ISOLATION)
-    message = "Migrations, commands and packages see their own files and their one database, and nothing of the portal."
+    message = (
+        "Migrations, commands and packages see their own files and their one database, and nothing"
+        " of the portal."
+    )
     return Connection(name, PASS, kind, message)
 
 
@@ -68,7 +87,9 @@ def _railway(projects: Sequence[Project]) -> Connection:
     name = "RAILWAY_TOKEN" if use_legacy else "RAILWAY_API_TOKEN"
     raw = settings.RAILWAY_TOKEN if use_legacy else settings.RAILWAY_API_TOKEN
     if not raw:
-        return Connection(name, FAIL, "not set", "There is no token for Railway.", mend=MAKE_RAILWAY)
+        return Connection(
+            name, FAIL, "not set", "There is no token for Railway.", mend=MAKE_RAILWAY
+        )
     if spelled := _spelling(name, raw, "token"):
         return spelled
     try:
@@ -77,11 +98,16 @@ def _railway(projects: Sequence[Project]) -> Connection:
         return Connection(name, WAIT, "token", f"What the token is could not be found out: {error}")
     kind = {"unknown": "token that Railway does not know"}.get(report.kind, f"{report.kind} token")
     if report.kind == "unknown":
-        message = "Unauthorized: Railway knows no such token; it was deleted, or was not copied whole."
+        message = (
+            "Unauthorized: Railway knows no such token; it was deleted, or was not copied whole."
+        )
         return Connection(name, FAIL, kind, message, mend=MAKE_RAILWAY)
     if (report.kind == "project") != use_legacy:
         other = "RAILWAY_API_TOKEN" if use_legacy else "RAILWAY_TOKEN"
-        message = f"Wrong header for this kind: a {kind} is sent in another one, so it does nothing in {name}."
+        message = (
+            f"Wrong header for this kind: a {kind} is sent in another one, so it does nothing in"
+            f" {name}."
+        )
         return Connection(name, FAIL, kind, message, mend=f"Put it into {other}, and empty {name}.")
     return _reach(name, kind, report, projects)
 
@@ -95,17 +121,31 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
         except ApiError as error:
             if error.kind in REFUSED:
                 state = FAIL
-                message = "no such project for this token: its id is wrong, or it is in another workspace"
-                cannot.append(f"{project.name}: {message} ({project.railway_project_id or 'no id is set'}).")
+                message = (
+                    "no such project for this token: its id is wrong, or it is in another workspace"
+                )
+                cannot.append(
+                    f"{project.name}: {message} ({project.railway_project_id or 'no id is set'})."
+                )
             else:
                 state = WAIT if state == PASS else state
                 cannot.append(f"{project.name}: {error}")
             continue
-        seen = ", ".join(environment.name for environment in tree.environments if environment.can_access)
-        can.append(f"{project.name}: read {len(tree.services)} services in {seen or 'no environment'}.")
-        cannot += [f"{project.name}: look into {environment.name}." for environment in tree.environments if not environment.can_access]
+        seen = ", ".join(
+            environment.name for environment in tree.environments if environment.can_access
+        )
+        can.append(
+            f"{project.name}: read {len(tree.services)} services in {seen or 'no environment'}."
+        )
+        cannot += [
+            f"{project.name}: look into {environment.name}."
+            for environment in tree.environments
+            if not environment.can_access
+        ]
     if report.kind == "project":
-        cannot.append("See other environments than its own, deploy again, or make and delete environments.")
+        cannot.append(
+            "See other environments than its own, deploy again, or make and delete environments."
+        )
     else:
         can.append("Deploy, follow another branch, and read variables that are not sealed.")
     cannot.append("Read the value of a sealed variable: nobody can.")
@@ -118,7 +158,9 @@ def _stray_settings(projects: Sequence[Project]) -> list[str]:
     """What is set and has no effect."""
     message = []
     if settings.RAILWAY_API_TOKEN and settings.RAILWAY_TOKEN:
-        message.append("RAILWAY_TOKEN is set as well and is not used: RAILWAY_API_TOKEN comes first.")
+        message.append(
+            "RAILWAY_TOKEN is set as well and is not used: RAILWAY_API_TOKEN comes first."
+        )
     known = {project.railway_project_id for project in projects}
     if settings.RAILWAY_PROJECT_ID and known and settings.RAILWAY_PROJECT_ID not in known:
         message.append("RAILWAY_PROJECT_ID names no project that is connected here.")
@@ -138,7 +180,9 @@ def _spelling(name: str, raw: str, kind: str) -> Connection | None:
 
 
 def _deploy_key(project: Project) -> Connection | None:
-    """What a project's deploy key is and whether it is let in; None where git does not go over SSH."""
+    """What a project's deploy key is and whether it is let in; None where git does not go over
+    SSH.
+    """
     name = f"Deploy key of {project.name}"
     try:
         key = deploy_key_of(project)
@@ -147,20 +191,31 @@ def _deploy_key(project: Project) -> Connection | None:
     try:
         url = git_address(project, over_ssh=key is not None)
     except GitError as error:
-        return Connection(name, FAIL, "not used", str(error), mend="Change the git address under Projects.")
+        return Connection(
+            name, FAIL, "not used", str(error), mend="Change the git address under Projects."
+        )
     address = ssh.address_of(url)
     if key is None:
-        message = f"{project.name} is read over SSH from {address.label}, and no deploy key is set." if address else ""
+        message = (
+            f"{project.name} is read over SSH from {address.label}, and no deploy key is set."
+            if address
+            else ""
+        )
         return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
         message = "The key is not used: the project's git address is no SSH address."
-        mend = f"Empty the git address of {project.name}, or write it as ssh://git@host/owner/name.git."
+        mend = (
+            f"Empty the git address of {project.name}, or write it as"
+            " ssh://git@host/owner/name.git."
+        )
         return Connection(name, FAIL, kind, message, mend=mend)
     return _let_in(project, key, address, name, kind)
 
 
-def _let_in(project: Project, key: DeployKey, address: ssh.Address, name: str, kind: str) -> Connection:
+def _let_in(
+    project: Project, key: DeployKey, address: ssh.Address, name: str, kind: str
+) -> Connection:
     """Tries the key, and shows the host keys where those are what stands in the way."""
     try:
         branches = mirror_of(project).reach()
@@ -169,22 +224,42 @@ def _let_in(project: Project, key: DeployKey, address: ssh.Address, name: str, k
         offers = _offered(address, key.host_keys) if unpinned else ()
         state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
         mend = _mend_key(error, project, address, bool(offers))
-        return Connection(name, state, kind, str(error), mend=mend, public_key=key.public_key,
-                          project=project.slug, offers=offers)  # fmt: skip
+        return Connection(
+            name,
+            state,
+            kind,
+            str(error),
+            mend=mend,
+            public_key=key.public_key,
+            project=project.slug,
+            offers=offers,
+        )
     pinned = ", ".join(one.fingerprint for one in ssh.read_host_keys(key.host_keys))
     return Connection(
-        name, PASS, kind, f"{address.label} lets it in, and shows a host key that is pinned ({pinned}).",
+        name,
+        PASS,
+        kind,
+        f"{address.label} lets it in, and shows a host key that is pinned ({pinned}).",
         can=(f"{project.repository}: read {branches} branches over SSH.",),
-        cannot=("Be shown: only its public half is.", "Write: the portal never tries; one that only reads is enough."),
+        cannot=(
+            "Be shown: only its public half is.",
+            "Write: the portal never tries; one that only reads is enough.",
+        ),
         public_key=key.public_key,
-    )  # fmt: skip
+    )
 
 
 def _mend_key(error: GitError, project: Project, address: ssh.Address, offered: bool) -> str:
     if offered:
-        return f"Compare the fingerprints below with what {address.host}'s operator publishes, then pin them."
+        return (
+            f"Compare the fingerprints below with what {address.host}'s operator publishes, then"
+            " pin them."
+        )
     if error.kind in ("key", "missing"):
-        return f"Add the public half to {project.repository} on GitHub (Settings, Deploy keys), or replace the key."
+        return (
+            f"Add the public half to {project.repository} on GitHub (Settings, Deploy keys), or"
+            " replace the key."
+        )
     return ""
 
 
@@ -197,12 +272,15 @@ def _offered(address: ssh.Address, pinned: str) -> tuple[tuple[str, str, str, st
         return ()
     good = {key.blob for key in ssh.read_host_keys(ssh.published(address.host))}
     new = [one for one in shown if one.blob not in known]
-    return tuple((one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new)
+    return tuple(
+        (one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new
+    )
 
 
 # GitHub
 
-# What is read to find out, the permission's name in GitHub, and whether the portal works without it.
+# What is read to find out, the permission's name in GitHub, and whether the portal works without
+# it.
 _Read = tuple[str, str, str, bool]
 
 
@@ -211,7 +289,12 @@ def _reads(project: Project) -> list[_Read]:
     return [
         ("read branches", f"/git/ref/heads/{staging}", "Contents: read", True),
         ("list pull requests", "/pulls?per_page=1", "Pull requests: read", True),
-        ("read commit statuses", f"/commits/{staging}/status?per_page=1", "Commit statuses: read", True),
+        (
+            "read commit statuses",
+            f"/commits/{staging}/status?per_page=1",
+            "Commit statuses: read",
+            True,
+        ),
         ("read check runs", f"/commits/{staging}/check-runs?per_page=1", "Checks: read", False),
         ("read runs of Actions", "/actions/runs?per_page=1", "Actions: read", False),
         ("read deployments", "/deployments?per_page=1", "Deployments: read", False),
@@ -235,10 +318,16 @@ _NEEDED = ("contents", "pull_requests", "statuses")
 
 def _github(projects: Sequence[Project]) -> Connection:
     raw = settings.GITHUB_TOKEN
-    app = (settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID)
+    app = (
+        settings.GITHUB_APP_ID,
+        settings.GITHUB_APP_PRIVATE_KEY,
+        settings.GITHUB_APP_INSTALLATION_ID,
+    )
     name = "GITHUB_TOKEN" if raw or not any(app) else "GITHUB_APP_ID"
     if not raw and not any(app):
-        return Connection(name, FAIL, "not set", "There is no credential for GitHub.", mend=MAKE_GITHUB)
+        return Connection(
+            name, FAIL, "not set", "There is no credential for GitHub.", mend=MAKE_GITHUB
+        )
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := _spelling(name, raw, kind)):
         return spelled
@@ -247,7 +336,11 @@ def _github(projects: Sequence[Project]) -> Connection:
     states = {_repository(project, kind, can, cannot) for project in projects}
     state = FAIL if FAIL in states else WAIT if WAIT in states else PASS
     message = {
-        PASS: f"A {kind}; it can do what it must." if projects else f"A {kind}; no project is connected to try it on.",
+        PASS: (
+            f"A {kind}; it can do what it must."
+            if projects
+            else f"A {kind}; no project is connected to try it on."
+        ),
         FAIL: f"A {kind} that cannot do what it must: {next(iter(cannot), '')}",
         WAIT: f"A {kind}; GitHub did not answer everything.",
     }
@@ -267,11 +360,18 @@ def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) 
     auth = github.transport.requester.auth
     states = {_try(github, read, kind, can, cannot) for read in _reads(project)}
     if isinstance(auth, Installation):
-        states.add(_granted(label, lambda name: auth.permissions.get(name) in ("write", "admin"), can, cannot))
+        states.add(
+            _granted(
+                label, lambda name: auth.permissions.get(name) in ("write", "admin"), can, cannot
+            )
+        )
     elif scopes is not None:
         states.add(_granted(label, lambda name: _in_scope(name, scopes), can, cannot))
     else:
-        cannot.append(f"{label}: say beforehand what it may write; GitHub tells that of a {kind} only when it tries.")
+        cannot.append(
+            f"{label}: say beforehand what it may write; GitHub tells that of a {kind} only when it"
+            " tries."
+        )
     return FAIL if FAIL in states else WAIT if WAIT in states else PASS
 
 
@@ -288,7 +388,11 @@ def _try(github: GitHub, read: _Read, kind: str, can: list[str], cannot: list[st
             cannot.append(f"{label}: {doing}: {error.sentence}")
             return WAIT
         known = doing == "read check runs" and kind == "fine-grained token"
-        why = "no such permission can be granted; statuses and runs of Actions stand in" if known else permission
+        why = (
+            "no such permission can be granted; statuses and runs of Actions stand in"
+            if known
+            else permission
+        )
         cannot.append(f"{label}: {doing} ({'missing: ' if not known else ''}{why}).")
         return FAIL if needed else PASS
     can.append(f"{label}: {doing}.")
@@ -300,10 +404,14 @@ def _query(path: str) -> dict[str, str]:
 
 
 def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: list[str]) -> str:
-    """Lists the writing permissions by name; fails when one is missing without which nothing can be released."""
+    """Lists the writing permissions by name; fails when one is missing without which nothing can
+    be released.
+    """
     missing = [name for name in _GRANTS if not has(name)]
     can += [f"{label}: {_GRANTS[name][1]}." for name in _GRANTS if name not in missing]
-    cannot += [f"{label}: {_GRANTS[name][1]} (missing: {_GRANTS[name][0]}: write)." for name in missing]
+    cannot += [
+        f"{label}: {_GRANTS[name][1]} (missing: {_GRANTS[name][0]}: write)." for name in missing
+    ]
     return FAIL if set(missing) & set(_NEEDED) else PASS
 
 

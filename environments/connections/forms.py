@@ -14,5 +14,8 @@ class HostKeysForm(forms.Form):
     """The host keys that a person compared."""
 
     fingerprint = Fingerprints(
-        required=False, error_messages={"invalid_choice": "Choose among the host keys on the page; nothing was pinned."}
+        required=False,
+        error_messages={
+            "invalid_choice": "Choose among the host keys on the page; nothing was pinned."
+        },
     )

@@ -7,9 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.connections import check
-from environments.models import (
-    ConnectionCheck,
-)
+from environments.models import ConnectionCheck
 from portal import audit
 from portal.jobs import Outcome, Requeue, holds
 
@@ -25,7 +23,9 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
         ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
         states = {one["name"]: one["state"] for one in found}
         if states != {one["name"]: one["state"] for one in job.found}:
-            bad = [f"{one['name']}: {one['sentence']}" for one in found if one["state"] == check.FAIL]
+            bad = [
+                f"{one['name']}: {one['sentence']}" for one in found if one["state"] == check.FAIL
+            ]
             audit.record(
                 "connections.checked",
                 actor=None,

@@ -11,10 +11,7 @@ from django.views.decorators.http import require_POST
 
 from environments.connections import actions as connections_actions
 from environments.connections.forms import HostKeysForm
-from environments.models import (
-    ConnectionCheck,
-    DeployKey,
-)
+from environments.models import ConnectionCheck, DeployKey
 from portal.ui.site import page, run_action
 
 
@@ -22,7 +19,10 @@ from portal.ui.site import page, run_action
 def connections(request: HttpRequest) -> HttpResponse:
     """What each credential is and can do here, as it was last found out. One query."""
     check = ConnectionCheck.objects.first()
-    context = {"check": check, "waiting": bool(check and (check.checked_at is None or check.wake_at <= timezone.now()))}
+    context = {
+        "check": check,
+        "waiting": bool(check and (check.checked_at is None or check.wake_at <= timezone.now())),
+    }
     return render(request, "environments/connections/connections.html", context)
 
 
@@ -41,7 +41,9 @@ def check_connections(request: HttpRequest) -> HttpResponse:
 def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     """Pins the host keys that the person compared."""
     then = reverse("environments:connections")
-    key = get_object_or_404(DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug)
+    key = get_object_or_404(
+        DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug
+    )
     message = "The host keys are pinned; the connection is being tried again."
 
     def act(actor: Any, fingerprint: list[str]) -> None:

@@ -7,12 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.failure import can_be_retried
-from environments.models import (
-    Database,
-    Direction,
-    Environment,
-    MigrationRun,
-)
+from environments.models import Database, Direction, Environment, MigrationRun
 from portal import audit
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action
@@ -31,24 +26,45 @@ def start_migration(
 ) -> MigrationRun:
     """Queues one run of Alembic that brings a database of `environment` to the heads of `commit`.
 
-    `found`: the revisions it reported before `commit` was deployed, for a run that only verifies what Railway did.
+    `found`: the revisions it reported before `commit` was deployed, for a run that only verifies
+    what Railway did.
     """
     now = now or timezone.now()
     if not database.alembic:
-        raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to migrate.")
+        raise Refused(
+            f"{environment.project} has no Alembic directory configured, so there is nothing to"
+            " migrate."
+        )
     if message := database.out_of_order:
         raise Refused(message)
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, database=database, runner=database.runner, commit=commit, found=found,
-                requested_by=actor, created_at=now, wake_at=now,
-            )  # fmt: skip
+                environment=environment,
+                database=database,
+                runner=database.runner,
+                commit=commit,
+                found=found,
+                requested_by=actor,
+                created_at=now,
+                wake_at=now,
+            )
     except IntegrityError:
-        raise Refused(f"{database.of(environment)} is being migrated already; wait for that run to end.") from None
+        raise Refused(
+            f"{database.of(environment)} is being migrated already; wait for that run to end."
+        ) from None
     wake_now(run, now=now)
-    message = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
-    audit.record("migration.requested", actor=actor, subject=run, sentence=message, data={"commit": commit}, now=now)
+    message = (
+        f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
+    )
+    audit.record(
+        "migration.requested",
+        actor=actor,
+        subject=run,
+        sentence=message,
+        data={"commit": commit},
+        now=now,
+    )
     return run
 
 
@@ -63,20 +79,31 @@ def queue_downgrade(
     approved_by: Any,
     now: datetime,
 ) -> MigrationRun:
-    """One run, woken, that undoes the revision of `file` with the files of `commit`; two people stand for it.
+    """One run, woken, that undoes the revision of `file` with the files of `commit`; two people
+    stand for it.
 
-    Part of an action, which has asked for their permissions. It runs in the portal, whatever brings the project's
-    databases up: one revision and not the heads. Raises `Refused` while another run is under way.
+    Part of an action, which has asked for their permissions. It runs in the portal, whatever brings
+    the project's databases up: one revision and not the heads. Raises `Refused` while another run
+    is under way.
     """
     try:
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=environment, database=database, commit=commit, direction=Direction.DOWNGRADE,
-                target=[target], planned=[file],
-                requested_by=requested_by, approved_by=approved_by, created_at=now, wake_at=now,
-            )  # fmt: skip
+                environment=environment,
+                database=database,
+                commit=commit,
+                direction=Direction.DOWNGRADE,
+                target=[target],
+                planned=[file],
+                requested_by=requested_by,
+                approved_by=approved_by,
+                created_at=now,
+                wake_at=now,
+            )
     except IntegrityError:
-        raise Refused(f"{database.of(environment)} is being migrated already; wait for that run to end.") from None
+        raise Refused(
+            f"{database.of(environment)} is being migrated already; wait for that run to end."
+        ) from None
     wake_now(run, now=now)
     return run
 
@@ -85,29 +112,44 @@ def queue_downgrade(
 def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> None:
     """Asks the worker to stop the run; the database is read afterwards."""
     now = now or timezone.now()
-    if not MigrationRun.objects.filter(pk=run.pk, cancel_requested_at=None, finished_at=None).update(
-        cancel_requested_at=now
-    ):
+    if not MigrationRun.objects.filter(
+        pk=run.pk, cancel_requested_at=None, finished_at=None
+    ).update(cancel_requested_at=now):
         raise Refused("This run has ended, or is being stopped already.")
-    audit.record("migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now)
+    audit.record(
+        "migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now
+    )
 
 
 @action("migration.retried", "environments.migrate_environment")
 def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> MigrationRun:
-    """Queues a new run of the same commit after one that did not succeed; it goes on from where the database is."""
+    """Queues a new run of the same commit after one that did not succeed; it goes on from where
+    the database is.
+    """
     now = now or timezone.now()
     mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
     newest = mine.order_by("-pk").values_list("pk", flat=True)
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         raise Refused("This run has not failed, so there is nothing to retry.")
     if newest.first() != run.pk:
-        raise Refused(f"{run.database.of(run.environment)} was migrated again since; look at the newest run.")
+        raise Refused(
+            f"{run.database.of(run.environment)} was migrated again since; look at the newest run."
+        )
     if run.direction == Direction.DOWNGRADE:
         raise Refused("Two people agreed on this step back: ask for it anew on the release's page.")
     if not can_be_retried(run):
         raise Refused("This run belongs to a promotion: retry its step on the release's page.")
     why = f"again, after run {run.pk}"
-    fresh = start_migration(run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now)
+    fresh = start_migration(
+        run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now
+    )
     message = f"Migration {run.pk} is tried again from where the database is."
-    audit.record("migration.retried", actor=actor, subject=run, sentence=message, data={"run": fresh.pk}, now=now)
+    audit.record(
+        "migration.retried",
+        actor=actor,
+        subject=run,
+        sentence=message,
+        data={"run": fresh.pk},
+        now=now,
+    )
     return fresh

@@ -17,11 +17,14 @@ from portal.secrets import HiddenText
 
 
 class NoDatabase(Exception):
-    """The database cannot be named, or not be reached from here; the message says what to configure."""
+    """The database cannot be named, or not be reached from here; the message says what to
+    configure.
+    """
 
 
 def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
-    """Return the database's URL: the write-only one of this place, else Railway's variable, read now and never stored.
+    """Return the database's URL: the write-only one of this place, else Railway's variable, read
+    now and never stored.
 
     Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
     """
@@ -34,7 +37,9 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     values = _variables(place.environment, instance, railway)
     where = f"{one.service} in {place.environment}"
     if one.variable not in values:
-        raise NoDatabase(f"{where} has no variable {one.variable}; set it, or give the address here.")
+        raise NoDatabase(
+            f"{where} has no variable {one.variable}; set it, or give the address here."
+        )
     value = values[one.variable]
     if value is None:
         raise NoDatabase(f"{one.variable} of {where} is sealed on Railway; give the address here.")
@@ -42,7 +47,9 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
 
 
 def _public(place: EnvironmentDatabase, railway: Railway) -> str:
-    """Return the address that the database's own service gives the world; "" where it has none that can be read."""
+    """Return the address that the database's own service gives the world; "" where it has none
+    that can be read.
+    """
     instance = _instance(place.environment, place.database.public_service)
     if instance is None:
         return ""
@@ -50,7 +57,9 @@ def _public(place: EnvironmentDatabase, railway: Railway) -> str:
     return value.reveal() if value is not None else ""
 
 
-def _variables(environment: Environment, instance: ServiceInstance, railway: Railway) -> Mapping[str, Secret | None]:
+def _variables(
+    environment: Environment, instance: ServiceInstance, railway: Railway
+) -> Mapping[str, Secret | None]:
     project, service = environment.project.railway_project_id, instance.service.railway_id
     return railway.variables(project, environment.railway_id, service, unrendered=False)
 
@@ -58,7 +67,8 @@ def _variables(environment: Environment, instance: ServiceInstance, railway: Rai
 def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
     """Return `url` unless its host means another machine here than where it comes from.
 
-    A name that ends in .railway.internal is the same in every environment, and each resolves it to its own.
+    A name that ends in .railway.internal is the same in every environment, and each resolves it to
+    its own.
     """
     try:
         host = database.normalise(url).host
@@ -67,21 +77,24 @@ def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
     if not is_internal(host) or _runs_in(place.environment):
         return url
     raise NoDatabase(
-        f"{source} is {host}, a name that only services of {place.environment} can reach. "
-        f"Give the database a TCP proxy on Railway, so that it has a {place.database.public_variable}; "
-        f"or run the portal inside {place.environment}; or let Railway run the migrations there and give "
-        "an address here with which the portal can look at the result."
+        f"{source} is {host}, a name that only services of {place.environment} can reach. Give the"
+        f" database a TCP proxy on Railway, so that it has a {place.database.public_variable}; or"
+        f" run the portal inside {place.environment}; or let Railway run the migrations there and"
+        " give an address here with which the portal can look at the result."
     )
 
 
 def _runs_in(environment: Environment) -> bool:
-    """Return whether this process is a service of the environment: Railway names both to every service."""
+    """Return whether this process is a service of the environment: Railway names both to every
+    service.
+    """
     here = os.environ.get("RAILWAY_PROJECT_ID"), os.environ.get("RAILWAY_ENVIRONMENT_ID")
     return all(here) and here == (environment.project.railway_project_id, environment.railway_id)
 
 
 def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
-    """Read the variables that name these databases in one request, for `url_of` with the same `railway`.
+    """Read the variables that name these databases in one request, for `url_of` with the same
+    `railway`.
 
     What cannot be read so is asked for by itself, and says then what is wrong.
     """
@@ -98,10 +111,16 @@ def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
 
 
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:
-    """Return the service there whose code uses the database, and which migrates. Raises `NoDatabase`."""
+    """Return the service there whose code uses the database, and which migrates.
+
+    Raises `NoDatabase`.
+    """
     row = _instance(environment, of.service)
     if row is None:
-        message = f"There is no service “{of.service}” in {environment} whose variables could name the database."
+        message = (
+            f"There is no service “{of.service}” in {environment} whose variables could name the"
+            " database."
+        )
         raise NoDatabase(message)
     return row
 
@@ -111,8 +130,12 @@ def _instance(environment: Environment, service: str) -> ServiceInstance | None:
     return found.select_related("service").first()
 
 
-def read_revisions(place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None) -> None:
-    """Ask the database which revisions it has, and keep the answer, or why there is none, on the row."""
+def read_revisions(
+    place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None
+) -> None:
+    """Ask the database which revisions it has, and keep the answer, or why there is none, on the
+    row.
+    """
     revisions: list[str] | None = None
     problem = ""
     try:
@@ -121,5 +144,7 @@ def read_revisions(place: EnvironmentDatabase, *, now: datetime, railway: Railwa
     except (NoDatabase, DatabaseError, ApiError) as error:
         problem = f"{place.environment}: {error}"
     EnvironmentDatabase.objects.filter(pk=place.pk).update(
-        revisions=revisions, revisions_at=now if revisions is not None else None, revisions_problem=problem
+        revisions=revisions,
+        revisions_at=now if revisions is not None else None,
+        revisions_problem=problem,
     )

@@ -7,26 +7,30 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from environments.models import (
-    EnvironmentDatabase,
-    MigrationRun,
-)
+from environments.models import EnvironmentDatabase, MigrationRun
 from portal.configuration.admin import TwoPeople
 from portal.secrets import HiddenText
 from portal.ui.site import ReadOnly
 
 
 class AddressForm(forms.ModelForm):
-    """The database's address is write-only: it is never shown, and an empty field leaves it as it is."""
+    """The database's address is write-only: it is never shown, and an empty field leaves it as
+    it is.
+    """
 
     new_database_url = forms.CharField(
         label="Database address",
         required=False,
         max_length=2000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
-        help_text="Only where Railway's variable cannot be reached from here. Never shown; empty: leave it as it is.",
+        help_text=(
+            "Only where Railway's variable cannot be reached from here. Never shown; empty: leave"
+            " it as it is."
+        ),
     )
-    forget_database_url = forms.BooleanField(label="Forget the address that was set here", required=False)
+    forget_database_url = forms.BooleanField(
+        label="Forget the address that was set here", required=False
+    )
 
     class Meta:
         model = EnvironmentDatabase
@@ -45,12 +49,24 @@ class EnvironmentDatabaseAdmin(TwoPeople):
     """One row for each database in each environment, made when it is first read."""
 
     form = AddressForm
-    list_display = ("environment", "database", "project", "revisions", "revisions_at", "has_own_address")
+    list_display = (
+        "environment",
+        "database",
+        "project",
+        "revisions",
+        "revisions_at",
+        "has_own_address",
+    )
     list_filter = ("environment__project", "environment__kind")
     list_select_related = ("environment__project", "database")
     readonly_fields = (
-        "environment", "database", "revisions", "revisions_at", "revisions_problem", "has_own_address",
-    )  # fmt: skip
+        "environment",
+        "database",
+        "revisions",
+        "revisions_at",
+        "revisions_problem",
+        "has_own_address",
+    )
     fields = (*readonly_fields, "new_database_url", "forget_database_url")
 
     @admin.display
@@ -68,8 +84,14 @@ class EnvironmentDatabaseAdmin(TwoPeople):
         return False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Only the secret changes, by two people; the other columns are the portal's and may have moved meanwhile."""
-        given = "" if form.cleaned_data.get("forget_database_url") else form.cleaned_data.get("new_database_url")
+        """Only the secret changes, by two people; the other columns are the portal's and may
+        have moved meanwhile.
+        """
+        given = (
+            ""
+            if form.cleaned_data.get("forget_database_url")
+            else form.cleaned_data.get("new_database_url")
+        )
         if given or (form.cleaned_data.get("forget_database_url") and obj.url):
             told = {"address": (where(obj), place_in_words(given or ""))}
             secrets = {"url": given or ""}
@@ -95,7 +117,15 @@ def place_in_words(url: str) -> str:
 
 @admin.register(MigrationRun)
 class MigrationRunAdmin(ReadOnly):
-    list_display = ("id", "environment", "database", "status", "commit", "created_at", "finished_at")
+    list_display = (
+        "id",
+        "environment",
+        "database",
+        "status",
+        "commit",
+        "created_at",
+        "finished_at",
+    )
     list_filter = ("status", "environment__project")
     list_select_related = ("environment__project",)
     exclude = ("log", "revisions")

@@ -1,7 +1,8 @@
-"""Keep the rows that a risky migration of production may lose, before it runs: `pg_dump` of the tables it touches.
+"""Keep the rows that a risky migration of production may lose, before it runs: `pg_dump` of the
+tables it touches.
 
-What is kept lies in VAR_DIR/backups, readable by the portal's user alone, for `BACKUP_DAYS`. The run holds where, and
-how to bring it back.
+What is kept lies in VAR_DIR/backups, readable by the portal's user alone, for `BACKUP_DAYS`. The
+run holds where, and how to bring it back.
 """
 
 import time
@@ -29,11 +30,16 @@ _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown"}
 def before(
     job: MigrationRun, url: str, *, tell: Callable[[list[str]], None], alive: Callable[[], bool]
 ) -> Finished | None:
-    """Take the backup that this run needs, once; return how the run ends where it could not be taken.
+    """Take the backup that this run needs, once; return how the run ends where it could not be
+    taken.
 
     `tell` gets lines for the run's log.
     """
-    if job.environment.kind != EnvironmentKind.PRODUCTION or job.runner == Runner.VERIFY or job.backup:
+    if (
+        job.environment.kind != EnvironmentKind.PRODUCTION
+        or job.runner == Runner.VERIFY
+        or job.backup
+    ):
         return None
     touched = tables_of(job)
     if not touched or settings.BACKUP_MAX_MB <= 0:
@@ -41,14 +47,18 @@ def before(
     try:
         kept = _take(job, url, touched, alive)
     except Cancelled:
-        return _unchanged(job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken.")
+        return _unchanged(
+            job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken."
+        )
     except (DumpError, database.DatabaseError, OSError) as error:
         if "version mismatch" in str(error):
             kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
             _keep(job, kept, tell)
             return None
         message = f"the backup before it could not be taken: {error}"
-        return _unchanged(job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand.")
+        return _unchanged(
+            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand."
+        )
     _keep(job, kept, tell)
     return None
 
@@ -67,7 +77,9 @@ def _keep(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], N
 
 
 def tables_of(job: MigrationRun) -> list[str]:
-    """Return the tables whose rows the run may lose or change; `WHOLE` among them where that is not known."""
+    """Return the tables whose rows the run may lose or change; `WHOLE` among them where that is
+    not known.
+    """
     files = {one["id"]: one["sha256"] for one in job.planned}
     plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
     steps: dict[str, Step] = {}
@@ -76,23 +88,33 @@ def tables_of(job: MigrationRun) -> list[str]:
         for step in steps_from_json(plan.steps):
             if step.revision in files and step.revision not in steps:
                 steps[step.revision] = step
-                risks[step.revision] = [risk for risk in plan.risks if risk["revision"] == step.revision]
+                risks[step.revision] = [
+                    risk for risk in plan.risks if risk["revision"] == step.revision
+                ]
     if job.direction == Direction.DOWNGRADE:
         return _of_downgrades([steps.get(revision) for revision in files])
-    found = [one for revision in files for one in risks.get(revision, [{"code": "unknown", "table": ""}])]
-    if any(one["code"] in _UNKNOWN or (one["code"] in _LOSING and not one["table"]) for one in found):
+    found = [
+        one for revision in files for one in risks.get(revision, [{"code": "unknown", "table": ""}])
+    ]
+    if any(
+        one["code"] in _UNKNOWN or (one["code"] in _LOSING and not one["table"]) for one in found
+    ):
         return [WHOLE]
     return list(dict.fromkeys(one["table"] for one in found if one["code"] in _LOSING))
 
 
 def _of_downgrades(steps: Sequence[Step | None]) -> list[str]:
     losses = [loss for step in steps if step for loss in dropped(step.downgrade)]
-    if any(step is None or step.downgrade.kind for step in steps) or any(not loss.countable for loss in losses):
+    if any(step is None or step.downgrade.kind for step in steps) or any(
+        not loss.countable for loss in losses
+    ):
         return [WHOLE]
     return list(dict.fromkeys(loss.table for loss in losses))
 
 
-def _take(job: MigrationRun, url: str, touched: list[str], alive: Callable[[], bool]) -> dict[str, Any]:
+def _take(
+    job: MigrationRun, url: str, touched: list[str], alive: Callable[[], bool]
+) -> dict[str, Any]:
     if not alive():
         raise Cancelled
     tables, size = _measure(url, touched)
@@ -101,39 +123,57 @@ def _take(job: MigrationRun, url: str, touched: list[str], alive: Callable[[], b
     if not tables and WHOLE not in touched:
         return {"at": now, "sentence": "No backup is needed: the tables are not there yet."}
     if size > settings.BACKUP_MAX_MB * 1_000_000:
-        message = f"No backup was taken: {named} holds {many(size)}B, more than BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
-        return {"at": now, "sentence": f"{message} Railway's volume backups are the way for this database."}
+        message = (
+            f"No backup was taken: {named} holds {many(size)}B, more than"
+            f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
+        )
+        return {
+            "at": now,
+            "sentence": f"{message} Railway's volume backups are the way for this database.",
+        }
     folder = Path(settings.VAR_DIR) / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)
     path = folder / f"run-{job.pk}.dump"
     dump_rows(url, [] if WHOLE in touched else tables, path, alive)
-    message = f"Backup of {named} ({many(size)}B in the database) kept in {path.name} for {settings.BACKUP_DAYS} days."
+    message = (
+        f"Backup of {named} ({many(size)}B in the database) kept in {path.name} for"
+        f" {settings.BACKUP_DAYS} days."
+    )
     return {
-        "at": now, "path": str(path), "bytes": path.stat().st_size, "tables": tables, "sentence": message,
+        "at": now,
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "tables": tables,
+        "sentence": message,
         "restore": restore(path, tables),
-    }  # fmt: skip
+    }
 
 
 def restore(path: Path, tables: Sequence[str]) -> str:
-    """Return how rows come back: first beside the database, to be looked at, then into the table."""
+    """Return how rows come back: first beside the database, to be looked at, then into the
+    table.
+    """
     one = f" --table={tables[0].split('.')[-1]}" if len(tables) == 1 else ""
     return (
-        f"To look at it: createdb look && pg_restore --no-owner --dbname=look {path}. To bring rows back into a table "
-        f"that was emptied: pg_restore --data-only{one} --dbname=ADDRESS {path}."
+        f"To look at it: createdb look && pg_restore --no-owner --dbname=look {path}. To bring rows"
+        f" back into a table that was emptied: pg_restore --data-only{one} --dbname=ADDRESS {path}."
     )
 
 
 def _measure(url: str, touched: Sequence[str]) -> tuple[list[str], int]:
-    """Return those of the tables that are there, as the server writes them, and the bytes of all that is to be kept."""
+    """Return those of the tables that are there, as the server writes them, and the bytes of all
+    that is to be kept.
+    """
     with database.connection(url) as opened:
         if WHOLE in touched:
             row = opened.execute("select pg_database_size(current_database())").fetchone()
             return [], int(row[0]) if row else 0
         rows = opened.execute(
             "select c.oid::regclass::text, greatest(pg_total_relation_size(c.oid), (select"
-            " coalesce(sum(pg_total_relation_size(relid)), 0) from pg_partition_tree(c.oid)))::bigint"
-            " from unnest(%s::text[]) name join pg_class c on c.oid = to_regclass(name) where c.relkind in ('r', 'p')",
+            " coalesce(sum(pg_total_relation_size(relid)), 0) from"
+            " pg_partition_tree(c.oid)))::bigint from unnest(%s::text[]) name join pg_class c on"
+            " c.oid = to_regclass(name) where c.relkind in ('r', 'p')",
             [list(touched)],
         ).fetchall()
     return [name for name, _ in rows], sum(size for _, size in rows)

@@ -1,4 +1,6 @@
-"""What people read after a run that did not succeed: what stands half done, and what to type next."""
+"""What people read after a run that did not succeed: what stands half done, and what to type
+next.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +11,9 @@ from portal.jobs import JobStatus
 
 @dataclass(frozen=True)
 class Aftermath:
-    """`half` is one sentence about what is half applied, `kept` the statements that were not rolled back."""
+    """`half` is one sentence about what is half applied, `kept` the statements that were not
+    rolled back.
+    """
 
     applied: str
     half: str
@@ -25,12 +29,18 @@ def aftermath_of(run: MigrationRun) -> Aftermath | None:
     invalid, kept = tuple(run.invalid_indexes), tuple(run.kept)
     table = run.database.version_table
     began = run.before is not None
-    commands = next_commands(invalid=invalid, kept=kept, table=table, known=run.after is not None) if began else ()
+    commands = (
+        next_commands(invalid=invalid, kept=kept, table=table, known=run.after is not None)
+        if began
+        else ()
+    )
     return Aftermath(_applied(run), _half(run, invalid, kept), kept, commands, can_be_retried(run))
 
 
 def can_be_retried(run: MigrationRun) -> bool:
-    """Whether a new run of the same commit is for one person to start: not where a promotion or two people asked."""
+    """Whether a new run of the same commit is for one person to start: not where a promotion or
+    two people asked.
+    """
     theirs = run.environment.kind != EnvironmentKind.PRODUCTION or run.requested_by_id is not None
     return theirs and run.direction == Direction.UPGRADE
 
@@ -39,7 +49,10 @@ def _applied(run: MigrationRun) -> str:
     if run.before is None:
         return "Nothing was begun."
     where = "not known" if run.after is None else ", ".join(run.after) or "no revision"
-    return f"{len(run.applied)} of {len(run.planned)} revisions are applied; the database is at: {where}."
+    return (
+        f"{len(run.applied)} of {len(run.planned)} revisions are applied; the database is at:"
+        f" {where}."
+    )
 
 
 def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) -> str:
@@ -47,9 +60,18 @@ def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) ->
         return "Nothing is half applied."
     message = [f"Invalid: {', '.join(invalid)}."] if invalid else []
     if kept:
-        message.append(f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay done.")
+        message.append(
+            f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay"
+            " done."
+        )
     if run.runner != Runner.PORTAL:
-        message.append("What a failed revision did outside its transaction cannot be seen from here: read its file.")
+        message.append(
+            "What a failed revision did outside its transaction cannot be seen from here: read its"
+            " file."
+        )
     elif run.after is None:
         message.append("What the last revision did is not known.")
-    return " ".join(message) or "Nothing is half applied: what the failed revision did was rolled back."
+    return (
+        " ".join(message)
+        or "Nothing is half applied: what the failed revision did was rolled back."
+    )

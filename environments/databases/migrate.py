@@ -1,4 +1,6 @@
-"""The step that migrates one database: looks at it, runs at most once, believes only what it reports."""
+"""The step that migrates one database: looks at it, runs at most once, believes only what it
+reports.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -36,14 +38,21 @@ APPROVE = "releases.approve_release"
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
-    """One look at the database, then at most one run of Alembic: to the commit's heads, or one revision back.
+    """One look at the database, then at most one run of Alembic: to the commit's heads, or one
+    revision back.
 
-    A run that was cut off is looked at before anything is repeated: what the database reports decides.
+    A run that was cut off is looked at before anything is repeated: what the database reports
+    decides.
     """
-    if job.direction == Direction.DOWNGRADE and job.before is None and not may_sign(job.approved_by, APPROVE):
+    if (
+        job.direction == Direction.DOWNGRADE
+        and job.before is None
+        and not may_sign(job.approved_by, APPROVE)
+    ):
         who = job.approved_by or "Whoever"
         return Finished(
-            JobStatus.FAILED, f"Nothing was changed: {who} approved this downgrade and may no longer do so."
+            JobStatus.FAILED,
+            f"Nothing was changed: {who} approved this downgrade and may no longer do so.",
         )
     if waits := _waits(job):
         return waits
@@ -71,21 +80,33 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
 
 
 def _waits(job: MigrationRun) -> Outcome | None:
-    """One database after the other: two runs on Railway would set one command, and a log tells of one run."""
+    """One database after the other: two runs on Railway would set one command, and a log tells
+    of one run.
+    """
     if job.cancel_requested_at or job.before is not None:
         return None
     others = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
-    earlier = others.exclude(database=job.database).select_related("database").order_by("pk").first()
-    return Requeue(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
+    earlier = (
+        others.exclude(database=job.database).select_related("database").order_by("pk").first()
+    )
+    return (
+        Requeue(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
+    )
 
 
-def _start(job: MigrationRun, history: history_reader.History, current: tuple[str, ...]) -> tuple[str, ...]:
-    """Where the run begins: what the database reports, or, where Railway may have migrated it already, did report."""
+def _start(
+    job: MigrationRun, history: history_reader.History, current: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Where the run begins: what the database reports, or, where Railway may have migrated it
+    already, did report.
+    """
     if job.runner != Runner.VERIFY:
         return current
     if job.before is not None:
         return tuple(job.before)
-    past = MigrationRun.objects.filter(environment=job.environment, database=job.database, after__isnull=False)
+    past = MigrationRun.objects.filter(
+        environment=job.environment, database=job.database, after__isnull=False
+    )
     last = past.exclude(pk=job.pk).order_by("-pk").values_list("after", flat=True).first()
     known = job.found or last or place_of(job.environment, job.database).revisions
     was = tuple(one for one in known or () if one in history.revisions)
@@ -103,13 +124,22 @@ def _verify(
 ) -> Outcome:
     """Looks whether Railway has migrated the database; runs nothing."""
     if job.cancel_requested_at:
-        return Finished(JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there.")
+        return Finished(
+            JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there."
+        )
     try:
         values = railway_runner.variables(railway_runner.place_of(job.environment, job.database))
-        found = railway_runner.verify(job, history, current, url, secrets=runners.secrets_of(url, values), now=now)
+        found = railway_runner.verify(
+            job, history, current, url, secrets=runners.secrets_of(url, values), now=now
+        )
     except (ApiError, NoDatabase, database.DatabaseError) as error:
-        if isinstance(error, NoDatabase) or (now - job.created_at).total_seconds() > PATIENCE_SECONDS:
-            return Finished(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
+        if (
+            isinstance(error, NoDatabase)
+            or (now - job.created_at).total_seconds() > PATIENCE_SECONDS
+        ):
+            return Finished(
+                JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}"
+            )
         return Requeue(10, f"Railway cannot be read yet: {error}")
     return found if isinstance(found, Requeue) else _settle(job, mirror, history, found)
 
@@ -125,25 +155,36 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
 def _pending(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: Sequence[str]
 ) -> tuple[history_reader.Revision, ...]:
-    """What the run is to do from `current`, in its order, bound to all that each revision can read."""
+    """What the run is to do from `current`, in its order, bound to all that each revision can
+    read.
+    """
     if job.direction == Direction.DOWNGRADE:
         return _bound(job, mirror, history, history.back(current, job.target[0]))
     return _bound(job, mirror, history, history.between(set(current), history.heads))
 
 
 def _bound(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, files: Iterable[history_reader.Revision]
+    job: MigrationRun,
+    mirror: Mirror,
+    history: history_reader.History,
+    files: Iterable[history_reader.Revision],
 ) -> tuple[history_reader.Revision, ...]:
-    return identity.bound(mirror, job.commit, history, files, command=job.database.runs_project_code)
+    return identity.bound(
+        mirror, job.commit, history, files, command=job.database.runs_project_code
+    )
 
 
 def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
-    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a person must look."""
+    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a
+    person must look.
+    """
     if job.before is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
         return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
-    return Finished(JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}")
+    return Finished(
+        JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}"
+    )
 
 
 def _refusal(
@@ -164,10 +205,17 @@ def _refusal(
         message = f"{at}, which commit {job.commit[:7]} does not know."
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
-        message = f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start a new run."
-        MigrationRun.objects.filter(pk=job.pk).update(invalid_indexes=list(invalid), after=list(current))
+        message = (
+            f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start"
+            " a new run."
+        )
+        MigrationRun.objects.filter(pk=job.pk).update(
+            invalid_indexes=list(invalid), after=list(current)
+        )
         return Finished(JobStatus.NEEDS_PERSON, message)
-    if job.direction == Direction.DOWNGRADE and (ended := _not_agreed(job, mirror, history, current)):
+    if job.direction == Direction.DOWNGRADE and (
+        ended := _not_agreed(job, mirror, history, current)
+    ):
         return ended
     if environment.kind == EnvironmentKind.PRODUCTION:
         return _not_proven(job, _pending(job, mirror, history, start))
@@ -186,9 +234,14 @@ def _not_agreed(
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
-        message = f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what was agreed on."
+        message = (
+            f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what"
+            " was agreed on."
+        )
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
-    if job.environment.kind == EnvironmentKind.PRODUCTION and (message := unknown_staging(job.database)):
+    if job.environment.kind == EnvironmentKind.PRODUCTION and (
+        message := unknown_staging(job.database)
+    ):
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     return None
 
@@ -196,31 +249,46 @@ def _not_agreed(
 def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Finished | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
     proven = set(
-        StagedRevision.objects.filter(database=job.database, revision__in=[one.id for one in pending]).values_list(
-            "revision", "sha256"
-        )
+        StagedRevision.objects.filter(
+            database=job.database, revision__in=[one.id for one in pending]
+        ).values_list("revision", "sha256")
     )
     missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
     if not missing:
         return None
-    message = f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging first."
+    message = (
+        f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging"
+        " first."
+    )
     return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
 
 
-def _remember_staged(job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]) -> None:
-    """What is in effect in staging's database counts as run there: what this run brought, with this content.
+def _remember_staged(
+    job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]
+) -> None:
+    """What is in effect in staging's database counts as run there: what this run brought, with this
+    content.
 
-    What was there before counts only when it is met for the first time: a file that was edited after staging ran
-    it has never run.
+    What was there before counts only when it is met for the first time: a file that was edited
+    after staging ran it has never run.
     """
     now, project = timezone.now(), job.environment.project
     base = {"project": project, "database": job.database, "run": job, "at": now}
     behind = history.ancestors(one for one in after if one in history.revisions)
     ran = {one["id"] for one in job.planned}
-    known = set(StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True))
-    found = [revision for revision in history.revisions.values() if revision.id in behind and (revision.id in ran or revision.id not in known)]
+    known = set(
+        StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True)
+    )
+    found = [
+        revision
+        for revision in history.revisions.values()
+        if revision.id in behind and (revision.id in ran or revision.id not in known)
+    ]
     StagedRevision.objects.bulk_create(
-        [StagedRevision(**base, revision=one.id, sha256=one.sha256) for one in _bound(job, mirror, history, found)],
+        [
+            StagedRevision(**base, revision=one.id, sha256=one.sha256)
+            for one in _bound(job, mirror, history, found)
+        ],
         ignore_conflicts=True,
         batch_size=1000,
     )
@@ -232,7 +300,10 @@ def _plan(
     current: tuple[str, ...],
     pending: Sequence[history_reader.Revision],
 ) -> None:
-    """Writes down what is about to happen before it does. The first look's `before` and plan stay."""
+    """Writes down what is about to happen before it does.
+
+    The first look's `before` and plan stay.
+    """
     if job.before is not None:
         return
     job.before = list(current)
@@ -250,7 +321,8 @@ def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
     def on_lines(lines: list[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
         MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(
-            log=Concat(F("log"), Value(text), output_field=TextField()), log_bytes=F("log_bytes") + len(text)
+            log=Concat(F("log"), Value(text), output_field=TextField()),
+            log_bytes=F("log_bytes") + len(text),
         )
 
     return on_lines
@@ -266,21 +338,29 @@ def _alive(job: MigrationRun) -> Callable[[], bool]:
     return alive
 
 
-def _execute(job: MigrationRun, mirror: Mirror, history: history_reader.History, url: str) -> Outcome:
+def _execute(
+    job: MigrationRun, mirror: Mirror, history: history_reader.History, url: str
+) -> Outcome:
     tell, alive = _teller(job), _alive(job)
-    outcome = runners.run(job, mirror, history, url, expected=_expected(job), on_lines=tell, alive=alive)
+    outcome = runners.run(
+        job, mirror, history, url, expected=_expected(job), on_lines=tell, alive=alive
+    )
     return _settle(job, mirror, history, outcome)
 
 
 def _expected(job: MigrationRun) -> dict[str, list[str]]:
-    """What production may send of each revision: what staging sent, where the SQL does not depend on the data.
+    """What production may send of each revision: what staging sent, where the SQL does not depend
+    on the data.
 
-    A revision that cannot be rendered without a database asks it what to do, so its statements are only recorded.
+    A revision that cannot be rendered without a database asks it what to do, so its statements are
+    only recorded.
     """
     if job.environment.kind != EnvironmentKind.PRODUCTION or job.direction != Direction.UPGRADE:
         return {}
     files = {(one["id"], one["sha256"]) for one in job.planned}
-    rows = StagedRevision.objects.filter(database=job.database, revision__in=[id for id, _ in files])
+    rows = StagedRevision.objects.filter(
+        database=job.database, revision__in=[id for id, _ in files]
+    )
     expected = {}
     for row in rows.select_related("run").defer("run__log"):
         if (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
@@ -293,8 +373,9 @@ def _expected(job: MigrationRun) -> dict[str, list[str]]:
 def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
     """The keys of what staging sent of a revision; None where nothing can be held against it.
 
-    A command's `env.py` sends statements of its own, which belong to the run. Where nothing was recorded because
-    staging had the revision before, our own runner is held to the plan, and may read.
+    A command's `env.py` sends statements of its own, which belong to the run. Where nothing was
+    recorded because staging had the revision before, our own runner is held to the plan, and may
+    read.
     """
     recorded = row.run.executed
     if any(len(one) >= MAX_STATEMENTS for one in recorded.values()):
@@ -306,19 +387,35 @@ def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
     return [READS] if job.runner == Runner.PORTAL else None
 
 
-def _settle(job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: runner.Outcome) -> Outcome:
-    """What a run came to, on the rows: what staging has run, where the database is, how the job goes on."""
-    if outcome.status != "busy" and outcome.after is not None and job.environment.kind == EnvironmentKind.STAGING:
+def _settle(
+    job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: runner.Outcome
+) -> Outcome:
+    """What a run came to, on the rows: what staging has run, where the database is, how the job
+    goes on.
+    """
+    if (
+        outcome.status != "busy"
+        and outcome.after is not None
+        and job.environment.kind == EnvironmentKind.STAGING
+    ):
         _remember_staged(job, mirror, history, outcome.after)
     return _ended(job, history, outcome)
 
 
-def _applied(job: MigrationRun, history: history_reader.History, outcome: runner.Outcome) -> list[list[Any]]:
-    """What was planned and has come true, with seconds: also what a look that was killed has brought."""
+def _applied(
+    job: MigrationRun, history: history_reader.History, outcome: runner.Outcome
+) -> list[list[Any]]:
+    """What was planned and has come true, with seconds: also what a look that was killed has
+    brought.
+    """
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
     forward = job.direction == Direction.UPGRADE
-    return [[one["id"], seconds.get(one["id"])] for one in job.planned if (one["id"] in behind) == forward]
+    return [
+        [one["id"], seconds.get(one["id"])]
+        for one in job.planned
+        if (one["id"] in behind) == forward
+    ]
 
 
 def _ended(job: MigrationRun, history: history_reader.History, outcome: runner.Outcome) -> Outcome:
@@ -337,9 +434,9 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: runner.O
     for name, value in changes.items():
         setattr(job, name, value)
     if outcome.after is not None:
-        EnvironmentDatabase.objects.filter(environment=job.environment_id, database=job.database_id).update(
-            revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem=""
-        )
+        EnvironmentDatabase.objects.filter(
+            environment=job.environment_id, database=job.database_id
+        ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
     if outcome.status == "busy":
         return Requeue(3, "Another migration holds this database; waiting for it.")
     statuses = {

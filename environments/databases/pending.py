@@ -1,4 +1,6 @@
-"""From where to where a commit's migrations run in staging and in production, and what of it staging has run."""
+"""From where to where a commit's migrations run in staging and in production, and what of it
+staging has run.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +19,8 @@ from environments.schema.plan.render import Step, digest_of, steps_as_json, step
 
 
 def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
-    """For each of both: where its database is (`start`, None: not read) and the `revisions` to run, in order.
+    """For each of both: where its database is (`start`, None: not read) and the `revisions` to run,
+    in order.
 
     One query. A database from which no way leads to the heads has a `problem` and no revisions.
     """
@@ -40,7 +43,9 @@ def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
 def hashed(
     starts: Mapping[str, dict[str, Any]], steps: Sequence[Step], *, shown: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """`starts` with the digest of what each is to run (files and SQL), and the steps that are not `shown` elsewhere."""
+    """`starts` with the digest of what each is to run (files and SQL), and the steps that are
+    not `shown` elsewhere.
+    """
     by_id = {step.revision: step for step in steps}
     found = {}
     for kind, start in starts.items():
@@ -57,23 +62,35 @@ def _places(database: Database) -> Any:
 
 
 def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
-    """Whether a database is elsewhere than the plan says, and not at the commit's heads. One query."""
+    """Whether a database is elsewhere than the plan says, and not at the commit's heads.
+
+    One query.
+    """
     read = _places(plan.database).filter(revisions__isnull=False)
     rows = read.values_list("environment__kind", "revisions")
     return any(is_elsewhere(plan.starts, kind, at or (), heads) for kind, at in rows)
 
 
-def is_elsewhere(starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]) -> bool:
-    """Whether the plan's `starts` say another revision than `at`, which is not where it leads to anyway."""
+def is_elsewhere(
+    starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]
+) -> bool:
+    """Whether the plan's `starts` say another revision than `at`, which is not where it leads to
+    anyway.
+    """
     known = starts.get(kind, {}).get("start")
     return sorted(at) != sorted(heads) and (known is None or sorted(known) != sorted(at))
 
 
 def keep_rendered(plan: MigrationPlan) -> None:
-    """Gives what staging ran at the plan's commit the SQL that was planned for it. One query when it has it."""
+    """Gives what staging ran at the plan's commit the SQL that was planned for it.
+
+    One query when it has it.
+    """
     stored = [*plan.steps, *plan.starts.get(EnvironmentKind.STAGING, {}).get("also", ())]
     planned = [one["revision"] for one in stored]
-    bare = StagedRevision.objects.filter(database=plan.database_id, run__commit=plan.commit, rendered__isnull=True)
+    bare = StagedRevision.objects.filter(
+        database=plan.database_id, run__commit=plan.commit, rendered__isnull=True
+    )
     waiting = list(bare.filter(revision__in=planned))
     if not waiting:
         return

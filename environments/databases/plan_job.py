@@ -9,12 +9,7 @@ from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import command_for
 from environments.git.repository import GitError, Mirror
-from environments.models import (
-    Environment,
-    EnvironmentKind,
-    MigrationPlan,
-    place_of,
-)
+from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.history.graph import HistoryError
@@ -31,7 +26,10 @@ UNPREPARED_SECONDS = 60.0
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
-    """Works out what the commit will run in staging and in production, as SQL, and looks for risks. Runs nothing."""
+    """Works out what the commit will run in staging and in production, as SQL, and looks for risks.
+
+    Runs nothing.
+    """
     of = job.database
     try:
         mirror = mirror_of(job.project)
@@ -41,7 +39,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         if history.problems:
             return Finished(JobStatus.FAILED, history.problems[0].sentence)
         starts = pending.read(of, history)
-        new = {one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new}
+        new = {
+            one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new
+        }
         wanted = new.union(*(start["revisions"] for start in starts.values()))
         files = identity.bound(
             mirror,
@@ -52,7 +52,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         )
         young = now - (job.started_at or now) < MOMENT
         command = _command(job, mirror) if files else None
-        made = plan_render.make_plan(mirror, job.commit, history, files, patient=young, command=command)
+        made = plan_render.make_plan(
+            mirror, job.commit, history, files, patient=young, command=command
+        )
         # What only staging has still to run ran in production: it cannot hurt there any more.
         judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
@@ -61,7 +63,10 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             return met
         read, problem = met
         risks = risk.assess(steps, order=of.schema_order, target=read)
-    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps outside the portal
+    except (
+        NoDatabase,
+        NotPrepared,
+    ) as error:  # until somebody mends it, perhaps outside the portal
         return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, risk.RiskError) as error:
         return Requeue(10, f"The migrations cannot be planned yet: {error}")
@@ -75,7 +80,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         renderer="the project's own environment" if command else plan_render.renderer(),
     )
     asked = sum(one.asks for one in risks)
-    return Finished(JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information.")
+    return Finished(
+        JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information."
+    )
 
 
 def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
@@ -85,17 +92,29 @@ def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
     if environment is None:
         return None
     return command_for(
-        environment, job.database, mirror, job.commit, secrets=lambda values: tuple(values.values()),
+        environment,
+        job.database,
+        mirror,
+        job.commit,
+        secrets=lambda values: tuple(values.values()),
         alive=lambda: holds(job),
-    )  # fmt: skip
+    )
 
 
-def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> tuple[table_stats.Target, str] | Requeue:
-    """What production's database says of `tables`, and why it says nothing, if so: the plan is made without it.
+def _production(
+    job: MigrationPlan, tables: Collection[str], now: datetime
+) -> tuple[table_stats.Target, str] | Requeue:
+    """What production's database says of `tables`, and why it says nothing, if so: the plan is made
+    without it.
 
-    A connection that was lost in a bad moment is tried again for a minute: an approver need not sign for that.
+    A connection that was lost in a bad moment is tried again for a minute: an approver need not
+    sign for that.
     """
-    environment = Environment.objects.present().filter(project=job.project, kind=EnvironmentKind.PRODUCTION).first()
+    environment = (
+        Environment.objects.present()
+        .filter(project=job.project, kind=EnvironmentKind.PRODUCTION)
+        .first()
+    )
     if environment is None:
         return table_stats.Target(), "There is no production environment on Railway."
     try:
@@ -104,5 +123,7 @@ def _production(job: MigrationPlan, tables: Collection[str], now: datetime) -> t
         return table_stats.Target(), str(error)
     except (ApiError, database.DatabaseError) as error:
         if now - (job.started_at or now) < MOMENT:
-            return Requeue(5, f"The migrations are planned as soon as production's database answers: {error}")
+            return Requeue(
+                5, f"The migrations are planned as soon as production's database answers: {error}"
+            )
         return table_stats.Target(), str(error)

@@ -1,4 +1,5 @@
-"""The environment of a project: its packages, made once for its lock files, and the variables its command needs.
+"""The environment of a project: its packages, made once for its lock files, and the variables its
+command needs.
 
 Planning, rehearsal and every run of the *command* runner go through the same one.
 """
@@ -29,9 +30,11 @@ def command_for(
     alive: Callable[[], bool] = lambda: True,
     install: bool = True,
 ) -> Command | None:
-    """Return the project's command with its packages and `environment`'s variables; None for another runner.
+    """Return the project's command with its packages and `environment`'s variables; None for
+    another runner.
 
-    `secrets` says which of the variables' values are kept out of the log. Raises `NoDatabase` (a variable is missing),
+    `secrets` says which of the variables' values are kept out of the log. Raises `NoDatabase` (a
+    variable is missing),
     `NotPrepared`, `ApiError` and `GitError`.
     """
     if database.runner != Runner.COMMAND:
@@ -55,13 +58,18 @@ def command_for(
                 alive=alive,
             )
         except virtualenvs.NotPrepared as error:
-            message = f"{error} It said: {' / '.join(last)[:300]}" if last and not error.cancelled else str(error)
+            message = (
+                f"{error} It said: {' / '.join(last)[:300]}"
+                if last and not error.cancelled
+                else str(error)
+            )
             raise virtualenvs.NotPrepared(message, cancelled=error.cancelled) from None
     return Command(database.migration_command, place, database.variable, values)
 
 
 def values_of(environment: Environment, database: Database) -> dict[str, str]:
-    """Return the service's variables that the database's command needs, read from Railway now and never stored.
+    """Return the service's variables that the database's command needs, read from Railway now and
+    never stored.
 
     Raises `NoDatabase`, naming what is missing, and `ApiError`.
     """
@@ -70,10 +78,15 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
         return {}
     service = instance_of(environment, database).service
     found = Railway().variables(
-        environment.project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
+        environment.project.railway_project_id,
+        environment.railway_id,
+        service.railway_id,
+        unrendered=False,
     )
     missing = [name for name in names if found.get(name) is None]
     if missing:
-        message = f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
+        message = (
+            f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
+        )
         raise NoDatabase(f"{message}; set it, or take it off the migration's variables.")
     return {name: value.reveal() for name in names if (value := found[name]) is not None}

@@ -1,7 +1,9 @@
-"""Migrations that run on Railway: as a pre-deploy command set for one deployment, or as the one that is always set.
+"""Migrations that run on Railway: as a pre-deploy command set for one deployment, or as the one
+that is always set.
 
-A run sets the command, deploys exactly the commit, follows it to its end and puts back what was set before. Each look
-begins with what is set and what the run remembers, so that a killed one is taken up where it stood.
+A run sets the command, deploys exactly the commit, follows it to its end and puts back what was set
+before. Each look begins with what is set and what the run remembers, so that a killed one is taken
+up where it stood.
 """
 
 import time
@@ -44,14 +46,25 @@ class Place:
 
 
 def place_of(environment: Environment, database: Database) -> Place:
-    """Where a database's migrations run in an environment: the service that uses it. Raises `NoDatabase`."""
+    """Where a database's migrations run in an environment: the service that uses it.
+
+    Raises `NoDatabase`.
+    """
     instance = instance_of(environment, database)
     name = f"{instance.service.name} in {environment}"
-    return Place(environment.project.railway_project_id, environment.railway_id, instance.service.railway_id, name)
+    return Place(
+        environment.project.railway_project_id,
+        environment.railway_id,
+        instance.service.railway_id,
+        name,
+    )
 
 
 def variables(place: Place) -> Mapping[str, str]:
-    """What the service gets there, as far as Railway shows it: to be kept out of logs. Raises `ApiError`."""
+    """What the service gets there, as far as Railway shows it: to be kept out of logs.
+
+    Raises `ApiError`.
+    """
     found = Railway().variables(place.project, place.environment, place.service, unrendered=False)
     return {name: value.reveal() for name, value in found.items() if value is not None}
 
@@ -72,23 +85,34 @@ def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], st
 
 
 def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
-    """Raise `NoDatabase` where the commit sets the pre-deploy command itself: then Railway never runs the portal's."""
+    """Raise `NoDatabase` where the commit sets the pre-deploy command itself: then Railway never
+    runs the portal's.
+    """
     row = instance_of(job.environment, job.database)
     config = read_config(mirror, job.commit, row.config_file, job.environment.name)
     if config is not None and (config.problem or config.pre_deploy_command):
         why = (
-            config.problem or f"{config.path} sets preDeployCommand, which overrides the command that the portal sets."
+            config.problem
+            or f"{config.path} sets preDeployCommand, which overrides the command that the portal sets."
         )
-        raise NoDatabase(f"{why} Take it out of the file, or let another runner migrate this database.")
+        raise NoDatabase(
+            f"{why} Take it out of the file, or let another runner migrate this database."
+        )
 
 
 def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) -> Finished:
     """Before anything was deployed: failed; when that is not known, unknown."""
     try:
-        unknown = bool(job.railway) and error.kind == "unknown_outcome" and bool(_new(job, place, railway))
+        unknown = (
+            bool(job.railway)
+            and error.kind == "unknown_outcome"
+            and bool(_new(job, place, railway))
+        )
     except ApiError:
         unknown = True
-    return Finished(1, "unknown" if unknown else "", [{"error": {"message": error.sentence, "statement": ""}}])
+    return Finished(
+        1, "unknown" if unknown else "", [{"error": {"message": error.sentence, "statement": ""}}]
+    )
 
 
 def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
@@ -96,7 +120,12 @@ def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
     command = [job.database.migration_command]
     now = list(railway.pre_deploy(place.environment, place.service))
     if not job.railway:
-        known = [deployment.id for deployment in railway.deployments(place.project, place.environment, place.service, RECENT)]
+        known = [
+            deployment.id
+            for deployment in railway.deployments(
+                place.project, place.environment, place.service, RECENT
+            )
+        ]
         _remember(job, service=place.service, was=now, command=command, known=known, deployment="")
     if now != command:
         log.say(f"Setting the pre-deploy command of {place.name}: {command[0]}")
@@ -104,16 +133,24 @@ def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
 
 
 def _write(place: Place, railway: Railway, command: list[str], why: str) -> None:
-    """Sets the command in this one environment, and deploys nothing. Others' staged changes are not carried along."""
+    """Sets the command in this one environment, and deploys nothing.
+
+    Others' staged changes are not carried along.
+    """
     staged = railway.staged(place.environment)
     if staged and staged != pre_deploy_patch(place.service, command):
-        message = f"There are staged changes in the environment of {place.name} on Railway; deploy or discard them first."
+        message = (
+            f"There are staged changes in the environment of {place.name} on Railway; deploy or"
+            " discard them first."
+        )
         raise ApiError("Railway", "refused", message)
     if not staged:
         railway.stage_pre_deploy(place.environment, place.service, command)
     railway.commit_staged(place.environment, why)
     if list(railway.pre_deploy(place.environment, place.service)) != command:
-        raise ApiError("Railway", "refused", f"Railway did not take the pre-deploy command of {place.name}.")
+        raise ApiError(
+            "Railway", "refused", f"Railway did not take the pre-deploy command of {place.name}."
+        )
 
 
 def _remember(job: MigrationRun, **values: Any) -> None:
@@ -127,7 +164,9 @@ def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> st
         begun = _new(job, place, railway)
         if not begun:
             log.say(f"Deploying {job.commit[:7]} on {place.name}")
-            ask = out_of_band.ask(instance_of(job.environment, job.database), job.commit, now=timezone.now())
+            ask = out_of_band.ask(
+                instance_of(job.environment, job.database), job.commit, now=timezone.now()
+            )
             try:
                 begun = railway.deploy_commit(place.environment, place.service, job.commit)
             except ApiError as error:
@@ -168,7 +207,10 @@ def _followed(
         if ended.stopped and time.monotonic() - began > STOPPING_SECONDS:
             return Finished(1, "unknown", [])
         # Railway counts requests by the hour: look often at first, then less.
-        reason = _pause(min(10.0, max(1.0, (time.monotonic() - began) / 10)), stop if not ended.stopped else None)
+        reason = _pause(
+            min(10.0, max(1.0, (time.monotonic() - began) / 10)),
+            stop if not ended.stopped else None,
+        )
         if reason:
             ended.stopped, began = reason, time.monotonic()
             log.say(f"Stopping the deployment: {reason}")
@@ -178,7 +220,13 @@ def _stop(railway: Railway, id: str) -> None:
     try:
         railway.cancel(id)
     except ApiError as error:  # it may have ended just now: the next look tells
-        if error.kind not in ("refused", "not_found", "forbidden", "unknown_outcome", "unavailable"):
+        if error.kind not in (
+            "refused",
+            "not_found",
+            "forbidden",
+            "unknown_outcome",
+            "unavailable",
+        ):
             raise
 
 
@@ -194,12 +242,16 @@ def _pause(seconds: float, stop: Callable[[], str] | None) -> str:
 def _over(deployment: Deployment, place: Place, ended: Finished) -> Finished:
     if deployment.status not in SERVING and not ended.stopped:
         ended.returncode = 1
-        ended.events.append({"ended": f"the deployment of {place.name} ended as {deployment.status}"})
+        ended.events.append(
+            {"ended": f"the deployment of {place.name} ended as {deployment.status}"}
+        )
     return ended
 
 
 class Shown:
-    """The part of a deployment's log that was handed on already: Railway gives the last lines each time."""
+    """The part of a deployment's log that was handed on already: Railway gives the last lines
+    each time.
+    """
 
     def __init__(self) -> None:
         self.seen: set[tuple[datetime | None, str, int]] = set()
@@ -216,7 +268,9 @@ class Shown:
 
 
 def put_back(job: MigrationRun) -> str:
-    """Sets again what was set before the run, unless somebody has changed it since. A sentence when it cannot be yet.
+    """Sets again what was set before the run, unless somebody has changed it since.
+
+    A sentence when it cannot be yet.
 
     To be called when a run has ended, however it did, until it returns "".
     """
@@ -225,22 +279,34 @@ def put_back(job: MigrationRun) -> str:
         return ""
     environment = job.environment
     name = f"{job.database.service} in {environment}"
-    place = Place(environment.project.railway_project_id, environment.railway_id, state["service"], name)
+    place = Place(
+        environment.project.railway_project_id, environment.railway_id, state["service"], name
+    )
     railway = Railway()
     try:
         now = list(railway.pre_deploy(place.environment, place.service))
         if now == state["command"] and now != state["was"]:
             _write(place, railway, state["was"], "The migration is over")
     except ApiError as error:
-        return f"The pre-deploy command of {name} is still the run's and will be put back: {error.sentence}"
+        return (
+            f"The pre-deploy command of {name} is still the run's and will be put back:"
+            f" {error.sentence}"
+        )
     _remember(job, put_back=True)
     return ""
 
 
 def verify(
-    job: MigrationRun, history: History, current: Collection[str], url: str, *, secrets: tuple[str, ...], now: datetime
+    job: MigrationRun,
+    history: History,
+    current: Collection[str],
+    url: str,
+    *,
+    secrets: tuple[str, ...],
+    now: datetime,
 ) -> Requeue | Outcome:
-    """One look at a database that Railway migrates while it deploys: there, on its way, or not to come.
+    """One look at a database that Railway migrates while it deploys: there, on its way, or not to
+    come.
 
     Raises `ApiError`, `NoDatabase`.
     """
@@ -249,25 +315,39 @@ def verify(
     if history.ancestors(after) == history.ancestors(history.effective_heads):
         applied = tuple((one["id"], None) for one in job.planned)
         message = f"Railway migrated while it deployed: {at}."
-        return Outcome("succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url))
+        return Outcome(
+            "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
+        )
     place, railway = place_of(job.environment, job.database), Railway()
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
     if deployment is None:
         if not late:
-            return Requeue(5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}.")
-        message = f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit, then retry."
+            return Requeue(
+                5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}."
+            )
+        message = (
+            f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit,"
+            " then retry."
+        )
         return Outcome("failed", message, before, after)
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
         return Requeue(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
-    how = f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
-    message = f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at {', '.join(history.heads)}."
+    how = (
+        f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
+    )
+    message = (
+        f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at"
+        f" {', '.join(history.heads)}."
+    )
     if deployment.status in SERVING:
         message += " Is a pre-deploy command set there that runs Alembic?"
     failed = output.revision if output.revision in history.revisions else ""
-    return Outcome("failed", message, before, after, (), failed, output.statement, invalid_indexes(url))
+    return Outcome(
+        "failed", message, before, after, (), failed, output.statement, invalid_indexes(url)
+    )
 
 
 def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:

@@ -1,4 +1,6 @@
-"""Who runs a project's migrations, and with what: the portal, the project's command here, or Railway."""
+"""Who runs a project's migrations, and with what: the portal, the project's command here, or
+Railway.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +18,9 @@ from environments.schema.run import runner, virtualenvs
 from portal.outbound.http import ApiError
 
 # Values that say nothing, and would make a log unreadable if they were taken out of it.
-PLAIN = re.compile(r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}")
+PLAIN = re.compile(
+    r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}"
+)
 # Words that end a run before anything was changed.
 UNPREPARED = (ApiError, GitError, NoDatabase, virtualenvs.NotPrepared)
 
@@ -31,7 +35,9 @@ def run(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> runner.Outcome:
-    """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what that does not."""
+    """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what
+    that does not.
+    """
     project, database = job.environment.project, job.database
     before, changes = tuple(job.before or ()), dict[str, Any]()
     request = runner.Run(
@@ -53,7 +59,10 @@ def run(
             place = railway_runner.place_of(job.environment, job.database)
             railway_runner.refuse_command_in_repository(job, mirror)
             values = railway_runner.variables(place)
-            changes = {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
+            changes = {
+                "secrets": secrets_of(url, values),
+                "elsewhere": railway_runner.elsewhere(job, place),
+            }
     except UNPREPARED as error:
         status = "cancelled" if getattr(error, "cancelled", False) else "failed"
         return runner.Outcome(status, f"Nothing was changed: {error}", before, before)
@@ -61,7 +70,9 @@ def run(
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """What is to be kept out of a log: the address as a whole, its password as written, and every telling value."""
+    """What is to be kept out of a log: the address as a whole, its password as written, and
+    every telling value.
+    """
     found = [url]
     for name, value in [("", url), *values.items()]:
         if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
@@ -83,7 +94,9 @@ def _command(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> dict[str, Any]:
-    """The command with its variables and its environment, which is made here where it is missing."""
+    """The command with its variables and its environment, which is made here where it is
+    missing.
+    """
     found = command_for(
         job.environment,
         job.database,

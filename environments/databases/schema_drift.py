@@ -1,4 +1,6 @@
-"""Where a database's schema is not the one that its migrations make: changed by hand, as rehearsals find it."""
+"""Where a database's schema is not the one that its migrations make: changed by hand, as
+rehearsals find it.
+"""
 
 from collections.abc import Iterator
 
@@ -11,7 +13,10 @@ SHOWN = 20
 
 
 def problems(project: Project) -> Iterator[Problem]:
-    """One problem for each object, as the newest comparison of each database saw it. Two queries."""
+    """One problem for each object, as the newest comparison of each database saw it.
+
+    Two queries.
+    """
     names = {one.pk: one.called for one in databases_of(project)}
     compared = Rehearsal.objects.filter(
         environment__project=project,
@@ -21,15 +26,20 @@ def problems(project: Project) -> Iterator[Problem]:
         direction=Direction.UPGRADE,
         drift__isnull=False,
     )
-    newest = compared.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    newest = compared.order_by("environment_id", "database_id", "-pk").distinct(
+        "environment_id", "database_id"
+    )
     for row in newest.select_related("environment").only("drift", "database", "environment__name"):
         where = " ".join(filter(None, [row.environment.name, names[row.database_id]]))
         found = [Difference(**one | {"lines": tuple(one["lines"])}) for one in row.drift or ()]
         for one in found[:SHOWN]:
-            yield Problem(SCHEMA, f"{one.type} {one.name} in {where}",
-                          sentence(one, where), attestable=True)  # fmt: skip
+            yield Problem(
+                SCHEMA, f"{one.type} {one.name} in {where}", sentence(one, where), attestable=True
+            )
         if len(found) > SHOWN:
-            message = f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
+            message = (
+                f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
+            )
             yield Problem(SCHEMA, f"more objects in {where}", message, attestable=True)
 
 
@@ -41,4 +51,6 @@ def sentence(difference: Difference, where: str) -> str:
     if difference.how == "removed":
         return f"{where} lacks the {difference.type} {difference.name} that its migrations make."
     told = "; ".join(difference.lines[:4])
-    return f"In {where} the {difference.type} {difference.name} is not as its migrations make it ({told})."[:1000]
+    return f"In {where} the {difference.type} {difference.name} is not as its migrations make it ({told})."[
+        :1000
+    ]

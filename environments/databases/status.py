@@ -1,4 +1,6 @@
-"""Reads from git where every database stands beside the head of its branch, and says what of it is a finding."""
+"""Reads from git where every database stands beside the head of its branch, and says what of it
+is a finding.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -55,13 +57,17 @@ class Place:
 def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase]:
     """The databases of previews that were not asked for their revision lately."""
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
-    previews = Environment.objects.present().previews().filter(project=project, instances__isnull=False)
+    previews = (
+        Environment.objects.present().previews().filter(project=project, instances__isnull=False)
+    )
     places = places_of(previews.select_related("project").distinct(), databases_of(project))
     return [place for place in places if (place.revisions_at or since) <= since]
 
 
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
-    """Asks the databases of previews for their revision, seldom; one that is another environment's is not theirs."""
+    """Asks the databases of previews for their revision, seldom; one that is another
+    environment's is not theirs.
+    """
     due = due_previews(project, now=now)
     long_lived = Environment.objects.present().long_lived().filter(project=project)
     others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []
@@ -78,7 +84,8 @@ def read_previews(project: Project, *, now: datetime, railway: Railway | None = 
 def read(project: Project, *, now: datetime) -> None:
     """Works out where each database stands. Raises `GitError`, `ApiError`.
 
-    Costs one reading of each branch's revisions, which is remembered while their files stay as they are.
+    Costs one reading of each branch's revisions, which is remembered while their files stay as they
+    are.
     """
     databases = databases_of(project)
     places = _places(project, databases)
@@ -95,7 +102,9 @@ def read(project: Project, *, now: datetime) -> None:
         mine = [place for place in places if place.at.database_id == database.pk]
         timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
     stood = {(place.environment.pk, place.at.database_id) for place in places}
-    DatabaseStatus.objects.filter(pk__in=[row.pk for key, row in known.items() if key not in stood]).delete()
+    DatabaseStatus.objects.filter(
+        pk__in=[row.pk for key, row in known.items() if key not in stood]
+    ).delete()
     DatabaseSync.objects.filter(project=project).update(timeline=timeline)
 
 
@@ -108,7 +117,9 @@ def _read_one(
 ) -> dict[str, Any]:
     """Keeps where one database stands in each environment; returns its timeline."""
     there = [place for place in places if mirror.has(place.commit)]
-    histories = {one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there}
+    histories = {
+        one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there
+    }
     for place in places:
         if place.branch in histories:
             _keep(place, histories, known.get((place.environment.pk, database.pk)), now)
@@ -121,7 +132,10 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     """Staging, production and the previews with a database of their own that was read."""
     expected = expected_branches(project)
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    previews = {row.environment_id: row for row in Preview.objects.filter(project=project).exclude(environment_id="")}
+    previews = {
+        row.environment_id: row
+        for row in Preview.objects.filter(project=project).exclude(environment_id="")
+    }
     environments = Environment.objects.present().filter(
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
@@ -132,14 +146,23 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
             found.append(Place(at, branch, heads[branch]))
         elif preview and at.revisions is not None:
             found.append(Place(at, f"#{preview.number}", preview.head, preview.number))
-    return sorted(found, key=lambda place: (place.pull, place.environment.kind != EnvironmentKind.STAGING))
+    return sorted(
+        found, key=lambda place: (place.pull, place.environment.kind != EnvironmentKind.STAGING)
+    )
 
 
 def _keep(
-    place: Place, histories: dict[str, history_reader.History], row: DatabaseStatus | None, now: datetime
+    place: Place,
+    histories: dict[str, history_reader.History],
+    row: DatabaseStatus | None,
+    now: datetime,
 ) -> None:
     at, own = place.at, histories[place.branch]
-    others = {name: its for name, its in histories.items() if name != place.branch and not name.startswith("#")}
+    others = {
+        name: its
+        for name, its in histories.items()
+        if name != place.branch and not name.startswith("#")
+    }
     found = history_status.stand(at.environment.name, at.revisions, place.branch, own, others)
     same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
     values = {
@@ -149,19 +172,24 @@ def _keep(
         "revisions": at.revisions,
         "state": found.state,
         "sentence": found.sentence,
-        "between": [{"id": one.id, "path": one.path, "message": one.message[:200]} for one in found.between],
+        "between": [
+            {"id": one.id, "path": one.path, "message": one.message[:200]} for one in found.between
+        ],
         "beyond": list(found.beyond),
         "since": row.since if row is not None and same else now,
         "read_at": now,
     }
-    DatabaseStatus.objects.update_or_create(environment=at.environment, database=at.database, defaults=values)
+    DatabaseStatus.objects.update_or_create(
+        environment=at.environment, database=at.database, defaults=values
+    )
 
 
 def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
     """What of it bears on a release. Three queries.
 
-    A database that is ahead because a run of the portal brought it there, as *migrate, then deploy* does, is none;
-    nor is production behind its branch while a release is given the time to be deployed.
+    A database that is ahead because a run of the portal brought it there, as *migrate, then deploy*
+    does, is none; nor is production behind its branch while a release is given the time to be
+    deployed.
     """
     names = {one.pk: one.called for one in databases_of(project)}
     rows = list(
@@ -192,9 +220,13 @@ def _is_behind(row: DatabaseStatus) -> bool:
 
 
 def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
-    """The standings of databases that are where the portal's newest run left them, or that one is moving now."""
+    """The standings of databases that are where the portal's newest run left them, or that one
+    is moving now.
+    """
     runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
-    newest = runs.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    newest = runs.order_by("environment_id", "database_id", "-pk").distinct(
+        "environment_id", "database_id"
+    )
     few = newest.only("environment_id", "database_id", "status", "after")
     runs_of = {(run.environment_id, run.database_id): run for run in few}
     found = set()

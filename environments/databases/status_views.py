@@ -38,7 +38,9 @@ DIFFERENCES_SHOWN = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One database of an environment: where it is, how that stands to its branch, and how its schema is."""
+    """One database of an environment: where it is, how that stands to its branch, and how its
+    schema is.
+    """
 
     environment: Environment
     database: Database
@@ -51,8 +53,14 @@ class Row:
 
     @property
     def moved(self) -> bool:
-        """Whether the database was read anew since the standing was worked out, and is elsewhere."""
-        return self.standing is not None and self.place is not None and self.standing.revisions != self.place.revisions
+        """Whether the database was read anew since the standing was worked out, and is
+        elsewhere.
+        """
+        return (
+            self.standing is not None
+            and self.place is not None
+            and self.standing.revisions != self.place.revisions
+        )
 
     @property
     def comparable(self) -> bool:
@@ -69,18 +77,32 @@ class Mark:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """The state of one project's databases, for the page Migrations. Six queries whatever the counts."""
+    """The state of one project's databases, for the page Migrations.
+
+    Six queries whatever the counts.
+    """
     migrated = Database.objects.exclude(alembic="").values("project")
     projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
     if project is None:
         return {"projects": projects, "project": None}
     databases = databases_of(project)
     found = rows(project, databases)
     sync = getattr(project, "database_sync", None)
-    trails = [_trail(database, sync, [row for row in found if row.database.pk == database.pk]) for database in databases]
-    return {"projects": projects, "project": project, "databases": databases, "states": found, "trails": trails}
+    trails = [
+        _trail(database, sync, [row for row in found if row.database.pk == database.pk])
+        for database in databases
+    ]
+    return {
+        "projects": projects,
+        "project": project,
+        "databases": databases,
+        "states": found,
+        "trails": trails,
+    }
 
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:
@@ -99,7 +121,9 @@ def rows(project: Project, databases: list[Database]) -> list[Row]:
             key = environment.pk, database.pk
             standing = standing_of.get(key)
             if environment.kind in ORDER or standing is not None:
-                found.append(_row(environment, database, place_of.get(key), standing, newest.get(key)))
+                found.append(
+                    _row(environment, database, place_of.get(key), standing, newest.get(key))
+                )
     return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
 
 
@@ -111,7 +135,11 @@ def _row(
     compared: Rehearsal | None,
 ) -> Row:
     state = STATES[DatabaseState(standing.state)] if standing else "wait"
-    drift = [Difference(**one | {"lines": tuple(one["lines"])}) for one in (compared.drift or ())] if compared else []
+    drift = (
+        [Difference(**one | {"lines": tuple(one["lines"])}) for one in compared.drift or ()]
+        if compared
+        else []
+    )
     told = tuple(sentence(one, environment.name) for one in drift[:DIFFERENCES_SHOWN])
     more = max(0, len(drift) - DIFFERENCES_SHOWN)
     return Row(environment, database, place, standing, state, compared, told, more)
@@ -119,8 +147,12 @@ def _row(
 
 def _compared(project: Project) -> Any:
     """The newest comparison of each environment's schema with the one that its migrations make."""
-    done = Rehearsal.objects.filter(environment__project=project, direction=Direction.UPGRADE, drift__isnull=False)
-    newest = done.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    done = Rehearsal.objects.filter(
+        environment__project=project, direction=Direction.UPGRADE, drift__isnull=False
+    )
+    newest = done.order_by("environment_id", "database_id", "-pk").distinct(
+        "environment_id", "database_id"
+    )
     return newest.only("environment_id", "database_id", "drift", "finished_at")
 
 

@@ -12,11 +12,7 @@ from django.views.decorators.http import require_POST
 from environments.databases import actions as databases_actions
 from environments.databases import status_views
 from environments.databases.failure import aftermath_of
-from environments.models import (
-    MigrationRun,
-    Rehearsal,
-    with_several_databases,
-)
+from environments.models import MigrationRun, Rehearsal, with_several_databases
 from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
@@ -30,8 +26,13 @@ REHEARSALS_SHOWN = 20
 
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
-    """Where every database stands, every migration run, newest first, and rehearsals. Ten queries."""
-    runs = MigrationRun.objects.select_related("environment__project", "database", "requested_by").defer("log")
+    """Where every database stands, every migration run, newest first, and rehearsals.
+
+    Ten queries.
+    """
+    runs = MigrationRun.objects.select_related(
+        "environment__project", "database", "requested_by"
+    ).defer("log")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
         runs = runs.filter(pk__lt=int(before))
@@ -40,8 +41,12 @@ def migrations(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
     context["several"] = with_several_databases()
     if not before:
-        rehearsals = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
-        context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[:REHEARSALS_SHOWN]
+        rehearsals = Rehearsal.objects.select_related(
+            "environment__project", "database", "requested_by"
+        )
+        context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[
+            :REHEARSALS_SHOWN
+        ]
         context |= status_views.context(request)
     return render(request, "environments/databases/migrations.html", context)
 
@@ -63,7 +68,9 @@ def migration_log(request: HttpRequest, pk: int) -> HttpResponse:
     """The end of the log alone; status 286 tells htmx that nothing more will come."""
     run = get_object_or_404(_with_tail().only("status", "log_bytes"), pk=pk)
     status = 200 if run.is_open else 286
-    return render(request, "environments/databases/migration_panels.html#log", {"run": run}, status=status)
+    return render(
+        request, "environments/databases/migration_panels.html#log", {"run": run}, status=status
+    )
 
 
 def _with_tail() -> Any:
@@ -72,13 +79,23 @@ def _with_tail() -> Any:
 
 def _run_context(pk: int) -> dict[str, Any]:
     """The run with the end of its log, and its revisions as rows. One query."""
-    runs = _with_tail().select_related("environment__project", "database", "requested_by", "approved_by").defer("log")
+    runs = (
+        _with_tail()
+        .select_related("environment__project", "database", "requested_by", "approved_by")
+        .defer("log")
+    )
     run = get_object_or_404(runs, pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
     rows = []
     for revision in dict.fromkeys([*planned, *seconds]):
-        state = "pass" if revision in seconds else "fail" if revision == run.failed_revision else "closed"
+        state = (
+            "pass"
+            if revision in seconds
+            else "fail"
+            if revision == run.failed_revision
+            else "closed"
+        )
         rows.append((revision, state, seconds.get(revision), planned.get(revision, {})))
     return {
         "run": run,
@@ -94,7 +111,9 @@ def _run_context(pk: int) -> dict[str, Any]:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the worker to stop the run."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
+    run = get_object_or_404(
+        MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
+    )
     then = reverse("environments:migration", args=[pk])
     message = "The run is being stopped; the database is read afterwards."
     return run_action(request, then, partial(databases_actions.cancel_migration, run), message)
@@ -104,7 +123,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Starts a new run of the same commit, which goes on from where the database is."""
-    run = get_object_or_404(MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk)
+    run = get_object_or_404(
+        MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
+    )
     then = reverse("environments:migration", args=[pk])
     act = partial(databases_actions.retry_migration, run)
     return run_action(

@@ -7,10 +7,7 @@ from environments.databases import status as databases_status
 from environments.drift import rules as drift_rules
 from environments.finding_kinds.wiring import MISSING
 from environments.findings.writer import update_findings
-from environments.models import (
-    Finding,
-    Project,
-)
+from environments.models import Finding, Project
 from environments.variables import rules as variables_rules
 
 
@@ -19,7 +16,11 @@ def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
 
     What a reading that is not `complete` does not show is not called missing on its word.
     """
-    found = [*drift_rules.problems(project), *variables_rules.problems(project), *schema_drift.problems(project)]
+    found = [
+        *drift_rules.problems(project),
+        *variables_rules.problems(project),
+        *schema_drift.problems(project),
+    ]
     if not complete:
         known = Finding.objects.filter(project=project, kind=MISSING, closed_at=None)
         already = set(known.values_list("subject", flat=True))

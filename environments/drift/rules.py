@@ -36,9 +36,9 @@ def problems(project: Project) -> list[Problem]:
     environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
     instances = list(
-        ServiceInstance.objects.filter(environment__in=environments, service__in=services).select_related(
-            "service", "environment"
-        )
+        ServiceInstance.objects.filter(
+            environment__in=environments, service__in=services
+        ).select_related("service", "environment")
     )
     lives = _lives(project, instances)
     counting = [live for live in lives if live.counts]
@@ -54,19 +54,31 @@ def problems(project: Project) -> list[Problem]:
 
 
 def _sharing(project: Project) -> Iterator[Problem]:
-    """Projects that share a repository were made before that was refused: the last to post a verdict wins."""
+    """Projects that share a repository were made before that was refused: the last to post a
+    verdict wins.
+    """
     others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
     if names := ", ".join(others.values_list("name", flat=True)):
-        message = f"{project} and {names} release {project.repository}: they overwrite each other's verdict on a commit."
+        message = (
+            f"{project} and {names} release {project.repository}: they overwrite each other's"
+            " verdict on a commit."
+        )
         mend = "Make one project of them, with a database for each Alembic directory."
-        yield Problem(TWICE, f"repository {project.repository}", f"{message} {mend}", attestable=True)
+        yield Problem(
+            TWICE, f"repository {project.repository}", f"{message} {mend}", attestable=True
+        )
 
 
 def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:
     current: dict[int, list[Deployment]] = {}
-    for object_ in Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=instances):
+    for object_ in Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__in=instances
+    ):
         current.setdefault(object_.instance_id, []).append(object_)
-    return [live_of(instance, current.get(instance.pk, []), project.repository) for instance in instances]
+    return [
+        live_of(instance, current.get(instance.pk, []), project.repository)
+        for instance in instances
+    ]
 
 
 def _missing(
@@ -79,7 +91,11 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    by_kind = {environment.kind: environment for environment in environments if environment.kind in LONG_LIVED}
+    by_kind = {
+        environment.kind: environment
+        for environment in environments
+        if environment.kind in LONG_LIVED
+    }
     for kind, name in expected_names(project).items():
         if kind not in by_kind:
             yield Problem(MISSING, kind, _none_named(name, environments))
@@ -97,19 +113,34 @@ def _missing(
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
     """That there is no such environment, and which are nearly called so."""
-    alike = sorted({environment.name for environment in environments if environment.name.casefold() == name.casefold()})
+    alike = sorted(
+        {
+            environment.name
+            for environment in environments
+            if environment.name.casefold() == name.casefold()
+        }
+    )
     if not alike:
         return f"There is no environment named {name} on Railway."
     which = ", ".join(alike)
-    return f"There is no environment named {name} on Railway, but {which}: say under Projects which of them is meant."
+    return (
+        f"There is no environment named {name} on Railway, but {which}: say under Projects which of"
+        " them is meant."
+    )
 
 
 def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
     """Nothing says what an uploaded service runs, so nobody can say that a release is in it."""
     for live in lives:
         if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
-            message = f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs is not known"
-            do = f"Connect it to {project.repository} on Railway, or say that it does not belong to the release."
+            message = (
+                f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs"
+                " is not known"
+            )
+            do = (
+                f"Connect it to {project.repository} on Railway, or say that it does not belong to"
+                " the release."
+            )
             yield Problem(UPLOADED, str(live.instance), f"{message}. {do}")
 
 
@@ -125,11 +156,16 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
-            message = f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to; it should be."
+            message = (
+                f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to;"
+                " it should be."
+            )
             yield Problem(PUSH, str(instance), message)
 
 
-def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str]) -> Iterator[Problem]:
+def _branches(
+    project: Project, lives: Iterable[Live], expected: dict[str, str]
+) -> Iterator[Problem]:
     """What is built from the project's repository must follow the branch of its environment."""
     for live in lives:
         instance = live.instance
@@ -137,34 +173,53 @@ def _branches(project: Project, lives: Iterable[Live], expected: dict[str, str])
         if live.role is not Role.CODE or not instance.repository:
             continue  # it follows no branch, or one of its own
         if not instance.branch:
-            yield Problem(BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}.")
+            yield Problem(
+                BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}."
+            )
         elif instance.branch != wanted:
             message = f"{subject} follows {instance.branch}; it should follow {wanted}."
             yield Problem(BRANCH, subject, message)
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
-    """What was pushed and Railway skipped, failed or never began to deploy, beyond the grace time."""
+    """What was pushed and Railway skipped, failed or never began to deploy, beyond the grace
+    time.
+    """
     grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
-    branches = {row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())}
+    branches = {
+        row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())
+    }
     for live in lives:
         instance = live.instance
         branch = branches.get(instance.branch)
         if branch is None or instance.branch != expected[instance.environment.kind]:
             continue
-        if not branch.head or branch.head_at is None or branch.head_at + grace > (instance.seen_at or branch.head_at):
+        if (
+            not branch.head
+            or branch.head_at is None
+            or branch.head_at + grace > (instance.seen_at or branch.head_at)
+        ):
             continue
         message = _not_live(live, branch.head)
         if message and instance.rolled_back_from == branch.head:
-            back = f"{instance} was rolled back by people: {branch.name} is still at {branch.head[:7]}."
+            back = (
+                f"{instance} was rolled back by people: {branch.name} is still at"
+                f" {branch.head[:7]}."
+            )
             after = "The next release must revert or correct what it brought."
             yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
         elif message:
-            yield Problem(BEHIND, str(instance), f"{branch.name} is at {branch.head[:7]}, {instance} {message}.")
+            yield Problem(
+                BEHIND,
+                str(instance),
+                f"{branch.name} is at {branch.head[:7]}, {instance} {message}.",
+            )
 
 
 def _not_live(live: Live, head: str) -> str:
-    """What is wrong with a service whose branch is at `head`; nothing while that is on its way, or not known yet."""
+    """What is wrong with a service whose branch is at `head`; nothing while that is on its way,
+    or not known yet.
+    """
     serving = [one for one in live.active if one.status in SERVING]
     if any(one.commit == head for one in serving):
         return ""

@@ -22,10 +22,13 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
     What was there when an instance is first looked at is taken as it is. Raises `ApiError`.
     """
     rows = Row.objects.filter(
-        is_latest=True, instance__environment__project=project, instance__environment__kind__in=LONG_LIVED,
-        instance__environment__gone_at=None, instance__service__gone_at=None,
+        is_latest=True,
+        instance__environment__project=project,
+        instance__environment__kind__in=LONG_LIVED,
+        instance__environment__gone_at=None,
+        instance__service__gone_at=None,
         instance__repository__iexact=project.repository,
-    )  # fmt: skip
+    )
     fresh, asked = [], []
     for row in rows.select_related("instance__service__project", "instance__environment"):
         instance = row.instance
@@ -44,15 +47,22 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
 
 
 def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
-    """Whether a deployment is no more than the next run of a scheduled service: of the commit that ran before."""
+    """Whether a deployment is no more than the next run of a scheduled service: of the commit
+    that ran before.
+    """
     if not instance.cron or not row.commit:
         return False
     return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()
 
 
-def _judge(project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime) -> None:
+def _judge(
+    project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime
+) -> None:
     history = sorted(found, key=lambda one: one.created_at or _EVER)
-    seen_at = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first() or now
+    seen_at = (
+        Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first()
+        or now
+    )
     known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)
     for n, one in enumerate(history):
         if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
@@ -73,12 +83,24 @@ def _judged(instance: ServiceInstance, railway_id: str) -> bool:
     return bool(rows.update(judged=instance.judged))
 
 
-def _accused(project: Project, instance: ServiceInstance, deployment: Deployment, earlier: Sequence[Deployment]) -> str:
+def _accused(
+    project: Project,
+    instance: ServiceInstance,
+    deployment: Deployment,
+    earlier: Sequence[Deployment],
+) -> str:
     """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
-    if deployment.status == "SKIPPED" or out_of_band.is_ours(instance, deployment.id, deployment.commit or "", deployment.created_at):
+    if deployment.status == "SKIPPED" or out_of_band.is_ours(
+        instance, deployment.id, deployment.commit or "", deployment.created_at
+    ):
         return ""
     before = earlier[-1].commit if earlier else None
-    if instance.cron and deployment.commit and deployment.commit == before and (deployment.reason or "").lower() != "rollback":
+    if (
+        instance.cron
+        and deployment.commit
+        and deployment.commit == before
+        and (deployment.reason or "").lower() != "rollback"
+    ):
         return ""  # a run that was due
     reason = (deployment.reason or "").lower()
     if reason in REASONS:
@@ -88,26 +110,47 @@ def _accused(project: Project, instance: ServiceInstance, deployment: Deployment
     if any(before.commit == deployment.commit for before in earlier):
         return _said(instance, deployment, "deployed again")
     if not _on_branch(mirror_of(project), deployment.commit, instance.branch):
-        return _said(instance, deployment, f"deployed, although {instance.branch or 'no branch'} does not hold it")
+        return _said(
+            instance,
+            deployment,
+            f"deployed, although {instance.branch or 'no branch'} does not hold it",
+        )
     return ""
 
 
 def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
-    if not mirror.has(commit) or not branch or not mirror.head(branch) or not mirror.is_ancestor(commit, branch):
+    if (
+        not mirror.has(commit)
+        or not branch
+        or not mirror.head(branch)
+        or not mirror.is_ancestor(commit, branch)
+    ):
         mirror.fetch()
-    return bool(branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch))
+    return bool(
+        branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch)
+    )
 
 
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
     what = (deployment.commit or "")[:7] or "Something"
     at = f" on {deployment.created_at:%Y-%m-%d at %H:%M} UTC" if deployment.created_at else ""
-    by = f"by {deployment.creator}" if deployment.creator else f"around the portal; {out_of_band.NOT_KNOWN}"
+    by = (
+        f"by {deployment.creator}"
+        if deployment.creator
+        else f"around the portal; {out_of_band.NOT_KNOWN}"
+    )
     words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
-    return f"On {instance}, {what} {words}{at} {by}{', around the portal' if deployment.creator else ''}."
+    return (
+        f"On {instance}, {what} {words}{at}"
+        f" {by}{', around the portal' if deployment.creator else ''}."
+    )
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Sees whether pushes deploy each service of staging and production: one request. Raises `ApiError`."""
+    """Sees whether pushes deploy each service of staging and production: one request.
+
+    Raises `ApiError`.
+    """
     found = (
         ServiceInstance.objects.long_lived()
         .filter(environment__project=project)
@@ -115,7 +158,9 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
         .select_related("service__project", "environment")
     )
     instances = list(found)
-    places = [(instance.environment.railway_id, instance.service.railway_id) for instance in instances]
+    places = [
+        (instance.environment.railway_id, instance.service.railway_id) for instance in instances
+    ]
     read = railway.push_deploys_of(project.railway_project_id, places)
     for instance, one in zip(instances, read, strict=True):
         out_of_band.autodeploy_switched(instance, one.enabled, now=now)

@@ -7,7 +7,9 @@ def _follow(at: Situation) -> Repair | None:
     if at.instance.repository.lower() != at.repository.lower() or not at.wanted:
         return None
     question = f"Railway will deploy {at.instance} from {at.wanted} from now on."
-    return Repair("environments:branch-repair", "Repair", at.wanted, question, f"Follow {at.wanted}")
+    return Repair(
+        "environments:branch-repair", "Repair", at.wanted, question, f"Follow {at.wanted}"
+    )
 
 
 def _deploy_on_push(at: Situation) -> Repair:
@@ -19,7 +21,9 @@ def _deploy_head(at: Situation) -> Repair | None:
     if not at.head:
         return None
     question = f"Railway will deploy {at.head[:7]} on {at.instance}."
-    return Repair("environments:head-deploy", "Deploy this commit", at.head, question, f"Deploy {at.head[:7]}")
+    return Repair(
+        "environments:head-deploy", "Deploy this commit", at.head, question, f"Deploy {at.head[:7]}"
+    )
 
 
 BRANCH = kind("branch", "follows another branch", repair=_follow)

@@ -1,4 +1,7 @@
-"""The register of kinds of findings. A new kind is one file here that calls `kind`, and its line in `KINDS`."""
+"""The register of kinds of findings.
+
+A new kind is one file here that calls `kind`, and its line in `KINDS`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +31,9 @@ class Situation:
 
 @dataclass(frozen=True)
 class Repair:
-    """What a person can have done by one click: the URL's name, the button, and what will happen."""
+    """What a person can have done by one click: the URL's name, the button, and what will
+    happen.
+    """
 
     url: str
     label: str
@@ -45,8 +50,9 @@ def _none(situation: Situation) -> None:
 class Kind:
     """A kind of finding.
 
-    `blocks`: a release waits until it is closed or signed off. `sign_off`: some findings of this kind are about
-    what no machine can see, and a person may sign for them. `repair`: what can be done about one by a click.
+    `blocks`: a release waits until it is closed or signed off. `sign_off`: some findings of this
+    kind are about what no machine can see, and a person may sign for them. `repair`: what can be
+    done about one by a click.
     """
 
     name: str
@@ -58,12 +64,22 @@ class Kind:
 
     @property
     def closes_itself(self) -> bool:
-        """Return whether a finding ends once a reading no longer sees it, and opens again when one does."""
+        """Return whether a finding ends once a reading no longer sees it, and opens again when
+        one does.
+        """
         return self.reading is not Reading.NOTHING
 
 
 KINDS: Registry[Kind] = Registry(
-    within("environments.finding_kinds", "deploying", "wiring", "variables", "schema", "protection", "out_of_band")
+    within(
+        "environments.finding_kinds",
+        "deploying",
+        "wiring",
+        "variables",
+        "schema",
+        "protection",
+        "out_of_band",
+    )
 )
 
 

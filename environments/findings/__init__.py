@@ -1,1 +1,3 @@
-"""A finding is something that is not as it should be: kinds, writer, page, and the queue of repairs."""
+"""A finding is something that is not as it should be: kinds, writer, page, and the queue of
+repairs.
+"""

@@ -5,17 +5,19 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments.models import (
-    Finding,
-)
+from environments.models import Finding
 from portal import audit
 from portal.ui.actions import Refused, action, require_reason
 
 
 @action("finding.resolved", "environments.resolve_finding")
-def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime | None = None) -> None:
-    """Closes a finding by a person's word. What comparison still sees is opened again by the next reading; what was
-    done around the portal is not: it is one event, and settled.
+def resolve_finding(
+    finding: Finding, *, actor: Any, reason: str, now: datetime | None = None
+) -> None:
+    """Closes a finding by a person's word.
+
+    What comparison still sees is opened again by the next reading; what was done around the portal
+    is not: it is one event, and settled.
     """
     now = now or timezone.now()
     require_reason(reason)
@@ -24,4 +26,6 @@ def resolve_finding(finding: Finding, *, actor: Any, reason: str, now: datetime 
     )
     if not changed:
         raise Refused("This finding is closed already.")
-    audit.record("finding.resolved", actor=actor, subject=finding, sentence=f"“{reason[:500]}”", now=now)
+    audit.record(
+        "finding.resolved", actor=actor, subject=finding, sentence=f"“{reason[:500]}”", now=now
+    )

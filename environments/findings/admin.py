@@ -2,9 +2,7 @@
 
 from django.contrib import admin
 
-from environments.models import (
-    Finding,
-)
+from environments.models import Finding
 from portal.ui.site import ReadOnly
 
 

@@ -1,4 +1,5 @@
-"""Around the portal: what was done there is written down once for each event, for a person to resolve.
+"""Around the portal: what was done there is written down once for each event, for a person to
+resolve.
 
 Beside it stands what the portal itself asked for, so that nobody is accused of that.
 """
@@ -20,7 +21,10 @@ EARLY, LATE = timedelta(minutes=1), timedelta(minutes=15)
 
 
 def note(project: Project, subject: str, sentence: str, *, now: datetime) -> bool:
-    """Opens a finding for one event, named by `subject` for good. False: it is known, open or resolved."""
+    """Opens a finding for one event, named by `subject` for good.
+
+    False: it is known, open or resolved.
+    """
     with transaction.atomic():
         row, created = Finding.objects.get_or_create(
             project=project,
@@ -29,12 +33,21 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
             defaults={"sentence": sentence, "opened_at": now, "seen_at": now},
         )
         if created:
-            audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=sentence, now=now)
+            audit.record(
+                "finding.opened",
+                actor=None,
+                subject=row,
+                outcome="found",
+                sentence=sentence,
+                now=now,
+            )
     return created
 
 
 def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentAsk:
-    """Writes down, before Railway is asked, that the portal wants `commit` deployed on `instance`."""
+    """Writes down, before Railway is asked, that the portal wants `commit` deployed on
+    `instance`.
+    """
     return DeploymentAsk.objects.create(instance=instance, commit=commit, asked_at=now)
 
 
@@ -44,40 +57,55 @@ def asked(row: DeploymentAsk, railway_id: str) -> None:
 
 
 def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetime | None) -> bool:
-    """Whether the portal asked for this deployment; one whose answer was lost is told by commit and time, once."""
+    """Whether the portal asked for this deployment; one whose answer was lost is told by commit
+    and time, once.
+    """
     rows = DeploymentAsk.objects.filter(instance=instance)
     if rows.filter(railway_id=railway_id).exists():
         return True
     if at is None:
         return False
-    lost = rows.filter(railway_id="", commit=commit, asked_at__gte=at - LATE, asked_at__lte=at + EARLY)
+    lost = rows.filter(
+        railway_id="", commit=commit, asked_at__gte=at - LATE, asked_at__lte=at + EARLY
+    )
     with transaction.atomic():
         row = lost.select_for_update().order_by("asked_at").first()
         return row is not None and bool(rows.filter(pk=row.pk).update(railway_id=railway_id))
 
 
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
-    """Notes that `instance` follows something else than it did `before`, unless a repair of ours moved it."""
+    """Notes that `instance` follows something else than it did `before`, unless a repair of ours
+    moved it.
+    """
     was, follows = (_followed(one, instance) for one in (before, instance))
     if was == follows or before.seen_at is None or before.seen_at > now:
         return  # nothing changed, nothing was known, or this reading is older than the one before
-    ours = _since(RepairKind.BRANCH, before.seen_at).filter(instance_id=before.pk, wanted=instance.branch)
+    ours = _since(RepairKind.BRANCH, before.seen_at).filter(
+        instance_id=before.pk, wanted=instance.branch
+    )
     if ours.exists():
         return
     subject = f"trigger of {instance}, read {now:%Y-%m-%d %H:%M:%S.%f}"
-    message = f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway; {NOT_KNOWN}."
+    message = (
+        f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway;"
+        f" {NOT_KNOWN}."
+    )
     note(instance.service.project, subject, message, now=now)
 
 
 def _followed(instance: ServiceInstance, now: ServiceInstance) -> str:
     branch = instance.branch or "no branch"
     return (
-        branch if instance.repository.lower() == now.repository.lower() else f"{branch} of {instance.repository or 'no source'}"
+        branch
+        if instance.repository.lower() == now.repository.lower()
+        else f"{branch} of {instance.repository or 'no source'}"
     )
 
 
 def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: datetime) -> None:
-    """Notes that pushes deploy `instance`, or no longer do; what was not known before is no edit."""
+    """Notes that pushes deploy `instance`, or no longer do; what was not known before is no
+    edit.
+    """
     with transaction.atomic():
         row = ServiceInstance.objects.select_for_update().filter(pk=instance.pk).first()
         if row is None or row.autodeploy == enabled:
@@ -92,18 +120,33 @@ def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: dateti
 
 
 def variables_edited(
-    project: Project, where: str, changed: Sequence[str], added: Sequence[str], removed: Sequence[str], now: datetime
+    project: Project,
+    where: str,
+    changed: Sequence[str],
+    added: Sequence[str],
+    removed: Sequence[str],
+    now: datetime,
 ) -> None:
     """Notes which variables of `where` differ from the reading before."""
-    told = [f"{_names(names)} {word}" for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
-            if names]  # fmt: skip
+    told = [
+        f"{_names(names)} {word}"
+        for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
+        if names
+    ]
     if told:
-        message = f"Variables of {where} were edited on Railway: {'; '.join(told)}. {NOT_KNOWN.capitalize()}."
+        message = (
+            f"Variables of {where} were edited on Railway: {'; '.join(told)}."
+            f" {NOT_KNOWN.capitalize()}."
+        )
         note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", message, now=now)
 
 
 def protection_changed(
-    project: Project, branch: str, changes: Sequence[tuple[str, str, str, str]], since: datetime, now: datetime
+    project: Project,
+    branch: str,
+    changes: Sequence[tuple[str, str, str, str]],
+    since: datetime,
+    now: datetime,
 ) -> None:
     """Notes rules of `branch` that were changed; each change is (rule, before, after, state after).
 
@@ -111,7 +154,9 @@ def protection_changed(
     """
     ours = _since(RepairKind.PROTECT, since).filter(project=project, wanted=branch).exists()
     told = [
-        f"{rule.lower()}: {was} became {is_}" for rule, was, is_, state in changes if not (ours and state == "pass")
+        f"{rule.lower()}: {was} became {is_}"
+        for rule, was, is_, state in changes
+        if not (ours and state == "pass")
     ]
     if told:
         message = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."

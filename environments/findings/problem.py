@@ -7,7 +7,10 @@ from environments.finding_kinds.registry import KINDS
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as it should be. `attestable`: no machine can see it, so a person may sign for it."""
+    """One thing that is not as it should be.
+
+    `attestable`: no machine can see it, so a person may sign for it.
+    """
 
     kind: str
     subject: str

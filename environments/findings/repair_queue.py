@@ -6,12 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import (
-    Project,
-    Repair,
-    RepairKind,
-    ServiceInstance,
-)
+from environments.models import Project, Repair, RepairKind, ServiceInstance
 from portal import audit
 from portal.jobs import wake_now
 from portal.ui.actions import Refused
@@ -20,9 +15,13 @@ from portal.ui.actions import Refused
 def _is_there(instance: ServiceInstance) -> None:
     """Refuses for what Railway no longer has."""
     if instance.service.gone_at:
-        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to put right.")
+        raise Refused(
+            f"{instance.service} was deleted on Railway, so there is nothing to put right."
+        )
     if instance.environment.gone_at:
-        raise Refused(f"{instance.environment} was deleted on Railway, so there is nothing to put right.")
+        raise Refused(
+            f"{instance.environment} was deleted on Railway, so there is nothing to put right."
+        )
 
 
 def _repair(
@@ -43,11 +42,20 @@ def _repair(
     try:
         with transaction.atomic():
             repair = Repair.objects.create(
-                project=project, kind=kind, instance=instance, subject=subject or str(instance or ""), wanted=wanted,
-                before=before, requested_by=actor, created_at=now, wake_at=now,
-            )  # fmt: skip
+                project=project,
+                kind=kind,
+                instance=instance,
+                subject=subject or str(instance or ""),
+                wanted=wanted,
+                before=before,
+                requested_by=actor,
+                created_at=now,
+                wake_at=now,
+            )
     except IntegrityError:
         raise Refused("The same repair is under way already; wait for it to end.") from None
     wake_now(repair, now=now)
-    audit.record(event, actor=actor, subject=repair, sentence=message, data={"wanted": wanted}, now=now)
+    audit.record(
+        event, actor=actor, subject=repair, sentence=message, data={"wanted": wanted}, now=now
+    )
     return repair

@@ -10,10 +10,7 @@ from django.views.decorators.http import require_POST
 from environments.finding_kinds.registry import KINDS
 from environments.findings import actions as findings_actions
 from environments.findings.forms import ResolveForm
-from environments.models import (
-    Finding,
-    Project,
-)
+from environments.models import Finding, Project
 from portal.ui.site import page, run_action
 
 
@@ -24,7 +21,10 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
-    message = f"The finding is closed{'; it opens again if the next reading still sees it' if again else ''}."
+    message = (
+        "The finding is"
+        f" closed{'; it opens again if the next reading still sees it' if again else ''}."
+    )
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
     return run_action(request, then, act, message, form=form)
 

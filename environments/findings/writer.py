@@ -8,10 +8,7 @@ from django.db import transaction
 
 from environments.finding_kinds.registry import Reading, of_reading
 from environments.findings.problem import Problem
-from environments.models import (
-    Finding,
-    Project,
-)
+from environments.models import Finding, Project
 from portal import audit
 
 
@@ -31,33 +28,51 @@ def update_findings(
     now: datetime,
     reading: Reading = Reading.COMPARISON,
 ) -> None:
-    """Opens a finding for each new problem, keeps the known ones, closes those of this `reading` that are gone.
+    """Opens a finding for each new problem, keeps the known ones, closes those of this `reading`
+    that are gone.
 
     One event each.
     """
     kinds = of_reading(reading)
     wanted = {(problem.kind, problem.subject[:300]): problem for problem in problems}
-    open_rows = {(row.kind, row.subject): row for row in Finding.objects.open().filter(project=project)}
+    open_rows = {
+        (row.kind, row.subject): row for row in Finding.objects.open().filter(project=project)
+    }
     closing = [row for key, row in open_rows.items() if key not in wanted and row.kind in kinds]
-    Finding.objects.filter(pk__in=[row.pk for row in closing]).update(closed_at=now, reason="It is gone.")
+    Finding.objects.filter(pk__in=[row.pk for row in closing]).update(
+        closed_at=now, reason="It is gone."
+    )
     kept = [row for key, row in open_rows.items() if key in wanted]
     for row in kept:
         problem = wanted[row.kind, row.subject]
         row.seen_at, row.sentence, row.attestable = now, problem.sentence, problem.attestable
     Finding.objects.bulk_update(kept, ["seen_at", "sentence", "attestable"])
     fresh = Finding.objects.bulk_create(
-        Finding(project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now)
+        Finding(
+            project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now
+        )
         for key, problem in wanted.items()
         if key not in open_rows
     )
     for row in fresh:
-        audit.record("finding.opened", actor=None, subject=row, outcome="found", sentence=row.sentence, now=now)
+        audit.record(
+            "finding.opened",
+            actor=None,
+            subject=row,
+            outcome="found",
+            sentence=row.sentence,
+            now=now,
+        )
     for row in closing:
-        audit.record("finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now)
+        audit.record(
+            "finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now
+        )
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
-    """Keeps on the row why the last reading failed, or that it succeeded (empty); one event when that changes."""
+    """Keeps on the row why the last reading failed, or that it succeeded (empty); one event when
+    that changes.
+    """
     if job.problem == problem:
         return
     with transaction.atomic():

@@ -1,4 +1,7 @@
-"""Which addresses git may be given: over HTTPS or SSH, to a host. Never a path, an option or a helper program."""
+"""Which addresses git may be given: over HTTPS or SSH, to a host.
+
+Never a path, an option or a helper program.
+"""
 
 from urllib.parse import urlsplit
 
@@ -22,12 +25,17 @@ def fault_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         return f"It is neither HTTPS nor SSH. {KINDS}"
     if parts.scheme == "http" and not is_loopback(host):
-        return "Over http:// everybody on the way could change what is read. Write https:// instead."
-    return "It holds a password, which would be shown. Use a deploy key instead." if password else ""
+        return (
+            "Over http:// everybody on the way could change what is read. Write https:// instead."
+        )
+    return (
+        "It holds a password, which would be shown. Use a deploy key instead." if password else ""
+    )
 
 
 def origin(url: str) -> str:
-    """`scheme://host:port/` of an HTTP address, as git matches it; "" for an address of another kind.
+    """`scheme://host:port/` of an HTTP address, as git matches it; "" for an address of another
+    kind.
 
     Also "" for http:// to another machine, where a credential would travel in clear text.
     """

@@ -1,7 +1,7 @@
 """Writing the files of a commit to disk, when whoever made the commit wishes us ill.
 
-Names are judged before anything is written, nothing is ever written through a link, and what cannot be written
-ends in one sentence. `Mirror.checkout` and `checkout_all` bring the names and contents.
+Names are judged before anything is written, nothing is ever written through a link, and what cannot
+be written ends in one sentence. `Mirror.checkout` and `checkout_all` bring the names and contents.
 """
 
 import os
@@ -14,9 +14,16 @@ from typing import NoReturn
 
 from portal.visible import visible_line
 
-MAX_FILES, MAX_DIRECTORIES, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = 50_000, 50_000, 50, 255, 1000
+MAX_FILES, MAX_DIRECTORIES, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = (
+    50_000,
+    50_000,
+    50,
+    255,
+    1000,
+)
 MAX_BYTES = 256 * 1024 * 1024
-# What some file systems leave out of a name (Git's own list for HFS+), so that `.g⟨U+200C⟩it` would be `.git` there.
+# What some file systems leave out of a name (Git's own list for HFS+), so that `.g⟨U+200C⟩it` would
+# be `.git` there.
 _LEFT_OUT = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _GIT_DIRECTORY = re.compile(r"(?:\.git|git~[0-9]+)[. ]*(?::.*)?", re.S)
 
@@ -26,9 +33,14 @@ class Hostile(Exception):
 
 
 def judge(paths: Sequence[str]) -> None:
-    """Raises `Hostile` for names that lead out, stand for git's own files, come twice, or are beyond all bounds."""
+    """Raises `Hostile` for names that lead out, stand for git's own files, come twice, or are
+    beyond all bounds.
+    """
     if len(paths) > MAX_FILES:
-        raise Hostile(f"This commit has more than {MAX_FILES:,} files here; the portal does not write so many.")
+        raise Hostile(
+            f"This commit has more than {MAX_FILES:,} files here; the portal does not write so"
+            " many."
+        )
     directories: set[str] = set()
     for path in paths:
         _judge_name(path)
@@ -39,15 +51,25 @@ def judge(paths: Sequence[str]) -> None:
     if times > 1:
         raise Hostile(f"“{named(most)}” is in this commit twice; no honest git writes that.")
     if both := directories & set(paths):
-        raise Hostile(f"“{named(min(both))}” is both a file and a directory in this commit; no honest git writes that.")
+        raise Hostile(
+            f"“{named(min(both))}” is both a file and a directory in this commit; no honest git"
+            " writes that."
+        )
 
 
 def _judge_name(path: str) -> None:
     parts = path.split("/")
     if any(part in ("", ".", "..") or _is_gits(part) for part in parts) or "\0" in path:
-        raise Hostile(f"“{named(path)}” leads out of its directory, or into git's own; the portal does not follow.")
+        raise Hostile(
+            f"“{named(path)}” leads out of its directory, or into git's own; the portal does not"
+            " follow."
+        )
     sizes = [len(os.fsencode(part)) for part in parts]
-    if len(parts) > MAX_DEPTH or max(sizes) > MAX_NAME_BYTES or sum(sizes) + len(parts) > MAX_PATH_BYTES:
+    if (
+        len(parts) > MAX_DEPTH
+        or max(sizes) > MAX_NAME_BYTES
+        or sum(sizes) + len(parts) > MAX_PATH_BYTES
+    ):
         raise Hostile(f"“{named(path)}” is too long or too deep a path to be written.")
 
 
@@ -64,7 +86,10 @@ def named(path: str) -> str:
 
 
 def write(into: Path, path: str, content: bytes, mode: str) -> None:
-    """One file, new and through no link. Raises `Hostile` where the file system takes it for another one."""
+    """One file, new and through no link.
+
+    Raises `Hostile` where the file system takes it for another one.
+    """
     target = into / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +102,9 @@ def write(into: Path, path: str, content: bytes, mode: str) -> None:
 
 
 def link(into: Path, links: Iterable[tuple[str, bytes | None]]) -> None:
-    """The links of a tree whose files are written; if one leads out, by whatever chain, none of them stays."""
+    """The links of a tree whose files are written; if one leads out, by whatever chain, none of
+    them stays.
+    """
     made: list[Path] = []
     root = os.path.realpath(into)
     try:
@@ -108,7 +135,9 @@ def _linked(into: Path, path: str, leads: bytes | None) -> Path:
 
 
 def _leads_out(path: str) -> NoReturn:
-    raise Hostile(f"“{named(path)}” is a link that leads out of the repository; the portal does not follow.")
+    raise Hostile(
+        f"“{named(path)}” is a link that leads out of the repository; the portal does not follow."
+    )
 
 
 def _unwritten(path: str, error: OSError) -> str:

@@ -1,7 +1,8 @@
 """Reading a repository: a bare mirror clone, and `git` by subprocess.
 
-Nothing here executes what it reads. References given by people are data: they are checked, never an option of
-git, and the access token travels in the environment of one process, not in arguments, config or error texts.
+Nothing here executes what it reads. References given by people are data: they are checked, never an
+option of git, and the access token travels in the environment of one process, not in arguments,
+config or error texts.
 """
 
 import base64
@@ -35,18 +36,56 @@ _BAD_REF = re.compile(r"[\x00-\x20\x7f:?*\[\\]|\.\.")
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _REASONS = (
-    ("token", ("Authentication failed", "could not read Username", "could not read Password", "error: 401",
-               "error: 403", "Permission denied", "Invalid username or"),
-     "{name} refused the access token; check that it is current and may read this repository."),
-    ("missing", ("Repository not found", "not found", "does not exist", "error: 404",
-                 "does not appear to be a git repository", "not a git repository"),
-     "There is no repository at {name}, or the access token may not see it."),
-    ("moved", ("error: 301", "error: 302", "error: 303", "error: 307", "error: 308", "from redirection"),
-     "{name} sends git to another address, where it does not follow: set the repository's present name."),
-    ("unreachable", ("Could not resolve", "Failed to connect", "Connection refused", "timed out", "unable to",
-                     "early EOF", "hung up", "Operation too slow", "Connection reset", "No route to host"),
-     "{name} cannot be reached; try again, or check the address and the network."),
-)  # fmt: skip
+    (
+        "token",
+        (
+            "Authentication failed",
+            "could not read Username",
+            "could not read Password",
+            "error: 401",
+            "error: 403",
+            "Permission denied",
+            "Invalid username or",
+        ),
+        "{name} refused the access token; check that it is current and may read this repository.",
+    ),
+    (
+        "missing",
+        (
+            "Repository not found",
+            "not found",
+            "does not exist",
+            "error: 404",
+            "does not appear to be a git repository",
+            "not a git repository",
+        ),
+        "There is no repository at {name}, or the access token may not see it.",
+    ),
+    (
+        "moved",
+        ("error: 301", "error: 302", "error: 303", "error: 307", "error: 308", "from redirection"),
+        (
+            "{name} sends git to another address, where it does not follow: set the repository's"
+            " present name."
+        ),
+    ),
+    (
+        "unreachable",
+        (
+            "Could not resolve",
+            "Failed to connect",
+            "Connection refused",
+            "timed out",
+            "unable to",
+            "early EOF",
+            "hung up",
+            "Operation too slow",
+            "Connection reset",
+            "No route to host",
+        ),
+        "{name} cannot be reached; try again, or check the address and the network.",
+    ),
+)
 
 
 class GitError(Exception):
@@ -82,7 +121,9 @@ class Found(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a directory; `mode` is git's octal text: 100644, 100755, 120000 link, 40000 directory."""
+    """One line of a directory; `mode` is git's octal text: 100644, 100755, 120000 link, 40000
+    directory.
+    """
 
     name: str
     mode: str
@@ -90,7 +131,9 @@ class Entry(NamedTuple):
 
 
 class Objects:
-    """One running `git cat-file --batch`: every object of a repository for the price of one process."""
+    """One running `git cat-file --batch`: every object of a repository for the price of one
+    process.
+    """
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
@@ -117,7 +160,9 @@ class Objects:
         """The object called `name` (a hash, or `commit:path`); None where there is none."""
         return next(self.each([name], limit=limit))
 
-    def each(self, names: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> Iterator[Found | None]:
+    def each(
+        self, names: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES
+    ) -> Iterator[Found | None]:
         """The objects called `names`, in that order; contents above `limit` bytes are left out."""
         waiting = list(names)
         if any("\n" in name for name in waiting):
@@ -132,7 +177,9 @@ class Objects:
             yield _answer(self._out, limit)
 
     def _many(self, asked: bytes, count: int, limit: int) -> Iterator[Found | None]:
-        """A process of their own for many: its requests come from a file, so neither side can block."""
+        """A process of their own for many: its requests come from a file, so neither side can
+        block.
+        """
         with tempfile.TemporaryFile() as requests:
             requests.write(asked)
             requests.seek(0)
@@ -157,7 +204,9 @@ class Objects:
         old, new, size = self._tree(first), self._tree(second), len(first or second) // 2
         start = _shared(old, new)
         was, now = set(_lines(old[start:], size)), set(_lines(new[start:], size))
-        return [_entry(line, size) for line in was - now], [_entry(line, size) for line in now - was]
+        return [_entry(line, size) for line in was - now], [
+            _entry(line, size) for line in now - was
+        ]
 
     def _tree(self, sha: str) -> bytes:
         found = self.get(sha) if sha else None
@@ -170,10 +219,12 @@ def _lines(tree: bytes, size: int) -> list[bytes]:
 
 
 def _shared(first: bytes, second: bytes) -> int:
-    """Where to begin reading two trees for their difference: a line well within what they begin with alike.
+    """Where to begin reading two trees for their difference: a line well within what they begin
+    with alike.
 
-    What looks like the beginning of a line may stand in the middle of one; the first line read is then not a
-    true one, but it is the same in both, for lines are shorter than the distance kept, and so cancels out.
+    What looks like the beginning of a line may stand in the middle of one; the first line read is
+    then not a true one, but it is the same in both, for lines are shorter than the distance kept,
+    and so cancels out.
     """
     low, high = 0, min(len(first), len(second))
     while low < high:
@@ -182,7 +233,9 @@ def _shared(first: bytes, second: bytes) -> int:
             low = middle
         else:
             high = middle - 1
-    mark = re.compile(rb"(?:100644|100755) [^\0]{1,500}\0").search(first, max(0, low - 2400), max(0, low - 600))
+    mark = re.compile(rb"(?:100644|100755) [^\0]{1,500}\0").search(
+        first, max(0, low - 2400), max(0, low - 600)
+    )
     return mark.start() if mark else 0
 
 
@@ -192,10 +245,14 @@ def _entry(line: bytes, size: int) -> Entry:
 
 
 def _answer(out: IO[bytes], limit: int) -> Found | None:
-    """The next answer of `git cat-file --batch`: hash, kind and size on a line, the content, a line break."""
+    """The next answer of `git cat-file --batch`: hash, kind and size on a line, the content, a
+    line break.
+    """
     header = out.readline()
     if not header:
-        raise GitError("git ended while the repository was being read; look at the mirror's directory.")
+        raise GitError(
+            "git ended while the repository was being read; look at the mirror's directory."
+        )
     words = header.split()
     if len(words) != 3 or not words[2].isdigit():
         return None  # “… missing”, “… ambiguous”
@@ -220,10 +277,12 @@ class Mirror:
         token_for: str = "",
         access: ssh.Access | None = None,
     ) -> None:
-        """`token` is sent over http(s) to the host of `token_for` (default: of `url`) and to no other.
+        """`token` is sent over http(s) to the host of `token_for` (default: of `url`) and to no
+        other.
 
         A password inside `url` is taken out of it, and sent to its own host where no token is.
-        `access` signs in where `url` is an SSH address; without it such an address is left to the machine's own ssh.
+        `access` signs in where `url` is an SSH address; without it such an address is left to the
+        machine's own ssh.
         """
         parts = urlsplit(url)
         self.path = path
@@ -239,16 +298,19 @@ class Mirror:
     def __repr__(self) -> str:
         return f"Mirror({str(self.path)!r})"
 
-    # -- keeping in step -------------------------------------------------------------------------------
+    # -- keeping in step
+    # -------------------------------------------------------------------------------
 
     def fetch(self, *, timeout: float = 120, pulls: Sequence[int] = ()) -> None:
         """Brings all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
 
-        Makes the mirror when there is none, follows forced updates and deletions, waits for another fetch.
-        A mirror left half-made by a kill is completed. Raises `GitError`.
+        Makes the mirror when there is none, follows forced updates and deletions, waits for another
+        fetch. A mirror left half-made by a kill is completed. Raises `GitError`.
         """
         if any(sign <= " " for sign in self._token):
-            raise GitError("The access token holds a space or a line break; paste it again without.", "token")
+            raise GitError(
+                "The access token holds a space or a line break; paste it again without.", "token"
+            )
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline) as lock:
@@ -260,7 +322,14 @@ class Mirror:
             with self._signed_in() as extra:
                 # Handing the lock to git keeps it held while git lives, even when we are killed.
                 self._run(
-                    *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+                    *(
+                        "fetch",
+                        "--quiet",
+                        "--prune",
+                        "--force",
+                        "--no-tags",
+                        "--no-write-fetch-head",
+                    ),
                     *("--end-of-options", self.url, *specs),
                     timeout=max(0.1, deadline - time.monotonic()),
                     pass_fds=(lock,),
@@ -283,9 +352,11 @@ class Mirror:
 
     @contextmanager
     def _signed_in(self) -> Iterator[dict[str, str]]:
-        """What one git needs to be let in: config, and over SSH the files of the key while the block lasts.
+        """What one git needs to be let in: config, and over SSH the files of the key while the
+        block lasts.
 
-        They lie beside the mirror, under its lock, where the next fetch finds what a kill left behind.
+        They lie beside the mirror, under its lock, where the next fetch finds what a kill left
+        behind.
         """
         if self._ssh is None:
             yield self._access()
@@ -299,10 +370,14 @@ class Mirror:
     def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:
         """Sets `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
 
-        Raises `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's rules refuse
-        it), token, unreachable or timeout (it is not known what came of it).
+        Raises `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
+        rules refuse it), token, unreachable or timeout (it is not known what came of it).
         """
-        if not (_FULL_SHA.fullmatch(sha) and _FULL_SHA.fullmatch(expected)) or _BAD_REF.search(branch) or not branch:
+        if (
+            not (_FULL_SHA.fullmatch(sha) and _FULL_SHA.fullmatch(expected))
+            or _BAD_REF.search(branch)
+            or not branch
+        ):
             raise GitError("A push needs a branch and two full commit ids.", "reference")
         ref = f"refs/heads/{branch}"
         with self._locked(time.monotonic() + timeout), self._signed_in() as extra:
@@ -317,11 +392,16 @@ class Mirror:
             return
         message = (done.stdout + done.stderr).decode("utf-8", "replace")
         if "stale info" in message or "fetch first" in message or "failed to update ref" in message:
-            raise GitError(f"{branch} is not at {expected[:7]} any more, so nothing was done.", "lease")
+            raise GitError(
+                f"{branch} is not at {expected[:7]} any more, so nothing was done.", "lease"
+            )
         if "[remote rejected]" in message:
             why = re.search(r"\[remote rejected\] \(([^)]{1,120})\)", message)
             rule = why[1] if why else "no reason given"
-            raise GitError(f"The rules of {branch} refuse a forced push ({rule}), so nothing was done.", "protected")
+            raise GitError(
+                f"The rules of {branch} refuse a forced push ({rule}), so nothing was done.",
+                "protected",
+            )
         raise self._failure(message)
 
     @contextmanager
@@ -334,7 +414,9 @@ class Mirror:
                     break
                 except BlockingIOError:
                     if time.monotonic() >= deadline:
-                        raise GitError("Another fetch of this repository is still running.", "busy") from None
+                        raise GitError(
+                            "Another fetch of this repository is still running.", "busy"
+                        ) from None
                     time.sleep(0.05)
             yield descriptor
         finally:
@@ -349,7 +431,9 @@ class Mirror:
             shutil.rmtree(path, ignore_errors=True)
 
     def _access(self) -> dict[str, str]:
-        """Config for one process: old commits are kept for the audit, stalls end, the token is a header."""
+        """Config for one process: old commits are kept for the audit, stalls end, the token is a
+        header.
+        """
         config = {
             "gc.pruneExpire": "never",
             "gc.autoDetach": "false",
@@ -368,10 +452,13 @@ class Mirror:
             env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return env
 
-    # -- commits ---------------------------------------------------------------------------------------
+    # -- commits
+    # ---------------------------------------------------------------------------------------
 
     def head(self, ref: str) -> str | None:
-        """The commit that `ref` names (a full hash, else a branch, else a tag or what git makes of it)."""
+        """The commit that `ref` names (a full hash, else a branch, else a tag or what git makes
+        of it).
+        """
         if not ref or ref.startswith("-") or len(ref) > 250 or _BAD_REF.search(ref):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
         names = [ref] if _FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
@@ -389,16 +476,25 @@ class Mirror:
         return bool(_FULL_SHA.fullmatch(sha)) and self.head(sha) == sha
 
     def commit(self, ref: str) -> str:
-        """The full hash of `ref`; raises `GitError` where there is none. A full hash is returned unlooked."""
+        """The full hash of `ref`; raises `GitError` where there is none.
+
+        A full hash is returned unlooked.
+        """
         sha = ref if _FULL_SHA.fullmatch(ref) else self.head(ref)
         if sha is None:
-            raise GitError(f"“{ref}” is not a branch, tag or commit of this repository.", "reference")
+            raise GitError(
+                f"“{ref}” is not a branch, tag or commit of this repository.", "reference"
+            )
         return sha
 
-    def commits(self, base: str, head: str, *, limit: int = 5000, first_parent: bool = False) -> tuple[Commit, ...]:
-        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most `limit`.
+    def commits(
+        self, base: str, head: str, *, limit: int = 5000, first_parent: bool = False
+    ) -> tuple[Commit, ...]:
+        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most
+        `limit`.
 
-        `first_parent`: only those that were the branch's head one after the other, not what merges brought.
+        `first_parent`: only those that were the branch's head one after the other, not what merges
+        brought.
         """
         span = f"{self.commit(base)}..{self.commit(head)}" if base else self.commit(head)
         form = "%H%x00%P%x00%an%x00%at%x00%s%x00%b"
@@ -412,12 +508,21 @@ class Mirror:
 
     def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
         """The newest `limit` commits that were the head of the branch one after the other."""
-        span = ("rev-list", "--first-parent", f"--max-count={limit}", "--end-of-options", self.commit(head), "--")
+        span = (
+            "rev-list",
+            "--first-parent",
+            f"--max-count={limit}",
+            "--end-of-options",
+            self.commit(head),
+            "--",
+        )
         return frozenset(self._run(*span).stdout.decode().split())
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """Whether commit `a` is contained in `b` (a commit contains itself)."""
-        done = self._run("merge-base", "--is-ancestor", self.commit(a), self.commit(b), allowed=(1,))
+        done = self._run(
+            "merge-base", "--is-ancestor", self.commit(a), self.commit(b), allowed=(1,)
+        )
         return done.returncode == 0
 
     def merge_base(self, a: str, b: str) -> str | None:
@@ -427,13 +532,20 @@ class Mirror:
 
     def same_tree(self, a: str, b: str) -> bool:
         """Whether two commits hold exactly the same files."""
-        out = self._run("rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}").stdout.split()
+        out = self._run(
+            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
+        ).stdout.split()
         return out[0] == out[1]
 
-    # -- files -----------------------------------------------------------------------------------------
+    # -- files
+    # -----------------------------------------------------------------------------------------
 
-    def changed_files(self, base: str, head: str, *, under: Sequence[str] = ()) -> tuple[tuple[str, str, str], ...]:
-        """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a rename or "")."""
+    def changed_files(
+        self, base: str, head: str, *, under: Sequence[str] = ()
+    ) -> tuple[tuple[str, str, str], ...]:
+        """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a
+        rename or "").
+        """
         out = self._run(
             *("diff-tree", "-r", "-z", "-M", "--name-status", "--no-commit-id"),
             *("--end-of-options", self.commit(base), self.commit(head), "--", *under),
@@ -455,10 +567,16 @@ class Mirror:
 
     def tree_of(self, commit: str) -> str:
         """The hash of everything that `commit` holds."""
-        return self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}").stdout.decode().strip()
+        return (
+            self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}")
+            .stdout.decode()
+            .strip()
+        )
 
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
-        """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are left out."""
+        """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are
+        left out.
+        """
         wanted = list(dict.fromkeys(blobs))
         with self.objects() as objects:
             found = zip(wanted, objects.each(wanted, limit=limit), strict=True)
@@ -471,21 +589,26 @@ class Mirror:
         return found.content if found and found.kind == "blob" else None
 
     def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
-        """Writes exactly these directories or files, as they are at exactly this commit, below `into`.
+        """Writes exactly these directories or files, as they are at exactly this commit, below
+        `into`.
 
-        From the blobs themselves: in `git archive` a repository's attributes can leave out or rewrite files.
-        Raises `GitError` for links, submodules, and paths that lead elsewhere.
+        From the blobs themselves: in `git archive` a repository's attributes can leave out or
+        rewrite files. Raises `GitError` for links, submodules, and paths that lead elsewhere.
         """
         files = self._files(commit, paths)
         for path, mode, _ in files:
             if mode not in ("100644", "100755"):
-                raise GitError(f"“{checkout.named(path)}” is a link or a submodule; the portal does not follow.")
+                raise GitError(
+                    f"“{checkout.named(path)}” is a link or a submodule; the portal does not"
+                    " follow."
+                )
         with _in_a_sentence():
             checkout.judge([path for path, *_ in files])
             self._write(files, into)
 
     def checkout_all(self, commit: str, into: Path) -> None:
-        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links, without submodules.
+        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links,
+        without submodules.
 
         Raises `GitError` for a link that leads out of the tree.
         """
@@ -497,17 +620,28 @@ class Mirror:
             self._write([file for file in files if file[1] != "120000"], into)
             found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
             checkout.link(
-                into, ((path, one.content if one else None) for (path, *_), one in zip(links, found, strict=True))
+                into,
+                (
+                    (path, one.content if one else None)
+                    for (path, *_), one in zip(links, found, strict=True)
+                ),
             )
 
     def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
         with self.objects() as objects:
-            contents = objects.each((sha for *_, sha in files))
+            contents = objects.each(sha for *_, sha in files)
             for (path, mode, _), found in zip(files, contents, strict=True):
                 total += found.size if found else 0
-                if found is None or found.kind != "blob" or found.content is None or total > checkout.MAX_BYTES:
-                    message = "is missing from the repository, or the files up to it are more than 256 MB"
+                if (
+                    found is None
+                    or found.kind != "blob"
+                    or found.content is None
+                    or total > checkout.MAX_BYTES
+                ):
+                    message = (
+                        "is missing from the repository, or the files up to it are more than 256 MB"
+                    )
                     raise GitError(f"“{checkout.named(path)}” {message}.")
                 checkout.write(into, path, found.content, mode)
 
@@ -517,7 +651,9 @@ class Mirror:
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
         paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]
-        out = self._run("ls-tree", "-r", "-z", "--full-tree", self.commit(commit), "--", *paths).stdout
+        out = self._run(
+            "ls-tree", "-r", "-z", "--full-tree", self.commit(commit), "--", *paths
+        ).stdout
         lines = [line.split("\t", 1) for line in os.fsdecode(out).split("\0") if line]
         return [(path, about.split()[0], about.split()[2]) for about, path in lines]
 
@@ -530,7 +666,8 @@ class Mirror:
         finally:
             reader.close()
 
-    # -- git -------------------------------------------------------------------------------------------
+    # -- git
+    # -------------------------------------------------------------------------------------------
 
     def _git_dir(self) -> Path:
         """Named outright, so that git neither searches above it nor minds whose it is."""
@@ -563,7 +700,9 @@ class Mirror:
         try:
             out, error = _bounded(process, time.monotonic() + timeout)
         except TimeoutError:
-            raise GitError(f"git did not answer within {timeout:.0f} s; try again.", "timeout") from None
+            raise GitError(
+                f"git did not answer within {timeout:.0f} s; try again.", "timeout"
+            ) from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -573,7 +712,9 @@ class Mirror:
         return subprocess.CompletedProcess(command, process.returncode, out, error)
 
     def _failure(self, text: str) -> GitError:
-        """Tells apart what people can mend; git's own words are kept out, they may hold addresses."""
+        """Tells apart what people can mend; git's own words are kept out, they may hold
+        addresses.
+        """
         if self._ssh and (found := ssh.reason(text, self.url, self._ssh)):
             return GitError(found[1], found[0])
         name = urlsplit(self.url).hostname or self.url or str(self.path)
@@ -583,12 +724,18 @@ class Mirror:
         if re.search(r"bad object|unknown revision|not a valid|bad revision|Not a valid", text):
             return GitError("This commit is not in the repository; fetch it again.", "reference")
         lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
-        words = re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip()) if lines else "it gave no reason"
+        words = (
+            re.sub(r"\S*://\S*", "…", lines[0].partition(":")[2].strip())
+            if lines
+            else "it gave no reason"
+        )
         return GitError(f"git failed: {words[:200].rstrip('.')}.")
 
 
 def _bounded(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[bytes, bytes]:
-    """What git says on both its outputs, read no further than the bound: a tree of few bytes may list for ever."""
+    """What git says on both its outputs, read no further than the bound: a tree of few bytes may
+    list for ever.
+    """
     heard: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     with selectors.DefaultSelector() as both:
         for stream in heard:
@@ -623,8 +770,12 @@ def _commit(sha: str, parents: str, author: str, at: str, title: str, body: str)
     try:
         authored = datetime.fromtimestamp(int(at), UTC)
     except (ValueError, OverflowError, OSError):
-        authored = datetime.fromtimestamp(0, UTC)  # git keeps dates it cannot read; so do old importers
-    return Commit(sha, tuple(parents.split()), title, author, authored, body.strip()[:MAX_BODY_CHARACTERS])
+        authored = datetime.fromtimestamp(
+            0, UTC
+        )  # git keeps dates it cannot read; so do old importers
+    return Commit(
+        sha, tuple(parents.split()), title, author, authored, body.strip()[:MAX_BODY_CHARACTERS]
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""What GitHub answers, as frozen values in GitHub's own words; unknown words survive in lower case."""
+"""What GitHub answers, as frozen values in GitHub's own words; unknown words survive in lower
+case.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +21,8 @@ from portal.outbound.parsing import (
     word,
 )
 
-# The id of GitHub's own Actions app on github.com. Elsewhere it differs; then a requirement bound to it is
+# The id of GitHub's own Actions app on github.com. Elsewhere it differs; then a requirement bound
+# to it is
 # not met by a job read without check runs, and stays pending.
 ACTIONS_APP_ID = 15368
 
@@ -34,7 +37,9 @@ class Required:
 
 @dataclass(frozen=True)
 class Check:
-    """One check run or commit status. `state` is the conclusion of a completed run, else its status.
+    """One check run or commit status.
+
+    `state` is the conclusion of a completed run, else its status.
 
     `kind` is "check_run" or "status"; `required` None when the branch's rules could not be read.
     """
@@ -61,7 +66,10 @@ class Review:
 
 @dataclass(frozen=True)
 class Pull:
-    """An open pull request. `checks` is None when they could not all be read: never take that for none."""
+    """An open pull request.
+
+    `checks` is None when they could not all be read: never take that for none.
+    """
 
     number: int
     title: str
@@ -110,7 +118,10 @@ class MergedPull:
 
 @dataclass(frozen=True)
 class PullState:
-    """One pull request as REST shows it. `merge_commit` once merged (before, GitHub shows a trial merge)."""
+    """One pull request as REST shows it.
+
+    `merge_commit` once merged (before, GitHub shows a trial merge).
+    """
 
     number: int
     state: str
@@ -158,7 +169,10 @@ def read_check(node: object) -> Check:
     """A node of `statusCheckRollup.contexts`; a type not known to us raises `Malformed`."""
     match field(node, "__typename", str):
         case "CheckRun":
-            status, conclusion = word(field(node, "status", str)), word(optional(node, "conclusion", str))
+            status, conclusion = (
+                word(field(node, "status", str)),
+                word(optional(node, "conclusion", str)),
+            )
             return Check(
                 name=text(field(node, "name", str)),
                 kind="check_run",
@@ -228,7 +242,10 @@ def read_status(item: object) -> CommitStatus:
 
 
 def read_pull(node: object, *, errors: bool) -> Pull:
-    """A pull request node. With `errors` in the answer, "no checks" may mean "not shown": then None."""
+    """A pull request node.
+
+    With `errors` in the answer, "no checks" may mean "not shown": then None.
+    """
     return Pull(
         number=field(node, "number", int),
         title=text(field(node, "title", str)),
@@ -263,15 +280,21 @@ def read_pull(node: object, *, errors: bool) -> Pull:
 
 
 def read_named(node: object, *, errors: bool) -> Pull:
-    """A pull request that was asked for by number, in whatever state it is, with all that its merge takes."""
+    """A pull request that was asked for by number, in whatever state it is, with all that its
+    merge takes.
+    """
     pull = read_pull(node, errors=errors)
     return replace(
         pull,
         state=word(field(node, "state", str)),
         checks=_read_all_checks(node, errors),
         merging=Merging(
-            unresolved=_count(node, "reviewThreads", lambda one: not field(one, "isResolved", bool)),
-            unsigned=_count(node, "commits", lambda one: not _is_signed(field(one, "commit", dict))),
+            unresolved=_count(
+                node, "reviewThreads", lambda one: not field(one, "isResolved", bool)
+            ),
+            unsigned=_count(
+                node, "commits", lambda one: not _is_signed(field(one, "commit", dict))
+            ),
             commits=optional(get_path(node, "commits") or {}, "totalCount", int) or 0,
         ),
     )
@@ -283,7 +306,9 @@ def _is_signed(commit_: object) -> bool:
 
 
 def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | None:
-    """How many of a connection fit; None when not all are shown. One that is found counts in any case."""
+    """How many of a connection fit; None when not all are shown. One that is found counts in any
+    case.
+    """
     try:
         connection = field(node, name, dict)
         nodes = field(connection, "nodes", list)
@@ -294,7 +319,9 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
 
 
 def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
-    """Checks out of the first and the last hundred; None when there are more, or not all are shown."""
+    """Checks out of the first and the last hundred; None when there are more, or not all are
+    shown.
+    """
     if not isinstance(node, dict) or "all" not in node or "rollup" not in node:
         return None
     if node["all"] is None:
@@ -399,4 +426,8 @@ def read_hook(item: object) -> Hook:
 
 
 def read_comment(item: object) -> Comment:
-    return Comment(field(item, "id", int), lines(optional(item, "body", str), 70_000), link(get_path(item, "html_url")))
+    return Comment(
+        field(item, "id", int),
+        lines(optional(item, "body", str), 70_000),
+        link(get_path(item, "html_url")),
+    )

@@ -1,4 +1,5 @@
-"""The GitHub client: reads are tried again, writes are sent once, answers are frozen values or `ApiError`.
+"""The GitHub client: reads are tried again, writes are sent once, answers are frozen values or
+`ApiError`.
 
 Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 """
@@ -12,7 +13,15 @@ from urllib.parse import quote
 from django.conf import settings
 
 from environments.github import answers, merged, overview, protection
-from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, MergedPull, PullState
+from environments.github.answers import (
+    Check,
+    Comment,
+    CommitStatus,
+    Comparison,
+    Hook,
+    MergedPull,
+    PullState,
+)
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
@@ -37,7 +46,9 @@ def _shaped(*, write: bool = False) -> Iterator[None]:
 
 
 class GitHub:
-    """One repository (`owner/name`) on GitHub, with the credential and address of the settings by default."""
+    """One repository (`owner/name`) on GitHub, with the credential and address of the settings
+    by default.
+    """
 
     def __init__(
         self,
@@ -52,22 +63,36 @@ class GitHub:
             raise ApiError(SERVICE, "refused", sentence)
         self.owner, self.name = repository.split("/")
         self.path = f"/repos/{repository}"
-        self.transport = Transport(settings.GITHUB_API_URL if api_url is None else api_url, token, kept)
+        self.transport = Transport(
+            settings.GITHUB_API_URL if api_url is None else api_url, token, kept
+        )
 
     def overview(
-        self, *, staging: str, production: str, numbers: Sequence[int] = (), pages: Pages = EVERYTHING
+        self,
+        *,
+        staging: str,
+        production: str,
+        numbers: Sequence[int] = (),
+        pages: Pages = EVERYTHING,
     ) -> Overview:
         """Branches, rules, pull requests and checks; one call per 100 open pull requests.
 
-        Those of `numbers` are read with all that their merge takes, wherever they stand in the lists.
+        Those of `numbers` are read with all that their merge takes, wherever they stand in the
+        lists.
         """
         _branch(staging), _branch(production)
-        return overview.read_overview(self.transport, self.owner, self.name, staging, production, numbers, pages)
+        return overview.read_overview(
+            self.transport, self.owner, self.name, staging, production, numbers, pages
+        )
 
     def merge_facts(self, number: int, *, staging: str, production: str) -> Overview:
-        """What the merge of one pull request takes, in one call: both branches' rules, and it alone in `named`."""
+        """What the merge of one pull request takes, in one call: both branches' rules, and it
+        alone in `named`.
+        """
         _branch(staging), _branch(production)
-        return overview.read_merge(self.transport, self.owner, self.name, staging, production, number)
+        return overview.read_merge(
+            self.transport, self.owner, self.name, staging, production, number
+        )
 
     def merged_pulls(self, base: str, numbers: Sequence[int]) -> tuple[MergedPull, ...]:
         """Those of `numbers` that were merged into `base`; one call for every 100."""
@@ -79,29 +104,42 @@ class GitHub:
     def pull(self, number: int) -> PullState:
         """The pull request as it is now; `mergeable` None means: ask again shortly."""
         with _shaped():
-            item = self.transport.get(f"read pull request #{number}", f"{self.path}/pulls/{number:d}")
+            item = self.transport.get(
+                f"read pull request #{number}", f"{self.path}/pulls/{number:d}"
+            )
             return answers.read_pull_state(item)
 
     def pulls_of(self, sha: str) -> tuple[PullState, ...]:
         """The pull requests that brought a commit in, or hold it; without `mergeable`."""
         with _shaped():
-            items = self.transport.pages("read a commit's pull requests", f"{self.path}/commits/{_commit(sha)}/pulls")
+            items = self.transport.pages(
+                "read a commit's pull requests", f"{self.path}/commits/{_commit(sha)}/pulls"
+            )
             return tuple(answers.read_pull_state(item) for item in items)
 
     def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
-        """The newest pull request from our branch `head` into `base`, or None; without `mergeable`."""
+        """The newest pull request from our branch `head` into `base`, or None; without
+        `mergeable`.
+        """
         query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
         query |= {"sort": "created", "direction": "desc", "per_page": "20"}
         with _shaped():
-            items = self.transport.get(f"list pull requests into {base}", f"{self.path}/pulls", **query)
+            items = self.transport.get(
+                f"list pull requests into {base}", f"{self.path}/pulls", **query
+            )
             if not isinstance(items, list):
                 raise Malformed("the list of pull requests is missing")
             # Looked at again: GitHub leaves the filter out when it does not understand it.
             found = [answers.read_pull_state(item) for item in items]
-            return next((pull for pull in found if pull.head_ref == head and pull.base_ref == base), None)
+            return next(
+                (pull for pull in found if pull.head_ref == head and pull.base_ref == base), None
+            )
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
-        """Opens a pull request, or returns the one already open. Refused when `head` has nothing new."""
+        """Opens a pull request, or returns the one already open.
+
+        Refused when `head` has nothing new.
+        """
         _branch(head), _branch(base)
         doing = f"open a pull request from {head} into {base}"
         message = {"title": visible_line(title), "body": visible(body)}
@@ -121,17 +159,23 @@ class GitHub:
     def merge(self, number: int, *, sha: str, title: str) -> str:
         """Merges, if the head is still `sha`, with a merge commit; returns that commit.
 
-        Raises `ApiError`: conflict (the head moved), unavailable (the base moved: look, then ask again),
-        refused, unknown_outcome.
+        Raises `ApiError`: conflict (the head moved), unavailable (the base moved: look, then ask
+        again), refused, unknown_outcome.
         """
         doing = f"merge pull request #{number}"
-        body: dict[str, object] = {"sha": _commit(sha), "merge_method": "merge", "commit_title": title}
+        body: dict[str, object] = {
+            "sha": _commit(sha),
+            "merge_method": "merge",
+            "commit_title": title,
+        }
         try:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
             if error.status == 405 and (why := _passing(error.detail)):
                 sentence = f"GitHub could not {doing} because {why}: it is tried again."
-                raise ApiError(SERVICE, "unavailable", sentence, status=405, detail=error.detail) from error
+                raise ApiError(
+                    SERVICE, "unavailable", sentence, status=405, detail=error.detail
+                ) from error
             raise
         with _shaped(write=True):
             if not field(item, "merged", bool):
@@ -164,8 +208,11 @@ class GitHub:
         return None
 
     def fast_forward(self, branch: str, sha: str) -> None:
-        """Moves `branch` forward to `sha`. Raises `ApiError`: conflict when it is not a fast-forward, refused
-        by rules (in GitHub's words), unknown_outcome."""
+        """Moves `branch` forward to `sha`.
+
+        Raises `ApiError`: conflict when it is not a fast-forward, refused by rules (in GitHub's
+        words), unknown_outcome.
+        """
         doing = f"move branch {branch} forward"
         body: dict[str, object] = {"sha": _commit(sha), "force": False}
         path = f"{self.path}/git/refs/heads/{_branch(branch)}"
@@ -174,10 +221,17 @@ class GitHub:
         except ApiError as error:
             if error.status == 422 and (why := _passing(error.detail)):
                 sentence = f"GitHub lets {branch} move when its required checks are there: {why}."
-                raise ApiError(SERVICE, "unavailable", sentence, status=422, detail=error.detail) from error
+                raise ApiError(
+                    SERVICE, "unavailable", sentence, status=422, detail=error.detail
+                ) from error
             if error.status == 422 and "fast forward" in error.detail.lower().replace("-", " "):
-                sentence = f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try again."
-                raise ApiError(SERVICE, "conflict", sentence, status=422, detail=error.detail) from error
+                sentence = (
+                    f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try"
+                    " again."
+                )
+                raise ApiError(
+                    SERVICE, "conflict", sentence, status=422, detail=error.detail
+                ) from error
             raise
         with _shaped(write=True):
             if commit_field(field(item, "object", dict), "sha") != sha.lower():
@@ -197,11 +251,16 @@ class GitHub:
     def pulls_into(self, base: str) -> tuple[PullState, ...]:
         """The open pull requests into `base`; without `mergeable`."""
         with _shaped():
-            items = self.transport.pages("list pull requests", f"{self.path}/pulls", base=base, state="open")
+            items = self.transport.pages(
+                "list pull requests", f"{self.path}/pulls", base=base, state="open"
+            )
             return tuple(answers.read_pull_state(item) for item in items)
 
     def deletes_heads(self) -> bool:
-        """Whether *Automatically delete head branches* is switched on. Shown only to who may push."""
+        """Whether *Automatically delete head branches* is switched on.
+
+        Shown only to who may push.
+        """
         with _shaped():
             item = self.transport.get("read the repository's settings", self.path)
             return field(item, "delete_branch_on_merge", bool)
@@ -212,7 +271,9 @@ class GitHub:
         self.transport.write("change the repository's settings", "PATCH", self.path, body)
 
     def rules(self, branch: str) -> Rules:
-        """What binds a branch: classic protection and rulesets together; what the token may not see is None."""
+        """What binds a branch: classic protection and rulesets together; what the token may not
+        see is None.
+        """
         with _shaped():
             return protection.read(self.transport, self.path, _branch(branch))
 
@@ -228,7 +289,8 @@ class GitHub:
     def checks(self, sha: str) -> tuple[Check, ...] | None:
         """All check runs and statuses of a commit, or None when the token may not read them.
 
-        A fine-grained token cannot read check runs: then the jobs of GitHub Actions stand in for them.
+        A fine-grained token cannot read check runs: then the jobs of GitHub Actions stand in for
+        them.
         """
         path = f"{self.path}/commits/{_commit(sha)}"
         try:
@@ -257,12 +319,17 @@ class GitHub:
             if error.kind != "forbidden":
                 raise
         doing = "read the runs of GitHub Actions"
-        found = self.transport.pages(doing, f"{self.path}/actions/runs", "workflow_runs", head_sha=sha)
+        found = self.transport.pages(
+            doing, f"{self.path}/actions/runs", "workflow_runs", head_sha=sha
+        )
         return tuple(
             answers.read_job(job)
             for run in found
             for job in self.transport.pages(
-                doing, f"{self.path}/actions/runs/{field(run, 'id', int)}/jobs", "jobs", filter="latest"
+                doing,
+                f"{self.path}/actions/runs/{field(run, 'id', int)}/jobs",
+                "jobs",
+                filter="latest",
             )
         )
 
@@ -279,14 +346,24 @@ class GitHub:
     def status_history(self, sha: str) -> tuple[CommitStatus, ...]:
         """Every status that was ever posted on a commit, the newest first."""
         with _shaped():
-            items = self.transport.pages("read commit statuses", f"{self.path}/commits/{_commit(sha)}/statuses")
+            items = self.transport.pages(
+                "read commit statuses", f"{self.path}/commits/{_commit(sha)}/statuses"
+            )
             return tuple(answers.read_status(item) for item in items)
 
-    def set_status(self, sha: str, *, context: str, state: str, description: str, target_url: str) -> str:
-        """Posts a commit status and returns as whom; a description beyond GitHub's 140 letters is cut."""
+    def set_status(
+        self, sha: str, *, context: str, state: str, description: str, target_url: str
+    ) -> str:
+        """Posts a commit status and returns as whom; a description beyond GitHub's 140 letters
+        is cut.
+        """
         if state not in STATUS_STATES:
             raise ValueError(f"{state!r} is no state of a commit status")
-        body: dict[str, object] = {"state": state, "context": context, "description": _short(description)}
+        body: dict[str, object] = {
+            "state": state,
+            "context": context,
+            "description": _short(description),
+        }
         if target_url:
             body["target_url"] = target_url
         path = f"{self.path}/statuses/{_commit(sha)}"
@@ -317,19 +394,35 @@ class GitHub:
 
     def find_deployment(self, sha: str, environment: str) -> int | None:
         """The id of the newest announced deployment of a commit to `environment`, or None."""
-        doing, query = "read announced deployments", {"sha": _commit(sha), "environment": environment, "per_page": "1"}
+        doing, query = (
+            "read announced deployments",
+            {"sha": _commit(sha), "environment": environment, "per_page": "1"},
+        )
         with _shaped():
             items = self.transport.get(doing, f"{self.path}/deployments", **query)
             if not isinstance(items, list):
                 raise Malformed("the list of deployments is missing")
             # Looked at again: GitHub leaves the filter out when it does not understand it.
-            fits = (item for item in items if (get_path(item, "sha"), get_path(item, "environment")) == (sha, environment))
+            fits = (
+                item
+                for item in items
+                if (get_path(item, "sha"), get_path(item, "environment")) == (sha, environment)
+            )
             return next((field(fit, "id", int) for fit in fits), None)
 
     def create_deployment(
-        self, ref: str, *, environment: str, description: str, production: bool, transient: bool = False
+        self,
+        ref: str,
+        *,
+        environment: str,
+        description: str,
+        production: bool,
+        transient: bool = False,
     ) -> int:
-        """Announces a deployment of `ref`; returns its id. GitHub merges nothing and waits for nothing."""
+        """Announces a deployment of `ref`; returns its id.
+
+        GitHub merges nothing and waits for nothing.
+        """
         body: dict[str, object] = {
             "ref": ref,
             "environment": environment,
@@ -350,8 +443,9 @@ class GitHub:
         environment_url: str = "",
         log_url: str = "",
     ) -> None:
-        """Says how an announced deployment stands (error, failure, inactive, in_progress, queued, pending,
-        success)."""
+        """Says how an announced deployment stands (error, failure, inactive, in_progress,
+        queued, pending, success).
+        """
         body: dict[str, object] = {"state": state, "description": _short(description)}
         body |= {"environment_url": environment_url} if environment_url else {}
         body |= {"log_url": log_url} if log_url else {}
@@ -367,13 +461,21 @@ class GitHub:
             return tuple(answers.read_hook(item) for item in items)
 
     def add_hook(self, url: str, *, secret: str, events: Sequence[str]) -> int:
-        """Adds a webhook that posts signed JSON to `url`; returns its id. GitHub pings it at once."""
+        """Adds a webhook that posts signed JSON to `url`; returns its id.
+
+        GitHub pings it at once.
+        """
         body = _hook(url, secret, events) | {"name": "web"}
         return self._written("add a webhook", "POST", f"{self.path}/hooks", body)
 
     def change_hook(self, hook_id: int, url: str, *, secret: str, events: Sequence[str]) -> None:
         """Makes a webhook what `add_hook` would have made, with this secret."""
-        self._written("change a webhook", "PATCH", f"{self.path}/hooks/{hook_id:d}", _hook(url, secret, events))
+        self._written(
+            "change a webhook",
+            "PATCH",
+            f"{self.path}/hooks/{hook_id:d}",
+            _hook(url, secret, events),
+        )
 
     def _written(self, doing: str, method: str, path: str, body: dict[str, object]) -> int:
         item: Any = self.transport.write(doing, method, path, body)
@@ -382,7 +484,9 @@ class GitHub:
 
 
 def _passing(refusal: str) -> str:
-    """Why a merge was refused, where that may be over in a moment; "" where only people can change it."""
+    """Why a merge was refused, where that may be over in a moment; "" where only people can
+    change it.
+    """
     message = refusal.lower()
     if "base branch was modified" in message:
         return "its base branch moved meanwhile"
@@ -406,11 +510,15 @@ def _short(description: str) -> str:
 def _branch(name: str) -> str:
     """A branch or commit as part of a path; refuses what git would refuse."""
     if _NO_BRANCH.search(name):
-        raise ApiError(SERVICE, "refused", f"“{text(name, 80)}” is no name of a branch: correct it.")
+        raise ApiError(
+            SERVICE, "refused", f"“{text(name, 80)}” is no name of a branch: correct it."
+        )
     return quote(name)
 
 
 def _commit(sha: str) -> str:
     if found := commit(sha):
         return found
-    raise ApiError(SERVICE, "refused", f"“{text(sha, 80)}” is no full commit id: give all 40 digits.")
+    raise ApiError(
+        SERVICE, "refused", f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
+    )

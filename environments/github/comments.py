@@ -1,6 +1,8 @@
-"""One comment on a pull request, edited ever after: how it is found and written, and how others' words stand in it.
+"""One comment on a pull request, edited ever after: how it is found and written, and how others'
+words stand in it.
 
-What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link or Markdown.
+What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link
+or Markdown.
 """
 
 import re
@@ -28,8 +30,9 @@ def put(
 ) -> int | None:
     """Edits the comment `known`, or the one that holds `marker`, or writes it (`new`); its id.
 
-    At most one write. None: nothing was written, because there is no comment (any more) or the job is not ours.
-    Raises `ApiError`; after a lost answer the next look finds the comment by its marker.
+    At most one write. None: nothing was written, because there is no comment (any more) or the job
+    is not ours. Raises `ApiError`; after a lost answer the next look finds the comment by its
+    marker.
     """
     if known is None:
         found = github.find_comment(number, marker)
@@ -48,7 +51,9 @@ def put(
 
 
 def plain(message: str, limit: int = 1000) -> str:
-    """Words from outside as they are, in one line: no Markdown, no mention, no link, no table cell that ends early."""
+    """Words from outside as they are, in one line: no Markdown, no mention, no link, no table
+    cell that ends early.
+    """
     return _escaped(_cut(message, limit))
 
 
@@ -66,9 +71,13 @@ def code(message: str, limit: int = 200) -> str:
 
 
 def prose(message: str, limit: int = 1000) -> str:
-    """A sentence of ours that may hold words from outside; what stands between backticks becomes code."""
+    """A sentence of ours that may hold words from outside; what stands between backticks becomes
+    code.
+    """
     parts = _cut(message, limit).split("`")
-    return "".join(code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts))
+    return "".join(
+        code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts)
+    )
 
 
 def _cut(message: str, limit: int) -> str:

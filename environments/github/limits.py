@@ -1,4 +1,6 @@
-"""What GitHub says about the token beside every answer: what is left of its quota, and when it expires."""
+"""What GitHub says about the token beside every answer: what is left of its quota, and when it
+expires.
+"""
 
 from datetime import UTC, datetime
 
@@ -11,7 +13,9 @@ EXPIRES = "github-authentication-token-expiration"
 def note(reply: Reply) -> None:
     """Keep what an answer says about quota and expiry; answers without such headers say nothing."""
     kind = reply.headers.get("x-ratelimit-resource", "")
-    values = {name: _number(reply, f"x-ratelimit-{name}") for name in ("remaining", "limit", "reset")}
+    values = {
+        name: _number(reply, f"x-ratelimit-{name}") for name in ("remaining", "limit", "reset")
+    }
     if kind in ("core", "graphql") and None not in values.values():
         observed.note(f"github.quota.{kind}", values)
     if EXPIRES in reply.headers or reply.status == 200:
@@ -19,7 +23,9 @@ def note(reply: Reply) -> None:
 
 
 def expiry(message: str) -> float | None:
-    """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None for no time."""
+    """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None
+    for no time.
+    """
     for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
             found = datetime.strptime(message.strip(), form)

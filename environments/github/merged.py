@@ -1,4 +1,6 @@
-"""Merged pull requests by their numbers: those of a large release that the last hundred do not hold."""
+"""Merged pull requests by their numbers: those of a large release that the last hundred do not
+hold.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +17,9 @@ DOING = "read merged pull requests"
 
 def merged_document(numbers: Sequence[int]) -> str:
     """Return the document that reads these pull requests, as `p1`, `p2` and so on by number."""
-    asked = "\n".join(f"    p{number:d}: pullRequest(number: {number:d}) {{ ...Merged }}" for number in numbers)
+    asked = "\n".join(
+        f"    p{number:d}: pullRequest(number: {number:d}) {{ ...Merged }}" for number in numbers
+    )
     return f"""query MergedPulls($owner: String!, $name: String!) {{
   repository(owner: $owner, name: $name) {{
 {asked}
@@ -55,11 +59,18 @@ def read_by_number(
 def _ask(transport: Transport, document: str, owner: str, name: str) -> dict[str, Any]:
     answer = transport.graphql(DOING, document, {"owner": owner, "name": name})
     repository = get_path(answer, "data", "repository")
-    # A number that is no pull request is an error of its own beside the others; every other error spoils the answer.
-    errors = [one for one in answer.get("errors") or [] if text(get_path(one, "type")).upper() != "NOT_FOUND"]
+    # A number that is no pull request is an error of its own beside the others; every other error
+    # spoils the answer.
+    errors = [
+        one
+        for one in answer.get("errors") or []
+        if text(get_path(one, "type")).upper() != "NOT_FOUND"
+    ]
     if errors or not isinstance(repository, dict):
         words = text(get_path(errors[0], "message")) if errors else "no repository in it"
-        raise ApiError("GitHub", "unavailable", f"GitHub could not {DOING} ({words}): it is asked again later.")
+        raise ApiError(
+            "GitHub", "unavailable", f"GitHub could not {DOING} ({words}): it is asked again later."
+        )
     return repository
 
 

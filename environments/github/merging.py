@@ -1,6 +1,8 @@
-"""What GitHub will demand of a merge: the repository's settings, classic protection and rulesets in one form.
+"""What GitHub will demand of a merge: the repository's settings, classic protection and rulesets in
+one form.
 
-Read from what everybody may see of a branch. What only an administrator is shown and this credential is not is None.
+Read from what everybody may see of a branch. What only an administrator is shown and this
+credential is not is None.
 """
 
 from dataclasses import dataclass
@@ -10,29 +12,47 @@ from environments.github.answers import Required
 from portal.outbound.parsing import Malformed, field, get_path, nullable, optional, text, word
 
 MOST_RULES = 100
-# Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is made or deleted.
+# Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is
+# made or deleted.
 SILENT = frozenset(
     {
-        "branch_name_pattern", "creation", "deletion", "file_extension_restriction", "file_path_restriction",
-        "max_file_path_length", "max_file_size", "max_ref_updates", "non_fast_forward", "tag", "tag_name_pattern",
+        "branch_name_pattern",
+        "creation",
+        "deletion",
+        "file_extension_restriction",
+        "file_path_restriction",
+        "max_file_path_length",
+        "max_file_size",
+        "max_ref_updates",
+        "non_fast_forward",
+        "tag",
+        "tag_name_pattern",
         "workflow_updates",
     }
-)  # fmt: skip
+)
 # Those that are read into fields of their own.
 READ = frozenset(
     {
-        "lock_branch", "merge_queue", "merge_queue_locked_ref", "pull_request", "required_deployments",
-        "required_linear_history", "required_review_thread_resolution", "required_signatures",
-        "required_status_checks", "update",
+        "lock_branch",
+        "merge_queue",
+        "merge_queue_locked_ref",
+        "pull_request",
+        "required_deployments",
+        "required_linear_history",
+        "required_review_thread_resolution",
+        "required_signatures",
+        "required_status_checks",
+        "update",
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
 class MergeRules:
     """What a merge into one branch takes. `methods`: the merge methods that are left.
 
-    `strict`, `locked` and `last_push` None: a classic protection is there, and this part of it is not shown.
+    `strict`, `locked` and `last_push` None: a classic protection is there, and this part of it is
+    not shown.
     `others` are rules that nobody but GitHub can judge, in its words.
     """
 
@@ -55,14 +75,21 @@ class MergeRules:
 
     def as_json(self) -> dict[str, Any]:
         """For a row; `from_json` reads it again."""
-        kept = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        kept = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
         return kept | {"checks": [[check.context, check.app_id] for check in self.checks]}
 
 
 def from_json(kept: dict[str, Any]) -> MergeRules:
     """What `as_json` wrote; fields that it did not know are as if nothing demanded them."""
     known = {name: value for name, value in kept.items() if name in MergeRules.__dataclass_fields__}
-    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list) and name != "checks"}
+    lists = {
+        name: tuple(value)
+        for name, value in known.items()
+        if isinstance(value, list) and name != "checks"
+    }
     checks = tuple(Required(context, app_id) for context, app_id in kept.get("checks", []))
     return MergeRules(**(known | lists | {"checks": checks}))
 
@@ -85,7 +112,9 @@ def read_merge_rules(ref: object, repository: object) -> MergeRules | None:
 def _by_type(rows: list[object]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(word(field(row, "type", str)), []).append(optional(row, "parameters", dict) or {})
+        found.setdefault(word(field(row, "type", str)), []).append(
+            optional(row, "parameters", dict) or {}
+        )
     return found
 
 
@@ -98,16 +127,23 @@ def _together(
     pulls, statuses = rules.get("pull_request", []), rules.get("required_status_checks", [])
     asked = update or {}
     approvals = [optional(one, "requiredApprovingReviewCount", int) or 0 for one in (*pulls, asked)]
-    deployments = [name for one in rules.get("required_deployments", []) for name in _texts(one, DEPLOYMENTS)]
+    deployments = [
+        name for one in rules.get("required_deployments", []) for name in _texts(one, DEPLOYMENTS)
+    ]
     threads = "required_review_thread_resolution" in rules
     return MergeRules(
         checks=_checks(statuses, asked, classic),
         strict=_either(
-            _any(statuses, "strictRequiredStatusChecksPolicy"), update, classic, "requiresStrictStatusChecks"
+            _any(statuses, "strictRequiredStatusChecksPolicy"),
+            update,
+            classic,
+            "requiresStrictStatusChecks",
         ),
         approvals=max(approvals),
         code_owners=_any(pulls, "requireCodeOwnerReview") or _is(asked, "requiresCodeOwnerReviews"),
-        last_push=_either(_any(pulls, "requireLastPushApproval"), update, classic, "requireLastPushApproval"),
+        last_push=_either(
+            _any(pulls, "requireLastPushApproval"), update, classic, "requireLastPushApproval"
+        ),
         conversations=threads
         or _any(pulls, "requiredReviewThreadResolution")
         or _is(asked, "requiresConversationResolution"),
@@ -119,7 +155,8 @@ def _together(
         others=tuple(sorted(name for name in rules if name not in READ | SILENT)),
         methods=_methods(pulls, repository),
         pull_required=bool(pulls) or asked.get("requiredApprovingReviewCount") is not None,
-        deletable="deletion" not in rules and (update is None or field(update, "allowsDeletions", bool)),
+        deletable="deletion" not in rules
+        and (update is None or field(update, "allowsDeletions", bool)),
         deletes_heads=field(repository, "deleteBranchOnMerge", bool),
     )
 
@@ -128,7 +165,9 @@ DEPLOYMENTS = "requiredDeploymentEnvironments"
 
 
 def _either(by_ruleset: bool, update: object, classic: object, name: str) -> bool | None:
-    """Asked by a ruleset, or by the classic protection where that is shown; None: there is one, and it is not."""
+    """Asked by a ruleset, or by the classic protection where that is shown; None: there is one,
+    and it is not.
+    """
     if by_ruleset:
         return True
     if classic is not None:
@@ -151,15 +190,22 @@ def _texts(row: dict[str, Any], name: str) -> list[str]:
 def _checks(
     statuses: list[dict[str, Any]], update: dict[str, Any], classic: dict[str, Any] | None
 ) -> tuple[Required, ...]:
-    """Every required check, with its App where one is named: then a nameless demand of the same name says nothing."""
+    """Every required check, with its App where one is named: then a nameless demand of the same
+    name says nothing.
+    """
     found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
     for check in optional(classic or {}, "requiredStatusChecks", list) or []:
         found.add(
-            Required(text(field(check, "context", str)), optional(get_path(check, "app") or {}, "databaseId", int))
+            Required(
+                text(field(check, "context", str)),
+                optional(get_path(check, "app") or {}, "databaseId", int),
+            )
         )
     for row in statuses:
         for check in field(row, "requiredStatusChecks", list):
-            found.add(Required(text(field(check, "context", str)), optional(check, "integrationId", int)))
+            found.add(
+                Required(text(field(check, "context", str)), optional(check, "integrationId", int))
+            )
     if any(not one.context for one in found):
         raise Malformed("a required check has no name")
     bound = {one.context for one in found if one.app_id is not None}
@@ -169,7 +215,11 @@ def _checks(
 
 def _methods(pulls: list[dict[str, Any]], repository: object) -> tuple[str, ...]:
     """The merge methods that the repository's settings and every ruleset leave."""
-    names = {"merge": "mergeCommitAllowed", "squash": "squashMergeAllowed", "rebase": "rebaseMergeAllowed"}
+    names = {
+        "merge": "mergeCommitAllowed",
+        "squash": "squashMergeAllowed",
+        "rebase": "rebaseMergeAllowed",
+    }
     left = [method for method, name in names.items() if field(repository, name, bool)]
     for row in pulls:
         allowed = {word(one) for one in optional(row, "allowedMergeMethods", list) or names}

@@ -1,4 +1,6 @@
-"""One repository in a few calls: branches, rules, pull requests and their checks, by one GraphQL document."""
+"""One repository in a few calls: branches, rules, pull requests and their checks, by one GraphQL
+document.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,10 +37,12 @@ TOO_SLOW = frozenset({502, 504})
 class Overview:
     """What a sync pass sees. `complete` False: something is missing, and `problems` says what.
 
-    `named` are the pull requests asked for by number. `listed`: every open pull request into staging was seen
-    (`into_listed`: into production); if not, `cursor` is where the next pass goes on. `closed` are numbers of
-    those that ended unmerged last. `checks_hidden`: GitHub did not show check runs to this credential.
-    `full_name` is what the repository is called now. `rules` of a branch None: they could not be read.
+    `named` are the pull requests asked for by number. `listed`: every open pull request into
+    staging was seen (`into_listed`: into production); if not, `cursor` is where the next pass goes
+    on. `closed` are numbers of those that ended unmerged last. `checks_hidden`: GitHub did not show
+    check runs to this credential.
+    `full_name` is what the repository is called now. `rules` of a branch None: they could not be
+    read.
     """
 
     staging_head: str | None
@@ -79,7 +83,9 @@ class _Gathering:
 
 @dataclass(frozen=True)
 class Pages:
-    """Which pages of open pull requests are read: all from the start, or `most` more from `cursor` on."""
+    """Which pages of open pull requests are read: all from the start, or `most` more from
+    `cursor` on.
+    """
 
     cursor: str | None = None
     most: int = MAX_PAGES
@@ -119,8 +125,13 @@ def read_overview(
     return _finish(seen, first, staging, production, points, named, bool(errors))
 
 
-def read_merge(transport: Transport, owner: str, name: str, staging: str, production: str, number: int) -> Overview:
-    """Both branches with what a merge into them takes, and one pull request by its number. Raises `ApiError`."""
+def read_merge(
+    transport: Transport, owner: str, name: str, staging: str, production: str, number: int
+) -> Overview:
+    """Both branches with what a merge into them takes, and one pull request by its number.
+
+    Raises `ApiError`.
+    """
     seen = _Gathering(listed=False)
     variables: dict[str, object] = {
         "owner": owner,
@@ -137,7 +148,8 @@ def read_merge(transport: Transport, owner: str, name: str, staging: str, produc
 
 def _asked(numbers: Sequence[int]) -> str:
     return "\n    ".join(
-        f"named{number:d}: pullRequest(number: {number:d}) {{ ...Pull ...Merging }}" for number in numbers
+        f"named{number:d}: pullRequest(number: {number:d}) {{ ...Pull ...Merging }}"
+        for number in numbers
     )
 
 
@@ -146,11 +158,18 @@ def _document(numbers: Sequence[int]) -> str:
     asked = _asked(numbers)
     if asked:
         return DOCUMENT.replace("# named", asked)
-    return DOCUMENT[: DOCUMENT.index("# What the merge of one")] + DOCUMENT[DOCUMENT.index("fragment Pull on") :]
+    return (
+        DOCUMENT[: DOCUMENT.index("# What the merge of one")]
+        + DOCUMENT[DOCUMENT.index("fragment Pull on") :]
+    )
 
 
-def _read_pages(seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: list[object], pages: Pages) -> None:
-    """Takes up the open pull requests of the first page and of those after it, as many as are wanted."""
+def _read_pages(
+    seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: list[object], pages: Pages
+) -> None:
+    """Takes up the open pull requests of the first page and of those after it, as many as are
+    wanted.
+    """
     cursors: set[str] = set()
     for read in range(pages.most):
         _add_pulls(seen, page, "open", bool(errors))
@@ -168,10 +187,15 @@ def _read_pages(seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: li
     if pages.cursor is not None or seen.cursor is not None:
         seen.listed = False
     if seen.cursor is not None and pages.most == MAX_PAGES:
-        seen.lacks(f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not read.")
+        seen.lacks(
+            f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not"
+            " read."
+        )
 
 
-def _named(seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], errors: bool) -> tuple[Pull, ...]:
+def _named(
+    seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], errors: bool
+) -> tuple[Pull, ...]:
     found = []
     for number in numbers:
         try:
@@ -187,7 +211,9 @@ def _named(seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], erro
 Asker = Callable[[str | None, bool], tuple[dict[str, Any], list[object], int | None]]
 
 
-def _asker(transport: Transport, variables: dict[str, object], document: str, pages: Pages) -> Asker:
+def _asker(
+    transport: Transport, variables: dict[str, object], document: str, pages: Pages
+) -> Asker:
     most = PAGE if pages.most > 1 else 50  # a page that is read beside the recent ones
     size = most
 
@@ -197,7 +223,9 @@ def _asker(transport: Transport, variables: dict[str, object], document: str, pa
         text_ = document if first else DOCUMENT_OF_PAGES
         try:
             shy = TOO_SLOW if size == most else frozenset()
-            return http.read_again(lambda: _ask(transport, text_, asked | {"pageSize": size}), unless_status=shy)
+            return http.read_again(
+                lambda: _ask(transport, text_, asked | {"pageSize": size}), unless_status=shy
+            )
         except ApiError as error:
             if error.status not in TOO_SLOW or size != most:
                 raise
@@ -245,15 +273,25 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
     )
     if kind.upper() in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in words.lower():
         sentence = "GitHub's request limit is used up: the portal waits for the next hour."
-        return ApiError(SERVICE, "rate_limited", sentence, status=200, retry_after=60.0, detail=words)
+        return ApiError(
+            SERVICE, "rate_limited", sentence, status=200, retry_after=60.0, detail=words
+        )
     if kind.upper() == "NOT_FOUND":
-        sentence = f"GitHub shows no repository {repository} to the token: check its name and the token's access."
+        sentence = (
+            f"GitHub shows no repository {repository} to the token: check its name and the token's"
+            " access."
+        )
         return ApiError(SERVICE, "not_found", sentence, status=200, detail=words)
     if kind.upper() in {"FORBIDDEN", "INSUFFICIENT_SCOPES"}:
-        sentence = f"GitHub does not let the token read {repository} ({words}): give it that permission."
+        sentence = (
+            f"GitHub does not let the token read {repository} ({words}): give it that permission."
+        )
         return ApiError(SERVICE, "forbidden", sentence, status=200, detail=words)
     if kind in {"undefinedField", "argumentNotAccepted", "missingRequiredArguments"}:
-        sentence = f"GitHub no longer knows a field the portal asks for ({words}): the portal needs an update."
+        sentence = (
+            f"GitHub no longer knows a field the portal asks for ({words}): the portal needs an"
+            " update."
+        )
         return ApiError(SERVICE, "outdated", sentence, status=200, detail=words)
     if words:
         sentence = f"GitHub could not answer ({words}): it is asked again later."
@@ -263,8 +301,10 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
 
 
 def _note_errors(seen: _Gathering, errors: list[object]) -> None:
-    """What GitHub did not show. Hidden check runs are one thing, however many; a protection that only
-    administrators are shown is none: it comes as null.
+    """What GitHub did not show.
+
+    Hidden check runs are one thing, however many; a protection that only administrators are shown
+    is none: it comes as null.
     """
     for error in errors:
         path = get_path(error, "path")
@@ -273,7 +313,10 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
             seen.checks_hidden = True
             seen.lacks("GitHub does not show check runs to this credential.")
         elif "branchProtectionRule" not in parts and len(seen.problems) < MOST_PROBLEMS:
-            seen.lacks(f"GitHub did not show everything: {text(get_path(error, 'message')) or 'no reason given'}.")
+            seen.lacks(
+                "GitHub did not show everything:"
+                f" {text(get_path(error, 'message')) or 'no reason given'}."
+            )
             seen.listed = False
 
 
@@ -293,11 +336,17 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
             pull = read_pull(node, errors=errors)
         except Malformed as error:
             number = get_path(node, "number")
-            seen.lacks(f"Pull request #{number if isinstance(number, int) else '?'} cannot be read: {error}.")
+            seen.lacks(
+                f"Pull request #{number if isinstance(number, int) else '?'} cannot be read:"
+                f" {error}."
+            )
             seen.listed = False
             continue
         if pull.checks is None:
-            seen.lacks(f"The checks of pull request #{pull.number} are not all shown: read them one by one.")
+            seen.lacks(
+                f"The checks of pull request #{pull.number} are not all shown: read them one by"
+                " one."
+            )
         found.append(pull)
     return found
 
@@ -326,13 +375,21 @@ def _finish(
     errors: bool,
 ) -> Overview:
     heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    rules = {branch: read_merge_rules(get_path(first, key), first) for key, branch in _refs(staging, production)}
+    rules = {
+        branch: read_merge_rules(get_path(first, key), first)
+        for key, branch in _refs(staging, production)
+    }
     for branch in heads:
         if rules[branch] is None:
-            seen.lacks(f"The rules of branch {branch} cannot be read: which checks it requires is not known.")
+            seen.lacks(
+                f"The rules of branch {branch} cannot be read: which checks it requires is not"
+                " known."
+            )
     wanted = {branch: None if found is None else found.checks for branch, found in rules.items()}
     into = _pulls(seen, get_path(first, "promotions", "nodes"), errors)
-    into = [_with_required(pull, wanted[production]) for pull in into if pull.base_ref == production]
+    into = [
+        _with_required(pull, wanted[production]) for pull in into if pull.base_ref == production
+    ]
     promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
     return Overview(
         staging_head=heads[staging],
@@ -348,7 +405,8 @@ def _finish(
         remaining_points=points,
         named=tuple(_with_required(pull, wanted[production]) for pull in named),
         listed=seen.listed,
-        into_listed=not errors and get_path(first, "promotions", "pageInfo", "hasNextPage") is False,
+        into_listed=not errors
+        and get_path(first, "promotions", "pageInfo", "hasNextPage") is False,
         cursor=seen.cursor,
         closed=_closed(get_path(first, "closed", "nodes")),
         checks_hidden=seen.checks_hidden,
@@ -358,9 +416,13 @@ def _finish(
 
 
 def _closed(nodes: object) -> tuple[int, ...]:
-    """Numbers of those that were closed last; one that cannot be read is left out: it stays as it was."""
+    """Numbers of those that were closed last; one that cannot be read is left out: it stays as
+    it was.
+    """
     numbers = (get_path(node, "number") for node in (nodes if isinstance(nodes, list) else []))
-    return tuple(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
+    return tuple(
+        number for number in numbers if isinstance(number, int) and not isinstance(number, bool)
+    )
 
 
 def _refs(staging: str, production: str) -> list[tuple[str, str]]:
@@ -371,7 +433,9 @@ def _head(seen: _Gathering, first: dict[str, Any], key: str, branch: str) -> str
     head = commit(get_path(first, key, "target", "oid"))
     if head is None:
         missing = key in first and first[key] is None
-        seen.lacks(f"Branch {branch} {'does not exist' if missing else 'cannot be read'} on GitHub.")
+        seen.lacks(
+            f"Branch {branch} {'does not exist' if missing else 'cannot be read'} on GitHub."
+        )
     return head
 
 
@@ -383,7 +447,9 @@ def _with_required(pull: Pull, rules: tuple[Required, ...] | None) -> Pull:
 
 def mark_required(check: Check, rules: tuple[Required, ...]) -> Check:
     """`check`, saying whether one of `rules` asks for it."""
-    asked = any(rule.context == check.name and rule.app_id in (None, -1, check.app_id) for rule in rules)
+    asked = any(
+        rule.context == check.name and rule.app_id in (None, -1, check.app_id) for rule in rules
+    )
     return replace(check, required=asked)
 
 

@@ -1,4 +1,6 @@
-"""What binds a branch: classic protection and rulesets in one form, each part a value or not known."""
+"""What binds a branch: classic protection and rulesets in one form, each part a value or not
+known.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,17 +13,20 @@ from portal.outbound.parsing import Malformed, field, get_path, nullable, option
 METHODS = ("merge", "squash", "rebase")
 CLASSIC = "branch protection"
 NO_PLAN = (
-    "GitHub has no branch protection for a private repository on this plan, so anybody who may push can merge around "
-    "the portal: upgrade the plan, or make the repository public."
+    "GitHub has no branch protection for a private repository on this plan, so anybody who may push"
+    " can merge around the portal: upgrade the plan, or make the repository public."
 )
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What one source, or all together, ask of a branch. None: not known. `checks` are required contexts.
+    """What one source, or all together, ask of a branch.
 
-    `passing`: who may go round it, in words. `closed_by`: what demands pull requests and does not let this credential
-    push past that; the classic protection stands there whenever it demands them, for it names who may in `passing`.
+    None: not known. `checks` are required contexts.
+
+    `passing`: who may go round it, in words. `closed_by`: what demands pull requests and does not
+    let this credential push past that; the classic protection stands there whenever it demands
+    them, for it names who may in `passing`.
     """
 
     pull_request: bool | None = False
@@ -32,7 +37,9 @@ class Rules:
     force_pushes: bool | None = True
     deletions: bool | None = True
     passing: frozenset[str] | None = frozenset()
-    apps: frozenset[tuple[str, int]] | None = frozenset()  # required contexts that one App alone can fulfil
+    apps: frozenset[tuple[str, int]] | None = (
+        frozenset()
+    )  # required contexts that one App alone can fulfil
     closed_by: frozenset[str] | None = frozenset()
     problems: tuple[str, ...] = ()
 
@@ -41,7 +48,10 @@ UNKNOWN = Rules(None, None, None, None, None, None, None, None, None, None)
 
 
 def read(transport: Transport, path: str, branch: str) -> Rules:
-    """The rules in force on `branch` (quoted, for the path). Raises `ApiError` where there is no answer at all."""
+    """The rules in force on `branch` (quoted, for the path).
+
+    Raises `ApiError` where there is no answer at all.
+    """
     classic = _tried(lambda: _classic(transport, path, branch), "The branch protection")
     rulesets = _tried(lambda: _rulesets(transport, path, branch), "The rulesets")
     return together((classic, rulesets))
@@ -60,7 +70,9 @@ def _tried(ask: Callable[[], Rules], what: str) -> Rules:
 
 
 def together(parts: Iterable[Rules]) -> Rules:
-    """All sources at once: what one asks is asked; what one leaves open is known only when all are known."""
+    """All sources at once: what one asks is asked; what one leaves open is known only when all
+    are known.
+    """
     found = tuple(parts)
     return Rules(
         pull_request=_any([one.pull_request for one in found]),
@@ -115,7 +127,9 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         passing.add("administrators")
     return Rules(
         pull_request=reviews is not None,
-        approvals=(optional(reviews, "required_approving_review_count", int) or 0) if reviews else 0,
+        approvals=(
+            (optional(reviews, "required_approving_review_count", int) or 0) if reviews else 0
+        ),
         checks=frozenset(_contexts(get_path(item, "required_status_checks"))),
         conversations=_enabled(item, "required_conversation_resolution"),
         linear=_enabled(item, "required_linear_history"),
@@ -143,7 +157,9 @@ def _enabled(item: object, name: str) -> bool:
 def _names(allowed: object, kind: str) -> list[str]:
     rows = get_path(allowed, kind) or []
     return (
-        [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in rows] if isinstance(rows, list) else []
+        [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in rows]
+        if isinstance(rows, list)
+        else []
     )
 
 
@@ -170,10 +186,15 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     return together(parts)
 
 
-def _of_ruleset(rows: list[Mapping[str, Any]], passing: frozenset[str] | None, closed_by: str) -> Rules:
-    rules = {field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {} for row in rows}
+def _of_ruleset(
+    rows: list[Mapping[str, Any]], passing: frozenset[str] | None, closed_by: str
+) -> Rules:
+    rules = {
+        field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {}
+        for row in rows
+    }
     pull = rules.get("pull_request", {})
-    methods = tuple(word(one) for one in (pull.get("allowed_merge_methods") or METHODS))
+    methods = tuple(word(one) for one in pull.get("allowed_merge_methods") or METHODS)
     checks = rules.get("required_status_checks", {}).get("required_status_checks") or []
     return Rules(
         pull_request="pull_request" in rules,
@@ -198,5 +219,6 @@ def _actors(ruleset: object) -> frozenset[str] | None:
         raise Malformed("bypass_actors is no list")
     name = text(get_path(ruleset, "name"), 100)
     return frozenset(
-        f"{text(get_path(row, 'actor_type'), 40)} {get_path(row, 'actor_id')} (ruleset {name})" for row in rows
+        f"{text(get_path(row, 'actor_type'), 40)} {get_path(row, 'actor_id')} (ruleset {name})"
+        for row in rows
     )

@@ -1,5 +1,6 @@
-"""One request to GitHub: PyGithub's requester knows addresses, credentials and versions, the line beneath is
-ours; what comes back is an answer or an `ApiError` that says what to do."""
+"""One request to GitHub: PyGithub's requester knows addresses, credentials and versions, the
+line beneath is ours; what comes back is an answer or an `ApiError` that says what to do.
+"""
 
 import hashlib
 import time
@@ -36,8 +37,9 @@ recent = Recent()
 class _Line:
     """What PyGithub calls a connection, for one request.
 
-    PyGithub's own reads answers of any size, repeats a 202 without end, sends a write again after a 301 and
-    stumbles over odd rate headers. So it is told "200, nothing", and the answer stays here, in `reply`.
+    PyGithub's own reads answers of any size, repeats a 202 without end, sends a write again after a
+    301 and stumbles over odd rate headers. So it is told "200, nothing", and the answer stays here,
+    in `reply`.
     """
 
     status = 200
@@ -47,7 +49,9 @@ class _Line:
         self.origin = origin
         self.write = write
 
-    def request(self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False) -> None:
+    def request(
+        self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False
+    ) -> None:
         self.arguments = (verb, url, body, headers)
 
     def getresponse(self) -> "_Line":
@@ -79,23 +83,36 @@ class Transport:
         kept: MutableMapping[str, tuple[str, Reply]] = recent,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.requester = github_requester(http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token)
+        self.requester = github_requester(
+            http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token
+        )
         self.origin = f"{self.requester.scheme}://{self.requester.hostname_and_port}"
         self.kept = kept
         self.clock = clock
 
     def get(self, doing: str, path: str, **query: str | int) -> Any:
-        """The JSON at `path`. `doing` completes "GitHub does not let the token …". Tried up to 3 times."""
+        """The JSON at `path`.
+
+        `doing` completes "GitHub does not let the token …". Tried up to 3 times.
+        """
         return http.read_again(lambda: self._get(doing, path, query)[0])
 
     def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
-        """What a classic token may do (GitHub names it beside any answer), or None for other kinds."""
+        """What a classic token may do (GitHub names it beside any answer), or None for other
+        kinds.
+        """
         reply = http.read_again(lambda: self._get(doing, path, {})[1])
         message = reply.headers.get("x-oauth-scopes")
-        return None if message is None else tuple(filter(None, (text(one, 60) for one in message.split(","))))
+        return (
+            None
+            if message is None
+            else tuple(filter(None, (text(one, 60) for one in message.split(","))))
+        )
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
-        """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise `Malformed`."""
+        """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
+        `Malformed`.
+        """
         items: list[Any] = []
         for page in range(1, MAX_PAGES + 1):
             parameters = {**query, "per_page": 100, "page": page}
@@ -119,7 +136,9 @@ class Transport:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
     def graphql(self, doing: str, document: str, variables: dict[str, object]) -> dict[str, Any]:
-        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller to judge."""
+        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
+        to judge.
+        """
         body: dict[str, object] = {
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
@@ -133,24 +152,34 @@ class Transport:
     def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[Any, Reply]:
         key = self._key(path, query)
         etag, cached = self.kept.get(key, ("", None))
-        reply = self._request("GET", path, query, None, {"If-None-Match": etag} if etag else {}, write=False)
+        reply = self._request(
+            "GET", path, query, None, {"If-None-Match": etag} if etag else {}, write=False
+        )
         if reply.status == 304 and cached is not None:
             reply = cached
         if reply.status in MOVED and (there := self._on_same_host(reply)):
-            reply = self._request("GET", there, {} if "?" in there else query, None, {}, write=False)
+            reply = self._request(
+                "GET", there, {} if "?" in there else query, None, {}, write=False
+            )
         answer = self._read(reply, doing)
         if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
             self.kept[key] = (new, reply)
         return answer, reply
 
     def _on_same_host(self, reply: Reply) -> str:
-        """Where a renamed repository is read now: a path of the same host, or "": no token goes elsewhere."""
+        """Where a renamed repository is read now: a path of the same host, or "": no token goes
+        elsewhere.
+        """
         place = reply.headers.get("location", "")
         return place.removeprefix(self.origin) if place.startswith(f"{self.origin}/") else ""
 
     def _key(self, path: str, query: dict[str, str | int]) -> str:
-        """ETags belong to the token (GitHub support), so an answer is kept for one address and one token."""
-        message = "\n".join([self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))])
+        """ETags belong to the token (GitHub support), so an answer is kept for one address and
+        one token.
+        """
+        message = "\n".join(
+            [self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))]
+        )
         return hashlib.sha256(message.encode()).hexdigest()
 
     def _read(self, reply: Reply, doing: str) -> Any:
@@ -178,7 +207,9 @@ class Transport:
         return line.reply
 
     def _token(self) -> str:
-        """The token now valid; an App's is fetched anew each hour, and that is where an App's faults show."""
+        """The token now valid; an App's is fetched anew each hour, and that is where an App's
+        faults show.
+        """
         auth = self.requester.auth
         assert auth is not None  # noqa: S101  (the requester is always made with one)
         return auth.token
@@ -188,17 +219,24 @@ class Transport:
         words = self._words(reply)
         kind, sentence = self._meaning(reply, doing, words, write)
         wait = self._wait(reply) if kind in {"rate_limited", "unavailable"} else None
-        return ApiError(SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words)
+        return ApiError(
+            SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words
+        )
 
     def _words(self, reply: Reply) -> str:
-        """GitHub's own words: `message`, and those of `errors`, without the token should it be among them."""
+        """GitHub's own words: `message`, and those of `errors`, without the token should it be
+        among them.
+        """
         try:
             body = reply.json()
         except ValueError:
             return ""
         errors = get_path(body, "errors")
         parts = [get_path(body, "message"), *(errors if isinstance(errors, list) else [])]
-        message = [text(get_path(part, "message") if isinstance(part, dict) else part, 200) for part in parts[:6]]
+        message = [
+            text(get_path(part, "message") if isinstance(part, dict) else part, 200)
+            for part in parts[:6]
+        ]
         return ": ".join(filter(None, message)).replace(self._token(), "…")
 
     def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:
@@ -206,16 +244,26 @@ class Transport:
         if status == 401:
             return "unauthorized", f"GitHub refuses the token{message}: make a new one and set it."
         if status == 429 or (status == 403 and self._is_limit(reply, words)):
-            return "rate_limited", "GitHub's request limit is used up: the portal waits for the next hour."
+            return (
+                "rate_limited",
+                "GitHub's request limit is used up: the portal waits for the next hour.",
+            )
         if status == 403 and "upgrade" in words.lower():
-            return "refused", f"GitHub does not {doing} on this plan{message}: change the plan, or do without."
+            return (
+                "refused",
+                f"GitHub does not {doing} on this plan{message}: change the plan, or do without.",
+            )
         if status == 403:
             needs = text(reply.headers.get("x-accepted-github-permissions"))
             need = f": give it {needs}" if needs else ": give it that permission"
             return "forbidden", f"GitHub does not let the token {doing}{message}{need}."
         if status == 404:
-            return "not_found", (
-                f"GitHub cannot {doing}: it does not exist or the token may not see it; check name and token."
+            return (
+                "not_found",
+                (
+                    f"GitHub cannot {doing}: it does not exist or the token may not see it; check"
+                    " name and token."
+                ),
             )
         if status == 409:
             return (
@@ -228,10 +276,16 @@ class Transport:
         if status >= 500 and write:
             return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
         if status >= 500:
-            return "unavailable", f"GitHub is out of order (HTTP {status}): it is tried again later."
+            return (
+                "unavailable",
+                f"GitHub is out of order (HTTP {status}): it is tried again later.",
+            )
         if 200 <= status < 300:
             return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
-        return "refused", f"GitHub refuses to {doing}{message}: settle that on GitHub, then try again."
+        return (
+            "refused",
+            f"GitHub refuses to {doing}{message}: settle that on GitHub, then try again.",
+        )
 
     def _is_limit(self, reply: Reply, words: str) -> bool:
         return (
@@ -241,12 +295,18 @@ class Transport:
         )
 
     def _wait(self, reply: Reply) -> float | None:
-        """Retry-After, else the reset time, else a minute (GitHub: Best practices for the REST API)."""
+        """Retry-After, else the reset time, else a minute (GitHub: Best practices for the REST
+        API).
+        """
         asked = http.retry_after(reply.headers, self.clock())
         if asked is not None or reply.status >= 500:
             return asked
         reset = reply.headers.get("x-ratelimit-reset", "")
-        if reset.isdigit() and len(reset) < 12 and reply.headers.get("x-ratelimit-remaining") == "0":
+        if (
+            reset.isdigit()
+            and len(reset) < 12
+            and reply.headers.get("x-ratelimit-remaining") == "0"
+        ):
             return max(float(reset) - self.clock(), 1.0)
         return 60.0
 

@@ -25,12 +25,24 @@ def railway_sync(now: datetime) -> Iterator[Result]:
 
 
 def sync_result(
-    service: str, project: Project, synced_at: datetime | None, problem: str, *, late: bool, now: datetime
+    service: str,
+    project: Project,
+    synced_at: datetime | None,
+    problem: str,
+    *,
+    late: bool,
+    now: datetime,
 ) -> Result:
-    """Return how one project's reading of `service` fares; `late`: longer ago than its pace explains."""
+    """Return how one project's reading of `service` fares; `late`: longer ago than its pace
+    explains.
+    """
     age = (now - synced_at).total_seconds() if synced_at else None
     ago = f"{age / 60:.0f} min ago" if age and age >= 90 else f"{age or 0:.0f} s ago"
-    read = f"{project}: {service} was last read {ago}" if age is not None else f"{project}: {service} was never read"
+    read = (
+        f"{project}: {service} was last read {ago}"
+        if age is not None
+        else f"{project}: {service} was never read"
+    )
     if problem:
         state = FAILING if late or (age or 0) > SYNCS_LATE else WARNING
         message = f"{read}. {problem}"
@@ -62,7 +74,9 @@ def token_expiry(now: datetime) -> Iterator[Result]:
         if left <= 0:
             yield Result(FAILING, f"GitHub's token expired at {when}: set a new one.", value=left)
         elif left < EXPIRES_SOON:
-            message = f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
+            message = (
+                f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
+            )
             yield Result(WARNING, message, value=left)
         else:
             yield Result(OK, f"GitHub's token expires at {when}.", value=left)
@@ -74,15 +88,27 @@ def railway_quota(now: datetime) -> Iterator[Result]:
     for row in RailwayBudget.objects.all():
         limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
         current = row.remaining is not None and row.resets_at and row.resets_at > now
-        left = row.remaining if current else limit - (row.used if now - row.hour < allowance.HOUR else 0)
+        left = (
+            row.remaining
+            if current
+            else limit - (row.used if now - row.hour < allowance.HOUR else 0)
+        )
         if row.blocked_until and row.blocked_until > now:
-            message = f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is used up."
+            message = (
+                f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is"
+                " used up."
+            )
             yield Result(FAILING, message, value=0)
         elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
-            message = f"{left} of {limit} requests to Railway are left: background readings wait for the next hour."
+            message = (
+                f"{left} of {limit} requests to Railway are left: background readings wait for the"
+                " next hour."
+            )
             yield Result(WARNING, message, value=left)
         else:
-            yield Result(OK, f"{left} of {limit} requests to Railway are left in this hour.", value=left)
+            yield Result(
+                OK, f"{left} of {limit} requests to Railway are left in this hour.", value=left
+            )
 
 
 @check("GitHub quota", unit="requests")
@@ -92,7 +118,9 @@ def github_quota(now: datetime) -> Iterator[Result]:
         kind = seen.name.rpartition(".")[2]
         left, limit, resets = (seen.value.get(name) for name in ("remaining", "limit", "reset"))
         if resets is None or resets <= now.timestamp():
-            yield Result(OK, f"GitHub's quota ({kind}) begins anew with the next request.", subject=kind)
+            yield Result(
+                OK, f"GitHub's quota ({kind}) begins anew with the next request.", subject=kind
+            )
             continue
         until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
         state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK

@@ -31,7 +31,9 @@ from portal.outbound.http import ApiError
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
-    """One reading of the project on Railway; trouble is noted once and the next look comes as usual."""
+    """One reading of the project on Railway; trouble is noted once and the next look comes as
+    usual.
+    """
     with allowance.counted(now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
 
@@ -65,12 +67,16 @@ def _unseen(project: Project) -> str:
     """Why a project is not shown to a token that Railway knows."""
     if not project.railway_project_id:
         return f"{project.name} has no Railway project id: set it under Projects."
-    message = f"The token may not see Railway's project {project.railway_project_id}, or there is none"
+    message = (
+        f"The token may not see Railway's project {project.railway_project_id}, or there is none"
+    )
     return f"{message}: check the id, and look under Connections what the token reaches."
 
 
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
-    """One reading of the variables that are due; trouble is noted once, and what was read before it is kept."""
+    """One reading of the variables that are due; trouble is noted once, and what was read before
+    it is kept.
+    """
     with allowance.counted(now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
 
@@ -87,11 +93,15 @@ def _read_variables(job: VariableSync, now: datetime) -> Outcome:
         # The lock of the other reading, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().get(project=job.project)
         detect.compare(job.project, now=now)
-    return Requeue(settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read.")
+    return Requeue(
+        settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read."
+    )
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
-    """Reads the revision that every database reports, and where it stands beside the head of its branch."""
+    """Reads the revision that every database reports, and where it stands beside the head of its
+    branch.
+    """
     with allowance.counted(now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
 

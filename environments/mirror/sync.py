@@ -38,16 +38,23 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     if tree.complete:
         alive = [row.pk for row in instances.values()]
         ServiceInstance.objects.filter(environment__project=project).exclude(pk__in=alive).delete()
-    RailwaySync.objects.filter(project=project).update(synced_at=now, pr_environments=tree.pr_environments)
+    RailwaySync.objects.filter(project=project).update(
+        synced_at=now, pr_environments=tree.pr_environments
+    )
     compare(project, now=now, complete=tree.complete)
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
     if tree.complete:
         alive = [state.id for state in tree.services]
-        Service.objects.filter(project=project, gone_at=None).exclude(railway_id__in=alive).update(gone_at=now)
+        Service.objects.filter(project=project, gone_at=None).exclude(railway_id__in=alive).update(
+            gone_at=now
+        )
     rows = Service.objects.bulk_create(
-        [Service(project=project, railway_id=state.id, name=state.name[:200]) for state in tree.services],
+        [
+            Service(project=project, railway_id=state.id, name=state.name[:200])
+            for state in tree.services
+        ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
         update_fields=["name", "gone_at"],
@@ -58,7 +65,9 @@ def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, S
 def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Environment]:
     if tree.complete:
         alive = [state.id for state in tree.environments]
-        vanished = Environment.objects.present().filter(project=project).exclude(railway_id__in=alive)
+        vanished = (
+            Environment.objects.present().filter(project=project).exclude(railway_id__in=alive)
+        )
         vanished.update(gone_at=now)
     kinds = _kinds(project, tree)
     # Kinds are unique per project: those that lose one give it up before another takes it.
@@ -81,7 +90,15 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
-        update_fields=["name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway"],
+        update_fields=[
+            "name",
+            "kind",
+            "seen_at",
+            "gone_at",
+            "config_etag",
+            "pull_number",
+            "by_railway",
+        ],
     )
     return {row.railway_id: row for row in rows}
 
@@ -91,12 +108,20 @@ def _pull_number(state: railway.Environment) -> int | None:
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
     message = state.name.lower().removeprefix("pr-")
-    named = message != state.name.lower() and message.isascii() and message.isdigit() and len(message) < 10
+    named = (
+        message != state.name.lower()
+        and message.isascii()
+        and message.isdigit()
+        and len(message) < 10
+    )
     return int(message) if named else None
 
 
 def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
-    """Environment id → kind. Of two with one name the older is meant; the other is a finding elsewhere."""
+    """Environment id → kind.
+
+    Of two with one name the older is meant; the other is a finding elsewhere.
+    """
     kinds: dict[str, str] = {}
     there = [state.name for state in tree.environments if not _is_preview(state)]
     named = {
@@ -119,10 +144,15 @@ def _is_preview(state: railway.Environment) -> bool:
 
 
 def _instances(
-    tree: ProjectTree, services: dict[str, Service], environments: dict[str, Environment], now: datetime
+    tree: ProjectTree,
+    services: dict[str, Service],
+    environments: dict[str, Environment],
+    now: datetime,
 ) -> dict[str, ServiceInstance]:
     """The instances by Railway's id. What could not be read keeps the time it was last seen."""
-    known: dict[tuple[str, str], ServiceInstance] = {}  # by environment and service: a broken answer may repeat one
+    known: dict[
+        tuple[str, str], ServiceInstance
+    ] = {}  # by environment and service: a broken answer may repeat one
     unknown: dict[tuple[str, str], ServiceInstance] = {}
     for environment in tree.environments:
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
@@ -146,10 +176,23 @@ def _instances(
                 healthcheck_path=(state.healthcheck_path or "")[:500],
                 at_start=at_start(state.pre_deploy_command, state.start_command),
             )
-            (known if state.readable and environment.readable else unknown)[environment.id, state.service_id] = row
-    kept = ["railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains", "at_start"]
+            (known if state.readable and environment.readable else unknown)[
+                environment.id, state.service_id
+            ] = row
+    kept = [
+        "railway_id",
+        "repository",
+        "branch",
+        "image",
+        "watch_patterns",
+        "cron",
+        "domains",
+        "at_start",
+    ]
     kept += ["healthcheck_path", "root_directory", "config_file"]
-    before = {(row.service_id, row.environment_id): row for row in _long_lived(environments.values())}
+    before = {
+        (row.service_id, row.environment_id): row for row in _long_lived(environments.values())
+    }
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
     for row, was in pairs:
@@ -162,11 +205,18 @@ def _instances(
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
     """The instances of staging and production as they were read before."""
-    return ServiceInstance.objects.filter(environment__in=[environment for environment in environments if environment.kind in LONG_LIVED])
+    return ServiceInstance.objects.filter(
+        environment__in=[
+            environment for environment in environments if environment.kind in LONG_LIVED
+        ]
+    )
 
 
 def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
-    """What a service watches may excuse it, so it counts when two readings in a row say the same. Two queries."""
+    """What a service watches may excuse it, so it counts when two readings in a row say the same.
+
+    Two queries.
+    """
     moved, confirmed = [], []
     for row, was in pairs:
         if was is None or was.limits != row.limits:
@@ -180,12 +230,18 @@ def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | Non
 
 def _directory(message: str | None) -> str:
     """A directory of the repository without slashes around it; "" for all of it."""
-    return (message or "").strip("/").removeprefix("./").strip("/.")[:500] if (message or "").strip("/.") else ""
+    return (
+        (message or "").strip("/").removeprefix("./").strip("/.")[:500]
+        if (message or "").strip("/.")
+        else ""
+    )
 
 
-def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project) -> str:
-    """Where it is built from: the project's repository if anything says so, for else no release would wait for it.
-    One that was renamed is called here what the project calls it.
+def _repository(
+    state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project
+) -> str:
+    """Where it is built from: the project's repository if anything says so, for else no release
+    would wait for it. One that was renamed is called here what the project calls it.
 
     What was deployed from a repository last is no image, whatever its source says.
     """
@@ -198,7 +254,10 @@ def _repository(state: railway.ServiceInstance, trigger: railway.Trigger | None,
 
 def _upsert_instances(rows: Iterable[ServiceInstance], fields: list[str]) -> list[ServiceInstance]:
     return ServiceInstance.objects.bulk_create(
-        list(rows), update_conflicts=True, unique_fields=["service", "environment"], update_fields=fields
+        list(rows),
+        update_conflicts=True,
+        unique_fields=["service", "environment"],
+        update_fields=fields,
     )
 
 
@@ -207,7 +266,10 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
     for state in (state for environment in tree.environments for state in environment.instances):
         if state.id not in instances or not state.readable:
             continue
-        latest, active = state.latest_deployment, {deployment.id for deployment in state.active_deployments}
+        latest, active = (
+            state.latest_deployment,
+            {deployment.id for deployment in state.active_deployments},
+        )
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _deployment(one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
@@ -217,7 +279,9 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
         for state in environment.instances
         if state.id in instances and state.readable
     ]
-    outdated = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__in=readable)
+    outdated = Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__in=readable
+    )
     outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
         rows.values(),
@@ -238,11 +302,19 @@ def _deployments(tree: ProjectTree, instances: dict[str, ServiceInstance], now: 
 
 
 def _mark_unlisted(rows: dict[str, Deployment]) -> None:
-    """A live deployment whose containers were listed before and are no longer is in a state that nobody knows."""
-    silent = [row for row in rows.values() if row.status == "SUCCESS" and not row.stopped and not row.containers]
+    """A live deployment whose containers were listed before and are no longer is in a state that
+    nobody knows.
+    """
+    silent = [
+        row
+        for row in rows.values()
+        if row.status == "SUCCESS" and not row.stopped and not row.containers
+    ]
     if not silent:
         return
-    known = Deployment.objects.filter(railway_id__in=[row.railway_id for row in silent]).exclude(containers=[])
+    known = Deployment.objects.filter(railway_id__in=[row.railway_id for row in silent]).exclude(
+        containers=[]
+    )
     listed = set(known.values_list("railway_id", flat=True))
     for row in silent:
         row.containers = ["UNLISTED"] if row.railway_id in listed else []

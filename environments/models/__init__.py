@@ -14,7 +14,12 @@ from environments.models.databases import (
     with_several_databases,
 )
 from environments.models.findings import Finding
-from environments.models.migrations import MigrationPlan, MigrationRun, StagedRevision, unknown_staging
+from environments.models.migrations import (
+    MigrationPlan,
+    MigrationRun,
+    StagedRevision,
+    unknown_staging,
+)
 from environments.models.previews import Preview, PreviewState, PreviewVariable
 from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
@@ -30,7 +35,13 @@ from environments.models.services import (
     SmokeTest,
 )
 from environments.models.standings import DatabaseState, DatabaseStatus
-from environments.models.syncs import ConnectionCheck, DatabaseSync, ProtectionSync, RailwaySync, VariableSync
+from environments.models.syncs import (
+    ConnectionCheck,
+    DatabaseSync,
+    ProtectionSync,
+    RailwaySync,
+    VariableSync,
+)
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 

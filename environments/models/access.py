@@ -8,9 +8,11 @@ from portal.secrets import EncryptedTextField
 
 
 class DeployKey(models.Model):
-    """The key with which the mirror of one repository is read over SSH, and the host keys that it may meet.
+    """The key with which the mirror of one repository is read over SSH, and the host keys that it
+    may meet.
 
-    The private half is write-only; what is shown of it (kind, public half, fingerprint) is kept beside it.
+    The private half is write-only; what is shown of it (kind, public half, fingerprint) is kept
+    beside it.
     """
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="deploy_key")
@@ -22,7 +24,9 @@ class DeployKey(models.Model):
         blank=True,
         default="",
         max_length=20_000,
-        help_text="The only keys that the git server may show, one a line as ssh-keyscan prints them.",
+        help_text=(
+            "The only keys that the git server may show, one a line as ssh-keyscan prints them."
+        ),
     )
     changed_at = models.DateTimeField(default=timezone.now)
 

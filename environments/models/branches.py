@@ -16,14 +16,23 @@ class Branch(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
     name = models.CharField(max_length=200)
     head = models.CharField(max_length=64, blank=True, default="")
-    head_at = models.DateTimeField(null=True, blank=True, help_text="When the head was first seen there.")
-    required_contexts = models.JSONField(null=True, blank=True, help_text="Null: the rules could not be read.")
+    head_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the head was first seen there."
+    )
+    required_contexts = models.JSONField(
+        null=True, blank=True, help_text="Null: the rules could not be read."
+    )
     merge_rules = models.JSONField(
-        null=True, blank=True, help_text="What a merge takes: environments.github.MergeRules. Null: not known."
+        null=True,
+        blank=True,
+        help_text="What a merge takes: environments.github.MergeRules. Null: not known.",
     )
     seen_at = models.DateTimeField()
     judged = models.CharField(
-        max_length=64, blank=True, default="", help_text="Up to here it is known how each commit came about."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Up to here it is known how each commit came about.",
     )
 
     class Meta:
@@ -38,17 +47,27 @@ class BranchProtection(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
     branch = models.CharField(max_length=200)
-    lines = models.JSONField(default=list, help_text="The settings of the branch as read, in order.")
-    problems = models.JSONField(default=list, blank=True, help_text="What could not be read, and why.")
+    lines = models.JSONField(
+        default=list, help_text="The settings of the branch as read, in order."
+    )
+    problems = models.JSONField(
+        default=list, blank=True, help_text="What could not be read, and why."
+    )
     closed = models.BooleanField(
-        null=True, help_text="Whether the portal cannot push here, past the demand for pull requests. Empty: not known."
+        null=True,
+        help_text=(
+            "Whether the portal cannot push here, past the demand for pull requests. Empty: not"
+            " known."
+        ),
     )
     read_at = models.DateTimeField()
 
     class Meta:
         default_permissions = ("view",)
         permissions = [("protect_branch", "Can have a branch protected")]
-        constraints = [models.UniqueConstraint(fields=["project", "branch"], name="branch_protection_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "branch"], name="branch_protection_once")
+        ]
 
     def __str__(self) -> str:
         return f"protection of {self.branch}"
@@ -59,7 +78,9 @@ class BranchProtection(models.Model):
 
 
 class StagingReset(models.Model):
-    """The wish to set staging to main, although each has commits of its own: for two people, and exactly two heads."""
+    """The wish to set staging to main, although each has commits of its own: for two people, and
+    exactly two heads.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="resets")
     staging_head = models.CharField(max_length=64)
@@ -67,19 +88,30 @@ class StagingReset(models.Model):
     reason = models.TextField(max_length=2000)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(default=timezone.now)
-    signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
-    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was signed, or taken back.")
-    repair = models.OneToOneField(Repair, models.PROTECT, null=True, blank=True, related_name="reset")
+    signed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    closed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was signed, or taken back."
+    )
+    repair = models.OneToOneField(
+        Repair, models.PROTECT, null=True, blank=True, related_name="reset"
+    )
 
     class Meta:
         ordering = ["-pk"]
         default_permissions = ("view",)
         permissions = [("sign_reset", "Can sign a reset of staging that somebody else asked for")]
         constraints = [
-            models.UniqueConstraint(fields=["project"], condition=Q(closed_at=None), name="staging_reset_one_open"),
-            models.CheckConstraint(condition=~Q(signed_by=F("requested_by")), name="staging_reset_two_people"),
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(closed_at=None), name="staging_reset_one_open"
+            ),
             models.CheckConstraint(
-                condition=Q(repair=None) | Q(signed_by__isnull=False), name="staging_reset_done_when_signed"
+                condition=~Q(signed_by=F("requested_by")), name="staging_reset_two_people"
+            ),
+            models.CheckConstraint(
+                condition=Q(repair=None) | Q(signed_by__isnull=False),
+                name="staging_reset_done_when_signed",
             ),
         ]
 

@@ -4,15 +4,23 @@ from django.db import models
 
 
 class RailwayBudget(models.Model):
-    """One token's requests in the present hour, counted by us, and Railway's own word where it gives one."""
+    """One token's requests in the present hour, counted by us, and Railway's own word where it
+    gives one.
+    """
 
-    token = models.CharField(max_length=16, unique=True, help_text="Names the token; not the token.")
+    token = models.CharField(
+        max_length=16, unique=True, help_text="Names the token; not the token."
+    )
     hour = models.DateTimeField(help_text="Begin of the hour in which `used` counts.")
     used = models.PositiveIntegerField(default=0)
-    limit = models.PositiveIntegerField(null=True, blank=True, help_text="As Railway says; empty: it does not.")
+    limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="As Railway says; empty: it does not."
+    )
     remaining = models.PositiveIntegerField(null=True, blank=True)
     resets_at = models.DateTimeField(null=True, blank=True)
-    blocked_until = models.DateTimeField(null=True, blank=True, help_text="Railway answered 429 until then.")
+    blocked_until = models.DateTimeField(
+        null=True, blank=True, help_text="Railway answered 429 until then."
+    )
 
     class Meta:
         default_permissions = ()

@@ -13,7 +13,9 @@ from environments.models.services import Environment
 from portal.secrets import EncryptedTextField
 
 NO_PASSWORD = RegexValidator(
-    r"://[^/\s]*:[^/\s]*@", "Put no password into a command; name a variable that holds it.", inverse_match=True
+    r"://[^/\s]*:[^/\s]*@",
+    "Put no password into a command; name a variable that holds it.",
+    inverse_match=True,
 )
 
 
@@ -30,23 +32,33 @@ ON_RAILWAY = (Runner.RAILWAY, Runner.VERIFY)
 
 
 class Database(models.Model):
-    """One Alembic directory of a project and the database it migrates; each environment has one of its own."""
+    """One Alembic directory of a project and the database it migrates; each environment has one
+    of its own.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="databases")
     name = models.CharField(
-        max_length=60, default="main", help_text="Named in sentences once the project has more than one."
+        max_length=60,
+        default="main",
+        help_text="Named in sentences once the project has more than one.",
     )
     position = models.PositiveSmallIntegerField(
-        default=0, help_text="Production's databases are migrated in this order, one after the other."
+        default=0,
+        help_text="Production's databases are migrated in this order, one after the other.",
     )
     alembic = models.CharField(
         "Alembic",
         max_length=300,
         blank=True,
-        help_text="Path of alembic.ini or of the script directory in the repository; empty: not migrated any more.",
+        help_text=(
+            "Path of alembic.ini or of the script directory in the repository; empty: not migrated"
+            " any more."
+        ),
     )
     version_table = models.CharField(
-        max_length=127, default="alembic_version", help_text="With its schema before it, where that is not the usual."
+        max_length=127,
+        default="alembic_version",
+        help_text="With its schema before it, where that is not the usual.",
     )
     runner = models.CharField(
         "Migrations are run by",
@@ -60,20 +72,29 @@ class Database(models.Model):
         validators=[NO_PASSWORD],
         blank=True,
         default="",
-        help_text="Of the project, for the shell at the repository's root: cd backend && alembic upgrade head",
+        help_text=(
+            "Of the project, for the shell at the repository's root: cd backend && alembic upgrade"
+            " head"
+        ),
     )
     install_command = models.CharField(
         max_length=500,
         validators=[NO_PASSWORD],
         blank=True,
         default="",
-        help_text="Run once per lock file in a new virtual environment: pip install -r backend/requirements.txt",
+        help_text=(
+            "Run once per lock file in a new virtual environment: pip install -r"
+            " backend/requirements.txt"
+        ),
     )
     migration_variables = models.CharField(
         max_length=1000,
         blank=True,
         default="",
-        help_text="Names of the service's variables that the command needs besides the database's, with spaces.",
+        help_text=(
+            "Names of the service's variables that the command needs besides the database's, with"
+            " spaces."
+        ),
     )
     service = models.CharField(
         max_length=100,
@@ -81,25 +102,34 @@ class Database(models.Model):
         help_text="The service whose code uses the database, and which migrates it on Railway.",
     )
     variable = models.CharField(
-        max_length=100, default="DATABASE_URL", help_text="The variable in which that service finds the address."
+        max_length=100,
+        default="DATABASE_URL",
+        help_text="The variable in which that service finds the address.",
     )
     public_service = models.CharField(
         max_length=100,
         blank=True,
         default="Postgres",
-        help_text="The database's own service on Railway. Empty: the address is always read from the service above.",
+        help_text=(
+            "The database's own service on Railway. Empty: the address is always read from the"
+            " service above."
+        ),
     )
     public_variable = models.CharField(
         max_length=100,
         default="DATABASE_PUBLIC_URL",
-        help_text="Its variable with an address that can be reached from outside Railway, by a TCP proxy.",
+        help_text=(
+            "Its variable with an address that can be reached from outside Railway, by a TCP proxy."
+        ),
     )
 
     class Meta:
         ordering = ["project", "position", "pk"]
         constraints = [
             models.UniqueConstraint(
-                "project", Lower("name"), name="database_name_once",
+                "project",
+                Lower("name"),
+                name="database_name_once",
                 violation_error_message="Two databases of a project need two names.",
             ),
             models.CheckConstraint(condition=~Q(name=""), name="database_has_a_name"),
@@ -108,7 +138,7 @@ class Database(models.Model):
                 name="database_runner_has_command",
                 violation_error_message="Give the migration command that is to be run.",
             ),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -119,25 +149,38 @@ class Database(models.Model):
 
     @property
     def schema_order(self) -> str:
-        """Which of code and schema is new first in production: a pre-deploy command runs before the code is live."""
-        return DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.project.deploy_order
+        """Which of code and schema is new first in production: a pre-deploy command runs before
+        the code is live.
+        """
+        return (
+            DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.project.deploy_order
+        )
 
     @property
     def runs_project_code(self) -> bool:
-        """Whether a run executes the project's own `env.py`, which can import the whole repository."""
+        """Whether a run executes the project's own `env.py`, which can import the whole
+        repository.
+        """
         return self.runner != Runner.PORTAL
 
     @property
     def out_of_order(self) -> str:
-        """Why this runner cannot keep the project's order of deploying and migrating; "" when it can."""
+        """Why this runner cannot keep the project's order of deploying and migrating; "" when it
+        can.
+        """
         if self.runner in ON_RAILWAY and self.project.deploy_order != DeployOrder.DEPLOY_FIRST:
             return "Railway migrates while it deploys, so let deploying come first."
         return ""
 
     @cached_property
     def called(self) -> str:
-        """Return its name where the project has other databases to tell it from, else "". One query, once."""
-        others = Database.objects.filter(project=self.project_id).exclude(alembic="").exclude(pk=self.pk)
+        """Return its name where the project has other databases to tell it from, else "".
+
+        One query, once.
+        """
+        others = (
+            Database.objects.filter(project=self.project_id).exclude(alembic="").exclude(pk=self.pk)
+        )
         return self.name if others.exists() else ""
 
     def of(self, environment: object) -> str:
@@ -147,7 +190,9 @@ class Database(models.Model):
 
 def databases_of(project: Project) -> list[Database]:
     """Return the databases that the portal migrates, in the order in which it does. One query."""
-    found = list(Database.objects.filter(project=project).exclude(alembic="").order_by("position", "pk"))
+    found = list(
+        Database.objects.filter(project=project).exclude(alembic="").order_by("position", "pk")
+    )
     for one in found:
         one.project = project
         one.called = one.name if len(found) > 1 else ""
@@ -157,11 +202,15 @@ def databases_of(project: Project) -> list[Database]:
 def with_several_databases() -> set[int]:
     """Return the projects whose databases are told apart by name. One query."""
     migrated = Database.objects.exclude(alembic="").order_by().values("project")
-    return set(migrated.annotate(count=Count("pk")).filter(count__gt=1).values_list("project", flat=True))
+    return set(
+        migrated.annotate(count=Count("pk")).filter(count__gt=1).values_list("project", flat=True)
+    )
 
 
 class EnvironmentDatabase(models.Model):
-    """One database in one environment: an address where that was given here, and what it last reported."""
+    """One database in one environment: an address where that was given here, and what it last
+    reported.
+    """
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="databases")
     database = models.ForeignKey(Database, models.CASCADE, related_name="places")
@@ -170,12 +219,18 @@ class EnvironmentDatabase(models.Model):
         default="",
         help_text="Only where Railway's variable cannot be reached from here. Write-only.",
     )
-    revisions = models.JSONField(null=True, blank=True, help_text="What the database reported; null: not known.")
+    revisions = models.JSONField(
+        null=True, blank=True, help_text="What the database reported; null: not known."
+    )
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["environment", "database"], name="environment_database_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "database"], name="environment_database_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.database.of(self.environment)
@@ -192,14 +247,22 @@ def place_of(environment: Environment, database: Database) -> EnvironmentDatabas
     return place
 
 
-def places_of(environments: Iterable[Environment], databases: Iterable[Database]) -> list[EnvironmentDatabase]:
-    """Return every database in every environment, in that order; missing rows are made. Two queries at most."""
+def places_of(
+    environments: Iterable[Environment], databases: Iterable[Database]
+) -> list[EnvironmentDatabase]:
+    """Return every database in every environment, in that order; missing rows are made.
+
+    Two queries at most.
+    """
     environments, databases = list(environments), list(databases)
     wanted = [(environment, database) for environment in environments for database in databases]
     known = _known(environments, databases)
     missing = [pair for pair in wanted if (pair[0].pk, pair[1].pk) not in known]
     if missing:
-        rows = [EnvironmentDatabase(environment=environment, database=database) for environment, database in missing]
+        rows = [
+            EnvironmentDatabase(environment=environment, database=database)
+            for environment, database in missing
+        ]
         EnvironmentDatabase.objects.bulk_create(rows, ignore_conflicts=True)
         known = _known(environments, databases)
     found = []
@@ -210,6 +273,8 @@ def places_of(environments: Iterable[Environment], databases: Iterable[Database]
     return found
 
 
-def _known(environments: list[Environment], databases: list[Database]) -> dict[tuple[int, int], EnvironmentDatabase]:
+def _known(
+    environments: list[Environment], databases: list[Database]
+) -> dict[tuple[int, int], EnvironmentDatabase]:
     rows = EnvironmentDatabase.objects.filter(environment__in=environments, database__in=databases)
     return {(row.environment_id, row.database_id): row for row in rows}

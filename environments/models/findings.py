@@ -26,11 +26,15 @@ class Finding(models.Model):
     kind = models.CharField(max_length=40, choices=finding_kinds.choices)
     subject = models.CharField(max_length=300)
     sentence = models.TextField()
-    attestable = models.BooleanField(default=False, help_text="A machine cannot see it; a person may sign for it.")
+    attestable = models.BooleanField(
+        default=False, help_text="A machine cannot see it; a person may sign for it."
+    )
     opened_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     reason = models.TextField(blank=True, default="")
 
     objects = FindingQuerySet.as_manager()
@@ -40,11 +44,16 @@ class Finding(models.Model):
         permissions = [("resolve_finding", "Can resolve a finding with a reason")]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "kind", "subject"], condition=Q(closed_at=None), name="finding_open_once"
+                fields=["project", "kind", "subject"],
+                condition=Q(closed_at=None),
+                name="finding_open_once",
             ),
-            # What was done around the portal stays done: one event is found once, also after it was resolved.
+            # What was done around the portal stays done: one event is found once, also after it was
+            # resolved.
             models.UniqueConstraint(
-                fields=["project", "subject"], condition=Q(kind="bypass"), name="finding_bypass_once"
+                fields=["project", "subject"],
+                condition=Q(kind="bypass"),
+                name="finding_bypass_once",
             ),
         ]
 

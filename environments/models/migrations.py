@@ -24,12 +24,16 @@ class MigrationRun(Job):
     database = models.ForeignKey(Database, models.PROTECT, related_name="migration_runs")
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.PORTAL)
     found = models.JSONField(
-        null=True, blank=True, help_text="What the database reported before Railway could migrate it by itself."
+        null=True,
+        blank=True,
+        help_text="What the database reported before Railway could migrate it by itself.",
     )
     commit = models.CharField(max_length=64)
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     target = models.JSONField(default=list, help_text="The heads the database is brought to.")
-    planned = models.JSONField(default=list, help_text="What was to be applied, in order: id, path, sha256.")
+    planned = models.JSONField(
+        default=list, help_text="What was to be applied, in order: id, path, sha256."
+    )
     applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
@@ -38,25 +42,43 @@ class MigrationRun(Job):
     failed_revision = models.CharField(max_length=200, blank=True, default="")
     failed_statement = models.TextField(blank=True, default="")
     invalid_indexes = models.JSONField(default=list)
-    kept = models.JSONField(default=list, help_text="What the failed revision did that was not rolled back.")
-    executed = models.JSONField(
-        default=dict, help_text="Revision: key and text of each different statement, as the run's own process told it."
+    kept = models.JSONField(
+        default=list, help_text="What the failed revision did that was not rolled back."
     )
-    backup = models.JSONField(default=dict, help_text="What was kept of production before it, and how to restore it.")
-    railway = models.JSONField(default=dict, help_text="What was set on Railway for it, and what stood there before.")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    executed = models.JSONField(
+        default=dict,
+        help_text=(
+            "Revision: key and text of each different statement, as the run's own process told it."
+        ),
+    )
+    backup = models.JSONField(
+        default=dict, help_text="What was kept of production before it, and how to restore it."
+    )
+    railway = models.JSONField(
+        default=dict, help_text="What was set on Railway for it, and what stood there before."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "database"], condition=Q(status__in=OPEN), name="migration_run_one_open"
+                fields=["environment", "database"],
+                condition=Q(status__in=OPEN),
+                name="migration_run_one_open",
             ),
             models.CheckConstraint(
                 condition=~Q(direction=Direction.DOWNGRADE)
-                | (Q(requested_by__isnull=False, approved_by__isnull=False) & ~Q(approved_by=F("requested_by"))),
+                | (
+                    Q(requested_by__isnull=False, approved_by__isnull=False)
+                    & ~Q(approved_by=F("requested_by"))
+                ),
                 name="migration_run_back_by_two_people",
             ),
         ]
@@ -90,18 +112,24 @@ class MigrationRun(Job):
 
 
 def unknown_staging(database: Database) -> str:
-    """Why staging's database is not known well enough for production to follow, as a sentence; "" when it is."""
+    """Why staging's database is not known well enough for production to follow, as a sentence;
+    "" when it is.
+    """
     runs = MigrationRun.objects.filter(database=database, environment__kind=EnvironmentKind.STAGING)
     newest = runs.order_by("-created_at").only("status").first()
     if newest is not None and newest.is_open:
         return "Staging is being migrated; wait for that run to end."
     if newest is not None and newest.status == JobStatus.NEEDS_PERSON:
-        return "How the last run in staging ended is not known; find that out first, and run it again."
+        return (
+            "How the last run in staging ended is not known; find that out first, and run it again."
+        )
     return ""
 
 
 class MigrationPlan(Job):
-    """What a database's migrations between two commits will do in production, worked out once: SQL and risks."""
+    """What a database's migrations between two commits will do in production, worked out once:
+    SQL and risks.
+    """
 
     step_function = "environments.databases.plan_job.plan_migrations"
     step_seconds = 1800.0  # the environment of the project may have to be made first
@@ -113,16 +141,26 @@ class MigrationPlan(Job):
     base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
     steps = models.JSONField(default=list, help_text="Steps of the plan, in order.")
     risks = models.JSONField(default=list, help_text="Risks of the plan, in order.")
-    met = models.JSONField(default=dict, help_text="What was read of production's database for it, and when.")
+    met = models.JSONField(
+        default=dict, help_text="What was read of production's database for it, and when."
+    )
     digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
     starts = models.JSONField(
-        default=dict, blank=True, help_text="For staging and production: start, revisions in order, digest, problem."
+        default=dict,
+        blank=True,
+        help_text="For staging and production: start, revisions in order, digest, problem.",
     )
-    renderer = models.CharField(max_length=80, blank=True, default="", help_text="What made the SQL, with versions.")
+    renderer = models.CharField(
+        max_length=80, blank=True, default="", help_text="What made the SQL, with versions."
+    )
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["database", "commit", "base"], name="migration_plan_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["database", "commit", "base"], name="migration_plan_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"plan of {self.commit[:7]} since {self.base[:7]}"
@@ -152,11 +190,17 @@ class StagedRevision(models.Model):
     sha256 = models.CharField(max_length=64)
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
     at = models.DateTimeField()
-    rendered = models.JSONField(null=True, blank=True, help_text="The SQL as it was planned then; null: not kept.")
+    rendered = models.JSONField(
+        null=True, blank=True, help_text="The SQL as it was planned then; null: not kept."
+    )
     renderer = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["database", "revision", "sha256"], name="staged_revision_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["database", "revision", "sha256"], name="staged_revision_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.revision

@@ -23,7 +23,9 @@ class PreviewState(models.TextChoices):
 
 
 class Preview(Job):
-    """What a pull request's environment should be, and how far it is; the pull request is a number, not a row."""
+    """What a pull request's environment should be, and how far it is; the pull request is a
+    number, not a row.
+    """
 
     step_function = "environments.previews.steps.step"
     retry_forever = True
@@ -35,26 +37,54 @@ class Preview(Job):
     head = models.CharField(max_length=64, help_text="The commit that it is to run.")
     head_at = models.DateTimeField(help_text="When that commit was first seen.")
     wanted = models.BooleanField(default=True)
-    why_not = models.CharField(max_length=200, blank=True, default="", help_text="Why it is not wanted (any more).")
+    why_not = models.CharField(
+        max_length=200, blank=True, default="", help_text="Why it is not wanted (any more)."
+    )
     state = models.CharField(max_length=20, choices=PreviewState, default=PreviewState.CREATING)
     # What was done, written down before or after each call, so that a repeated look finds it.
-    asked_at = models.DateTimeField(null=True, blank=True, help_text="When Railway was asked for the environment.")
-    environment_id = models.CharField(max_length=64, blank=True, default="", help_text="The environment made for it.")
+    asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Railway was asked for the environment."
+    )
+    environment_id = models.CharField(
+        max_length=64, blank=True, default="", help_text="The environment made for it."
+    )
     made_at = models.DateTimeField(null=True, blank=True)
-    adopted = models.BooleanField(default=False, help_text="Others made the environment; a person took it over.")
-    quiet = models.JSONField(default=list, blank=True, help_text="Services whose pushes no longer deploy there.")
-    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were right.")
-    missing = models.JSONField(default=list, blank=True, help_text="Sealed variables that were not copied.")
-    shared = models.JSONField(default=list, blank=True, help_text="Variables with staging's own value.")
-    deployed = models.JSONField(default=dict, blank=True, help_text="Service → commit, times asked, when.")
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When Railway was asked to delete it.")
-    services = models.JSONField(default=list, blank=True, help_text="As last seen: name, status, commit, address.")
+    adopted = models.BooleanField(
+        default=False, help_text="Others made the environment; a person took it over."
+    )
+    quiet = models.JSONField(
+        default=list, blank=True, help_text="Services whose pushes no longer deploy there."
+    )
+    variables_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its variables were right."
+    )
+    missing = models.JSONField(
+        default=list, blank=True, help_text="Sealed variables that were not copied."
+    )
+    shared = models.JSONField(
+        default=list, blank=True, help_text="Variables with staging's own value."
+    )
+    deployed = models.JSONField(
+        default=dict, blank=True, help_text="Service → commit, times asked, when."
+    )
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Railway was asked to delete it."
+    )
+    services = models.JSONField(
+        default=list, blank=True, help_text="As last seen: name, status, commit, address."
+    )
     address = models.CharField(max_length=300, blank=True, default="")
     live_at = models.DateTimeField(null=True, blank=True)
-    log = models.TextField(blank=True, default="", help_text="The end of what failed, secrets removed.")
-    seen = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what was last seen of it.")
+    log = models.TextField(
+        blank=True, default="", help_text="The end of what failed, secrets removed."
+    )
+    seen = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of what was last seen of it."
+    )
     still_since = models.DateTimeField(null=True, blank=True, help_text="Nothing has moved since.")
-    told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, deployment.")
+    told = models.JSONField(
+        default=dict, blank=True, help_text="What GitHub was told: comment, deployment."
+    )
 
     class Meta:
         ordering = ["-number"]
@@ -81,16 +111,24 @@ class Preview(Job):
 
 
 class PreviewVariable(models.Model):
-    """A value that every preview gets instead of staging's: for what is sealed there, or must not be shared."""
+    """A value that every preview gets instead of staging's: for what is sealed there, or must
+    not be shared.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_variables")
     service = models.CharField(max_length=200)
     name = models.CharField(max_length=200)
-    value = EncryptedTextField(help_text="Write-only. References, ${{backend.PORT}}, are resolved in the preview.")
+    value = EncryptedTextField(
+        help_text="Write-only. References, ${{backend.PORT}}, are resolved in the preview."
+    )
 
     class Meta:
         ordering = ["service", "name"]
-        constraints = [models.UniqueConstraint(fields=["project", "service", "name"], name="preview_variable_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "service", "name"], name="preview_variable_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.service}: {self.name}"

@@ -10,7 +10,9 @@ from django.utils import timezone
 from environments.git.addresses import fault_of
 from portal.models.sign_in_policy import Policy
 
-REPOSITORY_NAME = RegexValidator(r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name.")
+REPOSITORY_NAME = RegexValidator(
+    r"^[\w.-]{1,100}/[\w.-]{1,100}\Z", "Write the repository as owner/name."
+)
 
 
 def check_git_address(url: str) -> None:
@@ -20,8 +22,8 @@ def check_git_address(url: str) -> None:
 
 
 ONE_PROJECT = (
-    "Another project releases this repository already: both would post one commit status and share one promotion pull "
-    "request. Add its second database to that project instead."
+    "Another project releases this repository already: both would post one commit status and share"
+    " one promotion pull request. Add its second database to that project instead."
 )
 
 
@@ -33,7 +35,9 @@ class DeployOrder(models.TextChoices):
 
 
 def default_checks() -> list[str]:
-    """None: a check is required once it is known to run, for one that never runs would stop every merge."""
+    """None: a check is required once it is known to run, for one that never runs would stop
+    every merge.
+    """
     return []
 
 
@@ -42,12 +46,17 @@ class Project(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=50, unique=True)
-    repository = models.CharField(max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub")
+    repository = models.CharField(
+        max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub"
+    )
     git_url = models.CharField(
         max_length=500,
         blank=True,
         validators=[check_git_address],
-        help_text="Only where it is not GitHub's usual address. The GitHub token is sent to GitHub's host alone.",
+        help_text=(
+            "Only where it is not GitHub's usual address. The GitHub token is sent to GitHub's host"
+            " alone."
+        ),
     )
     railway_project_id = models.CharField(max_length=64, blank=True)
     staging_branch = models.CharField(max_length=200, default="staging")
@@ -58,7 +67,9 @@ class Project(models.Model):
     production_environment = models.CharField(
         max_length=200, default="production", help_text="What the environment is called on Railway."
     )
-    deploy_order = models.CharField(max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST)
+    deploy_order = models.CharField(
+        max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST
+    )
     soak_minutes = models.PositiveIntegerField(
         default=30,
         validators=[MaxValueValidator(14 * 24 * 60)],
@@ -70,68 +81,98 @@ class Project(models.Model):
     required_approvals = models.PositiveSmallIntegerField(
         default=1,
         validators=[MaxValueValidator(5)],
-        help_text="People besides the one who cut a release. 0: one person alone can ship to production.",
+        help_text=(
+            "People besides the one who cut a release. 0: one person alone can ship to production."
+        ),
     )
     rollback_approvals = models.PositiveSmallIntegerField(
-        default=1, validators=[MaxValueValidator(5)], help_text="People besides the one who asks for a rollback."
+        default=1,
+        validators=[MaxValueValidator(5)],
+        help_text="People besides the one who asks for a rollback.",
     )
     retention_hours = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         default=24,
-        help_text="How long Railway keeps the image of a deployment that was replaced: Free 24, Hobby 72, Pro 120, "
-        "Enterprise 360. Empty: not known.",
+        help_text=(
+            "How long Railway keeps the image of a deployment that was replaced: Free 24, Hobby 72,"
+            " Pro 120, Enterprise 360. Empty: not known."
+        ),
     )
     required_checks = models.JSONField(
-        default=list, blank=True, help_text="Names required besides those that branch protection requires."
+        default=list,
+        blank=True,
+        help_text="Names required besides those that branch protection requires.",
     )
     protected_checks = models.JSONField(
-        default=default_checks, blank=True, help_text="Checks that both long-lived branches are to require."
+        default=default_checks,
+        blank=True,
+        help_text="Checks that both long-lived branches are to require.",
     )
     protected_approvals = models.PositiveSmallIntegerField(
-        default=1, validators=[MaxValueValidator(6)], help_text="Approvals that a pull request is to need."
+        default=1,
+        validators=[MaxValueValidator(6)],
+        help_text="Approvals that a pull request is to need.",
     )
     portal_app = models.CharField(
         "The portal's App",
         max_length=100,
         blank=True,
         default="",
-        help_text="Slug of the GitHub App with which the portal fast-forwards staging past its pull-request rule.",
+        help_text=(
+            "Slug of the GitHub App with which the portal fast-forwards staging past its"
+            " pull-request rule."
+        ),
     )
     second_factor = models.BooleanField(
         "Second factor",
         default=False,
-        help_text="To promote, approve, accept a risk, roll back, skip or reset, a person proves who they are by an "
-        "authenticator app.",
+        help_text=(
+            "To promote, approve, accept a risk, roll back, skip or reset, a person proves who they"
+            " are by an authenticator app."
+        ),
     )
     sign_in_minutes = models.PositiveSmallIntegerField(
         "Recent sign-in",
         null=True,
         blank=True,
         validators=[MaxValueValidator(24 * 60)],
-        help_text="For the same actions: how many minutes ago the person may have signed in. Empty: any time.",
+        help_text=(
+            "For the same actions: how many minutes ago the person may have signed in. Empty: any"
+            " time."
+        ),
     )
     statement_seconds = models.PositiveIntegerField(
         default=900, help_text="Longest time one migration statement may take."
     )
-    lock_seconds = models.PositiveIntegerField(default=5, help_text="Longest wait for a table lock in a migration.")
+    lock_seconds = models.PositiveIntegerField(
+        default=5, help_text="Longest wait for a table lock in a migration."
+    )
     pre_push = models.TextField(
         "Before pushing",
         blank=True,
         default="npm run build\nnpm test",
-        help_text="Commands that an author runs before pushing, one a line; shown with the pull requests.",
+        help_text=(
+            "Commands that an author runs before pushing, one a line; shown with the pull requests."
+        ),
     )
     previews = models.BooleanField(
-        default=False, help_text="An environment pr-N on Railway for each pull request into staging. It costs money."
+        default=False,
+        help_text=(
+            "An environment pr-N on Railway for each pull request into staging. It costs money."
+        ),
     )
     preview_drafts = models.BooleanField(default=False, help_text="Also for drafts.")
     preview_forks = models.BooleanField(
         default=False,
         help_text="Also for forks: strangers' code would run with staging's variables.",
     )
-    preview_limit = models.PositiveSmallIntegerField(default=10, help_text="No more than so many at a time.")
+    preview_limit = models.PositiveSmallIntegerField(
+        default=10, help_text="No more than so many at a time."
+    )
     preview_days = models.PositiveSmallIntegerField(
-        default=14, help_text="A preview is deleted so many days after the last push; a push brings it back."
+        default=14,
+        help_text="A preview is deleted so many days after the last push; a push brings it back.",
     )
     preview_migrates = models.BooleanField(
         default=False, help_text="Bring the preview's own database to the head of the pull request."
@@ -139,23 +180,37 @@ class Project(models.Model):
     pull_comments = models.BooleanField(
         "Comments on migrations",
         default=True,
-        help_text="One comment on a pull request into staging that brings migrations, edited ever after.",
+        help_text=(
+            "One comment on a pull request into staging that brings migrations, edited ever after."
+        ),
     )
     pull_comment_forks = models.BooleanField(
         "Also render those of forks",
         default=False,
-        help_text="Strangers' revision files would be executed here to show their SQL, by a process without variables.",
+        help_text=(
+            "Strangers' revision files would be executed here to show their SQL, by a process"
+            " without variables."
+        ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     renamed_to = models.CharField(
-        max_length=201, blank=True, default="", editable=False,
-        help_text="What GitHub calls the repository now, if not as set. It is read under that name.",
-    )  # fmt: skip
+        max_length=201,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=(
+            "What GitHub calls the repository now, if not as set. It is read under that name."
+        ),
+    )
     former_names = models.JSONField(
-        default=list, editable=False, help_text="What it was called before: Railway may go on saying so."
+        default=list,
+        editable=False,
+        help_text="What it was called before: Railway may go on saying so.",
     )
     shares_repository = models.BooleanField(
-        default=False, editable=False, help_text="Older than the rule that a repository has one project."
+        default=False,
+        editable=False,
+        help_text="Older than the rule that a repository has one project.",
     )
 
     class Meta:
@@ -164,7 +219,9 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=~Q(staging_environment=models.F("production_environment")),
                 name="project_two_environments",
-                violation_error_message="Staging and production must be two environments; their names are the same.",
+                violation_error_message=(
+                    "Staging and production must be two environments; their names are the same."
+                ),
             ),
             models.UniqueConstraint(
                 Lower("repository"),
@@ -178,7 +235,9 @@ class Project(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a repository that another project has; forms leave out the field that the constraint looks at."""
+        """Refuse a repository that another project has; forms leave out the field that the
+        constraint looks at.
+        """
         others = Project.objects.filter(repository__iexact=self.repository).exclude(pk=self.pk)
         if not self.shares_repository and others.exists():
             raise ValidationError({"repository": ONE_PROJECT})

@@ -46,13 +46,19 @@ class Rehearsal(Job):
     statements = models.JSONField(default=list, help_text="The statements that ran, in order.")
     warnings = models.JSONField(default=list)
     changes = models.JSONField(default=list, help_text="What the run changes in the schema.")
-    left = models.JSONField(null=True, blank=True, help_text="What going back leaves different; null: not known.")
-    drift = models.JSONField(null=True, blank=True, help_text="How the real schema differs from the migrations'.")
+    left = models.JSONField(
+        null=True, blank=True, help_text="What going back leaves different; null: not known."
+    )
+    drift = models.JSONField(
+        null=True, blank=True, help_text="How the real schema differs from the migrations'."
+    )
     drift_problem = models.TextField(blank=True, default="")
     failed_statement = models.TextField(blank=True, default="")
     server = models.CharField(max_length=20, blank=True, default="")
     scratch = models.CharField(max_length=20, blank=True, default="")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -81,10 +87,15 @@ class Rehearsal(Job):
             subject=self,
             outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
             sentence=outcome.sentence,
-            data={"status": outcome.status, "commit": self.commit, "direction": self.direction,
-                  "start": row.start, "target": row.target},
+            data={
+                "status": outcome.status,
+                "commit": self.commit,
+                "direction": self.direction,
+                "start": row.start,
+                "target": row.target,
+            },
             now=now,
-        )  # fmt: skip
+        )
 
 
 def passed_rehearsal(
@@ -101,7 +112,9 @@ def passed_rehearsal(
 
     `start`: the revisions the database is at; `files`: what will run, with `id` and `sha256`.
     """
-    rows = Rehearsal.objects.filter(environment=environment, database=database, commit=commit, direction=direction)
+    rows = Rehearsal.objects.filter(
+        environment=environment, database=database, commit=commit, direction=direction
+    )
     newest = rows.exclude(status__in=[*OPEN, JobStatus.CANCELLED]).order_by("-pk").first()
     if newest is None or newest.status != JobStatus.SUCCEEDED or newest.finished_at is None:
         return None

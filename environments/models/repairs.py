@@ -27,26 +27,42 @@ class RepairKind(models.TextChoices):
 
 
 class Repair(Job):
-    """One thing put right at a person's request: looked at first, written at most once, read again."""
+    """One thing put right at a person's request: looked at first, written at most once, read
+    again.
+    """
 
     step_function = "environments.repairs.steps.step"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="repairs")
     kind = models.CharField(max_length=20, choices=RepairKind)
-    instance = models.ForeignKey(ServiceInstance, models.SET_NULL, null=True, blank=True, related_name="repairs")
-    subject = models.CharField(max_length=420, blank=True, default="", help_text="The instance in words.")
-    wanted = models.CharField(max_length=200, blank=True, default="", help_text="The branch or commit to come to.")
-    before = models.CharField(max_length=200, blank=True, default="", help_text="What was there before the write.")
+    instance = models.ForeignKey(
+        ServiceInstance, models.SET_NULL, null=True, blank=True, related_name="repairs"
+    )
+    subject = models.CharField(
+        max_length=420, blank=True, default="", help_text="The instance in words."
+    )
+    wanted = models.CharField(
+        max_length=200, blank=True, default="", help_text="The branch or commit to come to."
+    )
+    before = models.CharField(
+        max_length=200, blank=True, default="", help_text="What was there before the write."
+    )
     wrote_at = models.DateTimeField(null=True, blank=True)
-    result = models.CharField(max_length=20, blank=True, default="", help_text="equal, moved, not_ready or diverged.")
+    result = models.CharField(
+        max_length=20, blank=True, default="", help_text="equal, moved, not_ready or diverged."
+    )
     evidence = models.JSONField(default=list, blank=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "kind", "subject"], condition=Q(status__in=OPEN), name="repair_one_open"
+                fields=["project", "kind", "subject"],
+                condition=Q(status__in=OPEN),
+                name="repair_one_open",
             )
         ]
 
@@ -64,18 +80,27 @@ class Repair(Job):
             subject=self,
             outcome="done" if outcome.status == "succeeded" else "failed",
             sentence=outcome.sentence,
-            data={"kind": self.kind, "before": self.before, "wanted": self.wanted, "result": self.result},
+            data={
+                "kind": self.kind,
+                "before": self.before,
+                "wanted": self.wanted,
+                "result": self.result,
+            },
             now=now,
         )
 
 
 class DeploymentAsk(models.Model):
-    """A deployment in staging or production that the portal asked for, written down before it was asked for."""
+    """A deployment in staging or production that the portal asked for, written down before it
+    was asked for.
+    """
 
     instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="asks")
     commit = models.CharField(max_length=64)
     asked_at = models.DateTimeField()
-    railway_id = models.CharField(max_length=64, blank=True, default="", help_text="Empty: the answer was lost.")
+    railway_id = models.CharField(
+        max_length=64, blank=True, default="", help_text="Empty: the answer was lost."
+    )
 
     class Meta:
         default_permissions = ()

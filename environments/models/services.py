@@ -46,20 +46,31 @@ class Environment(models.Model):
     railway_id = models.CharField(max_length=64)
     seen_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
-    variables_at = models.DateTimeField(null=True, blank=True, help_text="When its variables were last looked at.")
+    variables_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its variables were last looked at."
+    )
     variables_problem = models.TextField(blank=True, default="")
     variables_since = models.DateTimeField(
         null=True, blank=True, help_text="Changes of variables are known from then on."
     )
     variables_known = models.JSONField(
-        default=dict, blank=True, help_text="What the next reading may be compared with: the key, and whose were read."
+        default=dict,
+        blank=True,
+        help_text="What the next reading may be compared with: the key, and whose were read.",
     )
 
-    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="Of the pull request it is for.")
+    pull_number = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the pull request it is for."
+    )
     by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
-    config_etag = models.CharField(max_length=200, blank=True, default="", help_text="Changes with its settings.")
+    config_etag = models.CharField(
+        max_length=200, blank=True, default="", help_text="Changes with its settings."
+    )
     variables_etag = models.CharField(
-        max_length=200, blank=True, default="", help_text="What it was when the variables were read."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="What it was when the variables were read.",
     )
 
     objects = EnvironmentQuerySet.as_manager()
@@ -98,13 +109,17 @@ class Service(models.Model):
         "Belongs to the release",
         null=True,
         blank=True,
-        help_text="Whether a release waits for it; unknown: if it is built from the project's repository.",
+        help_text=(
+            "Whether a release waits for it; unknown: if it is built from the project's repository."
+        ),
     )
 
     class Meta:
         ordering = ["name"]
         permissions = [("place_service", "Can say which services belong to the release")]
-        constraints = [models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "railway_id"], name="service_once")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -138,49 +153,85 @@ class ServiceInstance(models.Model):
     service = models.ForeignKey(Service, models.CASCADE, related_name="instances")
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="instances")
     railway_id = models.CharField(max_length=64)
-    repository = models.CharField(max_length=201, blank=True, default="", help_text="Empty: not built from GitHub.")
+    repository = models.CharField(
+        max_length=201, blank=True, default="", help_text="Empty: not built from GitHub."
+    )
     branch = models.CharField(max_length=200, blank=True, default="")
-    image = models.CharField(max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub.")
+    image = models.CharField(
+        max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub."
+    )
     watch_patterns = models.JSONField(
-        default=list, blank=True, help_text="Only a push that touches these paths deploys it; empty: every push."
+        default=list,
+        blank=True,
+        help_text="Only a push that touches these paths deploys it; empty: every push.",
     )
     root_directory = models.CharField(
-        max_length=500, blank=True, default="", help_text="The directory that it is built from; empty: all of it."
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="The directory that it is built from; empty: all of it.",
     )
     config_file = models.CharField(
-        max_length=500, blank=True, default="", help_text="Its configuration as code; empty: railway.toml or .json."
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Its configuration as code; empty: railway.toml or .json.",
     )
     in_repository = models.JSONField(
-        default=dict, blank=True, help_text="What its configuration as code says at the commit that it serves."
+        default=dict,
+        blank=True,
+        help_text="What its configuration as code says at the commit that it serves.",
     )
-    cron = models.CharField(max_length=100, blank=True, default="", help_text="When it runs; empty: always.")
+    cron = models.CharField(
+        max_length=100, blank=True, default="", help_text="When it runs; empty: always."
+    )
     unchanged = models.JSONField(
         default=dict,
         blank=True,
-        help_text="The commit it serves, what it watches, and for other commits the first such path that differs.",
+        help_text=(
+            "The commit it serves, what it watches, and for other commits the first such path that"
+            " differs."
+        ),
     )
     domains = models.JSONField(default=list, blank=True)
-    seen_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its state could never be read.")
+    seen_at = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: its state could never be read."
+    )
     at_start = models.CharField(
         max_length=10,
         choices=AtStart,
         default=AtStart.UNKNOWN,
-        help_text="Whether its commands run Alembic when it starts. They are not kept: they may hold keys.",
+        help_text=(
+            "Whether its commands run Alembic when it starts. They are not kept: they may hold"
+            " keys."
+        ),
     )
-    healthcheck_path = models.CharField(max_length=500, blank=True, default="", help_text="As set on Railway.")
+    healthcheck_path = models.CharField(
+        max_length=500, blank=True, default="", help_text="As set on Railway."
+    )
     rolled_back_from = models.CharField(
-        max_length=64, blank=True, default="", help_text="The commit of its branch from which people rolled it back."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The commit of its branch from which people rolled it back.",
     )
-    autodeploy = models.BooleanField(null=True, blank=True, help_text="Whether a push deploys it; empty: not known.")
+    autodeploy = models.BooleanField(
+        null=True, blank=True, help_text="Whether a push deploys it; empty: not known."
+    )
     judged = models.CharField(
-        max_length=64, blank=True, default="", help_text="Up to this deployment it is known how each came about."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Up to this deployment it is known how each came about.",
     )
 
     objects = ServiceInstanceQuerySet.as_manager()
 
     class Meta:
         ordering = ["service__name"]
-        constraints = [models.UniqueConstraint(fields=["service", "environment"], name="instance_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["service", "environment"], name="instance_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.service} in {self.environment}"
@@ -192,19 +243,26 @@ class ServiceInstance(models.Model):
 
     @property
     def runs_alembic(self) -> AtStart:
-        """Whether its commands run Alembic when it starts: those on Railway or in the repository, the worse of both."""
+        """Whether its commands run Alembic when it starts: those on Railway or in the
+        repository, the worse of both.
+        """
         message = [self.at_start, self.in_repository.get("at_start") or AtStart.NO]
         worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
         return next(one for one in worst if one in message)
 
     @property
     def checked_at(self) -> str:
-        """The path that Railway asks before it lets a deployment serve: the repository's word, else Railway's."""
+        """The path that Railway asks before it lets a deployment serve: the repository's word,
+        else Railway's.
+        """
         return str(self.in_repository.get("healthcheck") or self.healthcheck_path)
 
 
 class Deployment(models.Model):
-    """A deployment on Railway, as last seen. `status` keeps Railway's word, also one that is new to us."""
+    """A deployment on Railway, as last seen.
+
+    `status` keeps Railway's word, also one that is new to us.
+    """
 
     instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="deployments")
     railway_id = models.CharField(max_length=64, unique=True)
@@ -212,7 +270,9 @@ class Deployment(models.Model):
     commit = models.CharField(max_length=64, blank=True, default="")
     branch = models.CharField(max_length=200, blank=True, default="")
     stopped = models.BooleanField(default=False)
-    containers = models.JSONField(default=list, blank=True, help_text="Railway's word for each of them.")
+    containers = models.JSONField(
+        default=list, blank=True, help_text="Railway's word for each of them."
+    )
     is_latest = models.BooleanField(default=False)
     is_active = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True, blank=True)
@@ -233,7 +293,9 @@ class Deployment(models.Model):
 
 
 class SmokeTest(models.Model):
-    """One request that must be answered properly: in staging before a promotion, in production after it."""
+    """One request that must be answered properly: in staging before a promotion, in production
+    after it.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
     service = models.CharField(max_length=200)
@@ -244,11 +306,16 @@ class SmokeTest(models.Model):
     )
     expected_status = models.PositiveSmallIntegerField(default=200)
     expects_commit = models.BooleanField(
-        default=True, help_text="When the answer names a commit, it must be the one that was shipped."
+        default=True,
+        help_text="When the answer names a commit, it must be the one that was shipped.",
     )
 
-    on_staging = models.BooleanField("staging", default=True, help_text="Asked before the promotion.")
-    on_production = models.BooleanField("production", default=True, help_text="Asked after the deployment.")
+    on_staging = models.BooleanField(
+        "staging", default=True, help_text="Asked before the promotion."
+    )
+    on_production = models.BooleanField(
+        "production", default=True, help_text="Asked after the deployment."
+    )
 
     class Meta:
         ordering = ["service", "path"]

@@ -7,7 +7,9 @@ from environments.models.services import Environment
 
 
 class DatabaseState(models.TextChoices):
-    """How a database stands to its branch; the values are those of environments.schema.history.status."""
+    """How a database stands to its branch; the values are those of
+    environments.schema.history.status.
+    """
 
     LEVEL = "level", "at the head"
     BEHIND = "behind", "behind"
@@ -20,7 +22,9 @@ class DatabaseState(models.TextChoices):
 
 
 class DatabaseStatus(models.Model):
-    """What lies between the revision that an environment's database reports and the head of its branch."""
+    """What lies between the revision that an environment's database reports and the head of its
+    branch.
+    """
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="standings")
     database = models.ForeignKey(Database, models.CASCADE, related_name="standings")
@@ -30,14 +34,18 @@ class DatabaseStatus(models.Model):
     revisions = models.JSONField(null=True, help_text="What the database reported then.")
     state = models.CharField(max_length=10, choices=DatabaseState)
     sentence = models.TextField(blank=True, default="")
-    between = models.JSONField(default=list, help_text="What an upgrade would run, in order: id, path, message.")
+    between = models.JSONField(
+        default=list, help_text="What an upgrade would run, in order: id, path, message."
+    )
     beyond = models.JSONField(default=list, help_text="What only the database has.")
     since = models.DateTimeField(help_text="When it first stood like that.")
     read_at = models.DateTimeField()
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["environment", "database"], name="schema_standing_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "database"], name="schema_standing_once")
+        ]
 
     def __str__(self) -> str:
         return self.sentence

@@ -16,25 +16,41 @@ class RailwaySync(Job):
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
-    pr_environments = models.BooleanField(default=False, help_text="Railway makes environments of pull requests.")
-    pace = models.FloatField(default=0, help_text="Seconds after which the next reading was promised.")
-    watched_until = models.DateTimeField(null=True, blank=True, help_text="A release or a person needs fresh rows.")
-    seen = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the deployments last seen.")
-    heard_at = models.DateTimeField(null=True, blank=True, help_text="A webhook announced a change; empty: none do.")
-    unheard_since = models.DateTimeField(null=True, blank=True, help_text="A change after it was not announced yet.")
+    pr_environments = models.BooleanField(
+        default=False, help_text="Railway makes environments of pull requests."
+    )
+    pace = models.FloatField(
+        default=0, help_text="Seconds after which the next reading was promised."
+    )
+    watched_until = models.DateTimeField(
+        null=True, blank=True, help_text="A release or a person needs fresh rows."
+    )
+    seen = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of the deployments last seen."
+    )
+    heard_at = models.DateTimeField(
+        null=True, blank=True, help_text="A webhook announced a change; empty: none do."
+    )
+    unheard_since = models.DateTimeField(
+        null=True, blank=True, help_text="A change after it was not announced yet."
+    )
 
     def __str__(self) -> str:
         return f"Railway of {self.project}"
 
 
 class DatabaseSync(Job):
-    """Reads which revision every database reports, and what lies between it and its branch; never ends."""
+    """Reads which revision every database reports, and what lies between it and its branch;
+    never ends.
+    """
 
     step_function = "environments.mirror.jobs.sync_databases"
     retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
-    timeline = models.JSONField(default=dict, blank=True, help_text="Database → its timeline, newest first.")
+    timeline = models.JSONField(
+        default=dict, blank=True, help_text="Database → its timeline, newest first."
+    )
 
     def __str__(self) -> str:
         return f"databases of {self.project}"
@@ -70,7 +86,9 @@ class ConnectionCheck(Job):
     class Meta:
         default_permissions = ()
         permissions = [("check_connections", "Can have the connections checked again")]
-        constraints = [models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")]
+        constraints = [
+            models.CheckConstraint(condition=Q(single=True), name="connection_check_single_row")
+        ]
 
     def __str__(self) -> str:
         return "connections"

@@ -8,25 +8,43 @@ from environments.models.services import Environment, Service
 
 
 class Variable(models.Model):
-    """That a variable exists in an environment, and what can be compared of it. Its value is never kept."""
+    """That a variable exists in an environment, and what can be compared of it.
+
+    Its value is never kept.
+    """
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="variables")
     service = models.ForeignKey(
-        Service, models.CASCADE, null=True, blank=True, related_name="variables", help_text="Empty: shared by all."
+        Service,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="variables",
+        help_text="Empty: shared by all.",
     )
     name = models.CharField(max_length=200)
     sealed = models.BooleanField(default=False)
-    references = models.JSONField(default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”.")
-    fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty.")
-    host_fingerprint = models.CharField(max_length=64, blank=True, default="", help_text="Keyed, of the host alone.")
-    host_reference = models.CharField(max_length=420, blank=True, default="", help_text="The host is this reference.")
+    references = models.JSONField(
+        default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”."
+    )
+    fingerprint = models.CharField(
+        max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty."
+    )
+    host_fingerprint = models.CharField(
+        max_length=64, blank=True, default="", help_text="Keyed, of the host alone."
+    )
+    host_reference = models.CharField(
+        max_length=420, blank=True, default="", help_text="The host is this reference."
+    )
 
     class Meta:
         ordering = ["service__name", "name"]
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "service", "name"], name="variable_once", nulls_distinct=False
+                fields=["environment", "service", "name"],
+                name="variable_once",
+                nulls_distinct=False,
             )
         ]
 
@@ -35,7 +53,9 @@ class Variable(models.Model):
 
 
 class VariableChange(models.Model):
-    """That a variable appeared, changed or went away between two readings; by name, never by value."""
+    """That a variable appeared, changed or went away between two readings; by name, never by
+    value.
+    """
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="variable_changes")
     service = models.ForeignKey(Service, models.CASCADE, null=True, blank=True, related_name="+")
@@ -66,10 +86,15 @@ class VariableRule(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="variable_rules")
     kind = models.CharField(max_length=20, choices=RuleKind)
-    service = models.CharField(max_length=200, default="*", help_text="A service's name; * means any letters.")
+    service = models.CharField(
+        max_length=200, default="*", help_text="A service's name; * means any letters."
+    )
     name = models.CharField(max_length=200, help_text="A variable's name; * means any letters.")
     target = models.CharField(
-        max_length=200, blank=True, default="", help_text="For an address: the service that it must lead to."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="For an address: the service that it must lead to.",
     )
     where = models.CharField(
         max_length=20,
@@ -79,14 +104,18 @@ class VariableRule(models.Model):
         help_text="For “only here”: where it belongs.",
     )
     allowed = models.CharField(
-        max_length=500, blank=True, default="", help_text="For “separate”: names that may be equal, with commas."
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="For “separate”: names that may be equal, with commas.",
     )
 
     class Meta:
         ordering = ["kind", "service", "name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "kind", "service", "name", "target", "where"], name="variable_rule_once"
+                fields=["project", "kind", "service", "name", "target", "where"],
+                name="variable_rule_once",
             )
         ]
 

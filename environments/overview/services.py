@@ -23,7 +23,9 @@ STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One service in one environment: where it comes from, what it should follow, what it serves, how it is."""
+    """One service in one environment: where it comes from, what it should follow, what it
+    serves, how it is.
+    """
 
     live: Live
     expected: str
@@ -42,7 +44,12 @@ class Cell:
     @property
     def wrong(self) -> bool:
         """Whether it follows another branch than it should."""
-        return bool(self.follows and self.expected and self.live.counts and self.instance.branch != self.expected)
+        return bool(
+            self.follows
+            and self.expected
+            and self.live.counts
+            and self.instance.branch != self.expected
+        )
 
     @property
     def tells_pushes(self) -> bool:
@@ -58,7 +65,11 @@ class Cell:
 
     @property
     def address(self) -> str:
-        return (address_of(self.domain, "/") or "") if isinstance(self.domain, str) and self.domain else ""
+        return (
+            (address_of(self.domain, "/") or "")
+            if isinstance(self.domain, str) and self.domain
+            else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,9 @@ def cell(live: Live, expected: str) -> Cell:
 
 
 def _standing(live: Live) -> tuple[str, str]:
-    """How the newest deployment is; one that was skipped for good reason is judged by what serves instead."""
+    """How the newest deployment is; one that was skipped for good reason is judged by what
+    serves instead.
+    """
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"
@@ -91,12 +104,16 @@ def _standing(live: Live) -> tuple[str, str]:
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
         return PASS, "nothing it watches changed"
     scheduled = bool(live.instance.cron)
-    state, words = running(latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled)
+    state, words = running(
+        latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled
+    )
     plain = latest.status.lower().replace("_", " ") or "status unknown"
     if latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING, plain
     if latest.status not in SERVING or state == PASS:
-        return state, f"{plain}, runs at {live.instance.cron}" if scheduled and state == PASS else plain
+        return state, (
+            f"{plain}, runs at {live.instance.cron}" if scheduled and state == PASS else plain
+        )
     return state, words
 
 
@@ -104,7 +121,9 @@ def _source(live: Live) -> str:
     """Where what it runs comes from, unless that is the project's repository."""
     return {
         Role.IMAGE: f"image {live.instance.image}",
-        Role.ELSEWHERE: f"built from {live.instance.repository}, branch {live.instance.branch or 'unknown'}",
+        Role.ELSEWHERE: (
+            f"built from {live.instance.repository}, branch {live.instance.branch or 'unknown'}"
+        ),
         Role.UPLOADED: "uploaded by Railway's CLI, without a commit",
         Role.EMPTY: "nothing was deployed yet",
     }.get(live.role, "not built from GitHub")
@@ -115,7 +134,9 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
     message = "belongs to the release" if counts else "not part of the release"
-    return Heading(name, service, counts, message if service.belongs is None else f"{message}, as people say")
+    return Heading(
+        name, service, counts, message if service.belongs is None else f"{message}, as people say"
+    )
 
 
 @page

@@ -52,24 +52,38 @@ ORDER: dict[str, int] = {
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent. Eleven queries whatever the counts."""
+    """Services × environments of one project, and what is incoherent.
+
+    Eleven queries whatever the counts.
+    """
     tested = Exists(SmokeTest.objects.filter(project=OuterRef("pk")))
     projects = list(Project.objects.select_related("railway_sync").annotate(tested=tested))
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.open().filter(project=project)
-        context["findings"] = [(finding, _repair(finding, instances.get(finding.subject), project, heads)) for finding in findings]
-        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related("closed_by")
+        context["findings"] = [
+            (finding, _repair(finding, instances.get(finding.subject), project, heads))
+            for finding in findings
+        ]
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
+            "closed_by"
+        )
         context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
         context["staging_head"] = heads.get(project.staging_branch, "")
         context["production_head"] = heads.get(project.production_branch, "")
         context |= _repairs(project)
-        reset = StagingReset.objects.filter(project=project, closed_at=None).select_related("requested_by").first()
+        reset = (
+            StagingReset.objects.filter(project=project, closed_at=None)
+            .select_related("requested_by")
+            .first()
+        )
         context["reset"] = reset
         context["sync"] = getattr(project, "railway_sync", None)
     return render(request, "environments/overview/environments.html", context)
@@ -78,28 +92,47 @@ def environments(request: HttpRequest) -> HttpResponse:
 def _repair(
     finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
 ) -> dict[str, str] | None:
-    """Return what a person can have done about a finding by one click; None where there is nothing."""
+    """Return what a person can have done about a finding by one click; None where there is
+    nothing.
+    """
     if instance is None or finding.kind not in KINDS:
         return None
     wanted = expected_branches(project).get(instance.environment.kind, "")
     situation = Situation(instance, project.repository, wanted, heads.get(instance.branch, ""))
     repair = KINDS[finding.kind].repair(situation)
-    return None if repair is None else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
+    return (
+        None
+        if repair is None
+        else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
+    )
 
 
 def _repairs(project: Project) -> dict[str, Any]:
     """The latest repairs, and the last that was about staging and main. One query."""
-    rows = list(Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN])
+    rows = list(
+        Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
+    )
     level = next((row for row in rows if row.kind == RepairKind.SYNC_STAGING), None)
-    return {"repairs": rows, "level": level, "diverged": bool(level and level.result == fast_forward.DIVERGED)}
+    return {
+        "repairs": rows,
+        "level": level,
+        "diverged": bool(level and level.result == fast_forward.DIVERGED),
+    }
 
 
 def _matrix(project: Project) -> dict[str, Any]:
     environments = Environment.objects.present().filter(project=project)
-    columns = sorted(environments.annotate(place_rows=_places()), key=lambda one: (ORDER.get(one.kind, 2), one.name))
-    instances = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None).select_related("service")
+    columns = sorted(
+        environments.annotate(place_rows=_places()),
+        key=lambda one: (ORDER.get(one.kind, 2), one.name),
+    )
+    instances = ServiceInstance.objects.filter(
+        environment__in=columns, service__gone_at=None
+    ).select_related("service")
     current: dict[int, list[Deployment]] = defaultdict(list)
-    deployments = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns)
+    deployments = Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns
+    )
     for one in deployments:
         current[one.instance_id].append(one)
     expected = expected_branches(project)
@@ -116,11 +149,15 @@ def _matrix(project: Project) -> dict[str, Any]:
         cells[instance.service.name][instance.environment_id] = services.cell(live, wanted)
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
-    table = [(services.heading(name, row.values()), [row.get(column.pk) for column in columns])
-             for name, row in sorted(cells.items())]  # fmt: skip
+    table = [
+        (services.heading(name, row.values()), [row.get(column.pk) for column in columns])
+        for name, row in sorted(cells.items())
+    ]
     return {
         "columns": columns,
-        "groups": _groups(list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)),
+        "groups": _groups(
+            list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)
+        ),
         "table": table,
         "instances": named,
     }
@@ -136,7 +173,9 @@ class _Group:
     databases: list[tuple[str, list[Any]]]
 
 
-def _groups(heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any) -> list[_Group]:
+def _groups(
+    heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any
+) -> list[_Group]:
     """The matrix as one table, or with the previews in one of their own where they are many."""
     previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]
     others = [n for n in range(len(heads)) if n not in previews]
@@ -156,19 +195,28 @@ def _groups(heads: list[tuple[Environment, str]], table: list[tuple[Any, list[An
 
 def _places() -> ArraySubquery:
     """Each environment's databases, in the query of environments."""
-    places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(database__alembic="")
+    places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(
+        database__alembic=""
+    )
     names = ("database_id", "revisions", "revisions_at", "revisions_problem")
     row = JSONObject(name="database__name", **{name: name for name in names})
     return ArraySubquery(places.order_by("database__position", "database_id").values(row=row))
 
 
 def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
-    """A row of the table for each database that was read: its name, where there are several, and each environment's."""
+    """A row of the table for each database that was read: its name, where there are several, and
+    each environment's.
+    """
     names = {row["database_id"]: row.pop("name") for column in columns for row in column.place_rows}
     found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
     for column in columns:
         for one in column.place_rows:
             at = one.pop("revisions_at")
-            found[one["database_id"]][column.pk] = EnvironmentDatabase(revisions_at=at and parse_datetime(at), **one)
+            found[one["database_id"]][column.pk] = EnvironmentDatabase(
+                revisions_at=at and parse_datetime(at), **one
+            )
     several = len(names) > 1
-    return [(names[id] if several else "", [row.get(column.pk) for column in columns]) for id, row in found.items()]
+    return [
+        (names[id] if several else "", [row.get(column.pk) for column in columns])
+        for id, row in found.items()
+    ]

@@ -31,11 +31,21 @@ def rebuild_preview(preview: Preview, *, actor: Any, now: datetime | None = None
     if not preview.wanted and preview.why_not not in FORGIVEN:
         raise Refused(f"{preview} is not to be: {preview.why_not}.")
     previews_steps.requeue(
-        preview, now=now, wanted=True, why_not="", variables_at=None, deployed={}, live_at=None, log="", head_at=now,
+        preview,
+        now=now,
+        wanted=True,
+        why_not="",
+        variables_at=None,
+        deployed={},
+        live_at=None,
+        log="",
+        head_at=now,
         state=PreviewState.CREATING,
-    )  # fmt: skip
+    )
     message = f"Build {preview} anew at {preview.head[:7]}."
-    audit.record("preview.rebuild_requested", actor=actor, subject=preview, sentence=message, now=now)
+    audit.record(
+        "preview.rebuild_requested", actor=actor, subject=preview, sentence=message, now=now
+    )
 
 
 @action("preview.removal_requested", "environments.manage_preview")
@@ -45,12 +55,24 @@ def remove_preview(preview: Preview, *, actor: Any, now: datetime | None = None)
     if not preview.wanted:
         raise Refused(f"{preview} is being removed already.")
     previews_steps.requeue(preview, now=now, wanted=False, why_not=previews_steps.BY_A_PERSON)
-    audit.record("preview.removal_requested", actor=actor, subject=preview, sentence=f"Delete {preview}.", now=now)
+    audit.record(
+        "preview.removal_requested",
+        actor=actor,
+        subject=preview,
+        sentence=f"Delete {preview}.",
+        now=now,
+    )
 
 
 @action("preview.variable_set", "environments.manage_preview")
 def set_preview_variable(
-    project: Project, *, actor: Any, service: str, name: str, value: str, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Any,
+    service: str,
+    name: str,
+    value: str,
+    now: datetime | None = None,
 ) -> None:
     """Gives every preview this value of a variable; it is kept encrypted and never shown again."""
     now = now or timezone.now()
@@ -59,7 +81,9 @@ def set_preview_variable(
     row, _ = PreviewVariable.objects.update_or_create(
         project=project, service=service, name=name, defaults={"value": value}
     )
-    waiting = Preview.objects.filter(project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True)
+    waiting = Preview.objects.filter(
+        project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True
+    )
     for preview in waiting:
         previews_steps.requeue(preview, now=now, variables_at=None, deployed={}, log="")
     message = f"Previews get a value of their own for {name} of {service}."
@@ -67,7 +91,9 @@ def set_preview_variable(
 
 
 @action("preview.variable_removed", "environments.manage_preview")
-def remove_preview_variable(row: PreviewVariable, *, actor: Any, now: datetime | None = None) -> None:
+def remove_preview_variable(
+    row: PreviewVariable, *, actor: Any, now: datetime | None = None
+) -> None:
     """From now on new previews keep what is copied from staging."""
     message = f"Previews no longer get a value of their own for {row.name} of {row.service}."
     audit.record("preview.variable_removed", actor=actor, subject=row, sentence=message, now=now)
@@ -75,7 +101,9 @@ def remove_preview_variable(row: PreviewVariable, *, actor: Any, now: datetime |
 
 
 @action("preview.adopted", "environments.manage_preview")
-def adopt_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> None:
+def adopt_environment(
+    environment: Environment, *, actor: Any, typed: str, now: datetime | None = None
+) -> None:
     """Has the portal take over a preview that others made; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
         raise Refused(f"{environment} is no preview, so it cannot be adopted.")
@@ -84,18 +112,38 @@ def adopt_environment(environment: Environment, *, actor: Any, typed: str, now: 
     preview, why_not = previews_steps.adopt(environment)
     if preview is None:
         raise Refused(why_not)
-    message = f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it with that."
+    message = (
+        f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it"
+        " with that."
+    )
     data = {"environment": environment.railway_id}
-    audit.record("preview.adopted", actor=actor, subject=preview, sentence=message, data=data, now=now or timezone.now())
+    audit.record(
+        "preview.adopted",
+        actor=actor,
+        subject=preview,
+        sentence=message,
+        data=data,
+        now=now or timezone.now(),
+    )
 
 
 @action("environment.delete_requested", "environments.manage_preview")
-def delete_environment(environment: Environment, *, actor: Any, typed: str, now: datetime | None = None) -> Repair:
+def delete_environment(
+    environment: Environment, *, actor: Any, typed: str, now: datetime | None = None
+) -> Repair:
     """Has an environment deleted that the portal did not make; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
         raise Refused(f"{environment} is no preview, so it is not deleted from here.")
     if typed.strip() != environment.name:
         raise Refused(f"Type the name {environment} to have it deleted; nothing was done.")
     message = f"Delete the environment {environment} with everything in it."
-    return _repair(environment.project, RepairKind.DELETE, "environment.delete_requested", message, actor=actor, now=now,
-                   subject=environment.name, wanted=environment.railway_id)  # fmt: skip
+    return _repair(
+        environment.project,
+        RepairKind.DELETE,
+        "environment.delete_requested",
+        message,
+        actor=actor,
+        now=now,
+        subject=environment.name,
+        wanted=environment.railway_id,
+    )

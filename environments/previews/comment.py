@@ -1,4 +1,6 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a deployment."""
+"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a
+deployment.
+"""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -48,7 +50,8 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
 def text_of(job: Preview) -> str:
     """The comment: what the preview is like, without anything that changes by itself."""
     rows = "".join(
-        f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n" for service in job.services
+        f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n"
+        for service in job.services
     )
     lines = [MARKER, f"**Preview {job.name}** {SAID[PreviewState(job.state)]} at {job.head[:7]}."]
     if job.state == PreviewState.LIVE:
@@ -91,10 +94,14 @@ def _comment_due(job: Preview) -> bool:
 
 
 def _comment(job: Preview) -> None:
-    """Edits our comment; looks for it before one is written, as one may be there that we do not remember."""
+    """Edits our comment; looks for it before one is written, as one may be there that we do not
+    remember.
+    """
     message, digest = text_of(job), _digest(job)
     known = job.told.get("comment")
-    number = comments.put(GitHub(job.project.repository), job.number, MARKER, message, known, lambda: holds(job))
+    number = comments.put(
+        GitHub(job.project.repository), job.number, MARKER, message, known, lambda: holds(job)
+    )
     if number is None:
         job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
         return
@@ -115,11 +122,15 @@ def _deployment_due(job: Preview) -> bool:
 
 
 def _announce(job: Preview) -> None:
-    """One step towards GitHub showing the deployment of the head: the old one off, the new one made, its state."""
+    """One step towards GitHub showing the deployment of the head: the old one off, the new one
+    made, its state.
+    """
     github, (commit, state) = GitHub(job.project.repository), _wanted(job)
     old = job.told.get("deployment")
     if old is not None and job.told.get("commit") != commit and job.told.get("state") != "inactive":
-        github.deployment_status(old, state="inactive", description="A newer commit takes its place.")
+        github.deployment_status(
+            old, state="inactive", description="A newer commit takes its place."
+        )
         job.keep(told={**job.told, "state": "inactive"})
         return
     number = old if job.told.get("commit") == commit else github.find_deployment(commit, job.name)
@@ -127,14 +138,21 @@ def _announce(job: Preview) -> None:
         if not holds(job):
             return
         number = github.create_deployment(
-            commit, environment=job.name, description=f"Preview of #{job.number}", production=False, transient=True
+            commit,
+            environment=job.name,
+            description=f"Preview of #{job.number}",
+            production=False,
+            transient=True,
         )
     if job.told.get("deployment") != number:
         job.keep(told={**job.told, "deployment": number, "commit": commit, "state": ""})
         return
     url = job.address if state == "success" else ""
     github.deployment_status(
-        number, state=state, description=SAID[PreviewState(job.state)], environment_url=url,
+        number,
+        state=state,
+        description=SAID[PreviewState(job.state)],
+        environment_url=url,
         log_url=f"{settings.PORTAL_URL}/previews/?project={job.project.slug}",
-    )  # fmt: skip
+    )
     job.keep(told={**job.told, "commit": commit, "state": state, "problem": ""})

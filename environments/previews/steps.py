@@ -1,8 +1,9 @@
-"""Preview environments, brought about step by step: each step looks at Railway, does one thing, and writes it down.
+"""Preview environments, brought about step by step: each step looks at Railway, does one thing, and
+writes it down.
 
-`wish` says which pull requests are to have one; `step` makes the world so. An environment that the portal did not
-make is never written to: ours is the one whose id we were given, or the one that appeared under our name after we
-asked for it and saw that there was none.
+`wish` says which pull requests are to have one; `step` makes the world so. An environment that the
+portal did not make is never written to: ours is the one whose id we were given, or the one that
+appeared under our name after we asked for it and saw that there was none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,17 +62,30 @@ NOTHING_HAPPENED = (
 )
 LOG_CHARS = 20_000
 RAILWAY_MAKES = (
-    "To have previews from the portal, switch off PR Environments in the project's settings on Railway; "
-    "to keep Railway's, switch off previews under Projects."
+    "To have previews from the portal, switch off PR Environments in the project's settings on"
+    " Railway; to keep Railway's, switch off previews under Projects."
 )
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 # What is done for an environment; forgotten when it has to be made anew.
 FRESH: dict[str, Any] = {
-    "asked_at": None, "environment_id": "", "made_at": None, "quiet": [], "variables_at": None, "missing": [],
-    "shared": [], "deployed": {}, "deleted_at": None, "services": [], "address": "", "live_at": None, "log": "",
-    "state": PreviewState.CREATING, "seen": "", "still_since": None,
+    "asked_at": None,
+    "environment_id": "",
+    "made_at": None,
+    "quiet": [],
+    "variables_at": None,
+    "missing": [],
+    "shared": [],
+    "deployed": {},
+    "deleted_at": None,
+    "services": [],
+    "address": "",
+    "live_at": None,
+    "log": "",
+    "state": PreviewState.CREATING,
+    "seen": "",
+    "still_since": None,
     "adopted": False,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Seen:
-    """Railway as this step sees it. `place`: the preview's own environment; `other`: one of its name, not ours."""
+    """Railway as this step sees it.
+
+    `place`: the preview's own environment; `other`: one of its name, not ours.
+    """
 
     railway: Railway
     tree: ProjectTree
@@ -96,15 +113,24 @@ class Seen:
 
 
 def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None:
-    """Writes down which previews are to exist, by pull-request number; the rest is to go. Wakes what changed."""
+    """Writes down which previews are to exist, by pull-request number; the rest is to go.
+
+    Wakes what changed.
+    """
     rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
     for number, one in wishes.items():
         row = rows.get(number)
         if row is None and not one.why_not:
             row = Preview.objects.create(
-                project=project, number=number, title=one.title, branch=one.branch, head=one.head, head_at=now,
-                created_at=now, wake_at=now,
-            )  # fmt: skip
+                project=project,
+                number=number,
+                title=one.title,
+                branch=one.branch,
+                head=one.head,
+                head_at=now,
+                created_at=now,
+                wake_at=now,
+            )
             message = f"{row} is to be made for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
             audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
@@ -134,15 +160,22 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     Preview.objects.filter(pk=row.pk).update(**values)
     wake_now(row, now=now)
     if values["wanted"] != row.wanted:
-        message = f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
+        message = (
+            f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
+        )
         audit.record(
             "preview.wanted" if values["wanted"] else "preview.unwanted",
-            actor=None, subject=row, sentence=message, now=now,
-        )  # fmt: skip
+            actor=None,
+            subject=row,
+            sentence=message,
+            now=now,
+        )
 
 
 def step(job: Preview, *, now: datetime) -> Outcome:
-    """One look, and at most one thing done: on GitHub what is to be told, else on Railway what is to be done."""
+    """One look, and at most one thing done: on GitHub what is to be told, else on Railway what
+    is to be done.
+    """
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
     if job.state == PreviewState.GONE:
@@ -157,7 +190,9 @@ def _step(job: Preview, now: datetime) -> Outcome:
         if seen.place is not None and job.environment_id != seen.place.id:
             job.keep(environment_id=seen.place.id, made_at=job.made_at or now)
         _note_movement(job, seen.tree, now)
-        outcome = _patient(job, _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now), now)
+        outcome = _patient(
+            job, _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now), now
+        )
     except ApiError as error:
         outcome = _patient(job, Requeue(max(error.retry_after or 0, 5), str(error)), now)
     if previews_comment.is_due(job, now=now):
@@ -166,7 +201,9 @@ def _step(job: Preview, now: datetime) -> Outcome:
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
-    """Wake the previews of which this reading of the project shows something new, so that none need look often."""
+    """Wake the previews of which this reading of the project shows something new, so that none
+    need look often.
+    """
     for job in Preview.objects.open().filter(project=project).exclude(state=PreviewState.GONE):
         if job.seen and job.seen != _digest(job, tree):
             wake_now(job, now=now)
@@ -175,13 +212,29 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 def _digest(job: Preview, tree: ProjectTree) -> str:
     """What of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in _environments_for(job, tree))
-    mine = next((environment for environment in tree.environments if environment.id == job.environment_id), None)
+    mine = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
     states = [
-        (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped) if latest else (instance.service_id,)
+        (
+            (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped)
+            if latest
+            else (instance.service_id,)
+        )
         for instance in (mine.instances if mine else ())
         for latest in (instance.latest_deployment,)
     ]
-    message = repr((job.head, job.wanted, named, tree.pr_environments, sorted(states, key=repr), mine is not None))
+    message = repr(
+        (
+            job.head,
+            job.wanted,
+            named,
+            tree.pr_environments,
+            sorted(states, key=repr),
+            mine is not None,
+        )
+    )
     return sha256(message.encode()).hexdigest()
 
 
@@ -193,7 +246,9 @@ def _note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
 
 
 def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
-    """Wait the longer, the longer nothing moved: the project's reading wakes what does (`notice`)."""
+    """Wait the longer, the longer nothing moved: the project's reading wakes what does
+    (`notice`).
+    """
     if isinstance(outcome, Finished) or outcome.seconds <= 0:
         return outcome
     if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):
@@ -209,7 +264,10 @@ def _look(job: Preview) -> Seen:
     lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
     name = meant(wanted, (one.name for one in lasting))
     staging = next((one for one in lasting if one.name == name), None)
-    ours = next((environment for environment in tree.environments if environment.id == job.environment_id), None)
+    ours = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
     others = [one for one in _environments_for(job, tree) if one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
         # There was none of that name when we asked: what has appeared since is what we asked for.
@@ -221,7 +279,11 @@ def _look(job: Preview) -> Seen:
 
 def _environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
     """Environments that have the preview's name, or that Railway made for the same pull request."""
-    return [environment for environment in tree.environments if environment.name.lower() == job.name or environment.pr_number == job.number]
+    return [
+        environment
+        for environment in tree.environments
+        if environment.name.lower() == job.name or environment.pr_number == job.number
+    ]
 
 
 # What is wanted
@@ -239,13 +301,22 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
             message = f"{job} is live at {job.head[:7]}."
-            audit.record("preview.live", actor=None, subject=job, sentence=message, data={"sha": job.head}, now=now)
+            audit.record(
+                "preview.live",
+                actor=None,
+                subject=job,
+                sentence=message,
+                data={"sha": job.head},
+                now=now,
+            )
         job.state, job.live_at = PreviewState.LIVE, now
     return Requeue(60, f"Live at {job.head[:7]}.")
 
 
 def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
-    """Asks Railway for the environment, once, when there is none of that name and none was made just now."""
+    """Asks Railway for the environment, once, when there is none of that name and none was made
+    just now.
+    """
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so none is made.")
     if (message := _owned_by_others(job, seen)) is not None:
@@ -257,7 +328,14 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         with transaction.atomic():
             job.keep(**FRESH)
             message = f"{job} was deleted by somebody else; it is made anew."
-            audit.record("preview.vanished", actor=None, subject=job, outcome="found", sentence=message, now=now)
+            audit.record(
+                "preview.vanished",
+                actor=None,
+                subject=job,
+                outcome="found",
+                sentence=message,
+                now=now,
+            )
     if job.asked_at is not None and now - job.asked_at < _patience():
         return Requeue(3, "Railway was asked for the environment and does not show it yet.")
     wait = _pause(job, now)
@@ -267,7 +345,9 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         return Requeue(0)
     job.keep(asked_at=now, state=PreviewState.CREATING)
     try:
-        made = seen.railway.create_environment(job.project.railway_project_id, job.name, source=seen.staging.id)
+        made = seen.railway.create_environment(
+            job.project.railway_project_id, job.name, source=seen.staging.id
+        )
     except ApiError as error:
         if error.kind in NOTHING_HAPPENED:
             job.keep(asked_at=None)
@@ -275,19 +355,36 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     with transaction.atomic():
         job.keep(environment_id=made, made_at=now)
         message = f"Environment {job} was made as a copy of staging."
-        audit.record("preview.made", actor=None, subject=job, sentence=message, data={"environment": made}, now=now)
+        audit.record(
+            "preview.made",
+            actor=None,
+            subject=job,
+            sentence=message,
+            data={"environment": made},
+            now=now,
+        )
     return Requeue(0, "The environment was made.")
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
-    """Why the portal makes no environment: others have one for this pull request, or make one themselves."""
+    """Why the portal makes no environment: others have one for this pull request, or make one
+    themselves.
+    """
     if seen.other is not None and seen.other.pr_number is not None:
-        return f"Railway made {seen.other.name} for #{job.number}; the portal leaves it alone. {RAILWAY_MAKES}"
+        return (
+            f"Railway made {seen.other.name} for #{job.number}; the portal leaves it alone."
+            f" {RAILWAY_MAKES}"
+        )
     if seen.other is not None:
-        message = f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
+        message = (
+            f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
+        )
         return f"{message}. Adopt it below, rename it, or delete it."
     if seen.tree.pr_environments:
-        return f"Railway makes environments of pull requests itself, so the portal makes none. {RAILWAY_MAKES}"
+        return (
+            "Railway makes environments of pull requests itself, so the portal makes none."
+            f" {RAILWAY_MAKES}"
+        )
     return None
 
 
@@ -301,7 +398,10 @@ def _pause(job: Preview, now: datetime) -> float:
 
 def _wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     here = {instance.service_id for instance in place.instances}
-    expected = {instance.service_id: instance.service_name for instance in (seen.staging.instances if seen.staging else ())}
+    expected = {
+        instance.service_id: instance.service_name
+        for instance in (seen.staging.instances if seen.staging else ())
+    }
     missing = sorted(name for service, name in expected.items() if service not in here)
     if not missing and place.readable:
         applying = job.variables_at is None and seen.railway.being_changed(place.id)
@@ -312,8 +412,12 @@ def _wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) ->
 
 def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """A push to staging must not deploy staging's code here: the copies follow staging's branch."""
-    for service in sorted({trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)):
-        seen.railway.set_autodeploy(job.project.railway_project_id, place.id, service, enabled=False)
+    for service in sorted(
+        {trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)
+    ):
+        seen.railway.set_autodeploy(
+            job.project.railway_project_id, place.id, service, enabled=False
+        )
         job.keep(quiet=[*job.quiet, service])
         return Requeue(0, "Settings are being made.")
     return None
@@ -326,13 +430,22 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
         if _is_at_head(job, one, latest):
             continue
         again = asked.get("head") == job.head
-        if again and latest is not None and latest.id not in asked.get("before", []) and _is_from(job, one, latest):
+        if (
+            again
+            and latest is not None
+            and latest.id not in asked.get("before", [])
+            and _is_from(job, one, latest)
+        ):
             continue  # it ended badly, which `_watch` says
         at = parse_datetime(asked["at"]) if again else None
         if at is not None and now - at < ASK_AGAIN:
             return Requeue(2, f"Railway does not show the deployment of {one.service_name} yet.")
         if again and asked["times"] >= MOST_ASKED:
-            return _fail(job, f"Railway was asked {MOST_ASKED} times to deploy {one.service_name} and did not.", now)
+            return _fail(
+                job,
+                f"Railway was asked {MOST_ASKED} times to deploy {one.service_name} and did not.",
+                now,
+            )
         if not holds(job):
             return Requeue(0)
         times = asked["times"] + 1 if again else 1
@@ -348,10 +461,20 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
 
 
 def _copied(place: Place) -> list[ServiceInstance]:
-    """The services that a copy can run: what was only uploaded has no source that Railway could build it from."""
-    known = (instance for instance in place.instances if instance.repo or instance.image or instance.latest_deployment)
+    """The services that a copy can run: what was only uploaded has no source that Railway could
+    build it from.
+    """
+    known = (
+        instance
+        for instance in place.instances
+        if instance.repo or instance.image or instance.latest_deployment
+    )
     found = {one.service_id for one in known}
-    return [instance for instance in place.instances if instance.service_id in found or place.branch_of(instance.service_id)]
+    return [
+        instance
+        for instance in place.instances
+        if instance.service_id in found or place.branch_of(instance.service_id)
+    ]
 
 
 def _is_ours(job: Preview, instance: ServiceInstance) -> bool:
@@ -364,25 +487,37 @@ def _is_from(job: Preview, instance: ServiceInstance, latest: Deployment) -> boo
 
 
 def _is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | None) -> bool:
-    return latest is not None and latest.status not in ENDED_BADLY and _is_from(job, instance, latest)
+    return (
+        latest is not None and latest.status not in ENDED_BADLY and _is_from(job, instance, latest)
+    )
 
 
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Waits until every service serves; says which does not."""
     rows = [_service(instance) for instance in place.instances]
     behind = {one.service for one in databases_of(job.project)} or {"backend"}
-    address = next((row["address"] for row in rows if row["address"] and row["name"] not in behind),
-                   next((row["address"] for row in rows if row["address"]), ""))  # fmt: skip
+    address = next(
+        (row["address"] for row in rows if row["address"] and row["name"] not in behind),
+        next((row["address"] for row in rows if row["address"]), ""),
+    )
     job.keep(services=rows, address=address)
     standing = {one.service_id: _standing(one) for one in _copied(place)}
     for instance in place.instances:
         latest = instance.latest_deployment
         if latest is not None and standing[instance.service_id] == FAIL:
             if not job.log:
-                job.keep(log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it.")
-            message = f"{instance.service_name} did not come up: {_words(instance)} at {job.head[:7]}."
+                job.keep(
+                    log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it."
+                )
+            message = (
+                f"{instance.service_name} did not come up: {_words(instance)} at {job.head[:7]}."
+            )
             return _fail(job, message, now)
-    waiting = [instance.service_name for instance in place.instances if standing.get(instance.service_id, PASS) != PASS]
+    waiting = [
+        instance.service_name
+        for instance in place.instances
+        if standing.get(instance.service_id, PASS) != PASS
+    ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Requeue(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
@@ -390,11 +525,18 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 
 
 def _standing(instance: ServiceInstance) -> str:
-    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that is known."""
+    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that
+    is known.
+    """
     latest = instance.latest_deployment
     if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING
-    state, _ = running(latest.status, stopped=latest.stopped, containers=latest.instances, scheduled=bool(instance.cron))
+    state, _ = running(
+        latest.status,
+        stopped=latest.stopped,
+        containers=latest.instances,
+        scheduled=bool(instance.cron),
+    )
     # It is stopped while it starts, too.
     return PENDING if state == FAIL and latest.status == "SUCCESS" and latest.stopped else state
 
@@ -418,7 +560,9 @@ def _service(instance: ServiceInstance) -> dict[str, str]:
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
-    """The end of its build's and its own log; trouble with reading it is no trouble of the preview."""
+    """The end of its build's and its own log; trouble with reading it is no trouble of the
+    preview.
+    """
     lines: list[str] = []
     reads: Sequence[Callable[..., Any]] = (railway.build_log, railway.deployment_log)
     for read in reads:
@@ -426,16 +570,23 @@ def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
             lines += [line.message for line in read(deployment.id, limit=100)]
         except ApiError as error:
             lines.append(str(error))
-    secrets = [cast(HiddenText, row.value).reveal() for row in PreviewVariable.objects.filter(project=project)]
+    secrets = [
+        cast(HiddenText, row.value).reveal()
+        for row in PreviewVariable.objects.filter(project=project)
+    ]
     return redact("\n".join(lines), secrets)[-LOG_CHARS:]
 
 
 def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Brings the preview's own databases to the head of the pull request, where the project wants that."""
+    """Brings the preview's own databases to the head of the pull request, where the project
+    wants that.
+    """
     databases = databases_of(job.project) if job.project.preview_migrates else []
     if not databases:
         return None
-    row = EnvironmentRow.objects.filter(project=job.project, railway_id=job.environment_id, gone_at=None).first()
+    row = EnvironmentRow.objects.filter(
+        project=job.project, railway_id=job.environment_id, gone_at=None
+    ).first()
     if row is None:
         return Requeue(3, "The new environment is being read.")
     for database in databases:
@@ -444,7 +595,9 @@ def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome |
     return None
 
 
-def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: datetime) -> Outcome | None:
+def _migrate_one(
+    job: Preview, row: EnvironmentRow, database: Database, now: datetime
+) -> Outcome | None:
     """One database of it; None once that is at the head."""
     whose = f"{job}'s database{f' {database.called}' if database.called else ''}"
     runs = MigrationRun.objects.filter(environment=row, database=database, commit=job.head)
@@ -454,7 +607,12 @@ def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: dat
             return _fail(job, problem, now)
         with transaction.atomic():
             run = MigrationRun.objects.create(
-                environment=row, database=database, runner=database.runner, commit=job.head, created_at=now, wake_at=now
+                environment=row,
+                database=database,
+                runner=database.runner,
+                commit=job.head,
+                created_at=now,
+                wake_at=now,
             )
             wake_now(run, now=now)
             message = f"Migrate {whose} to {job.head[:7]}."
@@ -467,7 +625,9 @@ def _migrate_one(job: Preview, row: EnvironmentRow, database: Database, now: dat
 
 
 def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
-    """Why the preview's database must not be touched: it is another environment's, or cannot be told."""
+    """Why the preview's database must not be touched: it is another environment's, or cannot be
+    told.
+    """
     try:
         url = url_of(place_of(preview, database))
         long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
@@ -481,7 +641,9 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
 
 
 def _patience() -> timedelta:
-    """How long what was asked for, and is not shown, is waited for before it counts as never done."""
+    """How long what was asked for, and is not shown, is waited for before it counts as never
+    done.
+    """
     return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
 
 
@@ -494,7 +656,14 @@ def _fail(job: Preview, message: str, now: datetime) -> Outcome:
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)
-            audit.record("preview.failed", actor=None, subject=job, outcome="failed", sentence=message, now=now)
+            audit.record(
+                "preview.failed",
+                actor=None,
+                subject=job,
+                outcome="failed",
+                sentence=message,
+                now=now,
+            )
     return Requeue(30, message)
 
 
@@ -513,7 +682,9 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
             audit.record("preview.gone", actor=None, subject=job, sentence=message, now=now)
         return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
-        return Requeue(2, "Railway was asked to delete the environment; looking whether it is gone.")
+        return Requeue(
+            2, "Railway was asked to delete the environment; looking whether it is gone."
+        )
     if not holds(job):
         return Requeue(0)
     job.keep(deleted_at=now, state=PreviewState.REMOVING)
@@ -528,7 +699,10 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
 
 @dataclass(frozen=True)
 class Outsider:
-    """An environment that looks like a preview and is not the portal's. `why_not`: why it cannot be adopted."""
+    """An environment that looks like a preview and is not the portal's.
+
+    `why_not`: why it cannot be adopted.
+    """
 
     environment: EnvironmentRow
     sentence: str
@@ -536,9 +710,19 @@ class Outsider:
 
 
 def outsiders(project: Project) -> list[Outsider]:
-    """Environments that look like previews and that the portal did not make, with whose they are. Three queries."""
-    mine = Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
-    found = EnvironmentRow.objects.present().previews().filter(project=project).exclude(railway_id__in=mine)
+    """Environments that look like previews and that the portal did not make, with whose they are.
+
+    Three queries.
+    """
+    mine = (
+        Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
+    )
+    found = (
+        EnvironmentRow.objects.present()
+        .previews()
+        .filter(project=project)
+        .exclude(railway_id__in=mine)
+    )
     railway = RailwaySync.objects.filter(project=project, pr_environments=True).exists()
     rows = {row.number: row for row in Preview.objects.filter(project=project)}
     return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
@@ -546,10 +730,17 @@ def outsiders(project: Project) -> list[Outsider]:
 
 def _whose(row: EnvironmentRow, railway: bool) -> str:
     if row.by_railway:
-        does = "deploys it, and deletes it when that is closed" if railway else "made it while PR Environments were on"
+        does = (
+            "deploys it, and deletes it when that is closed"
+            if railway
+            else "made it while PR Environments were on"
+        )
         return f"For #{row.pull_number}: Railway {does}."
     number = f" for #{row.pull_number}" if row.pull_number else ""
-    return f"Named like a preview{number}; nothing tells who made it, perhaps a GitHub Action of the team."
+    return (
+        f"Named like a preview{number}; nothing tells who made it, perhaps a GitHub Action of the"
+        " team."
+    )
 
 
 def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
@@ -557,7 +748,10 @@ def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool
     if one.pull_number is None:
         return "It names no pull request, so it cannot be adopted."
     if one.by_railway and railway:
-        return "Railway owns it. Switch off PR Environments in the project's settings on Railway, then adopt it."
+        return (
+            "Railway owns it. Switch off PR Environments in the project's settings on Railway, then"
+            " adopt it."
+        )
     row = rows.get(one.pull_number)
     if row is None or not row.wanted:
         return f"No preview of #{one.pull_number} is wanted, so there is nothing to adopt it for."
@@ -567,26 +761,36 @@ def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool
 
 
 def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
-    """Take an environment of others over for its pull request; returns the preview, or None and why not.
+    """Take an environment of others over for its pull request; returns the preview, or None and why
+    not.
 
-    To be called in a transaction. From then on the portal deploys it and deletes it with the pull request.
+    To be called in a transaction. From then on the portal deploys it and deletes it with the pull
+    request.
     """
-    row = Preview.objects.select_for_update().filter(
-        project=environment.project, number=environment.pull_number or 0
-    ).first()  # fmt: skip
+    row = (
+        Preview.objects.select_for_update()
+        .filter(project=environment.project, number=environment.pull_number or 0)
+        .first()
+    )
     railway = RailwaySync.objects.filter(project=environment.project, pr_environments=True).exists()
     gone = "" if environment.gone_at is None else f"{environment} is gone from Railway."
     why_not = gone or _unadoptable(environment, {row.number: row} if row else {}, railway)
     if why_not or row is None:
         return None, why_not
     now = timezone.now()
-    requeue(row, now=now, **FRESH | {"environment_id": environment.railway_id, "made_at": now, "adopted": True})
+    requeue(
+        row,
+        now=now,
+        **FRESH | {"environment_id": environment.railway_id, "made_at": now, "adopted": True},
+    )
     return row, ""
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: Any) -> None:
     """Has a preview looked at anew with other values, also one that had ended."""
     now = now or timezone.now()
-    fresh = FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}
+    fresh = (
+        FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}
+    )
     Preview.objects.filter(pk=job.pk).update(**(fresh | values))
     wake_now(job, now=now)

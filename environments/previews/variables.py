@@ -1,4 +1,6 @@
-"""The variables of a preview, settled before its first deployment: addresses, overrides, and what is sealed."""
+"""The variables of a preview, settled before its first deployment: addresses, overrides, and
+what is sealed.
+"""
 
 import re
 from collections.abc import Mapping
@@ -27,31 +29,55 @@ _HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
 
 
 def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | None:
-    """None when the variables are right; else writes one service's, or asks a person for what is sealed."""
+    """None when the variables are right; else writes one service's, or asks a person for what is
+    sealed.
+    """
     if job.variables_at is not None:
         return None
-    staging = Environment.objects.present().filter(project=job.project, kind=EnvironmentKind.STAGING).first()
+    staging = (
+        Environment.objects.present()
+        .filter(project=job.project, kind=EnvironmentKind.STAGING)
+        .first()
+    )
     if staging is None or staging.variables_at is None:
         return Requeue(5, "Staging's variables have not been read yet.")
     missing: list[str] = []
     shared: list[str] = []
     for instance in place.instances:
-        found = seen.railway.variables(job.project.railway_project_id, place.id, instance.service_id, unrendered=True)
+        found = seen.railway.variables(
+            job.project.railway_project_id, place.id, instance.service_id, unrendered=True
+        )
         own = _overrides(job, instance)
         wanted = _addresses(job, instance, found) | own
-        wrong = {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
+        wrong = {
+            name: value for name, value in wanted.items() if _revealed(found.get(name)) != value
+        }
         if wrong:
             if not holds(job):
                 return Requeue(0)
-            seen.railway.set_variables(job.project.railway_project_id, place.id, instance.service_id, wrong)
+            seen.railway.set_variables(
+                job.project.railway_project_id, place.id, instance.service_id, wrong
+            )
             return Requeue(0, f"Variables of {instance.service_name} were set.")
-        theirs = list(Variable.objects.filter(environment=staging, service__railway_id=instance.service_id))
-        missing += [f"{instance.service_name}: {row.name}" for row in theirs if row.sealed and row.name not in found]
-        shared += [f"{instance.service_name}: {row.name}" for row in theirs if _is_stagings(job, instance, row, found)]
+        theirs = list(
+            Variable.objects.filter(environment=staging, service__railway_id=instance.service_id)
+        )
+        missing += [
+            f"{instance.service_name}: {row.name}"
+            for row in theirs
+            if row.sealed and row.name not in found
+        ]
+        shared += [
+            f"{instance.service_name}: {row.name}"
+            for row in theirs
+            if _is_stagings(job, instance, row, found)
+        ]
     job.keep(missing=missing, shared=shared)
     if missing:
         job.keep(state=PreviewState.ASKING)
-        message = f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
+        message = (
+            f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
+        )
         return Requeue(60, message)
     job.keep(variables_at=now)
     return None
@@ -60,12 +86,18 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
 def _overrides(job: Preview, instance: ServiceInstance) -> dict[str, str]:
     rows = PreviewVariable.objects.filter(project=job.project)
     return {
-        row.name: cast(HiddenText, row.value).reveal() for row in rows if fnmatchcase(instance.service_name, row.service)
+        row.name: cast(HiddenText, row.value).reveal()
+        for row in rows
+        if fnmatchcase(instance.service_name, row.service)
     }
 
 
-def _addresses(job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]) -> dict[str, str]:
-    """Addresses written out in staging lead to staging: here they refer to the service in the same environment."""
+def _addresses(
+    job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
+) -> dict[str, str]:
+    """Addresses written out in staging lead to staging: here they refer to the service in the
+    same environment.
+    """
     wanted: dict[str, str] = {}
     for rule in VariableRule.objects.filter(project=job.project, kind=RuleKind.ADDRESS):
         if not fnmatchcase(instance.service_name, rule.service):
@@ -75,14 +107,23 @@ def _addresses(job: Preview, instance: ServiceInstance, found: Mapping[str, Secr
             if fnmatchcase(name, rule.name) and value and host_of(value)[0]:
                 reference = "${{" + rule.target + ".RAILWAY_PUBLIC_DOMAIN}}"
                 if not host_of(value)[0].endswith(".railway.internal"):
-                    wanted[name] = _HOST.sub(lambda match, host=reference: match[1] + host, value, count=1)  # type: ignore[misc]
+                    wanted[name] = _HOST.sub(
+                        lambda match, host=reference: match[1] + host, value, count=1
+                    )  # type: ignore[misc]
     return wanted
 
 
-def _is_stagings(job: Preview, instance: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]) -> bool:
-    """Whether a variable that must be separate has staging's own value here, and is no reference."""
+def _is_stagings(
+    job: Preview, instance: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]
+) -> bool:
+    """Whether a variable that must be separate has staging's own value here, and is no
+    reference.
+    """
     rules = VariableRule.objects.filter(project=job.project, kind=RuleKind.SEPARATE)
-    bound = any(fnmatchcase(instance.service_name, rule.service) and fnmatchcase(row.name, rule.name) for rule in rules)
+    bound = any(
+        fnmatchcase(instance.service_name, rule.service) and fnmatchcase(row.name, rule.name)
+        for rule in rules
+    )
     value = _revealed(found.get(row.name))
     return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))
 

@@ -8,7 +8,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from environments.models import Environment, Preview, PreviewState, PreviewVariable, Project, RailwaySync, Service
+from environments.models import (
+    Environment,
+    Preview,
+    PreviewState,
+    PreviewVariable,
+    Project,
+    RailwaySync,
+    Service,
+)
 from environments.previews import actions
 from environments.previews import steps as previews_steps
 from environments.previews.forms import PreviewVariableForm, TypedNameForm
@@ -19,13 +27,22 @@ GONE_SHOWN = 10
 
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """All previews of one project, what they wait for, and what looks like one. Seven queries whatever the counts."""
+    """All previews of one project, what they wait for, and what looks like one.
+
+    Seven queries whatever the counts.
+    """
     projects = list(Project.objects.all())
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
-    context: dict[str, Any] = {"projects": projects, "project": project} | (_shown(project) if project else {})
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
+    context: dict[str, Any] = {"projects": projects, "project": project} | (
+        _shown(project) if project else {}
+    )
     template = (
-        "environments/previews/preview_panels.html" if by_htmx(request) else "environments/previews/previews.html"
+        "environments/previews/preview_panels.html"
+        if by_htmx(request)
+        else "environments/previews/previews.html"
     )
     return render(request, template, context)
 
@@ -36,13 +53,21 @@ def _shown(project: Project) -> dict[str, Any]:
     asked = sorted({tuple(one.split(": ", 1)) for row in there for one in row.missing})
     return {
         "previews": there,
-        "gone": list(rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")[:GONE_SHOWN]),
+        "gone": list(
+            rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")[:GONE_SHOWN]
+        ),
         "outsiders": previews_steps.outsiders(project),
         "railway_makes": previews_steps.RAILWAY_MAKES if _railway_makes(project) else "",
         "asked": asked,
         "variables": list(PreviewVariable.objects.filter(project=project)),
-        "services": list(Service.objects.filter(project=project, gone_at=None).values_list("name", flat=True)),
-        "pulse": 2 if any(row.state not in (PreviewState.LIVE, PreviewState.FAILED) for row in there) else 10,
+        "services": list(
+            Service.objects.filter(project=project, gone_at=None).values_list("name", flat=True)
+        ),
+        "pulse": (
+            2
+            if any(row.state not in (PreviewState.LIVE, PreviewState.FAILED) for row in there)
+            else 10
+        ),
     }
 
 
@@ -60,7 +85,9 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview built anew."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     message = f"{preview} is being built anew."
-    return run_action(request, _back(preview.project), partial(actions.rebuild_preview, preview), message)
+    return run_action(
+        request, _back(preview.project), partial(actions.rebuild_preview, preview), message
+    )
 
 
 @page
@@ -69,7 +96,9 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     message = f"{preview} is being removed; the next push brings it back."
-    return run_action(request, _back(preview.project), partial(actions.remove_preview, preview), message)
+    return run_action(
+        request, _back(preview.project), partial(actions.remove_preview, preview), message
+    )
 
 
 @page
@@ -79,7 +108,9 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     form = PreviewVariableForm(request.POST)
     message = f"Previews get this value of {form['name'].value()}; it is not shown again."
-    return run_action(request, _back(project), partial(actions.set_preview_variable, project), message, form=form)
+    return run_action(
+        request, _back(project), partial(actions.set_preview_variable, project), message, form=form
+    )
 
 
 @page
@@ -88,7 +119,9 @@ def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
     message = f"New previews no longer get a value of their own for {row.name}."
-    return run_action(request, _back(row.project), partial(actions.remove_preview_variable, row), message)
+    return run_action(
+        request, _back(row.project), partial(actions.remove_preview_variable, row), message
+    )
 
 
 @page
@@ -107,4 +140,6 @@ def delete_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has an environment deleted that the portal did not make."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.delete_environment, environment), TypedNameForm(request.POST)
-    return run_action(request, _back(environment.project), act, f"{environment} is being deleted.", form=form)
+    return run_action(
+        request, _back(environment.project), act, f"{environment} is being deleted.", form=form
+    )

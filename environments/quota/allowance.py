@@ -1,7 +1,8 @@
 """How much may still be asked of Railway in this hour, by all jobs together.
 
-Background readings ask here first and wait when little is left, so that promotions and people find some. Railway's
-own word counts where it gives one; else our count against RAILWAY_REQUESTS_PER_HOUR.
+Background readings ask here first and wait when little is left, so that promotions and people find
+some. Railway's own word counts where it gives one; else our count against
+RAILWAY_REQUESTS_PER_HOUR.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ KEPT_FOR_PEOPLE = 0.15  # of the limit: background readings leave it to promotio
 
 @contextmanager
 def counted(now: datetime) -> Iterator[float]:
-    """Yield the seconds that a background reading must wait (0: it may go on); count what it asks of Railway."""
+    """Yield the seconds that a background reading must wait (0: it may go on); count what it
+    asks of Railway.
+    """
     try:
         token, _ = railway_token(None)
     except ApiError:
@@ -36,7 +39,10 @@ def counted(now: datetime) -> Iterator[float]:
 
 def sentence(seconds: float) -> str:
     """Return what a job says while it waits."""
-    return f"Railway's requests for this hour are nearly used up: reading goes on in {max(1, round(seconds / 60))} min."
+    return (
+        "Railway's requests for this hour are nearly used up: reading goes on in"
+        f" {max(1, round(seconds / 60))} min."
+    )
 
 
 def _collected(token: str, now: datetime) -> RailwayBudget:

@@ -1,6 +1,8 @@
-"""How often a project's Railway is read: often while something moves or a release is prepared, else seldom.
+"""How often a project's Railway is read: often while something moves or a release is prepared, else
+seldom.
 
-Railway counts requests by the hour. Webhooks that demonstrably announce what changes let the readings rest longer.
+Railway counts requests by the hour. Webhooks that demonstrably announce what changes let the
+readings rest longer.
 """
 
 from collections.abc import Collection
@@ -10,19 +12,33 @@ from hashlib import sha256
 from django.conf import settings
 from django.db.models import Q
 
-from environments.models import LONG_LIVED, UNDER_WAY, DatabaseSync, Deployment, Project, RailwaySync
+from environments.models import (
+    LONG_LIVED,
+    UNDER_WAY,
+    DatabaseSync,
+    Deployment,
+    Project,
+    RailwaySync,
+)
 from environments.railway import ProjectTree
 from portal.models.webhooks import WebhookDelivery
 
 WATCHED = timedelta(minutes=5)
-STEADY, RESTING = 2, 10  # times SYNC_SECONDS; fresh enough for a gate, and enough where webhooks come
+STEADY, RESTING = (
+    2,
+    10,
+)  # times SYNC_SECONDS; fresh enough for a gate, and enough where webhooks come
 DATABASES_RESTING = 20
-MOVES_FOR = timedelta(minutes=30)  # a deployment that is under way for longer hangs, and is looked at steadily
+MOVES_FOR = timedelta(
+    minutes=30
+)  # a deployment that is under way for longer hangs, and is looked at steadily
 LOOKED_THROUGH = 200
 
 
 def watch(project: Project, *, now: datetime) -> None:
-    """Have the project's rows kept fresh for some minutes from now on: a release or a person needs them."""
+    """Have the project's rows kept fresh for some minutes from now on: a release or a person
+    needs them.
+    """
     sync = RailwaySync.objects.filter(project=project)
     soon = Q(watched_until=None) | Q(watched_until__lt=now + WATCHED / 2)
     if sync.filter(soon).update(watched_until=now + WATCHED):
@@ -53,7 +69,9 @@ def of_databases(project: Project, *, now: datetime) -> float:
 
 def is_watched(job: RailwaySync, now: datetime) -> bool:
     """Whether a release or a person needs fresh rows."""
-    watched_until = RailwaySync.objects.filter(pk=job.pk).values_list("watched_until", flat=True).first()
+    watched_until = (
+        RailwaySync.objects.filter(pk=job.pk).values_list("watched_until", flat=True).first()
+    )
     return watched_until is not None and watched_until > now
 
 
@@ -75,7 +93,9 @@ def _moving(project: Project, now: datetime) -> bool:
 
 
 def listen(job: RailwaySync, tree: ProjectTree, *, now: datetime) -> None:
-    """Note whether a change of deployments was announced by a webhook. Call before the reading is written down.
+    """Note whether a change of deployments was announced by a webhook.
+
+    Call before the reading is written down.
 
     One that comes a moment after the reading counts too: the next reading judges.
     """
@@ -89,7 +109,9 @@ def listen(job: RailwaySync, tree: ProjectTree, *, now: datetime) -> None:
         unheard = since if job.unheard_since is None else None
         heard_at = heard_at if unheard else None
     if (seen, heard_at, unheard) != (job.seen, job.heard_at, job.unheard_since):
-        RailwaySync.objects.filter(pk=job.pk).update(seen=seen, heard_at=heard_at, unheard_since=unheard)
+        RailwaySync.objects.filter(pk=job.pk).update(
+            seen=seen, heard_at=heard_at, unheard_since=unheard
+        )
         job.seen, job.heard_at, job.unheard_since = seen, heard_at, unheard
 
 
@@ -104,8 +126,12 @@ def _digest(tree: ProjectTree) -> str:
 
 
 def _announced(project: Project, since: datetime) -> bool:
-    """Whether Railway sent a webhook about the project since then, clocks and the way considered."""
-    rows = WebhookDelivery.objects.filter(source=WebhookDelivery.Source.RAILWAY).order_by("-pk")[:LOOKED_THROUGH]
+    """Whether Railway sent a webhook about the project since then, clocks and the way
+    considered.
+    """
+    rows = WebhookDelivery.objects.filter(source=WebhookDelivery.Source.RAILWAY).order_by("-pk")[
+        :LOOKED_THROUGH
+    ]
     early = since - timedelta(seconds=5)
     return any(
         received_at >= early and project.railway_project_id in body

@@ -1,19 +1,35 @@
-"""What Railway answers, as frozen values in Railway's own words; unknown enum values survive as they are."""
+"""What Railway answers, as frozen values in Railway's own words; unknown enum values survive as
+they are.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from environments.railway.deployment_states import PASS, running
-from portal.outbound.parsing import Malformed, commit, field, get_path, link, moment, nullable, optional, text, word
+from portal.outbound.parsing import (
+    Malformed,
+    commit,
+    field,
+    get_path,
+    link,
+    moment,
+    nullable,
+    optional,
+    text,
+    word,
+)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment. `commit`, `branch` … come from Railway's free-form `meta`: None where it has none.
+    """One deployment.
 
-    `stopped` counts only with status SUCCESS: it is true while a deployment starts, and a stopped one keeps
-    SUCCESS. `instances` holds the status of each running copy. `creator` is known of a service's history only.
+    `commit`, `branch` … come from Railway's free-form `meta`: None where it has none.
+
+    `stopped` counts only with status SUCCESS: it is true while a deployment starts, and a stopped
+    one keeps SUCCESS. `instances` holds the status of each running copy. `creator` is known of a
+    service's history only.
     """
 
     id: str
@@ -39,7 +55,9 @@ class Deployment:
 
     @property
     def serves(self) -> bool:
-        """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on a request."""
+        """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on
+        a request.
+        """
         return running(self.status, stopped=self.stopped, containers=self.instances)[0] == PASS
 
 
@@ -54,7 +72,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class ServiceInstance:
-    """A service in one environment. `readable` False: it exists, and its deployments are not known."""
+    """A service in one environment.
+
+    `readable` False: it exists, and its deployments are not known.
+    """
 
     id: str
     service_id: str
@@ -109,7 +130,9 @@ class Environment:
 
     def branch_of(self, service_id: str) -> str | None:
         """The branch from which the service deploys here, or None without a trigger."""
-        return next((found.branch for found in self.triggers if found.service_id == service_id), None)
+        return next(
+            (found.branch for found in self.triggers if found.service_id == service_id), None
+        )
 
 
 @dataclass(frozen=True)
@@ -151,7 +174,10 @@ class PushDeploys:
 
 @dataclass(frozen=True)
 class Rule:
-    """A notification rule and the addresses that it posts to. No `project_id`: all of the workspace's."""
+    """A notification rule and the addresses that it posts to.
+
+    No `project_id`: all of the workspace's.
+    """
 
     id: str
     project_id: str | None
@@ -167,7 +193,9 @@ def read_push_deploys(node: object) -> PushDeploys:
 
 def read_rule(item: object) -> Rule:
     configs = [get_path(channel, "config") for channel in field(item, "channels", list)]
-    found = (get_path(config, "url") for config in configs if word(get_path(config, "type")) == "webhook")
+    found = (
+        get_path(config, "url") for config in configs if word(get_path(config, "type")) == "webhook"
+    )
     return Rule(
         id=field(item, "id", str),
         project_id=optional(item, "projectId", str),
@@ -213,8 +241,12 @@ def read_deployment(node: object) -> Deployment:
         message=text(get_path(meta, "commitMessage")) or None,
         author=text(get_path(meta, "commitAuthor")) or None,
         reason=text(get_path(meta, "reason")) or None,
-        instances=tuple(text(field(item, "status", str), 40) for item in field(node, "instances", list)),
-        creator=text(get_path(node, "creator", "name"), 200) or text(get_path(node, "creator", "email"), 200) or None,
+        instances=tuple(
+            text(field(item, "status", str), 40) for item in field(node, "instances", list)
+        ),
+        creator=text(get_path(node, "creator", "name"), 200)
+        or text(get_path(node, "creator", "email"), 200)
+        or None,
     )
 
 
@@ -231,7 +263,9 @@ def _read_domains(node: object) -> Iterator[Domain]:
 
 
 def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstance:
-    """An instance with its deployments; what of it cannot be read is told to `problem` and marked."""
+    """An instance with its deployments; what of it cannot be read is told to `problem` and
+    marked.
+    """
     bare = ServiceInstance(
         id=field(node, "id", str),
         service_id=field(node, "serviceId", str),
@@ -260,7 +294,9 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             cron=_schedule(optional(node, "cronSchedule", str)),
             domains=tuple(_read_domains(field(node, "domains", dict))),
             latest_deployment=read_deployment(latest) if latest is not None else None,
-            active_deployments=tuple(read_deployment(item) for item in field(node, "activeDeployments", list)),
+            active_deployments=tuple(
+                read_deployment(item) for item in field(node, "activeDeployments", list)
+            ),
         )
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
@@ -268,7 +304,9 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 
 
 def _schedule(value: str | None) -> str | None:
-    """A schedule in the five fields of cron: what is scheduled may stand still, so nothing else is taken for one."""
+    """A schedule in the five fields of cron: what is scheduled may stand still, so nothing else
+    is taken for one.
+    """
     message = text(value, 100)
     if message and len(message.split()) != 5:
         raise Malformed("cronSchedule is no schedule")
@@ -276,7 +314,9 @@ def _schedule(value: str | None) -> str | None:
 
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:
-    """Patterns as they were written: one that is cut short or left out would watch something else."""
+    """Patterns as they were written: one that is cut short or left out would watch something
+    else.
+    """
     found = value or []
     if not all(isinstance(one, str) and len(one) <= 1000 for one in found) or len(found) > 500:
         raise Malformed("watchPatterns cannot be read")
@@ -284,7 +324,9 @@ def _patterns(value: list[object] | None) -> tuple[str, ...]:
 
 
 def _command(value: object) -> str | None:
-    """A command that Railway answers as free JSON: written as a list of one, it may come back as a text."""
+    """A command that Railway answers as free JSON: written as a list of one, it may come back as
+    a text.
+    """
     parts = value if isinstance(value, list) else [value]
     return " && ".join(filter(None, (text(part, 4000) for part in parts))) or None
 
@@ -301,7 +343,9 @@ def read_trigger(node: object) -> Trigger:
 
 
 def read_service(node: object) -> Service:
-    return Service(field(node, "id", str), text(field(node, "name", str)), link(get_path(node, "icon")))
+    return Service(
+        field(node, "id", str), text(field(node, "name", str)), link(get_path(node, "icon"))
+    )
 
 
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:

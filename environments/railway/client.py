@@ -1,4 +1,5 @@
-"""The Railway client: reads are tried again, writes are sent once, every answer is frozen or `ApiError`.
+"""The Railway client: reads are tried again, writes are sent once, every answer is frozen or
+`ApiError`.
 
 Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`).
 """
@@ -20,14 +21,19 @@ from portal.outbound.http import ApiError, malformed, unknown_outcome
 from portal.outbound.parsing import Malformed, commit, field, get_path, optional, text, word
 
 MAX_LOG_LINES = 5000
-COPY_SECONDS = 90.0  # copying an environment can outlast half a minute; Railway's own client waits as long
+COPY_SECONDS = (
+    90.0  # copying an environment can outlast half a minute; Railway's own client waits as long
+)
 # Errors that say "not with this token", as against "no answer".
 _REFUSALS = frozenset({"unauthorized", "wrong_header", "forbidden", "not_found", "refused"})
 
 
 @dataclass(frozen=True)
 class TokenReport:
-    """What a token is. `kind`: "account", "workspace", "project" or "unknown"; `sentence` is for people."""
+    """What a token is.
+
+    `kind`: "account", "workspace", "project" or "unknown"; `sentence` is for people.
+    """
 
     kind: str
     sentence: str
@@ -46,11 +52,17 @@ def _shaped(*, write: bool = False) -> Iterator[None]:
 
 
 class Railway:
-    """Railway, by default with the token and address of the settings; `kind` "project": a project token."""
+    """Railway, by default with the token and address of the settings; `kind` "project": a
+    project token.
+    """
 
-    def __init__(self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None) -> None:
+    def __init__(
+        self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None
+    ) -> None:
         header = None if kind is None else ("project" if kind == "project" else "bearer")
-        self.transport = Transport(settings.RAILWAY_API_URL if api_url is None else api_url, token, header)
+        self.transport = Transport(
+            settings.RAILWAY_API_URL if api_url is None else api_url, token, header
+        )
         self._known: dict[tuple[str, str, str | None, bool], dict[str, Secret | None]] = {}
 
     # Reads
@@ -65,17 +77,23 @@ class Railway:
         with _shaped():
             return answers.read_deployment(_part(data, "deployment"))
 
-    def deployments(self, project: str, environment: str, service: str, first: int = 25) -> tuple[Deployment, ...]:
+    def deployments(
+        self, project: str, environment: str, service: str, first: int = 25
+    ) -> tuple[Deployment, ...]:
         """The newest `first` deployments of a service in an environment, in Railway's order."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.ask("deployments", input=scope, first=first)
         with _shaped():
-            return tuple(answers.read_deployment(node) for node in answers.nodes(_part(data, "deployments")))
+            return tuple(
+                answers.read_deployment(node) for node in answers.nodes(_part(data, "deployments"))
+            )
 
     def deployments_of(
         self, project: str, places: Sequence[tuple[str, str]], first: int = 25
     ) -> list[tuple[Deployment, ...]]:
-        """`deployments` of many (environment, service), in their order; one request for every 20."""
+        """`deployments` of many (environment, service), in their order; one request for every
+        20.
+        """
         read: list[tuple[Deployment, ...]] = []
         for some in batch.chunks(places, batch.MOST_HISTORIES):
             scopes = {
@@ -86,7 +104,10 @@ class Railway:
             data = self.transport.ask_text(asked, first=first, **scopes)
             with _shaped():
                 read += [
-                    tuple(answers.read_deployment(node) for node in answers.nodes(_part(data, f"p{n}")))
+                    tuple(
+                        answers.read_deployment(node)
+                        for node in answers.nodes(_part(data, f"p{n}"))
+                    )
                     for n in range(len(some))
                 ]
         return read
@@ -99,13 +120,17 @@ class Railway:
             return answers.read_push_deploys(field(data, "serviceInstanceAutoDeployStatus", dict))
 
     def push_deploys_of(self, project: str, places: Sequence[tuple[str, str]]) -> list[PushDeploys]:
-        """`push_deploys` of many (environment, service), in their order; one request for every 60."""
+        """`push_deploys` of many (environment, service), in their order; one request for every
+        60.
+        """
         read: list[PushDeploys] = []
         for some in batch.chunks(places):
             document = batch.push_deploys_document(len(some))
             data = self.transport.ask_text(document, projectId=project, **batch.values(some))
             with _shaped():
-                read += [answers.read_push_deploys(field(data, f"p{n}", dict)) for n in range(len(some))]
+                read += [
+                    answers.read_push_deploys(field(data, f"p{n}", dict)) for n in range(len(some))
+                ]
         return read
 
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
@@ -120,12 +145,15 @@ class Railway:
         limit = max(1, min(limit, MAX_LOG_LINES))
         data = self.transport.ask(name, deploymentId=deployment_id, limit=limit)
         with _shaped():
-            return tuple(answers.read_log_line(item) for item in field(data, "lines", list)[-limit:])
+            return tuple(
+                answers.read_log_line(item) for item in field(data, "lines", list)[-limit:]
+            )
 
     def variables(
         self, project: str, environment: str, service: str | None, *, unrendered: bool
     ) -> dict[str, Secret | None]:
-        """Variables by name; None is a sealed one: its value never comes back. No `service`: the shared.
+        """Variables by name; None is a sealed one: its value never comes back. No `service`: the
+        shared.
 
         `unrendered` keeps references (`${{Service.NAME}}`) as written.
         """
@@ -145,9 +173,11 @@ class Railway:
     def variables_of(
         self, project: str, places: Sequence[Place], *, unrendered: bool
     ) -> dict[Place, dict[str, Secret | None] | ApiError]:
-        """`variables` of many (environment, service), in one request for every 60; the error where it is refused.
+        """`variables` of many (environment, service), in one request for every 60; the error where
+        it is refused.
 
-        Railway answers a document with one refused place with nothing at all: then each place is asked by itself.
+        Railway answers a document with one refused place with nothing at all: then each place is
+        asked by itself.
         """
         read: dict[Place, dict[str, Secret | None] | ApiError] = {}
         for some in batch.chunks(places):
@@ -159,7 +189,9 @@ class Railway:
             except ApiError as error:
                 if error.kind not in _REFUSALS or error.kind in ("unauthorized", "wrong_header"):
                     raise
-                read |= {place: self._variables_or_refusal(project, place, unrendered) for place in some}
+                read |= {
+                    place: self._variables_or_refusal(project, place, unrendered) for place in some
+                }
         return read
 
     def _variables_or_refusal(
@@ -173,9 +205,11 @@ class Railway:
             return error
 
     def remember(self, project: str, places: Sequence[Place]) -> None:
-        """Read the rendered variables of `places` together; `variables` of this object then answers from memory.
+        """Read the rendered variables of `places` together; `variables` of this object then answers
+        from memory.
 
-        For one look at many places: nothing outlives this object. What is refused is asked again by itself.
+        For one look at many places: nothing outlives this object. What is refused is asked again by
+        itself.
         """
         found = self.variables_of(project, places, unrendered=False)
         for (environment, service), one in found.items():
@@ -186,7 +220,9 @@ class Railway:
         """The pre-deploy command that is set there: none, or one."""
         data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
         with _shaped():
-            found = field({"set": get_path(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object)
+            found = field(
+                {"set": get_path(_part(data, "serviceInstance"), "preDeployCommand")}, "set", object
+            )
             if found is None or isinstance(found, str):
                 return (found,) if found else ()
             if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
@@ -198,7 +234,11 @@ class Railway:
         data = self.transport.ask("staged_changes", environmentId=environment)
         with _shaped():
             changes = field(data, "environmentStagedChanges", dict)
-            return field(changes, "patch", dict) if word(field(changes, "status", str)) == "staged" else {}
+            return (
+                field(changes, "patch", dict)
+                if word(field(changes, "status", str)) == "staged"
+                else {}
+            )
 
     def rules(self, workspace: str, project: str) -> tuple[Rule, ...]:
         """The notification rules that concern a project."""
@@ -209,7 +249,9 @@ class Railway:
     # Writes: sent once
 
     def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
-        """From now on Railway posts these events of all the project's environments to `url`; returns the id."""
+        """From now on Railway posts these events of all the project's environments to `url`;
+        returns the id.
+        """
         scope = {"workspaceId": workspace, "projectId": project}
         data = self.transport.write("add_notification_rule", input=scope | _posting(url, events))
         with _shaped(write=True):
@@ -217,7 +259,9 @@ class Railway:
 
     def change_rule(self, rule_id: str, url: str, events: Sequence[str]) -> None:
         """Makes a rule what `add_rule` would have made."""
-        data = self.transport.write("change_notification_rule", id=rule_id, input=_posting(url, events))
+        data = self.transport.write(
+            "change_notification_rule", id=rule_id, input=_posting(url, events)
+        )
         with _shaped(write=True):
             if field(field(data, "notificationRuleUpdate", dict), "id", str) != rule_id:
                 raise Malformed("another rule came back")
@@ -227,7 +271,9 @@ class Railway:
         if commit(sha) is None:
             sentence = f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
             raise ApiError(SERVICE, "refused", sentence)
-        data = self.transport.write("deploy_commit", environmentId=environment, serviceId=service, commitSha=sha)
+        data = self.transport.write(
+            "deploy_commit", environmentId=environment, serviceId=service, commitSha=sha
+        )
         with _shaped(write=True):
             return field(data, "serviceInstanceDeployV2", str)
 
@@ -238,11 +284,17 @@ class Railway:
             return field(field(data, "deploymentRedeploy", dict), "id", str)
 
     def rollback(self, deployment_id: str) -> None:
-        """Brings back that deployment's image *and variables*. Railway names no id: look at the latest."""
+        """Brings back that deployment's image *and variables*.
+
+        Railway names no id: look at the latest.
+        """
         data = self.transport.write("rollback", id=deployment_id)
         with _shaped(write=True):
             if not field(data, "deploymentRollback", bool):
-                sentence = "Railway refuses to roll back: its image may no longer be kept; redeploy the commit."
+                sentence = (
+                    "Railway refuses to roll back: its image may no longer be kept; redeploy the"
+                    " commit."
+                )
                 raise ApiError(SERVICE, "refused", sentence, status=200)
 
     def set_trigger_branch(self, trigger_id: str, branch: str) -> None:
@@ -252,16 +304,23 @@ class Railway:
             if field(field(data, "deploymentTriggerUpdate", dict), "branch", str) != branch:
                 raise Malformed("the trigger has another branch")
 
-    def set_autodeploy(self, project: str, environment: str, service: str, *, enabled: bool) -> None:
+    def set_autodeploy(
+        self, project: str, environment: str, service: str, *, enabled: bool
+    ) -> None:
         """Whether a push deploys the service in that environment."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.write("set_autodeploy", input=scope | {"enabled": enabled})
         with _shaped(write=True):
-            if field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool) != enabled:
+            if (
+                field(field(data, "serviceInstanceAutoDeployUpdate", dict), "enabled", bool)
+                != enabled
+            ):
                 raise Malformed("the setting did not change")
 
     def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
-        """Stages `command` (none, or one) as that service's pre-deploy command, in this environment alone."""
+        """Stages `command` (none, or one) as that service's pre-deploy command, in this
+        environment alone.
+        """
         patch = pre_deploy_patch(service, command)
         data = self.transport.write("stage_changes", environmentId=environment, patch=patch)
         with _shaped(write=True):
@@ -283,18 +342,27 @@ class Railway:
     # Environments
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
-        """An ephemeral copy of the environment `source`, nothing of it deployed yet; returns its id.
+        """An ephemeral copy of the environment `source`, nothing of it deployed yet; returns its
+        id.
 
-        Raises `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before asking again).
+        Raises `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before
+        asking again).
         """
-        wanted: dict[str, object] = {"projectId": project, "name": name, "sourceEnvironmentId": source}
+        wanted: dict[str, object] = {
+            "projectId": project,
+            "name": name,
+            "sourceEnvironmentId": source,
+        }
         wanted |= {"ephemeral": True, "skipInitialDeploys": True}
         data = self.transport.write("create_environment", read_seconds=COPY_SECONDS, input=wanted)
         with _shaped(write=True):
             return field(field(data, "environmentCreate", dict), "id", str)
 
     def delete_environment(self, environment: str) -> None:
-        """Deletes an environment with all that is in it. “Not Authorized” is also how one that is gone reads."""
+        """Deletes an environment with all that is in it.
+
+        “Not Authorized” is also how one that is gone reads.
+        """
         data = self.transport.write("delete_environment", read_seconds=COPY_SECONDS, id=environment)
         with _shaped(write=True):
             if not field(data, "environmentDelete", bool):
@@ -306,7 +374,9 @@ class Railway:
         with _shaped():
             return word(field(_part(data, "environmentStagedChanges"), "status", str)) == "applying"
 
-    def set_variables(self, project: str, environment: str, service: str, values: Mapping[str, str]) -> None:
+    def set_variables(
+        self, project: str, environment: str, service: str, values: Mapping[str, str]
+    ) -> None:
         """Sets these variables of a service and deploys nothing; others stay."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         wanted = scope | {"variables": dict(values), "replace": False, "skipDeploys": True}
@@ -316,7 +386,9 @@ class Railway:
                 raise Malformed("variableCollectionUpsert is false")
 
     def deploy_as_is(self, environment: str, service: str) -> str:
-        """Deploys a service that is not built from GitHub, or the commit it has; returns the deployment's id."""
+        """Deploys a service that is not built from GitHub, or the commit it has; returns the
+        deployment's id.
+        """
         data = self.transport.write("deploy_as_is", environmentId=environment, serviceId=service)
         with _shaped(write=True):
             return field(data, "serviceInstanceDeployV2", str)
@@ -324,8 +396,14 @@ class Railway:
     # The token
 
     def token_kind(self) -> TokenReport:
-        """What the token is and reaches, found by asking. Raises `ApiError` only when there is no answer."""
-        bearer, project = self.transport.with_header("bearer"), self.transport.with_header("project")
+        """What the token is and reaches, found by asking.
+
+        Raises `ApiError` only when there is no answer.
+        """
+        bearer, project = (
+            self.transport.with_header("bearer"),
+            self.transport.with_header("project"),
+        )
         if workspaces := _answer(bearer, "token_workspaces"):
             with _shaped():
                 reached = tuple(
@@ -334,7 +412,9 @@ class Railway:
                 )
             names = ", ".join(name for _, name in reached) or "no workspace"
             if _answer(bearer, "token_account"):
-                sentence = f"An account token; it reaches {names}. A workspace token would reach less."
+                sentence = (
+                    f"An account token; it reaches {names}. A workspace token would reach less."
+                )
                 return TokenReport("account", sentence, reached)
             return TokenReport("workspace", f"A workspace token for {names}.", reached)
         if scope := _answer(project, "token_project"):
@@ -344,7 +424,9 @@ class Railway:
 
 
 def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, Any]:
-    """The change of an environment's configuration that sets the command, as a list of one, or takes it away."""
+    """The change of an environment's configuration that sets the command, as a list of one, or
+    takes it away.
+    """
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 
@@ -366,10 +448,13 @@ def _project_report(scope: object) -> TokenReport:
     with _shaped():
         token = field(scope, "projectToken", dict)
         project = (field(token, "projectId", str), text(get_path(token, "project", "name")))
-        environment = (field(token, "environmentId", str), text(get_path(token, "environment", "name")))
+        environment = (
+            field(token, "environmentId", str),
+            text(get_path(token, "environment", "name")),
+        )
     sentence = (
-        f"A project token for {project[1]}, environment {environment[1]}: it sees no other environment and "
-        "cannot redeploy; make a workspace token."
+        f"A project token for {project[1]}, environment {environment[1]}: it sees no other"
+        " environment and cannot redeploy; make a workspace token."
     )
     return TokenReport("project", sentence, (), project, environment)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 PASS, PENDING, FAIL = "pass", "pending", "fail"
 
-# Railway's words for a deployment (DeploymentStatus in its schema): it serves, is on its way, came to nothing. What
+# Railway's words for a deployment (DeploymentStatus in its schema): it serves, is on its way, came
+# to nothing. What
 # sleeps wakes on a request; a word that is new to us serves nothing.
 SERVING = frozenset({"SUCCESS", "SLEEPING"})
 UNDER_WAY = frozenset({"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING"})
@@ -16,9 +17,15 @@ DOWN = frozenset({"CRASHED", "EXITED", "REMOVED", "REMOVING", "SKIPPED", "STOPPE
 
 
 def running(
-    status: str, *, stopped: bool, containers: Sequence[str], scheduled: bool = False, what: str = ""
+    status: str,
+    *,
+    stopped: bool,
+    containers: Sequence[str],
+    scheduled: bool = False,
+    what: str = "",
 ) -> tuple[str, str]:
-    """State and words for one deployment, of `what` (“at 1a2b3c4”); `scheduled`: it runs now and then, and ends.
+    """State and words for one deployment, of `what` (“at 1a2b3c4”); `scheduled`: it runs now and
+    then, and ends.
 
     `stopped` counts beside SUCCESS only. Without `containers` the status alone speaks.
     """

@@ -1,7 +1,8 @@
-"""What this process asked of Railway, and what Railway said about its limits; kept in memory, by token.
+"""What this process asked of Railway, and what Railway said about its limits; kept in memory, by
+token.
 
-`environments.quota.allowance` carries it into the database, so that every process knows.
-Look here for rate-limit headers.
+`environments.quota.allowance` carries it into the database, so that every process knows. Look here
+for rate-limit headers.
 """
 
 import threading
@@ -17,7 +18,10 @@ MOST_SECONDS = 3600.0  # a limit of Railway's lasts an hour
 
 @dataclass(frozen=True)
 class Account:
-    """Requests of this process that nobody collected yet, and Railway's newest word. Times in Unix seconds."""
+    """Requests of this process that nobody collected yet, and Railway's newest word.
+
+    Times in Unix seconds.
+    """
 
     asked: int = 0
     limit: int | None = None
@@ -43,10 +47,17 @@ def note(token: str, reply: Reply, now: float) -> None:
         known = _accounts.get(key_of(token), Account())
         known = replace(known, asked=known.asked + 1)
         if remaining is not None:
-            known = replace(known, limit=limit, remaining=remaining, resets_at=resets.timestamp() if resets else None)
+            known = replace(
+                known,
+                limit=limit,
+                remaining=remaining,
+                resets_at=resets.timestamp() if resets else None,
+            )
         if reply.status == 429:
             wait = http.retry_after(reply.headers, now)
-            known = replace(known, blocked_until=now + min(60.0 if wait is None else wait, MOST_SECONDS))
+            known = replace(
+                known, blocked_until=now + min(60.0 if wait is None else wait, MOST_SECONDS)
+            )
         _accounts[key_of(token)] = known
 
 

@@ -1,4 +1,7 @@
-"""One request to Railway's GraphQL API. Failures come with any HTTP status, so words tell them apart."""
+"""One request to Railway's GraphQL API.
+
+Failures come with any HTTP status, so words tell them apart.
+"""
 
 import json
 import time
@@ -15,20 +18,27 @@ from portal.outbound.parsing import get_path, text
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
-PAUSE_BETWEEN_ENVIRONMENTS = 35.0  # seconds; Railway allows one new environment per 30 s and workspace
+PAUSE_BETWEEN_ENVIRONMENTS = (
+    35.0  # seconds; Railway allows one new environment per 30 s and workspace
+)
 
 # Words of an error (lower case), the kind, and what it means for a person. The first match counts.
 _MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
     (
         ("project token not found",),
         "wrong_header",
-        "Railway finds no such project token: an account's or workspace's token belongs in "
-        "RAILWAY_API_TOKEN, a project token in RAILWAY_TOKEN.",
+        (
+            "Railway finds no such project token: an account's or workspace's token belongs in "
+            "RAILWAY_API_TOKEN, a project token in RAILWAY_TOKEN."
+        ),
     ),
     (
         ("two factor",),
         "forbidden",
-        "The Railway workspace asks for two-factor authentication: use a token of a member who has it.",
+        (
+            "The Railway workspace asks for two-factor authentication: use a token of a member who"
+            " has it."
+        ),
     ),
     (
         ("too quickly", "only one environment can be created"),
@@ -48,23 +58,35 @@ _MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
     (
         ("commit not found",),
         "refused",
-        "Railway does not find that commit in the service's repository: check repository and branch.",
+        (
+            "Railway does not find that commit in the service's repository: check repository and"
+            " branch."
+        ),
     ),
     (
         ("not authorized",),
         "forbidden",
-        "Railway answers “Not Authorized”: either the token may not do this, or the thing does not exist "
-        "(any more); check the token's workspace and look in Railway.",
+        (
+            "Railway answers “Not Authorized”: either the token may not do this, or the thing does"
+            " not exist (any more); check the token's workspace and look in Railway."
+        ),
     ),
     (
         ("unauthorized", "please login", "invalid token"),
         "unauthorized",
         "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
     ),
-    (("not found",), "not_found", "Railway does not find it: it may have been deleted; look in Railway."),
+    (
+        ("not found",),
+        "not_found",
+        "Railway does not find it: it may have been deleted; look in Railway.",
+    ),
 ]
 _CODES: dict[str, tuple[Kind, str]] = {
-    "GRAPHQL_VALIDATION_FAILED": ("outdated", "Railway no longer knows a field the portal asks for"),
+    "GRAPHQL_VALIDATION_FAILED": (
+        "outdated",
+        "Railway no longer knows a field the portal asks for",
+    ),
     "GRAPHQL_PARSE_FAILED": ("outdated", "Railway no longer understands the portal's question"),
     "BAD_USER_INPUT": ("refused", "Railway refuses a value"),
     "UNAUTHENTICATED": ("unauthorized", "Railway refuses the token"),
@@ -76,7 +98,11 @@ _CODES: dict[str, tuple[Kind, str]] = {
 def document(name: str) -> str:
     """The document `name` with the fragments it uses."""
     message = (DOCUMENTS / f"{name}.graphql").read_text()
-    for fragment, file in [("Trigger", "_trigger"), ("Instance", "_instance"), ("Deployment", "_deployment")]:
+    for fragment, file in [
+        ("Trigger", "_trigger"),
+        ("Instance", "_instance"),
+        ("Deployment", "_deployment"),
+    ]:
         if f"...{fragment}State" in message:
             message += (DOCUMENTS / f"{file}.graphql").read_text()
     return message
@@ -119,7 +145,9 @@ class Transport:
         return http.read_again(once)
 
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
-        """Like `ask`, but with data beside errors it returns both: the data and the errors' words."""
+        """Like `ask`, but with data beside errors it returns both: the data and the errors'
+        words.
+        """
 
         def once() -> tuple[dict[str, Any], list[str]]:
             data, errors, reply = self._send(name, variables, write=False)
@@ -129,12 +157,19 @@ class Transport:
 
         return http.read_again(once)
 
-    def write(self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object) -> dict[str, Any]:
+    def write(
+        self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
+    ) -> dict[str, Any]:
         """The `data` of a mutation, sent once; any error in the answer is raised."""
         return self._whole(name, variables, write=True, read_seconds=read_seconds)
 
     def _whole(
-        self, name: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
+        self,
+        name: str,
+        variables: dict[str, object],
+        *,
+        write: bool,
+        read_seconds: float = http.READ_SECONDS,
     ) -> dict[str, Any]:
         data, errors, reply = self._send(name, variables, write=write, read_seconds=read_seconds)
         if errors:
@@ -142,12 +177,22 @@ class Transport:
         return data
 
     def _send(
-        self, name: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
+        self,
+        name: str,
+        variables: dict[str, object],
+        *,
+        write: bool,
+        read_seconds: float = http.READ_SECONDS,
     ) -> tuple[dict[str, Any], list[object], Reply]:
         return self._post(document(name), variables, write=write, read_seconds=read_seconds)
 
     def _post(
-        self, text: str, variables: dict[str, object], *, write: bool, read_seconds: float = http.READ_SECONDS
+        self,
+        text: str,
+        variables: dict[str, object],
+        *,
+        write: bool,
+        read_seconds: float = http.READ_SECONDS,
     ) -> tuple[dict[str, Any], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
         kept = {key: value for key, value in variables.items() if value is not None}
@@ -157,7 +202,8 @@ class Transport:
             "POST",
             self.url,
             write=write,
-            headers={"Content-Type": "application/json", "Accept": "application/json"} | self._credential(),
+            headers={"Content-Type": "application/json", "Accept": "application/json"}
+            | self._credential(),
             content=body.encode(),
             read_seconds=read_seconds,
         )
@@ -187,7 +233,9 @@ class Transport:
         return text(get_path(error, "message")).replace(self.token, "…")
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
-        """What the first error, or an answer without one, means: by its words, its code, its status."""
+        """What the first error, or an answer without one, means: by its words, its code, its
+        status.
+        """
         words = self._words(errors[0]) if errors else ""
         code = text(get_path(errors[0], "extensions", "code")) if errors else ""
         kind, sentence = _meaning(words, code, reply.status, write)
@@ -196,7 +244,9 @@ class Transport:
             wait = http.retry_after(reply.headers, self.clock())
         if kind == "too_quickly":
             wait = PAUSE_BETWEEN_ENVIRONMENTS
-        return ApiError(SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words)
+        return ApiError(
+            SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words
+        )
 
 
 def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str]:
@@ -215,7 +265,10 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
             "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
         )
     if status == 403:
-        return "forbidden", "Railway does not let the token do this: use a workspace token of that workspace."
+        return (
+            "forbidden",
+            "Railway does not let the token do this: use a workspace token of that workspace.",
+        )
     if 300 <= status < 500 and not words:
         return "refused", f"Railway answers HTTP {status}: check RAILWAY_API_URL."
     if write:

@@ -30,7 +30,10 @@ class _Gathering:
 
 
 def read_tree(transport: Transport, project_id: str) -> ProjectTree:
-    """The project with services, environments, instances, triggers and deployments. Raises `ApiError`."""
+    """The project with services, environments, instances, triggers and deployments.
+
+    Raises `ApiError`.
+    """
     seen = _Gathering(transport, project_id)
     top = _page(seen, {})
     following = _add_page(seen, top, {})
@@ -57,7 +60,9 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
 
 
 def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
-    data, errors = seen.transport.ask_leniently("project_tree", projectId=seen.project_id, **variables)
+    data, errors = seen.transport.ask_leniently(
+        "project_tree", projectId=seen.project_id, **variables
+    )
     for words in errors:
         seen.lacks(f"Railway did not show everything: {words}.")
     try:
@@ -66,7 +71,9 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
         raise malformed(SERVICE, str(error)) from error
 
 
-def _add_page(seen: _Gathering, page: dict[str, Any], asked: dict[str, object]) -> dict[str, object]:
+def _add_page(
+    seen: _Gathering, page: dict[str, Any], asked: dict[str, object]
+) -> dict[str, object]:
     """Adds what a page holds; returns the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
     if asked.get("withServices", True) and (cursor := _add_nodes(seen, page, "services")):
@@ -122,7 +129,10 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
                 found = answers.nodes(get_path(node, "serviceInstances"))
                 instances += [answers.read_instance(item, seen.lacks) for item in found]
             if get_path(node, "deploymentTriggers") is not None:
-                triggers += [answers.read_trigger(item) for item in answers.nodes(get_path(node, "deploymentTriggers"))]
+                triggers += [
+                    answers.read_trigger(item)
+                    for item in answers.nodes(get_path(node, "deploymentTriggers"))
+                ]
         else:
             raise Malformed("it has too many pages")
         if len({instance.service_id for instance in instances}) < len(instances):
@@ -131,15 +141,22 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
         seen.lacks(f"Environment {environment.name} cannot be read in full ({error}).")
         readable = False
     readable = readable and all(instance.readable for instance in instances)
-    return replace(environment, instances=tuple(instances), triggers=tuple(triggers), readable=readable)
+    return replace(
+        environment, instances=tuple(instances), triggers=tuple(triggers), readable=readable
+    )
 
 
 def _match(seen: _Gathering) -> None:
-    """Notes where an instance belongs to no service of the project: whose it is, and which has none, is not known."""
+    """Notes where an instance belongs to no service of the project: whose it is, and which has
+    none, is not known.
+    """
     known = seen.services.keys() | seen.deleted
     for environment in seen.environments.values():
         if any(instance.service_id not in known for instance in environment.instances):
-            seen.lacks(f"Environment {environment.name} has an instance of a service that the project does not name.")
+            seen.lacks(
+                f"Environment {environment.name} has an instance of a service that the project does"
+                " not name."
+            )
 
 
 def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any] | None:

@@ -6,12 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import (
-    Database,
-    Direction,
-    Environment,
-    Rehearsal,
-)
+from environments.models import Database, Direction, Environment, Rehearsal
 from portal import audit
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
@@ -27,16 +22,30 @@ def start_rehearsal(
     direction: str = Direction.UPGRADE,
     now: datetime | None = None,
 ) -> Rehearsal:
-    """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the database's schema."""
+    """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the
+    database's schema.
+    """
     now = now or timezone.now()
     if not database.alembic:
-        raise Refused(f"{environment.project} has no Alembic directory configured, so there is nothing to rehearse.")
-    rehearsal = queue_rehearsal(environment, database, commit=commit, direction=direction, by=actor, now=now)
+        raise Refused(
+            f"{environment.project} has no Alembic directory configured, so there is nothing to"
+            " rehearse."
+        )
+    rehearsal = queue_rehearsal(
+        environment, database, commit=commit, direction=direction, by=actor, now=now
+    )
     if rehearsal is None:
         raise Refused("The same rehearsal is under way already; wait for it to end.")
     place = " ".join(filter(None, [str(environment), database.called]))
     message = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
-    audit.record("rehearsal.requested", actor=actor, subject=rehearsal, sentence=message, data={"commit": commit}, now=now)
+    audit.record(
+        "rehearsal.requested",
+        actor=actor,
+        subject=rehearsal,
+        sentence=message,
+        data={"commit": commit},
+        now=now,
+    )
     return rehearsal
 
 
@@ -71,9 +80,15 @@ def queue_rehearsal(
 def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Any, now: datetime | None = None) -> None:
     """Asks the worker to stop the rehearsal; nothing of it is left."""
     now = now or timezone.now()
-    if not Rehearsal.objects.filter(pk=rehearsal.pk, cancel_requested_at=None, finished_at=None).update(
-        cancel_requested_at=now
-    ):
+    if not Rehearsal.objects.filter(
+        pk=rehearsal.pk, cancel_requested_at=None, finished_at=None
+    ).update(cancel_requested_at=now):
         raise Refused("This rehearsal has ended, or is being stopped already.")
     wake_now(rehearsal, now=now)
-    audit.record("rehearsal.cancelled", actor=actor, subject=rehearsal, sentence=f"Stop the {rehearsal}.", now=now)
+    audit.record(
+        "rehearsal.cancelled",
+        actor=actor,
+        subject=rehearsal,
+        sentence=f"Stop the {rehearsal}.",
+        now=now,
+    )

@@ -1,4 +1,6 @@
-"""The step of a rehearsal: it reads a database's schema and writes to nothing but a scratch server of its own."""
+"""The step of a rehearsal: it reads a database's schema and writes to nothing but a scratch
+server of its own.
+"""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -32,7 +34,9 @@ STATUSES = {
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the last one is used."""
+    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the
+    last one is used.
+    """
     project = job.environment.project
 
     def on_phase(report: rehearsal.Report, phase: str) -> None:
@@ -45,7 +49,9 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
     if not alive():
         return Finished(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
     # One after the other, so that a worker stays free for everything else.
-    earlier = Rehearsal.objects.filter(status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk).first()
+    earlier = Rehearsal.objects.filter(
+        status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk
+    ).first()
     if earlier:
         return Requeue(1, f"Waits for rehearsal {earlier.pk} to end.")
     try:
@@ -74,8 +80,19 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         )
         report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
     except NotPrepared as error:
-        return Finished(JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
-    except (ApiError, GitError, HistoryError, NoDatabase, DatabaseError, DumpError, StartError) as error:
+        return Finished(
+            JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON,
+            f"Not rehearsed: {error}",
+        )
+    except (
+        ApiError,
+        GitError,
+        HistoryError,
+        NoDatabase,
+        DatabaseError,
+        DumpError,
+        StartError,
+    ) as error:
         return _not_yet(job, error, now)
     return _ended(job, report, now)
 
@@ -91,10 +108,24 @@ def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
 
 def _ended(job: Rehearsal, report: rehearsal.Report, now: datetime) -> Outcome:
     found = asdict(report)
-    kept = ("start", "target", "files", "statements", "warnings", "changes", "left", "drift", "drift_problem",
-            "server", "scratch", "phases")  # fmt: skip
+    kept = (
+        "start",
+        "target",
+        "files",
+        "statements",
+        "warnings",
+        "changes",
+        "left",
+        "drift",
+        "drift_problem",
+        "server",
+        "scratch",
+        "phases",
+    )
     Rehearsal.objects.filter(pk=job.pk, fence=job.fence).update(
-        phase="", failed_statement=report.failed_statement[:10_000], **{name: found[name] for name in kept}
+        phase="",
+        failed_statement=report.failed_statement[:10_000],
+        **{name: found[name] for name in kept},
     )
     if report.drift is not None and holds(job):
         with transaction.atomic():

@@ -1,4 +1,6 @@
-"""The page of a rehearsal: how far it is, what each statement took and locked, what going back leaves."""
+"""The page of a rehearsal: how far it is, what each statement took and locked, what going back
+leaves.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.databases.schema_drift import SHOWN, sentence
-from environments.models import (
-    Branch,
-    Database,
-    DatabaseStatus,
-    Direction,
-    Environment,
-    Rehearsal,
-)
+from environments.models import Branch, Database, DatabaseStatus, Direction, Environment, Rehearsal
 from environments.rehearsals import actions
 from environments.schema.rehearsal.dump import Difference
 from environments.schema.rehearsal.rehearsal import MODES, PHASES
@@ -27,7 +22,11 @@ from portal.ui.site import page, run_action
 
 RUNS = {
     Direction.UPGRADE: (("first", "Upgrade"), ("back", "Downgrade"), ("again", "Upgrade again")),
-    Direction.DOWNGRADE: (("first", "One revision back"), ("back", "Upgrade"), ("again", "Back again")),
+    Direction.DOWNGRADE: (
+        ("first", "One revision back"),
+        ("back", "Upgrade"),
+        ("again", "Back again"),
+    ),
 }
 
 
@@ -58,7 +57,9 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Has it stopped."""
-    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
+    row = get_object_or_404(
+        Rehearsal.objects.select_related("environment__project", "database"), pk=pk
+    )
     then = reverse("environments:rehearsal", args=[pk])
     message = "The rehearsal is being stopped; nothing of it will be left."
     return run_action(request, then, partial(actions.cancel_rehearsal, row), message)
@@ -68,7 +69,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the same rehearsed anew; its page is found from the release's, and from this one."""
-    row = get_object_or_404(Rehearsal.objects.select_related("environment__project", "database"), pk=pk)
+    row = get_object_or_404(
+        Rehearsal.objects.select_related("environment__project", "database"), pk=pk
+    )
     then = reverse("environments:rehearsal", args=[pk])
     message = "It is being rehearsed anew; the newest rehearsal is linked here."
     return run_action(request, then, partial(_start, row), message)
@@ -76,7 +79,11 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _start(row: Rehearsal, *, actor: Any) -> Rehearsal:
     return actions.start_rehearsal(
-        row.environment, database=row.database, actor=actor, commit=row.commit, direction=row.direction
+        row.environment,
+        database=row.database,
+        actor=actor,
+        commit=row.commit,
+        direction=row.direction,
     )
 
 
@@ -84,7 +91,10 @@ def _context(pk: int) -> dict[str, Any]:
     rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
     row = get_object_or_404(rows, pk=pk)
     same = Rehearsal.objects.filter(
-        environment=row.environment, database=row.database, commit=row.commit, direction=row.direction
+        environment=row.environment,
+        database=row.database,
+        commit=row.commit,
+        direction=row.direction,
     )
     newest = same.order_by("-pk").values_list("pk", flat=True).first()
     drift = [_difference(one) for one in row.drift or ()]
@@ -97,7 +107,11 @@ def _context(pk: int) -> dict[str, Any]:
         "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
         "changes": [_difference(change).sentence for change in row.changes],
         "left": None if row.left is None else [_difference(one).sentence for one in row.left],
-        "drift": None if row.drift is None else [sentence(one, str(row.environment)) for one in drift[:SHOWN]],
+        "drift": (
+            None
+            if row.drift is None
+            else [sentence(one, str(row.environment)) for one in drift[:SHOWN]]
+        ),
         "drift_more": max(0, len(drift) - SHOWN),
         "pulse": 1 if row.is_open else 0,
     }
@@ -108,7 +122,11 @@ def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
     took = dict(row.phases)
     names = [name for name in PHASES if name != "compare" or row.direction == Direction.UPGRADE]
     return [
-        (PHASES[name], "pass" if name in took else "active" if name == row.phase else "closed", took.get(name))
+        (
+            PHASES[name],
+            "pass" if name in took else "active" if name == row.phase else "closed",
+            took.get(name),
+        )
         for name in names
     ]
 
@@ -129,7 +147,9 @@ def _statements(row: Rehearsal, run: str) -> list[dict[str, Any]]:
 def _lock(table: str, mode: str, seconds: float | None) -> LockRow:
     blocks = MODES.get(mode, "")
     state = "fail" if "reads" in blocks else "attest" if blocks else "closed"
-    return LockRow(table.removeprefix("public."), mode.removesuffix("Lock"), blocks, _took(seconds), state)
+    return LockRow(
+        table.removeprefix("public."), mode.removesuffix("Lock"), blocks, _took(seconds), state
+    )
 
 
 def _took(seconds: float | None) -> str:
@@ -146,19 +166,28 @@ def _difference(one: dict[str, Any]) -> Difference:
 @page
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a database's real schema compared with the one that its branch's migrations make, by a rehearsal."""
+    """Has a database's real schema compared with the one that its branch's migrations make, by a
+    rehearsal.
+    """
     standings = DatabaseStatus.objects.select_related("environment__project", "database")
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
     message = "The schema is being compared; the rehearsal that does it is the newest below."
-    return run_action(request, then, partial(_start_comparison, environment, standing.database), message)
+    return run_action(
+        request, then, partial(_start_comparison, environment, standing.database), message
+    )
 
 
 def _start_comparison(environment: Environment, database: Database, *, actor: Any) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
-    head = Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
+    head = (
+        Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
+    )
     if not head:
-        raise Refused(f"The branch of {environment} has not been read yet, so no schema is expected of its database.")
+        raise Refused(
+            f"The branch of {environment} has not been read yet, so no schema is expected of its"
+            " database."
+        )
     return actions.start_rehearsal(environment, database=database, actor=actor, commit=head)

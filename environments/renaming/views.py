@@ -21,4 +21,6 @@ def rename(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the project use the name that GitHub calls its repository now."""
     project = get_object_or_404(Project, slug=slug)
     then = f"{reverse('environments:protections')}?project={project.slug}"
-    return run_action(request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST))
+    return run_action(
+        request, then, partial(use_new_name, project), SAID, form=RenameForm(request.POST)
+    )

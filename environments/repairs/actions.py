@@ -4,24 +4,25 @@ from datetime import datetime
 from typing import Any
 
 from environments.findings.repair_queue import _is_there, _repair
-from environments.models import (
-    Branch,
-    Repair,
-    RepairKind,
-    ServiceInstance,
-)
+from environments.models import Branch, Repair, RepairKind, ServiceInstance
 from environments.services.expected import expected_branches
 from portal.ui.actions import Refused, action
 
 
 @action("branch.repair_requested", "environments.repair_environment")
-def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None) -> Repair:
-    """Asks for `instance` to follow the branch it should; `wanted` is the one that the person confirmed."""
+def repair_branch(
+    instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None
+) -> Repair:
+    """Asks for `instance` to follow the branch it should; `wanted` is the one that the person
+    confirmed.
+    """
     _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
-        raise Refused(f"No branch is expected in {instance.environment}, so there is nothing to put right.")
+        raise Refused(
+            f"No branch is expected in {instance.environment}, so there is nothing to put right."
+        )
     if wanted != expected:
         raise Refused(f"{instance} should follow {expected}, not {wanted}: look at the page again.")
     if instance.repository.lower() != project.repository.lower():
@@ -29,8 +30,16 @@ def repair_branch(instance: ServiceInstance, *, actor: Any, wanted: str, now: da
     if instance.branch == expected:
         raise Refused(f"{instance} follows {expected} already.")
     message = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
-    return _repair(project, RepairKind.BRANCH, "branch.repair_requested", message, actor=actor, now=now,
-                   instance=instance, wanted=expected)  # fmt: skip
+    return _repair(
+        project,
+        RepairKind.BRANCH,
+        "branch.repair_requested",
+        message,
+        actor=actor,
+        now=now,
+        instance=instance,
+        wanted=expected,
+    )
 
 
 @action("push.repair_requested", "environments.repair_environment")
@@ -38,24 +47,53 @@ def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | Non
     """Asks for a push to deploy `instance` again."""
     _is_there(instance)
     if instance.environment.kind not in expected_branches(instance.service.project):
-        raise Refused(f"{instance.environment} is neither staging nor production; it is left as it is.")
+        raise Refused(
+            f"{instance.environment} is neither staging nor production; it is left as it is."
+        )
     if instance.autodeploy:
         raise Refused(f"{instance} is deployed on push already.")
     message = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
-    return _repair(instance.service.project, RepairKind.PUSH, "push.repair_requested", message, actor=actor, now=now,
-                   instance=instance, wanted="on")  # fmt: skip
+    return _repair(
+        instance.service.project,
+        RepairKind.PUSH,
+        "push.repair_requested",
+        message,
+        actor=actor,
+        now=now,
+        instance=instance,
+        wanted="on",
+    )
 
 
 @action("deploy.requested", "environments.repair_environment")
-def deploy_head(instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None) -> Repair:
-    """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was confirmed."""
+def deploy_head(
+    instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None
+) -> Repair:
+    """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was
+    confirmed.
+    """
     _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
         raise Refused(f"{instance} does not follow the branch it should; put that right first.")
-    head = Branch.objects.filter(project=project, name=instance.branch).values_list("head", flat=True).first()
+    head = (
+        Branch.objects.filter(project=project, name=instance.branch)
+        .values_list("head", flat=True)
+        .first()
+    )
     if not head or commit != head:
-        raise Refused(f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the page again.")
+        raise Refused(
+            f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the"
+            " page again."
+        )
     message = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
-    return _repair(project, RepairKind.DEPLOY, "deploy.requested", message, actor=actor, now=now,
-                   instance=instance, wanted=head)  # fmt: skip
+    return _repair(
+        project,
+        RepairKind.DEPLOY,
+        "deploy.requested",
+        message,
+        actor=actor,
+        now=now,
+        instance=instance,
+        wanted=head,
+    )

@@ -1,4 +1,6 @@
-"""The steps of repairs: each looks at the world first, writes at most once, and reads again what came of it."""
+"""The steps of repairs: each looks at the world first, writes at most once, and reads again what
+came of it.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -39,16 +41,24 @@ def step(job: Repair, *, now: datetime) -> Outcome:
     except ApiError as error:
         if error.kind in FINAL:
             return Finished(JobStatus.FAILED, error.sentence)
-        return _late(job, error.sentence, now) or Requeue(max(error.retry_after or 0, 2), error.sentence)
+        return _late(job, error.sentence, now) or Requeue(
+            max(error.retry_after or 0, 2), error.sentence
+        )
 
 
-def _late(job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE) -> Finished | None:
-    """The end of a repair that took too long: failed when nothing was written, else nobody knows."""
+def _late(
+    job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE
+) -> Finished | None:
+    """The end of a repair that took too long: failed when nothing was written, else nobody
+    knows.
+    """
     if now - job.created_at < patience:
         return None
     if job.wrote_at is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
-    return Finished(JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}")
+    return Finished(
+        JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}"
+    )
 
 
 def _keep(job: Repair, **values: Any) -> None:
@@ -58,10 +68,17 @@ def _keep(job: Repair, **values: Any) -> None:
 
 
 def _once(
-    job: Repair, now: datetime, *, before: str, write: Callable[[], object], told: str, still: str, seconds: float = 0
+    job: Repair,
+    now: datetime,
+    *,
+    before: str,
+    write: Callable[[], object],
+    told: str,
+    still: str,
+    seconds: float = 0,
 ) -> Outcome:
-    """Writes, the first time, what was `before` being kept, and has it read again after `seconds`; from then on says
-    what `still` is so, until that is late.
+    """Writes, the first time, what was `before` being kept, and has it read again after `seconds`;
+    from then on says what `still` is so, until that is late.
     """
     if job.wrote_at is not None:
         return _late(job, still, now) or Requeue(2, still)
@@ -76,7 +93,9 @@ def _sync_staging(job: Repair, now: datetime) -> Outcome:
     seen = fast_forward.level(job.project)
     if seen.state in (fast_forward.MOVED, fast_forward.UNSURE):
         _keep(job, wrote_at=job.wrote_at or now)
-        return _late(job, seen.sentence, now) or Requeue(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
+        return _late(job, seen.sentence, now) or Requeue(
+            0 if seen.state == fast_forward.MOVED else 2, seen.sentence
+        )
     moved = seen.state == fast_forward.EQUAL and job.wrote_at is not None
     before, wanted = seen.same_files or ("", "")
     _keep(
@@ -86,11 +105,15 @@ def _sync_staging(job: Repair, now: datetime) -> Outcome:
         before=before,
         wanted=wanted,
     )
-    return Finished(JobStatus.SUCCEEDED if seen.state == fast_forward.EQUAL else JobStatus.FAILED, seen.sentence)
+    return Finished(
+        JobStatus.SUCCEEDED if seen.state == fast_forward.EQUAL else JobStatus.FAILED, seen.sentence
+    )
 
 
 def _reset(job: Repair, now: datetime) -> Outcome:
-    """Resets staging to main for two people: from exactly `before` to exactly `wanted`, by one push with a lease."""
+    """Resets staging to main for two people: from exactly `before` to exactly `wanted`, by one
+    push with a lease.
+    """
     try:
         seen = fast_forward.look_at_reset(job.project, job.before, job.wanted)
         if seen is not None and seen.done:
@@ -102,7 +125,10 @@ def _reset(job: Repair, now: datetime) -> Outcome:
         if seen is not None:
             return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
-            message = f"{job.requested_by} signed this reset and may no longer sign one; nothing was reset."
+            message = (
+                f"{job.requested_by} signed this reset and may no longer sign one; nothing was"
+                " reset."
+            )
             return Finished(JobStatus.FAILED, message)
         if not holds(job):
             return Requeue(0)
@@ -117,7 +143,9 @@ def _reset(job: Repair, now: datetime) -> Outcome:
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
-    """Railway deploys what staging is set to: that is expected, and nobody is to be accused of it."""
+    """Railway deploys what staging is set to: that is expected, and nobody is to be accused of
+    it.
+    """
     instances = ServiceInstance.objects.filter(
         environment__project=job.project, environment__kind=EnvironmentKind.STAGING
     )
@@ -132,12 +160,17 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     if pull is None:
         if not github.compare(target, main).ahead_by:
             return Finished(
-                JobStatus.SUCCEEDED, f"{target} holds everything that {main} has: there is nothing to merge."
+                JobStatus.SUCCEEDED,
+                f"{target} holds everything that {main} has: there is nothing to merge.",
             )
         _keep(job, wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
-    _keep(job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}])
-    return Finished(JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}.")
+    _keep(
+        job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}]
+    )
+    return Finished(
+        JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}."
+    )
 
 
 def _branch(job: Repair, now: datetime) -> Outcome:
@@ -146,8 +179,15 @@ def _branch(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     trigger = _trigger(job, tree)
     if trigger is None:
-        message = f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in Railway first."
-        return _late(job, message, now) or Requeue(2, message) if not tree.complete else Finished(JobStatus.FAILED, message)
+        message = (
+            f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in"
+            " Railway first."
+        )
+        return (
+            _late(job, message, now) or Requeue(2, message)
+            if not tree.complete
+            else Finished(JobStatus.FAILED, message)
+        )
     if trigger.branch == job.wanted:
         return Finished(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
     return _once(
@@ -164,7 +204,11 @@ def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
         return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
     railway, instance = Railway(), job.instance
-    place = (job.project.railway_project_id, instance.environment.railway_id, instance.service.railway_id)
+    place = (
+        job.project.railway_project_id,
+        instance.environment.railway_id,
+        instance.service.railway_id,
+    )
     seen = railway.push_deploys(*place)
     with transaction.atomic():
         RailwaySync.objects.select_for_update().get(project=job.project)
@@ -189,7 +233,12 @@ def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
     if job.instance is None:
         return None
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    triggers = (trigger for environment in tree.environments if environment.id == place for trigger in environment.triggers)
+    triggers = (
+        trigger
+        for environment in tree.environments
+        if environment.id == place
+        for trigger in environment.triggers
+    )
     return next((trigger for trigger in triggers if trigger.service_id == service), None)
 
 
@@ -201,7 +250,11 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     if state is None or job.instance is None:
         return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
     latest = state.latest_deployment if state.readable else None
-    ours = latest is not None and latest.commit == job.wanted and (job.wrote_at is None or latest.id != job.before)
+    ours = (
+        latest is not None
+        and latest.commit == job.wanted
+        and (job.wrote_at is None or latest.id != job.before)
+    )
     if ours and latest is not None and latest.serves:
         return Finished(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
     begun = ours and latest is not None and latest.status not in ENDED_BADLY
@@ -209,7 +262,10 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return _deploying(job, latest.status, now)
     if job.wrote_at is not None:
         if ours and latest is not None:
-            message = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {latest.status.lower()}."
+            message = (
+                f"The deployment of {job.wanted[:7]} on {job.subject} ended as"
+                f" {latest.status.lower()}."
+            )
             return Finished(JobStatus.FAILED, message)
         message = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
         return _late(job, message, now) or Requeue(2, message)
@@ -217,7 +273,10 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Requeue(2)
     head = GitHub(job.project.repository).branch_head(job.instance.branch)
     if head != job.wanted:
-        message = f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed: look again."
+        message = (
+            f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed:"
+            " look again."
+        )
         return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
@@ -230,7 +289,9 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
 
 
 def _protect(job: Repair, now: datetime) -> Outcome:
-    """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets stay as they are."""
+    """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets
+    stay as they are.
+    """
     project, branch = job.project, job.wanted
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
@@ -239,12 +300,19 @@ def _protect(job: Repair, now: datetime) -> Outcome:
         return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
     if job.wrote_at is not None:
         message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
-        return Finished(JobStatus.FAILED, f"The protection was sent, and still differs ({message}): look at the rulesets.")
+        return Finished(
+            JobStatus.FAILED,
+            f"The protection was sent, and still differs ({message}): look at the rulesets.",
+        )
     if locked_out := protection.lockout(project, branch):
         return Finished(JobStatus.FAILED, locked_out)
     if not holds(job):
         return Requeue(0)
-    _keep(job, wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200])
+    _keep(
+        job,
+        wrote_at=now,
+        before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200],
+    )
     GitHub(project.repository).protect(branch, protection.body_for(project, branch))
     return Requeue(0, f"{branch} was protected; reading it again.")
 
@@ -265,18 +333,30 @@ def _keep_heads(job: Repair, now: datetime) -> Outcome:
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
-    """Deletes an environment that looks like a preview; `wanted` is its id, which a person confirmed by its name."""
+    """Deletes an environment that looks like a preview; `wanted` is its id, which a person
+    confirmed by its name.
+    """
     railway = Railway()
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
-    place = next((environment for environment in tree.environments if environment.id == job.wanted), None)
+    place = next(
+        (environment for environment in tree.environments if environment.id == job.wanted), None
+    )
     if place is None:
-        message = f"Railway does not show every environment, so it is not known whether {job.subject} is gone."
+        message = (
+            f"Railway does not show every environment, so it is not known whether {job.subject} is"
+            " gone."
+        )
         late = _late(job, message, now) or Requeue(2, message)
-        return Finished(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.") if tree.complete else late
+        return (
+            Finished(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.")
+            if tree.complete
+            else late
+        )
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Finished(
-            JobStatus.FAILED, f"{job.subject} is not what it was when it was confirmed; nothing was deleted."
+            JobStatus.FAILED,
+            f"{job.subject} is not what it was when it was confirmed; nothing was deleted.",
         )
     return _once(
         job,
@@ -291,14 +371,21 @@ def _delete(job: Repair, now: datetime) -> Outcome:
 
 def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
     message = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
-    return _late(job, message, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(2, message)
+    return _late(job, message, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(
+        2, message
+    )
 
 
 def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
     if job.instance is None:
         return None
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    found = (instance for environment in tree.environments if environment.id == place for instance in environment.instances)
+    found = (
+        instance
+        for environment in tree.environments
+        if environment.id == place
+        for instance in environment.instances
+    )
     return next((one for one in found if one.service_id == service), None)
 
 

@@ -50,9 +50,15 @@ def _repaired(
     request: HttpRequest, pk: int, act: Callable[..., Repair], form: forms.Form | None = None
 ) -> HttpResponse:
     """Do it to the service in its environment, or say that Railway no longer has it."""
-    instance = ServiceInstance.objects.select_related("service__project", "environment").filter(pk=pk).first()
+    instance = (
+        ServiceInstance.objects.select_related("service__project", "environment")
+        .filter(pk=pk)
+        .first()
+    )
     if instance is not None:
         then, message = repairs_of(instance.service.project), "Railway is being told."
         return run_action(request, then, partial(act, instance), message, form=form)
-    messages.error(request, "This service was deleted on Railway, so nothing was done; look at the page again.")
+    messages.error(
+        request, "This service was deleted on Railway, so nothing was done; look at the page again."
+    )
     return HttpResponseRedirect(reverse("environments:environments"))

@@ -5,12 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from environments.models import (
-    Deployment,
-    Environment,
-    Service,
-    ServiceInstance,
-)
+from environments.models import Deployment, Environment, Service, ServiceInstance
 from portal.ui.site import ReadOnly
 
 
@@ -40,6 +35,14 @@ class ServiceAdmin(ReadOnly):
 
 @admin.register(Deployment)
 class DeploymentAdmin(ReadOnly):
-    list_display = ("railway_id", "instance", "status", "commit", "is_latest", "is_active", "created_at")
+    list_display = (
+        "railway_id",
+        "instance",
+        "status",
+        "commit",
+        "is_latest",
+        "is_active",
+        "created_at",
+    )
     list_filter = ("status", "is_active")
     list_select_related = ("instance__service", "instance__environment")

@@ -1,6 +1,8 @@
-"""Railway's configuration as code: what `railway.json` or `railway.toml` of a commit says about a service.
+"""Railway's configuration as code: what `railway.json` or `railway.toml` of a commit says about a
+service.
 
-Read from git at the commit, for it overrides what is set on Railway for deployments of that commit, and only for these.
+Read from git at the commit, for it overrides what is set on Railway for deployments of that commit,
+and only for these.
 """
 
 import json
@@ -11,7 +13,10 @@ from typing import Any
 from environments.git.repository import Mirror
 from portal.outbound.parsing import get_path
 
-DEFAULT = ("railway.toml", "railway.json")  # from the repository's root, also where a root directory is set
+DEFAULT = (
+    "railway.toml",
+    "railway.json",
+)  # from the repository's root, also where a root directory is set
 MOST = 256 * 1024
 
 
@@ -31,7 +36,8 @@ class Config:
 
 
 def read_config(mirror: Mirror, commit: str, named: str, environment: str) -> Config | None:
-    """Return what the file of `commit` says, the one that is `named` on Railway or the usual one; None: there is none.
+    """Return what the file of `commit` says, the one that is `named` on Railway or the usual one;
+    None: there is none.
 
     Raises `GitError`.
     """
@@ -49,7 +55,10 @@ def parse(path: str, body: bytes, environment: str) -> Config:
         message = tomllib.loads(body.decode()) if path.endswith(".toml") else json.loads(body)
         if not isinstance(message, dict):
             raise ValueError("it is no object")
-        build, deploy = ({**_part(message, name), **_part(_own(message, environment), name)} for name in ("build", "deploy"))
+        build, deploy = (
+            {**_part(message, name), **_part(_own(message, environment), name)}
+            for name in ("build", "deploy")
+        )
         return Config(
             path,
             _patterns(build.get("watchPatterns")),
@@ -77,7 +86,9 @@ def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
 def _patterns(value: object) -> tuple[str, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+    if not isinstance(value, list) or not all(
+        isinstance(one, str) and one.strip() for one in value
+    ):
         raise ValueError("watchPatterns is no list of patterns")
     return tuple(value)
 

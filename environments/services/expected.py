@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from environments.models import (
-    EnvironmentKind,
-    Project,
-)
+from environments.models import EnvironmentKind, Project
 
 
 def expected_branches(project: Project) -> dict[str, str]:
     """Kind of environment → the branch it must deploy from."""
-    return {EnvironmentKind.STAGING: project.staging_branch, EnvironmentKind.PRODUCTION: project.production_branch}
+    return {
+        EnvironmentKind.STAGING: project.staging_branch,
+        EnvironmentKind.PRODUCTION: project.production_branch,
+    }
 
 
 def expected_names(project: Project) -> dict[str, str]:
@@ -22,7 +22,9 @@ def expected_names(project: Project) -> dict[str, str]:
 
 
 def meant(name: str, there: Iterable[str]) -> str | None:
-    """Which of the names that are there is meant by `name`: the same, else the only one that differs in case alone."""
+    """Which of the names that are there is meant by `name`: the same, else the only one that
+    differs in case alone.
+    """
     found = list(there)
     if name in found:
         return name

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from environments.models import Deployment, ServiceInstance
-from environments.railway.deployment_states import BROKEN, FAIL, PASS, PENDING, SERVING, UNDER_WAY, running
+from environments.railway.deployment_states import (
+    BROKEN,
+    FAIL,
+    PASS,
+    PENDING,
+    SERVING,
+    UNDER_WAY,
+    running,
+)
 from environments.services.roles import Role, belongs, role_of
 
 
@@ -13,7 +21,8 @@ from environments.services.roles import Role, belongs, role_of
 class Live:
     """A service in one environment, with its newest deployment and those that serve.
 
-    `counts`: a release waits for it. Only a service of the role *code* is held to the release's commit.
+    `counts`: a release waits for it. Only a service of the role *code* is held to the release's
+    commit.
     """
 
     service: str
@@ -35,7 +44,11 @@ class Live:
 
     def is_broken_at(self, commit: str) -> bool:
         """Whether the newest deployment is of `commit` and came to nothing."""
-        return self.latest is not None and self.latest.commit == commit and self.latest.status in BROKEN
+        return (
+            self.latest is not None
+            and self.latest.commit == commit
+            and self.latest.status in BROKEN
+        )
 
 
 def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], repository: str) -> Live:
@@ -44,7 +57,14 @@ def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], reposi
     latest = next((one for one in found if one.is_latest), None)
     role = role_of(instance, latest, repository)
     active = tuple(one for one in found if one.is_active)
-    return Live(instance.service.name, instance, latest, active, role, belongs(instance.service.belongs, role))
+    return Live(
+        instance.service.name,
+        instance,
+        latest,
+        active,
+        role,
+        belongs(instance.service.belongs, role),
+    )
 
 
 def unread(live: Live, since: datetime) -> bool:
@@ -53,10 +73,11 @@ def unread(live: Live, since: datetime) -> bool:
 
 
 def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
-    """State and words for one service: does it serve exactly `commit`, seen `since` then, and nothing else to come?
+    """State and words for one service: does it serve exactly `commit`, seen `since` then, and
+    nothing else to come?
 
-    What watches only some paths serves as well what came before, while none of them changed. What is not built from
-    the project's repository is judged by itself.
+    What watches only some paths serves as well what came before, while none of them changed. What
+    is not built from the project's repository is judged by itself.
     """
     latest = live.latest
     if live.instance.seen_at is None:
@@ -93,28 +114,45 @@ def _at(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
 
 def _running(live: Live, deployment: Deployment, what: str) -> tuple[str, str]:
     scheduled = bool(live.instance.cron)
-    return running(deployment.status, stopped=deployment.stopped, containers=deployment.containers, scheduled=scheduled, what=what)
+    return running(
+        deployment.status,
+        stopped=deployment.stopped,
+        containers=deployment.containers,
+        scheduled=scheduled,
+        what=what,
+    )
 
 
 def _at_another(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
     if latest.status in UNDER_WAY:
         return PENDING, f"is deploying {latest.commit[:7] or 'an unknown commit'}"
     if not latest.commit and latest.status in SERVING:
-        return FAIL, f"serves what was uploaded by Railway's CLI, without a commit: deploy {commit[:7]} on it"
+        return (
+            FAIL,
+            (
+                f"serves what was uploaded by Railway's CLI, without a commit: deploy {commit[:7]}"
+                " on it"
+            ),
+        )
     path = serves_instead(live, commit)
     although = f", although {path} changed, which it watches" if path else ""
     return FAIL, f"serves {live.serving[:7] or 'no known commit'}, not {commit[:7]}{although}"
 
 
 def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
-    """The answer for a service that rightly stays at an earlier commit, or may do so; None where that is no question.
+    """The answer for a service that rightly stays at an earlier commit, or may do so; None where
+    that is no question.
 
-    A deployment of the wanted commit that failed is one that Railway meant to make. One that was skipped changes
-    nothing for a service that serves the wanted commit already.
+    A deployment of the wanted commit that failed is one that Railway meant to make. One that was
+    skipped changes nothing for a service that serves the wanted commit already.
     """
     serving = next((one for one in live.active if one.status in SERVING), None)
     latest = live.latest
-    if latest is None or serving is None or (latest.status != "SKIPPED" and latest.railway_id != serving.railway_id):
+    if (
+        latest is None
+        or serving is None
+        or (latest.status != "SKIPPED" and latest.railway_id != serving.railway_id)
+    ):
         return None
     if serving.commit == commit and latest.commit != commit:
         return _running(live, serving, f"at {commit[:7]}")
@@ -124,11 +162,16 @@ def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
     if changed is None:
         if not may_stay(live, latest, commit):
             return None
-        return PENDING, f"serves {serving.commit[:7]}; whether anything it watches changed since is being read"
+        return (
+            PENDING,
+            f"serves {serving.commit[:7]}; whether anything it watches changed since is being read",
+        )
     if changed:
         return None
     state, words = _running(live, serving, f"at {serving.commit[:7]}")
-    return state, f"serves {serving.commit[:7]}; nothing it watches changed since" if state == PASS else words
+    return state, (
+        f"serves {serving.commit[:7]}; nothing it watches changed since" if state == PASS else words
+    )
 
 
 def may_stay(live: Live, latest: Deployment | None, commit: str) -> bool:
@@ -149,9 +192,9 @@ def _is_about(live: Live) -> bool:
 def serves_instead(live: Live, commit: str) -> str | None:
     """A path that the service watches and that changed from what it serves to `commit`.
 
-    "": none did. None: it is not known (yet), or the service watches everything. Patterns that stand in the
-    repository, and a root directory without any, count only where Railway itself skipped the commit: nothing says for
-    certain that it does so.
+    "": none did. None: it is not known (yet), or the service watches everything. Patterns that
+    stand in the repository, and a root directory without any, count only where Railway itself
+    skipped the commit: nothing says for certain that it does so.
     """
     if not _is_about(live):
         return None
@@ -172,6 +215,10 @@ def _by_itself(live: Live) -> tuple[str, str]:
     }.get(live.role, "")
     state, words = _running(live, latest, what)
     if live.role is Role.UPLOADED and state == PASS:
-        message = "was uploaded by Railway's CLI, without a commit: connect it to a repository on Railway"
-        return (FAIL if live.counts else PASS), f"{message}, or say that it does not belong to the release"
+        message = (
+            "was uploaded by Railway's CLI, without a commit: connect it to a repository on Railway"
+        )
+        return (
+            FAIL if live.counts else PASS
+        ), f"{message}, or say that it does not belong to the release"
     return state, words

@@ -16,7 +16,9 @@ class Role(StrEnum):
 
 
 def role_of(instance: ServiceInstance, latest: Deployment | None, repository: str) -> Role:
-    """What `instance` is made of; `repository` is the project's. What has a commit and no source counts as code."""
+    """What `instance` is made of; `repository` is the project's. What has a commit and no source
+    counts as code.
+    """
     if instance.repository:
         return Role.CODE if instance.repository.lower() == repository.lower() else Role.ELSEWHERE
     if instance.image:
@@ -27,5 +29,7 @@ def role_of(instance: ServiceInstance, latest: Deployment | None, repository: st
 
 
 def belongs(message: bool | None, role: Role) -> bool:
-    """Whether a release waits for a service: as people `said`, else what is built from the project's repository."""
+    """Whether a release waits for a service: as people `said`, else what is built from the
+    project's repository.
+    """
     return role is Role.CODE if message is None else message

@@ -1,4 +1,6 @@
-"""What Railway can still bring back on a service, and whether it would start: pure rules over what was read."""
+"""What Railway can still bring back on a service, and whether it would start: pure rules over
+what was read.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +13,16 @@ from environments.railway import Deployment
 READY, SAME, MOVING, NEW, GONE, UNKNOWN = "ready", "same", "moving", "new", "gone", "unknown"
 # Flask's `db upgrade` is Alembic as well.
 _ALEMBIC = re.compile(r"\balembic\b|\bdb\s+upgrade\b", re.I)
-_CALLS_ON = re.compile(r"\.sh\b|(?:^|[\s;&|'\"])\./|\b(?:make|just|npm|yarn|pnpm|poe|task|invoke|python\d? \S+\.py)\b")
+_CALLS_ON = re.compile(
+    r"\.sh\b|(?:^|[\s;&|'\"])\./|\b(?:make|just|npm|yarn|pnpm|poe|task|invoke|python\d? \S+\.py)\b"
+)
 
 
 def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
-    """Whether these commands run Alembic. None: there is none; without a start command the image decides."""
+    """Whether these commands run Alembic.
+
+    None: there is none; without a start command the image decides.
+    """
     if _ALEMBIC.search(pre_deploy or ""):
         return AtStart.PRE_DEPLOY
     if _ALEMBIC.search(start or ""):
@@ -30,9 +37,9 @@ def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
 class Restorable:
     """What a rollback would do to one service.
 
-    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (it does, and a newer
-    deployment is under way), new (nothing ran before), gone (its image is no longer kept) or unknown. `until`: about
-    when the image goes, None where that is not known.
+    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (it
+    does, and a newer deployment is under way), new (nothing ran before), gone (its image is no
+    longer kept) or unknown. `until`: about when the image goes, None where that is not known.
     """
 
     service: str
@@ -57,17 +64,27 @@ def restorable(
 ) -> Restorable:
     """Judges the deployments `found` (newest first) of one service in production.
 
-    `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None: not noted).
-    `released`: the release's commit in production. `keep`: how long images of replaced deployments are kept.
+    `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None:
+    not noted).
+    `released`: the release's commit in production. `keep`: how long images of replaced deployments
+    are kept.
     """
-    found = [one for one in found if one.status != "SKIPPED"]  # a push that touched nothing of it made no deployment
+    found = [
+        one for one in found if one.status != "SKIPPED"
+    ]  # a push that touched nothing of it made no deployment
     # What serves is not always the newest: one that failed leaves the one before it where it was.
-    serving = next((place for place, one in enumerate(found) if one.status in SERVING and not one.stopped), None)
+    serving = next(
+        (place for place, one in enumerate(found) if one.status in SERVING and not one.stopped),
+        None,
+    )
     serves = found[serving].commit or "" if serving is not None else ""
     if before is None:
         before = _deduced(found, released)
     if before is None:
-        message = "What it served before is not known: it is not among the deployments that Railway lists."
+        message = (
+            "What it served before is not known: it is not among the deployments that Railway"
+            " lists."
+        )
         return Restorable(service, service_id, UNKNOWN, message, serves)
     wanted = before.get("commit", "")
     if not wanted:
@@ -77,24 +94,40 @@ def restorable(
         state, message = _stays(found[:serving], wanted)
         return Restorable(service, service_id, state, message, serves, commit=wanted)
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
-    best = next((one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None)
+    best = next(
+        (one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None
+    )
     if best is None:
         message = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
         return Restorable(service, service_id, GONE, message, serves, commit=wanted)
-    until = best.status_updated_at + keep if keep and best.status_updated_at and best.status == "REMOVED" else None
+    until = (
+        best.status_updated_at + keep
+        if keep and best.status_updated_at and best.status == "REMOVED"
+        else None
+    )
     message = f"Railway can restore {wanted[:7]}."
-    return Restorable(service, service_id, READY, message, serves, best.id, wanted, best.created_at, until)
+    return Restorable(
+        service, service_id, READY, message, serves, best.id, wanted, best.created_at, until
+    )
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> tuple[str, str]:
-    """State and sentence of a service that serves what it served before; `newer`: what came after that."""
+    """State and sentence of a service that serves what it served before; `newer`: what came
+    after that.
+    """
     coming = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
     if coming is not None:
-        what = f"the deployment of {(coming.commit or 'another image')[:7]} is under way ({coming.status.lower()})"
+        what = (
+            f"the deployment of {(coming.commit or 'another image')[:7]} is under way"
+            f" ({coming.status.lower()})"
+        )
         return MOVING, f"Serves {wanted[:7]}, as before, and {what}."
     if newer and newer[0].status != "REMOVED":
         failed = f"The deployment of {(newer[0].commit or 'another image')[:7]} came to nothing"
-        return SAME, f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay."
+        return (
+            SAME,
+            f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay.",
+        )
     return SAME, f"Serves {wanted[:7]}, as before."
 
 
@@ -104,7 +137,9 @@ def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
 
 
 def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
-    """What ran before the first deployment of `released`, where nobody noted it; None when that cannot be told."""
+    """What ran before the first deployment of `released`, where nobody noted it; None when that
+    cannot be told.
+    """
     first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
     if first is None:
         return None

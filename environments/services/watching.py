@@ -1,4 +1,6 @@
-"""Whether anything that a service watches changed since the commit that it serves: asked of git, kept on its row."""
+"""Whether anything that a service watches changed since the commit that it serves: asked of git,
+kept on its row.
+"""
 
 from collections.abc import Collection, Iterable
 
@@ -14,7 +16,8 @@ KEPT = 12  # commits are remembered for each service
 
 
 def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
-    """The first of `paths`, from the repository's root, that `patterns` take in as Railway reads them; "": none.
+    """The first of `paths`, from the repository's root, that `patterns` take in as Railway reads
+    them; "": none.
 
     Without a pattern everything is watched, and with nothing but exceptions everything else is.
     """
@@ -26,7 +29,8 @@ def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
 
 
 def settle(project: Project, also: Iterable[str] = ()) -> None:
-    """Find out, for each service built from the repository, about the heads of both branches and the commits `also`.
+    """Find out, for each service built from the repository, about the heads of both branches and
+    the commits `also`.
 
     Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
@@ -37,7 +41,9 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
     )
     if not rows:
         return
-    served = Deployment.objects.filter(instance__in=rows, is_active=True, status__in=SERVING).exclude(commit="")
+    served = Deployment.objects.filter(
+        instance__in=rows, is_active=True, status__in=SERVING
+    ).exclude(commit="")
     serves = dict(served.order_by("created_at").values_list("instance", "commit"))
     heads = Branch.objects.filter(project=project).exclude(head="").values_list("head", flat=True)
     wanted = list(dict.fromkeys([*heads, *filter(None, also)]))
@@ -47,7 +53,9 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
             _settle(row, commit, wanted, compared)
 
 
-def _settle(row: ServiceInstance, serves: str, wanted: Iterable[str], compared: "_Compared") -> None:
+def _settle(
+    row: ServiceInstance, serves: str, wanted: Iterable[str], compared: "_Compared"
+) -> None:
     known = row.unchanged
     if known.get("unconfirmed"):
         return
@@ -56,25 +64,39 @@ def _settle(row: ServiceInstance, serves: str, wanted: Iterable[str], compared: 
     seen = {commit for part in PARTS for commit in known.get(part, ())}
     found = dict[str, dict[str, str]]()
     for commit in wanted:
-        if commit not in seen and commit != serves and (message := _changed(row, serves, commit, compared)):
+        if (
+            commit not in seen
+            and commit != serves
+            and (message := _changed(row, serves, commit, compared))
+        ):
             found.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
     if served.get("commit") != serves:
         served = compared.served(row, serves) or served
     if not found and served is row.in_repository:
         return
-    parts = {part: dict(list((known.get(part, {}) | found.get(part, {})).items())[-KEPT:]) for part in PARTS}
-    row.unchanged, row.in_repository = known | {name: part for name, part in parts.items() if part}, served
+    parts = {
+        part: dict(list((known.get(part, {}) | found.get(part, {})).items())[-KEPT:])
+        for part in PARTS
+    }
+    row.unchanged, row.in_repository = (
+        known | {name: part for name, part in parts.items() if part},
+        served,
+    )
     ServiceInstance.objects.filter(pk=row.pk).update(unchanged=row.unchanged, in_repository=served)
 
 
-# Of commits, the first path that counts and differs: by the patterns on Railway; by what only Railway's own word
-# *skipped* makes count (patterns in the repository, a root directory); and of services that watch everything.
+# Of commits, the first path that counts and differs: by the patterns on Railway; by what only
+# Railway's own word
+# *skipped* makes count (patterns in the repository, a root directory); and of services that watch
+# everything.
 AT, IF_SKIPPED, ALWAYS = "at", "if_skipped", "always"
 PARTS = (AT, IF_SKIPPED, ALWAYS)
 
 
-def _changed(row: ServiceInstance, serves: str, commit: str, compared: "_Compared") -> tuple[str, str] | None:
+def _changed(
+    row: ServiceInstance, serves: str, commit: str, compared: "_Compared"
+) -> tuple[str, str] | None:
     """Which part the answer belongs to, and the path; None: git cannot tell now."""
     paths = compared.paths(serves, commit)
     config = compared.config(row, commit)
@@ -84,12 +106,17 @@ def _changed(row: ServiceInstance, serves: str, commit: str, compared: "_Compare
     if config and config.problem:
         return (AT, config.path) if row.watch_patterns else (ALWAYS, "")
     if row.watch_patterns:
-        # What the repository says goes before what Railway says; a path that either takes in excuses nothing.
-        return AT, watched(row.watch_patterns, paths) or (watched(inside, paths) if inside is not None else "")
+        # What the repository says goes before what Railway says; a path that either takes in
+        # excuses nothing.
+        return AT, watched(row.watch_patterns, paths) or (
+            watched(inside, paths) if inside is not None else ""
+        )
     if inside:
         return IF_SKIPPED, watched(inside, paths)
     if row.root_directory:
-        return IF_SKIPPED, next((path for path in paths if path.startswith(f"{row.root_directory}/")), "")
+        return IF_SKIPPED, next(
+            (path for path in paths if path.startswith(f"{row.root_directory}/")), ""
+        )
     return ALWAYS, ""
 
 
@@ -97,8 +124,8 @@ UNKNOWN = Config("")  # git cannot tell now
 
 
 class _Compared:
-    """The paths that differ between two commits, and configuration as code: each asked of git once, and the mirror
-    fetched at most once.
+    """The paths that differ between two commits, and configuration as code: each asked of git once,
+    and the mirror fetched at most once.
     """
 
     def __init__(self, project: Project) -> None:
@@ -118,7 +145,9 @@ class _Compared:
         return self._known[old, new]
 
     def config(self, row: ServiceInstance, commit: str) -> Config | None:
-        """What the repository says of the service at `commit`; `UNKNOWN` where git cannot tell now."""
+        """What the repository says of the service at `commit`; `UNKNOWN` where git cannot tell
+        now.
+        """
         key = (commit, row.config_file, row.environment.name)
         if key not in self._configs:
             try:
@@ -129,14 +158,18 @@ class _Compared:
         return self._configs[key]
 
     def served(self, row: ServiceInstance, commit: str) -> dict[str, str] | None:
-        """What is kept of the configuration at the commit that a service serves; None: git cannot tell now."""
+        """What is kept of the configuration at the commit that a service serves; None: git
+        cannot tell now.
+        """
         config = self.config(row, commit)
         if config is UNKNOWN:
             return None
         if config is None or config.problem:
             return {"commit": commit}
         runs = at_start(config.pre_deploy_command, config.start_command)
-        says = bool(config.pre_deploy_command or config.start_command) and (config.start_command or runs != "unknown")
+        says = bool(config.pre_deploy_command or config.start_command) and (
+            config.start_command or runs != "unknown"
+        )
         kept = {"commit": commit, "healthcheck": (config.healthcheck_path or "")[:500]}
         return kept | {"at_start": str(runs) if says else ""}
 

@@ -45,16 +45,20 @@ def probe(
     clock: Callable[[], float] = time.monotonic,
     local: bool | None = None,
 ) -> Probe:
-    """Asks `path` of a service at `base_url` (a domain, or an address of which only host and port count).
+    """Asks `path` of a service at `base_url` (a domain, or an address of which only host and port
+    count).
 
-    The commit is read from the header `X-Commit` or from `commit_key` of a JSON body; a service that reports
-    none is judged by its status alone. A redirect is a status like any other and is not followed. Only addresses of
-    the public internet are asked, and exactly the ones that were judged; `local`: this machine's too, by default
-    where Railway's own API is a stand-in on it.
+    The commit is read from the header `X-Commit` or from `commit_key` of a JSON body; a service
+    that reports none is judged by its status alone. A redirect is a status like any other and is
+    not followed. Only addresses of the public internet are asked, and exactly the ones that were
+    judged; `local`: this machine's too, by default where Railway's own API is a stand-in on it.
     """
     address = address_of(base_url, path)
     if address is None:
-        sentence = f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the service's."
+        sentence = (
+            f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the"
+            " service's."
+        )
         return Probe(None, None, 0.0, None, sentence)
     started = clock()
     if local is None:
@@ -86,17 +90,25 @@ def public_places(address: str, local: bool) -> list[str]:
     if local and http.is_loopback(host):
         return [""]
     try:
-        found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = socket.getaddrinfo(
+            host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
     except (OSError, UnicodeError):
-        raise NotPublic(f"{text(host, 100)} has no address: look at the service's domain.") from None
+        raise NotPublic(
+            f"{text(host, 100)} has no address: look at the service's domain."
+        ) from None
     places = list(dict.fromkeys(str(one[4][0]) for one in found))
     if bad := next((place for place in places if not is_public(place)), None):
-        raise NotPublic(f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not asked.")
+        raise NotPublic(
+            f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not"
+            " asked."
+        )
     return places[:MOST_PLACES]
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet may be meant by it: no private, local, shared or multicast address.
+    """Whether anybody on the internet may be meant by it: no private, local, shared or multicast
+    address.
 
     Of addresses of IPv6 that stand for one of IPv4, that one is judged.
     """
@@ -114,13 +126,37 @@ def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
     """One answer from the first of these places that can be reached."""
     for place in places[:-1]:
         with suppress(ApiError):
-            return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=place)
-    return http.send(SERVICE, "GET", address, write=False, read_seconds=timeout, limit=MAX_BODY_BYTES, at=places[-1])
+            return http.send(
+                SERVICE,
+                "GET",
+                address,
+                write=False,
+                read_seconds=timeout,
+                limit=MAX_BODY_BYTES,
+                at=place,
+            )
+    return http.send(
+        SERVICE,
+        "GET",
+        address,
+        write=False,
+        read_seconds=timeout,
+        limit=MAX_BODY_BYTES,
+        at=places[-1],
+    )
 
 
 def address_of(base_url: str, path: str) -> str | None:
-    """The address to ask: https, or http on this machine; None when `base_url` or `path` is unfit."""
-    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path or "\\" in path:
+    """The address to ask: https, or http on this machine; None when `base_url` or `path` is
+    unfit.
+    """
+    if (
+        not path.startswith("/")
+        or not path.isascii()
+        or not path.isprintable()
+        or " " in path
+        or "\\" in path
+    ):
         return None
     host = base_url.strip()
     if "://" in host:
@@ -144,7 +180,10 @@ def _no_answer(address: str, error: ApiError, timeout: float) -> str:
     if "timeout" in error.detail.lower():
         return f"{address} did not answer within {timeout:g} s: look at the service's log."
     if error.kind == "malformed":
-        return f"{address} answered more than 1 MB or something unreadable: give it a small page to test."
+        return (
+            f"{address} answered more than 1 MB or something unreadable: give it a small page to"
+            " test."
+        )
     return f"{address} cannot be reached: look whether the service runs and listens on its port."
 
 
@@ -166,10 +205,15 @@ def _verdict(
     if status != expected_status:
         return False, f"{address} answered HTTP {status} where {expected_status} was expected."
     if expected_commit and commit is not None and not _same(commit, expected_commit.lower()):
-        return False, f"{address} runs commit {commit[:12]} where {expected_commit[:12]} was expected."
+        return (
+            False,
+            f"{address} runs commit {commit[:12]} where {expected_commit[:12]} was expected.",
+        )
     if expected_commit and commit is None:
         return True, f"{address} answered HTTP {status}; it reports no commit."
-    return True, f"{address} answered HTTP {status}" + (f" at commit {commit[:12]}." if commit else ".")
+    return True, f"{address} answered HTTP {status}" + (
+        f" at commit {commit[:12]}." if commit else "."
+    )
 
 
 def _same(message: str, expected: str) -> bool:

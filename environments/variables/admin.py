@@ -5,9 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from environments.models import (
-    VariableRule,
-)
+from environments.models import VariableRule
 from portal.configuration.admin import TwoPeople
 
 
@@ -23,5 +21,10 @@ class VariableRuleAdmin(TwoPeople):
         return ("project",) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # No rule is the weakest one: where two people change rules, it is weakened by a proposal instead.
-        return bool(obj and super().has_delete_permission(request, obj) and self.kind.alone(obj, request.user))
+        # No rule is the weakest one: where two people change rules, it is weakened by a proposal
+        # instead.
+        return bool(
+            obj
+            and super().has_delete_permission(request, obj)
+            and self.kind.alone(obj, request.user)
+        )

@@ -1,4 +1,6 @@
-"""The rules for variables, held against our rows: what a machine cannot see is for a person to sign, never right."""
+"""The rules for variables, held against our rows: what a machine cannot see is for a person to
+sign, never right.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,12 +38,20 @@ class Known:
 
     def names(self, service: str, pattern: str) -> list[str]:
         """The variables of a service whose name fits, in either environment."""
-        return sorted({name for _, owner, name in self.variables if owner == service and fnmatchcase(name, pattern)})
+        return sorted(
+            {
+                name
+                for _, owner, name in self.variables
+                if owner == service and fnmatchcase(name, pattern)
+            }
+        )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule finds now, and its state: fail, attest (cannot be seen), skipped (nobody has it), wait or pass."""
+    """What a rule finds now, and its state: fail, attest (cannot be seen), skipped (nobody has
+    it), wait or pass.
+    """
 
     rule: VariableRule
     state: str
@@ -61,7 +71,9 @@ def problems(project: Project) -> list[Problem]:
             found[one.kind, one.subject] = one
     for environment in known.environments.values():
         if environment.variables_problem:
-            one = Problem(UNREADABLE, f"variables of {environment}", environment.variables_problem, True)
+            one = Problem(
+                UNREADABLE, f"variables of {environment}", environment.variables_problem, True
+            )
             found[one.kind, one.subject] = one
     return list(found.values())
 
@@ -69,8 +81,15 @@ def problems(project: Project) -> list[Problem]:
 def verdicts(project: Project) -> list[Verdict]:
     """Every rule of the project with what it finds. Four queries."""
     known = _known(project)
-    readable = [environment for environment in known.environments.values() if not environment.variables_problem]
-    return [_verdict(rule, known, len(readable) == 2) for rule in VariableRule.objects.filter(project=project)]
+    readable = [
+        environment
+        for environment in known.environments.values()
+        if not environment.variables_problem
+    ]
+    return [
+        _verdict(rule, known, len(readable) == 2)
+        for rule in VariableRule.objects.filter(project=project)
+    ]
 
 
 def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
@@ -87,13 +106,27 @@ def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
 def _known(project: Project) -> Known:
     rows = Environment.objects.present().long_lived().filter(project=project)
     kinds = {row.pk: row.kind for row in rows}
-    environments = {row.kind: row for row in rows if row.variables_at}  # nothing is said of what was never read
-    instances = ServiceInstance.objects.filter(environment__in=kinds, service__gone_at=None).select_related("service")
+    environments = {
+        row.kind: row for row in rows if row.variables_at
+    }  # nothing is said of what was never read
+    instances = ServiceInstance.objects.filter(
+        environment__in=kinds, service__gone_at=None
+    ).select_related("service")
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
         environments,
-        {(kinds[instance.environment_id], instance.service.name): instance for instance in instances},
-        {(kinds[variable.environment_id], variable.service.name if variable.service else "", variable.name): variable for variable in variables},
+        {
+            (kinds[instance.environment_id], instance.service.name): instance
+            for instance in instances
+        },
+        {
+            (
+                kinds[variable.environment_id],
+                variable.service.name if variable.service else "",
+                variable.name,
+            ): variable
+            for variable in variables
+        },
     )
 
 
@@ -107,9 +140,12 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
             continue
         subject, places = f"{name} of {service}", " and ".join(sorted(found))
         if any(row.sealed for row in rows):
-            message = f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
+            message = (
+                f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
+            )
             yield Problem(SAME, subject, message, attestable=True)
-        # The same words with a reference or a private host in them mean another thing in each environment.
+        # The same words with a reference or a private host in them mean another thing in each
+        # environment.
         elif rows[0].references or rows[0].host_fingerprint in private:
             continue
         elif rows[0].fingerprint and len({row.fingerprint for row in rows}) == 1:
@@ -119,7 +155,12 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
 def _followed(known: Known, kind: str, service: str, name: str) -> Variable | None:
     """The variable, or the one that it is nothing but a reference to."""
     row, seen = known.variables.get((kind, service, name)), set()
-    while row is not None and not row.sealed and len(row.references) == 1 and row.host_reference == row.references[0]:
+    while (
+        row is not None
+        and not row.sealed
+        and len(row.references) == 1
+        and row.host_reference == row.references[0]
+    ):
         service, name = _target(service, row.references[0])
         following = known.variables.get((kind, service, name))
         if following is None or following.pk in seen:
@@ -141,15 +182,23 @@ def _address(rule: VariableRule, known: Known) -> Iterator[Problem]:
                 yield Problem(ADDRESS, subject, f"{subject} {words}.", attestable=state == UNSEEN)
 
 
-def _leads(row: Variable, kind: str, service: str, target: str, known: Known, depth: int = 0) -> tuple[str, str]:
-    """Whether an address leads to `target` in its own environment, and the words when it does not or is not seen."""
+def _leads(
+    row: Variable, kind: str, service: str, target: str, known: Known, depth: int = 0
+) -> tuple[str, str]:
+    """Whether an address leads to `target` in its own environment, and the words when it does
+    not or is not seen.
+    """
     should = f"it must lead to {target} in {kind}"
     if row.sealed:
         return UNSEEN, f"is sealed, so it cannot be seen where it leads; {should}"
     if row.host_fingerprint:
         return _literal(row, kind, target, known)
     if not row.host_reference:
-        return (UNSEEN, f"is put together of references; {should}") if row.references else (WRONG, "is no address")
+        return (
+            (UNSEEN, f"is put together of references; {should}")
+            if row.references
+            else (WRONG, "is no address")
+        )
     owner, name = _target(service, row.host_reference)
     if name in (PUBLIC, PRIVATE):
         right = owner == target and (kind, target) in known.instances
@@ -165,23 +214,37 @@ def _leads(row: Variable, kind: str, service: str, target: str, known: Known, de
 def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, str]:
     for (where, service), instance in known.instances.items():
         private = private_name(service)
-        # A private name means the service of the own environment, whichever environment is looked at.
-        names = [*(str(domain).lower() for domain in instance.domains), *([private] if where == kind else [])]
+        # A private name means the service of the own environment, whichever environment is looked
+        # at.
+        names = [
+            *(str(domain).lower() for domain in instance.domains),
+            *([private] if where == kind else []),
+        ]
         if row.host_fingerprint in map(fingerprint, names):
             right = (where, service) == (kind, target)
-            return (RIGHT, "") if right else (WRONG, f"leads to {service} in {where}, not to {target} in {kind}")
+            return (
+                (RIGHT, "")
+                if right
+                else (WRONG, f"leads to {service} in {where}, not to {target} in {kind}")
+            )
     return WRONG, f"leads to no address of {target} in {kind}"
 
 
 def _target(service: str, reference: str) -> tuple[str, str]:
-    """(Service or "" for the shared ones, name) of what a reference names; without a service it is the own one."""
+    """(Service or "" for the shared ones, name) of what a reference names; without a service it
+    is the own one.
+    """
     owner, dot, name = reference.rpartition(".")
     return ("" if owner == SHARED else owner) if dot else service, name
 
 
 def _present(rule: VariableRule, known: Known) -> Iterator[Problem]:
     for service, name in _asked(rule, known):
-        read = [kind for kind, environment in known.environments.items() if not environment.variables_problem]
+        read = [
+            kind
+            for kind, environment in known.environments.items()
+            if not environment.variables_problem
+        ]
         places = [kind for kind in read if (kind, service) in known.instances]
         lacking = [kind for kind in places if (kind, service, name) not in known.variables]
         for kind in lacking if len(lacking) < len(places) else []:
@@ -200,7 +263,11 @@ def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
 
 def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:
     """The services and names that a rule asks about, as far as anybody has them."""
-    return [(service, name) for service in known.services(rule.service) for name in known.names(service, rule.name)]
+    return [
+        (service, name)
+        for service in known.services(rule.service)
+        for name in known.names(service, rule.name)
+    ]
 
 
 RULES: dict[RuleKind, Callable[[VariableRule, Known], Iterator[Problem]]] = {

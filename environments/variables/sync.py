@@ -50,23 +50,34 @@ DEFAULTS = (
 
 
 def start(project: Project) -> None:
-    """Sees that the project's variables are read from now on; the first time with the runbook's rules."""
+    """Sees that the project's variables are read from now on; the first time with the runbook's
+    rules.
+    """
     with transaction.atomic():
         _, created = VariableSync.objects.get_or_create(project=project)
         if created and not VariableRule.objects.filter(project=project).exists():
-            VariableRule.objects.bulk_create([VariableRule(project=project, **values) for values in DEFAULTS])
+            VariableRule.objects.bulk_create(
+                [VariableRule(project=project, **values) for values in DEFAULTS]
+            )
 
 
 def fingerprint(value: str) -> str:
-    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for the empty one."""
-    return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest() if value else ""
+    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for
+    the empty one.
+    """
+    return (
+        salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
+        if value
+        else ""
+    )
 
 
 def host_of(value: str) -> tuple[str, str]:
-    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for neither.
+    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for
+    neither.
 
-    A port that is not the usual one is part of a public name, as another program answers there; inside Railway's
-    private network services listen where they like.
+    A port that is not the usual one is part of a public name, as another program answers there;
+    inside Railway's private network services listen where they like.
     """
     found = REFERENCE.findall(value)
     numbers = iter(range(len(found)))
@@ -98,35 +109,48 @@ class Place:
 
 
 def read(project: Project, railway: Railway, *, now: datetime) -> bool:
-    """Reads the variables that are due, staging and production first; False: some are left for later.
+    """Reads the variables that are due, staging and production first; False: some are left for
+    later.
 
-    What the token may not read is noted on its environment and keeps its rows. Raises `ApiError` when there is
-    no answer; what was read before is kept.
+    What the token may not read is noted on its environment and keeps its rows. Raises `ApiError`
+    when there is no answer; what was read before is kept.
     """
     environments, complete = _due(project, now)
     places = {environment.pk: [Place(environment, None)] for environment in environments}
     instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
     for instance in instances.select_related("service"):
         places[instance.environment_id].append(
-            Place(next(row for row in environments if row.pk == instance.environment_id), instance.service)
+            Place(
+                next(row for row in environments if row.pk == instance.environment_id),
+                instance.service,
+            )
         )
     asked = [place.key for found in places.values() for place in found]
-    answers = railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
+    answers = (
+        railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
+    )
     for environment in environments:
         _keep(project, environment, places[environment.pk], answers, now)
     return complete
 
 
 def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
-    """Environments whose settings changed since they were read, or that were not read for long; and whether all fit."""
-    found = Environment.objects.present().filter(project=project).annotate(services=Count("instances"))
+    """Environments whose settings changed since they were read, or that were not read for long;
+    and whether all fit.
+    """
+    found = (
+        Environment.objects.present().filter(project=project).annotate(services=Count("instances"))
+    )
     ordered = sorted(
-        found.order_by(F("variables_at").asc(nulls_first=True)), key=lambda one: one.kind not in LONG_LIVED
+        found.order_by(F("variables_at").asc(nulls_first=True)),
+        key=lambda one: one.kind not in LONG_LIVED,
     )
     due: list[Environment] = []
     places = 0
     for one in ordered:
-        rest = timedelta(seconds=settings.VARIABLES_SECONDS * (1 if one.kind in LONG_LIVED else SELDOM))
+        rest = timedelta(
+            seconds=settings.VARIABLES_SECONDS * (1 if one.kind in LONG_LIVED else SELDOM)
+        )
         fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
         if fresh and one.variables_etag == one.config_etag:
             continue
@@ -138,8 +162,14 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
 
 
 def changed(project: Project, *, now: datetime) -> bool:
-    """Whether settings of an environment changed since its variables were read, a moment ago excepted."""
-    rows = Environment.objects.present().filter(project=project).exclude(variables_etag=F("config_etag"))
+    """Whether settings of an environment changed since its variables were read, a moment ago
+    excepted.
+    """
+    rows = (
+        Environment.objects.present()
+        .filter(project=project)
+        .exclude(variables_etag=F("config_etag"))
+    )
     moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
     return rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment)).exists()
 
@@ -159,36 +189,57 @@ def _keep(
         values = answers[place.key]
         if isinstance(values, ApiError):
             whose = place.service.name if place.service else "all services"
-            problem = problem or f"The variables of {whose} in {environment.name} cannot be read: {values}"
+            problem = (
+                problem
+                or f"The variables of {whose} in {environment.name} cannot be read: {values}"
+            )
             continue
         # Of two names that are alike in all that is kept of them, one is kept.
-        kept = {name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")}
+        kept = {
+            name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")
+        }
         rows += [_row(place, name, value) for name, value in kept.items()]
         read_places.append(place)
     with transaction.atomic():
         known = _edited(project, environment, read_places, rows, now)
         for place in read_places:
             names = [row.name for row in rows if row.service == place.service]
-            Variable.objects.filter(environment=environment, service=place.service).exclude(name__in=names).delete()
+            Variable.objects.filter(environment=environment, service=place.service).exclude(
+                name__in=names
+            ).delete()
         Variable.objects.bulk_create(
             rows,
             update_conflicts=True,
             unique_fields=["environment", "service", "name"],
-            update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
+            update_fields=[
+                "sealed",
+                "references",
+                "fingerprint",
+                "host_fingerprint",
+                "host_reference",
+            ],
         )
         # Under another key nothing could be compared, so what changed until now is not known.
         same = environment.variables_known.get("key") == known["key"]
         since = environment.variables_since if same else None
         Environment.objects.filter(pk=environment.pk).update(
-            variables_at=now, variables_problem=problem, variables_known=known,
-            variables_since=since or (None if problem else now), variables_etag=environment.config_etag,
-        )  # fmt: skip
+            variables_at=now,
+            variables_problem=problem,
+            variables_known=known,
+            variables_since=since or (None if problem else now),
+            variables_etag=environment.config_etag,
+        )
 
 
 def _edited(
-    project: Project, environment: Environment, places: Sequence["Place"], rows: Sequence[Variable], now: datetime
+    project: Project,
+    environment: Environment,
+    places: Sequence["Place"],
+    rows: Sequence[Variable],
+    now: datetime,
 ) -> dict[str, Any]:
-    """Notes what differs from the reading before in staging or production, and returns what the next may rely on.
+    """Notes what differs from the reading before in staging or production, and returns what the
+    next may rely on.
 
     A place that was not read before, or under another key, has nothing to be compared with.
     """
@@ -213,19 +264,26 @@ def _number(service: Service | None) -> int:
 
 
 def _compare(
-    project: Project, place: "Place", was: dict[str, Variable], now_: dict[str, Variable], now: datetime
+    project: Project,
+    place: "Place",
+    was: dict[str, Variable],
+    now_: dict[str, Variable],
+    now: datetime,
 ) -> None:
     both = was.keys() & now_.keys()
     changed = [
-        name for name in both
+        name
+        for name in both
         if (was[name].sealed, was[name].fingerprint) != (now_[name].sealed, now_[name].fingerprint)
-    ]  # fmt: skip
+    ]
     whose = place.service.name if place.service else "all services"
     where = f"{whose} in {place.environment.name}"
     added, removed = list(now_.keys() - was.keys()), list(was.keys() - now_.keys())
     out_of_band.variables_edited(project, where, changed, added, removed, now)
     VariableChange.objects.bulk_create(
-        VariableChange(environment=place.environment, service=place.service, name=name, what=what, at=now)
+        VariableChange(
+            environment=place.environment, service=place.service, name=name, what=what, at=now
+        )
         for what, names in (("changed", changed), ("added", added), ("removed", removed))
         for name in names
     )
@@ -233,23 +291,33 @@ def _compare(
 
 @dataclass(frozen=True)
 class GoingBack:
-    """What is known of a service's variables since a moment: names that changed, and what cannot be known."""
+    """What is known of a service's variables since a moment: names that changed, and what cannot
+    be known.
+    """
 
     changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
     unknown: tuple[str, ...] = ()
 
 
-def going_back(environment: Environment, service: Service | None, since: datetime | None) -> GoingBack:
-    """The variables (its own and the shared ones) that a deployment made at `since` would have otherwise."""
+def going_back(
+    environment: Environment, service: Service | None, since: datetime | None
+) -> GoingBack:
+    """The variables (its own and the shared ones) that a deployment made at `since` would have
+    otherwise.
+    """
     unknown = []
     watched = environment.variables_since
     if since is None:
-        return GoingBack((), ("When that deployment was made is not known, so neither is what changed since.",))
+        return GoingBack(
+            (), ("When that deployment was made is not known, so neither is what changed since.",)
+        )
     if watched is None or watched > since:
         told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
         unknown.append(f"Variables were watched {told}: what changed before is not known.")
     mine = Q(service=service) | Q(service=None)
-    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by("at")
+    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by(
+        "at"
+    )
     newest = {change.name: change.what for change in changes}
     rows = list(Variable.objects.filter(mine, environment=environment))
     sealed = sorted({row.name for row in rows if row.sealed})
@@ -262,7 +330,9 @@ def going_back(environment: Environment, service: Service | None, since: datetim
 
 
 def _row(place: Place, name: str, secret: Secret | None) -> Variable:
-    row = Variable(environment=place.environment, service=place.service, name=name[:200], sealed=secret is None)
+    row = Variable(
+        environment=place.environment, service=place.service, name=name[:200], sealed=secret is None
+    )
     if secret is not None:
         value = secret.reveal()
         host, reference = host_of(value)
@@ -276,7 +346,8 @@ def _row(place: Place, name: str, secret: Secret | None) -> Variable:
 class Line:
     """One variable in two environments.
 
-    `state`: same, reference (one text, which means another thing in each), different, missing or sealed.
+    `state`: same, reference (one text, which means another thing in each), different, missing or
+    sealed.
     """
 
     service: str
@@ -292,7 +363,9 @@ def private_name(service: str) -> str:
 
 
 def private_hosts(services: Iterable[str]) -> frozenset[str]:
-    """Return the fingerprints of hosts that mean another machine in each environment, though the words are the same."""
+    """Return the fingerprints of hosts that mean another machine in each environment, though the
+    words are the same.
+    """
     return frozenset(fingerprint(private_name(service)) for service in services if service)
 
 
@@ -300,7 +373,9 @@ def difference(first: Environment, second: Environment) -> list[Line]:
     """Every variable of both environments, by service and name. One query."""
     rows: dict[tuple[str, str], dict[int, Variable]] = {}
     for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
-        rows.setdefault((one.service.name if one.service else "", one.name), {})[one.environment_id] = one
+        rows.setdefault((one.service.name if one.service else "", one.name), {})[
+            one.environment_id
+        ] = one
     lines = []
     for (service, name), found in sorted(rows.items()):
         a, b = found.get(first.pk), found.get(second.pk)

@@ -1,4 +1,6 @@
-"""The page that compares the variables of two environments: names and what can be told of them, never values."""
+"""The page that compares the variables of two environments: names and what can be told of them,
+never values.
+"""
 
 from typing import Any
 
@@ -21,10 +23,15 @@ ORDER: dict[str, int] = {
 
 @page
 def variables(request: HttpRequest) -> HttpResponse:
-    """Two environments side by side, staging and production unless others are asked for. A fixed number of queries."""
+    """Two environments side by side, staging and production unless others are asked for.
+
+    A fixed number of queries.
+    """
     projects = list(Project.objects.all())
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
     context: dict[str, Any] = {"projects": projects, "project": project}
     if project is not None:
         found = Environment.objects.present().filter(project=project)
@@ -34,13 +41,28 @@ def variables(request: HttpRequest) -> HttpResponse:
         lines = difference(first, second) if first and second else []
         shown = [line for line in lines if request.GET.get("all") or line.state not in EXPECTED]
         context |= {
-            "environments": environments, "first": first, "second": second, "lines": shown,
-            "verdicts": variables_rules.verdicts(project), "hidden": len(lines) - len(shown),
-        }  # fmt: skip
+            "environments": environments,
+            "first": first,
+            "second": second,
+            "lines": shown,
+            "verdicts": variables_rules.verdicts(project),
+            "hidden": len(lines) - len(shown),
+        }
     return render(request, "environments/variables/variables.html", context)
 
 
-def _chosen(request: HttpRequest, name: str, environments: list[Environment], place: int) -> Environment | None:
-    """The environment whose number was asked for under `name`, else the one that usually stands there."""
-    asked = next((environment for environment in environments if str(environment.pk) == request.GET.get(name)), None)
+def _chosen(
+    request: HttpRequest, name: str, environments: list[Environment], place: int
+) -> Environment | None:
+    """The environment whose number was asked for under `name`, else the one that usually stands
+    there.
+    """
+    asked = next(
+        (
+            environment
+            for environment in environments
+            if str(environment.pk) == request.GET.get(name)
+        ),
+        None,
+    )
     return asked or (environments[min(place, len(environments) - 1)] if environments else None)

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str:
     """The address that counts for limits: of IPv6 the /64 network, since one person has all of it.
 
-    Each proxy adds the address that it saw at the end of the header, so only the last TRUSTED_PROXIES entries
-    are ours; what stands before them is whatever the client wrote.
+    Each proxy adds the address that it saw at the end of the header, so only the last
+    TRUSTED_PROXIES entries are ours; what stands before them is whatever the client wrote.
     """
     seen = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES:

@@ -1,4 +1,7 @@
-"""People and their roles as part of the trail: who signed in, who was given which role. Rights are given by two."""
+"""People and their roles as part of the trail: who signed in, who was given which role.
+
+Rights are given by two.
+"""
 
 from typing import Any
 
@@ -24,15 +27,18 @@ admin.site.unregister((User, Group))
 
 @admin.register(User)
 class PersonAdmin(TwoPeople, UserAdmin):
-    """Accounts. Only a superuser makes superusers, gives single permissions or changes another superuser.
+    """Accounts. Only a superuser makes superusers, gives single permissions or changes another
+    superuser.
 
-    Two people give rights, and nobody gives them to themselves. An account is shut by one, and never deleted: it has
-    signed things.
+    Two people give rights, and nobody gives them to themselves. An account is shut by one, and
+    never deleted: it has signed things.
     """
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = tuple(super().get_readonly_fields(request, obj))
-        return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+        return (
+            fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may = super().has_change_permission(request, obj)
@@ -42,12 +48,25 @@ class PersonAdmin(TwoPeople, UserAdmin):
         return False
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
-        """Another's password is a way to sign as them, so for those who sign it takes two people."""
+        """Another's password is a way to sign as them, so for those who sign it takes two
+        people.
+        """
         person = self.get_object(request, unquote(id))
-        if request.method == "POST" and person and person.pk != request.user.pk and may_ever_sign(person):
+        if (
+            request.method == "POST"
+            and person
+            and person.pk != request.user.pk
+            and may_ever_sign(person)
+        ):
             form = self.change_password_form(person, request.POST)
-            if self.has_change_permission(request, person) and form.is_valid() and form.cleaned_data["password1"]:
-                return self._new_password(request, person, make_password(form.cleaned_data["password1"]))
+            if (
+                self.has_change_permission(request, person)
+                and form.is_valid()
+                and form.cleaned_data["password1"]
+            ):
+                return self._new_password(
+                    request, person, make_password(form.cleaned_data["password1"])
+                )
         with self._remembering(request, id):
             return super().user_change_password(request, id, form_url)
 
@@ -55,8 +74,13 @@ class PersonAdmin(TwoPeople, UserAdmin):
         then = HttpResponseRedirect(reverse("admin:auth_user_change", args=[person.pk]))
         try:
             with transaction.atomic():
-                self.propose(request, person, values={}, shown={"password": (AS_IT_IS, "a new one")},
-                             secrets={"password": hashed})  # fmt: skip
+                self.propose(
+                    request,
+                    person,
+                    values={},
+                    shown={"password": (AS_IT_IS, "a new one")},
+                    secrets={"password": hashed},
+                )
         except Refused as refusal:
             self.refused(request, refusal, str(person.pk))
         return then
@@ -75,8 +99,11 @@ class RoleAdmin(TwoPeople, GroupAdmin):
     """Roles. The four shipped ones get their permissions back with each start of the portal."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Deleting it would take the right to confirm from others, until one is left who may act alone.
-        return bool(obj) and super().has_delete_permission(request, obj) and not obj.user_set.exists()
+        # Deleting it would take the right to confirm from others, until one is left who may act
+        # alone.
+        return (
+            bool(obj) and super().has_delete_permission(request, obj) and not obj.user_set.exists()
+        )
 
     def recorded_data(self, obj: Any) -> dict[str, Any]:
         return {"permissions": sorted(obj.permissions.values_list("codename", flat=True))}
@@ -92,4 +119,6 @@ def _signed_in(sender: Any, request: Any, user: Any, **rest: Any) -> None:
 def _signed_out(sender: Any, request: Any, user: Any, **rest: Any) -> None:
     if user is not None:
         with transaction.atomic():
-            audit.record("person.signed_out", actor=user, subject=user, sentence=f"{user} signed out.")
+            audit.record(
+                "person.signed_out", actor=user, subject=user, sentence=f"{user} signed out."
+            )

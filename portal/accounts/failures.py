@@ -1,7 +1,9 @@
-"""Failed sign-ins in the audit trail: who was guessed at, from where, and when that was locked; never a flood.
+"""Failed sign-ins in the audit trail: who was guessed at, from where, and when that was locked;
+never a flood.
 
-The first wrong password for a name from an address is an event, and so is the one that makes this pair wait. Names
-of accounts are told; what else was typed may be somebody's password, so only its beginning is.
+The first wrong password for a name from an address is an event, and so is the one that makes this
+pair wait. Names of accounts are told; what else was typed may be somebody's password, so only its
+beginning is.
 """
 
 from datetime import timedelta
@@ -17,7 +19,8 @@ from django.utils import timezone
 from portal import audit
 from portal.visible import visible_line
 
-AN_HOUR = 100  # events in it for accounts, and as many for other names; one more says that there were more
+# events in it for accounts, and as many for other names; one more says that there were more
+AN_HOUR = 100
 SHOWN = 2
 FAILED = "person.sign_in_failed"
 
@@ -34,14 +37,19 @@ def note(request: Any, credentials: dict[str, Any]) -> None:
         return
     what = f"as {person}" if person else f"as nobody known ({_hinted(name)})"
     if pairs > AN_HOUR:
-        message = f"More than {AN_HOUR} sign-ins failed within an hour; further ones are counted and not told here."
+        message = (
+            f"More than {AN_HOUR} sign-ins failed within an hour; further ones are counted and not"
+            " told here."
+        )
     elif failures == 1:
         message = f"A sign-in {what} from {address} failed."
     else:
         message = f"{failures} sign-ins {what} from {address} failed; that name waits there."
     data = {"address": str(address), "failures": failures}
     with transaction.atomic():
-        audit.record(FAILED, actor=None, subject=person, outcome="refused", sentence=message, data=data)
+        audit.record(
+            FAILED, actor=None, subject=person, outcome="refused", sentence=message, data=data
+        )
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:

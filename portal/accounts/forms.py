@@ -10,7 +10,9 @@ from portal.ui.recent_sign_in import PASSWORD, SECOND_FACTOR
 
 
 class ProofForm(forms.Form):
-    """The password, the code of the second factor, or both: what is still to be proven (`lacks`)."""
+    """The password, the code of the second factor, or both: what is still to be proven
+    (`lacks`).
+    """
 
     password = Text(4096, missing="Enter your password.", strip=False)
     code = Text(100, missing="Enter the code of your authenticator app, or a recovery code.")

@@ -1,8 +1,9 @@
 """Guessing passwords is limited so that nobody can shut a colleague out.
 
-Four rules, over COOL_OFF. A name from one address: PAIR wrong passwords, then that pair waits. Whoever has signed in
-from an address lately is bound by no other rule there. Else one address may be wrong ADDRESS times, whatever the
-names; and a name that was guessed NAME times from anywhere takes one try in SLOWLY, which slows and shuts out nobody.
+Four rules, over COOL_OFF. A name from one address: PAIR wrong passwords, then that pair waits.
+Whoever has signed in from an address lately is bound by no other rule there. Else one address may
+be wrong ADDRESS times, whatever the names; and a name that was guessed NAME times from anywhere
+takes one try in SLOWLY, which slows and shuts out nobody.
 """
 
 from datetime import timedelta
@@ -31,7 +32,11 @@ class Limits(AxesDatabaseHandler):
         """Whether this try is refused without a look at the password."""
         if super().is_locked(request, credentials):
             return True
-        name, address, now = get_client_username(request, credentials), request.axes_ip_address, timezone.now()
+        name, address, now = (
+            get_client_username(request, credentials),
+            request.axes_ip_address,
+            timezone.now(),
+        )
         if name is None or self._is_known(name, address):
             return False
         recent = AccessAttempt.objects.filter(attempt_time__gte=now - COOL_OFF)
@@ -44,8 +49,12 @@ class Limits(AxesDatabaseHandler):
             return True
         return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
 
-    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Count the failure, and tell the audit trail of it; a try that was not looked at is neither."""
+    def user_login_failed(
+        self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any
+    ) -> None:
+        """Count the failure, and tell the audit trail of it; a try that was not looked at is
+        neither.
+        """
         refused_before = getattr(request, "axes_locked_out", False)
         super().user_login_failed(sender, credentials, request, **kwargs)
         if request is not None and not refused_before:
@@ -53,11 +62,17 @@ class Limits(AxesDatabaseHandler):
 
     def _is_known(self, name: str, address: str) -> bool:
         since = timezone.now() - REMEMBERED
-        return AccessLog.objects.filter(username=name, ip_address=address, attempt_time__gte=since).exists()
+        return AccessLog.objects.filter(
+            username=name, ip_address=address, attempt_time__gte=since
+        ).exists()
 
 
 def refused(request: HttpRequest, original: Any = None, credentials: Any = None) -> HttpResponse:
-    """The answer to a try that is not looked at; it is the same for names that exist and for those that do not."""
-    response = render(request, "429.html", {"minutes": int(COOL_OFF.total_seconds() // 60)}, status=429)
+    """The answer to a try that is not looked at; it is the same for names that exist and for
+    those that do not.
+    """
+    response = render(
+        request, "429.html", {"minutes": int(COOL_OFF.total_seconds() // 60)}, status=429
+    )
     response["Retry-After"] = str(int(SLOWLY.total_seconds()))
     return response

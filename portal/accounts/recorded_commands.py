@@ -1,4 +1,6 @@
-"""Commands of Django and of libraries that write: run in one transaction with the events that say what they did."""
+"""Commands of Django and of libraries that write: run in one transaction with the events that
+say what they did.
+"""
 
 from typing import Any
 
@@ -14,7 +16,10 @@ Accounts = dict[tuple[type[Model], Any], tuple[Model, row_changes.Stored]]
 
 
 class AuditedCommand(BaseCommand):
-    """Put before the command's own class: no event, no change. Accounts and roles are told field by field."""
+    """Put before the command's own class: no event, no change.
+
+    Accounts and roles are told field by field.
+    """
 
     def handle(self, *args: Any, **options: Any) -> Any:
         name = type(self).__module__.rpartition(".")[2]
@@ -23,7 +28,12 @@ class AuditedCommand(BaseCommand):
             answer = super().handle(*args, **options)
             if not record_accounts(before, accounts(), by=row_changes.at_the_shell(name)):
                 message = f"Something was asked {row_changes.at_the_shell(name)}."
-                audit.record(f"command.{name}", actor=None, sentence=message, data={"arguments": [*map(str, args)]})
+                audit.record(
+                    f"command.{name}",
+                    actor=None,
+                    sentence=message,
+                    data={"arguments": [*map(str, args)]},
+                )
         return answer
 
 

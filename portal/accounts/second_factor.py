@@ -27,28 +27,44 @@ def begun(user: Any) -> Authenticator | None:
 
 
 def begin(user: Any, *, now: datetime | None = None) -> Authenticator:
-    """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is forgotten."""
+    """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is
+    forgotten.
+    """
     with transaction.atomic():
         if of(user):
             raise Refused("You have a second factor already; remove it before you set up another.")
         Authenticator.objects.filter(user=user).delete()
         secret = encoded(secrets.token_bytes(20))
         return Authenticator.objects.create(
-            user=user, name="authenticator", confirmed=False, secret=secret, added_at=now or timezone.now()
+            user=user,
+            name="authenticator",
+            confirmed=False,
+            secret=secret,
+            added_at=now or timezone.now(),
         )
 
 
 def confirm(user: Any, code: str, *, now: datetime | None = None) -> list[str]:
-    """Makes the authenticator count, proven by its first code; the recovery codes, which nobody sees again."""
+    """Makes the authenticator count, proven by its first code; the recovery codes, which nobody
+    sees again.
+    """
     now = now or timezone.now()
     with transaction.atomic():
         found = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
         if found is None or not found.accepts(_typed(code), now):
-            raise Refused("That is not the code of this moment: look at the app, and at the clock of your phone.")
+            raise Refused(
+                "That is not the code of this moment: look at the app, and at the clock of your"
+                " phone."
+            )
         found.confirmed = True
         found.save()
         codes = _new_codes(found)
-        audit.record("second_factor.enrolled", actor=user, subject=user, sentence=f"{user} set up a second factor.")
+        audit.record(
+            "second_factor.enrolled",
+            actor=user,
+            subject=user,
+            sentence=f"{user} set up a second factor.",
+        )
     return codes
 
 
@@ -74,7 +90,10 @@ def remove(user: Any, *, actor: Any, reason: str = "") -> None:
 
 
 def prove(user: Any, code: str, *, now: datetime | None = None) -> None:
-    """Takes a code of the app, or a recovery code, which is then used up. Raises `Refused`, and waits get longer."""
+    """Takes a code of the app, or a recovery code, which is then used up.
+
+    Raises `Refused`, and waits get longer.
+    """
     now = now or timezone.now()
     with transaction.atomic():  # a refusal is kept too: it counts for the wait
         message = _judged(user, _typed(code), now)
@@ -93,15 +112,25 @@ def _judged(user: Any, code: str, now: datetime) -> str:
     if found.accepts(code, now):
         found.throttle_reset()
         return ""
-    if RecoveryCode.objects.filter(authenticator=found, digest=_digest(code), used_at=None).update(used_at=now):
+    if RecoveryCode.objects.filter(authenticator=found, digest=_digest(code), used_at=None).update(
+        used_at=now
+    ):
         found.throttle_reset()
         left = found.recovery_codes.filter(used_at=None).count()
         message = f"{user} used a recovery code; {left} are left."
-        audit.record("second_factor.recovered", actor=user, subject=user, sentence=message, data={"left": left})
+        audit.record(
+            "second_factor.recovered",
+            actor=user,
+            subject=user,
+            sentence=message,
+            data={"left": left},
+        )
         return ""
     found.throttle_increment()
     message = f"{user} gave a wrong code of the second factor."
-    audit.record("second_factor.failed", actor=user, subject=user, outcome="failed", sentence=message)
+    audit.record(
+        "second_factor.failed", actor=user, subject=user, outcome="failed", sentence=message
+    )
     return "That code is wrong, or was used already. Wait for the next one and try again."
 
 
@@ -112,7 +141,9 @@ def _typed(code: str) -> str:
 def _new_codes(found: Authenticator) -> list[str]:
     found.recovery_codes.all().delete()
     codes = [encoded(secrets.token_bytes(10)).lower() for _ in range(CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(authenticator=found, digest=_digest(code)) for code in codes)
+    RecoveryCode.objects.bulk_create(
+        RecoveryCode(authenticator=found, digest=_digest(code)) for code in codes
+    )
     return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
 
 

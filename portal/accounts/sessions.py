@@ -1,4 +1,6 @@
-"""Sessions end: after a while without a person, after a working day, and when the account changes."""
+"""Sessions end: after a while without a person, after a working day, and when the account
+changes.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,8 +24,13 @@ NOTED_SECONDS = 60  # how exactly the last sign of a person is known
 WATCHED = ("password", "is_active", "is_staff", "is_superuser")
 
 
-def end_old_sessions(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: ends a session that is over before anything of it counts. A page's own polls keep none alive."""
+def end_old_sessions(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: ends a session that is over before anything of it counts.
+
+    A page's own polls keep none alive.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         if SESSION_KEY in request.session:

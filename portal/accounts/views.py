@@ -58,8 +58,13 @@ def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
     run(partial(_prove_by, request, lacks), request.user, ProofForm(request.POST, lacks=lacks))
 
 
-def _prove_by(request: HttpRequest, lacks: tuple[str, ...], *, actor: Any, password: str = "", code: str = "") -> None:
-    if PASSWORD in lacks and authenticate(request, username=actor.get_username(), password=password) != actor:
+def _prove_by(
+    request: HttpRequest, lacks: tuple[str, ...], *, actor: Any, password: str = "", code: str = ""
+) -> None:
+    if (
+        PASSWORD in lacks
+        and authenticate(request, username=actor.get_username(), password=password) != actor
+    ):
         raise Refused("The password is wrong.")
     if SECOND_FACTOR in lacks:
         second_factor.prove(actor, code)
@@ -76,7 +81,9 @@ def _record(user: Any, message: str) -> None:
 
 @page
 def resume(request: HttpRequest) -> HttpResponse:
-    """Shows what was typed before, and the button that sends it; nothing is sent without a click."""
+    """Shows what was typed before, and the button that sends it; nothing is sent without a
+    click.
+    """
     kept = held_form.held(request)
     if kept is None:
         return HttpResponseRedirect("/")
@@ -85,9 +92,13 @@ def resume(request: HttpRequest) -> HttpResponse:
     if kept["method"] != "POST":
         held_form.forget(request)
         return HttpResponseRedirect(kept["path"])
-    shown = [(name, value) for name, value in kept["fields"] if value.strip() and not _is_a_mark(value)]
+    shown = [
+        (name, value) for name, value in kept["fields"] if value.strip() and not _is_a_mark(value)
+    ]
     what = kept["path"].strip("/").rsplit("/", 1)[-1].replace("-", " ")
-    return render(request, "portal/accounts/resume.html", {"kept": kept, "shown": shown, "what": what})
+    return render(
+        request, "portal/accounts/resume.html", {"kept": kept, "shown": shown, "what": what}
+    )
 
 
 def _is_a_mark(value: str) -> bool:
@@ -98,7 +109,9 @@ def _is_a_mark(value: str) -> bool:
 @sensitive_post_parameters("code")
 @page
 def second_factor_page(request: HttpRequest) -> HttpResponse:
-    """A person's own second factor: set up, confirmed, removed; only shortly after it was proven who they are."""
+    """A person's own second factor: set up, confirmed, removed; only shortly after it was proven
+    who they are.
+    """
     user: Any = request.user
     found = second_factor.of(user)
     policy = Policy(second_factor=found is not None, minutes=RECENT)
@@ -136,7 +149,9 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
     context["left"] = found.recovery_codes.filter(used_at=None).count() if found else 0
     begun = None if found else second_factor.begun(user)
     if begun:
-        svg = segno.make(begun.address, micro=False).svg_inline(scale=4, border=4, dark="#000", light="#fff")
+        svg = segno.make(begun.address, micro=False).svg_inline(
+            scale=4, border=4, dark="#000", light="#fff"
+        )
         context |= {
             "begun": begun,
             "typed": begun.address.split("secret=")[1].split("&")[0],
@@ -146,7 +161,10 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
 
 
 def _changed(request: HttpRequest, *, actor: Any, verb: str, code: str) -> dict[str, Any]:
-    """What a button of the page did, as the page shows it. Recovery codes are shown in this answer and never again."""
+    """What a button of the page did, as the page shows it.
+
+    Recovery codes are shown in this answer and never again.
+    """
     if verb == "begin":
         second_factor.begin(actor)
     elif verb == "confirm":

@@ -1,7 +1,9 @@
-"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing itself.
+"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing
+itself.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and what is not.
+`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and
+what is not.
 """
 
 import re
@@ -48,15 +50,17 @@ def record(
 ) -> int:
     """Appends one event in the current transaction, by one query, and returns its position.
 
-    `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's `audit_scope`.
-    Events of one human action share a `group`. Without `now` the database's clock counts.
-    Raises `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no permission,
-    or the head of the chain is taken for 3 s): let it pass, so that the action is undone too.
-    Until the transaction ends no other event can be added, so record last.
+    `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's
+    `audit_scope`. Events of one human action share a `group`. Without `now` the database's clock
+    counts. Raises `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be
+    written (no permission, or the head of the chain is taken for 3 s): let it pass, so that the
+    action is undone too. Until the transaction ends no other event can be added, so record last.
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
-        raise OutsideTransaction(f"Record {action} inside transaction.atomic(), together with what it records.")
+        raise OutsideTransaction(
+            f"Record {action} inside transaction.atomic(), together with what it records."
+        )
     outcome = AuditEvent.Outcome(outcome).value
     values = [
         now,
@@ -80,7 +84,9 @@ def record(
 def timeline(
     *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
 ) -> list[AuditEvent]:
-    """The newest events, of one subject or scope when given; page on with `before=events[-1].position`."""
+    """The newest events, of one subject or scope when given; page on with
+    `before=events[-1].position`.
+    """
     events = AuditEvent.objects.order_by("-position")
     if subject is not None:
         events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
@@ -101,13 +107,17 @@ def actor_name(actor: AbstractBaseUser | AnonymousUser | None) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """`text` on one line, with all that it holds to be seen, and at most `limit` characters long."""
+    """`text` on one line, with all that it holds to be seen, and at most `limit` characters
+    long.
+    """
     text = visible(_LAYOUT.sub(" ", text))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def canonical_json(data: Mapping[str, Any]) -> str:
-    """One spelling for one content: sorted keys, no spaces, ASCII. Of over 16,000 characters a part is kept.
+    """One spelling for one content: sorted keys, no spaces, ASCII.
+
+    Of over 16,000 characters a part is kept.
 
     Raises TypeError or ValueError for what JSON cannot say.
     """

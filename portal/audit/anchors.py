@@ -1,4 +1,6 @@
-"""The anchors: what the head of the chain was at a time, kept where the database cannot reach, one JSON line each."""
+"""The anchors: what the head of the chain was at a time, kept where the database cannot reach,
+one JSON line each.
+"""
 
 import json
 import os
@@ -15,7 +17,9 @@ from portal.audit.chain import GENESIS, Link
 
 @dataclass(frozen=True)
 class Anchor:
-    """The head of the chain as it was at a time, and the seal over the events after `after`; in hex."""
+    """The head of the chain as it was at a time, and the seal over the events after `after`; in
+    hex.
+    """
 
     position: int
     digest: str
@@ -37,7 +41,9 @@ class UnreadableAnchors(ValueError):
 
 
 def anchors_path() -> Path:
-    """Where the anchors are kept; copy this file to where nobody who can change the database can write."""
+    """Where the anchors are kept; copy this file to where nobody who can change the database can
+    write.
+    """
     return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
 
 
@@ -48,14 +54,19 @@ def append(path: Path, noted: Anchor) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         if os.write(file, line) != len(line):
-            raise OSError(f"Only a part of the anchor could be written to {path}: is the disk full?")
+            raise OSError(
+                f"Only a part of the anchor could be written to {path}: is the disk full?"
+            )
         os.fsync(file)
     finally:
         os.close(file)
 
 
 def read_anchors(path: Path | None = None) -> list[Anchor]:
-    """All anchors of the file, oldest first; none where there is no file. Raises `UnreadableAnchors`."""
+    """All anchors of the file, oldest first; none where there is no file.
+
+    Raises `UnreadableAnchors`.
+    """
     path = path or anchors_path()
     if not path.exists():
         return []
@@ -86,17 +97,24 @@ def parse(line: bytes, name: str) -> Anchor:
     """The anchor on one line of what is called `name`; raises `UnreadableAnchors`."""
     try:
         noted = Anchor(**json.loads(line))
-        sizes = {len(bytes.fromhex(noted.digest)), len(bytes.fromhex(noted.content or noted.digest))}
+        sizes = {
+            len(bytes.fromhex(noted.digest)),
+            len(bytes.fromhex(noted.content or noted.digest)),
+        }
         if type(noted.position) is not int or type(noted.after) is not int or sizes != {32}:
             raise ValueError("not an anchor")
     except (TypeError, ValueError) as error:
-        raise UnreadableAnchors(f"{name} is not an anchor: restore the file from its copy.") from error
+        raise UnreadableAnchors(
+            f"{name} is not an anchor: restore the file from its copy."
+        ) from error
     return noted
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Every anchor that is known, and in a sentence what is missing of them ("" when nothing is)."""
+    """Every anchor that is known, and in a sentence what is missing of them ("" when nothing
+    is).
+    """
 
     anchors: list[Anchor]
     missing: str = ""
@@ -104,7 +122,9 @@ class Kept:
 
 @dataclass(frozen=True)
 class Outside:
-    """What is anchored beside the file, at the place `where`; `missing` says what is known to be gone there."""
+    """What is anchored beside the file, at the place `where`; `missing` says what is known to be
+    gone there.
+    """
 
     anchors: list[Anchor]
     where: str
@@ -114,7 +134,8 @@ class Outside:
 def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     """The anchors of the file, and with `ask` of the place outside too. Raises `UnreadableAnchors`.
 
-    None at all is in order only while none was ever made: the worker has not, and outside there are none.
+    None at all is in order only while none was ever made: the worker has not, and outside there are
+    none.
     """
     path = path or anchors_path()
     noted = read_anchors(path)
@@ -123,14 +144,21 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     last = max((anchor.position for anchor in outside.anchors), default=0)
     if not noted and (outside.anchors or _was_anchored()):
         kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
-        missing = f"The anchors are gone: {path} is missing or empty, yet anchors were made; restore it.{kept}"
+        missing = (
+            f"The anchors are gone: {path} is missing or empty, yet anchors were made; restore"
+            f" it.{kept}"
+        )
     elif last > max((one.position for one in noted), default=0):
-        missing = f"The end of {path} is cut off: {outside.where} knows an anchor at event {last}; restore the file."
+        missing = (
+            f"The end of {path} is cut off: {outside.where} knows an anchor at event {last};"
+            " restore the file."
+        )
     return Kept([*noted, *(anchor for anchor in outside.anchors if anchor not in noted)], missing)
 
 
 def restore() -> str:
-    """Write the file again from the anchors outside, where a host lost its disk; what was done, or "".
+    """Write the file again from the anchors outside, where a host lost its disk; what was done, or
+    "".
 
     A file that is there is never touched: one that is cut off or emptied is for `verify` to say.
     """
@@ -147,11 +175,16 @@ def restore() -> str:
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)
-    return f"{path} was gone with the worker's disk; {len(outside.anchors)} anchors were restored from {outside.where}."
+    return (
+        f"{path} was gone with the worker's disk; {len(outside.anchors)} anchors were restored from"
+        f" {outside.where}."
+    )
 
 
 def ask_outside() -> Outside:
-    """The anchors that lie where the database's owner cannot write; none where there is no such place."""
+    """The anchors that lie where the database's owner cannot write; none where there is no such
+    place.
+    """
     if not settings.AUDIT_OUTSIDE:
         return Outside([], "")
     answer: Outside = import_string(f"{settings.AUDIT_OUTSIDE}.read")()
@@ -159,7 +192,8 @@ def ask_outside() -> Outside:
 
 
 def write_outside(now: datetime) -> str:
-    """Leaves the newest anchors outside too, if it is time; a sentence, or "" when there is nothing to say.
+    """Leaves the newest anchors outside too, if it is time; a sentence, or "" when there is nothing
+    to say.
 
     Raises `Lost` when what was left there is gone.
     """

@@ -1,8 +1,8 @@
 """What the chain's tables must be in the database, so that reading them reads what is stored.
 
-The catalogs are read whole and looked through here: no operator and no function of the database decides. Who owns
-the tables can put row security, rules, children, triggers or another view on them; a superuser can replace what is
-built in.
+The catalogs are read whole and looked through here: no operator and no function of the database
+decides. Who owns the tables can put row security, rules, children, triggers or another view on
+them; a superuser can replace what is built in.
 """
 
 import re
@@ -14,7 +14,10 @@ from typing import Any
 import psycopg
 
 CHAIN, HEAD, VIEW = "portal_auditchain", "portal_audithead", "portal_auditevent"
-NO_KEY = "The primary key of portal_auditchain is gone, so an event may be there twice: put it back, then verify again."
+NO_KEY = (
+    "The primary key of portal_auditchain is gone, so an event may be there twice: put it back,"
+    " then verify again."
+)
 # What a session that verifies goes by, whatever was set for the database or the role.
 PINS = {
     "search_path": "pg_catalog, pg_temp",
@@ -32,19 +35,55 @@ COLUMNS = {  # name and type: text, bigint, bytea, boolean
     CHAIN: {("body", 25), ("position", 20), ("digest", 17)},
     HEAD: {("single", 16), ("position", 20), ("digest", 17)},
 }
-INDEXES = {CHAIN: {"portal_auditchain_pkey", "portal_audit_scope", "portal_audit_subject"}, HEAD: {f"{HEAD}_pkey"}}
+INDEXES = {
+    CHAIN: {"portal_auditchain_pkey", "portal_audit_scope", "portal_audit_subject"},
+    HEAD: {f"{HEAD}_pkey"},
+}
 INTERNAL = 12  # the language of functions that are compiled in
-# What the proof and the view go through, by number, with the name of the compiled function; numbers never change.
+# What the proof and the view go through, by number, with the name of the compiled function; numbers
+# never change.
 FUNCTIONS = {
-    31: "byteaout", 35: "nameout", 46: "textin", 47: "textout", 67: "texteq", 184: "oideq", 460: "int8in",
-    461: "int8out", 467: "int8eq", 470: "int8gt", 471: "int8le", 472: "int8ge", 750: "array_in", 842: "btint8cmp",
-    1150: "timestamptz_in", 1151: "timestamptz_out", 1219: "int8inc", 1236: "int8larger", 1237: "int8smaller",
-    1717: "pg_convert_to", 1799: "oidout", 2011: "byteacat", 2088: "split_part", 2331: "array_unnest",
-    2409: "int8send", 2413: "byteasend", 2415: "textsend", 2952: "uuid_in", 2953: "uuid_out",
-    3535: "string_agg_transfn", 3536: "string_agg_finalfn", 3543: "bytea_string_agg_transfn",
+    31: "byteaout",
+    35: "nameout",
+    46: "textin",
+    47: "textout",
+    67: "texteq",
+    184: "oideq",
+    460: "int8in",
+    461: "int8out",
+    467: "int8eq",
+    470: "int8gt",
+    471: "int8le",
+    472: "int8ge",
+    750: "array_in",
+    842: "btint8cmp",
+    1150: "timestamptz_in",
+    1151: "timestamptz_out",
+    1219: "int8inc",
+    1236: "int8larger",
+    1237: "int8smaller",
+    1717: "pg_convert_to",
+    1799: "oidout",
+    2011: "byteacat",
+    2088: "split_part",
+    2331: "array_unnest",
+    2409: "int8send",
+    2413: "byteasend",
+    2415: "textsend",
+    2952: "uuid_in",
+    2953: "uuid_out",
+    3535: "string_agg_transfn",
+    3536: "string_agg_finalfn",
+    3543: "bytea_string_agg_transfn",
     3544: "bytea_string_agg_finalfn",
-}  # fmt: skip
-AGGREGATES = {2803: (1219, 0), 3538: (3535, 3536), 3545: (3543, 3544), 2115: (1236, 0), 2131: (1237, 0)}
+}
+AGGREGATES = {
+    2803: (1219, 0),
+    3538: (3535, 3536),
+    3545: (3543, 3544),
+    2115: (1236, 0),
+    2131: (1237, 0),
+}
 OPERATORS = {
     ("=", 20, 20): 467,
     ("=", 26, 26): 184,
@@ -53,12 +92,18 @@ OPERATORS = {
     (">=", 20, 20): 472,
     ("||", 17, 17): 2011,
 }
-SHOWN_TYPES = {20, 1184, 2950}  # the view makes them of text as their input functions do; no cast may step between
+SHOWN_TYPES = {
+    20,
+    1184,
+    2950,
+}  # the view makes them of text as their input functions do; no cast may step between
 
 _CATALOGS = {
     "pg_namespace": "oid, nspname",
-    "pg_class": "oid, relname, relnamespace, relkind, relpersistence, relam, relrowsecurity, relforcerowsecurity, "
-    "relispartition",
+    "pg_class": (
+        "oid, relname, relnamespace, relkind, relpersistence, relam, relrowsecurity,"
+        " relforcerowsecurity, relispartition"
+    ),
     "pg_attribute": "attrelid, attname, atttypid, attnum, attisdropped, attgenerated",
     "pg_inherits": "inhrelid, inhparent",
     "pg_policy": "polname, polrelid",
@@ -66,7 +111,9 @@ _CATALOGS = {
     "pg_trigger": "tgrelid, tgname, tgenabled, tgtype, tgfoid, tgqual",
     "pg_index": "indexrelid, indrelid, indisprimary, indisvalid, indkey",
     "pg_proc": "oid, proname, pronamespace, prolang, prosrc, prosecdef",
-    "pg_aggregate": "aggfnoid::pg_catalog.oid, aggtransfn::pg_catalog.oid, aggfinalfn::pg_catalog.oid",
+    "pg_aggregate": (
+        "aggfnoid::pg_catalog.oid, aggtransfn::pg_catalog.oid, aggfinalfn::pg_catalog.oid"
+    ),
     "pg_operator": "oprname, oprnamespace, oprleft, oprright, oprcode::pg_catalog.oid",
     "pg_cast": "castsource, casttarget",
 }
@@ -74,10 +121,14 @@ _CATALOGS = {
 
 @contextmanager
 def pinned(connection: psycopg.Connection) -> Iterator[None]:
-    """The session goes by `PINS` while the block lasts, and afterwards as before; in a transaction."""
+    """The session goes by `PINS` while the block lasts, and afterwards as before; in a
+    transaction.
+    """
     before = {}
     for name, value in PINS.items():
-        before[name] = connection.execute("SELECT pg_catalog.current_setting(%s)", [name]).fetchone()[0]  # type: ignore[index]
+        before[name] = connection.execute(
+            "SELECT pg_catalog.current_setting(%s)", [name]
+        ).fetchone()[0]  # type: ignore[index]
         connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
     yield
     for name, value in before.items():
@@ -91,16 +142,22 @@ class Shape:
         self.connection = connection
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         for name, columns in _CATALOGS.items():
-            self._rows[name] = connection.execute(f"SELECT {columns} FROM pg_catalog.{name}").fetchall()  # noqa: S608
+            self._rows[name] = connection.execute(
+                f"SELECT {columns} FROM pg_catalog.{name}"
+            ).fetchall()  # noqa: S608
         spaces = {one["nspname"]: one["oid"] for one in self.where("pg_namespace")}
         self.builtin, self.own = spaces["pg_catalog"], spaces.get(schema, 0)
-        self.relations = {one["relname"]: one for one in self.where("pg_class", relnamespace={self.own})}
+        self.relations = {
+            one["relname"]: one for one in self.where("pg_class", relnamespace={self.own})
+        }
 
     def where(self, catalog: str, **held: Collection[Any]) -> list[dict[str, Any]]:
         """The rows of a catalog whose columns hold one of these values each."""
         names = [one.split("::")[0] for one in _CATALOGS[catalog].split(", ")]
         wanted = [(names.index(name), values) for name, values in held.items()]
-        rows = (row for row in self._rows[catalog] if all(row[at] in values for at, values in wanted))
+        rows = (
+            row for row in self._rows[catalog] if all(row[at] in values for at, values in wanted)
+        )
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def fault(self, looks: Iterable[Callable[["Shape"], Iterator[str]]]) -> str:
@@ -120,15 +177,31 @@ def _tables(shape: Shape) -> Iterator[str]:
             return
         if (one["relkind"], one["relpersistence"]) != ("r", "p") or one["relispartition"]:
             yield f"{name} is no ordinary table that survives a crash: it was replaced."
-        if one["relrowsecurity"] or one["relforcerowsecurity"] or shape.of("pg_policy", "polrelid", name):
-            yield f"{name} has row security, which can hide events from who asks: remove its policies."
+        if (
+            one["relrowsecurity"]
+            or one["relforcerowsecurity"]
+            or shape.of("pg_policy", "polrelid", name)
+        ):
+            yield (
+                f"{name} has row security, which can hide events from who asks: remove its"
+                " policies."
+            )
         if shape.of("pg_inherits", "inhparent", name) or shape.of("pg_inherits", "inhrelid", name):
-            yield f"{name} has children or a parent, whose rows would be read with its own: detach them."
+            yield (
+                f"{name} has children or a parent, whose rows would be read with its own: detach"
+                " them."
+            )
         if shape.of("pg_rewrite", "ev_class", name):
             yield f"{name} has a rule, which can change what is asked of it: drop the rule."
         columns = [one for one in shape.of("pg_attribute", "attrelid", name) if one["attnum"] > 0]
-        kept = {(column["attname"], column["atttypid"]) for column in columns if not column["attisdropped"]}
-        if kept != COLUMNS[name] or any(column["attgenerated"] not in ("", "\0", b"\0") for column in columns):
+        kept = {
+            (column["attname"], column["atttypid"])
+            for column in columns
+            if not column["attisdropped"]
+        }
+        if kept != COLUMNS[name] or any(
+            column["attgenerated"] not in ("", "\0", b"\0") for column in columns
+        ):
             yield f"{name} has other columns than it was made with."
 
 
@@ -136,11 +209,16 @@ def _keys(shape: Shape) -> Iterator[str]:
     columns = {one["attname"]: one["attnum"] for one in shape.of("pg_attribute", "attrelid", CHAIN)}
     wanted = [str(columns["position"])]
     found = shape.of("pg_index", "indrelid", CHAIN)
-    if not any(one["indisprimary"] and one["indisvalid"] and str(one["indkey"]).split() == wanted for one in found):
+    if not any(
+        one["indisprimary"] and one["indisvalid"] and str(one["indkey"]).split() == wanted
+        for one in found
+    ):
         yield NO_KEY
     names = {relation["oid"]: relation["relname"] for relation in shape.relations.values()}
     for table in (CHAIN, HEAD):
-        extra = {names.get(one["indexrelid"], "?") for one in shape.of("pg_index", "indrelid", table)} - INDEXES[table]
+        extra = {
+            names.get(one["indexrelid"], "?") for one in shape.of("pg_index", "indrelid", table)
+        } - INDEXES[table]
         if extra:
             yield f"{table} has an index that it was not made with ({min(extra)}): drop it."
 
@@ -150,13 +228,19 @@ def _triggers(shape: Shape) -> Iterator[str]:
     for table in (CHAIN, HEAD):
         found = shape.of("pg_trigger", "tgrelid", table)
         if {
-            (one["tgname"], one["tgenabled"], one["tgtype"], names.get(one["tgfoid"], "")) for one in found
+            (one["tgname"], one["tgenabled"], one["tgtype"], names.get(one["tgfoid"], ""))
+            for one in found
         } != TRIGGERS[table] or any(one["tgqual"] is not None for one in found):
-            yield f"The triggers of {table} are not those that it was made with: events may be changed or slip in."
+            yield (
+                f"The triggers of {table} are not those that it was made with: events may be"
+                " changed or slip in."
+            )
 
 
 def _functions(shape: Shape) -> Iterator[str]:
-    """The portal's own functions are, letter for letter, those of the migration; none has a double."""
+    """The portal's own functions are, letter for letter, those of the migration; none has a
+    double.
+    """
     wanted = _made()
     found = shape.where("pg_proc", proname=wanted, pronamespace={shape.own})
     if len(found) != len(wanted):
@@ -172,7 +256,9 @@ def _made() -> dict[str, str]:
 
 
 def _view(shape: Shape) -> Iterator[str]:
-    changed = f"The view {VIEW}, which pages read, was changed: pages may show others than the events."
+    changed = (
+        f"The view {VIEW}, which pages read, was changed: pages may show others than the events."
+    )
     one = shape.relations.get(VIEW)
     rules = shape.of("pg_rewrite", "ev_class", VIEW) if one else []
     if one is None or one["relkind"] != "v" or [rule["rulename"] for rule in rules] != ["_RETURN"]:
@@ -184,11 +270,17 @@ def _view(shape: Shape) -> Iterator[str]:
     if used - set(FUNCTIONS):
         yield changed
     if shape.where("pg_cast", castsource={25}, casttarget=SHOWN_TYPES):
-        yield "A cast from text was put in, through which pages may show others than the events: drop it."
+        yield (
+            "A cast from text was put in, through which pages may show others than the events:"
+            " drop it."
+        )
 
 
 def _built_in(shape: Shape) -> Iterator[str]:
-    message = "PostgreSQL's own function {} was replaced: nothing that this server answers can be trusted."
+    message = (
+        "PostgreSQL's own function {} was replaced: nothing that this server answers can be"
+        " trusted."
+    )
     functions = {one["oid"]: one for one in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})}
     for oid, name in FUNCTIONS.items():
         one = functions.get(oid)
@@ -202,7 +294,9 @@ def _built_in(shape: Shape) -> Iterator[str]:
             yield message.format(functions[oid]["proname"] if oid in functions else oid)
     operators = {
         (one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"]
-        for one in shape.where("pg_operator", oprnamespace={shape.builtin}, oprname={key[0] for key in OPERATORS})
+        for one in shape.where(
+            "pg_operator", oprnamespace={shape.builtin}, oprname={key[0] for key in OPERATORS}
+        )
     }
     for key, code in OPERATORS.items():
         if operators.get(key) != code:
@@ -210,4 +304,8 @@ def _built_in(shape: Shape) -> Iterator[str]:
 
 
 READS = (_tables, _keys, _built_in)  # without these, what is read proves nothing
-WRITES = (_triggers, _functions, _view)  # without these, what is written and shown next cannot be trusted
+WRITES = (
+    _triggers,
+    _functions,
+    _view,
+)  # without these, what is written and shown next cannot be trusted

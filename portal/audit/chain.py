@@ -1,7 +1,8 @@
-"""Recomputes the audit chain from the raw columns, with nothing of Django or of the database's own code.
+"""Recomputes the audit chain from the raw columns, with nothing of Django or of the database's own
+code.
 
-An event's digest is the SHA-256 of the link before it, which is a position (8 bytes, big-endian) and its digest
-(32 bytes), and of its own text. The first follows position 0 and 32 zero bytes.
+An event's digest is the SHA-256 of the link before it, which is a position (8 bytes, big-endian)
+and its digest (32 bytes), and of its own text. The first follows position 0 and 32 zero bytes.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,7 +17,8 @@ from django.conf import settings
 from psycopg.pq import ExecStatus
 
 GENESIS = bytes(32)
-# What pages read: the lines of `body`, one after the other. Anything else in its place may show another text.
+# What pages read: the lines of `body`, one after the other. Anything else in its place may show
+# another text.
 SHOWN = """
 SELECT position, pg_catalog.split_part(body, E'\\n', 1)::pg_catalog.timestamptz AS at,
     pg_catalog.split_part(body, E'\\n', 2) AS action, pg_catalog.split_part(body, E'\\n', 3) AS outcome,
@@ -54,7 +56,9 @@ WHERE position OPERATOR(pg_catalog.>) %s AND position OPERATOR(pg_catalog.<=) %s
 
 
 def table(name: str = "portal_auditchain") -> str:
-    """One of the chain's relations with its schema, as SQL spells it: no search_path decides which is read."""
+    """One of the chain's relations with its schema, as SQL spells it: no search_path decides
+    which is read.
+    """
     schema = settings.DATABASE_SCHEMA.replace('"', '""')
     return f'"{schema}".{name}'
 
@@ -83,7 +87,9 @@ class Break:
 
 @dataclass(frozen=True)
 class Followed:
-    """One stretch read: its last sound link, the digests at the positions asked for, the first break."""
+    """One stretch read: its last sound link, the digests at the positions asked for, the first
+    break.
+    """
 
     end: Link
     marks: dict[int, bytes] = field(default_factory=dict)
@@ -100,10 +106,11 @@ class Seal:
 
 
 class Content:
-    """All that is stored of a known number of events: each text with U+001E after it, and each link.
+    """All that is stored of a known number of events: each text with U+001E after it, and each
+    link.
 
-    So many signs end so many texts: one within a text would be one too many. And a link whose size is another moves
-    the position in the next to where it is not.
+    So many signs end so many texts: one within a text would be one too many. And a link whose size
+    is another moves the position in the next to where it is not.
     """
 
     def __init__(self) -> None:
@@ -127,7 +134,8 @@ def follow(
     marks: Collection[int] = (),
     content: Content | None = None,
 ) -> Followed:
-    """Recomputes the events after `start` up to `upto`, which must be there; `start` itself is trusted.
+    """Recomputes the events after `start` up to `upto`, which must be there; `start` itself is
+    trusted.
 
     `content` is given all that is read. Raises psycopg.Error when it cannot read.
     """
@@ -159,7 +167,9 @@ def _links(last: Link, texts: list[bytes]) -> list[bytes]:
 
 
 def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[list[Link], Break]:
-    """Event by event, for the few that hold the break: the sound links after `last`, and what is wrong then."""
+    """Event by event, for the few that hold the break: the sound links after `last`, and what is
+    wrong then.
+    """
     sound: list[Link] = []
     query = _ONE_BY_ONE.format(chain=table())
     for position, digest, text in connection.execute(
@@ -169,7 +179,10 @@ def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[
         if position != expected:
             break
         if _BETWEEN in (text or b"") or digest != sha256(bytes(last) + (text or b"")).digest():
-            sentence = f"Event {expected} is not what was written at this place: it was edited, moved or put in."
+            sentence = (
+                f"Event {expected} is not what was written at this place: it was edited, moved or"
+                " put in."
+            )
             return sound, Break(expected, sentence)
         last = Link(position, digest)
         sound.append(last)
@@ -177,7 +190,8 @@ def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[
 
 
 def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
-    """How many of the seals, each beginning where the one before ends, fit; it stops at one that does not.
+    """How many of the seals, each beginning where the one before ends, fit; it stops at one that
+    does not.
 
     Reads what `follow` reads, but hashes it in one go, which is what makes it fast.
     """
@@ -193,16 +207,21 @@ def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
 
 
 def _stretches(after: int, upto: int) -> list[Stretch]:
-    return [(first, min(first + _AT_ONCE - 1, upto)) for first in range(after + 1, upto + 1, _AT_ONCE)]
+    return [
+        (first, min(first + _AT_ONCE - 1, upto)) for first in range(after + 1, upto + 1, _AT_ONCE)
+    ]
 
 
 @contextmanager
-def _copy(connection: psycopg.Connection, stretches: Sequence[Stretch]) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """The texts, with U+001E between them, and the links of the events in each stretch, all events of one in one.
+def _copy(
+    connection: psycopg.Connection, stretches: Sequence[Stretch]
+) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+    """The texts, with U+001E between them, and the links of the events in each stretch, all events
+    of one in one.
 
-    Ends before a stretch in which an event is missing.
-    By libpq's own calls, since psycopg's `Copy.read` costs more than the hash. Leaves the connection ready for its
-    next query, also when not all was read.
+    Ends before a stretch in which an event is missing. By libpq's own calls, since psycopg's
+    `Copy.read` costs more than the hash. Leaves the connection ready for its next query, also when
+    not all was read.
     """
     firsts, lasts = (",".join(str(stretch[end]) for stretch in stretches) for end in (0, 1))
     query = _READ.format(firsts=f"{{{firsts}}}", lasts=f"{{{lasts}}}", chain=table())

@@ -1,4 +1,7 @@
-"""What changed: the stored fields of a row before and after, as the trail shows them. Of a secret only that it did."""
+"""What changed: the stored fields of a row before and after, as the trail shows them.
+
+Of a secret only that it did.
+"""
 
 import getpass
 import hashlib
@@ -50,7 +53,9 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a secret `"changed"`."""
+    """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
+    secret `"changed"`.
+    """
     told: dict[str, Any] = {}
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = before.get(name), after.get(name)
@@ -61,13 +66,19 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     return told
 
 
-def with_children(row: Model, children: Iterable[tuple[type[Model], str]], *, lock: bool = False) -> Stored:
-    """`stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it by a named link."""
+def with_children(
+    row: Model, children: Iterable[tuple[type[Model], str]], *, lock: bool = False
+) -> Stored:
+    """`stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it by
+    a named link.
+    """
     held = stored(row, lock=lock)
     for model, link in children:
         for child in model._base_manager.filter(**{link: row.pk}).only("pk").order_by("pk"):
             name = f"{model._meta.verbose_name} {child.pk}"
-            held |= {f"{name}: {field}": value for field, value in stored(child).items() if field != link}
+            held |= {
+                f"{name}: {field}": value for field, value in stored(child).items() if field != link
+            }
     return held
 
 
@@ -80,7 +91,8 @@ def record(
     by: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Writes the event that `row` was added, changed or deleted, in the caller's transaction; False: it was not.
+    """Writes the event that `row` was added, changed or deleted, in the caller's transaction;
+    False: it was not.
 
     `by` says how, where there is no actor, such as `at the shell by …`.
     """
@@ -95,7 +107,9 @@ def record(
 
 
 def at_the_shell(command: str) -> str:
-    """How the trail names who ran `manage.py command`: the account of the system, which is all that is known."""
+    """How the trail names who ran `manage.py command`: the account of the system, which is all
+    that is known.
+    """
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # an account without a name

@@ -1,9 +1,9 @@
 """Proves that the audit trail is what was written, and anchors it where the database cannot reach.
 
-A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it was computed
-anew. So at an interval `anchor` recomputes what was added and notes the head in a file, with a seal: one
-SHA-256 over all bytes of those events. `verify` holds the database against every anchor. docs/audit.md says
-what is trusted.
+A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it
+was computed anew. So at an interval `anchor` recomputes what was added and notes the head in a
+file, with a seal: one SHA-256 over all bytes of those events. `verify` holds the database against
+every anchor. docs/audit.md says what is trusted.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,8 @@ STRETCH = 50_000  # events between two reports of progress
 class Verification:
     """The verdict: how many events are proven, and the first that is not, in one sentence.
 
-    `checkpoint` is where a later run may go on from (`verify(since=...)`); None when the chain is broken.
+    `checkpoint` is where a later run may go on from (`verify(since=...)`); None when the chain is
+    broken.
     """
 
     ok: bool
@@ -51,14 +52,19 @@ class Verification:
 
 
 class BrokenChain(ValueError):
-    """The chain broke since the last anchor, so no further anchor is made; the sentence names the event."""
+    """The chain broke since the last anchor, so no further anchor is made; the sentence names
+    the event.
+    """
 
 
-def anchor(now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False) -> Anchor:
-    """Recomputes the events since the last anchor and notes the head, as one JSON line that is then on disk.
+def anchor(
+    now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False
+) -> Anchor:
+    """Recomputes the events since the last anchor and notes the head, as one JSON line that is then
+    on disk.
 
-    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new file.
-    Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
+    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new
+    file. Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
     """
     path = path or anchors_path()
     if not anew and (missing := audit_anchors.gather(path=path).missing):
@@ -74,7 +80,9 @@ def anchor(now: datetime, *, using: str = "default", path: Path | None = None, a
             raise BrokenChain(broken.sentence)
         if shown := view_check.fault(raw, view_check.after(last.position, head.position)):
             raise BrokenChain(shown)
-    noted = Anchor(head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex())
+    noted = Anchor(
+        head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex()
+    )
     audit_anchors.append(path, noted)
     return noted
 
@@ -90,13 +98,18 @@ def verify(
 ) -> Verification:
     """Proves every event or names the first that is not as it was written.
 
-    Sealed events are held byte for byte against the seal of their anchor (the file's unless given, with `outside`
-    also those that lie beside it), the others are recomputed link by link; with `full` all are. What pages show is
-    read and compared too: of all that was recomputed, and of some of the others. Starts after `since` (an earlier
+    Sealed events are held byte for byte against the seal of their anchor (the file's unless given,
+    with `outside` also those that lie beside it), the others are recomputed link by link; with
+    `full` all are. What pages show is read and compared too: of all that was recomputed, and of
+    some of the others. Starts after `since` (an earlier
     `Verification.checkpoint`) when given. `progress(done, total)` is called on the way.
     """
     try:
-        kept = audit_anchors.gather(ask=outside) if anchors is None else audit_anchors.Kept(list(anchors))
+        kept = (
+            audit_anchors.gather(ask=outside)
+            if anchors is None
+            else audit_anchors.Kept(list(anchors))
+        )
     except UnreadableAnchors as error:
         return Verification(False, 0, None, str(error), "")
     with _pinned(using) as raw:
@@ -111,10 +124,16 @@ def verify(
 
 
 def _verify(
-    raw: Any, start: Link, anchors: list[Anchor], full: bool, progress: Callable[[int, int], None] | None
+    raw: Any,
+    start: Link,
+    anchors: list[Anchor],
+    full: bool,
+    progress: Callable[[int, int], None] | None,
 ) -> Verification:
     head, noted = _head(raw), list(anchors)
-    if start.position:  # what was verified before is held against what is there now, as an anchor is
+    if (
+        start.position
+    ):  # what was verified before is held against what is there now, as an anchor is
         noted.append(Anchor(start.position, start.digest.hex(), "the last verification"))
     noted.sort(key=lambda anchor: anchor.position)
     last, broken, digests = start, None, {0: GENESIS}
@@ -124,8 +143,11 @@ def _verify(
         if progress:
             progress(last.position - start.position, head.position - start.position)
     broken = _at_the_end(raw, last, head, broken)
-    # Of the others, which lie before the start or inside a seal, what is stored there now has to do.
-    digests = _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
+    # Of the others, which lie before the start or inside a seal, what is stored there now has to
+    # do.
+    digests = (
+        _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
+    )
     verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
     sealed = max((a.position for a in noted if a.content), default=0)
     looked_at = (
@@ -138,13 +160,21 @@ def _verify(
     return verdict
 
 
-def _follow_all(raw: Any, start: Link, upto: int, anchors: list[Anchor], full: bool) -> Iterator[Followed]:
+def _follow_all(
+    raw: Any, start: Link, upto: int, anchors: list[Anchor], full: bool
+) -> Iterator[Followed]:
     """Stretch by stretch from `start` to `upto`, ending with the first that is broken."""
-    sealed = {} if full else {a.after: a for a in anchors if a.content and a.after < a.position <= upto}
+    sealed = (
+        {} if full else {a.after: a for a in anchors if a.content and a.after < a.position <= upto}
+    )
     last = start
     while last.position < upto:
         run = _run(sealed, last.position)
-        fitting = weigh(raw, [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run]) if run else 0
+        fitting = (
+            weigh(raw, [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run])
+            if run
+            else 0
+        )
         if fitting:
             last = run[fitting - 1].link
             yield Followed(last, {a.position: a.link.digest for a in run[:fitting]})
@@ -152,7 +182,9 @@ def _follow_all(raw: Any, start: Link, upto: int, anchors: list[Anchor], full: b
             del sealed[last.position]  # does not fit: link by link, to name the event
         if run:
             continue
-        stop = min([upto, last.position + STRETCH, *(after for after in sealed if after > last.position)])
+        stop = min(
+            [upto, last.position + STRETCH, *(after for after in sealed if after > last.position)]
+        )
         marks = {a.position for a in anchors if last.position < a.position <= stop}
         followed = follow(raw, last, stop, marks)
         yield followed
@@ -162,7 +194,9 @@ def _follow_all(raw: Any, start: Link, upto: int, anchors: list[Anchor], full: b
 
 
 def _run(sealed: dict[int, Anchor], position: int) -> list[Anchor]:
-    """The seals that begin at `position`, each where the one before ends, up to a stretch of events."""
+    """The seals that begin at `position`, each where the one before ends, up to a stretch of
+    events.
+    """
     run: list[Anchor] = []
     end = position
     while end in sealed and end - position < STRETCH:
@@ -180,25 +214,40 @@ def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
 
 
 def _at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
-    """The break told better when nothing follows it; without one, whether head and last event agree."""
-    chain, kept = f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}"  # noqa: S608
+    """The break told better when nothing follows it; without one, whether head and last event
+    agree.
+    """
+    chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
     # One statement, so one moment, however many events are being added.
     lowest, highest, beyond = raw.execute(
-        f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position) {chain}), "
-        f"(SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>) coalesce(({kept}), 0))"
+        f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position)"
+        f" {chain}), (SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>)"
+        f" coalesce(({kept}), 0))"
     ).fetchone()
     if lowest is not None and lowest < 1:
         return Break(lowest, f"Event {lowest} was put in where no event was written.")
     if broken:
         if broken.position <= (highest or 0):
             return broken
-        return Break(broken.position, f"The end is cut off: event {broken.position} and all after it are missing.")
+        return Break(
+            broken.position,
+            f"The end is cut off: event {broken.position} and all after it are missing.",
+        )
     if beyond is not None:
-        return Break(beyond, f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.")
+        return Break(
+            beyond,
+            f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.",
+        )
     if head.position < last.position:
-        return Break(head.position + 1, f"The end is cut off: event {head.position + 1} was there and is missing.")
+        return Break(
+            head.position + 1,
+            f"The end is cut off: event {head.position + 1} was there and is missing.",
+        )
     if head.digest != last.digest:
-        return Break(last.position, f"The head of the chain does not hold the digest of event {last.position}.")
+        return Break(
+            last.position,
+            f"The head of the chain does not hold the digest of event {last.position}.",
+        )
     return None
 
 
@@ -212,9 +261,16 @@ def _against_anchors(
             return broken
         if noted.position > last.position:
             first = last.position + 1
-            return Break(first, f"The end is cut off: event {first} is missing, yet {noted.at} saw {noted.position}.")
+            return Break(
+                first,
+                f"The end is cut off: event {first} is missing, yet {noted.at} saw"
+                f" {noted.position}.",
+            )
         if digests.get(noted.position) != noted.link.digest:
-            sentence = f"Event {sound + 1} or a later one up to {noted.position} was rewritten after {noted.at}."
+            sentence = (
+                f"Event {sound + 1} or a later one up to {noted.position} was rewritten after"
+                f" {noted.at}."
+            )
             return Break(sound + 1, sentence)
         sound = noted.position
     return broken
@@ -222,7 +278,9 @@ def _against_anchors(
 
 @contextmanager
 def _pinned(using: str) -> Iterator[Any]:
-    """The connection below Django's, in a transaction, going by nothing that was set in the database."""
+    """The connection below Django's, in a transaction, going by nothing that was set in the
+    database.
+    """
     with transaction.atomic(using=using):
         connections[using].ensure_connection()
         raw = connections[using].connection
@@ -231,7 +289,9 @@ def _pinned(using: str) -> Iterator[Any]:
 
 
 def _head(raw: Any) -> Link:
-    """The head as the database tells it; an absent one reads as an empty digest, which never fits."""
+    """The head as the database tells it; an absent one reads as an empty digest, which never
+    fits.
+    """
     found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
     position, digest = found or (0, b"")
     return Link(position, bytes(digest))

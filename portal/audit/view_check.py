@@ -1,4 +1,6 @@
-"""Whether pages show what was hashed: the view is read, and held against the texts in this process."""
+"""Whether pages show what was hashed: the view is read, and held against the texts in this
+process.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,15 +9,27 @@ from uuid import UUID
 
 from portal.audit.chain import SHOWN, table
 
-NOT_SHOWN = "The events are whole, but pages may show others: the view portal_auditevent was changed."
+NOT_SHOWN = (
+    "The events are whole, but pages may show others: the view portal_auditevent was changed."
+)
 AT_ONCE = 1_000
 NEWEST = 10_000  # events that are not sealed, of which the showing is compared in an ordinary run
 SAMPLE = 1_000  # sealed events whose showing is compared in an ordinary run; `--full` compares all
 
 _COLUMNS = (
-    "at", "action", "outcome", "actor_id", "actor_name", "scope", "subject_kind", "subject_id", "subject_label",
-    "sentence", "data", '"group"',
-)  # fmt: skip
+    "at",
+    "action",
+    "outcome",
+    "actor_id",
+    "actor_name",
+    "scope",
+    "subject_kind",
+    "subject_id",
+    "subject_label",
+    "sentence",
+    "data",
+    '"group"',
+)
 
 
 def after(position: int, last: int) -> range:
@@ -24,30 +38,44 @@ def after(position: int, last: int) -> range:
 
 
 def chosen(start: int, sealed: int, last: int) -> list[int]:
-    """The events after the position `sealed`, of many the newest, and some evenly between `start` and these."""
+    """The events after the position `sealed`, of many the newest, and some evenly between
+    `start` and these.
+    """
     until = min(max(start, sealed, last - NEWEST), last)
     step = max(1, (until - start) // SAMPLE)
     return [*range(start + 1, until + 1, step), *after(until, last)]
 
 
 def fault(connection: Any, positions: Sequence[int]) -> str:
-    """In a sentence what pages would show otherwise than it was written; "" when nothing. Raises psycopg.Error."""
+    """In a sentence what pages would show otherwise than it was written; "" when nothing.
+
+    Raises psycopg.Error.
+    """
     if not _is_as_made(connection):
         return NOT_SHOWN
     for begin in range(0, len(positions), AT_ONCE):
         some = list(positions[begin : begin + AT_ONCE])
         query = "SELECT {} FROM {} WHERE position OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])"
         columns = ", ".join(("position", "digest", *_COLUMNS))
-        shown = connection.execute(query.format(columns, table("portal_auditevent")), [some]).fetchall()
-        written = connection.execute(query.format("position, digest, body", f"ONLY {table()}"), [some]).fetchall()
+        shown = connection.execute(
+            query.format(columns, table("portal_auditevent")), [some]
+        ).fetchall()
+        written = connection.execute(
+            query.format("position, digest, body", f"ONLY {table()}"), [some]
+        ).fetchall()
         seen = {row[0]: tuple(row[1:]) for row in shown}
         for position, digest, body in written:
             try:
                 meant = as_shown(body)
             except ValueError:
-                return f"Event {position} is not written as events are: it was put in past the portal."
+                return (
+                    f"Event {position} is not written as events are: it was put in past the portal."
+                )
             if seen.pop(position, None) != (digest, *meant):
-                return f"Event {position} is whole, but pages show another: the view portal_auditevent was changed."
+                return (
+                    f"Event {position} is whole, but pages show another: the view portal_auditevent"
+                    " was changed."
+                )
         if seen or len(shown) != len(written):
             return NOT_SHOWN
     return ""
@@ -61,9 +89,13 @@ def as_shown(body: str) -> tuple[Any, ...]:
 
 
 def _is_as_made(connection: Any) -> bool:
-    """Whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read, all is as it was made."""
+    """Whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read, all
+    is as it was made.
+    """
     plans = []
     for source in (table("portal_auditevent"), f"({SHOWN.format(chain=table())}) AS shown"):
-        explained = connection.execute(f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}")  # noqa: S608
+        explained = connection.execute(
+            f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}"
+        )  # noqa: S608
         plans.append(explained.fetchone()[0][0]["Plan"])
     return plans[0] == plans[1]

@@ -13,13 +13,16 @@ from portal.jobs import AuditWatch, Outcome, Requeue
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
-    """One look: what was added since the last anchor is verified, and the head is anchored if it is sound.
+    """One look: what was added since the last anchor is verified, and the head is anchored if it is
+    sound.
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
     """
     if restored := audit_anchors.restore():
         with transaction.atomic():
-            audit.record("audit.anchors_restored", actor=None, outcome="found", sentence=restored, now=now)
+            audit.record(
+                "audit.anchors_restored", actor=None, outcome="found", sentence=restored, now=now
+            )
     since = _last_anchor()
     found = verification.verify(since=since)
     sentence, position = found.sentence, found.first_broken or 0
@@ -31,7 +34,10 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
             sentence = str(lost)
         else:
             AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
-            return Requeue(settings.ANCHOR_SECONDS, f"Intact and anchored at event {position}. {message}".strip())
+            return Requeue(
+                settings.ANCHOR_SECONDS,
+                f"Intact and anchored at event {position}. {message}".strip(),
+            )
     AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
     return Requeue(settings.ANCHOR_SECONDS, sentence)
 

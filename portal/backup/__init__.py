@@ -1,1 +1,3 @@
-"""Backup and restore of the portal as one file; docs/operations.md says what is in it and what is not."""
+"""Backup and restore of the portal as one file; docs/operations.md says what is in it and what
+is not.
+"""

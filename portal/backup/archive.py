@@ -1,4 +1,6 @@
-"""Writes and reads the file: a tar of the database's dump, the anchors of the audit trail, and a manifest."""
+"""Writes and reads the file: a tar of the database's dump, the anchors of the audit trail, and a
+manifest.
+"""
 
 import hashlib
 import json
@@ -44,8 +46,8 @@ class Manifest:
 def back_up(file: Path, *, now: datetime) -> Manifest:
     """Write everything that cannot be made again to the new `file`, readable by its owner alone.
 
-    The portal may run meanwhile: the dump is one snapshot, and the anchors are copied before it, so none is ahead of
-    the trail. Raises `BackupError`.
+    The portal may run meanwhile: the dump is one snapshot, and the anchors are copied before it, so
+    none is ahead of the trail. Raises `BackupError`.
     """
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -61,7 +63,9 @@ def back_up(file: Path, *, now: datetime) -> Manifest:
 
 
 def _write(directory: Path, out: object, now: datetime) -> Manifest:
-    (directory / ANCHORS).write_bytes(anchors_path().read_bytes() if anchors_path().exists() else b"")
+    (directory / ANCHORS).write_bytes(
+        anchors_path().read_bytes() if anchors_path().exists() else b""
+    )
     position = AuditHead.objects.values_list("position", flat=True).first() or 0
     _run("pg_dump", ["--format=custom", "--no-owner", f"--file={directory / DUMP}"])
     manifest = Manifest(VERSION, now.isoformat(), position, _sha256(directory / DUMP))
@@ -78,8 +82,8 @@ def _write(directory: Path, out: object, now: datetime) -> Manifest:
 def restore(file: Path, *, now: datetime) -> Manifest:
     """Bring the database of this portal, which must be empty, and its anchors to what `file` holds.
 
-    Jobs that were under way look at the world when a worker starts, and go on from there. What was only on its way
-    to people is not sent again. Raises `BackupError`.
+    Jobs that were under way look at the world when a worker starts, and go on from there. What was
+    only on its way to people is not sent again. Raises `BackupError`.
     """
     _require_empty()
     with tempfile.TemporaryDirectory() as name:
@@ -99,8 +103,8 @@ def _require_empty() -> None:
     tables = connection.introspection.table_names()
     if tables:
         raise BackupError(
-            f"The database is not empty ({len(tables)} tables): restore into a new one, named in DATABASE_URL or "
-            "PORTAL_VAR_DIR."
+            f"The database is not empty ({len(tables)} tables): restore into a new one, named in"
+            " DATABASE_URL or PORTAL_VAR_DIR."
         )
     if anchors_path().exists():
         raise BackupError(f"{anchors_path()} holds anchors of another trail: move it away first.")
@@ -115,31 +119,51 @@ def _unpack(file: Path, directory: Path) -> Manifest:
     except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as error:
         raise BackupError(f"{file} is no backup of a portal ({error}).") from None
     if _sha256(directory / DUMP) != manifest.dump_sha256:
-        raise BackupError(f"{file} is damaged: the dump is not the one that was written. Take another backup.")
+        raise BackupError(
+            f"{file} is damaged: the dump is not the one that was written. Take another backup."
+        )
     return manifest
 
 
 def _settle_rows(manifest: Manifest, now: datetime) -> None:
-    """What belonged to the processes of then goes; what was on its way to people is not sent a second time."""
+    """What belonged to the processes of then goes; what was on its way to people is not sent a
+    second time.
+    """
     with transaction.atomic():
         OrmQ.objects.all().delete()
         ProcessReport.objects.all().delete()
         HealthWatch.objects.all().delete()
         for model in job_models():
-            model._default_manager.filter(status__in=OPEN).update(lease_until=None, woken_at=None, wake_at=now)
+            model._default_manager.filter(status__in=OPEN).update(
+                lease_until=None, woken_at=None, wake_at=now
+            )
             if not model.repeatable:
-                ended = {"status": JobStatus.CANCELLED, "finished_at": now, "sentence": "Not repeated after a restore."}
+                ended = {
+                    "status": JobStatus.CANCELLED,
+                    "finished_at": now,
+                    "sentence": "Not repeated after a restore.",
+                }
                 model._default_manager.filter(status__in=OPEN).update(**ended)
         message = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
-        audit.record("portal.restored", actor=None, sentence=message, data=asdict(manifest), now=now)
+        audit.record(
+            "portal.restored", actor=None, sentence=message, data=asdict(manifest), now=now
+        )
 
 
 def _run(program: str, arguments: Sequence[str]) -> None:
     """One program of PostgreSQL on the portal's database; the password goes by the environment."""
     values = connection.settings_dict
-    place = {"PGHOST": values["HOST"], "PGPORT": values["PORT"], "PGUSER": values["USER"],
-             "PGPASSWORD": values["PASSWORD"], "PGDATABASE": values["NAME"], "PGCONNECT_TIMEOUT": "10"}  # fmt: skip
-    env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"} | {name: str(value) for name, value in place.items()}
+    place = {
+        "PGHOST": values["HOST"],
+        "PGPORT": values["PORT"],
+        "PGUSER": values["USER"],
+        "PGPASSWORD": values["PASSWORD"],
+        "PGDATABASE": values["NAME"],
+        "PGCONNECT_TIMEOUT": "10",
+    }
+    env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"} | {
+        name: str(value) for name, value in place.items()
+    }
     target = [f"--dbname={values['NAME']}"] if program == "pg_restore" else []
     command = [str(binaries() / program), *target, *arguments]
     try:

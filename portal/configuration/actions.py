@@ -28,15 +28,21 @@ def propose(
     secrets: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> ConfigurationChange | None:
-    """Proposes new `values` for guarded fields of `obj`; applies them at once where one person is enough.
+    """Proposes new `values` for guarded fields of `obj`; applies them at once where one person is
+    enough.
 
-    Of `secrets` only `shown` (field → from, to, in words) is ever read by people. Returns None where nothing differs.
-    Raises `Refused`. Call it in the transaction of the form; the caller records a refusal.
+    Of `secrets` only `shown` (field → from, to, in words) is ever read by people. Returns None
+    where nothing differs. Raises `Refused`. Call it in the transaction of the form; the caller
+    records a refusal.
     """
     now, kind = now or timezone.now(), kind_of(obj)
     require(actor, kind.permission)
     known = kind.read(obj)
-    told = {name: {"from": known.get(name), "to": to} for name, to in values.items() if known.get(name) != to}
+    told = {
+        name: {"from": known.get(name), "to": to}
+        for name, to in values.items()
+        if known.get(name) != to
+    }
     told |= {name: {"from": before, "to": after} for name, (before, after) in (shown or {}).items()}
     if not told:
         return None
@@ -47,14 +53,23 @@ def propose(
         kind.write(obj, values, secrets or {})
         return _applied(change, obj, actor=actor, alone=alone, now=now)
     sentence = f"Proposed for {change.label}: {change.words}."
-    audit.record("configuration.proposed", actor=actor, subject=change, sentence=sentence, data=_data(change), now=now)
+    audit.record(
+        "configuration.proposed",
+        actor=actor,
+        subject=change,
+        sentence=sentence,
+        data=_data(change),
+        now=now,
+    )
     return change
 
 
 def record_alone(
     obj: Any, before: Mapping[str, Any], *, actor: Any, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
-    """Keeps what a form has changed of guarded fields without a second person, and why; None where nothing differs."""
+    """Keeps what a form has changed of guarded fields without a second person, and why; None
+    where nothing differs.
+    """
     now, kind = now or timezone.now(), kind_of(obj)
     after = kind.read(type(obj)._base_manager.get(pk=obj.pk))
     names = [*before, *(name for name in after if name not in before)]
@@ -66,21 +81,36 @@ def record_alone(
     return _applied(_create(obj, told, {}, actor, now), obj, actor=actor, alone=alone, now=now)
 
 
-def _create(obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: Any, now: datetime) -> Any:
+def _create(
+    obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: Any, now: datetime
+) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
         with transaction.atomic():
             return ConfigurationChange.objects.create(
-                kind=obj._meta.label_lower, object_id=obj.pk, label=name[:200], proposed_by=actor, proposed_at=now,
-                scope=getattr(obj, "audit_scope", "") or "", values=told, secrets=kept,
-            )  # fmt: skip
+                kind=obj._meta.label_lower,
+                object_id=obj.pk,
+                label=name[:200],
+                proposed_by=actor,
+                proposed_at=now,
+                scope=getattr(obj, "audit_scope", "") or "",
+                values=told,
+                secrets=kept,
+            )
     except IntegrityError:
-        raise Refused(f"A change of {name} waits for a second person already; confirm or decline that first.") from None
+        raise Refused(
+            f"A change of {name} waits for a second person already; confirm or decline that first."
+        ) from None
 
 
 @action("configuration.confirmed", CONFIRM, guarded=True)
-def confirm_change(change: ConfigurationChange, *, actor: Any, now: datetime | None = None) -> ConfigurationChange:
-    """Applies what somebody else proposed, if it still says what is there now. Approvals of open releases lapse."""
+def confirm_change(
+    change: ConfigurationChange, *, actor: Any, now: datetime | None = None
+) -> ConfigurationChange:
+    """Applies what somebody else proposed, if it still says what is there now.
+
+    Approvals of open releases lapse.
+    """
     now = now or timezone.now()
     change = _waiting(change)
     if actor is None or actor.pk == change.proposed_by_id:
@@ -98,13 +128,26 @@ def decline_change(change: ConfigurationChange, *, actor: Any, now: datetime | N
     if not own:
         require(actor, CONFIRM)
     state = State.WITHDRAWN if own else State.DECLINED
-    ConfigurationChange.objects.filter(pk=change.pk).update(state=state, decided_by=actor, decided_at=now, secrets="")
+    ConfigurationChange.objects.filter(pk=change.pk).update(
+        state=state, decided_by=actor, decided_at=now, secrets=""
+    )
     sentence = f"{'Withdrawn' if own else 'Declined'} for {change.label}: {change.words}."
-    audit.record("configuration.declined", actor=actor, subject=change, sentence=sentence, data=_data(change), now=now)
+    audit.record(
+        "configuration.declined",
+        actor=actor,
+        subject=change,
+        sentence=sentence,
+        data=_data(change),
+        now=now,
+    )
 
 
 def _waiting(change: ConfigurationChange) -> ConfigurationChange:
-    row = ConfigurationChange.objects.select_for_update(of=("self",)).select_related("proposed_by").get(pk=change.pk)
+    row = (
+        ConfigurationChange.objects.select_for_update(of=("self",))
+        .select_related("proposed_by")
+        .get(pk=change.pk)
+    )
     if row.state != State.WAITING:
         raise Refused(f"This change was {row.get_state_display()} already.")
     return row
@@ -113,20 +156,33 @@ def _waiting(change: ConfigurationChange) -> ConfigurationChange:
 def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> ConfigurationChange:
     obj = _subject(change)
     _refuse_outdated(change, obj, actor)
-    secrets = json.loads(change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}")
+    secrets = json.loads(
+        change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}"
+    )
     kind_of(obj).write(obj, {name: value["to"] for name, value in change.values.items()}, secrets)
     return _applied(change, obj, actor=actor, alone="", now=now)
 
 
-def _applied(change: ConfigurationChange, obj: Any, *, actor: Any, alone: str, now: datetime) -> ConfigurationChange:
+def _applied(
+    change: ConfigurationChange, obj: Any, *, actor: Any, alone: str, now: datetime
+) -> ConfigurationChange:
     """Marks the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
     change.alone, change.secrets = alone, ""
     change.save(update_fields=["state", "decided_by", "decided_at", "alone", "secrets"])
     after = kind_of(obj).applied(change, obj, now=now)
-    how = f"at once, for {alone}" if alone else f"proposed by {audit.actor_name(change.proposed_by)}"
+    how = (
+        f"at once, for {alone}" if alone else f"proposed by {audit.actor_name(change.proposed_by)}"
+    )
     sentence = f"Changed {change.label}: {change.words} ({how}). {after}".strip()
-    audit.record("configuration.confirmed", actor=actor, subject=change, sentence=sentence, data=_data(change), now=now)
+    audit.record(
+        "configuration.confirmed",
+        actor=actor,
+        subject=change,
+        sentence=sentence,
+        data=_data(change),
+        now=now,
+    )
     return change
 
 
@@ -142,13 +198,22 @@ def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
     """A proposal holds while its giver may still make it, and while it begins at what is there."""
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
-        raise Refused(f"{audit.actor_name(proposer)} may no longer propose this; decline it, and propose it anew.")
+        raise Refused(
+            f"{audit.actor_name(proposer)} may no longer propose this; decline it, and propose it"
+            " anew."
+        )
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
     shown = {"password", "address"}  # never read, only said
-    moved = [name for name, value in change.values.items() if name not in shown and known.get(name) != value["from"]]
+    moved = [
+        name
+        for name, value in change.values.items()
+        if name not in shown and known.get(name) != value["from"]
+    ]
     if moved:
-        raise Refused(f"{', '.join(moved)} changed since this was proposed; decline it, and propose it anew.")
+        raise Refused(
+            f"{', '.join(moved)} changed since this was proposed; decline it, and propose it anew."
+        )
 
 
 def _data(change: ConfigurationChange) -> dict[str, Any]:

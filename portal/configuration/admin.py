@@ -1,4 +1,6 @@
-"""The admin form of what two people change: guarded fields become a proposal, the others are saved at once."""
+"""The admin form of what two people change: guarded fields become a proposal, the others are
+saved at once.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +21,9 @@ from portal.ui.site import AuditedAdmin
 
 @dataclass
 class _Asked:
-    """What a form asks of guarded fields: how they were, what is wanted, and why one person is enough ("": is not)."""
+    """What a form asks of guarded fields: how they were, what is wanted, and why one person is
+    enough ("": is not).
+    """
 
     before: dict[str, Any]
     alone: str
@@ -34,9 +38,13 @@ class TwoPeople(AuditedAdmin):
         return kind_of(self.model)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Puts guarded fields back to what is stored, for `save_related` to propose, unless one person is enough."""
+        """Puts guarded fields back to what is stored, for `save_related` to propose, unless one
+        person is enough.
+        """
         stored = self.model._base_manager.get(pk=obj.pk) if change else None
-        asked = _Asked(self.kind.read(stored) if stored else {}, self.kind.alone(stored or obj, request.user))
+        asked = _Asked(
+            self.kind.read(stored) if stored else {}, self.kind.alone(stored or obj, request.user)
+        )
         request.asked = asked  # type: ignore[attr-defined]
         if stored and not asked.alone:
             for name in self.kind.columns(obj):
@@ -48,7 +56,9 @@ class TwoPeople(AuditedAdmin):
             self._rows_wanted(obj, form, asked.wanted)
 
     def _rows_wanted(self, obj: Any, form: Any, wanted: dict[str, Any]) -> None:
-        """What the form chose of other models' rows, which is left as it is until somebody confirms it."""
+        """What the form chose of other models' rows, which is left as it is until somebody
+        confirms it.
+        """
         for name in self.kind.many:
             if name in form.cleaned_data:
                 wanted[name] = self.kind.names(name, form.cleaned_data[name])
@@ -61,14 +71,19 @@ class TwoPeople(AuditedAdmin):
             found = self.children_wanted(formset) if change and not asked.alone else None
             if found is not None:
                 asked.wanted |= found
-                formset.new_objects = formset.changed_objects = formset.deleted_objects = []  # nothing was saved
+                formset.new_objects = formset.changed_objects = (
+                    formset.deleted_objects
+                ) = []  # nothing was saved
             else:
                 kept.append(formset)
         super().save_related(request, form, kept, change)
         if asked.wanted:
             self.propose(request, form.instance, values=asked.wanted)
         elif asked.alone and change:
-            self._tell(request, record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone))
+            self._tell(
+                request,
+                record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone),
+            )
 
     def children_wanted(self, formset: Any) -> dict[str, Any] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
@@ -81,22 +96,35 @@ class TwoPeople(AuditedAdmin):
     def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
         if made and made.state == ConfigurationChange.State.WAITING:
             link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
-            message = format_html("Not changed yet: {}. A second person has to confirm it under {}.", made.words, link)
+            message = format_html(
+                "Not changed yet: {}. A second person has to confirm it under {}.", made.words, link
+            )
             messages.warning(request, message)
         elif made:
-            messages.info(request, f"Changed at once by one person, for {made.alone}: {made.words}.")
+            messages.info(
+                request, f"Changed at once by one person, for {made.alone}: {made.words}."
+            )
 
-    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         try:
             return super().changeform_view(request, object_id, *args, **kwargs)
         except Refused as refusal:
             return self.refused(request, refusal, object_id)
 
     def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> Any:
-        """Says why nothing was saved, and records it: what was begun was undone with its transaction."""
+        """Says why nothing was saved, and records it: what was begun was undone with its
+        transaction.
+        """
         obj = self.get_object(request, object_id) if object_id else None
         with transaction.atomic():
-            audit.record("configuration.proposed", actor=request.user, subject=obj, outcome="refused",
-                         sentence=str(refusal))  # fmt: skip
+            audit.record(
+                "configuration.proposed",
+                actor=request.user,
+                subject=obj,
+                outcome="refused",
+                sentence=str(refusal),
+            )
         messages.error(request, str(refusal))
         return HttpResponseRedirect(request.get_full_path())

@@ -1,4 +1,7 @@
-"""What may be changed by two people only. Fields that nobody named as free are guarded: also those still to come."""
+"""What may be changed by two people only.
+
+Fields that nobody named as free are guarded: also those still to come.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -45,19 +48,26 @@ class Kind:
         return {name: getattr(obj, name) for name in self.columns(obj)}
 
     def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        """Sets the plain columns among `values`, and saves. Raises `Refused` for what the model refuses."""
+        """Sets the plain columns among `values`, and saves.
+
+        Raises `Refused` for what the model refuses.
+        """
         names = [name for name in values if name in self.columns(obj)]
         for name in names:
             setattr(obj, name, values[name])
         try:
-            obj.clean_fields(exclude=[field.name for field in obj._meta.fields if field.name not in names])
+            obj.clean_fields(
+                exclude=[field.name for field in obj._meta.fields if field.name not in names]
+            )
             obj.validate_constraints()
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from None
         if names:
             obj.save(update_fields=names)
 
-    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+    def refuse(
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+    ) -> None:
         """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
     def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
@@ -77,7 +87,9 @@ class Kind:
 
 
 def nobody_else(actor: Any) -> str:
-    """Why there is no second person: only as long as nobody else, active or not, has the right to confirm."""
+    """Why there is no second person: only as long as nobody else, active or not, has the right
+    to confirm.
+    """
     others = holders(CONFIRM).exclude(pk=actor.pk)
     return "" if others.exists() else "nobody else may confirm changes yet"
 

@@ -1,4 +1,6 @@
-"""Accounts and roles as guarded configuration: who gains a right gains it by two people, and never by themselves."""
+"""Accounts and roles as guarded configuration: who gains a right gains it by two people, and
+never by themselves.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,7 +23,9 @@ def code_of(permission: Permission) -> str:
 
 def permissions_of(codes: Iterable[str]) -> list[Permission]:
     """The permissions with these codes; raises `Refused` for one that does not exist."""
-    known = {code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")}
+    known = {
+        code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")
+    }
     if missing := [code for code in codes if code not in known]:
         raise Refused(f"There is no permission {missing[0]} any more; decline this change.")
     return [known[code] for code in codes]
@@ -44,7 +48,9 @@ class People(Kind):
     def read(self, obj: Any) -> Values:
         held = super().read(obj) | {"password": AS_IT_IS}
         held["groups"] = self.names("groups", obj.groups.all())
-        held["user_permissions"] = self.names("user_permissions", obj.user_permissions.select_related("content_type"))
+        held["user_permissions"] = self.names(
+            "user_permissions", obj.user_permissions.select_related("content_type")
+        )
         return held
 
     def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
@@ -61,10 +67,13 @@ class People(Kind):
         super().write(obj, values, secrets)
 
     def harmless(self, name: str, value: Any) -> bool:
-        # Shutting somebody out must not wait; the roles stay, so nobody becomes the only one who may confirm.
+        # Shutting somebody out must not wait; the roles stay, so nobody becomes the only one who
+        # may confirm.
         return name in ("is_active", "is_staff") and not value
 
-    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+    def refuse(
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+    ) -> None:
         if actor is not None and actor.pk == obj.pk and _gained(before, values):
             raise Refused("Nobody gives themselves a role or a right: ask another administrator.")
 
@@ -81,14 +90,20 @@ class People(Kind):
         given = change.decided_by if change.decided_by_id != change.proposed_by_id else None
         for group in (*roles, *own):
             RoleGrant.objects.update_or_create(
-                user=obj, group=group, defaults={"granted_by": change.proposed_by, "confirmed_by": given, "at": now}
+                user=obj,
+                group=group,
+                defaults={"granted_by": change.proposed_by, "confirmed_by": given, "at": now},
             )
-        RoleGrant.objects.filter(user=obj, group__isnull=False).exclude(group__in=obj.groups.all()).delete()
+        RoleGrant.objects.filter(user=obj, group__isnull=False).exclude(
+            group__in=obj.groups.all()
+        ).delete()
         return ""
 
 
 def _gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What a change of an account adds: flags that come on, roles and permissions that were not there."""
+    """What a change of an account adds: flags that come on, roles and permissions that were not
+    there.
+    """
     gained: dict[str, Any] = {}
     for name, value in after.items():
         if isinstance(value, list):
@@ -123,19 +138,29 @@ class Roles(Kind):
             obj.permissions.set(permissions_of(values["permissions"]))
         super().write(obj, values, secrets)
 
-    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
+    def refuse(
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+    ) -> None:
         if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
-            raise Refused(f"You hold the role {obj.name}, so somebody else must change what it may do.")
+            raise Refused(
+                f"You hold the role {obj.name}, so somebody else must change what it may do."
+            )
 
     def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
         if obj.user_set.filter(pk=actor.pk).exists():
-            raise Refused(f"You hold the role {obj.name}, so somebody else must confirm what it may do.")
+            raise Refused(
+                f"You hold the role {obj.name}, so somebody else must confirm what it may do."
+            )
 
 
 def may_ever_sign(person: User) -> bool:
-    """Whether the person holds a right to sign something, or to do everything: then a new password takes two."""
+    """Whether the person holds a right to sign something, or to do everything: then a new
+    password takes two.
+    """
     codes = ("approve_release", "sign_reset", "confirm_configurationchange")
     return bool(
         person.is_superuser
-        or Permission.objects.filter(Q(group__user=person) | Q(user=person), codename__in=codes).exists()
+        or Permission.objects.filter(
+            Q(group__user=person) | Q(user=person), codename__in=codes
+        ).exists()
     )

@@ -1,4 +1,6 @@
-"""Whose signature counts now: who is active, still holds the permission, and did not give it to themselves."""
+"""Whose signature counts now: who is active, still holds the permission, and did not give it to
+themselves.
+"""
 
 from typing import Any
 
@@ -8,12 +10,15 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from portal.models.configuration import RoleGrant
 
 SELF_GIVEN = (
-    "You gave yourself the role that allows this, so your signature does not count: somebody else must give it."
+    "You gave yourself the role that allows this, so your signature does not count: somebody else"
+    " must give it."
 )
 
 
 def holders(permission: str) -> "QuerySet[User]":
-    """Everybody who holds `permission` by a right that they did not give to themselves, active or not."""
+    """Everybody who holds `permission` by a right that they did not give to themselves, active
+    or not.
+    """
     app, codename = permission.split(".")
     own = RoleGrant.objects.filter(granted_by=F("user"))
     member: Any = User.groups.through
@@ -27,7 +32,9 @@ def holders(permission: str) -> "QuerySet[User]":
         user=OuterRef("pk"), permission__codename=codename, permission__content_type__app_label=app
     )
     own_rights = Exists(own.filter(user=OuterRef("pk"), group=None))
-    return User.objects.filter(Q(Exists(by_role)) | (~Q(own_rights) & (Q(is_superuser=True) | Q(Exists(by_itself)))))
+    return User.objects.filter(
+        Q(Exists(by_role)) | (~Q(own_rights) & (Q(is_superuser=True) | Q(Exists(by_itself))))
+    )
 
 
 def signers(permission: str) -> "QuerySet[User]":

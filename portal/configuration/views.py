@@ -16,7 +16,10 @@ from portal.ui.site import page, run_action
 
 SHOWN = 30
 VERBS: dict[str, tuple[Callable[..., Any], str]] = {
-    "confirm": (actions.confirm_change, "The change is applied; approvals of open releases have lapsed."),
+    "confirm": (
+        actions.confirm_change,
+        "The change is applied; approvals of open releases have lapsed.",
+    ),
     "decline": (actions.decline_change, "The change is dropped; nothing was changed."),
 }
 
@@ -36,7 +39,10 @@ def changes(request: HttpRequest) -> HttpResponse:
 
 
 def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:
-    return [(said(name), said(value["from"]), said(value["to"])) for name, value in change.values.items()]
+    return [
+        (said(name), said(value["from"]), said(value["to"]))
+        for name, value in change.values.items()
+    ]
 
 
 @page

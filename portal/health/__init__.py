@@ -1,1 +1,4 @@
-"""Health of the portal itself: checks, incidents, the status page, `/health/…` and `/metrics`. Start in `registry`."""
+"""Health of the portal itself: checks, incidents, the status page, `/health/…` and `/metrics`.
+
+Start in `registry`.
+"""

@@ -1,4 +1,6 @@
-"""Checks of the portal's own parts: database, tables, workers, queue, clocks, disks and the audit trail."""
+"""Checks of the portal's own parts: database, tables, workers, queue, clocks, disks and the
+audit trail.
+"""
 
 import functools
 import time
@@ -29,14 +31,18 @@ MB = 1024 * 1024
 
 @check("Database", needed=True, unit="seconds")
 def database(now: datetime) -> Iterator[Result]:
-    """Connect anew, with a short limit: a connection that stands says nothing about a frozen server."""
+    """Connect anew, with a short limit: a connection that stands says nothing about a frozen
+    server.
+    """
     parameters = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
     started = time.monotonic()
     try:
         with psycopg.connect(**parameters) as fresh:
             fresh.execute("SELECT 1")
     except psycopg.Error:
-        yield Result(FAILING, "The portal's database does not answer: start it, or correct DATABASE_URL.")
+        yield Result(
+            FAILING, "The portal's database does not answer: start it, or correct DATABASE_URL."
+        )
         return
     took = time.monotonic() - started
     yield Result(OK, f"The database answers within {took * 1000:.0f} ms.", value=took)
@@ -56,10 +62,15 @@ def migrations(now: datetime) -> Iterator[Result]:
     ours = {app for app, _ in known}
     ahead = sorted(one for one in applied - known if one[0] in ours)
     if missing:
-        message = f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run manage.py migrate."
+        message = (
+            f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run"
+            " manage.py migrate."
+        )
         yield Result(FAILING, message)
     elif ahead:
-        message = f"The tables belong to a newer version ({'.'.join(ahead[-1])}): deploy that version."
+        message = (
+            f"The tables belong to a newer version ({'.'.join(ahead[-1])}): deploy that version."
+        )
         yield Result(WARNING, message)
     else:
         yield Result(OK, "Every migration is applied.")
@@ -69,18 +80,28 @@ def migrations(now: datetime) -> Iterator[Result]:
 def workers(now: datetime) -> Iterator[Result]:
     """Whether somebody runs jobs, and whether a process fell silent without ending in order."""
     at, _ = database_clock()
-    rows = list(ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid"))
+    rows = list(
+        ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid")
+    )
     live = [row for row in rows if at - row.at < FRESH]
     if not live:
         last = max((row.at for row in rows), default=None)
         since = f"since {last:%H:%M:%S} UTC" if last else "at all"
-        yield Result(FAILING, f"No worker has reported {since}: nothing is read, deployed or migrated. Restart it.",
-                     value=0)  # fmt: skip
+        yield Result(
+            FAILING,
+            f"No worker has reported {since}: nothing is read, deployed or migrated. Restart it.",
+            value=0,
+        )
         return
     newest = max(row.started_at for row in live)
-    silent = [row for row in rows if row not in live and row.at >= newest]  # else that one took its place
+    silent = [
+        row for row in rows if row not in live and row.at >= newest
+    ]  # else that one took its place
     if silent:
-        message = f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was frozen or killed."
+        message = (
+            f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was"
+            " frozen or killed."
+        )
         yield Result(WARNING, message, value=len(live))
     else:
         yield Result(OK, f"{_count(len(live), 'worker')} running.", value=len(live))
@@ -96,7 +117,11 @@ def queue(now: datetime) -> Iterator[Result]:
         yield Result(OK, "Jobs start when they are due.", value=waited)
         return
     state = FAILING if waited >= OVERDUE_FAILING else WARNING
-    yield Result(state, f"A job has been waiting for {waited:.0f} s: add workers, or look at their log.", value=waited)
+    yield Result(
+        state,
+        f"A job has been waiting for {waited:.0f} s: add workers, or look at their log.",
+        value=waited,
+    )
 
 
 @check("Clocks", unit="seconds")
@@ -116,7 +141,11 @@ def database_role(now: datetime) -> Iterator[Result]:
     """Whether the portal's role in PostgreSQL may no more than it needs."""
     connection.ensure_connection()
     fault = role_fault(connection.connection)
-    yield Result(WARNING, fault) if fault else Result(OK, "The portal's role in PostgreSQL owns its tables only.")
+    yield (
+        Result(WARNING, fault)
+        if fault
+        else Result(OK, "The portal's role in PostgreSQL owns its tables only.")
+    )
 
 
 @check("Disk", unit="bytes")
@@ -125,8 +154,14 @@ def disk(now: datetime) -> Iterator[Result]:
     for row in _reporting():
         share = row.disk_free / row.disk_total if row.disk_total else 0.0
         state = FAILING if share < DISK_FAILING else WARNING if share < DISK_WARNING else OK
-        message = f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
-        message += ": make room below PORTAL_VAR_DIR; clones in it can be deleted." if state is not OK else "."
+        message = (
+            f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
+        )
+        message += (
+            ": make room below PORTAL_VAR_DIR; clones in it can be deleted."
+            if state is not OK
+            else "."
+        )
         yield Result(state, message, subject=str(row), value=row.disk_free)
 
 
@@ -135,13 +170,20 @@ def audit_chain(now: datetime) -> Iterator[Result]:
     """Whether the chain was verified lately, and was intact."""
     seen = last_known()
     if seen is None or seen.at is None:
-        yield Result(UNKNOWN, "The audit trail has not been verified yet; the worker does it after its start.")
+        yield Result(
+            UNKNOWN,
+            "The audit trail has not been verified yet; the worker does it after its start.",
+        )
         return
     age = (now - seen.at).total_seconds()
     if not seen.ok:
         yield Result(FAILING, f"The audit trail is not intact: {seen.sentence}", value=age)
     elif age > 2 * settings.ANCHOR_SECONDS + 120:
-        yield Result(FAILING, f"The audit trail was last verified {_minutes(age)} ago: look at the worker.", value=age)
+        yield Result(
+            FAILING,
+            f"The audit trail was last verified {_minutes(age)} ago: look at the worker.",
+            value=age,
+        )
     else:
         yield Result(OK, f"The audit trail is intact up to event {seen.position}.", value=age)
 
@@ -151,19 +193,30 @@ def outside_anchor(now: datetime) -> Iterator[Result]:
     """How long ago the anchors were last seen to be complete at the place outside the database."""
     seen = Observation.objects.filter(name="audit.anchored_outside").first()
     if seen is None:
-        yield Result(UNKNOWN, "The audit trail has not been anchored outside yet: connect a project, or set "
-                              "AUDIT_REPOSITORY.")  # fmt: skip
+        yield Result(
+            UNKNOWN,
+            "The audit trail has not been anchored outside yet: connect a project, or set "
+            "AUDIT_REPOSITORY.",
+        )
         return
     age = (now - seen.at).total_seconds()
     late = age > 2 * settings.ANCHOR_SECONDS + 600
     message = f"The anchors in {seen.value} were last written or confirmed {_minutes(age)} ago"
-    yield Result(WARNING if late else OK, f"{message}{': look at the page Audit.' if late else '.'}", value=age)
+    yield Result(
+        WARNING if late else OK,
+        f"{message}{': look at the page Audit.' if late else '.'}",
+        value=age,
+    )
 
 
 @check("PostgreSQL restarts")
 def restarts(now: datetime) -> Iterator[Result]:
-    """Whether the database went away within the last ten minutes; it is then said, though nothing is to be done."""
-    last = Incident.objects.filter(check_name="restarts", opened_at__gt=now - timedelta(minutes=10)).last()
+    """Whether the database went away within the last ten minutes; it is then said, though
+    nothing is to be done.
+    """
+    last = Incident.objects.filter(
+        check_name="restarts", opened_at__gt=now - timedelta(minutes=10)
+    ).last()
     yield Result(OK, last.sentence if last else "The database has not been restarted lately.")
 
 

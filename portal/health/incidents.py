@@ -1,7 +1,8 @@
-"""Incidents: a check that is not in order at two looks in a row is announced, as an event of the audit trail.
+"""Incidents: a check that is not in order at two looks in a row is announced, as an event of the
+audit trail.
 
-Every worker and every web process calls `look`; a single row decides which of them evaluates, so one process
-that is frozen or gone never keeps the others from saying so.
+Every worker and every web process calls `look`; a single row decides which of them evaluates, so
+one process that is frozen or gone never keeps the others from saying so.
 """
 
 from datetime import datetime, timedelta
@@ -29,8 +30,14 @@ def look(now: datetime) -> bool:
 
 def settle(readings: list[Reading], *, now: datetime) -> None:
     """Open, announce and close incidents so that they say what `readings` say."""
-    bad = {(reading.check.name, reading.result.subject): reading for reading in readings if reading.result.state in BAD}
-    open_ones = {(row.check_name, row.subject): row for row in Incident.objects.filter(closed_at=None)}
+    bad = {
+        (reading.check.name, reading.result.subject): reading
+        for reading in readings
+        if reading.result.state in BAD
+    }
+    open_ones = {
+        (row.check_name, row.subject): row for row in Incident.objects.filter(closed_at=None)
+    }
     unknown = {reading.check.name for reading in readings if reading.result.state is State.UNKNOWN}
     for key, reading in bad.items():
         if key in open_ones:
@@ -54,7 +61,12 @@ def _open(reading: Reading, now: datetime) -> None:
         check_name=reading.check.name,
         subject=result.subject,
         closed_at=None,
-        defaults={"state": result.state, "sentence": result.sentence, "scope": result.scope, "opened_at": now},
+        defaults={
+            "state": result.state,
+            "sentence": result.sentence,
+            "scope": result.scope,
+            "opened_at": now,
+        },
     )
 
 
@@ -64,10 +76,17 @@ def _confirm(row: Incident, reading: Reading, now: datetime) -> None:
     worse = row.state != State.FAILING and result.state is State.FAILING
     with transaction.atomic():
         changed = Incident.objects.filter(pk=row.pk, closed_at=None, announced_at=row.announced_at)
-        if not changed.update(state=result.state, sentence=result.sentence, announced_at=row.announced_at or now):
+        if not changed.update(
+            state=result.state, sentence=result.sentence, announced_at=row.announced_at or now
+        ):
             return
         if row.announced_at is None or worse:
-            _record("health.failing" if result.state is State.FAILING else "health.warning", row, result.sentence, now)
+            _record(
+                "health.failing" if result.state is State.FAILING else "health.warning",
+                row,
+                result.sentence,
+                now,
+            )
 
 
 def _close(row: Incident, now: datetime) -> None:
@@ -76,13 +95,20 @@ def _close(row: Incident, now: datetime) -> None:
             return
         if row.announced_at is not None:
             lasted = (now - row.opened_at).total_seconds()
-            _record("health.recovered", row, f"In order again after {_span(lasted)}: {row.sentence}", now)
+            _record(
+                "health.recovered",
+                row,
+                f"In order again after {_span(lasted)}: {row.sentence}",
+                now,
+            )
 
 
 def _record(action: str, row: Incident, sentence: str, now: datetime) -> None:
     outcome = "done" if action == "health.recovered" else "found"
     data = {"check": row.check_name, "subject": row.subject}
-    audit.record(action, actor=None, outcome=outcome, sentence=sentence, scope=row.scope, data=data, now=now)
+    audit.record(
+        action, actor=None, outcome=outcome, sentence=sentence, scope=row.scope, data=data, now=now
+    )
 
 
 def _note_restart(now: datetime) -> None:
@@ -94,9 +120,17 @@ def _note_restart(now: datetime) -> None:
     if known == started:
         return
     with transaction.atomic():
-        if not HealthWatch.objects.filter(server_started_at=known).update(server_started_at=started) or known is None:
+        if (
+            not HealthWatch.objects.filter(server_started_at=known).update(
+                server_started_at=started
+            )
+            or known is None
+        ):
             return
-        message = f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs went on from where they were."
+        message = (
+            f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs went on from where they"
+            " were."
+        )
         values = {"check_name": "restarts", "state": State.WARNING, "sentence": message}
         row = Incident.objects.create(**values, opened_at=started, announced_at=now, closed_at=now)
         _record("health.restarted", row, message, now)

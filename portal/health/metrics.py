@@ -1,4 +1,6 @@
-"""Metrics for Prometheus: what the checks found, what jobs wait, and how quickly this web server answers."""
+"""Metrics for Prometheus: what the checks found, what jobs wait, and how quickly this web server
+answers.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +26,12 @@ requests = Histogram(
 )
 
 
-def timed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: how long each page takes, by the name of its address and never by the address itself."""
+def timed(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: how long each page takes, by the name of its address and never by the address
+    itself.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
@@ -56,28 +62,42 @@ class _Rows:
 
     def collect(self) -> Iterator[Metric]:
         readings = run(self.now)
-        yield GaugeMetricFamily("portal_up", "1 while the portal can serve people.",
-                                value=float(worst(readings, needed=True) is not State.FAILING))  # fmt: skip
-        version = GaugeMetricFamily("portal_build_info", "The version that answers.", labels=["version"])
+        yield GaugeMetricFamily(
+            "portal_up",
+            "1 while the portal can serve people.",
+            value=float(worst(readings, needed=True) is not State.FAILING),
+        )
+        version = GaugeMetricFamily(
+            "portal_build_info", "The version that answers.", labels=["version"]
+        )
         version.add_metric([VERSION], 1)
         yield version
         yield from _checks(readings)
         if worst(readings, needed=True) is not State.FAILING:
             yield _jobs()
             open_ones = Incident.objects.filter(closed_at=None).exclude(announced_at=None).count()
-            yield GaugeMetricFamily("portal_open_incidents", "Incidents that are announced and open.", value=open_ones)
+            yield GaugeMetricFamily(
+                "portal_open_incidents", "Incidents that are announced and open.", value=open_ones
+            )
 
 
 def _checks(readings: list[Reading]) -> Iterator[Metric]:
     states = GaugeMetricFamily(
         "portal_check_state", "0 ok, 1 unknown, 2 warning, 3 failing.", labels=["check", "subject"]
     )
-    values = GaugeMetricFamily("portal_check_value", "What the check measured.", labels=["check", "subject", "unit"])
+    values = GaugeMetricFamily(
+        "portal_check_value", "What the check measured.", labels=["check", "subject", "unit"]
+    )
     order = list(State)
     for reading in readings:
-        states.add_metric([reading.check.name, reading.result.subject], order.index(reading.result.state))
+        states.add_metric(
+            [reading.check.name, reading.result.subject], order.index(reading.result.state)
+        )
         if reading.result.value is not None:
-            values.add_metric([reading.check.name, reading.result.subject, reading.check.unit], reading.result.value)
+            values.add_metric(
+                [reading.check.name, reading.result.subject, reading.check.unit],
+                reading.result.value,
+            )
     yield states
     yield values
 

@@ -1,4 +1,7 @@
-"""The register of health checks. A new check is one function with `@check` in a module of HEALTH_CHECKS."""
+"""The register of health checks.
+
+A new check is one function with `@check` in a module of HEALTH_CHECKS.
+"""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -24,7 +27,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one look. `subject`: a project, process or credential; `value`: in the check's unit."""
+    """The outcome of one look.
+
+    `subject`: a project, process or credential; `value`: in the check's unit.
+    """
 
     state: State
     sentence: str
@@ -38,7 +44,9 @@ Function = Callable[[datetime], Iterable[Result]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check: `needed` means that the web server is of no use without it; `unit` as Prometheus spells it."""
+    """A check: `needed` means that the web server is of no use without it; `unit` as Prometheus
+    spells it.
+    """
 
     name: str
     label: str
@@ -75,11 +83,16 @@ def all_checks() -> list[Check]:
 
 
 def run(now: datetime) -> list[Reading]:
-    """Run every check. Once a needed one fails, the rest is unknown: it would ask the same database."""
+    """Run every check.
+
+    Once a needed one fails, the rest is unknown: it would ask the same database.
+    """
     readings: list[Reading] = []
     for one in all_checks():
         if any(each.check.needed and each.result.state is State.FAILING for each in readings):
-            readings.append(Reading(one, Result(State.UNKNOWN, "Not checked while the database is not usable.")))
+            readings.append(
+                Reading(one, Result(State.UNKNOWN, "Not checked while the database is not usable."))
+            )
         else:
             readings += (Reading(one, result) for result in _results(one, now))
     return readings

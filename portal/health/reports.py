@@ -1,4 +1,6 @@
-"""What each process reports about itself: that it lives, how full its disk is, and how wrong its clock is."""
+"""What each process reports about itself: that it lives, how full its disk is, and how wrong its
+clock is.
+"""
 
 import os
 import shutil
@@ -43,7 +45,9 @@ def report(role: str) -> None:
 
 def sign_off(role: str) -> None:
     """Delete this process's row: it ends in order, so that nobody misses it."""
-    ProcessReport.objects.filter(role=role, host=socket.gethostname()[:100], pid=os.getpid()).delete()
+    ProcessReport.objects.filter(
+        role=role, host=socket.gethostname()[:100], pid=os.getpid()
+    ).delete()
 
 
 def worker_lives() -> bool:

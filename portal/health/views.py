@@ -1,4 +1,7 @@
-"""What machines and people ask about the portal's health. Machines are answered past sessions, whatever the host."""
+"""What machines and people ask about the portal's health.
+
+Machines are answered past sessions, whatever the host.
+"""
 
 import hmac
 import threading
@@ -25,8 +28,12 @@ _reading = threading.Lock()
 _last: tuple[float, list[Reading]] = (float("-inf"), [])
 
 
-def ahead_of_hosts(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: platforms ask by hosts of their own, such as healthcheck.railway.app, and without TLS."""
+def ahead_of_hosts(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: platforms ask by hosts of their own, such as healthcheck.railway.app, and
+    without TLS.
+    """
     views = {"/health/live": live, "/health/ready": ready, "/metrics": metrics_page}
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -47,26 +54,34 @@ def live(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """200 while people can be served, else 503; the state of every check as JSON.
 
-    With `?all` also 503 while any check fails: for a monitor that knows nothing but the status. What the checks
-    found in detail is told to those who may read the metrics.
+    With `?all` also 503 while any check fails: for a monitor that knows nothing but the status.
+    What the checks found in detail is told to those who may read the metrics.
     """
     readings = _readings()
     in_detail = _may_read(request)
     state = registry.worst(readings)
     needed = registry.worst(readings, needed=True)
     bad = (state if "all" in request.GET else needed) is State.FAILING
-    body = {"status": state, "ready": needed is not State.FAILING, "checks": _as_json(readings, in_detail)}
+    body = {
+        "status": state,
+        "ready": needed is not State.FAILING,
+        "checks": _as_json(readings, in_detail),
+    }
     return JsonResponse(body, status=503 if bad else 200)
 
 
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Metrics for whoever sends METRICS_TOKEN as bearer, or asks from this machine while none is set."""
+    """Metrics for whoever sends METRICS_TOKEN as bearer, or asks from this machine while none is
+    set.
+    """
     if not _may_read(request):
         sentence = "Send METRICS_TOKEN as bearer token, or ask from the portal's own machine.\n"
         return HttpResponse(sentence, status=403, content_type="text/plain")
-    return HttpResponse(metrics.exposition(timezone.now()), content_type="text/plain; version=0.0.4")
+    return HttpResponse(
+        metrics.exposition(timezone.now()), content_type="text/plain; version=0.0.4"
+    )
 
 
 @page
@@ -76,7 +91,12 @@ def status_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     readings = _readings()
     recent = Incident.objects.exclude(announced_at=None).order_by("-opened_at")[:20]
-    context = {"readings": readings, "worst": registry.worst(readings), "incidents": recent, "now": timezone.now()}
+    context = {
+        "readings": readings,
+        "worst": registry.worst(readings),
+        "incidents": recent,
+        "now": timezone.now(),
+    }
     return render(request, "portal/health/status.html", context)
 
 
@@ -92,20 +112,35 @@ def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, Any]]:
     """One object for each result; without details one for each check, with its worst state."""
     if in_detail:
         return [
-            {"check": reading.check.name, "subject": reading.result.subject, "state": reading.result.state,
-             "sentence": reading.result.sentence, "value": reading.result.value}
+            {
+                "check": reading.check.name,
+                "subject": reading.result.subject,
+                "state": reading.result.state,
+                "sentence": reading.result.sentence,
+                "value": reading.result.value,
+            }
             for reading in readings
-        ]  # fmt: skip
+        ]
     names = dict.fromkeys(reading.check.name for reading in readings)
     return [
-        {"check": name, "state": registry.worst(reading for reading in readings if reading.check.name == name)} for name in names
+        {
+            "check": name,
+            "state": registry.worst(reading for reading in readings if reading.check.name == name),
+        }
+        for name in names
     ]
 
 
 def _may_read(request: HttpRequest) -> bool:
-    """Whether the token is sent; while none is set, whether the request comes from this machine and past no proxy."""
+    """Whether the token is sent; while none is set, whether the request comes from this machine
+    and past no proxy.
+    """
     if settings.METRICS_TOKEN:
         message = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(message.encode("utf-8", "replace"), settings.METRICS_TOKEN.encode())
+        return hmac.compare_digest(
+            message.encode("utf-8", "replace"), settings.METRICS_TOKEN.encode()
+        )
     forwarded = ("X-Forwarded-For", "Forwarded", "X-Real-IP", settings.CLIENT_ADDRESS_HEADER)
-    return http.is_loopback(request.META.get("REMOTE_ADDR")) and not any(name in request.headers for name in forwarded)
+    return http.is_loopback(request.META.get("REMOTE_ADDR")) and not any(
+        name in request.headers for name in forwarded
+    )

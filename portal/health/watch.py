@@ -1,4 +1,6 @@
-"""The watch beside the web server: it reports, evaluates the checks, and does urgent jobs while no worker does."""
+"""The watch beside the web server: it reports, evaluates the checks, and does urgent jobs while
+no worker does.
+"""
 
 import logging
 import threading
@@ -23,11 +25,15 @@ def beat(role: str) -> None:
     global _open
     reports.report(role)
     incidents.look(timezone.now())
-    _open = tuple(Incident.objects.filter(closed_at=None).exclude(announced_at=None).order_by("opened_at"))
+    _open = tuple(
+        Incident.objects.filter(closed_at=None).exclude(announced_at=None).order_by("opened_at")
+    )
 
 
 def on_pages(request: HttpRequest) -> dict[str, object]:
-    """Context processor: the open incidents as of the last beat of this web process, which cost a page no query."""
+    """Context processor: the open incidents as of the last beat of this web process, which cost
+    a page no query.
+    """
     return {"portal_incidents": _open}
 
 
@@ -44,7 +50,10 @@ def _watch() -> None:
             if not reports.worker_lives():
                 do_urgent_jobs()
         except DatabaseError as error:
-            log.warning("The health watch could not ask the database: %s", str(error).strip().partition("\n")[0])
+            log.warning(
+                "The health watch could not ask the database: %s",
+                str(error).strip().partition("\n")[0],
+            )
             connection.close()
         except Exception:
             log.exception("The health watch failed once; it goes on.")

@@ -1,8 +1,10 @@
-"""The one door for code of a repository: what it may touch, applied by the kernel before any of it is loaded.
+"""The one door for code of a repository: what it may touch, applied by the kernel before any of it
+is loaded.
 
-`door` says what a confined process may use; `confine.enter` applies it in the child; `broker.Broker` connects it to
-the one database, from outside. Everything that executes files of a repository goes through here: see
-docs/security.md. Standard library only, for the child loads this package by its path.
+`door` says what a confined process may use; `confine.enter` applies it in the child;
+`broker.Broker` connects it to the one database, from outside. Everything that executes files of a
+repository goes through here: see docs/security.md. Standard library only, for the child loads this
+package by its path.
 """
 
 import ctypes
@@ -23,24 +25,69 @@ MB = 1 << 20
 _LANDLOCK_CREATE, _VERSION = 444, 1
 _SET_IDS = 0b11 << 6  # CAP_SETGID, CAP_SETUID
 _HERE = Path(__file__).resolve().parent
-# What programs need of the machine; nothing of it is the portal's, and nothing says who uses the machine.
+# What programs need of the machine; nothing of it is the portal's, and nothing says who uses the
+# machine.
 _SYSTEM = (
-    "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/bin",
-    "/usr/sbin", "/usr/share", "/usr/include", "/usr/local/lib", "/usr/local/lib64", "/usr/local/bin",
-    "/usr/local/include", "/usr/local/share", "/nix/store", "/sys/devices/system/cpu", "/proc/cpuinfo",
-    "/proc/meminfo", "/proc/filesystems", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
-    "/etc/ld-musl-x86_64.path", "/etc/localtime", "/etc/timezone", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-    "/etc/ssl/cert.pem", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/ca-certificates",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/bin",
+    "/sbin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/include",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/bin",
+    "/usr/local/include",
+    "/usr/local/share",
+    "/nix/store",
+    "/sys/devices/system/cpu",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/filesystems",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld-musl-x86_64.path",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates",
     "/etc/resolv.conf",
-    "/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/etc/hosts", "/etc/host.conf",
-    "/etc/gai.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/services", "/etc/protocols",
-    "/etc/mime.types", "/etc/os-release", "/etc/debian_version", "/etc/alternatives", "/etc/locale.alias",
-    "/etc/pip.conf", "/etc/uv",
-)  # fmt: skip
+    "/run/systemd/resolve/stub-resolv.conf",
+    "/run/systemd/resolve/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/debian_version",
+    "/etc/alternatives",
+    "/etc/locale.alias",
+    "/etc/pip.conf",
+    "/etc/uv",
+)
 
 
 class Size(NamedTuple):
-    """How large a tree of processes may become: their number, bytes of memory in all, bytes of one file."""
+    """How large a tree of processes may become: their number, bytes of memory in all, bytes of
+    one file.
+    """
 
     processes: int = 32
     memory: int = 1024 * MB
@@ -48,7 +95,10 @@ class Size(NamedTuple):
 
 
 USUAL = Size()
-SMALL, LARGE = Size(processes=8, memory=512 * MB), Size(processes=256, memory=4096 * MB, file_size=1024 * MB)
+SMALL, LARGE = (
+    Size(processes=8, memory=512 * MB),
+    Size(processes=256, memory=4096 * MB, file_size=1024 * MB),
+)
 
 
 @cache
@@ -57,13 +107,22 @@ def why_not() -> str:
     if os.environ.get("PORTAL_ISOLATION", "").lower() == "off":
         return "PORTAL_ISOLATION=off switches it off."
     if sys.platform != "linux" or not known():
-        return f"It needs Linux on x86_64 or aarch64; this is {platform.system()} on {platform.machine()}."
+        return (
+            f"It needs Linux on x86_64 or aarch64; this is {platform.system()} on"
+            f" {platform.machine()}."
+        )
     abi = ctypes.CDLL(None).syscall(_LANDLOCK_CREATE, None, 0, _VERSION)
     if abi < ABI:
         message = f"Landlock {abi}" if abi > 0 else "no Landlock"
-        return f"The kernel ({platform.release()}) offers {message}; Linux 6.12 or newer with Landlock is needed."
+        return (
+            f"The kernel ({platform.release()}) offers {message}; Linux 6.12 or newer with Landlock"
+            " is needed."
+        )
     if os.geteuid() == 0 and _capabilities() & _SET_IDS != _SET_IDS:
-        return "The portal runs as root without the right to become another user; run it as an ordinary user."
+        return (
+            "The portal runs as root without the right to become another user; run it as an"
+            " ordinary user."
+        )
     return ""
 
 
@@ -77,10 +136,11 @@ def door(
     packages: bool = False,
     size: Size = USUAL,
 ) -> dict[str, Any] | None:
-    """What a process that executes code of a repository may use, for `confine.enter`; None where `why_not`.
+    """What a process that executes code of a repository may use, for `confine.enter`; None where
+    `why_not`.
 
-    `work` is its own tree, where it `writes` or only reads; `hosts`: the database, as hosts (or socket directories)
-    and ports; `packages`: any public address besides.
+    `work` is its own tree, where it `writes` or only reads; `hosts`: the database, as hosts (or
+    socket directories) and ports; `packages`: any public address besides.
     """
     if why_not():
         return None
@@ -99,17 +159,26 @@ def door(
         "memory": size.memory,
         "disk": 8 * size.file_size,
         "limits": {
-            "CORE": 0, "AS": max(4 * size.memory, 4096 * MB), "FSIZE": size.file_size, "NOFILE": 512, "MEMLOCK": 0,
-            "NPROC": size.processes if as_root else _running() + size.processes, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0,
+            "CORE": 0,
+            "AS": max(4 * size.memory, 4096 * MB),
+            "FSIZE": size.file_size,
+            "NOFILE": 512,
+            "MEMLOCK": 0,
+            "NPROC": size.processes if as_root else _running() + size.processes,
+            "MSGQUEUE": 0,
+            "NICE": 0,
+            "RTPRIO": 0,
             "SIGPENDING": 256,
         },
-    }  # fmt: skip
+    }
 
 
 def server_door(directory: Path, programs: Path) -> dict[str, Any] | None:
-    """What a server that executes SQL of a repository may use, for `confine.serve`; None where `why_not`.
+    """What a server that executes SQL of a repository may use, for `confine.serve`; None where
+    `why_not`.
 
-    It writes in `directory` only, and runs nothing but what lies in `programs` (and the loader of programs).
+    It writes in `directory` only, and runs nothing but what lies in `programs` (and the loader of
+    programs).
     """
     if why_not():
         return None
@@ -123,13 +192,27 @@ def server_door(directory: Path, programs: Path) -> dict[str, Any] | None:
 
 
 def _interpreter() -> list[Path]:
-    """Our interpreter, its standard library and packages, and the system's; never the portal's own files."""
+    """Our interpreter, its standard library and packages, and the system's; never the portal's
+    own files.
+    """
     root = _HERE.parent.parent
     kept_out = [root, Path(os.environ.get("PORTAL_VAR_DIR", root / "var")).resolve()]
     places = [Path(path) for path in _SYSTEM]
-    places += [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
-    found = [one for place in dict.fromkeys(places) for one in _without(place.resolve(), kept_out) if one.exists()]
-    return [*dict.fromkeys(found), *((root / path) for path in ("environments/schema/run/alembic_env",))]
+    places += [
+        Path(sys.prefix),
+        Path(sys.base_prefix),
+        Path(sys.executable).resolve().parent.parent,
+    ]
+    found = [
+        one
+        for place in dict.fromkeys(places)
+        for one in _without(place.resolve(), kept_out)
+        if one.exists()
+    ]
+    return [
+        *dict.fromkeys(found),
+        *((root / path) for path in ("environments/schema/run/alembic_env",)),
+    ]
 
 
 def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
@@ -146,7 +229,9 @@ def _reachable(path: Path) -> bool:
 
 
 def _running() -> int:
-    """How many threads our user runs now, for the kernel counts them together with those of the child."""
+    """How many threads our user runs now, for the kernel counts them together with those of the
+    child.
+    """
     found = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -163,7 +248,9 @@ def _capabilities() -> int:
 
 
 def _package_hosts() -> list[tuple[str, int]]:
-    """Package indexes beside the public ones, as PORTAL_PACKAGE_HOSTS names them: `host` or `host:port`."""
+    """Package indexes beside the public ones, as PORTAL_PACKAGE_HOSTS names them: `host` or
+    `host:port`.
+    """
     found = []
     for one in os.environ.get("PORTAL_PACKAGE_HOSTS", "").replace(",", " ").split():
         host, _, port = one.partition(":")

@@ -1,8 +1,9 @@
-"""The broker: does outside the door what repository code asks for, where that is allowed; and watches its size.
+"""The broker: does outside the door what repository code asks for, where that is allowed; and
+watches its size.
 
-It runs in the guard, the parent of the confined process. Whatever address is asked for, the broker connects by itself
-and puts the connection in place of the asker's socket: nothing in the asker's memory is trusted between looking and
-doing. Standard library only.
+It runs in the guard, the parent of the confined process. Whatever address is asked for, the broker
+connects by itself and puts the connection in place of the asker's socket: nothing in the asker's
+memory is trusted between looking and doing. Standard library only.
 """
 
 import array
@@ -47,11 +48,15 @@ class Broker:
 
     def start(self) -> None:
         """Begins to answer."""
-        _resolved("localhost", DNS)  # loads what looks names up, for the thread may not read our files
+        _resolved(
+            "localhost", DNS
+        )  # loads what looks names up, for the thread may not read our files
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        if os.geteuid() == 0 and not _may_look():  # in many containers; then this thread looks as the same user
+        if (
+            os.geteuid() == 0 and not _may_look()
+        ):  # in many containers; then this thread looks as the same user
             libc = ctypes.CDLL(None)
             libc.setfsgid(self.uid)
             libc.setfsuid(self.uid)
@@ -80,7 +85,9 @@ class Broker:
         first = ctypes.c_int(arguments[0] & 0xFFFFFFFF).value
         if name == "fchmod":
             return self._set_mode(f"/proc/{pid}/fd/{first}", arguments[1])
-        place, path, mode = (AT_FDCWD, *arguments[:2]) if name == "chmod" else (first, *arguments[1:3])
+        place, path, mode = (
+            (AT_FDCWD, *arguments[:2]) if name == "chmod" else (first, *arguments[1:3])
+        )
         base = os.readlink(f"/proc/{pid}/cwd" if place == AT_FDCWD else f"/proc/{pid}/fd/{place}")
         asked = os.fsdecode(_memory(pid, path, 4096).partition(b"\0")[0])
         return self._set_mode(os.path.join(base, asked) if asked else base, mode)
@@ -99,7 +106,11 @@ class Broker:
         return 0
 
     def _connect(self, id: int, pid: int, arguments: list[int]) -> int:
-        theirs, at, size = arguments[0] & 0x7FFFFFFF, arguments[1], min(arguments[2] & 0xFFFFFFFF, 128)
+        theirs, at, size = (
+            arguments[0] & 0x7FFFFFFF,
+            arguments[1],
+            min(arguments[2] & 0xFFFFFFFF, 128),
+        )
         address = _address(_memory(pid, at, size))
         ours = self._opened(address)
         if ours is None:
@@ -107,12 +118,16 @@ class Broker:
         with ours:
             flags = _flags(pid, theirs)
             ours.setblocking(not flags & os.O_NONBLOCK)
-            request = struct.pack("QIIII", id, SET_DESCRIPTOR, ours.fileno(), theirs, flags & os.O_CLOEXEC)
+            request = struct.pack(
+                "QIIII", id, SET_DESCRIPTOR, ours.fileno(), theirs, flags & os.O_CLOEXEC
+            )
             fcntl.ioctl(self.listener, ADD, request)
         return 0
 
     def _opened(self, asked: tuple[str, int]) -> socket.socket | None:
-        """A connection to where is allowed to be connected to; None where it is not. Raises `OSError`."""
+        """A connection to where is allowed to be connected to; None where it is not. Raises
+        `OSError`.
+        """
         if asked[1] == DNS and asked not in self.hosts:
             return self._names()
         family, address, host = next(self._places(asked), (0, None, ""))
@@ -131,7 +146,9 @@ class Broker:
         return self.relay.instead_of(connection, host) if self.relay and host else connection
 
     def _places(self, asked: tuple[str, int]) -> Iterator[tuple[int, Any, str]]:
-        """What the asked address stands for among those that are allowed, and the host's name if it is named."""
+        """What the asked address stands for among those that are allowed, and the host's name if
+        it is named.
+        """
         for host, port in self.hosts:
             if host.startswith("/"):
                 path = f"{host}/.s.PGSQL.{port}"
@@ -145,7 +162,9 @@ class Broker:
             yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked, ""
 
     def _names(self) -> socket.socket | None:
-        """A name server of our own, at the other end of the returned socket; None while there are too many."""
+        """A name server of our own, at the other end of the returned socket; None while there
+        are too many.
+        """
         if threading.active_count() > MAX_THREADS:
             return None
         theirs, ours = socket.socketpair()
@@ -154,7 +173,11 @@ class Broker:
 
     def _serve_names(self, connection: socket.socket) -> None:
         known = {host.lower() for host, _ in self.hosts}
-        with connection, suppress(OSError, ValueError, IndexError, struct.error), connection.makefile("rb") as stream:
+        with (
+            connection,
+            suppress(OSError, ValueError, IndexError, struct.error),
+            connection.makefile("rb") as stream,
+        ):
             connection.settimeout(30)
             while header := stream.read(2):
                 query = stream.read(struct.unpack("!H", header)[0])
@@ -176,7 +199,9 @@ def receive(through: socket.socket) -> int:
 def _may_look() -> bool:
     """Whether we may look at processes of other users (CAP_SYS_PTRACE)."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return bool(next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff")) & 1 << 19)
+    return bool(
+        next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff")) & 1 << 19
+    )
 
 
 def _memory(pid: int, at: int, size: int) -> bytes:
@@ -227,9 +252,15 @@ def _question(query: bytes) -> tuple[str, int, int]:
 
 
 def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
-    """The answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the name does not exist."""
+    """The answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the
+    name does not exist.
+    """
     family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
-    fitting = [address for address in addresses if (":" in address) == (family == socket.AF_INET6)] if family else []
+    fitting = (
+        [address for address in addresses if (":" in address) == (family == socket.AF_INET6)]
+        if family
+        else []
+    )
     code = 0 if addresses else 3
     header = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(fitting), 0, 0)
     records = b""

@@ -1,7 +1,9 @@
-"""Puts the process it runs in behind the door: limits, Landlock, another user, no privileges, the seccomp filter.
+"""Puts the process it runs in behind the door: limits, Landlock, another user, no privileges, the
+seccomp filter.
 
-Called in the child after it was forked and before anything of a repository is loaded. Every step raises when the
-kernel refuses it, and then nothing of the repository may run. Standard library only.
+Called in the child after it was forked and before anything of a repository is loaded. Every step
+raises when the kernel refuses it, and then nothing of the repository may run. Standard library
+only.
 """
 
 import array
@@ -18,7 +20,13 @@ from typing import Any
 from .system_calls import program
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 24, 38, 47, 4, 8
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = (
+    24,
+    38,
+    47,
+    4,
+    8,
+)
 SET_MODE_FILTER, FLAG_NEW_LISTENER = 1, 8
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 READ, READ_FILE_AND_RUN = 0b1101, 0b0101  # EXECUTE, READ_FILE, READ_DIR
@@ -33,7 +41,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(door: dict[str, Any], *, keep: Iterable[int] = ()) -> int:
-    """Confines this process as `door` says; returns the descriptor on which the broker is asked, or -1.
+    """Confines this process as `door` says; returns the descriptor on which the broker is asked, or
+    -1.
 
     `keep`: descriptors beside 0, 1 and 2 that stay open. Raises `OSError`.
     """
@@ -47,9 +56,12 @@ def enter(door: dict[str, Any], *, keep: Iterable[int] = ()) -> int:
 
 
 def serve(door: dict[str, Any]) -> None:
-    """Confines a server, as `isolation.server_door` says, before its program is executed. Raises `OSError`.
+    """Confines a server, as `isolation.server_door` says, before its program is executed.
 
-    It listens, connects nowhere, and executes no other program. Who it runs as is its starter's business.
+    Raises `OSError`.
+
+    It listens, connects nowhere, and executes no other program. Who it runs as is its starter's
+    business.
     """
     ruleset = _ruleset(door)
     _limit(door["limits"])
@@ -64,7 +76,9 @@ def _restrict(ruleset: int) -> None:
 
 
 def nest() -> None:
-    """Shuts this process off from those around it behind the same door: no signal, no look into their memory."""
+    """Shuts this process off from those around it behind the same door: no signal, no look into
+    their memory.
+    """
     attributes = struct.pack("QQQ", 0, 0, SCOPED)
     ruleset = _call(_libc.syscall, LANDLOCK_CREATE, attributes, len(attributes), 0)
     _call(_libc.syscall, LANDLOCK_RESTRICT, ruleset, 0)
@@ -96,7 +110,11 @@ def _ruleset(door: dict[str, Any]) -> int:
     attributes = struct.pack("QQQ", HANDLED_FILES, 0 if runs else HANDLED_NET, SCOPED)
     ruleset = _call(_libc.syscall, LANDLOCK_CREATE, attributes, len(attributes), 0)
     no_program = ~1 if runs else -1
-    for paths, rights in ((runs, READ), (door["readable"], READ & no_program), (door["writable"], WRITE & no_program)):
+    for paths, rights in (
+        (runs, READ),
+        (door["readable"], READ & no_program),
+        (door["writable"], WRITE & no_program),
+    ):
         for path in paths:
             _allow(ruleset, path, rights)
     for device in ("null", "zero", "full"):
@@ -134,8 +152,9 @@ def _limit(limits: dict[str, int]) -> None:
 def _become(uid: int, *, reachable: bool) -> None:
     """Root's child becomes a user who owns nothing, and who can gain nothing.
 
-    Where our own interpreter lies in a directory closed to others, as below /root, the child keeps the right to pass
-    through directories: only the right to read, and Landlock still says which files.
+    Where our own interpreter lies in a directory closed to others, as below /root, the child keeps
+    the right to pass through directories: only the right to read, and Landlock still says which
+    files.
     """
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     kept = 0 if reachable else 1 << DAC_READ_SEARCH

@@ -1,10 +1,11 @@
-"""Between a confined process and its database: reads every statement on the wire, from outside the door.
+"""Between a confined process and its database: reads every statement on the wire, from outside the
+door.
 
-Come here for what the project's own command sends. The broker hands the process a connection to this relay in place
-of one to the server. The relay asks a judge about each statement before it forwards it, so nothing that the process
-does to its own memory hides one. It speaks PostgreSQL's protocol 3 (manual, chapter 55) and ends TLS on both sides:
-the process sees the portal's certificate, the server's is checked here, as the database's address asks. Standard
-library only.
+Come here for what the project's own command sends. The broker hands the process a connection to
+this relay in place of one to the server. The relay asks a judge about each statement before it
+forwards it, so nothing that the process does to its own memory hides one. It speaks PostgreSQL's
+protocol 3 (manual, chapter 55) and ends TLS on both sides: the process sees the portal's
+certificate, the server's is checked here, as the database's address asks. Standard library only.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ Judge = Callable[[str], str]  # gets a statement; returns why it must not be sen
 class Relay:
     """Forwards connections of one run, in a thread of its own, until the guard ends.
 
-    `terms`: `certificate` and `key` (PEM) for the process's side; `sslmode`, `sslrootcert`, `sslcert` and `sslkey`,
-    as libpq knows them, for the server's.
+    `terms`: `certificate` and `key` (PEM) for the process's side; `sslmode`, `sslrootcert`,
+    `sslcert` and `sslkey`, as libpq knows them, for the server's.
     """
 
     def __init__(self, terms: dict[str, Any], judge: Judge) -> None:
@@ -48,7 +49,9 @@ class Relay:
         threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True).start()
 
     def instead_of(self, server: socket.socket, host: str) -> socket.socket:
-        """Return a connection to the relay, which forwards to `server`; nobody else's connection is answered."""
+        """Return a connection to the relay, which forwards to `server`; nobody else's connection
+        is answered.
+        """
         connection = socket.socket()
         connection.bind(("127.0.0.1", 0))
         self._expected[connection.getsockname()[1]] = (server, host)
@@ -77,7 +80,9 @@ class Relay:
                     end.close()
                     await asyncio.wait_for(end.wait_closed(), 5)
 
-    async def _forward(self, reader: Reader, writer: Writer, from_server: Reader, to_server: Writer, host: str) -> None:
+    async def _forward(
+        self, reader: Reader, writer: Writer, from_server: Reader, to_server: Writer, host: str
+    ) -> None:
         startup = await self._started(reader, writer)
         if not await self._encrypted(from_server, to_server, host):
             await _refuse(writer, UNENCRYPTED)
@@ -91,7 +96,9 @@ class Relay:
         await _either(up, down)
 
     async def _started(self, reader: Reader, writer: Writer) -> bytes:
-        """Return the packet that begins a session or cancels a statement, after TLS where the process asked for it."""
+        """Return the packet that begins a session or cancels a statement, after TLS where the
+        process asked for it.
+        """
         while True:
             size, code = struct.unpack("!II", await reader.readexactly(8))
             if not 8 <= size <= MAX_STARTUP:
@@ -104,7 +111,9 @@ class Relay:
                 await writer.start_tls(self._ours)
 
     async def _encrypted(self, reader: Reader, writer: Writer, host: str) -> bool:
-        """Whether the server may be spoken to: over TLS if it offers that, in the clear if the address lets us."""
+        """Whether the server may be spoken to: over TLS if it offers that, in the clear if the
+        address lets us.
+        """
         if self._theirs is None or host.startswith("/"):
             return True
         writer.write(struct.pack("!II", 8, SSL_REQUEST))
@@ -123,7 +132,9 @@ class Relay:
                 await _copied(reader, to_server, size)
                 continue
             if size > MAX_STATEMENT:
-                await _refuse(writer, "A statement of more than 64 MB was not sent; use COPY for so much.")
+                await _refuse(
+                    writer, "A statement of more than 64 MB was not sent; use COPY for so much."
+                )
                 return
             body = await reader.readexactly(size)
             if why := self._judge(_statement(kind, body)):
@@ -144,7 +155,9 @@ async def _either(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _answers(reader: Reader, writer: Writer) -> None:
-    """What the server says; while it signs the process in, without an offer that would bind it to the server's TLS."""
+    """What the server says; while it signs the process in, without an offer that would bind it
+    to the server's TLS.
+    """
     signed_in = False
     while not signed_in:
         head = await reader.readexactly(5)
@@ -198,7 +211,9 @@ def _own_context(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def _server_context(mode: str, terms: dict[str, Any]) -> ssl.SSLContext:
-    """What libpq does of this `sslmode`: encrypt; with a root certificate, check it; with verify-full, the name too."""
+    """What libpq does of this `sslmode`: encrypt; with a root certificate, check it; with
+    verify-full, the name too.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = mode == "verify-full"
     root = terms.get("sslrootcert") or ""

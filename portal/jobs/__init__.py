@@ -1,8 +1,9 @@
 """Jobs that survive anything: the row is the job, the queue only wakes it.
 
-A job is a row with a status, a lease and a fencing number. A worker claims it by a conditional UPDATE, runs one
-step, and records the outcome only if its fencing number is still the row's. Steps look at the world first and do
-at most one outward write, so a step that ran twice, or died half way, costs time and nothing else.
+A job is a row with a status, a lease and a fencing number. A worker claims it by a conditional
+UPDATE, runs one step, and records the outcome only if its fencing number is still the row's. Steps
+look at the world first and do at most one outward write, so a step that ran twice, or died half
+way, costs time and nothing else.
 """
 
 import logging
@@ -34,7 +35,10 @@ MAX_CRASHES = 8
 
 
 class JobStatus(models.TextChoices):
-    """Where a job stands. `failed` was expected and explained; `needs_person` could not be known or went wrong."""
+    """Where a job stands.
+
+    `failed` was expected and explained; `needs_person` could not be known or went wrong.
+    """
 
     QUEUED = "queued", "queued"
     RUNNING = "running", "running"
@@ -51,11 +55,15 @@ STOPPED = (JobStatus.FAILED, JobStatus.NEEDS_PERSON)
 
 @dataclass(frozen=True)
 class Requeue:
-    """Not finished: look again after `seconds` (0: at once). `progress` says in a sentence what is awaited."""
+    """Not finished: look again after `seconds` (0: at once).
+
+    `progress` says in a sentence what is awaited.
+    """
 
     seconds: float
     sentence: str = ""
-    errored: bool = False  # the step broke unexpectedly: its crashes go on counting, so that it ends after three
+    # the step broke unexpectedly: its crashes go on counting, so that it ends after three
+    errored: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,17 +90,27 @@ class JobQuerySet(models.QuerySet[Any]):
 
 
 class Job(models.Model):
-    """A unit of background work. A subclass names its step function (`Job, now -> Outcome`) in `step_function`."""
+    """A unit of background work.
+
+    A subclass names its step function (`Job, now -> Outcome`) in `step_function`.
+    """
 
     step_function = ""
-    step_seconds = 120.0  # a step that runs longer loses its lease, so that a hung one is taken over
+    step_seconds = (
+        120.0  # a step that runs longer loses its lease, so that a hung one is taken over
+    )
     urgent = False  # done by a web process while no worker lives
-    repeatable = True  # False: it is given up when a backup is restored, for it may have been done since
-    retry_forever = False  # goes on after any number of errors and crashes: nobody would be there to start it again
+    repeatable = (
+        True  # False: it is given up when a backup is restored, for it may have been done since
+    )
+    # goes on after any number of errors and crashes: nobody would be there to start it again
+    retry_forever = False
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
     sentence = models.TextField(blank=True, default="")
-    crashes = models.PositiveIntegerField(default=0, help_text="Claims since the last recorded outcome.")
+    crashes = models.PositiveIntegerField(
+        default=0, help_text="Claims since the last recorded outcome."
+    )
     fence = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     wake_at = models.DateTimeField(default=timezone.now)
@@ -102,7 +120,10 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     trace = models.CharField(
-        max_length=64, blank=True, default=trace.current, help_text="Of the request or delivery that woke it last."
+        max_length=64,
+        blank=True,
+        default=trace.current,
+        help_text="Of the request or delivery that woke it last.",
     )
 
     objects = JobQuerySet.as_manager()
@@ -115,7 +136,9 @@ class Job(models.Model):
         return self.status in OPEN
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        """Called in the transaction that ends the job, with the row locked; a subclass writes its audit event here."""
+        """Called in the transaction that ends the job, with the row locked; a subclass writes
+        its audit event here.
+        """
 
 
 class Heartbeat(models.Model):
@@ -134,7 +157,9 @@ class Heartbeat(models.Model):
 
 
 class AuditWatch(Job):
-    """Verifies what was added to the audit chain and anchors its head, at an interval; one row, never ends."""
+    """Verifies what was added to the audit chain and anchors its head, at an interval; one row,
+    never ends.
+    """
 
     step_function = "portal.audit.watch.watch"
     step_seconds = 3600.0
@@ -154,11 +179,18 @@ class AuditWatch(Job):
 
 
 def wake_now(job: Job, *, now: datetime | None = None) -> None:
-    """Makes `job` due at once and tells the queue, in the caller's transaction (a rolled-back wake never was)."""
+    """Makes `job` due at once and tells the queue, in the caller's transaction (a rolled-back
+    wake never was).
+    """
     now = now or timezone.now()
     caused = {"trace": trace.current()} if trace.current() else {}
     type(job)._default_manager.filter(pk=job.pk).update(wake_at=now, woken_at=now, **caused)
-    async_task("portal.jobs.wake", job._meta.label, job.pk, task_name=f"{job._meta.model_name}-{job.pk}"[:100])
+    async_task(
+        "portal.jobs.wake",
+        job._meta.label,
+        job.pk,
+        task_name=f"{job._meta.model_name}-{job.pk}"[:100],
+    )
 
 
 def sweep(now: datetime | None = None) -> int:
@@ -197,7 +229,9 @@ def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
 
 
 def wake(label: str, pk: int) -> str:
-    """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody else."""
+    """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody
+    else.
+    """
     model = apps.get_model(label)
     while (job := claim(model, pk)) is not None:
         with trace.within(job.trace, f"{label} {pk}"):
@@ -214,7 +248,9 @@ def wake(label: str, pk: int) -> str:
 
 
 def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | None:
-    """Takes the lease if the job is due and free, raising its fencing number; None if it is not ours to run."""
+    """Takes the lease if the job is due and free, raising its fencing number; None if it is not
+    ours to run.
+    """
     now = now or timezone.now()
     won = model._default_manager.filter(
         Q(lease_until=None) | Q(lease_until__lt=now), pk=pk, status__in=OPEN, wake_at__lte=now
@@ -233,7 +269,8 @@ def _run_step(job: Job) -> Outcome:
     if job.crashes > MAX_CRASHES and not job.retry_forever:
         return Finished(
             JobStatus.NEEDS_PERSON,
-            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see the log.",
+            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see"
+            " the log.",
         )
     step = import_string(job.step_function)
     try:
@@ -243,16 +280,27 @@ def _run_step(job: Job) -> Outcome:
         log.exception("%s %s broke", job._meta.label, job.pk)
         if job.crashes < 3 or job.retry_forever:
             return Requeue(
-                min(2.0 * job.crashes, 60.0), "An unexpected error stopped this step; it is tried again.", errored=True
+                min(2.0 * job.crashes, 60.0),
+                "An unexpected error stopped this step; it is tried again.",
+                errored=True,
             )
-        return Finished(JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times; see the log.")
+        return Finished(
+            JobStatus.NEEDS_PERSON,
+            "An unexpected error stopped this step three times; see the log.",
+        )
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
-    """Writes the outcome if this worker still holds the job; False when another one took it over meanwhile."""
+    """Writes the outcome if this worker still holds the job; False when another one took it over
+    meanwhile.
+    """
     now = now or timezone.now()
     with transaction.atomic():
-        mine = type(job)._default_manager.select_for_update().filter(pk=job.pk, fence=job.fence, status__in=OPEN)
+        mine = (
+            type(job)
+            ._default_manager.select_for_update()
+            .filter(pk=job.pk, fence=job.fence, status__in=OPEN)
+        )
         row = mine.first()
         if row is None:
             return False
@@ -272,7 +320,9 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             if not outcome.errored:
                 changes["crashes"] = 0
             if job.retry_forever and row.trace == job.trace:
-                changes["trace"] = ""  # what comes next is by the clock, unless somebody else asks for it
+                changes["trace"] = (
+                    ""  # what comes next is by the clock, unless somebody else asks for it
+                )
             if outcome.sentence:
                 changes["sentence"] = outcome.sentence
         mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
@@ -281,7 +331,9 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
 
 @contextmanager
 def _renewed_lease(job: Job) -> Iterator[None]:
-    """Keeps the lease while the step runs in this process, up to the step's own limit; a killed process stops."""
+    """Keeps the lease while the step runs in this process, up to the step's own limit; a killed
+    process stops.
+    """
     done = threading.Event()
 
     def renew() -> None:
@@ -294,7 +346,9 @@ def _renewed_lease(job: Job) -> Iterator[None]:
                 if not holds(job, now=now):
                     return
         except Exception:
-            log.warning("The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True)
+            log.warning(
+                "The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True
+            )
         finally:
             connection.close()
 
@@ -308,19 +362,27 @@ def _renewed_lease(job: Job) -> Iterator[None]:
 
 
 def holds(job: Job, *, now: datetime | None = None) -> bool:
-    """Renews the lease; False when the job was taken over or stopped by a person, so that the step should end."""
+    """Renews the lease; False when the job was taken over or stopped by a person, so that the
+    step should end.
+    """
     now = now or timezone.now()
     mine = type(job)._default_manager.filter(pk=job.pk, fence=job.fence, status__in=OPEN)
     return bool(mine.update(lease_until=now + LEASE, heartbeat_at=now))
 
 
 def canary(token: str, name: str = "worker") -> None:
-    """Write the proof of progress that the worker `name` awaits. Forgets workers that ended long ago."""
+    """Write the proof of progress that the worker `name` awaits.
+
+    Forgets workers that ended long ago.
+    """
     now = timezone.now()
     Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
     Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
 
 
 def canary_seen(token: str) -> bool:
-    """Return whether the canary `token` has flown. Workers of several hosts each have their own row."""
+    """Return whether the canary `token` has flown.
+
+    Workers of several hosts each have their own row.
+    """
     return Heartbeat.objects.filter(token=token).exists()

@@ -1,1 +1,3 @@
-"""Logs: one id from a request or delivery through its jobs to outward calls, JSON lines, errors to a DSN."""
+"""Logs: one id from a request or delivery through its jobs to outward calls, JSON lines, errors
+to a DSN.
+"""

@@ -1,4 +1,7 @@
-"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one. Off by default."""
+"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one.
+
+Off by default.
+"""
 
 from typing import Any
 
@@ -7,7 +10,9 @@ from portal.version import VERSION
 
 
 def report_to(dsn: str) -> None:
-    """Have uncaught errors and logged ones sent to `dsn`: no person, no header, no body, no local variable."""
+    """Have uncaught errors and logged ones sent to `dsn`: no person, no header, no body, no
+    local variable.
+    """
     import sentry_sdk  # here, for it takes time to load and is seldom wanted
 
     sentry_sdk.init(
@@ -39,6 +44,13 @@ def _cleaned(event: Any, hint: Any) -> Any:
 
     asked = event.pop("request", None) or {}
     event.pop("user", None)
-    event["request"] = {"method": asked.get("method", ""), "url": str(asked.get("url", "")).partition("?")[0]}
-    event["tags"] = {**(event.get("tags") or {}), "trace": trace.current(), "job": trace.current_job()}
+    event["request"] = {
+        "method": asked.get("method", ""),
+        "url": str(asked.get("url", "")).partition("?")[0],
+    }
+    event["tags"] = {
+        **(event.get("tags") or {}),
+        "trace": trace.current(),
+        "job": trace.current_job(),
+    }
     return clean(event)

@@ -23,4 +23,6 @@ class JsonFormatter(LogFormatter):
             "job": trace.current_job(),
             "exception": self.formatException(record.exc_info) if record.exc_info else "",
         }
-        return json.dumps({name: value for name, value in fields.items() if value}, ensure_ascii=False)
+        return json.dumps(
+            {name: value for name, value in fields.items() if value}, ensure_ascii=False
+        )

@@ -1,4 +1,6 @@
-"""One id for everything that one request or delivery causes: its log lines, jobs and outward calls."""
+"""One id for everything that one request or delivery causes: its log lines, jobs and outward
+calls.
+"""
 
 import logging
 import re
@@ -38,8 +40,12 @@ def within(trace: str, job: str = "") -> Iterator[None]:
         _job.reset(tokens[1])
 
 
-def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: each request has an id, its own or GitHub's for a delivery, and its answer names it."""
+def traced(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: each request has an id, its own or GitHub's for a delivery, and its answer
+    names it.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-GitHub-Delivery") or request.headers.get(HEADER, "")
@@ -48,7 +54,13 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
             response = get_response(request)
             response.headers[HEADER] = current()
             milliseconds = round((time.perf_counter() - started) * 1000)
-            log.info("%s %s %s in %s ms", request.method, request.path, response.status_code, milliseconds)
+            log.info(
+                "%s %s %s in %s ms",
+                request.method,
+                request.path,
+                response.status_code,
+                milliseconds,
+            )
             return response
 
     return handle

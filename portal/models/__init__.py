@@ -1,4 +1,6 @@
-"""What the portal itself remembers: the audit chain, accounts, changes of configuration, webhooks it was sent."""
+"""What the portal itself remembers: the audit chain, accounts, changes of configuration,
+webhooks it was sent.
+"""
 
 from portal.models.accounts import Authenticator, RecoveryCode
 from portal.models.audit import AuditEvent, AuditHead

@@ -15,22 +15,32 @@ STEPS_AROUND = 1  # of 30 seconds each: clocks differ
 
 
 class Authenticator(ThrottlingMixin, Device):
-    """A person's authenticator app (TOTP, RFC 6238). Its secret is held encrypted and shown once, to be scanned."""
+    """A person's authenticator app (TOTP, RFC 6238).
+
+    Its secret is held encrypted and shown once, to be scanned.
+    """
 
     secret = EncryptedTextField()
-    last_step = models.BigIntegerField(default=-1, help_text="No code of this step or an earlier one counts again.")
+    last_step = models.BigIntegerField(
+        default=-1, help_text="No code of this step or an earlier one counts again."
+    )
     added_at = models.DateTimeField()
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["user"], name="portal_authenticator_one_each")]
+        constraints = [
+            models.UniqueConstraint(fields=["user"], name="portal_authenticator_one_each")
+        ]
 
     def get_throttle_factor(self) -> int:
         """Seconds after the first wrong code; each further one doubles them."""
         return 1
 
     def accepts(self, code: str, now: datetime) -> bool:
-        """Whether `code` is the one of this moment and was not used before. The caller holds the row and saves it."""
+        """Whether `code` is the one of this moment and was not used before.
+
+        The caller holds the row and saves it.
+        """
         if not re.fullmatch(r"[0-9]{6}", code):
             return False
         totp = TOTP(self.key)
@@ -62,7 +72,10 @@ def encoded(secret: bytes) -> str:
 
 
 class RecoveryCode(models.Model):
-    """A code that counts once instead of the app's. Only its digest is held: 80 random bits need no slow hash."""
+    """A code that counts once instead of the app's.
+
+    Only its digest is held: 80 random bits need no slow hash.
+    """
 
     authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="recovery_codes")
     digest = models.CharField(max_length=64)
@@ -70,7 +83,11 @@ class RecoveryCode(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["authenticator", "digest"], name="portal_recoverycode_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["authenticator", "digest"], name="portal_recoverycode_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"recovery code {self.pk}"

@@ -7,9 +7,11 @@ from django.db import models
 
 
 class AuditEvent(models.Model):
-    """One thing that happened: written only by `portal.audit.record`, never changed, hashed with the last.
+    """One thing that happened: written only by `portal.audit.record`, never changed, hashed with
+    the last.
 
-    A view: what the one text of an event says, line by line (migration 0002). docs/audit.md says what is hashed.
+    A view: what the one text of an event says, line by line (migration 0002). docs/audit.md says
+    what is hashed.
     """
 
     class Outcome(models.TextChoices):
@@ -56,7 +58,9 @@ class AuditEvent(models.Model):
 
 
 class AuditHead(models.Model):
-    """The last position and digest of the chain, in a single row which each append locks and moves."""
+    """The last position and digest of the chain, in a single row which each append locks and
+    moves.
+    """
 
     single = models.BooleanField(primary_key=True, default=True)
     position = models.BigIntegerField(default=0)
@@ -64,7 +68,11 @@ class AuditHead(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_audithead_single_row")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(single=True), name="portal_audithead_single_row"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"head at {self.position}"

@@ -1,4 +1,6 @@
-"""Changes of configuration that wait for a second person or were made, and who granted which role."""
+"""Changes of configuration that wait for a second person or were made, and who granted which
+role.
+"""
 
 from django.apps import apps
 from django.conf import settings
@@ -14,7 +16,8 @@ from portal.secrets import EncryptedTextField
 class ConfigurationChange(models.Model):
     """New values for fields that one person alone does not change, from proposal to decision.
 
-    `values` is what people read: field → from, to. What must not be read lies in `secrets` until it is decided.
+    `values` is what people read: field → from, to. What must not be read lies in `secrets` until it
+    is decided.
     """
 
     class State(models.TextChoices):
@@ -26,24 +29,36 @@ class ConfigurationChange(models.Model):
     kind = models.CharField(max_length=100, help_text="Label of the model: environments.project")
     object_id = models.BigIntegerField()
     label = models.CharField(max_length=200, help_text="What it is called.")
-    scope = models.CharField(max_length=50, blank=True, default="", help_text="Slug of the project; empty: people.")
+    scope = models.CharField(
+        max_length=50, blank=True, default="", help_text="Slug of the project; empty: people."
+    )
     values = models.JSONField(help_text="Field → {from, to}.")
     secrets = EncryptedTextField(blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField(default=timezone.now)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     decided_at = models.DateTimeField(null=True, blank=True)
-    alone = models.CharField(max_length=200, blank=True, default="", help_text="Why no second person was needed.")
+    alone = models.CharField(
+        max_length=200, blank=True, default="", help_text="Why no second person was needed."
+    )
 
     class Meta:
         ordering = ["-pk"]
         default_permissions = ("view",)
-        permissions = [("confirm_configurationchange", "Can confirm a change that somebody else proposed")]
-        indexes = [models.Index(fields=["scope"], condition=Q(state="waiting"), name="change_waiting")]
+        permissions = [
+            ("confirm_configurationchange", "Can confirm a change that somebody else proposed")
+        ]
+        indexes = [
+            models.Index(fields=["scope"], condition=Q(state="waiting"), name="change_waiting")
+        ]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "object_id"], condition=Q(state="waiting"), name="change_one_waiting"
+                fields=["kind", "object_id"],
+                condition=Q(state="waiting"),
+                name="change_one_waiting",
             ),
             models.CheckConstraint(
                 condition=(Q(state="waiting") & Q(decided_by=None, decided_at=None))
@@ -65,16 +80,24 @@ class ConfigurationChange(models.Model):
 
     @property
     def sign_in_policy(self) -> Policy:
-        """What confirming it demands: what its project does, and for people the strictest of all projects."""
+        """What confirming it demands: what its project does, and for people the strictest of all
+        projects.
+        """
         projects = apps.get_model("environments", "Project").objects.all()
-        policies = [project.sign_in_policy for project in (projects.filter(slug=self.scope) if self.scope else projects)]
+        policies = [
+            project.sign_in_policy
+            for project in (projects.filter(slug=self.scope) if self.scope else projects)
+        ]
         minutes = [policy.minutes for policy in policies if policy.minutes]
         return Policy(any(policy.second_factor for policy in policies), min(minutes, default=None))
 
     @property
     def words(self) -> str:
         """Every field with what it was and what it is to be, on one line."""
-        return "; ".join(f"{said(name)}: {said(value['from'])} → {said(value['to'])}" for name, value in self.values.items())
+        return "; ".join(
+            f"{said(name)}: {said(value['from'])} → {said(value['to'])}"
+            for name, value in self.values.items()
+        )
 
 
 def said(value: object) -> str:
@@ -87,18 +110,25 @@ def said(value: object) -> str:
 
 
 class RoleGrant(models.Model):
-    """Who gave a person a role, or (without a group) rights of their own. No row: whoever owns the machine did."""
+    """Who gave a person a role, or (without a group) rights of their own.
+
+    No row: whoever owns the machine did.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
     group = models.ForeignKey(Group, models.CASCADE, null=True, blank=True, related_name="+")
     granted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["user", "group"], nulls_distinct=False, name="role_grant_once"),
+            models.UniqueConstraint(
+                fields=["user", "group"], nulls_distinct=False, name="role_grant_once"
+            )
         ]
 
     def __str__(self) -> str:

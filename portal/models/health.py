@@ -1,4 +1,6 @@
-"""What processes report about themselves, what they observed outside, and the incidents that checks found."""
+"""What processes report about themselves, what they observed outside, and the incidents that
+checks found.
+"""
 
 from datetime import timedelta
 
@@ -24,11 +26,17 @@ class ProcessReport(models.Model):
     at = models.DateTimeField(help_text="By the database's clock.")
     disk_free = models.PositiveBigIntegerField(help_text="Bytes free where PORTAL_VAR_DIR lies.")
     disk_total = models.PositiveBigIntegerField()
-    clock_skew = models.FloatField(help_text="Seconds by which the host's clock is ahead of the database's.")
+    clock_skew = models.FloatField(
+        help_text="Seconds by which the host's clock is ahead of the database's."
+    )
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["role", "host", "pid"], name="portal_processreport_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["role", "host", "pid"], name="portal_processreport_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_role_display()} on {self.host} (process {self.pid})"
@@ -49,11 +57,18 @@ class Observation(models.Model):
 
 
 class Incident(models.Model):
-    """One check that was not in order for a while. `announced_at` is empty until a second look confirmed it."""
+    """One check that was not in order for a while.
+
+    `announced_at` is empty until a second look confirmed it.
+    """
 
     check_name = models.CharField(max_length=60)
-    subject = models.CharField(max_length=100, blank=True, default="", help_text="What it is about, if not the portal.")
-    scope = models.CharField(max_length=50, blank=True, default="", help_text="Slug of the project.")
+    subject = models.CharField(
+        max_length=100, blank=True, default="", help_text="What it is about, if not the portal."
+    )
+    scope = models.CharField(
+        max_length=50, blank=True, default="", help_text="Slug of the project."
+    )
     state = models.CharField(max_length=10)
     sentence = models.TextField()
     opened_at = models.DateTimeField(default=timezone.now)
@@ -64,7 +79,9 @@ class Incident(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["check_name", "subject"], condition=Q(closed_at=None), name="portal_incident_one_open"
+                fields=["check_name", "subject"],
+                condition=Q(closed_at=None),
+                name="portal_incident_one_open",
             )
         ]
 
@@ -77,11 +94,15 @@ class HealthWatch(models.Model):
 
     single = models.BooleanField(primary_key=True, default=True)
     evaluated_at = models.DateTimeField(null=True, blank=True)
-    server_started_at = models.DateTimeField(null=True, blank=True, help_text="Start of the PostgreSQL server.")
+    server_started_at = models.DateTimeField(
+        null=True, blank=True, help_text="Start of the PostgreSQL server."
+    )
 
     class Meta:
         default_permissions = ()
-        constraints = [models.CheckConstraint(condition=Q(single=True), name="portal_healthwatch_single_row")]
+        constraints = [
+            models.CheckConstraint(condition=Q(single=True), name="portal_healthwatch_single_row")
+        ]
 
     def __str__(self) -> str:
         return "health watch"

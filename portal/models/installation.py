@@ -7,16 +7,24 @@ from portal.secrets import EncryptedTextField
 
 
 class Installation(models.Model):
-    """Whether this database is the sandbox's or a real portal's: settled by its first start, and for good."""
+    """Whether this database is the sandbox's or a real portal's: settled by its first start, and
+    for good.
+    """
 
     single = models.BooleanField(primary_key=True, default=True)
     sandbox = models.BooleanField()
-    key_check = EncryptedTextField(blank=True, default="", help_text="Read at each start: whether the keys fit.")
+    key_check = EncryptedTextField(
+        blank=True, default="", help_text="Read at each start: whether the keys fit."
+    )
     settled_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ()
-        constraints = [models.CheckConstraint(condition=models.Q(single=True), name="portal_installation_single_row")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(single=True), name="portal_installation_single_row"
+            )
+        ]
 
     def __str__(self) -> str:
         return "sandbox" if self.sandbox else "real portal"

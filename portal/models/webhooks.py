@@ -4,7 +4,9 @@ from django.db import models
 
 
 class WebhookDelivery(models.Model):
-    """One delivery that GitHub or Railway made, genuine and read once; forged ones are not stored."""
+    """One delivery that GitHub or Railway made, genuine and read once; forged ones are not
+    stored.
+    """
 
     class Source(models.TextChoices):
         GITHUB = "github", "GitHub"
@@ -32,7 +34,9 @@ class WebhookDelivery(models.Model):
         ordering = ["-pk"]
         verbose_name_plural = "webhook deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["source", "delivery"], name="portal_webhookdelivery_once"),
+            models.UniqueConstraint(
+                fields=["source", "delivery"], name="portal_webhookdelivery_once"
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,6 @@
-"""Credentials for GitHub and Railway: found in the settings, looked at before the first call, never shown."""
+"""Credentials for GitHub and Railway: found in the settings, looked at before the first call,
+never shown.
+"""
 
 import hmac
 import os
@@ -33,7 +35,9 @@ _GITHUB_KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Secret:
-    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` is the one way to it."""
+    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` is the one way
+    to it.
+    """
 
     _value: str = field(repr=False)
 
@@ -46,7 +50,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode("utf-8", "replace"), other._value.encode("utf-8", "replace"))
+        return hmac.compare_digest(
+            self._value.encode("utf-8", "replace"), other._value.encode("utf-8", "replace")
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -55,12 +61,17 @@ class Secret:
 
 
 def checked_token(token: str, setting: str, service: str) -> str:
-    """`token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault, never the token."""
+    """`token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault, never
+    the token.
+    """
     if not token:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
     if fault := _fault(token):
         kind = github_token_kind(token.strip("\"' \t\r\n")) if service == "GitHub" else "token"
-        sentence = f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again without that."
+        sentence = (
+            f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again"
+            " without that."
+        )
         raise ApiError(service, "unauthorized", sentence)
     return token
 
@@ -89,13 +100,19 @@ def github_token_kind(token: str) -> str:
 
 
 def github_requester(api_url: str, token: str | None = None) -> Requester:
-    """PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of the settings.
+    """PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of the
+    settings.
 
-    It never retries, never paces and gives up after a time limit. One per process and credential, so that an
-    App's installation token (one hour) is fetched once. Raises `ApiError` (unauthorized).
+    It never retries, never paces and gives up after a time limit. One per process and credential,
+    so that an App's installation token (one hour) is fetched once. Raises `ApiError`
+    (unauthorized).
     """
     given = settings.GITHUB_TOKEN if token is None else token
-    app = (settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID)
+    app = (
+        settings.GITHUB_APP_ID,
+        settings.GITHUB_APP_PRIVATE_KEY,
+        settings.GITHUB_APP_INSTALLATION_ID,
+    )
     if given or not any(app):
         if not given:
             raise ApiError(
@@ -104,12 +121,16 @@ def github_requester(api_url: str, token: str | None = None) -> Requester:
                 "GitHub needs a credential: set GITHUB_TOKEN, or GITHUB_APP_ID with "
                 "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID.",
             )
-        return _requester(os.getpid(), api_url, checked_token(given, "GITHUB_TOKEN", "GitHub"), None)
+        return _requester(
+            os.getpid(), api_url, checked_token(given, "GITHUB_TOKEN", "GitHub"), None
+        )
     return _requester(os.getpid(), api_url, "", app)
 
 
 @lru_cache(maxsize=16)
-def _requester(process: int, api_url: str, token: str, app: tuple[str, str, str] | None) -> Requester:
+def _requester(
+    process: int, api_url: str, token: str, app: tuple[str, str, str] | None
+) -> Requester:
     auth: github.Auth.Auth = _installation(api_url, *app) if app else github.Auth.Token(token)
     return Requester(
         auth=auth,
@@ -126,13 +147,21 @@ def _requester(process: int, api_url: str, token: str, app: tuple[str, str, str]
     )
 
 
-def _installation(api_url: str, app_id: str, private_key: str, installation_id: str) -> "Installation":
+def _installation(
+    api_url: str, app_id: str, private_key: str, installation_id: str
+) -> "Installation":
     if not app_id.isdigit() or not installation_id.isdigit():
-        sentence = "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct them."
+        sentence = (
+            "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct"
+            " them."
+        )
         raise ApiError("GitHub", "unauthorized", sentence)
     private_key = private_key.replace("\\n", "\n")  # how a key of several lines is written in one
     if "PRIVATE KEY-----" not in private_key:
-        sentence = "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave you."
+        sentence = (
+            "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave"
+            " you."
+        )
         raise ApiError("GitHub", "unauthorized", sentence)
     return Installation(api_url, github.Auth.AppAuth(app_id, private_key), installation_id)
 
@@ -156,7 +185,9 @@ class Installation(github.Auth.Auth):
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
-        self.permissions: dict[str, str] = {}  # what the last token may do: name → "read", "write" or "admin"
+        self.permissions: dict[
+            str, str
+        ] = {}  # what the last token may do: name → "read", "write" or "admin"
         self._held: tuple[str, datetime] | None = None
 
     @property
@@ -171,7 +202,9 @@ class Installation(github.Auth.Auth):
         try:
             signed = self._app.create_jwt()
         except (jwt.PyJWTError, ValueError, TypeError):
-            sentence = "GITHUB_APP_PRIVATE_KEY cannot be used: paste the file GitHub gave you, whole."
+            sentence = (
+                "GITHUB_APP_PRIVATE_KEY cannot be used: paste the file GitHub gave you, whole."
+            )
             raise ApiError("GitHub", "unauthorized", sentence) from None
         headers = {
             "Authorization": f"Bearer {signed}",
@@ -181,17 +214,22 @@ class Installation(github.Auth.Auth):
         # No write: a token fetched in vain harms nobody.
         reply = http.send("GitHub", "POST", self._url, write=False, headers=headers)
         if reply.status >= 500 or reply.status == 429:
-            sentence = f"GitHub gives no installation token (HTTP {reply.status}): it is tried again later."
+            sentence = (
+                f"GitHub gives no installation token (HTTP {reply.status}): it is tried again"
+                " later."
+            )
             raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
         if reply.status >= 300:
             sentence = (
-                f"GitHub gives the App no installation token (HTTP {reply.status}): check GITHUB_APP_ID, "
-                "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
+                f"GitHub gives the App no installation token (HTTP {reply.status}): check"
+                " GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
             )
             raise ApiError("GitHub", "unauthorized", sentence, status=reply.status)
         token = _installation_token(reply)
         granted = get_path(reply.json(), "permissions")
-        self.permissions = {str(k): str(v) for k, v in granted.items()} if isinstance(granted, dict) else {}
+        self.permissions = (
+            {str(k): str(v) for k, v in granted.items()} if isinstance(granted, dict) else {}
+        )
         return token
 
 
@@ -209,8 +247,8 @@ def _installation_token(reply: http.Reply) -> tuple[str, datetime]:
 def railway_token(token: str | None = None) -> tuple[str, str]:
     """The Railway token and the kind of header it belongs in: "bearer" or "project".
 
-    `token`, else RAILWAY_API_TOKEN (an account's or workspace's), else RAILWAY_TOKEN, which Railway's own
-    tools use for project tokens. Raises `ApiError` (unauthorized).
+    `token`, else RAILWAY_API_TOKEN (an account's or workspace's), else RAILWAY_TOKEN, which
+    Railway's own tools use for project tokens. Raises `ApiError` (unauthorized).
     """
     if token is not None or settings.RAILWAY_API_TOKEN or not settings.RAILWAY_TOKEN:
         given = settings.RAILWAY_API_TOKEN if token is None else token
@@ -219,7 +257,8 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
 
 
 def github_token(api_url: str) -> str:
-    """The token with which git itself reads the repository: the plain one, or the App's present installation token.
+    """The token with which git itself reads the repository: the plain one, or the App's present
+    installation token.
 
     Raises `ApiError` (unauthorized) for an unusable one.
     """
@@ -227,5 +266,7 @@ def github_token(api_url: str) -> str:
     try:
         return auth.token if auth else ""
     except github.GithubException as error:
-        sentence = f"GitHub gave the App no installation token (HTTP {error.status}); see Connections."
+        sentence = (
+            f"GitHub gave the App no installation token (HTTP {error.status}); see Connections."
+        )
         raise ApiError("GitHub", "unauthorized", sentence, status=error.status) from error

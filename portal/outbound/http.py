@@ -1,7 +1,7 @@
 """Calls to the outside: time limits, bounded answers, few retries, one error type.
 
-Reads are tried up to three times. A write is never sent twice: when its outcome cannot be known the error's
-kind is `unknown_outcome`, and the caller looks at the world before it does anything else.
+Reads are tried up to three times. A write is never sent twice: when its outcome cannot be known the
+error's kind is `unknown_outcome`, and the caller looks at the world before it does anything else.
 """
 
 import functools
@@ -40,7 +40,9 @@ USER_AGENT = "release-portal/0.1"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-MAX_WAIT_SECONDS = 10.0  # a longer Retry-After is the caller's business: no worker sleeps through it
+MAX_WAIT_SECONDS = (
+    10.0  # a longer Retry-After is the caller's business: no worker sleeps through it
+)
 RETRIED: frozenset[Kind] = frozenset({"unavailable", "malformed", "rate_limited"})
 # The connection never stood, so not even a write can have happened.
 NEVER_SENT = (
@@ -58,7 +60,9 @@ _counting = threading.Lock()
 
 
 class ApiError(Exception):
-    """What went wrong outside. `sentence` is for people: no secret; what happened and how to mend it.
+    """What went wrong outside.
+
+    `sentence` is for people: no secret; what happened and how to mend it.
 
     `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
     `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.
@@ -114,7 +118,9 @@ def checked_url(url: str, setting: str, service: str) -> str:
     try:
         parts = urlsplit(url)
         sound = bool(parts.hostname) and parts.username is None
-        encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+        encrypted = parts.scheme == "https" or (
+            parts.scheme == "http" and is_loopback(parts.hostname)
+        )
     except ValueError:
         sound = encrypted = False
     if not sound or not encrypted:
@@ -128,8 +134,11 @@ def checked_url(url: str, setting: str, service: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _client(process: int, loopback: bool) -> httpx.Client:
-    """One pool of connections per process: a fork must not share its parent's. Redirects are not followed,
-    so no token ever reaches another host; a proxy from the environment is not asked for this machine."""
+    """One pool of connections per process: a fork must not share its parent's.
+
+    Redirects are not followed, so no token ever reaches another host; a proxy from the environment
+    is not asked for this machine.
+    """
     return httpx.Client(
         headers={"User-Agent": USER_AGENT},
         follow_redirects=False,
@@ -152,9 +161,9 @@ def send(
 ) -> Reply:
     """One request, one answer of at most `limit` bytes, whatever its status.
 
-    `at`: the address to connect to, instead of asking again which one the host has. `read_seconds` bounds each
-    silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed; for a write that may have
-    arrived, unknown_outcome.
+    `at`: the address to connect to, instead of asking again which one the host has. `read_seconds`
+    bounds each silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed;
+    for a write that may have arrived, unknown_outcome.
     """
     with _counting:
         calls[service] += 1
@@ -174,13 +183,22 @@ def send(
         log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
     theirs = reply.headers.get("x-github-request-id", "")[:64]
-    log.info("%s %s %s %s in %.2f s %s", service, method, urlsplit(url).hostname, reply.status,
-             time.monotonic() - started, theirs)  # fmt: skip
+    log.info(
+        "%s %s %s %s in %.2f s %s",
+        service,
+        method,
+        urlsplit(url).hostname,
+        reply.status,
+        time.monotonic() - started,
+        theirs,
+    )
     return reply
 
 
 def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, str]]:
-    """The URL at that address, and what still names the host: its header, and TLS, which verifies its certificate."""
+    """The URL at that address, and what still names the host: its header, and TLS, which
+    verifies its certificate.
+    """
     whole = httpx.URL(url)
     if not at:
         return whole, {}, {}
@@ -211,13 +229,18 @@ def _transport_error(service: str, error: Exception, write: bool, seconds: float
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{service} did not answer within {seconds:g} s: it is tried again later."
     else:
-        sentence = f"{service} cannot be reached: look at the network and at {service}'s status page."
+        sentence = (
+            f"{service} cannot be reached: look at the network and at {service}'s status page."
+        )
     return ApiError(service, "unavailable", sentence, detail=detail)
 
 
 def unknown_outcome(service: str, detail: str = "", status: int | None = None) -> ApiError:
     """The error for a write that may or may not have happened."""
-    sentence = f"{service} gave no clear answer, so the change may have happened: look there before trying again."
+    sentence = (
+        f"{service} gave no clear answer, so the change may have happened: look there before trying"
+        " again."
+    )
     return ApiError(service, "unknown_outcome", sentence, status=status, detail=detail)
 
 
@@ -228,7 +251,9 @@ def malformed(service: str, what: str, status: int | None = None) -> ApiError:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix seconds."""
+    """Seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix
+    seconds.
+    """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), 86_400.0)
@@ -239,19 +264,26 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = frozenset()) -> T:
-    """`call()`, for reads only: up to 3 tries while the error is a passing one and asks for no long wait.
+    """`call()`, for reads only: up to 3 tries while the error is a passing one and asks for no long
+    wait.
 
     An error whose HTTP status is in `unless_status` is raised at once.
     """
 
     def wait(error: Exception) -> bool | float:
-        if not isinstance(error, ApiError) or error.kind not in RETRIED or error.status in unless_status:
+        if (
+            not isinstance(error, ApiError)
+            or error.kind not in RETRIED
+            or error.status in unless_status
+        ):
             return False
         if error.retry_after is None:
             return error.kind != "rate_limited"
         return error.retry_after if error.retry_after <= MAX_WAIT_SECONDS else False
 
-    for attempt in stamina.retry_context(on=wait, attempts=3, timeout=45, wait_initial=0.2, wait_max=2):
+    for attempt in stamina.retry_context(
+        on=wait, attempts=3, timeout=45, wait_initial=0.2, wait_max=2
+    ):
         with attempt:
             return call()
     raise AssertionError("stamina returns or raises")

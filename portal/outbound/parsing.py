@@ -1,9 +1,9 @@
 """Reading what came from outside: every value is data, bounded and of the type that was asked for.
 
-Titles, names and messages written by others may hold control characters, half surrogates (which no database
-takes) or signs that turn the reading direction round; links may start with `javascript:`. Nothing of that
-passes these functions: what cannot be seen is written out, as `portal.visible` does everywhere, and not left
-out, or a branch `ma⟨U+200B⟩in` would pass for `main`.
+Titles, names and messages written by others may hold control characters, half surrogates (which no
+database takes) or signs that turn the reading direction round; links may start with `javascript:`.
+Nothing of that passes these functions: what cannot be seen is written out, as `portal.visible` does
+everywhere, and not left out, or a branch `ma⟨U+200B⟩in` would pass for `main`.
 """
 
 import re
@@ -21,7 +21,9 @@ class Malformed(ValueError):
 
 
 def text(value: object, limit: int = 300) -> str:
-    """`value` as one bounded line in which all can be seen; what is no text becomes the empty string."""
+    """`value` as one bounded line in which all can be seen; what is no text becomes the empty
+    string.
+    """
     if not isinstance(value, str):
         return ""
     return " ".join(visible(value[: limit * 4]).split())[:limit]
@@ -29,11 +31,15 @@ def text(value: object, limit: int = 300) -> str:
 
 def lines(value: object, limit: int = 10_000) -> str:
     """Like `text`, for texts of several lines: line breaks and tabs stay."""
-    return visible(value[: limit * 2]).replace("\r\n", "\n")[:limit] if isinstance(value, str) else ""
+    return (
+        visible(value[: limit * 2]).replace("\r\n", "\n")[:limit] if isinstance(value, str) else ""
+    )
 
 
 def word(value: object) -> str:
-    """A vendor's word (an enum value, known or not) in lower case; the empty string when it is none."""
+    """A vendor's word (an enum value, known or not) in lower case; the empty string when it is
+    none.
+    """
     return text(value, 60).lower()
 
 
@@ -65,7 +71,9 @@ def commit(value: object) -> str | None:
 
 
 def field[T](data: object, name: str, kind: type[T]) -> T:
-    """`data[name]`, which must be there and be a `kind` (True is no number); else raises `Malformed`."""
+    """`data[name]`, which must be there and be a `kind` (True is no number); else raises
+    `Malformed`.
+    """
     value = data.get(name) if isinstance(data, dict) else None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Malformed(f"{name} is missing or not {kind.__name__}")

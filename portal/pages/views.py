@@ -30,7 +30,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return HttpResponse("The portal's database does not answer.\n", status=503, content_type="text/plain")
+        return HttpResponse(
+            "The portal's database does not answer.\n", status=503, content_type="text/plain"
+        )
     return HttpResponse("ok\n", content_type="text/plain")
 
 

@@ -1,4 +1,6 @@
-"""Target databases for the sandbox: made empty, then brought to a branch's own Alembic head by Alembic."""
+"""Target databases for the sandbox: made empty, then brought to a branch's own Alembic head by
+Alembic.
+"""
 
 import os
 import subprocess
@@ -22,11 +24,15 @@ class DatabaseProblem(Exception):
 def exists(admin_url: str, name: str) -> bool:
     """Whether the server of `admin_url` has a database `name`."""
     with _connect(admin_url) as connection:
-        return bool(connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone())
+        return bool(
+            connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        )
 
 
 def create(admin_url: str, name: str) -> str:
-    """Makes the database `name` on the server of `admin_url` where it is absent; returns its URL."""
+    """Makes the database `name` on the server of `admin_url` where it is absent; returns its
+    URL.
+    """
     with _connect(admin_url) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -43,7 +49,9 @@ def create(admin_url: str, name: str) -> str:
 def drop(admin_url: str, name: str) -> None:
     """Removes the database `name` and whoever is connected to it."""
     with _connect(admin_url) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
 
 
 def revisions(url: str) -> list[str]:
@@ -60,14 +68,18 @@ def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise DatabaseProblem(f"The database server of DATABASE_URL does not answer: {error}") from None
+        raise DatabaseProblem(
+            f"The database server of DATABASE_URL does not answer: {error}"
+        ) from None
 
 
 def bring_to_branch_head(url: str, repository: Path, ref: str, alembic_path: str) -> list[str]:
-    """Upgrades the empty database at `url` to the heads that `ref` of `repository` holds; returns them.
+    """Upgrades the empty database at `url` to the heads that `ref` of `repository` holds; returns
+    them.
 
-    `alembic_path` names, inside the repository, an ini file, a script directory or a directory of version
-    files. Where `ref` does not have it yet, the database stays empty. Raises `DatabaseProblem`.
+    `alembic_path` names, inside the repository, an ini file, a script directory or a directory of
+    version files. Where `ref` does not have it yet, the database stays empty. Raises
+    `DatabaseProblem`.
     """
     with tempfile.TemporaryDirectory(prefix="sandbox-checkout-") as name:
         checkout = Path(name) / "checkout"
@@ -84,7 +96,10 @@ def bring_to_branch_head(url: str, repository: Path, ref: str, alembic_path: str
 
 
 def extract(repository: Path, ref: str, checkout: Path) -> None:
-    """Writes the files of exactly that commit into `checkout`: no work tree, no hooks. Raises `DatabaseProblem`."""
+    """Writes the files of exactly that commit into `checkout`: no work tree, no hooks.
+
+    Raises `DatabaseProblem`.
+    """
     archive = ["git", "-C", str(repository), "archive", "--format=tar", "--end-of-options", ref]
     with subprocess.Popen(archive, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
         subprocess.run(["tar", "-x", "-C", str(checkout)], stdin=packed.stdout, capture_output=True)
@@ -116,15 +131,20 @@ def _locations(ini: Path, checkout: Path, alembic_path: str) -> tuple[list[Path]
         config = Config(str(ini))
         script = config.get_alembic_option("script_location") or "alembic"
         listed = config.get_version_locations_list() or []
-        recursive = str(config.get_alembic_option("recursive_version_locations") or "").lower() == "true"
+        recursive = (
+            str(config.get_alembic_option("recursive_version_locations") or "").lower() == "true"
+        )
     except (AlembicError, ValueError, OSError) as error:
-        raise DatabaseProblem(f"The file {alembic_path} cannot be read by Alembic: {error}") from None
+        raise DatabaseProblem(
+            f"The file {alembic_path} cannot be read by Alembic: {error}"
+        ) from None
     names = listed or [f"{script}/versions"]
     return [_found(name, ini.parent, checkout, alembic_path) for name in names], recursive
 
 
 def _found(name: str, beside: Path, checkout: Path, alembic_path: str) -> Path:
-    """A location of the ini file: absolute, or below the ini file's folder, or below the repository's root.
+    """A location of the ini file: absolute, or below the ini file's folder, or below the
+    repository's root.
 
     `package:folder` is looked up as a path, since their packages are not installed here.
     """
@@ -136,15 +156,20 @@ def _found(name: str, beside: Path, checkout: Path, alembic_path: str) -> Path:
 
 
 def _upgrade(url: str, ini: Path, directory: Path, ref: str) -> None:
-    passed = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    passed = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
     done = subprocess.run(
         [sys.executable, "-m", "alembic", "-c", str(ini), "upgrade", "heads"],
         cwd=directory,
-        env=passed | {"SANDBOX_TARGET_URL": url, "DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=passed
+        | {"SANDBOX_TARGET_URL": url, "DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise DatabaseProblem(f"Alembic could not bring an empty database to the head of {ref}: {last}")
+        raise DatabaseProblem(
+            f"Alembic could not bring an empty database to the head of {ref}: {last}"
+        )

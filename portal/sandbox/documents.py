@@ -1,4 +1,6 @@
-"""GraphQL documents, read once: the portal asks the stand-ins the same few questions again and again."""
+"""GraphQL documents, read once: the portal asks the stand-ins the same few questions again and
+again.
+"""
 
 from functools import lru_cache
 

@@ -1,4 +1,6 @@
-"""A project of one shape on the stand-ins: GitHub with its repository, Railway with its services live."""
+"""A project of one shape on the stand-ins: GitHub with its repository, Railway with its services
+live.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,19 +21,27 @@ def repository(github: GitHubStandIn, shape: Shape, built: sample.Sample) -> Non
         arrange(github)
 
 
-def project(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]) -> None:
-    """Both environments with every service, live at what its branch has; `databases`: key of a target → its address."""
+def project(
+    railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]
+) -> None:
+    """Both environments with every service, live at what its branch has; `databases`: key of a
+    target → its address.
+    """
     with railway.world.saved_once():
         _furnish(railway, shape, heads, databases)
 
 
-def _furnish(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]) -> None:
+def _furnish(
+    railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]
+) -> None:
     for kind in KINDS:
         railway.add_environment(shape.environment(kind))
     for service in shape.services:
         _add(railway, service, heads[shape.branch("staging")])
     for target in shape.targets(""):
-        railway.set_variable(shape.environment(target.kind), target.service, target.variable, databases[target.key])
+        railway.set_variable(
+            shape.environment(target.kind), target.service, target.variable, databases[target.key]
+        )
     for kind in KINDS:
         for service in shape.services:
             _begin(railway, service, shape, kind, heads)
@@ -40,12 +50,16 @@ def _furnish(railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], da
 
 
 def _add(railway: RailwayStandIn, service: Service, commit: str) -> None:
-    there = service.root and questions.has(railway.world.repository, commit, service.root.strip("/"))
+    there = service.root and questions.has(
+        railway.world.repository, commit, service.root.strip("/")
+    )
     railway.add_service(
         service.name,
         service.root if there else None,
         image=service.image or None,
-        repository=None if service.uploaded else service.repository or railway.world.repository_name,
+        repository=(
+            None if service.uploaded else service.repository or railway.world.repository_name
+        ),
         public=service.public,
         quiet=service.quiet,
         rooted=service.rooted,
@@ -57,7 +71,9 @@ def _add(railway: RailwayStandIn, service: Service, commit: str) -> None:
     )
 
 
-def _begin(railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> None:
+def _begin(
+    railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]
+) -> None:
     """The service as it stands in one environment when nothing has been released for a while."""
     where = shape.environment(kind)
     for name, value in service.variables.items():
@@ -78,13 +94,23 @@ def _begin(railway: RailwayStandIn, service: Service, shape: Shape, kind: str, h
         railway.finish_latest(service.name, where, "SLEEPING")
 
 
-def _served(railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]) -> str:
-    """The commit that a service serves: staging stays at production's where nothing that it watches has changed."""
+def _served(
+    railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]
+) -> str:
+    """The commit that a service serves: staging stays at production's where nothing that it
+    watches has changed.
+    """
     old, new = heads[shape.branch("production")], heads[shape.branch(kind)]
     world = railway.world
     changed = questions.changed_paths(world.repository, old, new) if old != new else []
-    limits = {"watchPatterns": list(service.watch), "rooted": service.rooted, "rootDirectory": service.root}
-    return new if watched(world, limits | {"railwayConfigFile": service.config}, changed, new) else old
+    limits = {
+        "watchPatterns": list(service.watch),
+        "rooted": service.rooted,
+        "rootDirectory": service.root,
+    }
+    return (
+        new if watched(world, limits | {"railwayConfigFile": service.config}, changed, new) else old
+    )
 
 
 def elsewhere(name: str) -> str:

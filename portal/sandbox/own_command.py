@@ -1,4 +1,6 @@
-"""Target databases for the sandbox, brought to a branch's head by the project's own command in its own environment."""
+"""Target databases for the sandbox, brought to a branch's head by the project's own command in
+its own environment.
+"""
 
 import os
 import subprocess
@@ -15,7 +17,9 @@ _PASSED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 @dataclass(frozen=True)
 class OwnCommand:
-    """A command for the shell at the repository's root, what installs its packages, and its variables."""
+    """A command for the shell at the repository's root, what installs its packages, and its
+    variables.
+    """
 
     line: str
     install: str = ""
@@ -35,21 +39,33 @@ class OwnCommand:
 
 
 def prepare(own: OwnCommand, repository: Path, ref: str, environment: Path) -> None:
-    """Makes the virtual environment at `environment` for the lock files of `ref`. Raises `DatabaseProblem`."""
+    """Makes the virtual environment at `environment` for the lock files of `ref`.
+
+    Raises `DatabaseProblem`.
+    """
     if not own.install or environment.exists():
         return
     with tempfile.TemporaryDirectory(prefix="sandbox-install-") as name:
         checkout = Path(name)
         extract(repository, ref, checkout)
-        made = subprocess.run([sys.executable, "-I", "-m", "venv", environment], capture_output=True, text=True)
+        made = subprocess.run(
+            [sys.executable, "-I", "-m", "venv", environment], capture_output=True, text=True
+        )
         if made.returncode == 0:
             made = _shell(own.install, checkout, _surroundings(environment))
     if made.returncode:
-        raise DatabaseProblem(f"The install command ended with code {made.returncode}: {_last(made)}")
+        raise DatabaseProblem(
+            f"The install command ended with code {made.returncode}: {_last(made)}"
+        )
 
 
-def bring_to_branch_head(own: OwnCommand, url: str, repository: Path, ref: str, environment: Path) -> None:
-    """Runs the command over the files of `ref` against the empty database at `url`. Raises `DatabaseProblem`."""
+def bring_to_branch_head(
+    own: OwnCommand, url: str, repository: Path, ref: str, environment: Path
+) -> None:
+    """Runs the command over the files of `ref` against the empty database at `url`.
+
+    Raises `DatabaseProblem`.
+    """
     with tempfile.TemporaryDirectory(prefix="sandbox-checkout-") as name:
         checkout = Path(name)
         extract(repository, ref, checkout)
@@ -62,18 +78,29 @@ def bring_to_branch_head(own: OwnCommand, url: str, repository: Path, ref: str, 
 
 def _surroundings(environment: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    passed |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}
+    passed |= {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "UV_", "SSL_"))
+    }
     if environment.exists():
         passed["PATH"] = f"{environment / 'bin'}{os.pathsep}{passed.get('PATH', os.defpath)}"
         passed |= {"VIRTUAL_ENV": str(environment), "UV_PROJECT_ENVIRONMENT": str(environment)}
     return passed
 
 
-def _shell(line: str, directory: Path, variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+def _shell(
+    line: str, directory: Path, variables: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["/bin/sh", "-c", line], cwd=directory, env=dict(variables), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=1800,
-    )  # fmt: skip
+        ["/bin/sh", "-c", line],
+        cwd=directory,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
 
 
 def _last(done: "subprocess.CompletedProcess[str]") -> str:

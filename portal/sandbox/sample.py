@@ -1,4 +1,5 @@
-"""A small product to try the portal on: a backend with Alembic migrations, a frontend, and work on the way.
+"""A small product to try the portal on: a backend with Alembic migrations, a frontend, and work on
+the way.
 
 The same history comes out every time, commit for commit, so that tests can name its commits.
 """
@@ -15,7 +16,11 @@ CI = "python-ci"
 VERDICT = "release-portal"
 ALEMBIC = "backend/alembic.ini"
 # What people look at after a promotion: name, path on the frontend.
-KEY_PAGES = (("Signals list", "/signals"), ("Signal detail", "/signals/1"), ("Settings", "/settings"))
+KEY_PAGES = (
+    ("Signals list", "/signals"),
+    ("Signal detail", "/signals/1"),
+    ("Settings", "/settings"),
+)
 Files = dict[str, str]
 
 
@@ -32,7 +37,9 @@ class Merged:
 
 @dataclass(frozen=True)
 class Sample:
-    """The repository at `path`, its `branches` (name: commit) and the pull requests in its history."""
+    """The repository at `path`, its `branches` (name: commit) and the pull requests in its
+    history.
+    """
 
     path: Path
     branches: dict[str, str]
@@ -41,7 +48,12 @@ class Sample:
 
 
 def migration(
-    revision: str, down: str | None, title: str, upgrade: str, downgrade: str, directory: str = "backend/alembic"
+    revision: str,
+    down: str | None,
+    title: str,
+    upgrade: str,
+    downgrade: str,
+    directory: str = "backend/alembic",
 ) -> Files:
     """One revision file, which imports nothing of the product."""
     text = f'''"""{title}"""
@@ -152,7 +164,9 @@ def page(body: str) -> str:
 
 
 BASE: Files = {
-    "README.md": "# Signals\n\n`backend/` is the API, `frontend/` the pages. Both run on Railway.\n",
+    "README.md": (
+        "# Signals\n\n`backend/` is the API, `frontend/` the pages. Both run on Railway.\n"
+    ),
     ".github/workflows/ci.yml": CI_YML,
     "backend/requirements.txt": "alembic\nfastapi\npsycopg[binary]\nsqlalchemy\nuvicorn\n",
     "backend/app.py": APP_PY,
@@ -179,9 +193,10 @@ MAIN: tuple[tuple[str, Files], ...] = (
             "2b4d6f8a0c12",
             "1f3a5c7e9b01",
             "create events",
-            'op.create_table("events", sa.Column("id", sa.BigInteger, primary_key=True), '
-            'sa.Column("workspace_id", sa.Integer, sa.ForeignKey("workspaces.id"), nullable=False), '
-            'sa.Column("happened_at", sa.DateTime(timezone=True), nullable=False))',
+            'op.create_table("events", sa.Column("id", sa.BigInteger, primary_key=True),'
+            ' sa.Column("workspace_id", sa.Integer, sa.ForeignKey("workspaces.id"),'
+            ' nullable=False), sa.Column("happened_at", sa.DateTime(timezone=True),'
+            " nullable=False))",
             'op.drop_table("events")',
         ),
     ),
@@ -203,7 +218,8 @@ MAIN: tuple[tuple[str, Files], ...] = (
             "4d6f8b0c2e34",
             "3c5e7a9b1d23",
             "add event severity",
-            'op.add_column("events", sa.Column("severity", sa.Text, nullable=False, server_default="info"))',
+            'op.add_column("events", sa.Column("severity", sa.Text, nullable=False,'
+            ' server_default="info"))',
             'op.drop_column("events", "severity")',
         ),
     ),
@@ -255,7 +271,11 @@ MERGED: tuple[tuple[int, str, str, str, Files], ...] = (
         "feature/dark-theme",
         "A dark theme",
         "jonas",
-        {"frontend/theme.css": "@media (prefers-color-scheme: dark) { body { background: #111; } }\n"},
+        {
+            "frontend/theme.css": (
+                "@media (prefers-color-scheme: dark) { body { background: #111; } }\n"
+            )
+        },
     ),
 )
 OPEN: tuple[tuple[int, str, str, str, Files], ...] = (
@@ -319,12 +339,15 @@ def build(
 
 
 def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | None = None) -> None:
-    """Serves the sample: its pull requests, green checks on every head, and production's branch protected.
+    """Serves the sample: its pull requests, green checks on every head, and production's branch
+    protected.
 
     `named`: branch of the sample → what it is called instead.
     """
     called = {branch: (named or {}).get(branch, branch) for branch in sample.branches}
-    standin.import_repository(sample.path, {called[name]: sha for name, sha in sample.branches.items()})
+    standin.import_repository(
+        sample.path, {called[name]: sha for name, sha in sample.branches.items()}
+    )
     for pull in sample.merged:
         standin.record_merged(
             pull.number,
@@ -342,6 +365,8 @@ def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | Non
 
 
 def demo_state(standin: GitHubStandIn, staging: str = "staging") -> None:
-    """What any other imported repository is given: a green check on staging, no pull requests, no rules."""
+    """What any other imported repository is given: a green check on staging, no pull requests,
+    no rules.
+    """
     if sha := standin.heads().get(staging):
         standin.set_check(sha, CI)

@@ -1,9 +1,10 @@
 """One small threaded HTTP server under both stand-ins, with faults on request.
 
-A stand-in is a function `Request -> Response`. Every request is written down (`Server.requests`), so tests
-can count outward calls and side effects. Faults are armed with `Server.faults.append(Fault(...))`, or from
-another process with `POST /_sandbox/faults` (a JSON list of `Fault` fields); `GET /_sandbox/requests` lists
-what was asked and `DELETE` on either empties it.
+A stand-in is a function `Request -> Response`. Every request is written down (`Server.requests`),
+so tests can count outward calls and side effects. Faults are armed with
+`Server.faults.append(Fault(...))`, or from another process with `POST /_sandbox/faults` (a JSON
+list of `Fault` fields); `GET /_sandbox/requests` lists what was asked and `DELETE` on either
+empties it.
 """
 
 import json
@@ -34,7 +35,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What is answered. `body` that is not bytes is sent as JSON, an iterator of bytes piece by piece."""
+    """What is answered.
+
+    `body` that is not bytes is sent as JSON, an iterator of bytes piece by piece.
+    """
 
     status: int = 200
     body: object = b""
@@ -51,8 +55,10 @@ class Response:
 class Fault:
     """One way in which the next `times` matching requests go wrong.
 
-    `kind`: `latency` (waits `seconds`, then answers properly), `status` (answers `status`, with `headers`),
-    `html` (HTTP 200 with a page), `truncated` (half of the proper JSON), `graphql` (HTTP 200 with `errors`),
+    `kind`: `latency` (waits `seconds`, then answers properly), `status` (answers `status`, with
+    `headers`),
+    `html` (HTTP 200 with a page), `truncated` (half of the proper JSON), `graphql` (HTTP 200 with
+    `errors`),
     `drop` (does what was asked, then hangs up without an answer), `refuse` (hangs up at once).
     `path` and `body` are substrings that the request must hold.
     """
@@ -95,7 +101,9 @@ class _Http(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Quiet: a client that hangs up early, as killed workers do, is no fault of the stand-in."""
+        """Quiet: a client that hangs up early, as killed workers do, is no fault of the
+        stand-in.
+        """
 
 
 class Server:
@@ -154,7 +162,9 @@ class Server:
         if fault.kind == "status":
             return Response(fault.status, {"message": fault.message}, fault.headers)
         if fault.kind == "html":
-            return Response(200, b"<!doctype html><title>Bad gateway</title>", {"Content-Type": "text/html"})
+            return Response(
+                200, b"<!doctype html><title>Bad gateway</title>", {"Content-Type": "text/html"}
+            )
         if fault.kind == "graphql":
             return Response(200, {"data": None, "errors": [{"message": fault.message}]})
         time.sleep(fault.seconds)
@@ -199,9 +209,16 @@ class Server:
                 request = Request(
                     self.command,
                     url.path,
-                    {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
+                    {
+                        name: values[-1]
+                        for name, values in parse_qs(url.query, keep_blank_values=True).items()
+                    },
                     {name.lower(): value for name, value in self.headers.items()},
-                    self._read_chunks() if self.headers.get("Transfer-Encoding") else self.rfile.read(length),
+                    (
+                        self._read_chunks()
+                        if self.headers.get("Transfer-Encoding")
+                        else self.rfile.read(length)
+                    ),
                 )
                 response = server.answer(request)
                 if response is None:

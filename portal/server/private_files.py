@@ -1,4 +1,6 @@
-"""What the portal keeps on disk is its own user's: directories 0700, files 0600, also when they are older."""
+"""What the portal keeps on disk is its own user's: directories 0700, files 0600, also when they
+are older.
+"""
 
 import os
 from contextlib import suppress
@@ -10,7 +12,8 @@ OTHERS = 0o077
 def keep_private(directory: Path) -> None:
     """Makes `directory` if it is missing, and takes all that is in it away from other users.
 
-    From now on this process makes no file that others can read. What belongs to somebody else is left to them.
+    From now on this process makes no file that others can read. What belongs to somebody else is
+    left to them.
     """
     os.umask(OTHERS)
     directory.mkdir(parents=True, exist_ok=True)
@@ -32,7 +35,8 @@ def _take_from_others(path: Path) -> None:
 
 
 def let_through(directory: Path) -> None:
-    """Lets another user reach `directory`, which is theirs, through our parents of it: to pass, not to look.
+    """Lets another user reach `directory`, which is theirs, through our parents of it: to pass, not
+    to look.
 
     PostgreSQL refuses to run as root, so that its data may belong to somebody else.
     """

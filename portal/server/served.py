@@ -1,8 +1,9 @@
-"""What the web server loads: the WSGI application, and the health watch that runs beside it in the same process."""
-
-from portal.wsgi import application
+"""What the web server loads: the WSGI application, and the health watch that runs beside it in
+the same process.
+"""
 
 from portal.health.watch import start_beside_web  # isort: skip - needs the apps, which the line above loads
+from portal.wsgi import application
 
 start_beside_web()
 

@@ -1,10 +1,12 @@
 """Everything the portal needs, under one supervisor, until Ctrl-C: `manage.py run`.
 
-PostgreSQL (unless DATABASE_URL is set), the stand-ins for GitHub and Railway (only where `portal.modes` says that the
-sandbox is asked for), the worker and the web server. However the supervisor ends, its children end with it.
+PostgreSQL (unless DATABASE_URL is set), the stand-ins for GitHub and Railway (only where
+`portal.modes` says that the sandbox is asked for), the worker and the web server. However the
+supervisor ends, its children end with it.
 
-It decides the whole environment before Django reads it, then loads Django once and forks worker and web server from
-there: that halves the time to the first page, and the memory. So it must stay free of threads.
+It decides the whole environment before Django reads it, then loads Django once and forks worker and
+web server from there: that halves the time to the first page, and the memory. So it must stay free
+of threads.
 """
 
 import json
@@ -28,12 +30,22 @@ from typing import Any
 
 from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
-from portal.server.children import die_with_parent, fork, forks_die_with_us, has_ended, spawn, stop_group
+from portal.server.children import (
+    die_with_parent,
+    fork,
+    forks_die_with_us,
+    has_ended,
+    spawn,
+    stop_group,
+)
 from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, StartError, start
 from portal.server.private_files import keep_private
 
-HELP = "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker, web server."
+HELP = (
+    "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker,"
+    " web server."
+)
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 0.25
@@ -48,7 +60,9 @@ class RunError(RuntimeError):
 
 
 def main(arguments: list[str]) -> None:
-    """Runs until a signal; leaves with 0 then, and with 1 and a sentence when something cannot start."""
+    """Runs until a signal; leaves with 0 then, and with 1 and a sentence when something cannot
+    start.
+    """
     parser = ArgumentParser(prog="manage.py run", description=HELP)
     add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -76,8 +90,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The options of `manage.py run`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
-    parser.add_argument("--shape", action="append", default=[], help="what the sandbox's project looks like")
-    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
+    parser.add_argument(
+        "--shape", action="append", default=[], help="what the sandbox's project looks like"
+    )
+    parser.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="stop when the process that started this one ends",
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -85,28 +105,37 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
-    """Raises `RunError` when the port stays taken; a run that was just killed gets a moment to go."""
+    """Raises `RunError` when the port stays taken; a run that was just killed gets a moment to
+    go.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )[0]
             with socket.socket(family, kind, protocol) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 return probe.bind(address)
         except (OSError, OverflowError) as error:
-            if time.monotonic() < deadline and not isinstance(error, OverflowError | socket.gaierror):
+            if time.monotonic() < deadline and not isinstance(
+                error, OverflowError | socket.gaierror
+            ):
                 time.sleep(0.1)
                 continue
             reason = getattr(error, "strerror", None) or error
             other = port + 1 if 0 < port < 65535 else 8000
             raise RunError(
-                f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take another: PORT={other}"
+                f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take"
+                f" another: PORT={other}"
             ) from None
 
 
 @dataclass
 class Child:
-    """One supervised program: how to start it (with the descriptor for its output), and how it fares."""
+    """One supervised program: how to start it (with the descriptor for its output), and how it
+    fares.
+    """
 
     name: str
     begin: Callable[[int], int]
@@ -115,11 +144,15 @@ class Child:
     back_off: float = 0.0
     due: float = 0.0
     rest: bytes = b""  # a line not yet whole
-    ready: dict[str, Any] = field(default_factory=dict)  # what it said when it was ready, if it says so
+    ready: dict[str, Any] = field(
+        default_factory=dict
+    )  # what it said when it was ready, if it says so
 
 
 class Supervisor:
-    """Starts the parts in order, forwards what they print, starts again what dies, stops them in reverse."""
+    """Starts the parts in order, forwards what they print, starts again what dies, stops them in
+    reverse.
+    """
 
     def __init__(self, host: str, port: int, shape: Sequence[str] = ()) -> None:
         self.host, self.port, self.shape = host, port, shape
@@ -149,20 +182,25 @@ class Supervisor:
         if not self.sandboxed:
             for service, names in (("GitHub", CREDENTIALS[:2]), ("Railway", CREDENTIALS[2:])):
                 if not any(os.environ.get(name, "").strip() for name in names):
-                    say(f"No credential is set for {service}; see .env.example, and the page Connections.")
+                    say(
+                        f"No credential is set for {service}; see .env.example, and the page"
+                        " Connections."
+                    )
             say("Make the first user with: .venv/bin/python manage.py createsuperuser")
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
-        """Marks the directory of a real portal, so that one whose settings have vanished does not become a sandbox.
+        """Marks the directory of a real portal, so that one whose settings have vanished does not
+        become a sandbox.
 
         Its database may lie elsewhere, and then nothing here would tell.
         """
         mark = self.var / "real"
         if self.sandboxed and mark.exists():
             raise WrongMode(
-                f"A real portal ran in {self.var}, and its settings are gone: restore .env or the environment. To try "
-                "the sandbox, use another directory: PORTAL_VAR_DIR=DIRECTORY."
+                f"A real portal ran in {self.var}, and its settings are gone: restore .env or the"
+                " environment. To try the sandbox, use another directory:"
+                " PORTAL_VAR_DIR=DIRECTORY."
             )
         if not self.sandboxed:
             self.var.mkdir(parents=True, exist_ok=True)
@@ -175,17 +213,29 @@ class Supervisor:
         state.mkdir(parents=True, exist_ok=True)
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
             os.environ[name] = _remembered(state / name.lower())
-        os.environ |= {"GITHUB_TOKEN": "sandbox-github-token", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
+        os.environ |= {
+            "GITHUB_TOKEN": "sandbox-github-token",
+            "RAILWAY_API_TOKEN": "sandbox-railway-token",
+        }
         os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
         command += [part for name in self.shape for part in ("--shape", name)]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
-        self.forward_until(lambda: bool(child.ready), "sandbox", "The stand-ins for GitHub and Railway did not start")
-        os.environ |= {"GITHUB_API_URL": child.ready["github"], "GITHUB_GIT_URL": child.ready["git"]}
+        self.forward_until(
+            lambda: bool(child.ready),
+            "sandbox",
+            "The stand-ins for GitHub and Railway did not start",
+        )
+        os.environ |= {
+            "GITHUB_API_URL": child.ready["github"],
+            "GITHUB_GIT_URL": child.ready["git"],
+        }
         os.environ["RAILWAY_API_URL"] = child.ready["railway"]
 
     def prepare(self) -> None:
-        """Tables, roles and, in the sandbox, users and a sample: what is there already stays as it is."""
+        """Tables, roles and, in the sandbox, users and a sample: what is there already stays as
+        it is.
+        """
         import django
         from django.core.management import CommandError, call_command
         from django.db import OperationalError, connections
@@ -205,14 +255,18 @@ class Supervisor:
             else:
                 call_command("seed_sandbox", ready=json.dumps(self.children["sandbox"].ready))
         except OperationalError as error:
-            raise RunError(f"The database does not answer: {str(error).strip().splitlines()[0]}") from None
+            raise RunError(
+                f"The database does not answer: {str(error).strip().splitlines()[0]}"
+            ) from None
         except CommandError as error:
             raise RunError(str(error)) from None
         finally:
             connections.close_all()  # a fork must not share them
 
     def _apart(self, work: Callable[[], None]) -> None:
-        """In a fork: lets go of what is the supervisor's (above all the database's lock), then does `work`."""
+        """In a fork: lets go of what is the supervisor's (above all the database's lock), then
+        does `work`.
+        """
         for key in list(self.output.get_map().values()):
             os.close(key.fd)
         self.output.close()
@@ -252,7 +306,9 @@ class Supervisor:
         return child
 
     def forward(self, seconds: float) -> None:
-        """Prints what the parts print, each line with the part's name in front, for at most `seconds`."""
+        """Prints what the parts print, each line with the part's name in front, for at most
+        `seconds`.
+        """
         if not self.output.get_map():
             return time.sleep(seconds)
         for key, _ in self.output.select(seconds):
@@ -269,7 +325,9 @@ class Supervisor:
                     say(line.decode(errors="replace"), child.name)
 
     def forward_until(self, condition: Callable[[], bool], name: str, failure: str) -> None:
-        """Forwards until `condition`; `RunError` with `failure` when the part `name` ends before, or takes too long."""
+        """Forwards until `condition`; `RunError` with `failure` when the part `name` ends
+        before, or takes too long.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             self.forward(0.1)
@@ -286,7 +344,9 @@ class Supervisor:
                 self.database.stop()
                 self.database = owned(start(self.var / "postgres"))
                 if os.environ["DATABASE_URL"] != self.database.url:
-                    raise RunError("The database's port was taken by another program; start the portal again.")
+                    raise RunError(
+                        "The database's port was taken by another program; start the portal again."
+                    )
             for child in self.children.values():
                 self.keep(child, time.monotonic())
 
@@ -295,14 +355,18 @@ class Supervisor:
         if child.pid and has_ended(child.pid):
             stop_group(child.pid, patience=0)
             steady = now - child.started > STEADY_SECONDS
-            child.back_off = min(MAX_BACK_OFF, child.back_off * 2) if child.back_off and not steady else 0.5
+            child.back_off = (
+                min(MAX_BACK_OFF, child.back_off * 2) if child.back_off and not steady else 0.5
+            )
             child.pid, child.due = 0, now + child.back_off
             say(f"The {child.name} ended by itself; it is started again in {child.back_off:.1f} s.")
         elif not child.pid and now >= child.due:
             self.run(child.name, child.begin)
 
     def stop(self) -> None:
-        """Web and worker at once, then the stand-ins, then the database: within about ten seconds."""
+        """Web and worker at once, then the stand-ins, then the database: within about ten
+        seconds.
+        """
         deadline = time.monotonic() + STOP_SECONDS
         parts = [child for child in self.children.values() if child.pid]
         parts.sort(key=lambda child: child.name == "sandbox")
@@ -345,6 +409,9 @@ def say(text: str, name: str = "portal") -> None:
 
 def _remembered(path: Path) -> str:
     """The secret in the file `path`, made once and readable by us alone."""
-    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with (
+        suppress(FileExistsError),
+        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
         file.write(secrets.token_urlsafe(32))
     return path.read_text()

@@ -1,6 +1,8 @@
-"""How the portal is served: the WSGI application under granian (its settings: the README of emmett-framework/granian).
+"""How the portal is served: the WSGI application under granian (its settings: the README of
+emmett-framework/granian).
 
-One process with threads: the portal waits for its database and for other people's APIs, not for the processor.
+One process with threads: the portal waits for its database and for other people's APIs, not for the
+processor.
 """
 
 import multiprocessing
@@ -16,10 +18,14 @@ THREADS = 8
 
 
 def serve(host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then lets what is being answered end, for at most five seconds."""
+    """Serves until SIGTERM or SIGINT, then lets what is being answered end, for at most five
+    seconds.
+    """
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else whitenoise warns
     forks_die_with_us()
-    multiprocessing.set_start_method("fork", force=True)  # the server shares what is loaded, and dies with us
+    multiprocessing.set_start_method(
+        "fork", force=True
+    )  # the server shares what is loaded, and dies with us
     Server(
         "portal.server.served:application",
         address=host,

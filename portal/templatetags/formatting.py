@@ -14,7 +14,15 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
-MARKS = {"pass": "✓", "wait": "◔", "fail": "✕", "attest": "✎", "active": "◔", "closed": "○", "skipped": "–"}
+MARKS = {
+    "pass": "✓",
+    "wait": "◔",
+    "fail": "✕",
+    "attest": "✎",
+    "active": "◔",
+    "closed": "○",
+    "skipped": "–",
+}
 WORDS = {
     "pass": "passed",
     "wait": "waiting",
@@ -24,7 +32,8 @@ WORDS = {
     "closed": "not open yet",
     "skipped": "skipped",
 }
-# Job and step statuses, audit outcomes and gate states in the four states that have a mark and a colour.
+# Job and step statuses, audit outcomes and gate states in the four states that have a mark and a
+# colour.
 STATES = {
     "succeeded": "pass",
     "done": "pass",
@@ -70,7 +79,8 @@ def mark(of: str) -> SafeString:
     """The mark of a state, with its word for those who do not see it."""
     kind = of if of in MARKS else STATES.get(of, "wait")
     return format_html(
-        '<span class="mark {}" title="{}"><span aria-hidden="true">{}</span><span class="unseen">{}: </span></span>',
+        '<span class="mark {}" title="{}"><span aria-hidden="true">{}</span><span'
+        ' class="unseen">{}: </span></span>',
         kind,
         WORDS[kind],
         MARKS[kind],
@@ -83,7 +93,10 @@ def pill(of: str, words: str = "") -> SafeString:
     """A status as mark, word and colour; `words` default to the state's own."""
     kind = of if of in MARKS else STATES.get(of, "wait")
     return format_html(
-        '<span class="pill {}"><span aria-hidden="true">{}</span> {}</span>', kind, MARKS[kind], words or WORDS[kind]
+        '<span class="pill {}"><span aria-hidden="true">{}</span> {}</span>',
+        kind,
+        MARKS[kind],
+        words or WORDS[kind],
     )
 
 
@@ -102,7 +115,9 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
     if moment is None:
         return never
     words = age_words((timezone.now() - moment).total_seconds())
-    return SafeString(f"<time {_stamp(moment, timezone.get_current_timezone())[0]} data-age>{words}</time>")
+    return SafeString(
+        f"<time {_stamp(moment, timezone.get_current_timezone())[0]} data-age>{words}</time>"
+    )
 
 
 @register.simple_tag
@@ -111,14 +126,21 @@ def clock(moment: datetime | None) -> SafeString | str:
     if moment is None:
         return ""
     stamp, day, time = _stamp(moment, timezone.get_current_timezone())
-    return SafeString(f"<time {stamp}>{time if day == timezone.localdate() else f'{day.day} {day:%b} {time}'}</time>")
+    return SafeString(
+        "<time"
+        f" {stamp}>{time if day == timezone.localdate() else f'{day.day} {day:%b} {time}'}</time>"
+    )
 
 
 @functools.lru_cache(8192)
 def _stamp(moment: datetime, zone: tzinfo) -> tuple[str, date, str]:
-    """The attributes of a `<time>`, the day and the time of day: a page holds a hundred, and every poll the same."""
+    """The attributes of a `<time>`, the day and the time of day: a page holds a hundred, and
+    every poll the same.
+    """
     local = moment.astimezone(zone)
-    message = f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M:%S %Z}"'
+    message = (
+        f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M:%S %Z}"'
+    )
     return message, local.date(), f"{local:%H:%M}"
 
 
@@ -135,7 +157,9 @@ def age_words(seconds: float) -> str:
 
 @register.filter
 def seconds(value: Any) -> str:
-    """A duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min 20 s”."""
+    """A duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min 20
+    s”.
+    """
     if value is None:
         return ""
     total = float(value.total_seconds() if hasattr(value, "total_seconds") else value)
@@ -146,7 +170,9 @@ def seconds(value: Any) -> str:
 
 @register.filter
 def href(address: Any) -> str:
-    """`address` if it is an http or https address, or a path of this site; else the empty string."""
+    """`address` if it is an http or https address, or a path of this site; else the empty
+    string.
+    """
     if not isinstance(address, str):
         return ""
     if address.startswith("/") and not address.startswith(("//", "/\\")):
@@ -155,7 +181,11 @@ def href(address: Any) -> str:
         parts = urlsplit(address)
     except ValueError:
         return ""
-    return address if parts.scheme in ("http", "https") and parts.hostname and not parts.username else ""
+    return (
+        address
+        if parts.scheme in ("http", "https") and parts.hostname and not parts.username
+        else ""
+    )
 
 
 @register.filter
@@ -174,22 +204,27 @@ def spoken(action: str) -> str:
 def pretty(data: Any, limit: int = 4000) -> str:
     """JSON for people, cut at `limit` characters with a word that it was cut."""
     text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-    return text if len(text) <= limit else f"{text[:limit]}\n… cut here; {len(text)} characters in all"
+    return (
+        text if len(text) <= limit else f"{text[:limit]}\n… cut here; {len(text)} characters in all"
+    )
 
 
-# What PostgreSQL calls key words, as far as migrations use them (manual, appendix C); names of types among them.
+# What PostgreSQL calls key words, as far as migrations use them (manual, appendix C); names of
+# types among them.
 _WORDS_OF_SQL = (
-    "add all alter and any array as asc authorization before begin between bigint boolean by cascade case cast check "
-    "collate column comment commit concurrently conflict constraint copy create cross current_timestamp database date "
-    "default deferrable delete desc distinct do domain double drop each else end enum every except exclude execute "
-    "exists explain extension false for foreign from full function generated grant group having identity if ilike "
-    "immediate in index initially inner insert instead integer interval into is join json jsonb key language left "
-    "like limit lock materialized merge move not nothing notnull null nulls numeric of offset on only or order outer "
-    "over owner partition policy precision primary privileges procedure reassign references refresh reindex rename "
-    "replace restrict returning returns revoke right role rollback row rows savepoint schema select sequence serial "
-    "set show smallint some start stored system table tablespace temporary text then time timestamp to transaction "
-    "trigger true truncate type union unique unlogged update using uuid vacuum validate valid values varchar varying "
-    "view when where with without zone"
+    "add all alter and any array as asc authorization before begin between bigint boolean by"
+    " cascade case cast check collate column comment commit concurrently conflict constraint copy"
+    " create cross current_timestamp database date default deferrable delete desc distinct do"
+    " domain double drop each else end enum every except exclude execute exists explain extension"
+    " false for foreign from full function generated grant group having identity if ilike immediate"
+    " in index initially inner insert instead integer interval into is join json jsonb key language"
+    " left like limit lock materialized merge move not nothing notnull null nulls numeric of offset"
+    " on only or order outer over owner partition policy precision primary privileges procedure"
+    " reassign references refresh reindex rename replace restrict returning returns revoke right"
+    " role rollback row rows savepoint schema select sequence serial set show smallint some start"
+    " stored system table tablespace temporary text then time timestamp to transaction trigger true"
+    " truncate type union unique unlogged update using uuid vacuum validate valid values varchar"
+    " varying view when where with without zone"
 )
 _SQL_WORDS = frozenset(_WORDS_OF_SQL.split())
 _SQL_PIECE = re.compile(
@@ -202,13 +237,20 @@ _SQL_PIECE = re.compile(
 @register.filter
 @functools.lru_cache(512)
 def sql(text: str) -> SafeString:
-    """SQL with its key words, strings, numbers and comments marked by classes; everything else as it stands."""
+    """SQL with its key words, strings, numbers and comments marked by classes; everything else
+    as it stands.
+    """
     parts, end = [], 0
     for piece in _SQL_PIECE.finditer(text):
         kind = str(piece.lastgroup if piece.lastgroup != "tag" else "s")
         if kind == "q" or (kind == "w" and piece[0].lower() not in _SQL_WORDS):
             continue
-        parts += [escape(text[end : piece.start()]), f'<span class="sql-{kind}">', escape(piece[0]), "</span>"]
+        parts += [
+            escape(text[end : piece.start()]),
+            f'<span class="sql-{kind}">',
+            escape(piece[0]),
+            "</span>",
+        ]
         end = piece.end()
     return SafeString("".join([*parts, escape(text[end:])]))
 

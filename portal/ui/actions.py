@@ -1,7 +1,8 @@
-"""What every action of a person shares: permission first, one transaction, and an event even for a refusal.
+"""What every action of a person shares: permission first, one transaction, and an event even for a
+refusal.
 
-An action is a function `action(subject, *, actor, ...)`. Its body locks rows, asks gates, changes rows and records
-its audit event last. `actor` is a user, or None for the portal itself.
+An action is a function `action(subject, *, actor, ...)`. Its body locks rows, asks gates, changes
+rows and records its audit event last. `actor` is a user, or None for the portal itself.
 """
 
 import functools
@@ -33,10 +34,13 @@ class NotProven(Refused):
         self.policy = policy
 
 
-def action(name: str, permission: str, *, guarded: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def action(
+    name: str, permission: str, *, guarded: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
 
-    `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second factor.
+    `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second
+    factor.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +54,9 @@ def action(name: str, permission: str, *, guarded: bool = False) -> Callable[[Ca
                     return function(subject, actor=actor, **arguments)
             except Refused as refusal:
                 with transaction.atomic():
-                    audit.record(name, actor=actor, subject=subject, outcome="refused", sentence=str(refusal))
+                    audit.record(
+                        name, actor=actor, subject=subject, outcome="refused", sentence=str(refusal)
+                    )
                 raise
 
         return run
@@ -59,7 +65,9 @@ def action(name: str, permission: str, *, guarded: bool = False) -> Callable[[Ca
 
 
 def require(actor: Any, permission: str) -> None:
-    """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has `permission`."""
+    """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has
+    `permission`.
+    """
     if actor is not None and not actor.has_perm(permission):
         wanted = permission.split(".")[-1].replace("_", " ")
         raise NotPermitted(f"You are not allowed to do this: it needs the permission “{wanted}”.")
@@ -68,27 +76,41 @@ def require(actor: Any, permission: str) -> None:
 def require_proof(actor: Any, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
     """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
 
-    A job or a command has no session, so where something is demanded it cannot do what a person must.
+    A job or a command has no session, so where something is demanded it cannot do what a person
+    must.
     """
     sign_in = getattr(actor, "sign_in", None)
     lacks = recent_sign_in.lacking(sign_in, policy, now)
     if not lacks:
         return
     if sign_in is None:
-        raise NotProven("This is done by a person who is signed in to the portal, not by a command or a job.", policy)
-    raise NotProven(f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.", policy)
+        raise NotProven(
+            "This is done by a person who is signed in to the portal, not by a command or a job.",
+            policy,
+        )
+    raise NotProven(
+        f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.",
+        policy,
+    )
 
 
 def require_seen(actor: Any, seen: str | None, what: str) -> None:
     """Raises `Refused` when a person acts without having said which `what` their page showed.
 
-    None is for a caller in this process that has just read it and has no page; nothing that comes in by a form is.
+    None is for a caller in this process that has just read it and has no page; nothing that comes
+    in by a form is.
     """
     if not seen and (seen is not None or hasattr(actor, "sign_in")):
-        raise Refused(f"Your page did not say which {what} it showed, so nothing was done; load the page again.")
+        raise Refused(
+            f"Your page did not say which {what} it showed, so nothing was done; load the page"
+            " again."
+        )
 
 
 def require_reason(reason: str) -> None:
-    """Raise `Refused` for an empty reason. The form asks first, in words of its own; this holds for other callers."""
+    """Raise `Refused` for an empty reason.
+
+    The form asks first, in words of its own; this holds for other callers.
+    """
     if not reason.strip():
         raise Refused("Say why; nothing was done.")

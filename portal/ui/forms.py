@@ -1,4 +1,6 @@
-"""Fields that the portal's forms share, and the one sentence a person gets when a form does not hold."""
+"""Fields that the portal's forms share, and the one sentence a person gets when a form does not
+hold.
+"""
 
 from typing import Any
 
@@ -8,9 +10,14 @@ LONGEST = 2000  # characters of a reason, a comment or a note
 
 
 class Text(forms.CharField):
-    """What a person types, of at most `longest` characters. It may be empty unless `missing` says what to do then."""
+    """What a person types, of at most `longest` characters.
 
-    def __init__(self, longest: int = LONGEST, *, missing: str = "", strip: bool = True, **options: Any) -> None:
+    It may be empty unless `missing` says what to do then.
+    """
+
+    def __init__(
+        self, longest: int = LONGEST, *, missing: str = "", strip: bool = True, **options: Any
+    ) -> None:
         super().__init__(max_length=longest, required=bool(missing), strip=strip, **options)
         self.longest = longest
         self.error_messages["required"] = missing
@@ -19,7 +26,9 @@ class Text(forms.CharField):
         """Return the text; raise `ValidationError` with a sentence that names what to change."""
         text, name = self.to_python(value) or "", f"“{self.label}”" if self.label else "The text"
         if "\x00" in text:
-            raise forms.ValidationError(f"{name} holds a NUL character: remove it and send the form again.")
+            raise forms.ValidationError(
+                f"{name} holds a NUL character: remove it and send the form again."
+            )
         if len(text) > self.longest:
             message = f"{name} has {len(text):,} characters; shorten it to {self.longest:,}"
             raise forms.ValidationError(f"{message}, nothing was saved.")
@@ -27,7 +36,10 @@ class Text(forms.CharField):
 
 
 class Mark(Text):
-    """What the page sends along and nobody types: a commit or a digest. The action judges a missing one."""
+    """What the page sends along and nobody types: a commit or a digest.
+
+    The action judges a missing one.
+    """
 
     def __init__(self) -> None:
         super().__init__(200)

@@ -1,4 +1,6 @@
-"""What a person sent while something was still to be proven: kept in the session, and sent again by their own click."""
+"""What a person sent while something was still to be proven: kept in the session, and sent again
+by their own click.
+"""
 
 from typing import Any
 
@@ -19,20 +21,35 @@ def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> Non
     if match and match.url_name in SECRET:
         return
     fields = [
-        (name, value) for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values
+        (name, value)
+        for name, values in request.POST.lists()
+        if name != "csrfmiddlewaretoken"
+        for value in values
     ]
     if sum(len(value) for _, value in fields) > MOST_LETTERS:
         fields = []
     request.session[KEY] = {
-        "path": request.path, "method": request.method, "fields": fields, "then": then, "by": by,
-        "second_factor": policy.second_factor, "minutes": policy.minutes, "at": timezone.now().timestamp(),
-    }  # fmt: skip
+        "path": request.path,
+        "method": request.method,
+        "fields": fields,
+        "then": then,
+        "by": by,
+        "second_factor": policy.second_factor,
+        "minutes": policy.minutes,
+        "at": timezone.now().timestamp(),
+    }
 
 
 def held(request: HttpRequest) -> dict[str, Any] | None:
-    """What is kept for the person who is signed in; None when there is nothing, or it is too old."""
+    """What is kept for the person who is signed in; None when there is nothing, or it is too
+    old.
+    """
     kept = request.session.get(KEY)
-    if not kept or timezone.now().timestamp() - kept["at"] > MINUTES * 60 or kept["by"] not in (None, request.user.pk):
+    if (
+        not kept
+        or timezone.now().timestamp() - kept["at"] > MINUTES * 60
+        or kept["by"] not in (None, request.user.pk)
+    ):
         return None
     return kept
 

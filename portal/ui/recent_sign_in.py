@@ -1,8 +1,9 @@
 """What a session has proven about the person who acts, and what an action demands of it.
 
-A project says what its dangerous actions demand (`Policy`). What was proven travels with the actor, put there by
-`PortalSite.has_permission` and by nothing else: an account that was read from the database by a job or a command
-has proven nothing, and is refused where something is demanded.
+A project says what its dangerous actions demand (`Policy`). What was proven travels with the actor,
+put there by
+`PortalSite.has_permission` and by nothing else: an account that was read from the database by a job
+or a command has proven nothing, and is refused where something is demanded.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from django.utils import timezone
 from portal.models.sign_in_policy import Policy
 
 PASSWORD, SECOND_FACTOR = "password", "second factor"
-PROVED_AT, SECOND_FACTOR_AT = "proved_at", "second_factor_at"  # in the session, in seconds since 1970
+PROVED_AT, SECOND_FACTOR_AT = (
+    "proved_at",
+    "second_factor_at",
+)  # in the session, in seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,12 @@ def lacking(sign_in: SignIn | None, policy: Policy, now: datetime | None = None)
     now = now or timezone.now()
     since = now - timedelta(minutes=policy.minutes) if policy.minutes else None
     given = sign_in or SignIn(None, None)
-    wanted = {PASSWORD: given.password_at} | ({SECOND_FACTOR: given.second_factor_at} if policy.second_factor else {})
-    return tuple(name for name, at in wanted.items() if at is None or (since is not None and at < since))
+    wanted = {PASSWORD: given.password_at} | (
+        {SECOND_FACTOR: given.second_factor_at} if policy.second_factor else {}
+    )
+    return tuple(
+        name for name, at in wanted.items() if at is None or (since is not None and at < since)
+    )
 
 
 def policy_of(subject: Any) -> Policy:

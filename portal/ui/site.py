@@ -1,4 +1,6 @@
-"""The admin site on which configuration and the purpose-built pages live, and what their views share."""
+"""The admin site on which configuration and the purpose-built pages live, and what their views
+share.
+"""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +32,10 @@ READ = "releases.view_release"  # every role has it, and nobody sees anything wi
 
 
 class SignInForm(AuthenticationForm):
-    """Name and password. That an account may not use the portal is said after the right password, not instead."""
+    """Name and password.
+
+    That an account may not use the portal is said after the right password, not instead.
+    """
 
     error_messages = {
         "invalid_login": "The user name or the password is wrong.",
@@ -41,23 +46,34 @@ class SignInForm(AuthenticationForm):
 class AuditedAdmin(admin.ModelAdmin):
     """Configuration whose changes are part of the trail: no event, no change.
 
-    An event holds what each field was and is, those of inline rows too, and of a secret only that it was changed.
+    An event holds what each field was and is, those of inline rows too, and of a secret only that
+    it was changed.
     """
 
     actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
     list_editable = ()
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
     ) -> Any:
         with self._remembering(request, object_id):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     @contextmanager
     def _remembering(self, request: HttpRequest, object_id: str | None) -> Iterator[None]:
-        """One transaction, at whose beginning the row is locked and its fields are kept for the event."""
+        """One transaction, at whose beginning the row is locked and its fields are kept for the
+        event.
+        """
         with transaction.atomic():
-            row = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+            row = (
+                self.get_object(request, unquote(object_id))
+                if object_id and request.method == "POST"
+                else None
+            )
             request.stored_before = (  # type: ignore[attr-defined]
                 row_changes.with_children(row, self._children(), lock=True) if row else {}
             )
@@ -67,7 +83,11 @@ class AuditedAdmin(admin.ModelAdmin):
         """The models that are edited within this one, each with its link to it."""
         found = []
         for inline in self.inlines:
-            link = next(field for field in inline.model._meta.concrete_fields if field.related_model is self.model)
+            link = next(
+                field
+                for field in inline.model._meta.concrete_fields
+                if field.related_model is self.model
+            )
             found.append((inline.model, link.name))
         return found
 
@@ -82,15 +102,21 @@ class AuditedAdmin(admin.ModelAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for obj in queryset:
-            self._record(request, obj, row_changes.with_children(obj, self._children(), lock=True), {})
+            self._record(
+                request, obj, row_changes.with_children(obj, self._children(), lock=True), {}
+            )
         return super().log_deletions(request, queryset)
 
     def recorded_data(self, obj: Any) -> dict[str, Any]:
         """What the event holds besides the changes."""
         return {}
 
-    def _record(self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored) -> None:
-        row_changes.record(obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {})
+    def _record(
+        self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored
+    ) -> None:
+        row_changes.record(
+            obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {}
+        )
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -118,7 +144,10 @@ class PortalSite(admin.AdminSite):
     login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whether the person is active, staff, and has a role. What the session has proven goes with the actor."""
+        """Whether the person is active, staff, and has a role.
+
+        What the session has proven goes with the actor.
+        """
         user: Any = request.user
         if not (user.is_active and user.is_staff and user.has_perm(READ)):
             return False
@@ -126,20 +155,30 @@ class PortalSite(admin.AdminSite):
         return True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Registers; what neither records its changes nor makes none, such as a library's, is shown only."""
+        """Registers; what neither records its changes nor makes none, such as a library's, is
+        shown only.
+        """
         if not issubclass(admin_class or admin.ModelAdmin, (AuditedAdmin, ReadOnly)):
             base = admin_class or admin.ModelAdmin
-            admin_class = type(f"Shown{base.__name__}", (ReadOnly, base), {"__module__": base.__module__})
+            admin_class = type(
+                f"Shown{base.__name__}", (ReadOnly, base), {"__module__": base.__module__}
+            )
         super().register(model_or_iterable, admin_class, **options)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
-        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
+        if (
+            request.method == "GET"
+            and request.user.is_authenticated
+            and not self.has_permission(request)
+        ):
             return no_role(request)
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
         """One's own password: the change and its event, or neither."""
         person: Any = request.user
         with transaction.atomic():
@@ -148,18 +187,31 @@ class PortalSite(admin.AdminSite):
             if told := row_changes.difference(before, row_changes.stored(person)):
                 message = f"{audit.actor_name(person)} changed their own password."
                 data = {"changes": told}
-                audit.record("person.password_changed", actor=person, subject=person, sentence=message, data=data)
+                audit.record(
+                    "person.password_changed",
+                    actor=person,
+                    subject=person,
+                    sentence=message,
+                    data=data,
+                )
             return answer
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Configuration first; what the portal itself keeps comes after."""
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+        return sorted(
+            apps,
+            key=lambda app: (
+                order.index(app["app_label"]) if app["app_label"] in order else len(order)
+            ),
+        )
 
 
 def page(view: View) -> View:
-    """Decorates a view: only for people who are signed in and may use the portal; others are asked to sign in."""
+    """Decorates a view: only for people who are signed in and may use the portal; others are
+    asked to sign in.
+    """
 
     @never_cache
     @functools.wraps(view)
@@ -170,7 +222,9 @@ def page(view: View) -> View:
             return no_role(request)
         login, then = reverse("admin:login"), request.get_full_path()
         if request.method == "POST":  # what was typed is not lost
-            held_form.hold(request, sign_in_policy.Policy(), "/", getattr(request, "session_of", None))
+            held_form.hold(
+                request, sign_in_policy.Policy(), "/", getattr(request, "session_of", None)
+            )
             then = reverse("portal:sign-in-resume")
         if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
             login += f"?next={then}" if request.method == "POST" else ""
@@ -181,10 +235,16 @@ def page(view: View) -> View:
 
 
 def no_role(request: HttpRequest) -> HttpResponse:
-    """What a person sees who is signed in and may not use the portal: a sentence, and whom to ask."""
+    """What a person sees who is signed in and may not use the portal: a sentence, and whom to
+    ask.
+    """
     user: Any = request.user
-    deciding = User.objects.filter(Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True)
-    names = [one.get_full_name() or one.username for one in deciding.order_by("username").distinct()[:5]]
+    deciding = User.objects.filter(
+        Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True
+    )
+    names = [
+        one.get_full_name() or one.username for one in deciding.order_by("username").distinct()[:5]
+    ]
     context = {"has_role": user.has_perm(READ), "names": names}
     return render(request, "portal/accounts/no_role.html", context, status=403)
 
@@ -204,9 +264,11 @@ def run_action(
     landing: Callable[[Any], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
-    """Run the action `act` for the person with the fields of `form`, and go on to the address `then`.
+    """Run the action `act` for the person with the fields of `form`, and go on to the address
+    `then`.
 
-    The person is told `said`, or what was wrong with the form, or why the action was refused (`Refused`, `refused`).
+    The person is told `said`, or what was wrong with the form, or why the action was refused
+    (`Refused`, `refused`).
     `landing` gives the address for what the action returned, where that is not `then`.
     """
     try:
@@ -224,7 +286,10 @@ def run_action(
 
 
 def run(act: Callable[..., Any], actor: Any, form: Form | None = None) -> Any:
-    """Return what the action `act` made of the fields of `form`. Raise `Refused` when one of them does not hold."""
+    """Return what the action `act` made of the fields of `form`.
+
+    Raise `Refused` when one of them does not hold.
+    """
     if form is not None and not form.is_valid():
         raise Refused(forms.sentence(form))
     return act(actor=actor, **(form.cleaned_data if form is not None else {}))

@@ -19,13 +19,21 @@ from releases.models.releases import Approval, Release, ReleaseStatus, RiskAccep
 
 @action("release.approved", "releases.approve_release", guarded=True)
 def approve(
-    release: Release, *, actor: Any, comment: str = "", candidate: str | None = None, now: datetime | None = None
+    release: Release,
+    *,
+    actor: Any,
+    comment: str = "",
+    candidate: str | None = None,
+    now: datetime | None = None,
 ) -> Approval:
     """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
-        raise Refused(f"Release {release.name} is {release.get_status_display()}; it can no longer be approved.")
+        raise Refused(
+            f"Release {release.name} is {release.get_status_display()}; it can no longer be"
+            " approved."
+        )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot approve it; a second person must.")
@@ -40,9 +48,15 @@ def approve(
         defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
     )
     if created:
-        data = {"candidate": release.candidate, "content": approval.content, "comment": comment[:2000]}
+        data = {
+            "candidate": release.candidate,
+            "content": approval.content,
+            "comment": comment[:2000],
+        }
         message = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
-        audit.record("release.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
+        audit.record(
+            "release.approved", actor=actor, subject=release, sentence=message, data=data, now=now
+        )
     return approval
 
 
@@ -57,19 +71,26 @@ def accept_risk(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> RiskAcceptance:
-    """Takes the risks of one revision file, seen with the content `sha256`. Whoever cut the release cannot."""
+    """Takes the risks of one revision file, seen with the content `sha256`.
+
+    Whoever cut the release cannot.
+    """
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
-        raise Refused(f"Release {release.name} is {release.get_status_display()}; its risks are settled.")
+        raise Refused(
+            f"Release {release.name} is {release.get_status_display()}; its risks are settled."
+        )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
         raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
     require_signer(actor, APPROVE)
     require_reason(reason)
-    if any((one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)):
+    if any(
+        (one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)
+    ):
         return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
     plans = [database.planned for database in facts.databases if database.migrations]
     if release.collected != release.candidate or any(
@@ -86,19 +107,35 @@ def accept_risk(
         for risk in plan.asking(step)
     ]
     if not asking:
-        raise Refused("This file has changed since, or no risk of it waits to be accepted; look again.")
+        raise Refused(
+            "This file has changed since, or no risk of it waits to be accepted; look again."
+        )
     return _accepted(release, actor, revision, sha256, names(asking), reason, now)
 
 
 def _accepted(
-    release: Release, actor: Any, revision: str, sha256: str, risks: list[str], reason: str, now: datetime
+    release: Release,
+    actor: Any,
+    revision: str,
+    sha256: str,
+    risks: list[str],
+    reason: str,
+    now: datetime,
 ) -> RiskAcceptance:
     """The word as a row and an event."""
     accepted = RiskAcceptance.objects.create(
-        project=release.project, release=release, revision=revision, sha256=sha256,
-        risks=risks, user=actor, reason=reason.strip()[:2000], at=now,
-    )  # fmt: skip
+        project=release.project,
+        release=release,
+        revision=revision,
+        sha256=sha256,
+        risks=risks,
+        user=actor,
+        reason=reason.strip()[:2000],
+        at=now,
+    )
     data = {"revision": revision, "sha256": sha256, "risks": risks, "reason": accepted.reason}
     message = f"Risks of {revision} accepted: “{accepted.reason[:500]}”"
-    audit.record("risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now)
+    audit.record(
+        "risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return accepted

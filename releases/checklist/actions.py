@@ -16,9 +16,16 @@ from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 
 @action("checklist.ticked", "releases.tick_checklistitem")
 def tick(
-    item: ChecklistItem, *, actor: Any, note: str = "", candidate: str | None = None, now: datetime | None = None
+    item: ChecklistItem,
+    *,
+    actor: Any,
+    note: str = "",
+    candidate: str | None = None,
+    now: datetime | None = None,
 ) -> ChecklistItem:
-    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person had before them."""
+    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person
+    had before them.
+    """
     now = now or timezone.now()
     item, release = _locked(item, items_to_attest() if _may_sign_off(item) else None)
     _as_seen(release, candidate, actor)
@@ -29,13 +36,19 @@ def tick(
     if item.is_ticked and item.ticked_candidate == release.candidate:
         return item  # a doubled click: the first person and time stand
     ChecklistItem.objects.filter(pk=item.pk).update(
-        ticked_by=actor, ticked_at=now, ticked_candidate=release.candidate, note=note[:2000], lapsed_at=None
+        ticked_by=actor,
+        ticked_at=now,
+        ticked_candidate=release.candidate,
+        note=note[:2000],
+        lapsed_at=None,
     )
     if release.status == ReleaseStatus.VERIFYING:
         ReleaseReconciler.objects.filter(release=release).update(wake_at=now)
     message = f"{item.text}{f': “{note[:500]}”' if note else ''}"
     data = {"item": item.pk, "text": item.text, "note": note[:2000], "candidate": release.candidate}
-    audit.record("checklist.ticked", actor=actor, subject=release, sentence=message, data=data, now=now)
+    audit.record(
+        "checklist.ticked", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return item
 
 
@@ -50,17 +63,23 @@ def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> C
         ticked_by=None, ticked_at=None, ticked_candidate="", note="", lapsed_at=None
     )
     data = {"item": item.pk, "text": item.text, "ticked_by": item.ticked_by_id, "note": item.note}
-    audit.record("checklist.unticked", actor=actor, subject=release, sentence=item.text, data=data, now=now)
+    audit.record(
+        "checklist.unticked", actor=actor, subject=release, sentence=item.text, data=data, now=now
+    )
     return item
 
 
 def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Release]:
-    """The item, out of `items` if given, under a row lock, and its release; refuses when the release has ended."""
+    """The item, out of `items` if given, under a row lock, and its release; refuses when the
+    release has ended.
+    """
     items = items if items is not None else ChecklistItem.objects.select_related("release__project")
     item = items.select_for_update(of=("self",)).get(pk=item.pk)
     release = item.release
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
-        raise Refused(f"Release {release.name} is {release.get_status_display()}; its checklist is closed.")
+        raise Refused(
+            f"Release {release.name} is {release.get_status_display()}; its checklist is closed."
+        )
     return item, release
 
 
@@ -70,5 +89,10 @@ def _may_sign_off(item: ChecklistItem) -> bool:
 
 
 def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
-    """Whether the item's gate cannot decide by itself now. A word given before it asks would count unasked later."""
-    return _may_sign_off(item) and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST
+    """Whether the item's gate cannot decide by itself now.
+
+    A word given before it asks would count unasked later.
+    """
+    return (
+        _may_sign_off(item) and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST
+    )

@@ -4,7 +4,10 @@ from portal.ui.forms import SeenCandidate, Text
 
 
 class TickForm(SeenCandidate):
-    """An optional note. Its name ends in the item's number (`prefix`): each page has a form for every item."""
+    """An optional note.
+
+    Its name ends in the item's number (`prefix`): each page has a form for every item.
+    """
 
     note = Text()
 

@@ -9,7 +9,8 @@ from releases.models.releases import Release, ReleaseKind
 DEFAULT_NAMES = {ReleaseKind.NORMAL: "The team's runbook", ReleaseKind.HOTFIX: "Hotfix"}
 KEY_PAGES = "Key pages verified in production"
 BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, "always", "migrations"
-# text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's frontend)
+# text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's
+# frontend)
 DEFAULT_ITEMS = (
     ("Staging is healthy at the candidate", "staging_healthy", BEFORE, ALWAYS, ""),
     ("The promotion pull request is open", "promotion_open", BEFORE, ALWAYS, ""),
@@ -19,7 +20,13 @@ DEFAULT_ITEMS = (
     ("Staging answers its smoke tests", "staging_smoked", BEFORE, ALWAYS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Release notes read", "", BEFORE, ALWAYS, ""),
-    ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),
+    (
+        "Production is live at the merge commit on every service",
+        "production_live",
+        AFTER,
+        ALWAYS,
+        "",
+    ),
     ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
     ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
     (KEY_PAGES, "", AFTER, ALWAYS, "/"),
@@ -27,7 +34,8 @@ DEFAULT_ITEMS = (
 )
 
 
-# Shorter: staging has not seen the change, so nothing is said about staging but what its database must have run.
+# Shorter: staging has not seen the change, so nothing is said about staging but what its database
+# must have run.
 HOTFIX_ITEMS = (
     ("The pull request into production is open", "promotion_open", BEFORE, ALWAYS, ""),
     ("CI is green", "ci_green", BEFORE, ALWAYS, ""),
@@ -35,7 +43,13 @@ HOTFIX_ITEMS = (
     ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Note on what is broken and why it cannot wait", "", BEFORE, ALWAYS, ""),
-    ("Production is live at the merge commit on every service", "production_live", AFTER, ALWAYS, ""),
+    (
+        "Production is live at the merge commit on every service",
+        "production_live",
+        AFTER,
+        ALWAYS,
+        "",
+    ),
     ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
     ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
     ("What was broken was looked at, and works", "", AFTER, ALWAYS, ""),
@@ -51,7 +65,9 @@ def ensure_defaults() -> None:
 
 
 def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
-    """The default template of a kind, made once and never overwritten: teams edit it in the admin."""
+    """The default template of a kind, made once and never overwritten: teams edit it in the
+    admin.
+    """
     template, created = ChecklistTemplate.objects.get_or_create(
         project=None, kind=kind, defaults={"name": _free_name(DEFAULT_NAMES[kind])}
     )
@@ -72,15 +88,18 @@ def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
 
 
 def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> None:
-    """Give the project a checklist of its own for each kind of release, to be edited before the first one.
+    """Give the project a checklist of its own for each kind of release, to be edited before the
+    first one.
 
-    A new one copies the default as the team made it; `pages` (name, path on production's frontend) take
-    the place of the line about key pages. What is there already stays as it is.
+    A new one copies the default as the team made it; `pages` (name, path on production's frontend)
+    take the place of the line about key pages. What is there already stays as it is.
     """
     for kind in ReleaseKind:
         default = ensure_default(kind)
         name = _free_name(f"{default.name}: {project.name}"[:90])
-        own, created = ChecklistTemplate.objects.get_or_create(project=project, kind=kind, defaults={"name": name})
+        own, created = ChecklistTemplate.objects.get_or_create(
+            project=project, kind=kind, defaults={"name": name}
+        )
         if created:
             lines = list(default.items.all())
             shown = [page_ for line in lines for page_ in _with_pages(line, list(pages))]
@@ -89,21 +108,29 @@ def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> No
             ChecklistTemplateItem.objects.bulk_create(shown)
 
 
-def _with_pages(line: ChecklistTemplateItem, pages: list[tuple[str, str]]) -> list[ChecklistTemplateItem]:
+def _with_pages(
+    line: ChecklistTemplateItem, pages: list[tuple[str, str]]
+) -> list[ChecklistTemplateItem]:
     """The line itself, or in place of the one about key pages a line for each of `pages`."""
     if line.text != KEY_PAGES or not pages:
         return [line]
     rest = {"gate": line.gate, "phase": line.phase, "condition": line.condition}
     return [
-        ChecklistTemplateItem(position=line.position, text=f"Verify page: {name}", link=path, **rest)
+        ChecklistTemplateItem(
+            position=line.position, text=f"Verify page: {name}", link=path, **rest
+        )
         for name, path in pages
     ]
 
 
 def _free_name(name: str) -> str:
     """`name`, or with a number where a template is called that already."""
-    taken = set(ChecklistTemplate.objects.filter(name__startswith=name).values_list("name", flat=True))
-    return next(one for one in (name, *(f"{name} ({n})" for n in range(2, 1000))) if one not in taken)
+    taken = set(
+        ChecklistTemplate.objects.filter(name__startswith=name).values_list("name", flat=True)
+    )
+    return next(
+        one for one in (name, *(f"{name} ({n})" for n in range(2, 1000))) if one not in taken
+    )
 
 
 def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
@@ -115,8 +142,8 @@ def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
 def copy_to(release: Release) -> list[ChecklistItem]:
     """Copy the template's items, so that later edits of the template never alter a running release.
 
-    The item about the environments is added where a template leaves it out: the gate is asked before every promotion,
-    and what no machine can see needs a place where a person signs for it.
+    The item about the environments is added where a template leaves it out: the gate is asked
+    before every promotion, and what no machine can see needs a place where a person signs for it.
     """
     lines = list(template_of(release.project, ReleaseKind(release.kind)).items.all())
     return ChecklistItem.objects.bulk_create(
@@ -134,9 +161,18 @@ def copy_to(release: Release) -> list[ChecklistItem]:
 
 
 def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateItem]:
-    """The item about the environments, unless one of `lines` always asks for it before the promotion."""
-    if any((line.gate, line.phase, line.condition) == ("environments_coherent", BEFORE, ALWAYS) for line in lines):
+    """The item about the environments, unless one of `lines` always asks for it before the
+    promotion.
+    """
+    if any(
+        (line.gate, line.phase, line.condition) == ("environments_coherent", BEFORE, ALWAYS)
+        for line in lines
+    ):
         return []
     text, gate, *_ = next(item for item in DEFAULT_ITEMS if item[1] == "environments_coherent")
     position = max((line.position for line in lines), default=0) + 10
-    return [ChecklistTemplateItem(position=position, text=text, gate=gate, phase=BEFORE, condition=ALWAYS)]
+    return [
+        ChecklistTemplateItem(
+            position=position, text=text, gate=gate, phase=BEFORE, condition=ALWAYS
+        )
+    ]

@@ -1,4 +1,5 @@
-"""The verdict on a release as a commit status on its candidate: told when its meaning changes, and never too often.
+"""The verdict on a release as a commit status on its candidate: told when its meaning changes, and
+never too often.
 
 GitHub takes no 4-byte letters, 140 letters, and a thousand statuses of a commit and context.
 """
@@ -19,39 +20,59 @@ LETTERS = 140
 # From here on the commit gets no new verdict: a last one says so, and can still be posted.
 MOST = 900
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=20), timedelta(minutes=10)
-PLAIN = {"success": "Ready.", "pending": "Not ready: the portal says why.", "failure": "Stopped: the portal says why."}
-WORN_OUT = f"This commit has had {MOST} verdicts, and GitHub takes no more than 1,000: push a new commit."
+PLAIN = {
+    "success": "Ready.",
+    "pending": "Not ready: the portal says why.",
+    "failure": "Stopped: the portal says why.",
+}
+WORN_OUT = (
+    f"This commit has had {MOST} verdicts, and GitHub takes no more than 1,000: push a new commit."
+)
 
 
 def postable(sentence: str) -> str:
-    """`sentence` as GitHub takes it: without 4-byte letters (emoji), on one line, cut to 140 letters."""
+    """`sentence` as GitHub takes it: without 4-byte letters (emoji), on one line, cut to 140
+    letters.
+    """
     plain = " ".join("".join(one if ord(one) <= 0xFFFF else " " for one in sentence).split())
     return plain if len(plain) <= LETTERS else f"{plain[: LETTERS - 1]}…"
 
 
 def due(job: ReleaseReconciler, release: Release, state: str, sentence: str, now: datetime) -> bool:
-    """Whether the verdict is news, or somebody else spoke after it, and it is not one that was refused just now."""
+    """Whether the verdict is news, or somebody else spoke after it, and it is not one that was
+    refused just now.
+    """
     wanted = (release.candidate, state, postable(sentence))
-    if (job.verdict_sha, job.verdict_state, job.verdict_sentence) == wanted and not job.verdict_problem:
+    if (
+        job.verdict_sha,
+        job.verdict_state,
+        job.verdict_sentence,
+    ) == wanted and not job.verdict_problem:
         return identity.contradicted(job, release, now=now)
     again = job.verdict_retry_at is None or now >= job.verdict_retry_at
     return again or not job.verdict_problem
 
 
 def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> str:
-    """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it could not be posted.
+    """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it
+    could not be posted.
 
-    Returns the state that stands there: `failure` on a commit that has had too many. One at a time for each
-    release: a promotion that begins and the reconciler may both be about to say the same. Raises `ApiError` where
-    GitHub gave no answer, or took no form of it.
+    Returns the state that stands there: `failure` on a commit that has had too many. One at a time
+    for each release: a promotion that begins and the reconciler may both be about to say the same.
+    Raises `ApiError` where GitHub gave no answer, or took no form of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"verdict on {release.pk}"])
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"verdict on {release.pk}"],
+            )
         job = ReleaseReconciler.objects.get(release=release)
         try:
             posted = identity.posted(github, release)
-            state, message, count, by = _post(github, release, job, posted, state, postable(sentence))
+            state, message, count, by = _post(
+                github, release, job, posted, state, postable(sentence)
+            )
         except ApiError as error:
             failure = error
         else:
@@ -64,11 +85,18 @@ def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: da
 
 
 def _post(
-    github: GitHub, release: Release, job: ReleaseReconciler, posted: Sequence[CommitStatus], state: str, message: str
+    github: GitHub,
+    release: Release,
+    job: ReleaseReconciler,
+    posted: Sequence[CommitStatus],
+    state: str,
+    message: str,
 ) -> tuple[str, str, int, str]:
-    """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many do, and by whom.
+    """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many
+    do, and by whom.
 
-    What somebody else posted does not stand for ours, whatever it says. `posted`: all of this name, newest first.
+    What somebody else posted does not stand for ours, whatever it says. `posted`: all of this name,
+    newest first.
     """
     count = job.verdict_count if job.verdict_sha == release.candidate else len(posted)
     if count >= MOST:
@@ -94,23 +122,45 @@ def _post(
 
 
 def _remember(
-    job: ReleaseReconciler, release: Release, state: str, message: str, count: int, by: str, now: datetime
+    job: ReleaseReconciler,
+    release: Release,
+    state: str,
+    message: str,
+    count: int,
+    by: str,
+    now: datetime,
 ) -> None:
     worn = WORN_OUT if count >= MOST else ""
-    told = {"verdict_sha": release.candidate, "verdict_state": state, "verdict_sentence": message, "verdict_by": by}
+    told = {
+        "verdict_sha": release.candidate,
+        "verdict_state": state,
+        "verdict_sentence": message,
+        "verdict_by": by,
+    }
     news = not ReleaseReconciler.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
     ReleaseReconciler.objects.filter(pk=job.pk).update(
-        **told, verdict_at=now, verdict_count=count, verdict_tries=0, verdict_retry_at=None, verdict_problem=worn,
-    )  # fmt: skip
+        **told,
+        verdict_at=now,
+        verdict_count=count,
+        verdict_tries=0,
+        verdict_retry_at=None,
+        verdict_problem=worn,
+    )
     data = {"sha": release.candidate, "state": state, "by": by}
     if news:
-        audit.record("release.verdict", actor=None, subject=release, sentence=message, data=data, now=now)
+        audit.record(
+            "release.verdict", actor=None, subject=release, sentence=message, data=data, now=now
+        )
 
 
 def _note(job: ReleaseReconciler, error: ApiError, now: datetime) -> None:
-    """Remembers that GitHub does not hold the verdict, and leaves it in peace for a while: longer each time."""
+    """Remembers that GitHub does not hold the verdict, and leaves it in peace for a while:
+    longer each time.
+    """
     pause = min(FIRST_PAUSE * 2 ** min(job.verdict_tries, 10), LONGEST_PAUSE)
     pause = max(pause, timedelta(seconds=error.retry_after or 0))
     ReleaseReconciler.objects.filter(pk=job.pk).update(
-        verdict_tries=job.verdict_tries + 1, verdict_retry_at=now + pause, verdict_problem=error.sentence
+        verdict_tries=job.verdict_tries + 1,
+        verdict_retry_at=now + pause,
+        verdict_problem=error.sentence,
     )

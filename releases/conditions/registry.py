@@ -1,4 +1,7 @@
-"""The register of conditions. A new one is one file here with a function under `@condition`, and its line below."""
+"""The register of conditions.
+
+A new one is one file here with a function under `@condition`, and its line below.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +26,9 @@ CONDITIONS: Registry[Condition] = Registry(within("releases.conditions", "always
 
 
 def condition(label: str) -> Callable[[Rule], Rule]:
-    """Register the decorated function (release → whether it holds, None: unknown) under its own name."""
+    """Register the decorated function (release → whether it holds, None: unknown) under its own
+    name.
+    """
 
     def register(function: Rule) -> Rule:
         name = function.__name__
@@ -39,6 +44,8 @@ def choices() -> list[tuple[str, str]]:
 
 
 def counts(name: str, release: Any) -> bool:
-    """Return whether an item of this condition is asked of `release`: unless it is known not to hold."""
+    """Return whether an item of this condition is asked of `release`: unless it is known not to
+    hold.
+    """
     found = CONDITIONS.get(name)
     return found is None or found.function(release) is not False

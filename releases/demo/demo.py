@@ -1,4 +1,6 @@
-"""The whole main job without a browser: through the same actions, jobs and worker that people use."""
+"""The whole main job without a browser: through the same actions, jobs and worker that people
+use.
+"""
 
 import json
 import time
@@ -60,7 +62,10 @@ class Report:
 
 
 def ship(project: Project, *, say: Say, seconds: float) -> Report:
-    """Takes what is on staging through a whole release. Never raises: the report says what went wrong."""
+    """Takes what is on staging through a whole release.
+
+    Never raises: the report says what went wrong.
+    """
     report, started = Report(), time.monotonic()
     deadline = started + seconds
     try:
@@ -82,13 +87,21 @@ def ship(project: Project, *, say: Say, seconds: float) -> Report:
 def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     people = {user.get_username(): user for user in get_user_model().objects.all()}
     manager = people["alice"]
-    _await(lambda: _synced(project), "the first reading of GitHub and Railway", say, deadline, project)
+    _await(
+        lambda: _synced(project), "the first reading of GitHub and Railway", say, deadline, project
+    )
     report.revisions = {kind: {"before": read} for kind, read in _revisions(project).items()}
     report.branches = {name: {"before": sha} for name, sha in _heads(project).items()}
     release = lifecycle_actions.cut(project, actor=manager, notes="What has gathered on staging.")
     report.release, report.candidate = release.name, release.candidate
     say(f"cut {release.name} at {release.candidate[:7]}")
-    _await(lambda: _collected(release), "commits, migrations and the promotion pull request", say, deadline, project)
+    _await(
+        lambda: _collected(release),
+        "commits, migrations and the promotion pull request",
+        say,
+        deadline,
+        project,
+    )
     release.refresh_from_db()
     report.migrations = [migration["id"] for migration in release.migrations]
     found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
@@ -106,7 +119,13 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     say("promotion started")
     _follow(release, report, say, deadline)
     _tick(release, Phase.AFTER, manager, say)
-    _await(lambda: _status(release) == ReleaseStatus.DONE, "the items after promotion", say, deadline, project)
+    _await(
+        lambda: _status(release) == ReleaseStatus.DONE,
+        "the items after promotion",
+        say,
+        deadline,
+        project,
+    )
     release.refresh_from_db()
     report.status, report.merge_commit = release.status, release.merge_commit
     for kind, read in _revisions(project).items():
@@ -117,23 +136,35 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
 
 
 class Signing:
-    """The gates, with everything signed that a person may sign for; gives up on what no time will change."""
+    """The gates, with everything signed that a person may sign for; gives up on what no time
+    will change.
+    """
 
     def __init__(self, release: Release, manager: Any, second: Any, say: Say) -> None:
         self.release, self.manager, self.second, self.say = release, manager, second, say
         self.stuck_since: float | None = None
 
     def ready(self) -> bool:
-        """Whether nothing is missing any more. Raises `DemoFailed` when only failures are left for a while."""
+        """Whether nothing is missing any more.
+
+        Raises `DemoFailed` when only failures are left for a while.
+        """
         facts = facts_of(self.release.pk)
         self._accept(facts)
         missing = gates.stand(facts).missing
         for line in missing:
-            if line.result.state == gates.ATTEST and line.item and "Not rehearsed:" not in line.result.sentence:
+            if (
+                line.result.state == gates.ATTEST
+                and line.item
+                and "Not rehearsed:" not in line.result.sentence
+            ):
                 note = f"Signed in the demo: {line.result.sentence}"[:2000]
                 checklist_actions.tick(line.item, actor=self.manager, note=note)
                 self.say(f"alice signs for “{line.text}”: {line.result.sentence}")
-        ended = (gates.FAIL, gates.ATTEST)  # what was not signed above is for somebody who can mend it
+        ended = (
+            gates.FAIL,
+            gates.ATTEST,
+        )  # what was not signed above is for somebody who can mend it
         failing = [line.result.sentence for line in missing if line.result.state in ended]
         if not failing or len(failing) < len(missing):
             self.stuck_since = None
@@ -146,23 +177,32 @@ class Signing:
     def _accept(self, facts: Any) -> None:
         for edit in unaccepted(facts.release):
             approvals_actions.accept_risk(
-                self.release, actor=self.second, revision=edit["revision"], sha256=edit["sha256"],
+                self.release,
+                actor=self.second,
+                revision=edit["revision"],
+                sha256=edit["sha256"],
                 reason="Accepted in the demo, where nothing real depends on it.",
-            )  # fmt: skip
+            )
             self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
         for one in facts.databases:
             plan = one.planned
             for step in plan.unaccepted if plan and plan.status == "succeeded" else ():
                 risks = " ".join(risk.sentence for risk in plan.asking(step))
                 approvals_actions.accept_risk(
-                    self.release, actor=self.second, revision=step.revision, sha256=step.sha256,
+                    self.release,
+                    actor=self.second,
+                    revision=step.revision,
+                    sha256=step.sha256,
                     reason="Accepted in the demo, where nothing real depends on it.",
-                )  # fmt: skip
+                )
                 self.say(f"bob accepts the risks of {step.revision}: {risks}")
 
 
 def _found_something(release: Release) -> None:
-    """A path that leads to no revision is no success. Raises `DemoFailed`, saying where was looked."""
+    """A path that leads to no revision is no success.
+
+    Raises `DemoFailed`, saying where was looked.
+    """
     mirror = mirror_of(release.project)
     for one in databases_of(release.project):
         history = revisions.read(mirror, release.candidate, one.alembic)
@@ -176,13 +216,16 @@ def _judge(release: Release, report: Report) -> None:
     heads = {name: seen["after"] for name, seen in report.branches.items()}
     if set(heads.values()) != {release.merge_commit}:
         raise DemoFailed(
-            f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at {heads}."
+            f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at"
+            f" {heads}."
         )
     for one in databases_of(project):
         kinds = [" ".join(filter(None, [kind, one.called])) for kind in LONG_LIVED]
         wanted = sorted(release.heads_of[str(one.pk)])
         if any(report.revisions[kind]["after"] != wanted for kind in kinds):
-            raise DemoFailed(f"Both databases should be at {wanted}, they are at {report.revisions}.")
+            raise DemoFailed(
+                f"Both databases should be at {wanted}, they are at {report.revisions}."
+            )
 
 
 def _migrate_staging(release: Release, manager: Any, say: Say, deadline: float) -> None:
@@ -216,8 +259,12 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
         promotion.refresh_from_db()
         steps = list(promotion.steps.all())
         for number, step in enumerate(steps, start=1):
-            if step.status != StepStatus.PENDING and message.get(step.pk) != (line := f"{step.status} {step.sentence}"):
-                say(f"[{number}/{len(steps)}] {step}: {step.get_status_display()} {step.sentence}".rstrip())
+            if step.status != StepStatus.PENDING and message.get(step.pk) != (
+                line := f"{step.status} {step.sentence}"
+            ):
+                say(
+                    f"[{number}/{len(steps)}] {step}: {step.get_status_display()} {step.sentence}".rstrip()
+                )
                 message[step.pk] = line
         if promotion.status not in OPEN:
             break
@@ -225,7 +272,12 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
             raise DemoFailed(f"The promotion did not end in time: {promotion.sentence}")
         time.sleep(0.2)
     report.steps = [
-        {"name": step.name, "status": step.status, "seconds": _seconds(step), "sentence": step.sentence}
+        {
+            "name": step.name,
+            "status": step.status,
+            "seconds": _seconds(step),
+            "sentence": step.sentence,
+        }
         for step in steps
     ]
     if promotion.status != "succeeded":
@@ -249,7 +301,9 @@ def _await(
     spoken = time.monotonic()
     while not ready():
         if time.monotonic() > deadline:
-            raise DemoFailed(f"Waited too long for {what}. {detail() or _problems(project)}".strip())
+            raise DemoFailed(
+                f"Waited too long for {what}. {detail() or _problems(project)}".strip()
+            )
         if time.monotonic() - spoken > 5:
             say(f"… waiting for {what}. {detail() or _problems(project)}".strip())
             spoken = time.monotonic()
@@ -281,7 +335,9 @@ def _status(release: Release) -> str:
 
 
 def _revisions(project: Project) -> dict[str, list[str]]:
-    """What each database reports, read from it now: by kind of environment, and by name where there are several."""
+    """What each database reports, read from it now: by kind of environment, and by name where
+    there are several.
+    """
     rows = Environment.objects.present().long_lived().filter(project=project)
     places = places_of(rows.select_related("project"), databases_of(project))
     return {
@@ -296,14 +352,21 @@ def _heads(project: Project) -> dict[str, str]:
     """The long-lived branches, read from git now."""
     mirror = mirror_of(project)
     mirror.fetch()
-    return {name: mirror.head(name) or "" for name in (project.staging_branch, project.production_branch)}
+    return {
+        name: mirror.head(name) or ""
+        for name in (project.staging_branch, project.production_branch)
+    }
 
 
 def summary(report: Report) -> list[str]:
     """The end of the demo in a few lines for people."""
-    lines = ["", f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s"]
+    lines = [
+        "",
+        f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s",
+    ]
     lines += [
-        f"  {step['name']:<14}{step['status']:<9}{step['seconds'] or 0:7.2f} s  {step['sentence']}" for step in report.steps
+        f"  {step['name']:<14}{step['status']:<9}{step['seconds'] or 0:7.2f} s  {step['sentence']}"
+        for step in report.steps
     ]
     for kind, seen in report.revisions.items():
         lines.append(f"  {kind:<11} {_said(seen.get('before'))} → {_said(seen.get('after'))}")

@@ -6,9 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.models import (
-    Project,
-)
+from environments.models import Project
 from portal import audit
 from portal.ui.actions import Refused, action, require_reason
 from releases.models.releases import Freeze, ReleaseReconciler
@@ -21,11 +19,15 @@ def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = 
     require_reason(reason)
     try:
         with transaction.atomic():
-            row = Freeze.objects.create(project=project, reason=reason[:300], started_by=actor, started_at=now)
+            row = Freeze.objects.create(
+                project=project, reason=reason[:300], started_by=actor, started_at=now
+            )
     except IntegrityError:
         raise Refused("Promotions are frozen already.") from None
     _judge_again(project, now)
-    audit.record("project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now)
+    audit.record(
+        "project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now
+    )
     return row
 
 
@@ -36,9 +38,17 @@ def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) ->
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
         raise Refused("Promotions are not frozen.")
     _judge_again(project, now)
-    audit.record("project.unfrozen", actor=actor, subject=project, sentence="Promotions are allowed again.", now=now)
+    audit.record(
+        "project.unfrozen",
+        actor=actor,
+        subject=project,
+        sentence="Promotions are allowed again.",
+        now=now,
+    )
 
 
 def _judge_again(project: Project, now: datetime) -> None:
-    """Have the verdicts of the project's releases told anew: GitHub must not stay green for long."""
+    """Have the verdicts of the project's releases told anew: GitHub must not stay green for
+    long.
+    """
     ReleaseReconciler.objects.open().filter(release__project=project).update(wake_at=now)

@@ -1,8 +1,10 @@
-"""The rules a release must satisfy: pure functions `Facts -> Result`, three-valued, never green on what is unknown.
+"""The rules a release must satisfy: pure functions `Facts -> Result`, three-valued, never green on
+what is unknown.
 
-A rule answers `pass` only from rows that are fresh and that say so in words it knows. What is missing, stale,
-skipped, unreadable or new to us is `pending` or `fail`; what no machine can see is `attest`: a person signs for it.
-The register is `registry.GATES`, one file for each subject; `readiness` asks them all.
+A rule answers `pass` only from rows that are fresh and that say so in words it knows. What is
+missing, stale, skipped, unreadable or new to us is `pending` or `fail`; what no machine can see is
+`attest`: a person signs for it. The register is `registry.GATES`, one file for each subject;
+`readiness` asks them all.
 """
 
 from environments.services.liveness import liveness
@@ -14,6 +16,23 @@ from releases.gates.registry import GATES, Gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 
 __all__ = [
-    "ATTEST", "FAIL", "GATES", "PASS", "PENDING", "Gate", "Line", "Result", "Standing", "and_", "content_digest",
-    "decisive", "fault_of", "judge_checks", "lines", "liveness", "same_databases", "stand", "verdict",
-]  # fmt: skip
+    "ATTEST",
+    "FAIL",
+    "GATES",
+    "PASS",
+    "PENDING",
+    "Gate",
+    "Line",
+    "Result",
+    "Standing",
+    "and_",
+    "content_digest",
+    "decisive",
+    "fault_of",
+    "judge_checks",
+    "lines",
+    "liveness",
+    "same_databases",
+    "stand",
+    "verdict",
+]

@@ -12,31 +12,49 @@ NOBODY_ELSE = "No approval is required: one person alone can ship to production.
 
 
 def content_digest(release: Release) -> str:
-    """What an approval is bound to: the candidate commit and every new revision file, hex SHA-256."""
-    lines_ = [release.candidate, *(f"{migration['id']}={migration['sha256']}" for migration in release.migrations)]
+    """What an approval is bound to: the candidate commit and every new revision file, hex
+    SHA-256.
+    """
+    lines_ = [
+        release.candidate,
+        *(f"{migration['id']}={migration['sha256']}" for migration in release.migrations),
+    ]
     return sha256("\n".join(lines_).encode()).hexdigest()
 
 
 def fault_of(approval: Any, release: Release, content: str) -> str:
-    """Why an approval does not count now; "" where it does. Its `giver_may` comes with the facts."""
+    """Why an approval does not count now; "" where it does.
+
+    Its `giver_may` comes with the facts.
+    """
     if approval.content != content:
         return "lapsed: the content moved"
     if approval.lapsed_at is not None:
         return f"lapsed: {approval.lapsed_why}"
     if not approval.user.is_active or not getattr(approval, "giver_may", False):
         return f"does not count: {approval.user} may not approve now"
-    return "does not count: given by who cut the release" if approval.user_id == release.cut_by_id else ""
+    return (
+        "does not count: given by who cut the release"
+        if approval.user_id == release.cut_by_id
+        else ""
+    )
 
 
 @gate("Approved", always=True, listed=False)
 def approved(facts: Facts) -> Result:
-    """Enough people, none of whom cut the release and who all still may, signed exactly this content."""
+    """Enough people, none of whom cut the release and who all still may, signed exactly this
+    content.
+    """
     needed, content = facts.project.required_approvals, content_digest(facts.release)
-    judged = [(approval, fault_of(approval, facts.release, content)) for approval in facts.approvals]
+    judged = [
+        (approval, fault_of(approval, facts.release, content)) for approval in facts.approvals
+    ]
     counted = [one for one, fault in judged if not fault]
     evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
     if len(counted) >= needed:
-        message = f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
+        message = (
+            f"Approved by {and_(str(one.user) for one in counted)}." if counted else NOBODY_ELSE
+        )
         return Result(PASS, message, evidence)
     missing = needed - len(counted)
     past = tuple((str(one.user), fault) for one, fault in judged if fault)

@@ -25,29 +25,55 @@ def promotion_open(facts: Facts) -> Result:
         return stale
     if release.pull_number is None or pull is None:
         return Result(PENDING, "The promotion pull request is being opened.")
-    evidence = (("pull request", f"#{pull.number}"), ("state", pull.state), ("head", pull.head_sha[:7]))
+    evidence = (
+        ("pull request", f"#{pull.number}"),
+        ("state", pull.state),
+        ("head", pull.head_sha[:7]),
+    )
     if pull.state == "merged":
         return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
     if pull.base != facts.project.production_branch:
-        message = f"Pull request #{pull.number} goes into {pull.base}, not into {facts.project.production_branch}."
+        message = (
+            f"Pull request #{pull.number} goes into {pull.base}, not into"
+            f" {facts.project.production_branch}."
+        )
         return Result(FAIL, message, evidence)
     if pull.state != "open":
         return Result(
-            FAIL, f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.", evidence
+            FAIL,
+            f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.",
+            evidence,
         )
     if pull.seen_at < facts.fresh_since:
-        return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", evidence, pull.seen_at)
+        return Result(
+            PENDING,
+            f"Pull request #{pull.number} was last seen too long ago.",
+            evidence,
+            pull.seen_at,
+        )
     if pull.draft:
-        return Result(FAIL, f"Pull request #{pull.number} is a draft; mark it ready for review.", evidence)
+        return Result(
+            FAIL, f"Pull request #{pull.number} is a draft; mark it ready for review.", evidence
+        )
     if pull.head_sha != release.candidate:
-        moved = f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
+        moved = (
+            f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is"
+            f" {release.candidate[:7]}."
+        )
         return Result(PENDING, moved, evidence, pull.seen_at)
     if pull.mergeable == "conflicting":
-        conflict = f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
+        conflict = (
+            f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into"
+            f" {pull.head} first."
+        )
         return Result(FAIL, conflict, evidence, pull.seen_at)
     if pull.mergeable != "mergeable":
-        return Result(PENDING, f"GitHub is still working out whether #{pull.number} merges cleanly.", evidence)
-    return Result(PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at)
+        return Result(
+            PENDING, f"GitHub is still working out whether #{pull.number} merges cleanly.", evidence
+        )
+    return Result(
+        PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at
+    )
 
 
 @gate("CI green", always=True)
@@ -60,20 +86,34 @@ def ci_green(facts: Facts) -> Result:
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
         return Result(PENDING, "The candidate's checks have not been read yet.")
     if pull.checks is None or pull.checks_at is None:
-        return Result(PENDING, "The candidate's checks are not read yet; Connections says what the token may read.")
+        return Result(
+            PENDING,
+            "The candidate's checks are not read yet; Connections says what the token may read.",
+        )
     if pull.checks_at < facts.fresh_since:
-        message = "The candidate's checks were last read too long ago; Connections says what the token may read."
+        message = (
+            "The candidate's checks were last read too long ago; Connections says what the token"
+            " may read."
+        )
         return Result(PENDING, message, (), pull.checks_at)
     if facts.required_contexts is None:
-        return Result(PENDING, "The rules of the production branch could not be read, so required checks are unknown.")
-    bound = [check for check in (facts.merge_rules.checks if facts.merge_rules else ()) if check.app_id is not None]
+        return Result(
+            PENDING,
+            "The rules of the production branch could not be read, so required checks are unknown.",
+        )
+    bound = [
+        check
+        for check in (facts.merge_rules.checks if facts.merge_rules else ())
+        if check.app_id is not None
+    ]
     return judge_checks(pull.checks, facts.required_contexts, pull.checks_at, bound)
 
 
 def judge_checks(
     checks: list[dict], required: tuple[str, ...], seen_at: datetime, bound: Sequence[Required] = ()
 ) -> Result:
-    """Whether these checks of a commit are green: every required one succeeded, and none of the others failed.
+    """Whether these checks of a commit are green: every required one succeeded, and none of the
+    others failed.
 
     Those of `bound` count for what is required only when their own App reported them, as on GitHub.
     """
@@ -87,26 +127,40 @@ def judge_checks(
     evidence = tuple((name, word or "pending") for name, word in sorted(states.items()))
     missing = [name for name in required if name not in states]
     unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]
-    failed = [name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}]
+    failed = [
+        name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}
+    ]
     foreign = [one for one in bound if one.context in states and not _from_its_app(checks, one)]
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
         message = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
         return Result(FAIL, f"Not green: {message}.", evidence, seen_at)
     if missing:
-        return Result(PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at)
+        return Result(
+            PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at
+        )
     if foreign:
         message = and_(f"{one.context} (App {one.app_id})" for one in foreign)
-        return Result(PENDING, f"Required from one App, and not seen from it yet: {message}.", evidence, seen_at)
+        return Result(
+            PENDING,
+            f"Required from one App, and not seen from it yet: {message}.",
+            evidence,
+            seen_at,
+        )
     if running:
         return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
     if not states:
-        return Result(PENDING, "No check has reported on the candidate, so nothing says that it is green.")
+        return Result(
+            PENDING, "No check has reported on the candidate, so nothing says that it is green."
+        )
     return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
-    return any(check.get("name") == required.context and check.get("app") == required.app_id for check in checks)
+    return any(
+        check.get("name") == required.context and check.get("app") == required.app_id
+        for check in checks
+    )
 
 
 def _badness(word: str) -> int:
@@ -115,7 +169,9 @@ def _badness(word: str) -> int:
 
 @gate("Staging equals main")
 def staging_equals_main(facts: Facts) -> Result:
-    """Both long-lived branches are at the same commit, or were when this release was synchronised."""
+    """Both long-lived branches are at the same commit, or were when this release was
+    synchronised.
+    """
     step = step_of(facts, StepName.SYNC_STAGING)
     if step is not None and step.status == StepStatus.DONE:
         return Result(PASS, step.sentence, (), step.finished_at)
@@ -126,15 +182,25 @@ def staging_equals_main(facts: Facts) -> Result:
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
     if facts.staging_head and facts.staging_head == facts.production_head:
-        return Result(PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at)
-    state = FAIL if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED) else PENDING
+        return Result(
+            PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at
+        )
+    state = (
+        FAIL
+        if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED)
+        else PENDING
+    )
     return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
 
 
 @gate("Back merged")
 def back_merged(facts: Facts) -> Result:
     """Staging holds what the hotfix brought to production."""
-    release, main, staging = facts.release, facts.project.production_branch, facts.project.staging_branch
+    release, main, staging = (
+        facts.release,
+        facts.project.production_branch,
+        facts.project.staging_branch,
+    )
     if not release.merge_commit:
         return Result(PENDING, "The hotfix is not merged yet.")
     known, commit = release.back_merge, release.merge_commit[:7]
@@ -148,10 +214,15 @@ def back_merged(facts: Facts) -> Result:
     if facts.staging_head and facts.staging_head == facts.production_head:
         return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
     if number and known.get("state") == "closed":
-        message = f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a back-merge anew."
+        message = (
+            f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a"
+            " back-merge anew."
+        )
         return Result(FAIL, f"{message} The page Environments does that.", evidence)
     if not number:
-        message = f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
+        message = (
+            f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."
+        )
         return Result(PENDING, message)
     message = f"Pull request #{number} brings {commit} to {staging}: merge it, with a merge commit."
     return Result(PENDING, message, evidence)

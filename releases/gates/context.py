@@ -1,4 +1,6 @@
-"""Everything the gates and the release page look at, read from our rows in a fixed number of queries."""
+"""Everything the gates and the release page look at, read from our rows in a fixed number of
+queries.
+"""
 
 import functools
 from collections.abc import Mapping
@@ -88,9 +90,16 @@ class Facts:
 
     @property
     def smoke_about(self) -> str:
-        """What an answer of staging's smoke tests would be about now; an older answer proves nothing."""
+        """What an answer of staging's smoke tests would be about now; an older answer proves
+        nothing.
+        """
         asked = {test.service for test in self.staging_tests}
-        deployments = [one.railway_id for live in self.in_staging if live.service in asked for one in live.active]
+        deployments = [
+            one.railway_id
+            for live in self.in_staging
+            if live.service in asked
+            for one in live.active
+        ]
         run = next((run.pk for run in self.runs if run.status == "succeeded"), None)
         return about(self.release.candidate, deployments, run, self.staging_tests)
 
@@ -106,7 +115,9 @@ class Facts:
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
-        """When staging had run every revision file of the release; None while one is missing, or there is none."""
+        """When staging had run every revision file of the release; None while one is missing, or
+        there is none.
+        """
         brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
 
@@ -127,15 +138,17 @@ _RUNS = (
 
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, times of the readings, branch heads, open freeze,
-    databases, plans and rehearsals of the migrations.
+    """Releases with what one query can bring along: project, times of the readings, branch heads,
+    open freeze, databases, plans and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
     branch = Branch.objects.filter(project=OuterRef("project"))
     staging = branch.filter(name=OuterRef("project__staging_branch"))
     production = branch.filter(name=OuterRef("project__production_branch"))
-    closed = BranchProtection.objects.filter(project=OuterRef("project"), branch=OuterRef("project__staging_branch"))
+    closed = BranchProtection.objects.filter(
+        project=OuterRef("project"), branch=OuterRef("project__staging_branch")
+    )
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
     releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
     return releases.annotate(
@@ -161,7 +174,10 @@ def release_queryset() -> QuerySet[Any]:
 
 
 def gather(release: Any, *, now: datetime | None = None) -> Facts:
-    """The facts around `release`, which must come from `release_queryset`. Ten queries, whatever the counts."""
+    """The facts around `release`, which must come from `release_queryset`.
+
+    Ten queries, whatever the counts.
+    """
     project = release.project
     environments, live = _live(project)
     pulls = _pulls(release)
@@ -193,7 +209,9 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=_databases(release, project),
-        approvals=tuple(release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))),
+        approvals=tuple(
+            release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))
+        ),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
@@ -204,7 +222,9 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
 
 def _smoked(release: Any) -> Smoked | None:
     job = getattr(release, "staging_smoke", None)
-    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
+    return (
+        Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
+    )
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
@@ -213,7 +233,9 @@ def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
-    """Names of checks that must be green, besides our own; None when the branch rules could not be read."""
+    """Names of checks that must be green, besides our own; None when the branch rules could not
+    be read.
+    """
     if contexts is None:
         return None
     names = dict.fromkeys([*contexts, *project.required_checks])
@@ -249,26 +271,50 @@ def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
             places=places[database.pk],
             runs=tuple(run for run in runs if run.database_id == database.pk)[:10],
             staged_sql=staged.get(database.pk, {}),
-            planned=with_unplanned(plans[database.pk], staged.get(database.pk, {})) if database.pk in plans else None,
+            planned=(
+                with_unplanned(plans[database.pk], staged.get(database.pk, {}))
+                if database.pk in plans
+                else None
+            ),
             rehearsals=tuple(row for row in rehearsals if row.database_id == database.pk),
         )
         for database in databases
     )
 
 
-def _staged(release: Release, plans: Mapping[int, Planned]) -> dict[int, dict[tuple[str, str], Staged]]:
-    """What staging ran of the release's revisions and of what production has still to run: of each, oldest first."""
+def _staged(
+    release: Release, plans: Mapping[int, Planned]
+) -> dict[int, dict[tuple[str, str], Staged]]:
+    """What staging ran of the release's revisions and of what production has still to run: of
+    each, oldest first.
+    """
     wanted = {migration["id"] for migration in release.migrations}
     wanted |= {step.revision for plan in plans.values() for step in plan.steps}
-    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by("pk")
-    sent = Func(F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField())
-    fields = ("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit", "sent")
+    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by(
+        "pk"
+    )
+    sent = Func(
+        F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField()
+    )
+    fields = (
+        "database_id",
+        "revision",
+        "sha256",
+        "at",
+        "rendered",
+        "renderer",
+        "run_id",
+        "run__commit",
+        "sent",
+    )
     found: dict[int, dict[tuple[str, str], Staged]] = {}
-    for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(sent=sent).values_list(
-        *fields
-    ):
+    for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(
+        sent=sent
+    ).values_list(*fields):
         executed = tuple((key, text) for key, text in told or ())
-        ran = Staged(at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed)
+        ran = Staged(
+            at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed
+        )
         found.setdefault(database, {})[revision, sha256] = ran
     return found
 

@@ -1,4 +1,6 @@
-"""A release as each database of its project sees it, read along with the release in the same query."""
+"""A release as each database of its project sees it, read along with the release in the same
+query.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,15 +33,17 @@ READ = ("revisions", "revisions_at", "revisions_problem")
 class DatabaseFacts:
     """One database: what the release brings it, and where it is in staging and production.
 
-    `heads` None: the release was read before this database was configured. `called` is its name where there are
-    several, else "".
+    `heads` None: the release was read before this database was configured. `called` is its name
+    where there are several, else "".
     """
 
     database: Database
     called: str = ""
     migrations: tuple[dict[str, Any], ...] = ()
     heads: tuple[str, ...] | None = ()
-    places: Mapping[str, EnvironmentDatabase] = field(default_factory=dict)  # by kind of environment
+    places: Mapping[str, EnvironmentDatabase] = field(
+        default_factory=dict
+    )  # by kind of environment
     runs: tuple[MigrationRun, ...] = ()  # of staging, newest first
     staged_sql: Mapping[tuple[str, str], Staged] = field(default_factory=dict)
     planned: Planned | None = None
@@ -51,8 +55,13 @@ class DatabaseFacts:
         return self.database.schema_order
 
     def staged_at(self) -> datetime | None:
-        """Return when staging had run every revision file of the release; None while one is missing."""
-        ran = [self.staged_sql.get((migration["id"], migration["sha256"])) for migration in self.migrations]
+        """Return when staging had run every revision file of the release; None while one is
+        missing.
+        """
+        ran = [
+            self.staged_sql.get((migration["id"], migration["sha256"]))
+            for migration in self.migrations
+        ]
         return None if None in ran else max((one.at for one in ran if one), default=None)
 
     @property
@@ -61,19 +70,39 @@ class DatabaseFacts:
         return not self.migrations or self.staged_at() is not None
 
     def edited_since_staged(self) -> list[str]:
-        """Return revision files of the release which staging ran with another content, and not with this one."""
+        """Return revision files of the release which staging ran with another content, and not
+        with this one.
+        """
         ran = {revision for revision, _ in self.staged_sql}
-        files = ((migration["path"], migration["id"], migration["sha256"]) for migration in self.migrations)
-        return [path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged_sql]
+        files = (
+            (migration["path"], migration["id"], migration["sha256"])
+            for migration in self.migrations
+        )
+        return [
+            path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged_sql
+        ]
 
     def ran_at(self, revision: str) -> str:
         """Return the commit at which staging ran the revision last; "" when it is not known."""
-        return next((one.commit for (id, _), one in reversed(list(self.staged_sql.items())) if id == revision), "")
+        return next(
+            (
+                one.commit
+                for (id, _), one in reversed(list(self.staged_sql.items()))
+                if id == revision
+            ),
+            "",
+        )
 
 
 def annotations(project: str) -> dict[str, Any]:
-    """Return the databases of a project, and where each is, for a query of rows in which this is the project."""
-    databases = Database.objects.filter(project=OuterRef(project)).exclude(alembic="").order_by("position", "pk")
+    """Return the databases of a project, and where each is, for a query of rows in which this is
+    the project.
+    """
+    databases = (
+        Database.objects.filter(project=OuterRef(project))
+        .exclude(alembic="")
+        .order_by("position", "pk")
+    )
     places = EnvironmentDatabase.objects.filter(
         environment__project=OuterRef(project),
         environment__kind__in=LONG_LIVED,
@@ -86,7 +115,9 @@ def annotations(project: str) -> dict[str, Any]:
         **{name: name for name in READ},
     )
     return {
-        "database_rows": ArraySubquery(databases.values(row=JSONObject(**{name: name for name in DATABASE}))),
+        "database_rows": ArraySubquery(
+            databases.values(row=JSONObject(**{name: name for name in DATABASE}))
+        ),
         "place_rows": ArraySubquery(places.order_by("pk").values(row=read)),
     }
 
@@ -115,13 +146,23 @@ def places_in(row: Any, databases: Sequence[Database]) -> dict[int, dict[str, En
     return found
 
 
-def migrations_of(release: Release, database: Database, databases: Sequence[Database]) -> tuple[dict[str, Any], ...]:
-    """Return the release's revisions of one database; those collected before there were several are the first's."""
+def migrations_of(
+    release: Release, database: Database, databases: Sequence[Database]
+) -> tuple[dict[str, Any], ...]:
+    """Return the release's revisions of one database; those collected before there were several
+    are the first's.
+    """
     first = databases[0].pk if databases else None
-    return tuple(migration for migration in release.migrations if migration.get("database", first) == database.pk)
+    return tuple(
+        migration
+        for migration in release.migrations
+        if migration.get("database", first) == database.pk
+    )
 
 
-def heads_of(release: Release, database: Database, databases: Sequence[Database]) -> tuple[str, ...] | None:
+def heads_of(
+    release: Release, database: Database, databases: Sequence[Database]
+) -> tuple[str, ...] | None:
     """Return where the release brings one database; None while it was not read for it."""
     if release.heads_of:
         heads = release.heads_of.get(str(database.pk))

@@ -29,7 +29,9 @@ def production_live(facts: Facts) -> Result:
         return Result(PENDING, "The release is not merged yet.")
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
         return rolled_back(facts)
-    return _all_live(facts, EnvironmentKind.PRODUCTION, facts.release.merge_commit, "the merge commit")
+    return _all_live(
+        facts, EnvironmentKind.PRODUCTION, facts.release.merge_commit, "the merge commit"
+    )
 
 
 def rolled_back(facts: Facts) -> Result:
@@ -46,11 +48,19 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     if not any(live.at_commits for live in services):
         return Result(FAIL, _none_counts(facts, kind))
     judged = [liveness(live, commit, since=facts.fresh_since) for live in services]
-    evidence = tuple((live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True))
+    evidence = tuple(
+        (live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True)
+    )
     evidence += _beside(facts, kind, commit)
-    seen_at = min((live.instance.seen_at for live in services if live.instance.seen_at), default=None)
+    seen_at = min(
+        (live.instance.seen_at for live in services if live.instance.seen_at), default=None
+    )
     for state in (FAIL, PENDING):
-        wrong = [f"{live.service} {said}" for live, (its, said) in zip(services, judged, strict=True) if its == state]
+        wrong = [
+            f"{live.service} {said}"
+            for live, (its, said) in zip(services, judged, strict=True)
+            if its == state
+        ]
         if wrong:
             return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
     return Result(PASS, _serve(services, judged, commit, what), evidence, seen_at)
@@ -60,33 +70,51 @@ def _none_counts(facts: Facts, kind: str) -> str:
     """Why there is nothing to look at: then nothing says that the release is there."""
     if not facts.live.get(kind):
         return f"No service was found in {kind}; see the project's configuration and Railway."
-    message = f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+    message = (
+        f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+    )
     return f"{message}: connect one on Railway, or say under Environments which belong."
 
 
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
     """Services that the release does not wait for, as they are."""
     others = [live for live in facts.live.get(kind, ()) if not live.counts]
-    message = ((live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others)
-    return tuple((service, f"{words}; the release does not wait for it") for service, words in message)
+    message = (
+        (live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others
+    )
+    return tuple(
+        (service, f"{words}; the release does not wait for it") for service, words in message
+    )
 
 
 def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
-    """What the services serve that all are as they should be; those that rightly stay behind are told apart."""
+    """What the services serve that all are as they should be; those that rightly stay behind are
+    told apart.
+    """
     ours = [live for live in services if live.at_commits]
     there = [live.service for live in ours if live.serving in ("", commit)]
     behind = [live.service for live in ours if live.service not in there]
-    message = [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"] if there else []
+    message = (
+        [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"]
+        if there
+        else []
+    )
     if behind:
         watch, serve = ("watches", "it serves") if len(behind) == 1 else ("watch", "they serve")
         message.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
-    message += [f"{live.service} {words}" for live, (_, words) in zip(services, judged, strict=True) if live not in ours]
+    message += [
+        f"{live.service} {words}"
+        for live, (_, words) in zip(services, judged, strict=True)
+        if live not in ours
+    ]
     return f"{'; '.join(message)}."
 
 
 @gate("Environments coherent", always=True, sign_off=True)
 def environments_coherent(facts: Facts) -> Result:
-    """Nothing is open among the findings about staging and production; what cannot be seen needs a signature."""
+    """Nothing is open among the findings about staging and production; what cannot be seen needs
+    a signature.
+    """
     stale = outdated(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
     if stale:
         return stale
@@ -95,15 +123,29 @@ def environments_coherent(facts: Facts) -> Result:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Result(FAIL, f"{wrong[0].sentence}{more}", evidence, facts.railway_seen_at)
-    blind = [str(live.instance) for rows in facts.live.values() for live in rows if unread(live, facts.fresh_since)]
+    blind = [
+        str(live.instance)
+        for rows in facts.live.values()
+        for live in rows
+        if unread(live, facts.fresh_since)
+    ]
     if blind:
-        message = f"{and_(blind)} could not be read lately, so nothing says that branches and addresses are right."
+        message = (
+            f"{and_(blind)} could not be read lately, so nothing says that branches and addresses"
+            " are right."
+        )
         return Result(PENDING, message, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
         read_at = environment.variables_at
-        if read_at is None or facts.now - read_at > 3 * timedelta(seconds=settings.VARIABLES_SECONDS):
-            return Result(PENDING, f"The variables of {name} were not read lately.", evidence, read_at)
+        if read_at is None or facts.now - read_at > 3 * timedelta(
+            seconds=settings.VARIABLES_SECONDS
+        ):
+            return Result(
+                PENDING, f"The variables of {name} were not read lately.", evidence, read_at
+            )
     if facts.findings:
         message = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, message, evidence, facts.railway_seen_at)
-    return Result(PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at)
+    return Result(
+        PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at
+    )

@@ -1,4 +1,6 @@
-"""Shipped revision files that the release edits, and which of them a second person has still to answer for."""
+"""Shipped revision files that the release edits, and which of them a second person has still to
+answer for.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +12,9 @@ ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names
 
 
 def unaccepted(release: Any) -> Sequence[dict[str, str]]:
-    """Return the edits that change what is run and that nobody but whoever cut the release has accepted."""
+    """Return the edits that change what is run and that nobody but whoever cut the release has
+    accepted.
+    """
     changing = [edit for edit in release.edits if edit["kind"] == OTHER]
     if not changing:
         return []
@@ -26,4 +30,7 @@ def sentence_of(release: Any, edits: Sequence[dict[str, str]]) -> str:
     """Return what these edits come to, and both ways on."""
     back = put_back(release.base, [edit["path"] for edit in edits])
     message = " ".join(edit["sentence"] for edit in edits)
-    return f"{message} Put it back with `{back}`, or have an approver who did not cut the release accept it."
+    return (
+        f"{message} Put it back with `{back}`, or have an approver who did not cut the release"
+        " accept it."
+    )

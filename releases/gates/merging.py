@@ -1,4 +1,6 @@
-"""Whether GitHub will take the merge: every demand of production's branch, asked before anything is written."""
+"""Whether GitHub will take the merge: every demand of production's branch, asked before anything
+is written.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
 from releases.models.pull_requests import PullRequest
 
-# GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody requires failed.
+# GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody
+# requires failed.
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 # GitHub's own reckoning runs a little behind the status that was just posted.
 SETTLED = timedelta(seconds=90)
@@ -18,7 +21,9 @@ SETTLED = timedelta(seconds=90)
 
 @dataclass(frozen=True)
 class Demand:
-    """One thing that a merge takes. `met` None: not known. `waits`: people or checks are to act, nothing is wrong.
+    """One thing that a merge takes.
+
+    `met` None: not known. `waits`: people or checks are to act, nothing is wrong.
 
     `said` tells how it stands, and when it is not met what to do; `link` is where.
     """
@@ -37,17 +42,29 @@ def merge_allowed(facts: Facts) -> Result:
     if stale:
         return stale
     if facts.renamed_to:
-        message = f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under that name"
+        message = (
+            f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under"
+            " that name"
+        )
         return Result(FAIL, f"{message}: use it, on the page Branch protections.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(
-            PENDING, f"What GitHub demands of a merge into {main} is not read yet, or not all of it is shown."
+            PENDING,
+            f"What GitHub demands of a merge into {main} is not read yet, or not all of it is"
+            " shown.",
         )
-    if pull is None or pull.state != "open" or pull.merging is None or pull.head_sha != facts.release.candidate:
+    if (
+        pull is None
+        or pull.state != "open"
+        or pull.merging is None
+        or pull.head_sha != facts.release.candidate
+    ):
         return Result(PENDING, "What the promotion pull request still needs has not been read yet.")
     if pull.seen_at < facts.fresh_since:
-        return Result(PENDING, f"Pull request #{pull.number} was last seen too long ago.", (), pull.seen_at)
+        return Result(
+            PENDING, f"Pull request #{pull.number} was last seen too long ago.", (), pull.seen_at
+        )
     demands = tuple(demanded(facts, rules, facts.staging_rules, pull))
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
     for one in sorted((demand for demand in demands if not demand.met), key=_order):
@@ -61,8 +78,12 @@ def _order(demand: Demand) -> tuple[bool, bool]:
     return demand.met is None, demand.met is False and demand.waits
 
 
-def demanded(facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest) -> Iterator[Demand]:
-    """Everything that the merge takes, met or not, and what the way of releasing takes of both branches."""
+def demanded(
+    facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest
+) -> Iterator[Demand]:
+    """Everything that the merge takes, met or not, and what the way of releasing takes of both
+    branches.
+    """
     web = pull.url.rpartition("/pull/")[0]
     yield from _ways(facts, rules, staging, web)
     yield from _reviews(rules, pull)
@@ -80,7 +101,10 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
         message = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
         why = f"squash and rebase rewrite commits, and {below} could not be fast-forwarded"
         yield Demand(
-            "merge method", False, f"{message} in the repository's settings and rulesets; {why}.", f"{web}/settings"
+            "merge method",
+            False,
+            f"{message} in the repository's settings and rulesets; {why}.",
+            f"{web}/settings",
         )
     else:
         yield Demand("merge method", True, "Merge commits are allowed.")
@@ -88,58 +112,109 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
     for branch, found in both:
         where = f"{web}/settings/branches"
         if found.linear:
-            message = f"{branch} demands a linear history, which a merge commit breaks: take that rule off {branch}."
+            message = (
+                f"{branch} demands a linear history, which a merge commit breaks: take that rule"
+                f" off {branch}."
+            )
             yield Demand("linear history", False, message, where)
         if found.queue:
-            message = f"{branch} takes changes only from a merge queue, which merges other commits than were promised"
-            yield Demand("merge queue", False, f"{message}: take the queue off {branch}.", f"{web}/settings/rules")
+            message = (
+                f"{branch} takes changes only from a merge queue, which merges other commits than"
+                " were promised"
+            )
+            yield Demand(
+                "merge queue",
+                False,
+                f"{message}: take the queue off {branch}.",
+                f"{web}/settings/rules",
+            )
         if found.locked:
-            message = f"{branch} is locked: unlock it, or let the portal's App bypass the rule that locks it."
+            message = (
+                f"{branch} is locked: unlock it, or let the portal's App bypass the rule that"
+                " locks it."
+            )
             yield Demand("lock", False, message, where)
     if staging.pull_required and not facts.release.is_hotfix:
         yield _fast_forward(facts, below, f"{web}/settings/branches")
     if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
-        message = f"GitHub deletes {below} at the merge (Automatically delete head branches): switch that off"
-        yield Demand("head branch", False, f"{message} on the page Environments, or in the settings.", f"{web}/settings")
+        message = (
+            f"GitHub deletes {below} at the merge (Automatically delete head branches): switch"
+            " that off"
+        )
+        yield Demand(
+            "head branch",
+            False,
+            f"{message} on the page Environments, or in the settings.",
+            f"{web}/settings",
+        )
 
 
 def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
-    """Whether the portal may move staging to main after the merge, although staging wants pull requests."""
+    """Whether the portal may move staging to main after the merge, although staging wants pull
+    requests.
+    """
     name, main = "fast-forward", facts.project.production_branch
     way = f"let the portal bypass that on {staging}, or take that rule off"
     if facts.staging_closed:
         message = (
-            f"{staging} takes changes only by pull request, so the portal cannot fast-forward it to {main} afterwards"
+            f"{staging} takes changes only by pull request, so the portal cannot fast-forward it to"
+            f" {main} afterwards"
         )
         return Demand(name, False, f"{message}: {way}.", where)
     if facts.staging_closed is None and not facts.project.portal_app:
-        message = f"{staging} takes changes only by pull request, and whether the portal may bypass that is not known"
-        return Demand(name, None, f"{message}: {way}, and name its App in the project's settings.", where)
-    return Demand(name, True, f"The portal may fast-forward {staging} past its demand for pull requests.")
+        message = (
+            f"{staging} takes changes only by pull request, and whether the portal may bypass that"
+            " is not known"
+        )
+        return Demand(
+            name, None, f"{message}: {way}, and name its App in the project's settings.", where
+        )
+    return Demand(
+        name, True, f"The portal may fast-forward {staging} past its demand for pull requests."
+    )
 
 
 def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
-    """What people are to say. GitHub's decision counts code owners, stale reviews and the last push as well."""
-    asked = [f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}"] if rules.approvals else []
+    """What people are to say.
+
+    GitHub's decision counts code owners, stale reviews and the last push as well.
+    """
+    asked = (
+        [f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}"]
+        if rules.approvals
+        else []
+    )
     asked += ["a code owner's approval"] if rules.code_owners else []
     asked += ["an approval of the last push by somebody else"] if rules.last_push else []
     seen = pull.merging or {}
     where = f"{pull.url}/files"
     if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
         who = and_(seen.get("asking") or ["a reviewer"])
-        message = f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
+        message = (
+            f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
+        )
         yield Demand("reviews", False, message, pull.url)
     elif not asked:
         yield Demand("reviews", True, "No review is demanded.")
     elif pull.review_decision == "approved":
-        yield Demand("reviews", True, f"Approved by {and_(seen.get('approved') or ['reviewers'])}: {and_(asked)}.")
+        yield Demand(
+            "reviews",
+            True,
+            f"Approved by {and_(seen.get('approved') or ['reviewers'])}: {and_(asked)}.",
+        )
     elif pull.review_decision == "review_required":
         given = len(seen.get("approved") or ())
-        message = f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it there."
+        message = (
+            f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it"
+            " there."
+        )
         yield Demand("reviews", False, message, where, waits=True)
     else:
         known = pull.merge_state in GOOD_STATES or None
-        message = f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it has them."
+        message = (
+            f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it"
+            " has them."
+        )
         yield Demand("reviews", known, message, where)
 
 
@@ -148,15 +223,26 @@ def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     seen = pull.merging or {}
     if rules.conversations:
         count = seen.get("unresolved")
-        message = "All conversations are resolved." if count == 0 else f"{_open(count)} of #{pull.number}: resolve them."
+        message = (
+            "All conversations are resolved."
+            if count == 0
+            else f"{_open(count)} of #{pull.number}: resolve them."
+        )
         met = None if count is None else count == 0
         yield Demand("conversations", met or _if_good(met, pull), message, pull.url, waits=True)
     if rules.signatures:
         count = seen.get("unsigned")
         message = "All commits are signed."
         if count != 0:
-            many = "It is not known whether all commits are" if count is None else f"{count} commits are not"
-            message = f"{many} signed and verified, which {pull.base} demands: sign them, or take that rule off."
+            many = (
+                "It is not known whether all commits are"
+                if count is None
+                else f"{count} commits are not"
+            )
+            message = (
+                f"{many} signed and verified, which {pull.base} demands: sign them, or take that"
+                " rule off."
+            )
         met = None if count is None else count == 0
         yield Demand("signatures", met or _if_good(met, pull), message, f"{pull.url}/commits")
 
@@ -167,7 +253,11 @@ def _if_good(met: bool | None, pull: PullRequest) -> bool | None:
 
 
 def _open(count: int | None) -> str:
-    return "Conversations are open" if count is None else f"{count} conversation{'s are' if count > 1 else ' is'} open"
+    return (
+        "Conversations are open"
+        if count is None
+        else f"{count} conversation{'s are' if count > 1 else ' is'} open"
+    )
 
 
 def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -177,34 +267,62 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
     if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
         yield Demand("up to date", True, f"The candidate holds everything that {main} has.")
         return
-    lacks = f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}" if behind else f"may lack commits of {main}"
-    message = f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into {pull.head}."
+    lacks = (
+        f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}"
+        if behind
+        else f"may lack commits of {main}"
+    )
+    message = (
+        f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into"
+        f" {pull.head}."
+    )
     known = False if rules.strict and behind else None
-    yield Demand("up to date", False if pull.merge_state == "behind" else _if_good(known, pull), message, pull.url)
+    yield Demand(
+        "up to date",
+        False if pull.merge_state == "behind" else _if_good(known, pull),
+        message,
+        pull.url,
+    )
 
 
 def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:
-    """What the portal cannot reckon: GitHub's word for the whole answers for it, and nothing else does."""
+    """What the portal cannot reckon: GitHub's word for the whole answers for it, and nothing
+    else does.
+    """
     main, met = facts.project.production_branch, _if_good(None, pull)
     if rules.deployments:
-        message = f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on GitHub."
+        message = (
+            f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on"
+            " GitHub."
+        )
         yield Demand("deployments", met, message, f"{web}/settings/environments")
     if rules.locked is None:
         yield Demand("lock", met, f"Whether {main} is locked is shown only to administrators.", web)
     if rules.others:
         names = and_(other.replace("_", " ") for other in rules.others)
         message = f"{main} demands {names}, and only GitHub can tell whether that is met"
-        yield Demand("other rules", met, f"{message}: look at #{pull.number}, or take the rule off.", pull.url)
+        yield Demand(
+            "other rules",
+            met,
+            f"{message}: look at #{pull.number}, or take the rule off.",
+            pull.url,
+        )
 
 
 def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
-    """GitHub's own word. It is "blocked" also while our own required status is not green, which says nothing."""
+    """GitHub's own word.
+
+    It is "blocked" also while our own required status is not green, which says nothing.
+    """
     word, number = pull.merge_state, f"#{pull.number}"
     if word in GOOD_STATES:
         return Demand("GitHub's word", True, f"GitHub calls {number} {word.replace('_', ' ')}.")
     if word == "dirty":
         return Demand(
-            "GitHub's word", False, f"{number} conflicts with {pull.base}: merge {pull.base} first.", pull.url
+            "GitHub's word",
+            False,
+            f"{number} conflicts with {pull.base}: merge {pull.base} first.",
+            pull.url,
         )
     if word in ("behind", "draft"):
         return Demand("GitHub's word", False, f"GitHub calls {number} {word}.", pull.url)
@@ -212,11 +330,21 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
         since = pull.blocked_at
         settled = since is not None and facts.now - since >= SETTLED
         if not settled and (since is not None or _checks_block(rules, pull)):
-            message = f"GitHub calls {number} blocked, as it does until all required checks are green,"
+            message = (
+                f"GitHub calls {number} blocked, as it does until all required checks are green,"
+            )
             return Demand("GitHub's word", True, f"{message} the portal's own among them.")
-        message = f"GitHub blocks {number}, and nothing that it shows explains why: look there what it asks for."
+        message = (
+            f"GitHub blocks {number}, and nothing that it shows explains why: look there what it"
+            " asks for."
+        )
         return Demand("GitHub's word", None, message, pull.url)
-    return Demand("GitHub's word", None, f"GitHub is still working out whether {number} may be merged.", pull.url)
+    return Demand(
+        "GitHub's word",
+        None,
+        f"GitHub is still working out whether {number} may be merged.",
+        pull.url,
+    )
 
 
 def _checks_block(rules: MergeRules, pull: PullRequest) -> bool:

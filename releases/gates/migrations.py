@@ -1,4 +1,6 @@
-"""Whether the migrations of a release are known, ran in staging, are bearable and were rehearsed: each database's."""
+"""Whether the migrations of a release are known, ran in staging, are bearable and were
+rehearsed: each database's.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,13 +22,21 @@ WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
 
 
 def _each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
-    """Judge every database: the worst answer counts, and says of which database it is where there are several."""
+    """Judge every database: the worst answer counts, and says of which database it is where
+    there are several.
+    """
     judged = [(database.called, judge(facts, database)) for database in facts.databases]
     if len(judged) == 1:
         return judged[0][1]
-    state = next(state for state in WORST_FIRST if any(result.state == state for _, result in judged))
-    message = " ".join(f"{name}: {result.sentence}" for name, result in judged if result.state == state)
-    evidence = tuple((f"{name}: {label}", text) for name, result in judged for label, text in result.evidence)
+    state = next(
+        state for state in WORST_FIRST if any(result.state == state for _, result in judged)
+    )
+    message = " ".join(
+        f"{name}: {result.sentence}" for name, result in judged if result.state == state
+    )
+    evidence = tuple(
+        (f"{name}: {label}", text) for name, result in judged for label, text in result.evidence
+    )
     seen = min((result.seen_at for _, result in judged if result.seen_at), default=None)
     return Result(state, message, evidence, seen)
 
@@ -35,15 +45,20 @@ def _unread(facts: Any) -> Result | None:
     """The answer while the release was read for other databases than the project has now."""
     known = {database.database.pk for database in facts.databases}
     if any(database.heads is None for database in facts.databases) or any(
-        migration.get("database", next(iter(known), None)) not in known for migration in facts.release.migrations
+        migration.get("database", next(iter(known), None)) not in known
+        for migration in facts.release.migrations
     ):
-        return Result(PENDING, "The project's databases were changed; the release is being read again.")
+        return Result(
+            PENDING, "The project's databases were changed; the release is being read again."
+        )
     return None
 
 
 @gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
-    """The release brings no migrations, or staging has run exactly these files and was observed long enough."""
+    """The release brings no migrations, or staging has run exactly these files and was observed
+    long enough.
+    """
     release = facts.release
     if release.migrations_problem:
         return Result(FAIL, release.migrations_problem)
@@ -70,14 +85,23 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
     if edited:
         return Result(FAIL, _edited(one, edited), files)
     if release.is_hotfix:
-        return _hotfix_staged(facts, one, files) or Result(PASS, f"{count} run in staging, same files.", files)
+        return _hotfix_staged(facts, one, files) or Result(
+            PASS, f"{count} run in staging, same files.", files
+        )
     heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
     if staged_at is None:
         last = one.runs[0] if one.runs else None
         if last and last.status != "succeeded" and last.commit == release.candidate:
-            return Result(FAIL, f"Migrating staging ended as {last.get_status_display()}: {last.sentence}", files)
+            return Result(
+                FAIL,
+                f"Migrating staging ended as {last.get_status_display()}: {last.sentence}",
+                files,
+            )
         if staging and sorted(staging.revisions or ()) == sorted(heads):
-            message = f"Staging's database is at the release's head, but no run here has proven it with these {count}."
+            message = (
+                "Staging's database is at the release's head, but no run here has proven it with"
+                f" these {count}."
+            )
             return Result(PENDING, f"{message} Press Migrate staging.", files)
         return Result(PENDING, f"{count} wait to be applied in staging.", files)
     if staging is None or staging.revisions is None:
@@ -85,16 +109,25 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
         message = f"Staging's database could not be read, so its revision is not known.{why}"
         return Result(PENDING, message, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Reading staging's database: what is known is too old.", files, staging.revisions_at)
+        return Result(
+            PENDING,
+            "Reading staging's database: what is known is too old.",
+            files,
+            staging.revisions_at,
+        )
     if sorted(staging.revisions) != sorted(heads):
         now_at = ", ".join(staging.revisions) or "nothing"
-        return Result(FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(heads)}.", files)
+        return Result(
+            FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(heads)}.", files
+        )
     return _soaking(facts, staged_at, files) or Result(
         PASS, f"{count} applied in staging, same files, soaked.", files, staged_at
     )
 
 
-def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ...]) -> Result | None:
+def _soaking(
+    facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ...]
+) -> Result | None:
     """The answer while staging has not been observed long enough."""
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
@@ -104,37 +137,65 @@ def _soaking(facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ..
     return Result(PENDING, message, files, staged_at)
 
 
-def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]) -> Result | None:
-    """What is missing until production may run a hotfix's files. Staging may be ahead: only the files must have run."""
+def _hotfix_staged(
+    facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]
+) -> Result | None:
+    """What is missing until production may run a hotfix's files.
+
+    Staging may be ahead: only the files must have run.
+    """
     if (staged_at := one.staged_at()) is not None:
         return _soaking(facts, staged_at, files)
-    waiting = [file["id"] for file in one.migrations if (file["id"], file["sha256"]) not in one.staged_sql]
+    waiting = [
+        file["id"] for file in one.migrations if (file["id"], file["sha256"]) not in one.staged_sql
+    ]
     last, staging = (one.runs[0] if one.runs else None), facts.project.staging_branch
-    failed = last is not None and last.commit == facts.release.candidate and last.status in ("failed", "needs_person")
+    failed = (
+        last is not None
+        and last.commit == facts.release.candidate
+        and last.status in ("failed", "needs_person")
+    )
     tried = (
-        f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}" if failed and last else ""
+        f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}"
+        if failed and last
+        else ""
     )
     if same_revisions(one) and not failed:
-        return Result(PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files)
-    message = f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
-    mend = f"Bring the same files to {staging} by a pull request, joined with its own heads, and migrate staging."
+        return Result(
+            PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files
+        )
+    message = (
+        f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
+    )
+    mend = (
+        f"Bring the same files to {staging} by a pull request, joined with its own heads, and"
+        " migrate staging."
+    )
     return Result(FAIL if failed else PENDING, f"{message} {mend}", files)
 
 
 def same_databases(facts: Facts) -> bool:
-    """Whether staging knows all that a hotfix's branch knows: each of its databases is where production's is."""
+    """Whether staging knows all that a hotfix's branch knows: each of its databases is where
+    production's is.
+    """
     return bool(facts.databases) and all(same_revisions(database) for database in facts.databases)
 
 
 def same_revisions(facts: DatabaseFacts) -> bool:
     """Whether the database is at the same revisions in staging and in production."""
     both = [facts.places.get(kind) for kind in LONG_LIVED]
-    found = [sorted(place.revisions) for place in both if place is not None and place.revisions is not None]
+    found = [
+        sorted(place.revisions)
+        for place in both
+        if place is not None and place.revisions is not None
+    ]
     return len(found) == 2 and found[0] == found[1]
 
 
 def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
-    """Which files were edited after staging ran them, and the command that puts them back as they ran."""
+    """Which files were edited after staging ran them, and the command that puts them back as
+    they ran.
+    """
     commits = {file["path"]: facts.ran_at(file["id"]) for file in facts.migrations}
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
@@ -146,7 +207,9 @@ def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
 
 @gate("Migration risks", always=True, listed=False)
 def migration_risks(facts: Facts) -> Result:
-    """What the migrations will do is known, and an approver has accepted what can go wrong with them."""
+    """What the migrations will do is known, and an approver has accepted what can go wrong with
+    them.
+    """
     release = facts.release
     if facts.databases and (waiting := edits.unaccepted(release)):
         return Result(ATTEST, edits.sentence_of(release, waiting))
@@ -160,26 +223,46 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if not one.migrations:
         return Result(PASS, "There are no migrations to look for risks in.")
     if plan is None or plan.status in OPEN:
-        message = plan.sentence if plan and plan.sentence else "It is being worked out what the migrations will do."
+        message = (
+            plan.sentence
+            if plan and plan.sentence
+            else "It is being worked out what the migrations will do."
+        )
         return Result(PENDING, message)
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
     if plan.met.get("order", one.order) != one.order:
-        return Result(PENDING, "The order of deploying and migrating was changed; the plan is being made anew.")
+        return Result(
+            PENDING,
+            "The order of deploying and migrating was changed; the plan is being made anew.",
+        )
     if not {(file["id"], file["sha256"]) for file in one.migrations} <= plan.files:
-        return Result(PENDING, "The plan is not about these migration files; it is being made anew.")
+        return Result(
+            PENDING, "The plan is not about these migration files; it is being made anew."
+        )
     production = one.places.get(EnvironmentKind.PRODUCTION)
     at = production.revisions if production else None
-    if at is not None and is_elsewhere(plan.starts, EnvironmentKind.PRODUCTION, at, one.heads or ()):
-        return Result(PENDING, "Production's database is elsewhere than the plan says; it is being made anew.")
+    if at is not None and is_elsewhere(
+        plan.starts, EnvironmentKind.PRODUCTION, at, one.heads or ()
+    ):
+        return Result(
+            PENDING, "Production's database is elsewhere than the plan says; it is being made anew."
+        )
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     waiting = plan.unaccepted
     if waiting:
         risks = [risk for step in waiting for risk in plan.asking(step)]
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
-        message = f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the file to change."
+        message = (
+            f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the"
+            " file to change."
+        )
         return Result(ATTEST, message, evidence)
-    words = {word.who: word for step in plan.steps if plan.asking(step) and (word := plan.acceptance(step))}
+    words = {
+        word.who: word
+        for step in plan.steps
+        if plan.asking(step) and (word := plan.acceptance(step))
+    }
     if words:
         message = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
         return Result(PASS, f"Risks accepted by {message}", evidence)
@@ -188,7 +271,9 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
 
 @gate("Rehearsed", sign_off=True)
 def rehearsed(facts: Facts) -> Result:
-    """Exactly these files ran up, down and up again over a copy of production's schema, from where it is now."""
+    """Exactly these files ran up, down and up again over a copy of production's schema, from
+    where it is now.
+    """
     release = facts.release
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "There are no migrations to rehearse.")
@@ -202,27 +287,56 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if production.revisions_at < facts.fresh_since:
-        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
+        return Result(
+            PENDING,
+            "Reading production's database: what is known is too old.",
+            (),
+            production.revisions_at,
+        )
     if sorted(production.revisions) == sorted(one.heads or ()):
-        return Result(PASS, "Production's database is at the release's head: nothing is left to rehearse.")
+        return Result(
+            PASS, "Production's database is at the release's head: nothing is left to rehearse."
+        )
     row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
         message = PHASES.get(row.phase, "") if row else ""
         return Result(PENDING, f"It is being rehearsed{f': {message.lower()}' if message else ''}.")
     evidence = (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
     if row.status == JobStatus.CANCELLED:
-        return Result(PENDING, "The rehearsal was cancelled; start it again from its page.", evidence, row.finished_at)
-    if sorted(row.start or ()) != sorted(production.revisions) and row.status != JobStatus.NEEDS_PERSON:
-        return Result(PENDING, "Production's database has moved since; it is rehearsed anew.", evidence)
+        return Result(
+            PENDING,
+            "The rehearsal was cancelled; start it again from its page.",
+            evidence,
+            row.finished_at,
+        )
+    if (
+        sorted(row.start or ()) != sorted(production.revisions)
+        and row.status != JobStatus.NEEDS_PERSON
+    ):
+        return Result(
+            PENDING, "Production's database has moved since; it is rehearsed anew.", evidence
+        )
     if row.finished_at is None or facts.now - row.finished_at > VALID:
-        return Result(PENDING, "The rehearsal is older than a day; it is being done anew.", evidence, row.finished_at)
+        return Result(
+            PENDING,
+            "The rehearsal is older than a day; it is being done anew.",
+            evidence,
+            row.finished_at,
+        )
     if row.status == JobStatus.FAILED:
         return Result(FAIL, f"The rehearsal failed: {row.sentence}", evidence, row.finished_at)
     if row.status != JobStatus.SUCCEEDED:
-        return Result(ATTEST, f"{row.sentence} A person must say that it was rehearsed.", evidence, row.finished_at)
+        return Result(
+            ATTEST,
+            f"{row.sentence} A person must say that it was rehearsed.",
+            evidence,
+            row.finished_at,
+        )
     ran = dict(row.files)
     if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
-        return Result(PENDING, "What was rehearsed are not these migration files.", evidence, row.finished_at)
+        return Result(
+            PENDING, "What was rehearsed are not these migration files.", evidence, row.finished_at
+        )
     return Result(PASS, row.sentence, evidence, row.finished_at)
 
 
@@ -241,17 +355,34 @@ def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if one.heads is None:
-        return Result(PENDING, "The release was read before this database was configured.", (), production.revisions_at)
+        return Result(
+            PENDING,
+            "The release was read before this database was configured.",
+            (),
+            production.revisions_at,
+        )
     if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
-        return Result(PENDING, "Reading production's database: what is known is too old.", (), production.revisions_at)
+        return Result(
+            PENDING,
+            "Reading production's database: what is known is too old.",
+            (),
+            production.revisions_at,
+        )
     now_at = ", ".join(production.revisions) or "nothing"
     if sorted(production.revisions) != sorted(one.heads):
         wanted = ", ".join(one.heads)
-        return Result(FAIL, f"Production's database is at {now_at}, not at {wanted}.", (), production.revisions_at)
+        return Result(
+            FAIL,
+            f"Production's database is at {now_at}, not at {wanted}.",
+            (),
+            production.revisions_at,
+        )
     return Result(PASS, f"Production's database is at {now_at}.", (), production.revisions_at)
 
 
 def _why_unread(production: EnvironmentDatabase | None) -> str:
-    """Why nothing is known of production's database: what the last reading said, or that there was none."""
+    """Why nothing is known of production's database: what the last reading said, or that there
+    was none.
+    """
     problem = production.revisions_problem if production else ""
     return problem or "Reading production's database for the first time."

@@ -1,4 +1,6 @@
-"""What the migrations of a release will do, and what of it an approver has accepted, as the gates see it."""
+"""What the migrations of a release will do, and what of it an approver has accepted, as the
+gates see it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,17 @@ from portal.configuration.signing import counts
 from releases.gates.sql_diff import Staged, unplanned
 from releases.models.releases import RiskAcceptance
 
-PLANNED = ("database_id", "status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
+PLANNED = (
+    "database_id",
+    "status",
+    "sentence",
+    "steps",
+    "risks",
+    "met",
+    "digest",
+    "starts",
+    "renderer",
+)
 ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
 LAPSED = (*ACCEPTED, "lapsed_why")
 SHOWN = 50  # the newest that lapsed
@@ -50,7 +62,9 @@ class Planned:
     met: Mapping[str, Any] = field(default_factory=dict)
     accepted: tuple[Acceptance, ...] = ()
     digest: str = ""
-    starts: Mapping[str, Any] = field(default_factory=dict)  # environments.databases.pending, by kind of environment
+    starts: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # environments.databases.pending, by kind of environment
     renderer: str = ""
     lapsed: tuple[Acceptance, ...] = ()  # what was accepted once, newest first
 
@@ -62,7 +76,9 @@ class Planned:
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """What is to run in the environment of this kind, in order."""
         start = self.starts.get(kind, {})
-        by_id = {step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))}
+        by_id = {
+            step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))
+        }
         return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
 
     def of(self, step: Step) -> tuple[Risk, ...]:
@@ -76,18 +92,26 @@ class Planned:
     def acceptance(self, step: Step) -> Acceptance | None:
         """The word that covers all these risks of exactly this file, if there is one."""
         wanted = set(names(self.asking(step)))
-        mine = (one for one in self.accepted if (one.revision, one.sha256) == (step.revision, step.sha256))
+        mine = (
+            one
+            for one in self.accepted
+            if (one.revision, one.sha256) == (step.revision, step.sha256)
+        )
         return next((one for one in mine if wanted <= set(one.risks)), None)
 
     def lapsed_acceptance(self, step: Step) -> Acceptance | None:
         """The newest word on this file that a change of configuration undid."""
-        mine = (one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256))
+        mine = (
+            one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256)
+        )
         return next(mine, None)
 
     @property
     def unaccepted(self) -> tuple[Step, ...]:
         """The steps whose risks wait for an approver."""
-        return tuple(step for step in self.steps if self.asking(step) and self.acceptance(step) is None)
+        return tuple(
+            step for step in self.steps if self.asking(step) and self.acceptance(step) is None
+        )
 
     @property
     def met_words(self) -> str:
@@ -97,7 +121,11 @@ class Planned:
         tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
         found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
         seconds = self.met.get("longest_s") or 0
-        held = f" A transaction was open for {seconds / 60:.0f} min; locks wait for it." if seconds else ""
+        held = (
+            f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
+            if seconds
+            else ""
+        )
         return (f"In production: {', '.join(found)}." if found else "") + held
 
 
@@ -113,11 +141,15 @@ def annotations() -> dict[str, Any]:
     ).order_by()
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
     valid = words.filter(counts("releases.approve_release"), lapsed_at=None)
-    accepted = valid.values(row=JSONObject(who="user__username", **{name: name for name in ACCEPTED}))
+    accepted = valid.values(
+        row=JSONObject(who="user__username", **{name: name for name in ACCEPTED})
+    )
     undone = words.filter(lapsed_at__isnull=False)
     lapsed = undone.values(row=JSONObject(who="user__username", **{name: name for name in LAPSED}))
     return {
-        "plan_rows": ArraySubquery(plans.values(row=JSONObject(**{name: name for name in PLANNED}))),
+        "plan_rows": ArraySubquery(
+            plans.values(row=JSONObject(**{name: name for name in PLANNED}))
+        ),
         "accepted_rows": ArraySubquery(accepted[:KEPT]),
         "lapsed_rows": ArraySubquery(lapsed[:SHOWN]),
     }
@@ -138,7 +170,9 @@ def _acceptance(row: Mapping[str, Any]) -> Acceptance:
     return Acceptance(**{**row, "risks": tuple(row["risks"]), "at": parse_datetime(row["at"])})
 
 
-def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]) -> Planned:
+def _planned(
+    row: dict[str, Any], accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]
+) -> Planned:
     return Planned(
         status=row["status"],
         sentence=row["sentence"],
@@ -154,12 +188,18 @@ def _planned(row: dict[str, Any], accepted: tuple[Acceptance, ...], lapsed: tupl
 
 
 def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> Planned:
-    """Return the plan with a risk for each revision of which staging's run sent what the plan does not show."""
+    """Return the plan with a risk for each revision of which staging's run sent what the plan
+    does not show.
+    """
     found = []
     for step in plan.steps:
         ran = staged.get((step.revision, step.sha256))
         if ran and (sent := unplanned(step, ran)):
             more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
             message = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
-            found.append(Risk("unplanned-sql", DANGER, step.revision, step.sha256, message, sql=sent[0][:2000]))
+            found.append(
+                Risk(
+                    "unplanned-sql", DANGER, step.revision, step.sha256, message, sql=sent[0][:2000]
+                )
+            )
     return replace(plan, risks=(*found, *plan.risks)) if found else plan

@@ -26,8 +26,14 @@ class Line:
 
 
 def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
-    """The checklist of one phase with what each line says now, and the always-asked gates it does not name."""
-    shown = [item for item in facts.items if item.phase == phase and counts(item.condition, facts.release)]
+    """The checklist of one phase with what each line says now, and the always-asked gates it
+    does not name.
+    """
+    shown = [
+        item
+        for item in facts.items
+        if item.phase == phase and counts(item.condition, facts.release)
+    ]
     if phase == Phase.BEFORE and facts.release.merge_commit and facts.promotion:
         return _as_promoted(shown, facts.promotion)
     listed = tuple(Line(item, item.gate, item.text, _item_result(item, facts)) for item in shown)
@@ -41,7 +47,9 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
-    """What the lines said when the promotion was started: after the merge they are history, not rules."""
+    """What the lines said when the promotion was started: after the merge they are history, not
+    rules.
+    """
     items = {item.pk: item for item in shown}
     return tuple(
         Line(
@@ -97,7 +105,9 @@ def stand(facts: Facts) -> Standing:
 
 
 def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
-    """State and sentence of the commit status for the candidate (GitHub: pending, failure, success)."""
+    """State and sentence of the commit status for the candidate (GitHub: pending, failure,
+    success).
+    """
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return "failure", f"Release {release.name} was abandoned."
@@ -111,11 +121,16 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
     if line.result.state == FAIL:
         return "failure", line.result.sentence
     things = "1 thing stands" if len(missing) == 1 else f"{len(missing)} things stand"
-    return "pending", f"{things} between release {release.name} and production. {line.result.sentence}"
+    return (
+        "pending",
+        f"{things} between release {release.name} and production. {line.result.sentence}",
+    )
 
 
 def decisive(standing: Standing) -> Line | None:
-    """Return the line that the verdict is about: the first that fails, else the first that is missing."""
+    """Return the line that the verdict is about: the first that fails, else the first that is
+    missing.
+    """
     missing = _told(standing)
     failing = [line for line in missing if line.result.state == FAIL]
     return next(iter(failing or missing), None)

@@ -1,4 +1,7 @@
-"""The register of gates. A new gate is one file here with a function under `@gate`, and its line in `GATES`."""
+"""The register of gates.
+
+A new gate is one file here with a function under `@gate`, and its line in `GATES`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +11,9 @@ from portal.registry import Registry, within
 from releases.gates.context import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, Result
 
-Rule = Callable[[Any], Result]  # of `Facts`; of `sign_off.Doubts` as well where a person may sign off
+Rule = Callable[
+    [Any], Result
+]  # of `Facts`; of `sign_off.Doubts` as well where a person may sign off
 
 
 def _nothing(facts: Facts) -> str:
@@ -19,9 +24,10 @@ def _nothing(facts: Facts) -> str:
 class Gate:
     """A rule that a release must satisfy, and how it is asked.
 
-    `listed`: a checklist can name it. `always`: asked before every promotion, also where the checklist does not
-    name it; `exempt` then tells why it asks nothing of this release ("": it does). `sign_off`: where the gate
-    answers *attest*, a person may sign off its checklist item; it looks at no more than `sign_off.Doubts` holds.
+    `listed`: a checklist can name it. `always`: asked before every promotion, also where the
+    checklist does not name it; `exempt` then tells why it asks nothing of this release ("": it
+    does). `sign_off`: where the gate answers *attest*, a person may sign off its checklist item; it
+    looks at no more than `sign_off.Doubts` holds.
     """
 
     name: str
@@ -43,7 +49,10 @@ class Gate:
         result = self.function(facts)
         if not self.sign_off or result.state != ATTEST:
             return result
-        message = f"{result.sentence} This checklist has no item to confirm that: create the release again."
+        message = (
+            f"{result.sentence} This checklist has no item to confirm that: create the release"
+            " again."
+        )
         return Result(FAIL, message, result.evidence, result.seen_at)
 
 
@@ -71,7 +80,9 @@ def gate(
     sign_off: bool = False,
     exempt: Callable[[Facts], str] = _nothing,
 ) -> Callable[[Rule], Rule]:
-    """Register the decorated function as a gate under its own name; the arguments are those of `Gate`."""
+    """Register the decorated function as a gate under its own name; the arguments are those of
+    `Gate`.
+    """
 
     def register(function: Rule) -> Rule:
         name = function.__name__

@@ -11,12 +11,25 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import Direction, EnvironmentKind, Rehearsal
 
-FIELDS = ("pk", "database_id", "status", "sentence", "phase", "start", "files", "warnings", "finished_at")
+FIELDS = (
+    "pk",
+    "database_id",
+    "status",
+    "sentence",
+    "phase",
+    "start",
+    "files",
+    "warnings",
+    "finished_at",
+)
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """The newest rehearsal of the candidate for a database in one environment (`kind`). `start` None: not read."""
+    """The newest rehearsal of the candidate for a database in one environment (`kind`).
+
+    `start` None: not read.
+    """
 
     pk: int
     kind: str
@@ -31,15 +44,20 @@ class Rehearsed:
 
 
 def rows(project: str, candidate: str) -> ArraySubquery:
-    """The newest rehearsal of each database in each environment; `project`, `candidate`: their fields in the query."""
+    """The newest rehearsal of each database in each environment; `project`, `candidate`: their
+    fields in the query.
+    """
     mine: QuerySet[Any] = Rehearsal.objects.filter(
-        Q(environment__kind=EnvironmentKind.STAGING) | Q(environment__kind=EnvironmentKind.PRODUCTION),
+        Q(environment__kind=EnvironmentKind.STAGING)
+        | Q(environment__kind=EnvironmentKind.PRODUCTION),
         environment__project=OuterRef(project),
         environment__gone_at=None,
         commit=OuterRef(candidate),
         direction=Direction.UPGRADE,
     )
-    newest = mine.order_by("environment_id", "database_id", "-pk").distinct("environment_id", "database_id")
+    newest = mine.order_by("environment_id", "database_id", "-pk").distinct(
+        "environment_id", "database_id"
+    )
     row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
     return ArraySubquery(newest.values(row=row))
 

@@ -12,7 +12,9 @@ PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
 
 @dataclass(frozen=True)
 class Result:
-    """What a gate says: its state, one sentence for people, its evidence line by line, and how old that is."""
+    """What a gate says: its state, one sentence for people, its evidence line by line, and how
+    old that is.
+    """
 
     state: str
     sentence: str
@@ -30,7 +32,9 @@ def step_of(facts: Facts, name: str) -> PromotionStep | None:
 
 
 def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
-    """The `pending` answer when what we know of `source` is missing or too old to prove anything."""
+    """The `pending` answer when what we know of `source` is missing or too old to prove
+    anything.
+    """
     if seen_at is None:
         return Result(PENDING, problem or f"Reading {source} for the first time.")
     if seen_at < facts.fresh_since:

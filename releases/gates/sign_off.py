@@ -1,7 +1,9 @@
-"""The part of the facts on which it depends whether a gate asks for a person's word, read with the item itself.
+"""The part of the facts on which it depends whether a gate asks for a person's word, read with the
+item itself.
 
-A tick is one request of few queries; all the facts take ten. `Doubts` has no other fields than these, so that a gate
-which begins to look at something else breaks in its tests rather than answers from what was not read.
+A tick is one request of few queries; all the facts take ten. `Doubts` has no other fields than
+these, so that a gate which begins to look at something else breaks in its tests rather than answers
+from what was not read.
 """
 
 import functools
@@ -19,7 +21,14 @@ from environments.finding_kinds.registry import beside
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from environments.services.liveness import Live
 from releases.gates.context import INSTANCES, Facts
-from releases.gates.databases import DatabaseFacts, annotations, databases_in, heads_of, migrations_of, places_in
+from releases.gates.databases import (
+    DatabaseFacts,
+    annotations,
+    databases_in,
+    heads_of,
+    migrations_of,
+    places_in,
+)
 from releases.gates.rehearsal import rehearsed_of, rows
 from releases.gates.staging_smoke import Smoked, Test, tests, tests_of
 from releases.models.checklist import ChecklistItem
@@ -29,7 +38,9 @@ from releases.models.releases import Release
 
 @dataclass(frozen=True)
 class Doubts:
-    """Like `Facts`, of the same names and meanings. A `Live` in it knows its instance and no deployment.
+    """Like `Facts`, of the same names and meanings.
+
+    A `Live` in it knows its instance and no deployment.
 
     `smoked` is not read: where smoke tests are configured, they decide and nobody signs.
     """
@@ -55,7 +66,9 @@ def items_to_attest() -> QuerySet[Any]:
     """Checklist items with what `doubts` needs of the world around them, in one query."""
     project = OuterRef("release__project")
     findings = Finding.objects.open().filter(project=project).exclude(kind__in=beside())
-    steps = PromotionStep.objects.filter(promotion__release=OuterRef("release"), name=StepName.SMOKE)
+    steps = PromotionStep.objects.filter(
+        promotion__release=OuterRef("release"), name=StepName.SMOKE
+    )
     instance = JSONObject(
         service="service__name",
         kind="environment__kind",
@@ -66,8 +79,12 @@ def items_to_attest() -> QuerySet[Any]:
     return ChecklistItem.objects.select_related("release__project").annotate(
         railway_seen_at=F("release__project__railway_sync__synced_at"),
         railway_problem=F("release__project__railway_sync__problem"),
-        instances=ArraySubquery(INSTANCES.filter(environment__project=project).values(row=instance)),
-        findings=ArraySubquery(findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))),
+        instances=ArraySubquery(
+            INSTANCES.filter(environment__project=project).values(row=instance)
+        ),
+        findings=ArraySubquery(
+            findings.values(row=JSONObject(sentence="sentence", attestable="attestable"))
+        ),
         rehearsal_rows=rows("release__project", "release__candidate"),
         staging_tests=tests("release__project"),
         **annotations("release__project"),
@@ -82,13 +99,13 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
     for row in item.instances:
         kind, read_at = row["kind"], row["variables_at"]
         environment = Environment(
-            name=row["environment"],
-            kind=kind,
-            variables_at=read_at and parse_datetime(read_at),
+            name=row["environment"], kind=kind, variables_at=read_at and parse_datetime(read_at)
         )
         environments[kind] = environment
         seen_at = row["seen_at"] and parse_datetime(row["seen_at"])
-        instance = ServiceInstance(service=Service(name=row["service"]), environment=environment, seen_at=seen_at)
+        instance = ServiceInstance(
+            service=Service(name=row["service"]), environment=environment, seen_at=seen_at
+        )
         live[kind] = (*live.get(kind, ()), Live(row["service"], instance, None, ()))
     return Doubts(
         now=now,
@@ -106,7 +123,9 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
 
 
 def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
-    """The release as each database sees it, without what staging ran: no gate that asks for a word looks at that."""
+    """The release as each database sees it, without what staging ran: no gate that asks for a
+    word looks at that.
+    """
     databases = databases_in(item, item.release.project)
     places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)
     return tuple(

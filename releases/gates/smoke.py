@@ -20,22 +20,39 @@ def _is_not_asked(facts: Facts) -> str:
 
 @gate("Staging smoked", always=True, sign_off=True, exempt=_is_not_asked)
 def staging_smoked(facts: Facts) -> Result:
-    """Staging answered every smoke test as it serves the candidate now, with its database as it is now."""
+    """Staging answered every smoke test as it serves the candidate now, with its database as it
+    is now.
+    """
     if not facts.staging_tests:
-        message = "No smoke test asks staging anything. Add one to the project, or confirm what you looked at."
+        message = (
+            "No smoke test asks staging anything. Add one to the project, or confirm what you"
+            " looked at."
+        )
         return Result(ATTEST, message)
     seen = facts.smoked
     count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
     if seen is None or seen.at is None or seen.about != facts.smoke_about:
-        message = f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is migrated."
+        message = (
+            f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is"
+            " migrated."
+        )
         return Result(PENDING, message)
     evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in seen.lines)
     bad = [line for line in seen.lines if line.get("ok") is not True]
     if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
-        message = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging did not answer every smoke test."
+        message = (
+            f"{bad[0]['label']}: {bad[0]['said']}"
+            if bad
+            else "Staging did not answer every smoke test."
+        )
         return Result(FAIL, message, evidence, seen.at)
     if facts.now - seen.at > SMOKE_VALID:
-        return Result(PENDING, "Staging was last asked more than 2 h ago; it is being asked again.", evidence, seen.at)
+        return Result(
+            PENDING,
+            "Staging was last asked more than 2 h ago; it is being asked again.",
+            evidence,
+            seen.at,
+        )
     return Result(PASS, f"Staging answered {count} as expected.", evidence, seen.at)
 
 
@@ -47,7 +64,9 @@ def smoke_green(facts: Facts) -> Result:
     step = step_of(facts, StepName.SMOKE)
     if step is None or step.status in (StepStatus.PENDING, StepStatus.ACTIVE):
         return Result(PENDING, "The smoke tests have not run yet.")
-    evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in step.evidence)
+    evidence = tuple(
+        (str(line.get("label", "")), str(line.get("said", ""))) for line in step.evidence
+    )
     if step.status == StepStatus.DONE:
         return Result(PASS, step.sentence, evidence, step.finished_at)
     # A skipped smoke test is not a green one: a person looks, and signs.

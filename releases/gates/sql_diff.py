@@ -1,4 +1,6 @@
-"""What production is to run beside what staging ran: the same files, and the same SQL. A difference is explained.
+"""What production is to run beside what staging ran: the same files, and the same SQL.
+
+A difference is explained.
 
 Pure. The SQL that is compared is what was planned: that of staging is kept when staging has run it.
 """
@@ -13,7 +15,8 @@ from environments.schema.run.alembic_env.statements import is_read, key_of, spli
 
 SAME, OTHER, UNKNOWN = "pass", "attest", "wait"
 _SAME_SQL = "The same file and the same SQL as staging ran."
-# Staging had the revision before the portal's first run there, or something ran it whose statements nobody reads.
+# Staging had the revision before the portal's first run there, or something ran it whose statements
+# nobody reads.
 _NOT_RECORDED = (
     "The same file and the same plan as in staging. What staging sent was not recorded; "
     "the portal's own runner lets production send only what the plan shows."
@@ -23,7 +26,9 @@ LINES = 6
 
 @dataclass(frozen=True)
 class Staged:
-    """A revision file that staging ran: when, at which commit, in which run, and the SQL that was planned then."""
+    """A revision file that staging ran: when, at which commit, in which run, and the SQL that
+    was planned then.
+    """
 
     at: datetime
     commit: str = ""
@@ -34,20 +39,29 @@ class Staged:
 
 
 def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
-    """Return the statements that staging's run sent and the plan does not show; none where one of both is unknown.
+    """Return the statements that staging's run sent and the plan does not show; none where one of
+    both is unknown.
 
-    Reading the database does not count. A revision that needs a database to be rendered has no whole plan.
+    Reading the database does not count. A revision that needs a database to be rendered has no
+    whole plan.
     """
     if staged is None or not staged.executed or step.upgrade.kind:
         return ()
     planned = {key_of(statement.sql) for statement in step.upgrade.statements}
-    sent = ((key, one) for key, text in staged.executed for one in (split(text) if key not in planned else ()))
+    sent = (
+        (key, one)
+        for key, text in staged.executed
+        for one in (split(text) if key not in planned else ())
+    )
     return tuple(one for _, one in sent if key_of(one) not in planned and not is_read(one))
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One revision in both. `state`: pass (the same SQL), attest (another), wait (cannot be told); `lines`: - and +."""
+    """One revision in both.
+
+    `state`: pass (the same SQL), attest (another), wait (cannot be told); `lines`: - and +.
+    """
 
     revision: str
     state: str
@@ -55,8 +69,13 @@ class Compared:
     lines: tuple[str, ...] = ()
 
 
-def compare(steps: Sequence[Step], staged: Mapping[tuple[str, str], Staged], renderer: str) -> tuple[Compared, ...]:
-    """Each of production's `steps` beside what staging ran (by revision and hash). `renderer`: what made their SQL."""
+def compare(
+    steps: Sequence[Step], staged: Mapping[tuple[str, str], Staged], renderer: str
+) -> tuple[Compared, ...]:
+    """Each of production's `steps` beside what staging ran (by revision and hash).
+
+    `renderer`: what made their SQL.
+    """
     return tuple(_compared(step, staged, renderer) for step in steps)
 
 
@@ -64,18 +83,32 @@ def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: st
     ran = staged.get((step.revision, step.sha256))
     if ran is None:
         other = any(revision == step.revision for revision, _ in staged)
-        message = "Its file was edited after staging ran it" if other else "Staging has not run it yet"
-        return Compared(step.revision, OTHER if other else UNKNOWN, f"{message}, so production refuses it.")
+        message = (
+            "Its file was edited after staging ran it" if other else "Staging has not run it yet"
+        )
+        return Compared(
+            step.revision, OTHER if other else UNKNOWN, f"{message}, so production refuses it."
+        )
     if ran.rendered is None:
         return Compared(
-            step.revision, UNKNOWN, "The file is the same; what its SQL was when staging ran it was not kept."
+            step.revision,
+            UNKNOWN,
+            "The file is the same; what its SQL was when staging ran it was not kept.",
         )
     if ran.rendered == step.upgrade:
         if step.upgrade.kind:
-            message = f"The file is the same, and as far as it can be rendered its SQL as well. {step.upgrade.problem}"
+            message = (
+                "The file is the same, and as far as it can be rendered its SQL as well."
+                f" {step.upgrade.problem}"
+            )
             return Compared(step.revision, UNKNOWN, message)
         return Compared(step.revision, SAME, _SAME_SQL if ran.executed else _NOT_RECORDED)
-    return Compared(step.revision, OTHER, _why(ran, step, renderer), _difference(ran.rendered.text, step.upgrade.text))
+    return Compared(
+        step.revision,
+        OTHER,
+        _why(ran, step, renderer),
+        _difference(ran.rendered.text, step.upgrade.text),
+    )
 
 
 def _why(ran: Staged, step: Step, renderer: str) -> str:
@@ -86,10 +119,14 @@ def _why(ran: Staged, step: Step, renderer: str) -> str:
         problem = step.upgrade.problem or then
         return f"The file is the same, but it can be rendered to its end {now}: {problem}"
     if ran.renderer and renderer and ran.renderer != renderer:
-        return f"The file is the same; {ran.renderer} wrote its SQL when staging ran it, {renderer} writes it now."
+        return (
+            f"The file is the same; {ran.renderer} wrote its SQL when staging ran it, {renderer}"
+            " writes it now."
+        )
     return (
-        "The file is the same, and yet its SQL is another one each time: it depends on the clock, on chance or on code "
-        "that it imports. What production runs was never run by staging; write the values out."
+        "The file is the same, and yet its SQL is another one each time: it depends on the clock,"
+        " on chance or on code that it imports. What production runs was never run by staging;"
+        " write the values out."
     )
 
 
@@ -99,7 +136,10 @@ def _difference(was: str, now: str) -> tuple[str, ...]:
         for line in difflib.unified_diff(was.splitlines(), now.splitlines(), n=0, lineterm="")
         if line[:3] not in ("---", "+++") and line[:2] != "@@"
     ]
-    return (*lines[:LINES], *([f"and {len(lines) - LINES} more lines"] if len(lines) > LINES else []))
+    return (
+        *lines[:LINES],
+        *([f"and {len(lines) - LINES} more lines"] if len(lines) > LINES else []),
+    )
 
 
 def summary(compared: Sequence[Compared]) -> tuple[str, str]:
@@ -107,7 +147,10 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
     if not compared:
         return SAME, ""
     count = f"{len(compared)} revision{'' if len(compared) == 1 else 's'}"
-    for state, message in ((OTHER, "differ from what staging ran"), (UNKNOWN, "cannot be compared with staging")):
+    for state, message in (
+        (OTHER, "differ from what staging ran"),
+        (UNKNOWN, "cannot be compared with staging"),
+    ):
         found = [one.revision for one in compared if one.state == state]
         if found:
             verb = message if len(found) > 1 else message.replace("differ ", "differs ")
@@ -116,7 +159,9 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
 
 
 def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple[str, str]:
-    """State and one sentence on what is to run in an environment: from where to where, and how much."""
+    """State and one sentence on what is to run in an environment: from where to where, and how
+    much.
+    """
     if start.get("problem"):
         return UNKNOWN, f"{kind}: {start['problem']}"
     at, revisions = start.get("start") or [], start.get("revisions") or []
@@ -126,6 +171,7 @@ def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple
     count = f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
     return (
         UNKNOWN,
-        f"{kind}: {where} → {', '.join(heads) or 'nothing'}, {count}: {', '.join(map(str, revisions[:12]))}"
+        f"{kind}: {where} → {', '.join(heads) or 'nothing'}, {count}:"
+        f" {', '.join(map(str, revisions[:12]))}"
         + (f" and {len(revisions) - 12} more." if len(revisions) > 12 else "."),
     )

@@ -1,4 +1,6 @@
-"""What staging's smoke tests answered, and for what: a candidate, the deployments that serve it, and its database."""
+"""What staging's smoke tests answered, and for what: a candidate, the deployments that serve it,
+and its database.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ class Test:
 
 def tests(project: str) -> ArraySubquery:
     """Return the annotation for `tests_of`; `project` names the field that leads there."""
-    rows = SmokeTest.objects.filter(project=OuterRef(project), on_staging=True).order_by("service", "path")
+    rows = SmokeTest.objects.filter(project=OuterRef(project), on_staging=True).order_by(
+        "service", "path"
+    )
     names = ("pk", "service", "path", "expected_status", "expects_commit")
     return ArraySubquery(rows.values(row=JSONObject(**{name: name for name in names})))
 
@@ -36,10 +40,13 @@ def tests_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Test, ...]:
     return tuple(Test(**row) for row in rows)
 
 
-def about(candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[Test]) -> str:
+def about(
+    candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[Test]
+) -> str:
     """Return a digest of what an answer holds for: it lapses when any of these changes.
 
-    `deployments` are those of staging that serve, `run` the newest migration of staging that succeeded.
+    `deployments` are those of staging that serve, `run` the newest migration of staging that
+    succeeded.
     """
     message = repr((candidate, sorted(deployments), run, list(asked)))
     return sha256(message.encode()).hexdigest()

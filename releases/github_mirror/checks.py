@@ -1,6 +1,7 @@
 """Checks that the overview did not show: read one commit at a time, as far as that is affordable.
 
-A fine-grained token is shown no check runs; then commit statuses and the jobs of GitHub Actions stand in for them.
+A fine-grained token is shown no check runs; then commit statuses and the jobs of GitHub Actions
+stand in for them.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ EACH_TIME = 2
 
 
 def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overview:
-    """`overview` with the checks of its releases' pull requests, and of the open ones longest unread."""
+    """`overview` with the checks of its releases' pull requests, and of the open ones longest
+    unread.
+    """
     into = project.production_branch
     named = tuple(_read(github, overview, one, into) for one in overview.named)
     wanted = _longest_unread(project, overview.open_pulls)
@@ -29,12 +32,20 @@ def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overvie
 
 
 def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
-    """Numbers of the hidden ones that were read longest ago, those first whose head was never read."""
+    """Numbers of the hidden ones that were read longest ago, those first whose head was never
+    read.
+    """
     hidden = {pull.number: pull.head_sha for pull in pulls if pull.checks is None}
     if not hidden:
         return set()
-    rows = PullRequest.objects.filter(project=project, number__in=hidden).only("number", "head_sha", "checks_at")
-    read = {row.number: row.checks_at for row in rows if row.head_sha == hidden[row.number] and row.checks_at}
+    rows = PullRequest.objects.filter(project=project, number__in=hidden).only(
+        "number", "head_sha", "checks_at"
+    )
+    read = {
+        row.number: row.checks_at
+        for row in rows
+        if row.head_sha == hidden[row.number] and row.checks_at
+    }
     never = [number for number in hidden if number not in read]
     return set([*never, *sorted(read, key=lambda number: read[number])][:EACH_TIME])
 
@@ -44,7 +55,9 @@ def _read(github: GitHub, overview: Overview, pull: Pull, into: str) -> Pull:
         return pull
     try:
         found = github.checks(pull.head_sha)
-    except ApiError:  # the rest of the reading is worth keeping; what is known of the checks grows old
+    except (
+        ApiError
+    ):  # the rest of the reading is worth keeping; what is known of the checks grows old
         return pull
     rules = overview.rules.get(into)
     if found is not None and rules is not None:

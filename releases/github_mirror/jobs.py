@@ -41,7 +41,9 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
         )
         if not head
     ]
-    problem = f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
+    problem = (
+        f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
+    )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
     watching.settle(project)

@@ -20,7 +20,9 @@ COMMITS_KEPT = 500
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
-EVERY_PULL = timedelta(minutes=10)  # how often all open pull requests are read, where they fill several pages
+EVERY_PULL = timedelta(
+    minutes=10
+)  # how often all open pull requests are read, where they fill several pages
 ONE_PAGE = 90
 BLOCKED = timedelta(minutes=10)
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
@@ -29,11 +31,15 @@ GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 def numbers(project: Project) -> list[int]:
     """The pull requests of releases that are still to be merged: they are read by number."""
     preparing = Release.objects.in_preparation().filter(project=project, pull_number__isnull=False)
-    return [number for number in preparing.values_list("pull_number", flat=True) if number is not None]
+    return [
+        number for number in preparing.values_list("pull_number", flat=True) if number is not None
+    ]
 
 
 def pages(job: GitHubSync, *, now: datetime) -> Pages:
-    """All open pull requests where they are few or were not read for long; else a page more, and what changed."""
+    """All open pull requests where they are few or were not read for long; else a page more, and
+    what changed.
+    """
     base = job.project.staging_branch
     known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
     if known < ONE_PAGE or job.listed_at is None or now - job.listed_at > EVERY_PULL:
@@ -60,7 +66,9 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
 
 
 def _note_name(project: Project, name: str) -> None:
-    """Keep what GitHub calls the repository, where the project does not; a name that it could not have is none."""
+    """Keep what GitHub calls the repository, where the project does not; a name that it could
+    not have is none.
+    """
     usable = REPOSITORY.fullmatch(name) and name.lower() != project.repository.lower()
     # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
     row = Project.objects.filter(pk=project.pk, repository=project.repository)
@@ -69,7 +77,9 @@ def _note_name(project: Project, name: str) -> None:
 
 @transaction.atomic
 def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Writes what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the lists."""
+    """Writes what `GitHub.merge_facts` read: both branches and the pull request, and nothing of
+    the lists.
+    """
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
     rows = [_open_row(project, pull, now) for pull in overview.named]
@@ -78,13 +88,17 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
-    """What GitHub says was closed, and what was open and is in no list any more, where the lists are whole."""
+    """What GitHub says was closed, and what was open and is in no list any more, where the lists
+    are whole.
+    """
     open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
     open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
     whole = [project.staging_branch] if overview.listed else []
     whole += [project.production_branch] if overview.into_listed else []
     # Those of a release are read by themselves: they may have been merged.
-    ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(status__in=ENDED)
+    ours = Release.objects.filter(project=project, pull_number__isnull=False).exclude(
+        status__in=ENDED
+    )
     gone = open_.filter(base__in=whole)
     gone.filter(Q(base=project.staging_branch) | ~Q(number__in=ours.values("pull_number"))).update(
         state="closed", seen_at=now
@@ -92,14 +106,14 @@ def _close(project: Project, overview: Overview, seen: list[int], now: datetime)
 
 
 def _keep_known(project: Project, rows: list[PullRequest], now: datetime) -> None:
-    """Keeps what was read of the same head before: checks that this reading did not show, and since when it is
-    blocked although the portal's own status is green.
+    """Keeps what was read of the same head before: checks that this reading did not show, and since
+    when it is blocked although the portal's own status is green.
     """
     known = {
         row.number: row
-        for row in PullRequest.objects.filter(project=project, number__in=[row.number for row in rows]).only(
-            "number", "head_sha", "checks", "checks_at", "blocked_at"
-        )
+        for row in PullRequest.objects.filter(
+            project=project, number__in=[row.number for row in rows]
+        ).only("number", "head_sha", "checks", "checks_at", "blocked_at")
     }
     for row in rows:
         was = known.get(row.number)
@@ -111,8 +125,8 @@ def _keep_known(project: Project, rows: list[PullRequest], now: datetime) -> Non
 
 
 def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> datetime | None:
-    """Our own status, when it is required, blocks too: only a green one tells that something else does. That is
-    remembered for a while, lest the verdict turn green and back with every reading.
+    """Our own status, when it is required, blocks too: only a green one tells that something else
+    does. That is remembered for a while, lest the verdict turn green and back with every reading.
     """
     if row.merge_state in GOOD_STATES or row.merging is None:
         return None
@@ -130,9 +144,16 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         project.production_branch: overview.production_head,
     }
     known = {row.name: row for row in Branch.objects.filter(project=project, name__in=heads)}
-    if project.staging_branch in known and known[project.staging_branch].head != overview.staging_head:
-        hotfixes = ReleaseReconciler.objects.filter(release__project=project, release__kind=ReleaseKind.HOTFIX)
-        hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(wake_at=now)  # it may be the back-merge
+    if (
+        project.staging_branch in known
+        and known[project.staging_branch].head != overview.staging_head
+    ):
+        hotfixes = ReleaseReconciler.objects.filter(
+            release__project=project, release__kind=ReleaseKind.HOTFIX
+        )
+        hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(
+            wake_at=now
+        )  # it may be the back-merge
     contexts = overview.required_contexts if overview.rules_readable else {}
     rows = [
         Branch(
@@ -140,7 +161,9 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
-            required_contexts=[context.context for context in contexts[name]] if name in contexts else None,
+            required_contexts=(
+                [context.context for context in contexts[name]] if name in contexts else None
+            ),
             merge_rules=found.as_json() if (found := overview.rules.get(name)) else None,
             seen_at=now,
         )
@@ -156,7 +179,10 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
 
 def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
-    return [{"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id} for check in checks]
+    return [
+        {"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id}
+        for check in checks
+    ]
 
 
 def _merging(pull: Pull) -> dict[str, Any] | None:
@@ -167,7 +193,11 @@ def _merging(pull: Pull) -> dict[str, Any] | None:
         if review.state in by:
             by[review.state].append(review.author)
     counted = {"unresolved": pull.merging.unresolved, "unsigned": pull.merging.unsigned}
-    return counted | {"commits": pull.merging.commits, "asking": by["changes_requested"], "approved": by["approved"]}
+    return counted | {
+        "commits": pull.merging.commits,
+        "asking": by["changes_requested"],
+        "approved": by["approved"],
+    }
 
 
 def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
@@ -212,7 +242,9 @@ def _merged_row(project: Project, pull: MergedPull, now: datetime) -> PullReques
 
 
 def _upsert(rows: Iterable[PullRequest]) -> None:
-    by_number = {row.number: row for row in rows}  # a repeated row within one reading: the later one
+    by_number = {
+        row.number: row for row in rows
+    }  # a repeated row within one reading: the later one
     PullRequest.objects.bulk_create(
         by_number.values(),
         update_conflicts=True,
@@ -243,7 +275,8 @@ def _upsert(rows: Iterable[PullRequest]) -> None:
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     """Writes one pull request that was read by itself.
 
-    Its checks are not read with it: they stay, as old as they are, while it is the open one that they belong to.
+    Its checks are not read with it: they stay, as old as they are, while it is the open one that
+    they belong to.
     """
     state = "merged" if pull.merged else pull.state
     changes: dict[str, Any] = {
@@ -255,10 +288,18 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
         "head_sha": pull.head_sha,
         "seen_at": now,
     }
-    row, created = PullRequest.objects.get_or_create(project=project, number=pull.number, defaults=changes)
+    row, created = PullRequest.objects.get_or_create(
+        project=project, number=pull.number, defaults=changes
+    )
     if not created:
         if (row.head_sha, row.state) != (pull.head_sha, state):
-            unread = {"checks": None, "checks_at": None, "mergeable": "", "merge_state": "", "merging": None}
+            unread = {
+                "checks": None,
+                "checks_at": None,
+                "mergeable": "",
+                "merge_state": "",
+                "merging": None,
+            }
             changes |= unread | {"blocked_at": None}
         elif state == "open":
             del changes["seen_at"]
@@ -266,8 +307,16 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
 
 
 def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
-    """Pull requests that titles of merge commits name and the mirror, which keeps up with the last hundred, lacks."""
-    named = {int(found[1] or found[2]) for commit in commits if (found := PULL_NUMBER.search(commit.title))}
+    """Pull requests that titles of merge commits name and the mirror, which keeps up with the
+    last hundred, lacks.
+    """
+    named = {
+        int(found[1] or found[2])
+        for commit in commits
+        if (found := PULL_NUMBER.search(commit.title))
+    }
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
+    return (
+        GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
+    )

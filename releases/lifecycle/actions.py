@@ -30,44 +30,80 @@ from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, Re
 
 @action("release.cut", "releases.cut_release")
 def cut(
-    project: Project, *, actor: Any, notes: str = "", seen: str | None = None, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Any,
+    notes: str = "",
+    seen: str | None = None,
+    now: datetime | None = None,
 ) -> Release:
-    """Makes a release of what is on staging now; the worker then collects it and opens its pull request.
+    """Makes a release of what is on staging now; the worker then collects it and opens its pull
+    request.
 
     `seen`: the head of staging on the person's page.
     """
     now = now or timezone.now()
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    candidate, base = heads.get(project.staging_branch, ""), heads.get(project.production_branch, "")
+    candidate, base = (
+        heads.get(project.staging_branch, ""),
+        heads.get(project.production_branch, ""),
+    )
     if not candidate or not base:
-        raise Refused(f"The branches of {project.repository} have not been read yet; see Connections.")
+        raise Refused(
+            f"The branches of {project.repository} have not been read yet; see Connections."
+        )
     require_seen(actor, seen, "commit")
     if seen and seen != candidate:
-        message = f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened this page"
+        message = (
+            f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened"
+            " this page"
+        )
         raise Refused(f"{message}; look at what is new first.")
     if candidate == base:
-        raise Refused(f"{project.staging_branch} equals {project.production_branch}: there is nothing to release.")
+        raise Refused(
+            f"{project.staging_branch} equals {project.production_branch}: there is nothing to"
+            " release."
+        )
     release = _create(project, candidate, base, actor, notes, now)
     return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
 
 
 @action("hotfix.cut", "releases.cut_release")
 def cut_hotfix(
-    project: Project, *, actor: Any, pull: int | str, candidate: str | None = None, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Any,
+    pull: int | str,
+    candidate: str | None = None,
+    now: datetime | None = None,
 ) -> Release:
-    """Makes a hotfix of an open pull request straight into production; `candidate`: the head on the person's page."""
+    """Makes a hotfix of an open pull request straight into production; `candidate`: the head on
+    the person's page.
+    """
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
     row = PullRequest.objects.filter(project=project, number=number).first()
     head = _head_of_hotfix(project, row, str(pull))
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
-        raise Refused(f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new first.")
-    base = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
+        raise Refused(
+            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new"
+            " first."
+        )
+    base = (
+        Branch.objects.filter(project=project, name=project.production_branch)
+        .values_list("head", flat=True)
+        .first()
+    )
     if not base:
-        raise Refused(f"{project.production_branch} of {project.repository} has not been read yet; see Connections.")
+        raise Refused(
+            f"{project.production_branch} of {project.repository} has not been read yet; see"
+            " Connections."
+        )
     notes = row.title if row else ""
-    release = _create(project, head, base, actor, notes, now, kind=ReleaseKind.HOTFIX, pull_number=number)
+    release = _create(
+        project, head, base, actor, notes, now, kind=ReleaseKind.HOTFIX, pull_number=number
+    )
     return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
 
 
@@ -76,26 +112,42 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
     main = project.production_branch
     if row is None:
         raise Refused(
-            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub every moment."
+            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub"
+            " every moment."
         )
     if row.base != main:
-        raise Refused(f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}.")
+        raise Refused(
+            f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}."
+        )
     if row.fork:
-        raise Refused(f"Pull request #{row.number} comes from a fork; push its branch to {project.repository} first.")
+        raise Refused(
+            f"Pull request #{row.number} comes from a fork; push its branch to {project.repository}"
+            " first."
+        )
     if row.head == project.staging_branch:
-        raise Refused(f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix.")
+        raise Refused(
+            f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix."
+        )
     if row.state != "open":
-        raise Refused(f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one.")
+        raise Refused(
+            f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one."
+        )
     if not row.head_sha:
-        raise Refused(f"The head of pull request #{row.number} has not been read yet; look again in a moment.")
+        raise Refused(
+            f"The head of pull request #{row.number} has not been read yet; look again in a moment."
+        )
     return row.head_sha
 
 
-def _begun(release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime) -> Release:
+def _begun(
+    release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime
+) -> Release:
     """The fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
     pace.watch(release.project, now=now)
-    wake_now(ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now)
+    wake_now(
+        ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
+    )
     message = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
     audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
@@ -112,14 +164,21 @@ def _create(
     kind: ReleaseKind = ReleaseKind.NORMAL,
     pull_number: int | None = None,
 ) -> Release:
-    """A release named after the day; refuses a second of its kind, and a second verdict for one commit."""
+    """A release named after the day; refuses a second of its kind, and a second verdict for one
+    commit.
+    """
     for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
             raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
         if other.candidate == candidate:
-            raise Refused(f"{_called(other)} is about {candidate[:7]} already, and one commit has one verdict.")
+            raise Refused(
+                f"{_called(other)} is about {candidate[:7]} already, and one commit has one"
+                " verdict."
+            )
     day = timezone.localtime(now).strftime("%Y.%m.%d")
-    number = Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count() + 1
+    number = (
+        Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count() + 1
+    )
     try:
         with transaction.atomic():
             return Release.objects.create(
@@ -146,37 +205,57 @@ def _called(release: Release) -> str:
 def migrate_staging(
     release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
 ) -> MigrationRun:
-    """Brings staging's databases to the candidate's heads: a run for each that is not there. Returns the first."""
+    """Brings staging's databases to the candidate's heads: a run for each that is not there.
+
+    Returns the first.
+    """
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()}.")
     _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
-    staging = Environment.objects.present().filter(project=release.project, kind=EnvironmentKind.STAGING).first()
+    staging = (
+        Environment.objects.present()
+        .filter(project=release.project, kind=EnvironmentKind.STAGING)
+        .first()
+    )
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
     wanted = _to_migrate(release, staging)
     why = f"release {release.name}"
     runs = [
-        start_migration(staging, database=one, actor=actor, commit=release.candidate, reason=why, now=now)
+        start_migration(
+            staging, database=one, actor=actor, commit=release.candidate, reason=why, now=now
+        )
         for one in wanted
     ]
     return runs[0]
 
 
 def _to_migrate(release: Release, staging: Environment) -> list[Database]:
-    """The databases that the button is about: those whose new files staging has not run, or that are elsewhere."""
+    """The databases that the button is about: those whose new files staging has not run, or that
+    are elsewhere.
+    """
     databases = databases_of(release.project)
     if not databases:
-        raise Refused(f"{release.project} has no Alembic directory configured, so there is nothing to migrate.")
+        raise Refused(
+            f"{release.project} has no Alembic directory configured, so there is nothing to"
+            " migrate."
+        )
     if len(databases) == 1:
         return databases
     facts = facts_of(release.pk)
-    behind = {database.database.pk for database in facts.databases if not database.is_staged or _is_elsewhere(database)}
+    behind = {
+        database.database.pk
+        for database in facts.databases
+        if not database.is_staged or _is_elsewhere(database)
+    }
     found = [database for database in databases if database.pk in behind]
     if not found:
-        raise Refused("Every database of staging is at the release's heads, brought there by the portal.")
+        raise Refused(
+            "Every database of staging is at the release's heads, brought there by the portal."
+        )
     return found
 
 
@@ -190,18 +269,27 @@ def abandon(release: Release, *, actor: Any, reason: str, now: datetime | None =
     """Gives the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
     require_reason(reason)
-    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    release = (
+        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    )
     if release.status != ReleaseStatus.OPEN:
-        raise Refused(f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned.")
+        raise Refused(
+            f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."
+        )
     release.move_to(ReleaseStatus.ABANDONED, now=now)
-    audit.record("release.abandoned", actor=actor, subject=release, sentence=f"“{reason[:500]}”", now=now)
+    audit.record(
+        "release.abandoned", actor=actor, subject=release, sentence=f"“{reason[:500]}”", now=now
+    )
 
 
 @action("release.notes_written", "releases.cut_release")
 def write_notes(release: Release, *, actor: Any, notes: str, now: datetime | None = None) -> None:
     """Replaces the release notes."""
     if not release.is_in_preparation:
-        raise Refused(f"Release {release.name} is {release.get_status_display()}; its notes are part of its proof.")
+        raise Refused(
+            f"Release {release.name} is {release.get_status_display()}; its notes are part of its"
+            " proof."
+        )
     Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
     audit.record(
         "release.notes_written",

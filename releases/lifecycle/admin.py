@@ -8,7 +8,16 @@ from releases.models.releases import Release
 
 @admin.register(Release)
 class ReleaseAdmin(ReadOnly):
-    list_display = ("name", "kind", "project", "status", "candidate", "cut_by", "cut_at", "ended_at")
+    list_display = (
+        "name",
+        "kind",
+        "project",
+        "status",
+        "candidate",
+        "cut_by",
+        "cut_at",
+        "ended_at",
+    )
     list_filter = ("project", "kind", "status")
     list_select_related = ("project", "cut_by")
     exclude = ("commits",)

@@ -13,7 +13,13 @@ from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.plan.edits import PRUNED, Edit, judge
 from portal import audit
-from releases.github_mirror.sync import COMMITS_KEPT, PULL_NUMBER, _merged_row, _unknown_pulls, _upsert
+from releases.github_mirror.sync import (
+    COMMITS_KEPT,
+    PULL_NUMBER,
+    _merged_row,
+    _unknown_pulls,
+    _upsert,
+)
 from releases.models.checklist import ChecklistItem, Phase
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
@@ -22,7 +28,8 @@ from releases.models.releases import Release, ReleaseStatus
 def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
     """Reads from git what the candidate holds: commits, pull requests, new migrations.
 
-    Raises `GitError`, and `ApiError` when pull requests that git names must be read from GitHub and are not.
+    Raises `GitError`, and `ApiError` when pull requests that git names must be read from GitHub and
+    are not.
     """
     project = release.project
     mirror.fetch()
@@ -69,31 +76,49 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         )
         pulls = _pulls_in(project, commits)
         fresh.pull_requests.set(pulls)
-        message = f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)} migrations."
+        message = (
+            f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)}"
+            " migrations."
+        )
         data = {
             "candidate": fresh.candidate,
             "migrations": fresh.migrations,
             "problem": fresh.migrations_problem,
         }
-        audit.record("release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now)
+        audit.record(
+            "release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now
+        )
 
 
 def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
-    """The pull requests into staging whose commits are among `commits`: by head commit, else by number in a title."""
+    """The pull requests into staging whose commits are among `commits`: by head commit, else by
+    number in a title.
+    """
     shas, numbers = set(), set()
     for commit in commits:
         shas.add(commit.sha)
         if found := PULL_NUMBER.search(commit.title):
             numbers.add(int(found[1] or found[2]))
-    merged = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
+    merged = PullRequest.objects.filter(
+        project=project, state="merged", base=project.staging_branch
+    )
     return [row for row in merged if row.head_sha in shas or row.number in numbers]
 
 
 def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
-    """New revision files from production's head to the candidate, or one sentence why that cannot be said."""
+    """New revision files from production's head to the candidate, or one sentence why that
+    cannot be said.
+    """
     databases, since, until = databases_of(release.project), release.base, release.candidate
-    uncovered = list(history_reader.outside(mirror, since, until, *(database.alembic for database in databases)))
-    found: dict[str, Any] = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
+    uncovered = list(
+        history_reader.outside(mirror, since, until, *(database.alembic for database in databases))
+    )
+    found: dict[str, Any] = {
+        "migrations": [],
+        "heads_of": {},
+        "problem": "",
+        "uncovered": uncovered,
+    }
     found["edits"] = []
     for one in databases:
         new, heads, edits, problem = _migrations_of(mirror, release, one)
@@ -108,34 +133,56 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
 def _migrations_of(
     mirror: Mirror, release: Release, database: Database
 ) -> tuple[list[dict[str, Any]], list[str], tuple[Edit, ...], str]:
-    """One database's new revision files, its heads at the candidate, edits of shipped files, what must be mended."""
+    """One database's new revision files, its heads at the candidate, edits of shipped files,
+    what must be mended.
+    """
     alembic = database.alembic
     history = history_reader.read(mirror, release.candidate, alembic)
     change = history_reader.compare(mirror, release.base, release.candidate, alembic)
     new = {one.id for one in change.new}
-    ordered = [one for one in history.between(set(), history.heads) if one.id in new] if not history.problems else []
+    ordered = (
+        [one for one in history.between(set(), history.heads) if one.id in new]
+        if not history.problems
+        else []
+    )
     # What the version table holds when all has run.
     heads = list(history.effective_heads)
-    bound = identity.bound(mirror, release.candidate, history, ordered, command=database.runs_project_code)
+    bound = identity.bound(
+        mirror, release.candidate, history, ordered, command=database.runs_project_code
+    )
     edits: tuple[Edit, ...] = ()
     if (change.changed or change.deleted) and not change.problems:
         both = history_reader.read(mirror, release.base, alembic), history
-        edits = judge(mirror, release.base, release.candidate, change, both, ran=_ran(release, database))
-    problem = _migrations_problem(release, change, {edit.revision for edit in edits if edit.kind == PRUNED})
+        edits = judge(
+            mirror, release.base, release.candidate, change, both, ran=_ran(release, database)
+        )
+    problem = _migrations_problem(
+        release, change, {edit.revision for edit in edits if edit.kind == PRUNED}
+    )
     return [history_reader.described(one) for one in bound], heads, edits, problem
 
 
 def _ran(release: Release, database: Database) -> list[str]:
     """What staging's and production's databases report; [] where one of them has not been read."""
     places = EnvironmentDatabase.objects.filter(
-        database=database, environment__kind__in=["staging", "production"], environment__gone_at=None
+        database=database,
+        environment__kind__in=["staging", "production"],
+        environment__gone_at=None,
     )
     found = [place.revisions for place in places]
-    return [] if None in found else sorted({revision for revisions in found for revision in revisions or ()})
+    return (
+        []
+        if None in found
+        else sorted({revision for revisions in found for revision in revisions or ()})
+    )
 
 
-def _migrations_problem(release: Release, change: history_reader.Change, pruned: Collection[str]) -> str:
-    """What must be mended before these revisions may run, with the command that does; "" when there is nothing."""
+def _migrations_problem(
+    release: Release, change: history_reader.Change, pruned: Collection[str]
+) -> str:
+    """What must be mended before these revisions may run, with the command that does; "" when
+    there is nothing.
+    """
     if change.problems:
         return change.problems[0].sentence
     main, staging = release.project.production_branch, release.project.staging_branch
@@ -143,14 +190,22 @@ def _migrations_problem(release: Release, change: history_reader.Change, pruned:
     if deleted:
         names = ", ".join(one.path for one in deleted)
         lacking = "the hotfix's branch" if release.is_hotfix else staging
-        return f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking} first."
+        return (
+            f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking}"
+            " first."
+        )
     return ""
 
 
 @transaction.atomic
 def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> bool:
-    """Pins the new head of staging; what people signed for the old one lapses, visibly. False: nothing to move."""
-    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    """Pins the new head of staging; what people signed for the old one lapses, visibly.
+
+    False: nothing to move.
+    """
+    release = (
+        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    )
     if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
         return False
     others = Release.objects.in_preparation().filter(project=release.project).exclude(pk=release.pk)
@@ -160,8 +215,14 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
     lapsed = [] if same_content else list(lapsing.values_list("text", flat=True))
     if lapsed:
-        ChecklistItem.objects.filter(pk__in=list(lapsing.values_list("pk", flat=True))).update(lapsed_at=now)
-    moved = release.moved if same_content else {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
+        ChecklistItem.objects.filter(pk__in=list(lapsing.values_list("pk", flat=True))).update(
+            lapsed_at=now
+        )
+    moved = (
+        release.moved
+        if same_content
+        else {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
+    )
     Release.objects.filter(pk=release.pk).update(
         candidate=head,
         base=base,
@@ -170,9 +231,14 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
         **({} if same_content else {"candidate_at": now}),
     )
     if same_content:
-        message = f"{release.project.production_branch} moved to {base[:7]}; the release is compared with it anew."
+        message = (
+            f"{release.project.production_branch} moved to {base[:7]}; the release is compared with"
+            " it anew."
+        )
     else:
         message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
-    audit.record("release.candidate_moved", actor=None, subject=release, sentence=message, data=data, now=now)
+    audit.record(
+        "release.candidate_moved", actor=None, subject=release, sentence=message, data=data, now=now
+    )
     return True

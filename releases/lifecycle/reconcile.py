@@ -72,7 +72,10 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
         return Requeue(getattr(error, "retry_after", None) or 10, str(error))
     _note(job, "", release, now)
     # A release that waits for people to look at production is woken by their ticks.
-    return Requeue(10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS, "Up to date.")
+    return Requeue(
+        10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS,
+        "Up to date.",
+    )
 
 
 def _note(job: ReleaseReconciler, problem: str, release: Release, now: datetime) -> None:
@@ -104,22 +107,32 @@ def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -
 
 
 def _head_of_pull(release: Release) -> str | None:
-    """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what it was."""
+    """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what
+    it was.
+    """
     pulls = PullRequest.objects.filter(
         project=release.project, number=release.pull_number or 0, state="open", fork=False
     )
-    return pulls.filter(base=release.project.production_branch).values_list("head_sha", flat=True).first()
+    return (
+        pulls.filter(base=release.project.production_branch)
+        .values_list("head_sha", flat=True)
+        .first()
+    )
 
 
 def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    if not release.is_in_preparation or (release.collected == release.candidate and not _was_read_for_others(release)):
+    if not release.is_in_preparation or (
+        release.collected == release.candidate and not _was_read_for_others(release)
+    ):
         return None
     collect.collect(release, mirror_of(release.project), now=now)
     return Requeue(0)
 
 
 def _was_read_for_others(release: Release) -> bool:
-    """Whether the project has other databases than those for which the release was read; one query."""
+    """Whether the project has other databases than those for which the release was read; one
+    query.
+    """
     if release.status != ReleaseStatus.OPEN:
         return False
     now = {str(one.pk) for one in databases_of(release.project)}
@@ -127,8 +140,9 @@ def _was_read_for_others(release: Release) -> bool:
 
 
 def _plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned for each database, by a job of its own: once, and anew for another order
-    of deploying or when the database is elsewhere than the plan says. What staging ran keeps the SQL that was planned.
+    """Has the collected migrations planned for each database, by a job of its own: once, and anew
+    for another order of deploying or when the database is elsewhere than the plan says. What
+    staging ran keeps the SQL that was planned.
     """
     if not release.is_in_preparation or not release.migrations or release.migrations_problem:
         return None
@@ -152,7 +166,9 @@ def _plan_one(release: Release, database: Database, heads: Sequence[str], now: d
         stale = not created and not plan.is_open and plan.met.get("order", order) != order
         stale = stale or (plan.status == JobStatus.SUCCEEDED and pending.moved(plan, heads))
         if stale:
-            MigrationPlan.objects.filter(pk=plan.pk).update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
+            MigrationPlan.objects.filter(pk=plan.pk).update(
+                status=JobStatus.QUEUED, started_at=None, finished_at=None
+            )
         elif plan.status == JobStatus.SUCCEEDED:
             pending.keep_rendered(plan)
         if created or stale:
@@ -160,16 +176,25 @@ def _plan_one(release: Release, database: Database, heads: Sequence[str], now: d
 
 
 def _rehearse(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations rehearsed for each database that they are still to run in: once for every
-    revision it is at, and again after a day. A rehearsal that somebody cancelled is left to people.
+    """Has the collected migrations rehearsed for each database that they are still to run in: once
+    for every revision it is at, and again after a day. A rehearsal that somebody cancelled is left
+    to people.
     """
-    if not settings.REHEARSE or release.status != ReleaseStatus.OPEN or release.collected != release.candidate:
+    if (
+        not settings.REHEARSE
+        or release.status != ReleaseStatus.OPEN
+        or release.collected != release.candidate
+    ):
         return None
     if not release.migrations or release.migrations_problem:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
     databases = databases_of(release.project)
-    kinds = [EnvironmentKind.PRODUCTION] if release.is_hotfix else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
+    kinds = (
+        [EnvironmentKind.PRODUCTION]
+        if release.is_hotfix
+        else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
+    )
     environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
     # Production first, for which the gate waits.
     places = places_of(environments.order_by("kind"), databases)
@@ -178,14 +203,21 @@ def _rehearse(job: ReleaseReconciler, release: Release, now: datetime) -> Outcom
         commit=release.candidate,
         direction=Direction.UPGRADE,
     ).order_by("environment_id", "database_id", "-pk")
-    newest = {(row.environment_id, row.database_id): row for row in rows.distinct("environment_id", "database_id").only(
-        "environment", "database", "status", "start", "finished_at"
-    )}  # fmt: skip
+    newest = {
+        (row.environment_id, row.database_id): row
+        for row in rows.distinct("environment_id", "database_id").only(
+            "environment", "database", "status", "start", "finished_at"
+        )
+    }
     for place in places:
         heads, at = heads_of(release, place.database, databases), place.revisions
         behind = heads is not None and at is not None and sorted(at) != sorted(heads)
         brings = migrations_of(release, place.database, databases)
-        if brings and behind and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now):
+        if (
+            brings
+            and behind
+            and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now)
+        ):
             queue_rehearsal(place.environment, place.database, commit=release.candidate, now=now)
     return None
 
@@ -209,7 +241,10 @@ def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
     word = "found"
     if pull is None:
         word = "opened"
-        body = f"{release.notes}\n\nRelease {release.name}: {settings.PORTAL_URL}/releases/{release.pk}/"
+        body = (
+            f"{release.notes}\n\nRelease {release.name}:"
+            f" {settings.PORTAL_URL}/releases/{release.pk}/"
+        )
         pull = github.open_pull(
             head=project.staging_branch,
             base=project.production_branch,
@@ -247,12 +282,16 @@ def _watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outc
 
 
 def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is not asked again."""
+    """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is
+    not asked again.
+    """
     known = release.back_merge
     if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
         return None
     project, github = release.project, GitHub(release.project.repository)
-    seen = known | {"contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by}
+    seen = known | {
+        "contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by
+    }
     if not seen["contained"]:
         pull = fast_forward.find_back_merge(project, github)
         seen |= {"number": pull.number, "state": "open"} if pull else {"state": "closed"}
@@ -262,15 +301,26 @@ def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -
         Release.objects.filter(pk=release.pk).update(back_merge=seen)
         if seen["contained"]:
             message = f"{project.staging_branch} holds {release.merge_commit[:7]}."
-            audit.record("release.back_merged", actor=None, subject=release, sentence=message, data=seen, now=now)
+            audit.record(
+                "release.back_merged",
+                actor=None,
+                subject=release,
+                sentence=message,
+                data=seen,
+                now=now,
+            )
     return Requeue(0)
 
 
 def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Sees that a job asks staging the project's smoke tests while the release is in preparation."""
+    """Sees that a job asks staging the project's smoke tests while the release is in
+    preparation.
+    """
     if not release.is_in_preparation or release.merge_commit or release.is_hotfix:
         return None
-    smoke, created = StagingSmoke.objects.get_or_create(release=release, defaults={"created_at": now, "wake_at": now})
+    smoke, created = StagingSmoke.objects.get_or_create(
+        release=release, defaults={"created_at": now, "wake_at": now}
+    )
     if not smoke.is_open:
         StagingSmoke.objects.filter(pk=smoke.pk).update(status=JobStatus.QUEUED, finished_at=None)
     if created or not smoke.is_open:
@@ -292,7 +342,9 @@ def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
     if not publish.due(job, release, state, sentence, now):
         return None
     try:
-        publish.tell(GitHub(release.project.repository), release, state=state, sentence=sentence, now=now)
+        publish.tell(
+            GitHub(release.project.repository), release, state=state, sentence=sentence, now=now
+        )
     except ApiError as error:
         _note(job, error.sentence, release, now)
         return Requeue(LOOK_SECONDS, error.sentence)
@@ -300,7 +352,9 @@ def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
 
 
 def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Ends the reconciler with the release; a verified release is done when everything after promotion is green."""
+    """Ends the reconciler with the release; a verified release is done when everything after
+    promotion is green.
+    """
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         return Finished(JobStatus.SUCCEEDED, "The release has ended.")
     if release.status != ReleaseStatus.VERIFYING:
@@ -309,7 +363,11 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
     if not gates.stand(facts).verified:
         return None
     with transaction.atomic():
-        fresh = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+        fresh = (
+            Release.objects.select_for_update(of=("self",))
+            .select_related("project")
+            .get(pk=release.pk)
+        )
         fresh.move_to(ReleaseStatus.DONE, now=now)
         audit.record(
             "release.done",

@@ -1,4 +1,6 @@
-"""What is shipped: pull requests and checks as seen on GitHub, releases, their checklists and promotions."""
+"""What is shipped: pull requests and checks as seen on GitHub, releases, their checklists and
+promotions.
+"""
 
 from releases.models.checklist import (
     ChecklistItem,
@@ -22,7 +24,14 @@ from releases.models.releases import (
     RiskAcceptance,
     TaskLog,
 )
-from releases.models.rollback import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models.rollback import (
+    Advice,
+    Downgrade,
+    Rollback,
+    RollbackApproval,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.staging_smoke import StagingSmoke
 from releases.models.steps import StepStatus
 

@@ -21,8 +21,12 @@ class ItemText(models.Model):
 
     position = models.PositiveSmallIntegerField(default=0)
     text = models.CharField(max_length=300)
-    link = models.CharField(max_length=500, blank=True, default="", help_text="A page to look at; may be empty.")
-    gate = models.CharField(max_length=40, blank=True, default="", help_text="Empty: a person ticks it.")
+    link = models.CharField(
+        max_length=500, blank=True, default="", help_text="A page to look at; may be empty."
+    )
+    gate = models.CharField(
+        max_length=40, blank=True, default="", help_text="Empty: a person ticks it."
+    )
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.BEFORE)
     condition = models.CharField(max_length=40, choices=conditions.choices, default="always")
 
@@ -35,7 +39,9 @@ class ItemText(models.Model):
 
 
 class ChecklistTemplate(models.Model):
-    """The checklist that new releases of a kind copy: a project's own, or the one without a project."""
+    """The checklist that new releases of a kind copy: a project's own, or the one without a
+    project.
+    """
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=10, choices=ReleaseKind, default=ReleaseKind.NORMAL)
@@ -51,7 +57,10 @@ class ChecklistTemplate(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                models.F("project"), models.F("kind"), nulls_distinct=False, name="checklist_template_one_of_a_kind"
+                models.F("project"),
+                models.F("kind"),
+                nulls_distinct=False,
+                name="checklist_template_one_of_a_kind",
             )
         ]
 
@@ -66,10 +75,14 @@ class ChecklistTemplateItem(ItemText):
 
 
 class ChecklistItem(ItemText):
-    """A line of a release's checklist: ticked by a person for one candidate, or decided by a gate."""
+    """A line of a release's checklist: ticked by a person for one candidate, or decided by a
+    gate.
+    """
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="items")
-    ticked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    ticked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     ticked_at = models.DateTimeField(null=True, blank=True)
     ticked_candidate = models.CharField(max_length=64, blank=True, default="")
     note = models.TextField(blank=True, default="", max_length=2000)
@@ -79,7 +92,8 @@ class ChecklistItem(ItemText):
         abstract = False
         constraints = [
             models.CheckConstraint(
-                condition=Q(ticked_at=None, ticked_by=None) | Q(ticked_at__isnull=False, ticked_by__isnull=False),
+                condition=Q(ticked_at=None, ticked_by=None)
+                | Q(ticked_at__isnull=False, ticked_by__isnull=False),
                 name="checklist_item_tick_has_a_person",
             )
         ]

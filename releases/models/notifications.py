@@ -25,17 +25,32 @@ class Channel(models.Model):
 
     name = models.CharField(max_length=100)
     transport = models.CharField(max_length=10, choices=Transport)
-    address = EncryptedTextField(help_text="The webhook's address, which is a secret, or the e-mail address.")
-    place = models.CharField(max_length=300, help_text="The part of the address that is no secret.")
-    secret = EncryptedTextField(blank=True, default="", help_text="Signs what a signed webhook is sent.")
-    project = models.ForeignKey(
-        Project, models.CASCADE, null=True, blank=True, related_name="channels", help_text="Empty: every project."
+    address = EncryptedTextField(
+        help_text="The webhook's address, which is a secret, or the e-mail address."
     )
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="channels")
+    place = models.CharField(max_length=300, help_text="The part of the address that is no secret.")
+    secret = EncryptedTextField(
+        blank=True, default="", help_text="Signs what a signed webhook is sent."
+    )
+    project = models.ForeignKey(
+        Project,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="channels",
+        help_text="Empty: every project.",
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="channels"
+    )
     kinds = models.JSONField(default=list, help_text="Names of releases.notifications.kinds.")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now)
-    problem = models.TextField(blank=True, default="", help_text="Why the newest notification could not be delivered.")
+    problem = models.TextField(
+        blank=True, default="", help_text="Why the newest notification could not be delivered."
+    )
 
     class Meta:
         ordering = ["name", "pk"]
@@ -43,7 +58,8 @@ class Channel(models.Model):
         permissions = [("manage_channels", "Can manage the notification channels of a team")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(transport__in=[name for name, _ in Transport.choices]), name="channel_known_transport"
+                condition=Q(transport__in=[name for name, _ in Transport.choices]),
+                name="channel_known_transport",
             )
         ]
 
@@ -56,7 +72,10 @@ class Channel(models.Model):
 
 
 class Notice(Job):
-    """One notification on its way to one channel. `payload` is a releases.notifications.kinds.Message."""
+    """One notification on its way to one channel.
+
+    `payload` is a releases.notifications.kinds.Message.
+    """
 
     step_function = "releases.notifications.deliver.step"
     step_seconds = 60.0
@@ -66,7 +85,9 @@ class Notice(Job):
 
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=40)
-    position = models.BigIntegerField(null=True, blank=True, help_text="Of the audit event; empty: a test.")
+    position = models.BigIntegerField(
+        null=True, blank=True, help_text="Of the audit event; empty: a test."
+    )
     payload = models.JSONField()
     tries = models.PositiveIntegerField(default=0)
 
@@ -74,7 +95,9 @@ class Notice(Job):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["channel", "position"], condition=~Q(position=None), name="notice_once_for_an_event"
+                fields=["channel", "position"],
+                condition=~Q(position=None),
+                name="notice_once_for_an_event",
             )
         ]
 

@@ -19,9 +19,13 @@ class Promotion(Job):
     step_function = "releases.promotion.jobs.promote"
 
     release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
     gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
-    found = models.JSONField(null=True, blank=True, help_text="Database → what production's reported then.")
+    found = models.JSONField(
+        null=True, blank=True, help_text="Database → what production's reported then."
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -53,7 +57,9 @@ class Promotion(Job):
 
 
 class StepName(models.TextChoices):
-    """The steps of a promotion; the project's order of deploy and migrate decides how they follow."""
+    """The steps of a promotion; the project's order of deploy and migrate decides how they
+    follow.
+    """
 
     MERGE = "merge", "Merge"
     DEPLOY = "deploy", "Deploy"
@@ -68,21 +74,33 @@ class PromotionStep(Step):
 
     promotion = models.ForeignKey(Promotion, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=20, choices=StepName)
-    deploy_wanted = models.JSONField(default=list, help_text="Services that a person asked to deploy explicitly.")
+    deploy_wanted = models.JSONField(
+        default=list, help_text="Services that a person asked to deploy explicitly."
+    )
     migration_run = models.ForeignKey(
         "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
     )
     database = models.ForeignKey(
-        Database, models.PROTECT, null=True, blank=True, related_name="+", help_text="Of a migration."
+        Database,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Of a migration.",
     )
     called = models.CharField(
-        max_length=60, blank=True, default="", help_text="The database's name, where there were several."
+        max_length=60,
+        blank=True,
+        default="",
+        help_text="The database's name, where there were several.",
     )
 
     class Meta(Step.Meta):
         constraints = [
             models.UniqueConstraint(
-                fields=["promotion", "name", "database"], nulls_distinct=False, name="promotion_step_once"
+                fields=["promotion", "name", "database"],
+                nulls_distinct=False,
+                name="promotion_step_once",
             )
         ]
 

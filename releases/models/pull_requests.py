@@ -20,30 +20,49 @@ class PullRequest(models.Model):
     base = models.CharField(max_length=250)
     head = models.CharField(max_length=250)
     head_sha = models.CharField(max_length=64, blank=True, default="")
-    mergeable = models.CharField(max_length=20, blank=True, default="", help_text="GitHub's word, lower case.")
+    mergeable = models.CharField(
+        max_length=20, blank=True, default="", help_text="GitHub's word, lower case."
+    )
     review_decision = models.CharField(max_length=30, blank=True, default="")
     merge_state = models.CharField(
-        max_length=20, blank=True, default="", help_text="GitHub's word for whether it may be merged, lower case."
+        max_length=20,
+        blank=True,
+        default="",
+        help_text="GitHub's word for whether it may be merged, lower case.",
     )
     blocked_at = models.DateTimeField(
-        null=True, blank=True, help_text="Since when GitHub blocks it although the portal's own status is green."
+        null=True,
+        blank=True,
+        help_text="Since when GitHub blocks it although the portal's own status is green.",
     )
     merging = models.JSONField(
-        null=True, blank=True, help_text="Of a release's: conversations open, commits unsigned, who reviewed how."
+        null=True,
+        blank=True,
+        help_text="Of a release's: conversations open, commits unsigned, who reviewed how.",
     )
     checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
     checks_at = models.DateTimeField(null=True, blank=True, help_text="When the checks were read.")
     updated_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
     # What git says of it, worked out by `PullReading` for one pair of base and head.
-    read_for = models.CharField(max_length=140, blank=True, default="", help_text="base..head; empty: not read yet.")
-    migrations = models.JSONField(default=list, blank=True, help_text="Revision files: id, path, what happened.")
-    migrations_problem = models.TextField(blank=True, default="", help_text="What would be wrong once it is merged.")
-    cut_wrong = models.TextField(blank=True, default="", help_text="Why its branch was not cut from staging.")
+    read_for = models.CharField(
+        max_length=140, blank=True, default="", help_text="base..head; empty: not read yet."
+    )
+    migrations = models.JSONField(
+        default=list, blank=True, help_text="Revision files: id, path, what happened."
+    )
+    migrations_problem = models.TextField(
+        blank=True, default="", help_text="What would be wrong once it is merged."
+    )
+    cut_wrong = models.TextField(
+        blank=True, default="", help_text="Why its branch was not cut from staging."
+    )
 
     class Meta:
         ordering = ["-number"]
-        constraints = [models.UniqueConstraint(fields=["project", "number"], name="pull_request_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="pull_request_once")
+        ]
         indexes = [models.Index(fields=["project", "state", "base"])]
 
     def __str__(self) -> str:
@@ -58,8 +77,12 @@ class GitHubSync(Job):
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="github_sync")
     synced_at = models.DateTimeField(null=True, blank=True)
-    listed_at = models.DateTimeField(null=True, blank=True, help_text="When every open pull request was last read.")
-    cursor = models.CharField(max_length=200, blank=True, default="", help_text="Where the next page of them begins.")
+    listed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When every open pull request was last read."
+    )
+    cursor = models.CharField(
+        max_length=200, blank=True, default="", help_text="Where the next page of them begins."
+    )
     problem = models.TextField(blank=True, default="")
 
     def __str__(self) -> str:
@@ -67,7 +90,9 @@ class GitHubSync(Job):
 
 
 class PullReading(Job):
-    """Reads from git what the open pull requests bring; woken when one of them or their base moved; never ends."""
+    """Reads from git what the open pull requests bring; woken when one of them or their base
+    moved; never ends.
+    """
 
     step_function = "releases.pull_requests.migrations.read"
     step_seconds = 600.0
@@ -83,7 +108,9 @@ class PullReading(Job):
 
 
 class BranchScan(Job):
-    """Sees how each new commit of the two long-lived branches came about; woken when one of them moved; never ends."""
+    """Sees how each new commit of the two long-lived branches came about; woken when one of them
+    moved; never ends.
+    """
 
     step_function = "releases.pull_requests.bypasses.read"
     step_seconds = 600.0
@@ -99,18 +126,29 @@ class BranchScan(Job):
 
 
 class PullNote(Job):
-    """What a pull request is told of its migrations: one comment, edited ever after. Ends with the pull request."""
+    """What a pull request is told of its migrations: one comment, edited ever after.
+
+    Ends with the pull request.
+    """
 
     step_function = "releases.pull_requests.comment.step"
     retry_forever = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="pull_notes")
     number = models.PositiveIntegerField()
-    about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what it was last woken for.")
-    content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of the files looked at.")
+    about = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of what it was last woken for."
+    )
+    content = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of the files looked at."
+    )
     risks = models.JSONField(default=list, blank=True, help_text="Risks of the plan, in order.")
-    unread = models.CharField(max_length=300, blank=True, default="", help_text="Why the SQL was not looked at.")
-    told = models.JSONField(default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem.")
+    unread = models.CharField(
+        max_length=300, blank=True, default="", help_text="Why the SQL was not looked at."
+    )
+    told = models.JSONField(
+        default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem."
+    )
 
     class Meta:
         default_permissions = ()

@@ -15,7 +15,9 @@ from releases.models.pull_requests import PullRequest
 
 
 class ReleaseKind(models.TextChoices):
-    """How a release comes to production: out of staging, or straight from a pull request into main."""
+    """How a release comes to production: out of staging, or straight from a pull request into
+    main.
+    """
 
     NORMAL = "normal", "release"
     HOTFIX = "hotfix", "hotfix"
@@ -33,7 +35,9 @@ class ReleaseStatus(models.TextChoices):
 
 
 class IllegalMove(Exception):
-    """The status was not what the move needs: somebody else was quicker, or the move is not allowed."""
+    """The status was not what the move needs: somebody else was quicker, or the move is not
+    allowed.
+    """
 
 
 IN_PREPARATION = (ReleaseStatus.OPEN, ReleaseStatus.PROMOTING)
@@ -74,18 +78,30 @@ class Release(models.Model):
     name = models.CharField(max_length=40)
     status = models.CharField(max_length=12, choices=ReleaseStatus, default=ReleaseStatus.OPEN)
     candidate = models.CharField(max_length=64)
-    base = models.CharField(max_length=64, help_text="Production's branch head when the candidate was pinned.")
-    pull_number = models.PositiveIntegerField(null=True, blank=True, help_text="The promotion pull request.")
+    base = models.CharField(
+        max_length=64, help_text="Production's branch head when the candidate was pinned."
+    )
+    pull_number = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The promotion pull request."
+    )
     commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
     commit_count = models.PositiveIntegerField(default=0)
     pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")
     migrations = models.JSONField(
         default=list, help_text="New revisions in order: id, path, sha256, message, database."
     )
-    heads = models.JSONField(default=list, help_text="Alembic heads at the candidate, of every database.")
-    heads_of = models.JSONField(default=dict, blank=True, help_text="Database → Alembic heads at the candidate.")
-    migrations_problem = models.TextField(blank=True, default="", help_text="Why they could not be read, or are wrong.")
-    uncovered = models.JSONField(default=list, blank=True, help_text="New revision files outside the Alembic path.")
+    heads = models.JSONField(
+        default=list, help_text="Alembic heads at the candidate, of every database."
+    )
+    heads_of = models.JSONField(
+        default=dict, blank=True, help_text="Database → Alembic heads at the candidate."
+    )
+    migrations_problem = models.TextField(
+        blank=True, default="", help_text="Why they could not be read, or are wrong."
+    )
+    uncovered = models.JSONField(
+        default=list, blank=True, help_text="New revision files outside the Alembic path."
+    )
     edits = models.JSONField(
         default=list,
         blank=True,
@@ -96,15 +112,24 @@ class Release(models.Model):
     behind = models.PositiveIntegerField(
         null=True, blank=True, help_text="Commits of production's branch that the candidate lacks."
     )
-    moved = models.JSONField(default=dict, blank=True, help_text="What the last move of the candidate brought.")
-    cut_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    moved = models.JSONField(
+        default=dict, blank=True, help_text="What the last move of the candidate brought."
+    )
+    cut_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
     cut_at = models.DateTimeField(default=timezone.now)
     candidate_at = models.DateTimeField(default=timezone.now)
     collected = models.CharField(
-        max_length=64, blank=True, default="", help_text="The candidate whose commits and migrations are listed."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The candidate whose commits and migrations are listed.",
     )
     back_merge = models.JSONField(
-        default=dict, blank=True, help_text="Of a hotfix: the pull request into staging, and whether staging holds it."
+        default=dict,
+        blank=True,
+        help_text="Of a hotfix: the pull request into staging, and whether staging holds it.",
     )
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -129,14 +154,16 @@ class Release(models.Model):
                 condition=Q(status__in=IN_PREPARATION),
                 name="release_one_of_a_kind_in_preparation",
             ),
-            # One commit carries one verdict: two releases would tell GitHub different things about it.
+            # One commit carries one verdict: two releases would tell GitHub different things about
+            # it.
             models.UniqueConstraint(
                 fields=["project", "candidate"],
                 condition=Q(status__in=IN_PREPARATION),
                 name="release_one_verdict_for_a_commit",
             ),
             models.CheckConstraint(
-                condition=~Q(kind=ReleaseKind.HOTFIX) | Q(pull_number__isnull=False), name="hotfix_has_a_pull_request"
+                condition=~Q(kind=ReleaseKind.HOTFIX) | Q(pull_number__isnull=False),
+                name="hotfix_has_a_pull_request",
             ),
         ]
 
@@ -165,10 +192,14 @@ class Release(models.Model):
         Raises `IllegalMove`. The caller records the audit event in the same transaction.
         """
         if status not in self.MOVES[self.status]:
-            raise IllegalMove(f"A release that is {self.get_status_display()} cannot become {status}.")
+            raise IllegalMove(
+                f"A release that is {self.get_status_display()} cannot become {status}."
+            )
         final = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
         ended = now if status in final else None
-        if not Release.objects.filter(pk=self.pk, status=self.status).update(status=status, ended_at=ended):
+        if not Release.objects.filter(pk=self.pk, status=self.status).update(
+            status=status, ended_at=ended
+        ):
             raise IllegalMove("The release changed in the meantime; look again.")
         self.status, self.ended_at = status, ended
 
@@ -182,13 +213,17 @@ class Approval(models.Model):
     content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration undid it."
+    )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["release", "user", "content"], condition=Q(lapsed_at=None), name="approval_once"
+                fields=["release", "user", "content"],
+                condition=Q(lapsed_at=None),
+                name="approval_once",
             )
         ]
 
@@ -197,7 +232,9 @@ class Approval(models.Model):
 
 
 class RiskAcceptance(models.Model):
-    """An approver's word that the named risks of one revision file are taken; another content is not covered."""
+    """An approver's word that the named risks of one revision file are taken; another content is
+    not covered.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")
     release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
@@ -207,7 +244,9 @@ class RiskAcceptance(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
     at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration undid it."
+    )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
@@ -217,7 +256,7 @@ class RiskAcceptance(models.Model):
                 fields=["project", "sha256", "risks", "user"],
                 condition=Q(lapsed_at=None),
                 name="risk_acceptance_once",
-            ),
+            )
         ]
 
     def __str__(self) -> str:
@@ -234,7 +273,11 @@ class Freeze(models.Model):
     lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project"], condition=Q(lifted_at=None), name="freeze_one_open")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(lifted_at=None), name="freeze_one_open"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.reason
@@ -247,8 +290,9 @@ class Freeze(models.Model):
 class ReleaseReconciler(Job):
     """Keeps a release in step with the world until it ends.
 
-    It collects commits and migrations, opens the promotion pull request, notices when the candidate moves, keeps
-    the commit status on the candidate equal to what the gates say, and closes the release when all is verified.
+    It collects commits and migrations, opens the promotion pull request, notices when the candidate
+    moves, keeps the commit status on the candidate equal to what the gates say, and closes the
+    release when all is verified.
     """
 
     step_function = "releases.lifecycle.reconcile.reconcile"
@@ -258,42 +302,63 @@ class ReleaseReconciler(Job):
     verdict_sha = models.CharField(max_length=64, blank=True, default="")
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
-    verdict_gate = models.CharField(max_length=40, blank=True, default="", help_text="Which gate it is about, if any.")
+    verdict_gate = models.CharField(
+        max_length=40, blank=True, default="", help_text="Which gate it is about, if any."
+    )
     verdict_at = models.DateTimeField(null=True, blank=True)
-    verdict_by = models.CharField(max_length=100, blank=True, default="", help_text="As whom GitHub took it.")
-    verdict_count = models.PositiveIntegerField(default=0, help_text="How many were posted on this commit.")
-    verdict_problem = models.TextField(blank=True, default="", help_text="Why GitHub does not hold the verdict.")
+    verdict_by = models.CharField(
+        max_length=100, blank=True, default="", help_text="As whom GitHub took it."
+    )
+    verdict_count = models.PositiveIntegerField(
+        default=0, help_text="How many were posted on this commit."
+    )
+    verdict_problem = models.TextField(
+        blank=True, default="", help_text="Why GitHub does not hold the verdict."
+    )
     verdict_tries = models.PositiveSmallIntegerField(default=0)
     verdict_retry_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
-    drift = models.JSONField(null=True, blank=True, help_text="Variables since the last release: `variable_drift`.")
+    drift = models.JSONField(
+        null=True, blank=True, help_text="Variables since the last release: `variable_drift`."
+    )
 
     def __str__(self) -> str:
         return f"reconciler of {self.release_id}"
 
 
 class TaskLog(models.Model):
-    """What was done about a release or a finding, in the words of those who did it: one log for each."""
+    """What was done about a release or a finding, in the words of those who did it: one log for
+    each.
+    """
 
-    release = models.OneToOneField(Release, models.CASCADE, null=True, blank=True, related_name="task_log")
-    finding = models.OneToOneField(Finding, models.CASCADE, null=True, blank=True, related_name="task_log")
+    release = models.OneToOneField(
+        Release, models.CASCADE, null=True, blank=True, related_name="task_log"
+    )
+    finding = models.OneToOneField(
+        Finding, models.CASCADE, null=True, blank=True, related_name="task_log"
+    )
     goal = models.TextField(blank=True, default="", max_length=20_000)
     notes = models.TextField(blank=True, default="", max_length=20_000)
     decisions = models.TextField(blank=True, default="", max_length=20_000)
     commands = models.TextField(blank=True, default="", max_length=20_000)
     outcome = models.TextField(blank=True, default="", max_length=20_000)
-    version = models.PositiveIntegerField(default=1, help_text="Grows with each save; a stale one is refused.")
+    version = models.PositiveIntegerField(
+        default=1, help_text="Grows with each save; a stale one is refused."
+    )
     authors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     saved_at = models.DateTimeField(default=timezone.now)
-    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    saved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
 
     class Meta:
         default_permissions = ("view",)
         permissions = [("write_tasklog", "Can write task logs")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(release__isnull=False, finding=None) | Q(release=None, finding__isnull=False),
+                condition=Q(release__isnull=False, finding=None)
+                | Q(release=None, finding__isnull=False),
                 name="task_log_of_one_thing",
             )
         ]
@@ -303,7 +368,9 @@ class TaskLog(models.Model):
 
 
 class KeptVariables(models.Model):
-    """Names and keyed fingerprints of production's and staging's variables when a release was promoted."""
+    """Names and keyed fingerprints of production's and staging's variables when a release was
+    promoted.
+    """
 
     release = models.OneToOneField(Release, models.CASCADE, related_name="kept_variables")
     at = models.DateTimeField()

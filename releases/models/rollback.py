@@ -1,4 +1,6 @@
-"""The way back: advice that is there before it is needed, rollbacks with their steps and signatures, downgrades."""
+"""The way back: advice that is there before it is needed, rollbacks with their steps and
+signatures, downgrades.
+"""
 
 from datetime import datetime
 from hashlib import sha256
@@ -15,24 +17,36 @@ from releases.models.steps import Step
 
 
 class Advice(Job):
-    """How to get back from a release that is in production, or on its way there; kept fresh until that ends."""
+    """How to get back from a release that is in production, or on its way there; kept fresh
+    until that ends.
+    """
 
     step_function = "releases.rollback.jobs.advise"
     retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
     ran_before = models.JSONField(
-        null=True, blank=True, help_text="What each service served before: service id → deployment, commit."
+        null=True,
+        blank=True,
+        help_text="What each service served before: service id → deployment, commit.",
     )
     verdict = models.CharField(max_length=60, blank=True, default="")
     reasons = models.JSONField(default=list)
     steps = models.JSONField(default=list)
-    services = models.JSONField(default=list, help_text="What can be restored on each service, and its variables.")
-    in_effect = models.JSONField(null=True, blank=True, help_text="The release's revisions that production has.")
+    services = models.JSONField(
+        default=list, help_text="What can be restored on each service, and its variables."
+    )
+    in_effect = models.JSONField(
+        null=True, blank=True, help_text="The release's revisions that production has."
+    )
     revisions = models.JSONField(null=True, blank=True, help_text="Where production's database is.")
-    downgrade = models.JSONField(null=True, blank=True, help_text="The next revision back: file, target, losses.")
+    downgrade = models.JSONField(
+        null=True, blank=True, help_text="The next revision back: file, target, losses."
+    )
     downgrade_problem = models.TextField(blank=True, default="")
-    content = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what would be restored.")
+    content = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of what would be restored."
+    )
     problem = models.TextField(blank=True, default="", help_text="Why the last look failed.")
     computed_at = models.DateTimeField(null=True, blank=True)
 
@@ -46,17 +60,25 @@ class Advice(Job):
     def targets(self) -> list[dict[str, str]]:
         """The deployments that a rollback would restore."""
         keys = ("service", "service_id", "deployment", "commit")
-        return [{key: service[key] for key in keys} for service in self.services if service["state"] == "ready"]
+        return [
+            {key: service[key] for key in keys}
+            for service in self.services
+            if service["state"] == "ready"
+        ]
 
 
 def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
-    """What an approval of a rollback is bound to: the verdict and exactly these deployments, hex SHA-256."""
+    """What an approval of a rollback is bound to: the verdict and exactly these deployments, hex
+    SHA-256.
+    """
     lines = sorted(f"{one['service_id']} {one['deployment']} {one['commit']}" for one in targets)
     return sha256("\n".join([verdict, *lines]).encode()).hexdigest()
 
 
 class Rollback(Job):
-    """Brings production back to what ran before a release: asked for, approved, carried out step by step."""
+    """Brings production back to what ran before a release: asked for, approved, carried out step
+    by step.
+    """
 
     step_function = "releases.rollback.jobs.roll_back"
 
@@ -64,8 +86,12 @@ class Rollback(Job):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
     verdict = models.CharField(max_length=60, help_text="What the adviser said.")
-    targets = models.JSONField(help_text="What is restored: service, service_id, deployment, commit.")
-    content = models.CharField(max_length=64, help_text="Digest of verdict and targets; approvals are bound to it.")
+    targets = models.JSONField(
+        help_text="What is restored: service, service_id, deployment, commit."
+    )
+    content = models.CharField(
+        max_length=64, help_text="Digest of verdict and targets; approvals are bound to it."
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -114,14 +140,22 @@ class RollbackStep(Step):
 
     rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=20, choices=RollbackStepName)
-    service = models.CharField(max_length=200, blank=True, default="", help_text="What is restored; else empty.")
+    service = models.CharField(
+        max_length=200, blank=True, default="", help_text="What is restored; else empty."
+    )
     asked = models.JSONField(
-        null=True, blank=True, help_text="When Railway was asked, and the deployments that were there before."
+        null=True,
+        blank=True,
+        help_text="When Railway was asked, and the deployments that were there before.",
     )
 
     class Meta(Step.Meta):
         default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(fields=["rollback", "name", "service"], name="rollback_step_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rollback", "name", "service"], name="rollback_step_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_name_display()} {self.service}".rstrip()
@@ -135,14 +169,18 @@ class RollbackApproval(models.Model):
     content = models.CharField(max_length=64)
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When a change of configuration undid it.")
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration undid it."
+    )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
-                fields=["rollback", "user", "content"], condition=Q(lapsed_at=None), name="rollback_approval_once"
+                fields=["rollback", "user", "content"],
+                condition=Q(lapsed_at=None),
+                name="rollback_approval_once",
             )
         ]
 
@@ -151,38 +189,54 @@ class RollbackApproval(models.Model):
 
 
 class Downgrade(models.Model):
-    """A wish to take one revision back in production, which a second person makes a `MigrationRun`."""
+    """A wish to take one revision back in production, which a second person makes a
+    `MigrationRun`.
+    """
 
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="downgrades")
     environment = models.ForeignKey("environments.Environment", models.PROTECT, related_name="+")
     commit = models.CharField(max_length=64)
     database = models.CharField(
-        max_length=200, help_text="Its name, which the person typed: on its server, or here where there are several."
+        max_length=200,
+        help_text=(
+            "Its name, which the person typed: on its server, or here where there are several."
+        ),
     )
     start = models.JSONField(help_text="The revisions that the database is at.")
     target = models.CharField(max_length=200, help_text="The revision to go back to, or base.")
     file = models.JSONField(help_text="What is undone: id, path, sha256.")
-    losses = models.JSONField(default=list, help_text="The rows that the downgrade would lose, as counted.")
+    losses = models.JSONField(
+        default=list, help_text="The rows that the downgrade would lose, as counted."
+    )
     content = models.CharField(max_length=64)
     reason = models.TextField(max_length=2000)
     rehearsal = models.ForeignKey("environments.Rehearsal", models.PROTECT, related_name="+")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(default=timezone.now)
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     approved_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
-    run = models.OneToOneField("environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+")
+    run = models.OneToOneField(
+        "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         ordering = ["-requested_at"]
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
-                fields=["environment"], condition=Q(approved_at=None, withdrawn_at=None), name="downgrade_one_waiting"
+                fields=["environment"],
+                condition=Q(approved_at=None, withdrawn_at=None),
+                name="downgrade_one_waiting",
             ),
             models.CheckConstraint(
                 condition=Q(approved_by=None, approved_at=None, run=None)
-                | (Q(approved_at__isnull=False, run__isnull=False) & ~Q(approved_by=F("requested_by"))),
+                | (
+                    Q(approved_at__isnull=False, run__isnull=False)
+                    & ~Q(approved_by=F("requested_by"))
+                ),
                 name="downgrade_by_two_people",
             ),
         ]
@@ -201,8 +255,16 @@ class Downgrade(models.Model):
 
 
 def downgrade_content(values: dict[str, Any]) -> str:
-    """What both people's words are bound to: database, where it is, where it goes, and the file, hex SHA-256."""
+    """What both people's words are bound to: database, where it is, where it goes, and the file,
+    hex SHA-256.
+    """
     file = values["file"]
-    lines = [values["database"], ",".join(sorted(values["start"])), values["target"], file["id"], file["sha256"]]
+    lines = [
+        values["database"],
+        ",".join(sorted(values["start"])),
+        values["target"],
+        file["id"],
+        file["sha256"],
+    ]
     lines += [str(values["database_id"])] if "database_id" in values else []
     return sha256("\n".join(lines).encode()).hexdigest()

@@ -6,13 +6,17 @@ from portal.jobs import Job
 
 
 class StagingSmoke(Job):
-    """Asks staging the project's smoke tests, whenever the candidate, its deployments or its database changed."""
+    """Asks staging the project's smoke tests, whenever the candidate, its deployments or its
+    database changed.
+    """
 
     step_function = "releases.staging_smoke.job.look"
     retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="staging_smoke")
-    about = models.CharField(max_length=64, blank=True, default="", help_text="Digest of what was asked, and where.")
+    about = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of what was asked, and where."
+    )
     candidate = models.CharField(max_length=64, blank=True, default="")
     ok = models.BooleanField(default=False)
     asked_at = models.DateTimeField(null=True, blank=True)

@@ -18,10 +18,14 @@ class Step(models.Model):
 
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=10, choices=StepStatus, default=StepStatus.PENDING)
-    looks = models.PositiveIntegerField(default=0, help_text="How often the step looked at the world.")
+    looks = models.PositiveIntegerField(
+        default=0, help_text="How often the step looked at the world."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    sentence = models.TextField(blank=True, default="", help_text="What happened, or what is awaited.")
+    sentence = models.TextField(
+        blank=True, default="", help_text="What happened, or what is awaited."
+    )
     world = models.TextField(blank=True, default="", help_text="What the world looks like now.")
     evidence = models.JSONField(default=list)
 

@@ -35,10 +35,15 @@ def add_channel(
     personal: bool,
     now: datetime | None = None,
 ) -> tuple[Channel, str]:
-    """Add a channel for `project` (None: every project); return it with the signing secret, shown only now."""
+    """Add a channel for `project` (None: every project); return it with the signing secret,
+    shown only now.
+    """
     now, address = now or timezone.now(), address.strip()
     if not personal and not actor.has_perm(MANAGE):
-        raise NotPermitted("You may add channels of your own; those of a team need the permission “manage channels”.")
+        raise NotPermitted(
+            "You may add channels of your own; those of a team need the permission “manage"
+            " channels”."
+        )
     if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
         raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
     if transport not in Transport.values:
@@ -48,22 +53,39 @@ def add_channel(
     secret = transports.new_secret() if transport == Transport.WEBHOOK else ""
     place = transports.place_of(transport, address)
     channel = Channel.objects.create(
-        name=name.strip()[:100] or place[:100], transport=transport, address=HiddenText(address), place=place[:300],
-        secret=HiddenText(secret) if secret else "", project=project, person=actor if personal else None,
-        kinds=_known(kinds), created_by=actor, created_at=now,
-    )  # fmt: skip
+        name=name.strip()[:100] or place[:100],
+        transport=transport,
+        address=HiddenText(address),
+        place=place[:300],
+        secret=HiddenText(secret) if secret else "",
+        project=project,
+        person=actor if personal else None,
+        kinds=_known(kinds),
+        created_by=actor,
+        created_at=now,
+    )
     feed.begin(now)
-    _record("channel.added", channel, actor, f"Channel {channel.name} added: {channel.get_transport_display()}", now)
+    _record(
+        "channel.added",
+        channel,
+        actor,
+        f"Channel {channel.name} added: {channel.get_transport_display()}",
+        now,
+    )
     return channel, secret
 
 
 @action("channel.changed", READ)
-def change_channel(channel: Channel, *, actor: Any, kinds: Iterable[str], now: datetime | None = None) -> None:
+def change_channel(
+    channel: Channel, *, actor: Any, kinds: Iterable[str], now: datetime | None = None
+) -> None:
     """Choose what the channel is told."""
     channel = _locked(channel, actor)
     Channel.objects.filter(pk=channel.pk).update(kinds=_known(kinds))
     channel.kinds = _known(kinds)
-    _record("channel.changed", channel, actor, f"Channel {channel.name} is told: {_told(channel)}", now)
+    _record(
+        "channel.changed", channel, actor, f"Channel {channel.name} is told: {_told(channel)}", now
+    )
 
 
 @action("channel.removed", READ)
@@ -83,8 +105,12 @@ def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -
         raise Refused("A test is on its way already.")
     text = f"{audit.actor_name(actor)} had this test sent. Nothing happened."
     link = settings.PORTAL_URL + reverse("releases:notifications")
-    message = Message("test", "Release portal: test", text, link, channel.audit_scope, now.isoformat())
-    notice = Notice.objects.create(channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now)
+    message = Message(
+        "test", "Release portal: test", text, link, channel.audit_scope, now.isoformat()
+    )
+    notice = Notice.objects.create(
+        channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now
+    )
     wake_now(notice, now=now)
     _record("channel.tested", channel, actor, f"A test was sent to channel {channel.name}", now)
     return notice
@@ -92,7 +118,12 @@ def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -
 
 def _locked(channel: Channel, actor: Any) -> Channel:
     """The channel, if it is the actor's own or a team's that they may manage."""
-    row = Channel.objects.select_for_update(of=("self",)).select_related("project").filter(pk=channel.pk).first()
+    row = (
+        Channel.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .filter(pk=channel.pk)
+        .first()
+    )
     if row is None:
         raise Refused("This channel has been removed meanwhile.")
     if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
@@ -115,5 +146,10 @@ def _told(channel: Channel) -> str:
 def _record(event: str, channel: Channel, actor: Any, message: str, now: datetime | None) -> None:
     place = "" if channel.transport == Transport.EMAIL else channel.place
     personal = channel.person_id is not None
-    data = {"transport": channel.transport, "place": place, "kinds": channel.kinds, "personal": personal}
+    data = {
+        "transport": channel.transport,
+        "place": place,
+        "kinds": channel.kinds,
+        "personal": personal,
+    }
     audit.record(event, actor=actor, subject=channel, sentence=f"{message}.", data=data, now=now)

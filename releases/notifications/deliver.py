@@ -1,4 +1,6 @@
-"""Delivers one notice: tries again for a day while the other side is out of order, then says on the channel why."""
+"""Delivers one notice: tries again for a day while the other side is out of order, then says on
+the channel why.
+"""
 
 from datetime import datetime
 
@@ -14,7 +16,10 @@ MOST_TRIES = 5 + 23
 
 
 def step(job: Notice, *, now: datetime) -> Outcome:
-    """Send the notice once. The same notice keeps its id, by which a receiver tells a repetition."""
+    """Send the notice once.
+
+    The same notice keeps its id, by which a receiver tells a repetition.
+    """
     Notice.objects.filter(pk=job.pk).update(tries=job.tries + 1)
     try:
         channel = Channel.objects.get(pk=job.channel_id)
@@ -23,7 +28,9 @@ def step(job: Notice, *, now: datetime) -> Outcome:
         return Finished(JobStatus.FAILED, str(refusal))
     except ApiError as error:
         if job.tries + 1 >= MOST_TRIES:
-            return Finished(JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}")
+            return Finished(
+                JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}"
+            )
         pause = PAUSES[job.tries] if job.tries < len(PAUSES) else 3600.0
         Channel.objects.filter(pk=job.channel_id).update(problem=error.sentence)
         return Requeue(max(pause, error.retry_after or 0.0), error.sentence)

@@ -1,4 +1,7 @@
-"""Reads the audit trail and makes notices of its events. The trail has no gaps, so none is missed or made twice."""
+"""Reads the audit trail and makes notices of its events.
+
+The trail has no gaps, so none is missed or made twice.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -32,7 +35,9 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
     with transaction.atomic():
         if not holds(job):
             return Requeue(0)
-        events = list(AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE])
+        events = list(
+            AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE]
+        )
         if events:
             rows = [notice for event in events for notice in notices(event, channels, now)]
             Notice.objects.bulk_create(rows, ignore_conflicts=True)
@@ -44,14 +49,25 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
 
 
 def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterator[Notice]:
-    """Yield one notice for each channel that wants to be told of `event`, of the first kind that tells it."""
+    """Yield one notice for each channel that wants to be told of `event`, of the first kind that
+    tells it.
+    """
     kinds = [kind for kind in KINDS.values() if kind.tells(event)]
     for channel in channels if kinds else ():
-        kind = next((kind for kind in kinds if kind.name in channel.kinds and _wants(channel, kind, event)), None)
+        kind = next(
+            (kind for kind in kinds if kind.name in channel.kinds and _wants(channel, kind, event)),
+            None,
+        )
         if kind is not None:
             payload = asdict(message_of(event, kind))
-            yield Notice(channel=channel, kind=kind.name, position=event.position, payload=payload,
-                         created_at=now, wake_at=now)  # fmt: skip
+            yield Notice(
+                channel=channel,
+                kind=kind.name,
+                position=event.position,
+                payload=payload,
+                created_at=now,
+                wake_at=now,
+            )
 
 
 def _wants(channel: Channel, kind: Kind, event: AuditEvent) -> bool:
@@ -61,4 +77,6 @@ def _wants(channel: Channel, kind: Kind, event: AuditEvent) -> bool:
     if channel.person is None:
         return True
     permission = kind.awaits.get(event.action)
-    return channel.person.is_active and (permission is None or channel.person in awaited(permission, event))
+    return channel.person.is_active and (
+        permission is None or channel.person in awaited(permission, event)
+    )

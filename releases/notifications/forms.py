@@ -38,7 +38,9 @@ class ChannelForm(KindsForm):
     name = forms.CharField(label="Name", max_length=100, required=False)
     transport = forms.ChoiceField(label="By", choices=Transport.choices)
     address = forms.CharField(
-        label="Address", max_length=2000, help_text="The webhook's https:// address, or an e-mail address."
+        label="Address",
+        max_length=2000,
+        help_text="The webhook's https:// address, or an e-mail address.",
     )
     project = forms.ModelChoiceField(
         Project.objects.all(), label="Project", required=False, empty_label="every project"

@@ -16,7 +16,10 @@ NAMED = 5  # of the people who are awaited
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent, whatever the transport. No secret is in it; `link` leads to the page where to act."""
+    """What is sent, whatever the transport.
+
+    No secret is in it; `link` leads to the page where to act.
+    """
 
     kind: str
     title: str
@@ -31,8 +34,14 @@ def message_of(event: AuditEvent, kind: Kind) -> Message:
     message = event.sentence or f"{event.actor_name}: {event.action} {event.subject_label}"
     about = event.subject_label or event.scope or "Release portal"
     if permission := kind.awaits.get(event.action):
-        names = [user.get_full_name() or user.username for user in awaited(permission, event)[:NAMED]]
-        message += f" Waiting for: {', '.join(names)}." if names else " Nobody can do this yet: give somebody the role."
+        names = [
+            user.get_full_name() or user.username for user in awaited(permission, event)[:NAMED]
+        ]
+        message += (
+            f" Waiting for: {', '.join(names)}."
+            if names
+            else " Nobody can do this yet: give somebody the role."
+        )
     return Message(
         kind=kind.name,
         title=without_secrets(f"{about}: {kind.label}"),
@@ -56,12 +65,19 @@ def _path(event: AuditEvent) -> str:
         return reverse("releases:release", args=[event.subject_id])
     if event.subject_kind == "environments.migrationrun":
         return reverse("environments:migration", args=[event.subject_id])
-    named = {"health": "portal:status", "configuration": "portal:changes",
-             "staging": "environments:environments", "preview": "environments:previews",
-             "finding": "environments:environments", "repair": "environments:environments"}  # fmt: skip
+    named = {
+        "health": "portal:status",
+        "configuration": "portal:changes",
+        "staging": "environments:environments",
+        "preview": "environments:previews",
+        "finding": "environments:environments",
+        "repair": "environments:environments",
+    }
     return reverse(named.get(event.action.partition(".")[0], "releases:board"))
 
 
 def without_secrets(message: str) -> str:
-    """Return `said` without any secret of the settings, should a vendor's words have carried one."""
+    """Return `said` without any secret of the settings, should a vendor's words have carried
+    one.
+    """
     return redact(message, known_secrets())

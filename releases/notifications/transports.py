@@ -41,8 +41,12 @@ def slack(channel: Channel, notice: str, message: Message, now: datetime) -> Non
 
 
 def webhook(channel: Channel, notice: str, message: Message, now: datetime) -> None:
-    """Post JSON, signed as the Standard Webhooks specification says, so that its libraries can verify it."""
-    body = json.dumps({"type": f"notification.{message.kind}", "timestamp": message.at, "data": asdict(message)})
+    """Post JSON, signed as the Standard Webhooks specification says, so that its libraries can
+    verify it.
+    """
+    body = json.dumps(
+        {"type": f"notification.{message.kind}", "timestamp": message.at, "data": asdict(message)}
+    )
     stamp = str(int(now.timestamp()))
     signature = signature_of(_plain(channel.secret), notice, stamp, body.encode())
     headers = {"webhook-id": notice, "webhook-timestamp": stamp, "webhook-signature": signature}
@@ -55,22 +59,35 @@ def email(channel: Channel, notice: str, message: Message, now: datetime) -> Non
         raise Undeliverable("No SMTP server is set, so no e-mail is sent: set EMAIL_HOST.")
     body = f"{message.text}\n\n{message.link}\n"
     letter = EmailMessage(
-        " ".join(message.title.split())[:200], body, settings.DEFAULT_FROM_EMAIL, [_plain(channel.address)]
+        " ".join(message.title.split())[:200],
+        body,
+        settings.DEFAULT_FROM_EMAIL,
+        [_plain(channel.address)],
     )
     letter.extra_headers["Message-ID"] = f"<{notice}@{urlsplit(settings.PORTAL_URL).hostname}>"
     try:
         letter.send()
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPAuthenticationError) as error:
-        raise Undeliverable(f"The SMTP server refuses the e-mail ({type(error).__name__}).") from None
+        raise Undeliverable(
+            f"The SMTP server refuses the e-mail ({type(error).__name__})."
+        ) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise ApiError("SMTP", "unavailable", f"The SMTP server did not take it ({type(error).__name__}).") from None
+        raise ApiError(
+            "SMTP", "unavailable", f"The SMTP server did not take it ({type(error).__name__})."
+        ) from None
 
 
-TRANSPORTS: dict[str, Send] = {Transport.SLACK: slack, Transport.WEBHOOK: webhook, Transport.EMAIL: email}
+TRANSPORTS: dict[str, Send] = {
+    Transport.SLACK: slack,
+    Transport.WEBHOOK: webhook,
+    Transport.EMAIL: email,
+}
 
 
 def signature_of(secret: str, notice: str, stamp: str, body: bytes) -> str:
-    """Return `v1,<base64>` over id, Unix time and body (standardwebhooks.com, “Signature scheme”)."""
+    """Return `v1,<base64>` over id, Unix time and body (standardwebhooks.com, “Signature
+    scheme”).
+    """
     key = base64.b64decode(secret.removeprefix(PREFIX))
     signed = hmac.new(key, f"{notice}.{stamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(signed).decode()
@@ -99,16 +116,25 @@ def fault_of(transport: str, address: str) -> str:
     if parts.username is not None:
         return "Leave out user name and password: put the secret into the path, as Slack does."
     local = settings.SANDBOX and http.is_loopback(parts.hostname)
-    return "" if parts.scheme == "https" or (parts.scheme == "http" and local) else "Write an address with https://."
+    return (
+        ""
+        if parts.scheme == "https" or (parts.scheme == "http" and local)
+        else "Write an address with https://."
+    )
 
 
 def place_of(transport: str, address: str) -> str:
-    """Return the part of an address that may be shown: the host of a webhook, or the e-mail address."""
+    """Return the part of an address that may be shown: the host of a webhook, or the e-mail
+    address.
+    """
     return address if transport == Transport.EMAIL else urlsplit(address).hostname or ""
 
 
 def _post(channel: Channel, body: bytes, headers: dict[str, str]) -> None:
-    """Post to the channel's address, at exactly the place that was judged public. Redirects are not followed."""
+    """Post to the channel's address, at exactly the place that was judged public.
+
+    Redirects are not followed.
+    """
     address = _plain(channel.address)
     if fault := fault_of(channel.transport, address):
         raise Undeliverable(fault)
@@ -124,9 +150,19 @@ def _post(channel: Channel, body: bytes, headers: dict[str, str]) -> None:
 
 
 def _send(address: str, body: bytes, headers: dict[str, str], place: str) -> Reply:
-    # Not as a write: a notification that comes twice is better than one that never comes, and it carries its id.
-    return http.send("notification", "POST", address, write=False, headers=headers, content=body,
-                     read_seconds=SECONDS, limit=MAX_ANSWER_BYTES, at=place)  # fmt: skip
+    # Not as a write: a notification that comes twice is better than one that never comes, and it
+    # carries its id.
+    return http.send(
+        "notification",
+        "POST",
+        address,
+        write=False,
+        headers=headers,
+        content=body,
+        read_seconds=SECONDS,
+        limit=MAX_ANSWER_BYTES,
+        at=place,
+    )
 
 
 def _judge(channel: Channel, reply: Reply) -> None:
@@ -135,13 +171,20 @@ def _judge(channel: Channel, reply: Reply) -> None:
     message = f"{channel.place} answered HTTP {reply.status}"
     if reply.status in (408, 425, 429) or reply.status >= 500:
         wait = http.retry_after(reply.headers, 0.0)
-        raise ApiError("notification", "unavailable", f"{message}: it is tried again.", status=reply.status,
-                       retry_after=wait)  # fmt: skip
+        raise ApiError(
+            "notification",
+            "unavailable",
+            f"{message}: it is tried again.",
+            status=reply.status,
+            retry_after=wait,
+        )
     raise Undeliverable(f"{message}: look whether the address is still right.")
 
 
 def _escaped(text: str) -> str:
-    """`text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping text)."""
+    """`text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping
+    text).
+    """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,4 +1,6 @@
-"""The page *Notifications*: one's own channels, the team's for who may manage them, and a form for a new one."""
+"""The page *Notifications*: one's own channels, the team's for who may manage them, and a form
+for a new one.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,9 +37,20 @@ def notifications(request: HttpRequest) -> HttpResponse:
         if not secret:
             return answer
         form = ChannelForm(may_manage=manages)
-    rows = Channel.objects.select_related("project", "person").defer("address", "secret").filter(_mine(request))
-    channels = [(row, KindsForm(initial={"kinds": row.kinds}, auto_id=f"id_{row.pk}_%s"), _told(row)) for row in rows]
-    return render(request, "releases/notifications.html", {"channels": channels, "form": form, "secret": secret})
+    rows = (
+        Channel.objects.select_related("project", "person")
+        .defer("address", "secret")
+        .filter(_mine(request))
+    )
+    channels = [
+        (row, KindsForm(initial={"kinds": row.kinds}, auto_id=f"id_{row.pk}_%s"), _told(row))
+        for row in rows
+    ]
+    return render(
+        request,
+        "releases/notifications.html",
+        {"channels": channels, "form": form, "secret": secret},
+    )
 
 
 @page
@@ -47,8 +60,16 @@ def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in BUTTONS:
         raise Http404("There is no such action.")
     act, form, message = BUTTONS[verb]
-    channel = get_object_or_404(Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk)
-    return run_action(request, reverse("releases:notifications"), partial(act, channel), message, form=form(request.POST))
+    channel = get_object_or_404(
+        Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk
+    )
+    return run_action(
+        request,
+        reverse("releases:notifications"),
+        partial(act, channel),
+        message,
+        form=form(request.POST),
+    )
 
 
 def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
@@ -59,7 +80,9 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
         _, secret = actions.add_channel(project, actor=actor, personal=not team, **typed)
         secrets.append(secret)
 
-    answer = run_action(request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form)
+    answer = run_action(
+        request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form
+    )
     return answer, "".join(secrets)
 
 

@@ -68,16 +68,22 @@ class Card:
     shipped: Release | None = None
     promotion: Promotion | None = None
     hotfix: Standing | None = None
-    pulls: list[PullRequest] = field(default_factory=list)  # open ones straight into production, not cut yet
+    pulls: list[PullRequest] = field(
+        default_factory=list
+    )  # open ones straight into production, not cut yet
     staging: tuple[Serving, ...] = ()
     production: tuple[Serving, ...] = ()
     instances: list[ServiceInstance] = field(default_factory=list)
-    databases: dict[str, list[EnvironmentDatabase]] = field(default_factory=lambda: defaultdict(list))
+    databases: dict[str, list[EnvironmentDatabase]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     findings: int = 0
     changes: int = 0  # of its configuration, waiting for a second person
     freeze: Freeze | None = None
     tested: bool = True  # whether a smoke test is configured
-    proposals: list[tuple[str, str]] = field(default_factory=list)  # service and path that Railway checks anyway
+    proposals: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # service and path that Railway checks anyway
     problems: list[str] = field(default_factory=list)
     synced_at: datetime | None = None
     stale: bool = False
@@ -94,11 +100,16 @@ class Card:
 
 
 def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
-    """The cards, what waits for `user`, and how fresh the mirrors are. Fifteen queries whatever the counts."""
+    """The cards, what waits for `user`, and how fresh the mirrors are.
+
+    Fifteen queries whatever the counts.
+    """
     findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
         tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))),
-        findings_open=Subquery(findings.values("project").annotate(count=Count("pk")).values("count")),
+        findings_open=Subquery(
+            findings.values("project").annotate(count=Count("pk")).values("count")
+        ),
     )
     cards = {
         project.pk: Card(project, tested=project.tested, findings=project.findings_open or 0)
@@ -108,7 +119,9 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
     _releases(cards)
     _pulls(cards)
     _live(cards, now)
-    waiting = ConfigurationChange.objects.filter(state=ConfigurationChange.State.WAITING).select_related("proposed_by")
+    waiting = ConfigurationChange.objects.filter(
+        state=ConfigurationChange.State.WAITING
+    ).select_related("proposed_by")
     changes = list(waiting.defer("secrets"))
     for card in cards.values():
         card.changes = sum(change.scope == card.project.slug for change in changes)
@@ -120,7 +133,12 @@ def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
         card.may_cut = user.has_perm("releases.cut_release")
         card.can_cut = _cuttable(card) and card.may_cut
     seen = [card.synced_at for card in cards.values() if card.synced_at]
-    running = [one for card in cards.values() for one in (card.release, card.hotfix and card.hotfix.release) if one]
+    running = [
+        one
+        for card in cards.values()
+        for one in (card.release, card.hotfix and card.hotfix.release)
+        if one
+    ]
     may = {
         "freeze": user.has_perm("releases.freeze_project"),
         "checklist": user.has_perm("releases.change_checklisttemplate"),
@@ -146,18 +164,26 @@ def _branches(cards: dict[int, Card]) -> None:
 
 
 def _releases(cards: dict[int, Card]) -> None:
-    counted: Any = Release.objects.select_related("reconciler", "cut_by").annotate(pull_count=Count("pull_requests"))
+    counted: Any = Release.objects.select_related("reconciler", "cut_by").annotate(
+        pull_count=Count("pull_requests")
+    )
     for release in counted.active().defer("commits", "notes").order_by("cut_at"):
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
             cards[release.project_id].hotfix = Standing(release)
         else:
             cards[release.project_id].release = release
-    shipped = Release.objects.exclude(merge_commit="").filter(status__in=[ReleaseStatus.DONE, ReleaseStatus.VERIFYING])
-    newest = shipped.order_by("project_id", "-cut_at").distinct("project_id").select_related("cut_by")
+    shipped = Release.objects.exclude(merge_commit="").filter(
+        status__in=[ReleaseStatus.DONE, ReleaseStatus.VERIFYING]
+    )
+    newest = (
+        shipped.order_by("project_id", "-cut_at").distinct("project_id").select_related("cut_by")
+    )
     for release in newest.defer("commits", "migrations", "notes"):
         cards[release.project_id].shipped = release
-    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by("created_at")
+    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by(
+        "created_at"
+    )
     for promotion in promotions.select_related("release"):
         card = cards[promotion.release.project_id]
         if card.release and card.release.pk == promotion.release_id:
@@ -168,24 +194,30 @@ def _releases(cards: dict[int, Card]) -> None:
 
 def _pulls(cards: dict[int, Card]) -> None:
     """Open pull requests straight into production of which no hotfix is made yet."""
-    for pull in PullRequest.objects.filter(state="open", fork=False, base=F("project__production_branch")).only(
-        "project", "number", "title", "url", "head", "head_sha"
-    ):
+    for pull in PullRequest.objects.filter(
+        state="open", fork=False, base=F("project__production_branch")
+    ).only("project", "number", "title", "url", "head", "head_sha"):
         card = cards[pull.project_id]
-        cut = {one.pull_number for one in (card.release, card.hotfix and card.hotfix.release) if one}
+        cut = {
+            one.pull_number for one in (card.release, card.hotfix and card.hotfix.release) if one
+        }
         if pull.head != card.project.staging_branch and pull.number not in cut:
             card.pulls.append(pull)
 
 
 def _live(cards: dict[int, Card], now: datetime) -> None:
     long_lived = Environment.objects.present().long_lived()
-    places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(database__alembic="")
-    for place in places.select_related("database", "environment").order_by("database__position", "database"):
+    places = EnvironmentDatabase.objects.filter(environment__in=long_lived).exclude(
+        database__alembic=""
+    )
+    for place in places.select_related("database", "environment").order_by(
+        "database__position", "database"
+    ):
         cards[place.environment.project_id].databases[place.environment.kind].append(place)
     instances = list(
-        ServiceInstance.objects.filter(environment__in=long_lived, service__gone_at=None).select_related(
-            "service", "environment"
-        )
+        ServiceInstance.objects.filter(
+            environment__in=long_lived, service__gone_at=None
+        ).select_related("service", "environment")
     )
     current: dict[int, list[Deployment]] = defaultdict(list)
     for deployment in Deployment.objects.filter(
@@ -204,7 +236,9 @@ def _live(cards: dict[int, Card], now: datetime) -> None:
 def _servings(
     project: Project, members: Iterable[ServiceInstance], current: dict[int, list[Deployment]]
 ) -> tuple[Serving, ...]:
-    """Services of one environment that a release is about, those with the same commit and words together."""
+    """Services of one environment that a release is about, those with the same commit and words
+    together.
+    """
     found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for instance in members:
         live = live_of(instance, current[instance.pk], project.repository)
@@ -217,14 +251,20 @@ def _serving(live: Live) -> tuple[str, str, str]:
     """Commit, state and words for one service."""
     latest, commit, scheduled = live.latest, live.serving, bool(live.instance.cron)
     if latest is None:
-        return ("", "wait", "being read") if live.instance.seen_at is None else ("", "fail", "no deployment")
+        return (
+            ("", "wait", "being read")
+            if live.instance.seen_at is None
+            else ("", "fail", "no deployment")
+        )
     if latest.status in UNDER_WAY:
         return commit, "wait", f"deploying {latest.commit[:7]}"
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
         return commit, "pass", ""
     if latest.status not in SERVING:
         return commit, "fail", latest.status.lower().replace("_", " ") or "status unknown"
-    state, words = running(latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled)
+    state, words = running(
+        latest.status, stopped=latest.stopped, containers=latest.containers, scheduled=scheduled
+    )
     if state != PASS:
         return commit, "fail" if state == FAIL else "wait", words
     commit = commit or (latest.commit if scheduled else "")
@@ -262,7 +302,9 @@ def _standing(card: Card) -> None:
     if card.hotfix:
         hotfix = card.hotfix
         hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
-        hotfix.words = words.removeprefix(f"{hotfix.release.name} ")  # its name stands beside the pill
+        hotfix.words = words.removeprefix(
+            f"{hotfix.release.name} "
+        )  # its name stands beside the pill
     if card.release is None:
         if card.problems and card.synced_at:
             card.state, card.words = "fail", "cannot be read"
@@ -286,8 +328,16 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
     reconciler = getattr(release, "reconciler", None)
     if release.status == ReleaseStatus.VERIFYING:
         return "wait", words, "Production runs it; items after promotion remain."
-    if reconciler is None or not reconciler.verdict_state or reconciler.verdict_sha != release.candidate:
-        return "wait", words, (reconciler.problem if reconciler else "") or "The candidate is being read."
+    if (
+        reconciler is None
+        or not reconciler.verdict_state
+        or reconciler.verdict_sha != release.candidate
+    ):
+        return (
+            "wait",
+            words,
+            (reconciler.problem if reconciler else "") or "The candidate is being read.",
+        )
     state = {"success": "pass", "failure": "fail"}.get(reconciler.verdict_state, "wait")
     return state, words, reconciler.problem or reconciler.verdict_sentence
 
@@ -298,14 +348,20 @@ def _cuttable(card: Card) -> bool:
 
 
 def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None, str]]:
-    """What waits for `user`: a sentence, the release it is about or None, and the project's slug."""
+    """What waits for `user`: a sentence, the release it is about or None, and the project's
+    slug.
+    """
     cards = list(cards)
     ticks = _open_ticks(cards) if user.has_perm("releases.tick_checklistitem") else {}
     yield from _going_back(user)
     for card in cards:
         slug = card.project.slug
         for pull in card.pulls if card.may_cut and card.hotfix is None else ():
-            yield f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.", None, slug
+            yield (
+                f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.",
+                None,
+                slug,
+            )
         for standing in _standings(card):
             message = _wanted(standing, ticks, card.project, user)
             if message:
@@ -316,7 +372,11 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
 
 def _standings(card: Card) -> list[Standing]:
     """The hotfix, which is in more of a hurry, and the release; both in the same form."""
-    normal = Standing(card.release, card.promotion, card.state, card.words, card.sentence) if card.release else None
+    normal = (
+        Standing(card.release, card.promotion, card.state, card.words, card.sentence)
+        if card.release
+        else None
+    )
     return [one for one in (card.hotfix, normal) if one]
 
 
@@ -324,7 +384,11 @@ def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: A
     """What `user` can do about a release now; empty: nothing."""
     release = standing.release
     if standing.promotion and standing.promotion.status in STOPPED:
-        return f"the promotion of {release.name} stopped." if user.has_perm("releases.repair_release") else ""
+        return (
+            f"the promotion of {release.name} stopped."
+            if user.has_perm("releases.repair_release")
+            else ""
+        )
     if count := ticks.get(release.pk):
         return f"{count} item{'s' if count > 1 else ''} of {release.name} to tick."
     if _awaits_approval(standing, project, user):
@@ -333,8 +397,13 @@ def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: A
 
 
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
-    """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad day."""
-    may_sign, may_mend = user.has_perm("releases.approve_release"), user.has_perm("releases.repair_release")
+    """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad
+    day.
+    """
+    may_sign, may_mend = (
+        user.has_perm("releases.approve_release"),
+        user.has_perm("releases.repair_release"),
+    )
     approving = RollbackStep.objects.filter(
         rollback=OuterRef("pk"), name=RollbackStepName.APPROVE, status=StepStatus.ACTIVE
     )
@@ -343,18 +412,34 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:
-                yield f"{project}: the rollback of {release.name} stopped.", release.pk, project.slug
+                yield (
+                    f"{project}: the rollback of {release.name} stopped.",
+                    release.pk,
+                    project.slug,
+                )
         elif may_sign and job.requested_by_id != user.pk and job.awaits_approval:
-            yield f"{project}: the rollback of {release.name} waits for an approval.", release.pk, project.slug
-    wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related("release__project")
+            yield (
+                f"{project}: the rollback of {release.name} waits for an approval.",
+                release.pk,
+                project.slug,
+            )
+    wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related(
+        "release__project"
+    )
     for wish in wishes if may_sign else ():
         if wish.requested_by_id != user.pk:
-            message = f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
+            message = (
+                f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
+            )
             yield message, wish.release_id, wish.release.project.slug
 
 
-def _to_confirm(changes: Iterable[ConfigurationChange], user: Any) -> Iterable[tuple[str, int | None, str]]:
-    """Changes of configuration that `user` may confirm; without a project they lead to their page."""
+def _to_confirm(
+    changes: Iterable[ConfigurationChange], user: Any
+) -> Iterable[tuple[str, int | None, str]]:
+    """Changes of configuration that `user` may confirm; without a project they lead to their
+    page.
+    """
     for change in changes if user.has_perm(CONFIRM) else ():
         if change.proposed_by_id != user.pk:
             names = ", ".join(name.replace("_", " ") for name in change.values)
@@ -363,9 +448,13 @@ def _to_confirm(changes: Iterable[ConfigurationChange], user: Any) -> Iterable[t
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     """Release → how many manual items can be ticked now."""
-    shown = {standing.release.pk: standing.release for card in cards for standing in _standings(card)}
+    shown = {
+        standing.release.pk: standing.release for card in cards for standing in _standings(card)
+    }
     found: dict[int, int] = defaultdict(int)
-    items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(ticked_at__isnull=False, lapsed_at=None)
+    items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(
+        ticked_at__isnull=False, lapsed_at=None
+    )
     for item in items.only("release_id", "phase", "condition"):
         release = shown[item.release_id]
         due = "before" if release.status == ReleaseStatus.OPEN else "after"

@@ -1,4 +1,6 @@
-"""The buttons of the release page and of the board: what each does, what it takes, and where the person lands."""
+"""The buttons of the release page and of the board: what each does, what it takes, and where the
+person lands.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +31,10 @@ from releases.rollback.forms import (
 
 @dataclass(frozen=True)
 class Button:
-    """One button. `said` is shown when it went well; `anchor` is the part of the page to go back to."""
+    """One button.
+
+    `said` is shown when it went well; `anchor` is the part of the page to go back to.
+    """
 
     act: Callable[..., Any]
     said: str
@@ -40,35 +45,62 @@ class Button:
 RELEASE_BUTTONS = {
     "promote": Button(promotion.promote, "The promotion has started.", "promotion", SeenCandidate),
     "migrate-staging": Button(
-        lifecycle.migrate_staging, "The migration of staging is queued.", "migrations", SeenCandidate
+        lifecycle.migrate_staging,
+        "The migration of staging is queued.",
+        "migrations",
+        SeenCandidate,
     ),
     "approve": Button(approvals.approve, "Your approval is recorded.", "approvals", ApproveForm),
-    "accept-risk": Button(approvals.accept_risk, "The risk is accepted.", "migrations", AcceptRiskForm),
+    "accept-risk": Button(
+        approvals.accept_risk, "The risk is accepted.", "migrations", AcceptRiskForm
+    ),
     "notes": Button(lifecycle.write_notes, "The notes are saved.", "notes", NotesForm),
     "abandon": Button(lifecycle.abandon, "The release is abandoned.", form=AbandonForm),
     "retry-step": Button(promotion.retry_step, "The step is tried again.", "promotion"),
-    "deploy-commit": Button(promotion.deploy_commit, "The commit is being deployed.", "promotion", SeenCandidate),
+    "deploy-commit": Button(
+        promotion.deploy_commit, "The commit is being deployed.", "promotion", SeenCandidate
+    ),
     "skip-step": Button(promotion.skip_step, "The step is skipped.", "promotion", SkipStepForm),
-    "abandon-promotion": Button(promotion.abandon_promotion, "The promotion is abandoned.", form=AbandonPromotionForm),
+    "abandon-promotion": Button(
+        promotion.abandon_promotion, "The promotion is abandoned.", form=AbandonPromotionForm
+    ),
     "request-rollback": Button(
-        rollback.request_rollback, "The rollback waits for a second person.", "rollback", RequestRollbackForm
+        rollback.request_rollback,
+        "The rollback waits for a second person.",
+        "rollback",
+        RequestRollbackForm,
     ),
     "approve-rollback": Button(
         rollback.approve_rollback, "Your approval is recorded.", "rollback", ApproveRollbackForm
     ),
     "retry-rollback": Button(rollback.retry_rollback, "The step is tried again.", "rollback"),
-    "skip-rollback": Button(rollback.skip_rollback, "The step is skipped.", "rollback", SkipStepForm),
-    "abandon-rollback": Button(rollback.abandon_rollback, "The rollback is abandoned.", form=AbandonRollbackForm),
-    "rehearse-downgrade": Button(rollback.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"),
-    "request-downgrade": Button(
-        rollback.request_downgrade, "The downgrade waits for a second person.", "way-back", RequestDowngradeForm
+    "skip-rollback": Button(
+        rollback.skip_rollback, "The step is skipped.", "rollback", SkipStepForm
     ),
-    "approve-downgrade": Button(rollback.approve_downgrade, "The downgrade is queued.", "downgrade", ContentForm),
-    "withdraw-downgrade": Button(rollback.withdraw_downgrade, "The downgrade is withdrawn.", "downgrade"),
+    "abandon-rollback": Button(
+        rollback.abandon_rollback, "The rollback is abandoned.", form=AbandonRollbackForm
+    ),
+    "rehearse-downgrade": Button(
+        rollback.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"
+    ),
+    "request-downgrade": Button(
+        rollback.request_downgrade,
+        "The downgrade waits for a second person.",
+        "way-back",
+        RequestDowngradeForm,
+    ),
+    "approve-downgrade": Button(
+        rollback.approve_downgrade, "The downgrade is queued.", "downgrade", ContentForm
+    ),
+    "withdraw-downgrade": Button(
+        rollback.withdraw_downgrade, "The downgrade is withdrawn.", "downgrade"
+    ),
 }
 PROJECT_BUTTONS = {
     "cut": Button(lifecycle.cut, "The release is cut; its contents are being read.", form=CutForm),
-    "cut-hotfix": Button(lifecycle.cut_hotfix, "The hotfix is cut; its contents are being read.", form=HotfixForm),
+    "cut-hotfix": Button(
+        lifecycle.cut_hotfix, "The hotfix is cut; its contents are being read.", form=HotfixForm
+    ),
     "freeze": Button(freezes.freeze, "Promotions are frozen.", form=FreezeForm),
     "add-smoke-test": Button(smoke_tests.add, "The smoke test is added.", form=SmokeTestForm),
     "unfreeze": Button(freezes.lift_freeze, "Promotions are allowed again."),

@@ -22,7 +22,9 @@ RISK_STATE = {"info": "closed", "caution": "attest", "danger": "fail"}
 
 @dataclass(frozen=True)
 class MigrationRow:
-    """A revision file that is to run, with what it does and what can go wrong, where that has been worked out."""
+    """A revision file that is to run, with what it does and what can go wrong, where that has
+    been worked out.
+    """
 
     file: dict[str, Any]
     step: Step | None = None
@@ -36,7 +38,9 @@ class MigrationRow:
 
 @dataclass(frozen=True)
 class DatabasePanel:
-    """One database on the card: its rows, where it is brought, and whether the SQL is what staging ran."""
+    """One database on the card: its rows, where it is brought, and whether the SQL is what
+    staging ran.
+    """
 
     called: str  # "" where there is one
     rows: tuple[MigrationRow, ...]
@@ -68,8 +72,12 @@ def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
     )
 
 
-def migration_rows(facts: DatabaseFacts, compared: tuple[Compared, ...]) -> tuple[MigrationRow, ...]:
-    """The revision files of the release, each with its plan, and those that run beside them in a database behind."""
+def migration_rows(
+    facts: DatabaseFacts, compared: tuple[Compared, ...]
+) -> tuple[MigrationRow, ...]:
+    """The revision files of the release, each with its plan, and those that run beside them in a
+    database behind.
+    """
     plan = facts.planned
     steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
     found = {each.revision: each for each in compared}
@@ -82,9 +90,18 @@ def migration_rows(facts: DatabaseFacts, compared: tuple[Compared, ...]) -> tupl
         for step in plan.steps_for(kind) if plan else ():
             if step.revision not in own:
                 own.add(step.revision)
-                file = {"id": step.revision, "path": step.path, "sha256": step.sha256, "message": step.message}
+                file = {
+                    "id": step.revision,
+                    "path": step.path,
+                    "sha256": step.sha256,
+                    "message": step.message,
+                }
                 row = _migration_row(file, plan, step, found.get(step.revision))
-                before.append(replace(row, beside=f"not new in this release; {kind}'s database still lacks it"))
+                before.append(
+                    replace(
+                        row, beside=f"not new in this release; {kind}'s database still lacks it"
+                    )
+                )
     return (*before, *rows)
 
 
@@ -102,15 +119,23 @@ def _migration_row(
 
 
 def compared_rows(facts: DatabaseFacts) -> tuple[Compared, ...]:
-    """What production is to run beside what staging ran; nothing before staging has run all of the release."""
+    """What production is to run beside what staging ran; nothing before staging has run all of
+    the release.
+    """
     if facts.planned is None or facts.staged_at() is None:
         return ()
-    return compare(facts.planned.steps_for(EnvironmentKind.PRODUCTION), facts.staged_sql, facts.planned.renderer)
+    return compare(
+        facts.planned.steps_for(EnvironmentKind.PRODUCTION),
+        facts.staged_sql,
+        facts.planned.renderer,
+    )
 
 
 @dataclass(frozen=True)
 class Route:
-    """What the plan says of one environment: a state, a sentence, and the digest of files and SQL."""
+    """What the plan says of one environment: a state, a sentence, and the digest of files and
+    SQL.
+    """
 
     state: str
     sentence: str
@@ -131,7 +156,9 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
 
 
 def way_back(facts: Facts) -> WayBack | None:
-    """How to get back from this release; None while its migrations are not planned, or it was given up."""
+    """How to get back from this release; None while its migrations are not planned, or it was
+    given up.
+    """
     release = facts.release
     if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         return None

@@ -26,7 +26,9 @@ SHOWN = 200
 
 @dataclass(frozen=True)
 class Row:
-    """One pull request as the list shows it; each pair is a state (pass, wait, fail, skipped) and words."""
+    """One pull request as the list shows it; each pair is a state (pass, wait, fail, skipped)
+    and words.
+    """
 
     pull: PullRequest
     checks: gates.Result
@@ -37,13 +39,17 @@ class Row:
     promotion: bool  # goes into production
     hotfix: bool  # and not out of staging
     release: Release | None = None  # that it promotes, while that is prepared or promoted
-    risks: tuple[tuple[str, Risk], ...] = ()  # of its migrations that somebody would have to accept, with their state
+    risks: tuple[
+        tuple[str, Risk], ...
+    ] = ()  # of its migrations that somebody would have to accept, with their state
     unread: str = ""  # why their SQL was not looked at
 
     @property
     def warnings(self) -> list[str]:
         """What its author has to mend besides the checks."""
-        return [message for message in (self.pull.cut_wrong, self.pull.migrations_problem) if message]
+        return [
+            message for message in (self.pull.cut_wrong, self.pull.migrations_problem) if message
+        ]
 
 
 @page
@@ -51,7 +57,9 @@ def index(request: HttpRequest) -> HttpResponse:
     """Open pull requests of one project, newest first. Seven queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
     slug = request.GET.get("project", "")
-    project = next((project for project in projects if project.slug == slug), projects[0] if projects else None)
+    project = next(
+        (project for project in projects if project.slug == slug), projects[0] if projects else None
+    )
     context: dict[str, Any] = {"projects": projects, "project": project, "pulse": 5}
     if project is not None:
         rows = _rows(project)
@@ -60,15 +68,21 @@ def index(request: HttpRequest) -> HttpResponse:
             "may_cut": request.user.has_perm("releases.cut_release"),
             "sync": getattr(project, "github_sync", None),
         }
-        context["commands"] = [line.strip() for line in project.pre_push.splitlines() if line.strip()]
+        context["commands"] = [
+            line.strip() for line in project.pre_push.splitlines() if line.strip()
+        ]
     return render(
-        request, "releases/pages/pull_panels.html" if by_htmx(request) else "releases/pages/pulls.html", context
+        request,
+        "releases/pages/pull_panels.html" if by_htmx(request) else "releases/pages/pulls.html",
+        context,
     )
 
 
 def _rows(project: Project) -> list[Row]:
     branches = {row.name: row for row in Branch.objects.filter(project=project)}
-    previews = {row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")}
+    previews = {
+        row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")
+    }
     notes = {row.number: row for row in PullNote.objects.filter(project=project)}
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
@@ -80,12 +94,15 @@ def _rows(project: Project) -> list[Row]:
         Row(
             pull=pull,
             checks=_checks(project, pull, branches.get(pull.base)),
-            reviews=REVIEWS.get(pull.review_decision, ("wait", pull.review_decision.replace("_", " "))),
+            reviews=REVIEWS.get(
+                pull.review_decision, ("wait", pull.review_decision.replace("_", " "))
+            ),
             conflicts=CONFLICTS.get(pull.mergeable, ("wait", "not known yet")),
             migrations=_migrations(project, pull, branches.get(project.staging_branch), migrated),
             preview=previews.get(pull.number),
             promotion=pull.base == project.production_branch,
-            hotfix=pull.base == project.production_branch and (pull.fork or pull.head != project.staging_branch),
+            hotfix=pull.base == project.production_branch
+            and (pull.fork or pull.head != project.staging_branch),
             release=releases.get(pull.number),
             risks=_risks(notes.get(pull.number), pull),
             unread=notes[pull.number].unread if pull.number in notes and pull.migrations else "",
@@ -98,7 +115,11 @@ def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], 
     """What can go wrong with the files that it brings now, as far as they were looked at."""
     files = {(migration["id"], migration.get("sha256", "")) for migration in pull.migrations}
     risks = (Risk(**risk) for risk in note.risks) if note else ()
-    return tuple((RISK_STATE[risk.severity], risk) for risk in risks if risk.asks and (risk.revision, risk.sha256) in files)
+    return tuple(
+        (RISK_STATE[risk.severity], risk)
+        for risk in risks
+        if risk.asks and (risk.revision, risk.sha256) in files
+    )
 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:
@@ -106,12 +127,17 @@ def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates
         message = "The checks are not read yet; Connections says what the token may read."
         return gates.Result(gates.PENDING, message)
     if branch is None or branch.required_contexts is None:
-        return gates.Result(gates.PENDING, f"The rules of {pull.base} could not be read: what is required is unknown.")
+        return gates.Result(
+            gates.PENDING,
+            f"The rules of {pull.base} could not be read: what is required is unknown.",
+        )
     required = tuple(dict.fromkeys([*branch.required_contexts, *project.required_checks]))
     return gates.judge_checks(pull.checks, required, pull.checks_at or pull.seen_at)
 
 
-def _migrations(project: Project, pull: PullRequest, staging: Branch | None, migrated: bool) -> tuple[str, str]:
+def _migrations(
+    project: Project, pull: PullRequest, staging: Branch | None, migrated: bool
+) -> tuple[str, str]:
     if pull.base != project.staging_branch:
         return "skipped", "see its release"
     if not migrated:

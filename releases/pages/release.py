@@ -44,7 +44,9 @@ class Row:
 
     @property
     def pk(self) -> str:
-        """The item's key; a number is safe, and said so it is not escaped anew at each of its places."""
+        """The item's key; a number is safe, and said so it is not escaped anew at each of its
+        places.
+        """
         return SafeString(self.item.pk) if self.item else ""
 
     @property
@@ -55,7 +57,11 @@ class Row:
     @property
     def address(self) -> str:
         """Where the row's control posts to."""
-        return _address(self.item.pk, "untick" if self.control == "untick" else "tick") if self.item else ""
+        return (
+            _address(self.item.pk, "untick" if self.control == "untick" else "tick")
+            if self.item
+            else ""
+        )
 
     @property
     def tone(self) -> str:
@@ -81,7 +87,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Now:
-    """One sentence on what stands between or happens, what that is about, and the one thing to do."""
+    """One sentence on what stands between or happens, what that is about, and the one thing to
+    do.
+    """
 
     state: str
     headline: str
@@ -91,7 +99,9 @@ class Now:
     anchor: str = ""  # or a link to where the thing is done
 
 
-def rows(facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True) -> tuple[Row, ...]:
+def rows(
+    facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True
+) -> tuple[Row, ...]:
     """The checklist lines of one phase, with ticks for those who may."""
     pages = key_page_base(facts.in_production)
     lines = standing.before if phase == Phase.BEFORE else standing.after
@@ -108,7 +118,13 @@ def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
         evidence=result.evidence,
         seen_at=result.seen_at,
         item=item,
-        control="" if closed else _control(line, facts.release) if may_tick or line.gate == "approved" else "",
+        control=(
+            ""
+            if closed
+            else _control(line, facts.release)
+            if may_tick or line.gate == "approved"
+            else ""
+        ),
         link=page_link(item.link, pages) if item else "",
         lapsed=bool(item and item.lapsed_at),
     )
@@ -129,13 +145,20 @@ def _control(line: gates.Line, release: Release) -> str:
     return "attest" if line.result.state == gates.ATTEST else ""
 
 
-def ticked_row(item: ChecklistItem, *, who: Any, note: str, at: datetime | None, problem: str = "") -> Row:
-    """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked at the next look.
+def ticked_row(
+    item: ChecklistItem, *, who: Any, note: str, at: datetime | None, problem: str = ""
+) -> Row:
+    """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked
+    at the next look.
 
     `problem` is why it was refused.
     """
     message = f"{who}: “{note}”" if note else str(who)
-    manual = "Waits for a person's tick." if not item.gate else "A person signs for what a machine cannot see."
+    manual = (
+        "Waits for a person's tick."
+        if not item.gate
+        else "A person signs for what a machine cannot see."
+    )
     return Row(
         text=item.text,
         state="pass" if at else "attest" if item.gate else "wait",
@@ -148,9 +171,17 @@ def ticked_row(item: ChecklistItem, *, who: Any, note: str, at: datetime | None,
 
 
 def key_page_base(services: Iterable[Live]) -> str:
-    """The domain that relative key pages lie on: production's frontend, else its first service with an address."""
-    named = [(live.service.lower(), live.instance.domains[0]) for live in services if live.instance.domains]
-    named.sort(key=lambda one: (one[0] != "frontend", "front" not in one[0] and "web" not in one[0]))
+    """The domain that relative key pages lie on: production's frontend, else its first service
+    with an address.
+    """
+    named = [
+        (live.service.lower(), live.instance.domains[0])
+        for live in services
+        if live.instance.domains
+    ]
+    named.sort(
+        key=lambda one: (one[0] != "frontend", "front" not in one[0] and "web" not in one[0])
+    )
     return named[0][1] if named else ""
 
 
@@ -173,7 +204,9 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
     else:
         passed = bool(facts.promotion and release.status != ReleaseStatus.ABANDONED)
         at = facts.promotion.created_at if facts.promotion and passed else None
-        first.append(Stage("Check and sign", "done" if passed else "", "" if at else "not finished", at))
+        first.append(
+            Stage("Check and sign", "done" if passed else "", "" if at else "not finished", at)
+        )
     current = facts.promotion if release.status != ReleaseStatus.OPEN else None
     if current and facts.steps:
         return (*first, *(_stage(step) for step in facts.steps))
@@ -202,7 +235,11 @@ def _staging_stage(facts: Facts) -> Stage:
 def _stage(step: PromotionStep) -> Stage:
     if step.status == StepStatus.PENDING:
         return Stage(str(step))
-    took = (step.finished_at - step.started_at).total_seconds() if step.finished_at and step.started_at else None
+    took = (
+        (step.finished_at - step.started_at).total_seconds()
+        if step.finished_at and step.started_at
+        else None
+    )
     small = "" if took is None else f"{took:.1f} s" if took < 100 else f"{took / 60:.0f} min"
     return Stage(str(step), step.status, small, step.finished_at or step.started_at)
 
@@ -222,7 +259,21 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
 
 
-NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+NUMBERS = (
+    "No",
+    "One",
+    "Two",
+    "Three",
+    "Four",
+    "Five",
+    "Six",
+    "Seven",
+    "Eight",
+    "Nine",
+    "Ten",
+    "Eleven",
+    "Twelve",
+)
 
 
 def _many(number: int) -> str:
@@ -261,7 +312,13 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
         return Now(worst, headline, details, "migrate-staging", "Migrate staging")
     theirs = next((line for line in missing if _control(line, facts.release)), None)
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
-    return Now(worst, headline, details, button="Go to what waits for a person" if anchor else "", anchor=anchor)
+    return Now(
+        worst,
+        headline,
+        details,
+        button="Go to what waits for a person" if anchor else "",
+        anchor=anchor,
+    )
 
 
 def _short(line: gates.Line) -> str:
@@ -276,16 +333,22 @@ def _now_promoting(facts: Facts) -> Now:
     if facts.promotion.status in STOPPED:
         unknown = facts.promotion.status == "needs_person"
         message = f"{step} needs a person." if unknown else f"{step} failed."
-        details = tuple(part for part in (step.sentence or facts.promotion.sentence, step.world) if part)
+        details = tuple(
+            part for part in (step.sentence or facts.promotion.sentence, step.world) if part
+        )
         return Now("fail", message, details, button="See what can be done", anchor="promotion")
     done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
-    return Now("active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",))
+    return Now(
+        "active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",)
+    )
 
 
 def _now_verifying(standing: gates.Standing) -> Now:
     left = [line for line in standing.after if not line.done]
     if not left:
-        return Now("pass", "Production runs this release, and everything is green; it is being closed.")
+        return Now(
+            "pass", "Production runs this release, and everything is green; it is being closed."
+        )
     remains = "thing remains" if len(left) == 1 else "things remain"
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
     details = tuple(_short(line) for line in left[:4])
@@ -296,7 +359,10 @@ def _now_verifying(standing: gates.Standing) -> Now:
 
 def current_step(facts: Facts) -> PromotionStep | None:
     """The step that is under way, or that stopped."""
-    return next((step for step in facts.steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+    return next(
+        (step for step in facts.steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)),
+        None,
+    )
 
 
 def can_migrate_staging(facts: Facts) -> bool:
@@ -313,7 +379,9 @@ def can_migrate_staging(facts: Facts) -> bool:
 
 
 def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
-    """Where and what the run is whose log is of interest now: the promotion's, else staging's for this candidate."""
+    """Where and what the run is whose log is of interest now: the promotion's, else staging's
+    for this candidate.
+    """
     steps = facts.steps if facts.release.status != ReleaseStatus.OPEN else ()
     promoted = [step.migration_run for step in steps if step.migration_run]
     if promoted:
@@ -325,7 +393,9 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
 
 
 def _of_interest(facts: Facts) -> MigrationRun | None:
-    """Of each database's last run in staging the one that is under way, else one that stopped, else the newest."""
+    """Of each database's last run in staging the one that is under way, else one that stopped,
+    else the newest.
+    """
     last = [database.runs[0] for database in facts.databases if database.runs]
     last = [run for run in last if run.is_open or run.commit == facts.release.candidate] or last
     last.sort(key=lambda run: (run.is_open, run.status in STOPPED, run.created_at), reverse=True)
@@ -334,17 +404,34 @@ def _of_interest(facts: Facts) -> MigrationRun | None:
 
 def called(facts: Facts, run: MigrationRun) -> str:
     """The name of the run's database where there are several."""
-    return next((database.called for database in facts.databases if database.database.pk == run.database_id), "")
+    return next(
+        (
+            database.called
+            for database in facts.databases
+            if database.database.pk == run.database_id
+        ),
+        "",
+    )
 
 
 def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
-    """What the run of `log_run` left half done and what to type next, if it did not succeed. No query."""
+    """What the run of `log_run` left half done and what to type next, if it did not succeed.
+
+    No query.
+    """
     environment = facts.environments.get(logged[0]) if logged else None
     if logged is None or environment is None:
         return None
     run = logged[1]
     environment.project, run.environment = facts.project, environment
-    database = next((database.database for database in facts.databases if database.database.pk == run.database_id), None)
+    database = next(
+        (
+            database.database
+            for database in facts.databases
+            if database.database.pk == run.database_id
+        ),
+        None,
+    )
     if database is None:
         return None
     run.database = database
@@ -353,7 +440,9 @@ def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermat
 
 @dataclass(frozen=True)
 class LiveCell:
-    """A service in one environment: the commit it serves, and words when that is not as it should be."""
+    """A service in one environment: the commit it serves, and words when that is not as it
+    should be.
+    """
 
     state: str
     commit: str
@@ -376,7 +465,9 @@ class LiveRow:
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     """The table “Live now”."""
     wanted = {
-        EnvironmentKind.STAGING: facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate,
+        EnvironmentKind.STAGING: (
+            facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate
+        ),
         EnvironmentKind.PRODUCTION: facts.release.merge_commit or facts.production_head,
     }
     cells: dict[str, dict[str, LiveCell]] = {}
@@ -390,7 +481,9 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
 
 
 def _is_elsewhere(release: Release) -> bool:
-    """Whether staging is not to run the candidate: a hotfix never passes through it, and a shipped one has."""
+    """Whether staging is not to run the candidate: a hotfix never passes through it, and a
+    shipped one has.
+    """
     return release.is_hotfix or not release.is_in_preparation
 
 
@@ -401,22 +494,32 @@ def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
 
 
 def pulse_seconds(facts: Facts) -> int:
-    """How often the page looks again: 2 s while something runs, 10 s otherwise, 0 when the release has ended."""
+    """How often the page looks again: 2 s while something runs, 10 s otherwise, 0 when the
+    release has ended.
+    """
     if facts.release.status in ENDED:
         return 0
-    running = facts.promotion and facts.promotion.status in OPEN and facts.release.status == ReleaseStatus.PROMOTING
+    running = (
+        facts.promotion
+        and facts.promotion.status in OPEN
+        and facts.release.status == ReleaseStatus.PROMOTING
+    )
     migrating = any(run.is_open for run in facts.runs)
     reading = facts.release.collected != facts.release.candidate
     return 2 if running or migrating or reading or _is_closing(facts) else 10
 
 
 def _is_closing(facts: Facts) -> bool:
-    """Whether people have looked at everything after promotion, so that only the portal's own look is awaited."""
+    """Whether people have looked at everything after promotion, so that only the portal's own
+    look is awaited.
+    """
     if facts.release.status != ReleaseStatus.VERIFYING:
         return False
     if facts.release.is_hotfix and not facts.release.back_merge.get("contained"):
         return False  # people may take their time over the back-merge
-    return all(item.is_ticked for item in facts.items if item.phase == Phase.AFTER and not item.gate)
+    return all(
+        item.is_ticked for item in facts.items if item.phase == Phase.AFTER and not item.gate
+    )
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:

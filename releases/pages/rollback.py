@@ -1,4 +1,6 @@
-"""What the release page shows of the way back: plain values from rows that the adviser and people wrote."""
+"""What the release page shows of the way back: plain values from rows that the adviser and
+people wrote.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +21,14 @@ from releases.pages.release import Now, Stage
 from releases.rollback import assessment as advice_of
 
 TONES = {SAFE: "pass", DOWNGRADE_FIRST: "attest", FORWARD: "attest"}
-SERVICE = {"ready": "pass", "same": "closed", "moving": "wait", "new": "closed", "gone": "fail", "unknown": "attest"}
+SERVICE = {
+    "ready": "pass",
+    "same": "closed",
+    "moving": "wait",
+    "new": "closed",
+    "gone": "fail",
+    "unknown": "attest",
+}
 SHOWN = 5  # so many downgrades
 
 
@@ -78,7 +87,13 @@ class WayBackPanel:
     @property
     def verdict(self) -> str:
         """What the pill says: no verdict that something has overtaken."""
-        return "being worked out again" if self.outdated else self.advice.verdict if self.advice else ""
+        return (
+            "being worked out again"
+            if self.outdated
+            else self.advice.verdict
+            if self.advice
+            else ""
+        )
 
     @property
     def done(self) -> int:
@@ -99,13 +114,21 @@ class WayBackPanel:
     @property
     def is_busy(self) -> bool:
         """Whether something moves, so that the page looks often."""
-        rehearsing = self.back is not None and self.back.rehearsal is not None and self.back.rehearsal.is_open
-        running = any(downgrade.run is not None and downgrade.run.is_open for downgrade in self.downgrades)
+        rehearsing = (
+            self.back is not None
+            and self.back.rehearsal is not None
+            and self.back.rehearsal.is_open
+        )
+        running = any(
+            downgrade.run is not None and downgrade.run.is_open for downgrade in self.downgrades
+        )
         return bool(self.job and self.job.is_open) or rehearsing or running or bool(self.outdated)
 
 
 def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
-    """The panel of a release that was read for its page; five queries at most, and none before anybody goes back."""
+    """The panel of a release that was read for its page; five queries at most, and none before
+    anybody goes back.
+    """
     release: Any = facts.release
     if release.status == ReleaseStatus.OPEN:
         return WayBackPanel()
@@ -114,7 +137,9 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
     steps = tuple(job.steps.order_by("position")) if job else ()
     given = tuple(job.approvals.select_related("user")) if job else ()
     downgrades = _downgrades(release) if release.has_downgrade else ()
-    over = release.status == ReleaseStatus.ROLLED_BACK  # what was advised before is no advice any more
+    over = (
+        release.status == ReleaseStatus.ROLLED_BACK
+    )  # what was advised before is no advice any more
     known = advice if advice and advice.computed_at and not over else None
     first = steps[0] if steps else None
     outdated = _outdated(facts, known, downgrades, now) if known and known.is_open else ""
@@ -138,14 +163,27 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
 
 
 def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:
-    """Why the advice is not of now, from what was read for the page: no green is shown that something has overtaken."""
+    """Why the advice is not of now, from what was read for the page: no green is shown that
+    something has overtaken.
+    """
     at: Any = known.computed_at
-    runs = [run for run in (*(step.migration_run for step in facts.steps), *(downgrade.run for downgrade in downgrades)) if run]
+    runs = [
+        run
+        for run in (
+            *(step.migration_run for step in facts.steps),
+            *(downgrade.run for downgrade in downgrades),
+        )
+        if run
+    ]
     if any(run.is_open for run in runs):
         return "" if known.verdict == PENDING else "Production's database is being migrated."
     if any(moment and moment > at for run in runs for moment in (run.created_at, run.finished_at)):
         return "Production's database has been migrated since."
-    if any(moment and moment > at for step in facts.steps for moment in (step.started_at, step.finished_at)):
+    if any(
+        moment and moment > at
+        for step in facts.steps
+        for moment in (step.started_at, step.finished_at)
+    ):
         return "The promotion has gone on since."
     if facts.railway_seen_at and facts.railway_seen_at > at and (moved := _moved(facts, known)):
         return f"{moved} serves something else by now."
@@ -163,17 +201,25 @@ def _moved(facts: Facts, known: Advice) -> str:
         for live in facts.in_production
     }
     return ", ".join(
-        service["service"] for service in known.services
+        service["service"]
+        for service in known.services
         if service["service_id"] in serves and service["serves"] != serves[service["service_id"]]
-    )  # fmt: skip
+    )
 
 
 def _job(release: Release) -> Rollback | None:
-    return Rollback.objects.filter(release=release).select_related("requested_by").order_by("-pk").first()
+    return (
+        Rollback.objects.filter(release=release)
+        .select_related("requested_by")
+        .order_by("-pk")
+        .first()
+    )
 
 
 def _downgrades(release: Release) -> tuple[Downgrade, ...]:
-    wishes = Downgrade.objects.filter(release=release).select_related("requested_by", "approved_by", "run")
+    wishes = Downgrade.objects.filter(release=release).select_related(
+        "requested_by", "approved_by", "run"
+    )
     return tuple(wishes.defer("run__log")[:SHOWN])
 
 
@@ -186,16 +232,22 @@ def _why_not(facts: Facts, advice: Advice | None, job: Rollback | None) -> str:
     if not facts.release.merge_commit:
         return "The release is not merged yet: there is nothing to roll back."
     if facts.promotion and facts.promotion.status in OPEN:
-        return "The promotion is under way. A rollback can be asked for when it has ended or stopped."
+        return (
+            "The promotion is under way. A rollback can be asked for when it has ended or stopped."
+        )
     if advice.verdict == DOWNGRADE_FIRST:
-        return "The database goes first; when it is back, the verdict changes and the services follow."
+        return (
+            "The database goes first; when it is back, the verdict changes and the services follow."
+        )
     return "" if advice.targets else "Railway has nothing to restore."
 
 
 def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackStep | None:
     if job is None or job.status not in STOPPED:
         return None
-    return next((step for step in steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None)
+    return next(
+        (step for step in steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)), None
+    )
 
 
 def _service(one: dict[str, Any]) -> ServiceRow:
@@ -220,19 +272,33 @@ def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
     if known is None:
         return None
     rows = Rehearsal.objects.filter(
-        environment__project=facts.project, environment__kind=EnvironmentKind.PRODUCTION, commit=known["commit"],
+        environment__project=facts.project,
+        environment__kind=EnvironmentKind.PRODUCTION,
+        commit=known["commit"],
         direction=Direction.DOWNGRADE,
-    )  # fmt: skip
+    )
     if "database_id" in known:
         rows = rows.filter(database=known["database_id"])
     row = rows.only("status", "sentence", "start", "files", "finished_at").order_by("-pk").first()
-    same = row is not None and row.status == JobStatus.SUCCEEDED and hashes(row.files) == hashes([known["file"]])
+    same = (
+        row is not None
+        and row.status == JobStatus.SUCCEEDED
+        and hashes(row.files) == hashes([known["file"]])
+    )
     fresh = row is not None and row.finished_at is not None and now - row.finished_at < VALID
     return Back(
-        file=known["file"], target=known["target"], database=known["database"], losses=known["losses"],
-        unsure=known["unsure"], sql=known["sql"], content=downgrade_content(known), rehearsal=row,
-        rehearsed=bool(same and fresh and row and sorted(row.start or ()) == sorted(known["start"])),
-    )  # fmt: skip
+        file=known["file"],
+        target=known["target"],
+        database=known["database"],
+        losses=known["losses"],
+        unsure=known["unsure"],
+        sql=known["sql"],
+        content=downgrade_content(known),
+        rehearsal=row,
+        rehearsed=bool(
+            same and fresh and row and sorted(row.start or ()) == sorted(known["start"])
+        ),
+    )
 
 
 def now(facts: Facts, panel: WayBackPanel) -> Now | None:
@@ -240,7 +306,10 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
     job, release = panel.job, facts.release
     branch = facts.project.production_branch
     if release.status == ReleaseStatus.ROLLED_BACK:
-        message = f"{branch} still holds it: the next release must revert or correct it. Staging was not touched."
+        message = (
+            f"{branch} still holds it: the next release must revert or correct it. Staging was not"
+            " touched."
+        )
         details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (message,)
         return Now("skipped", "This release was rolled back.", details)
     if job is None or job.status not in (*OPEN, *STOPPED):
@@ -249,12 +318,26 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
         step = panel.stopped
         word = "needs a person" if job.status == JobStatus.NEEDS_PERSON else "failed"
         details = tuple(part for part in (step.sentence, step.world) if part)
-        return Now("fail", f"Rollback: {step} {word}.", details, button="See what can be done", anchor="rollback")
+        return Now(
+            "fail",
+            f"Rollback: {step} {word}.",
+            details,
+            button="See what can be done",
+            anchor="rollback",
+        )
     if panel.waits:
         message = f"{job.requested_by} asks for a rollback: “{job.reason[:300]}”"
-        return Now("attest", "A rollback waits for a second person.", (message,), button="Look at it", anchor="rollback")
+        return Now(
+            "attest",
+            "A rollback waits for a second person.",
+            (message,),
+            button="Look at it",
+            anchor="rollback",
+        )
     current = next((step for step in panel.steps if step.finished_at is None), None)
-    return Now("active", f"Rolling back: {current or 'ending'}.", (job.sentence,) if job.sentence else ())
+    return Now(
+        "active", f"Rolling back: {current or 'ending'}.", (job.sentence,) if job.sentence else ()
+    )
 
 
 def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
@@ -266,4 +349,6 @@ def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
 
 def log_run(panel: WayBackPanel) -> MigrationRun | None:
     """The run of the newest downgrade, whose log is of interest then."""
-    return next((downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None)
+    return next(
+        (downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None
+    )

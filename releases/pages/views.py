@@ -40,19 +40,25 @@ COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
 @page
 def board(request: HttpRequest) -> HttpResponse:
     """Each project: what is in staging, what in production, what stands between."""
-    return render(request, "releases/pages/board.html", board_context(request.user, now=timezone.now()))
+    return render(
+        request, "releases/pages/board.html", board_context(request.user, now=timezone.now())
+    )
 
 
 @page
 def board_panels(request: HttpRequest) -> HttpResponse:
     """The board's moving parts, for the poll."""
-    return render(request, "releases/pages/board_panels.html", board_context(request.user, now=timezone.now()))
+    return render(
+        request, "releases/pages/board_panels.html", board_context(request.user, now=timezone.now())
+    )
 
 
 @page
 def releases(request: HttpRequest) -> HttpResponse:
     """Every release, newest first."""
-    rows = Release.objects.select_related("project", "cut_by").defer("commits", "migrations", "notes", "moved")
+    rows = Release.objects.select_related("project", "cut_by").defer(
+        "commits", "migrations", "notes", "moved"
+    )
     slug = request.GET.get("project", "").replace("\x00", "")
     before = request.GET.get("before", "")
     if slug:
@@ -62,7 +68,13 @@ def releases(request: HttpRequest) -> HttpResponse:
     found = list(rows.order_by("-pk")[: RELEASES_SHOWN + 1])
     older = found[RELEASES_SHOWN - 1].pk if len(found) > RELEASES_SHOWN else None
     kept = urlencode({"project": slug}) if slug else ""
-    context = {"releases": found[:RELEASES_SHOWN], "older": older, "slug": slug, "kept": kept, "first_page": not before}
+    context = {
+        "releases": found[:RELEASES_SHOWN],
+        "older": older,
+        "slug": slug,
+        "kept": kept,
+        "first_page": not before,
+    }
     return render(request, "releases/pages/releases.html", context)
 
 
@@ -94,7 +106,9 @@ MAY = {
 
 @functools.cache
 def _page_queryset() -> Any:
-    """Releases for their page: with the newest of their commits, cut off by the database, and the way back."""
+    """Releases for their page: with the newest of their commits, cut off by the database, and
+    the way back.
+    """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
     going_back = {
@@ -150,10 +164,16 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
         "live": pages_release.live_rows(facts),
-        "pulls": tuple(filter(None, [facts.promotion_pull])) + facts.pulls if shown.is_hotfix else facts.pulls,
+        "pulls": (
+            tuple(filter(None, [facts.promotion_pull])) + facts.pulls
+            if shown.is_hotfix
+            else facts.pulls
+        ),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
-        "approvals": [(approval, gates.fault_of(approval, shown, content)) for approval in facts.approvals],
+        "approvals": [
+            (approval, gates.fault_of(approval, shown, content)) for approval in facts.approvals
+        ],
         "lapsed": [row.text for row in before if row.lapsed],
         "drift": compare.drift(shown.variable_drift),
         "task_log": task_logs_views.panel(shown),
@@ -171,7 +191,9 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         raise Http404("There is no such action.")
     item = get_object_or_404(ChecklistItem.objects.select_related("release__project"), pk=pk)
     form = TickForm(request.POST, prefix=str(pk)) if verb == "tick" else forms.Form(request.POST)
-    act = functools.partial(checklist_actions.tick if verb == "tick" else checklist_actions.untick, item)
+    act = functools.partial(
+        checklist_actions.tick if verb == "tick" else checklist_actions.untick, item
+    )
     if not by_htmx(request):
         then = f"{reverse('releases:release', args=[item.release_id])}#item-{pk}"
         return run_action(request, then, act, form=form, refused=IllegalMove)
@@ -195,12 +217,20 @@ def _ticked_row(
     except Refused as refusal:
         stands = item.is_ticked and item.ticked_candidate == item.release.candidate
         at = item.ticked_at if stands else None
-        return pages_release.ticked_row(item, who=item.ticked_by, note=item.note, at=at, problem=str(refusal))
+        return pages_release.ticked_row(
+            item, who=item.ticked_by, note=item.note, at=at, problem=str(refusal)
+        )
     if verb == "untick":
         return pages_release.ticked_row(item, who="", note="", at=None)
-    if known.is_ticked and known.ticked_candidate == known.release.candidate:  # somebody was quicker
-        return pages_release.ticked_row(item, who=known.ticked_by, note=known.note, at=known.ticked_at)
-    return pages_release.ticked_row(item, who=user, note=form.cleaned_data["note"], at=timezone.now())
+    if (
+        known.is_ticked and known.ticked_candidate == known.release.candidate
+    ):  # somebody was quicker
+        return pages_release.ticked_row(
+            item, who=known.ticked_by, note=known.note, at=known.ticked_at
+        )
+    return pages_release.ticked_row(
+        item, who=user, note=form.cleaned_data["note"], at=timezone.now()
+    )
 
 
 @page
@@ -223,7 +253,9 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     board_card = f"{reverse('releases:board')}#project-{slug}"
 
     def then(made: object) -> str:
-        return reverse("releases:release", args=[made.pk]) if isinstance(made, Release) else board_card
+        return (
+            reverse("releases:release", args=[made.pk]) if isinstance(made, Release) else board_card
+        )
 
     act, form = functools.partial(button.act, project), button.form(request.POST)
     return run_action(request, board_card, act, button.said, form=form, landing=then)
@@ -239,4 +271,6 @@ def _button(buttons: dict[str, Button], verb: str) -> Button:
 def checklist_of(request: HttpRequest, slug: str) -> HttpResponse:
     """Lead to the page where the checklist of the project's releases is edited."""
     template = get_object_or_404(ChecklistTemplate, project__slug=slug, kind=ReleaseKind.NORMAL)
-    return HttpResponseRedirect(reverse("admin:releases_checklisttemplate_change", args=[template.pk]))
+    return HttpResponseRedirect(
+        reverse("admin:releases_checklisttemplate_change", args=[template.pk])
+    )

@@ -12,7 +12,12 @@ from portal.configuration.admin import TwoPeople
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs
-from releases.project_settings.guarded import claimed, databases_as_values, kept, smoke_tests_as_text
+from releases.project_settings.guarded import (
+    claimed,
+    databases_as_values,
+    kept,
+    smoke_tests_as_text,
+)
 
 
 class SmokeTestInline(admin.TabularInline):
@@ -26,7 +31,10 @@ class ProjectForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuses the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
-        names = {name: given.get(name, getattr(self.instance, name)) for name in ("repository", "railway_project_id")}
+        names = {
+            name: given.get(name, getattr(self.instance, name))
+            for name in ("repository", "railway_project_id")
+        }
         if message := claimed(self.instance, **names):
             raise forms.ValidationError(message)
         return given
@@ -51,9 +59,16 @@ class DatabaseInline(admin.StackedInline):
     formset = DatabaseFormSet
     extra = 0
     fields = (
-        ("name", "position"), "alembic", "version_table", ("public_service", "public_variable"),
-        ("service", "variable"), "runner", "migration_command", "install_command", "migration_variables",
-    )  # fmt: skip
+        ("name", "position"),
+        "alembic",
+        "version_table",
+        ("public_service", "public_variable"),
+        ("service", "variable"),
+        "runner",
+        "migration_command",
+        "install_command",
+        "migration_variables",
+    )
 
 
 @admin.register(Project)
@@ -62,21 +77,40 @@ class ProjectAdmin(TwoPeople):
 
     form = ProjectForm
 
-    list_display = ("name", "repository", "staging_branch", "production_branch", "deploy_order", "required_approvals")
+    list_display = (
+        "name",
+        "repository",
+        "staging_branch",
+        "production_branch",
+        "deploy_order",
+        "required_approvals",
+    )
     search_fields = ("name", "repository")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (DatabaseInline, SmokeTestInline)
     fieldsets = (
         (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
-        ("Branches and environments", {
+        (
+            "Branches and environments",
+            {
                 "fields": (
-                    ("staging_branch", "staging_environment"), ("production_branch", "production_environment"),
+                    ("staging_branch", "staging_environment"),
+                    ("production_branch", "production_environment"),
                     "git_url",
                 )
-            }),
+            },
+        ),
         (
             "Rules",
-            {"fields": ("required_approvals", "required_checks", "soak_minutes", "deploy_order", "deploy_minutes")},
+            {
+                "fields": (
+                    "required_approvals",
+                    "required_checks",
+                    "soak_minutes",
+                    "deploy_order",
+                    "deploy_minutes",
+                )
+            },
         ),
         ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
         ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
@@ -86,14 +120,23 @@ class ProjectAdmin(TwoPeople):
             "Previews",
             {
                 "fields": (
-                    "previews", "preview_drafts", "preview_forks", "preview_limit", "preview_days", "preview_migrates",
+                    "previews",
+                    "preview_drafts",
+                    "preview_forks",
+                    "preview_limit",
+                    "preview_days",
+                    "preview_migrates",
                 )
             },
         ),
-    )  # fmt: skip
+    )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"second_factor": True, "sign_in_minutes": 60, **super().get_changeform_initial_data(request)}
+        return {
+            "second_factor": True,
+            "sign_in_minutes": 60,
+            **super().get_changeform_initial_data(request),
+        }
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # Addresses and the trail name a project by its slug, so it stays.
@@ -103,7 +146,9 @@ class ProjectAdmin(TwoPeople):
         return {} if obj else self.prepopulated_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
+        return (
+            bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         with connection.cursor() as cursor:  # its databases are saved after it
@@ -118,13 +163,17 @@ class ProjectAdmin(TwoPeople):
         if formset.model is SmokeTest:
             return {"smoke_tests": smoke_tests_as_text(rows)}
         gone = [form.instance for form in formset.deleted_forms if form.instance.pk]
-        return databases_as_values(rows, names_of(formset)) | {kept(names_of(formset)[one.pk]): False for one in gone}
+        return databases_as_values(rows, names_of(formset)) | {
+            kept(names_of(formset)[one.pk]): False for one in gone
+        }
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """What is being prepared is read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():
-            Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(collected="")
+            Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(
+                collected=""
+            )
             PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
 
 

@@ -12,7 +12,15 @@ from django.db import transaction
 from django.db.models import Model
 
 from environments.github import GitHub
-from environments.models import ConnectionCheck, Database, DatabaseSync, Project, ProtectionSync, RailwaySync, SmokeTest
+from environments.models import (
+    ConnectionCheck,
+    Database,
+    DatabaseSync,
+    Project,
+    ProtectionSync,
+    RailwaySync,
+    SmokeTest,
+)
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
@@ -40,36 +48,56 @@ def connect(
     now: datetime | None = None,
     **settings: Any,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests. Idempotent.
+    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
 
-    `databases`: fields of each `Database`, its name among them; `alembic` is short for one with that directory.
+    Idempotent.
+
+    `databases`: fields of each `Database`, its name among them; `alembic` is short for one with
+    that directory.
     `smoke` holds (service, path), `pages` what is looked at after a promotion: (name, path).
     """
     known = Project.objects.filter(slug=slug_of(name)).first()
     before = row_changes.with_children(known, CHILDREN, lock=True) if known else {}
     project, created = Project.objects.update_or_create(
         slug=slug_of(name),
-        defaults={"name": name, "repository": repository, "railway_project_id": railway_project_id, **settings},
+        defaults={
+            "name": name,
+            "repository": repository,
+            "railway_project_id": railway_project_id,
+            **settings,
+        },
     )
     items.ensure_for(project, pages=pages)
     start_syncs(project)
-    for position, one in enumerate(databases or ([{"name": "main", "alembic": alembic}] if alembic else [])):
-        Database.objects.update_or_create(project=project, name=one["name"], defaults={"position": position, **one})
+    for position, one in enumerate(
+        databases or ([{"name": "main", "alembic": alembic}] if alembic else [])
+    ):
+        Database.objects.update_or_create(
+            project=project, name=one["name"], defaults={"position": position, **one}
+        )
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     if created:
         message = f"{name} connects {repository} with Railway."
         data = {"changes": row_changes.difference({}, row_changes.with_children(project, CHILDREN))}
-        audit.record("project.connected", actor=actor, subject=project, sentence=message, data=data, now=now)
+        audit.record(
+            "project.connected", actor=actor, subject=project, sentence=message, data=data, now=now
+        )
     else:
         row_changes.record(
-            project, before, row_changes.with_children(project, CHILDREN), actor=actor, by="by its set-up"
+            project,
+            before,
+            row_changes.with_children(project, CHILDREN),
+            actor=actor,
+            by="by its set-up",
         )
     return project
 
 
 def start_syncs(project: Project) -> None:
-    """Sees that every source of the project is read by the worker from now on, and that it has checklists."""
+    """Sees that every source of the project is read by the worker from now on, and that it has
+    checklists.
+    """
     items.ensure_for(project)
     for sync in (RailwaySync, GitHubSync, DatabaseSync, ProtectionSync, BranchScan):
         sync.objects.get_or_create(project=project)
@@ -97,10 +125,12 @@ class Connected:
 def connect_webhooks(
     project: Project, *, actor: Any = None, renew: bool = False, now: datetime | None = None
 ) -> list[Connected]:
-    """Has GitHub and Railway tell the portal at once when something happens; what is there already stays.
+    """Has GitHub and Railway tell the portal at once when something happens; what is there already
+    stays.
 
-    `renew` gives GitHub the present secret anew, which it never shows. Trouble with one does not stop the other.
-    Each write is announced in the trail before it is made, so that none is made without an event.
+    `renew` gives GitHub the present secret anew, which it never shows. Trouble with one does not
+    stop the other. Each write is announced in the trail before it is made, so that none is made
+    without an event.
     """
 
     def tell(event: str, sentence: str) -> None:
@@ -109,7 +139,9 @@ def connect_webhooks(
 
     done = []
     for service, connect_one in (("GitHub", _connect_github), ("Railway", _connect_railway)):
-        announce = partial(tell, "webhooks.requested", f"{service} is to report what happens in {project}.")
+        announce = partial(
+            tell, "webhooks.requested", f"{service} is to report what happens in {project}."
+        )
         try:
             one = connect_one(project, renew, announce)
         except ApiError as error:
@@ -129,13 +161,22 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
     if hook is None:
         announce()
         github.add_hook(url, secret=secret, events=GITHUB_EVENTS)
-        return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} from now on.", True)
+        return Connected(
+            "GitHub",
+            True,
+            f"GitHub reports what happens in {project.repository} from now on.",
+            True,
+        )
     as_wanted = hook.active and hook.content_type == "json" and hook.events == set(GITHUB_EVENTS)
     if as_wanted and not renew:
-        return Connected("GitHub", True, f"GitHub reports what happens in {project.repository} already.")
+        return Connected(
+            "GitHub", True, f"GitHub reports what happens in {project.repository} already."
+        )
     announce()
     github.change_hook(hook.id, url, secret=secret, events=GITHUB_EVENTS)
-    return Connected("GitHub", True, f"The webhook of {project.repository} was put right on GitHub.", True)
+    return Connected(
+        "GitHub", True, f"The webhook of {project.repository} was put right on GitHub.", True
+    )
 
 
 def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
@@ -147,16 +188,26 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
     if not tree.workspace_id:
         message = f"Railway does not say in which workspace {tree.name} is: use a workspace token."
         return Connected("Railway", False, message)
-    rules = [rule for rule in railway.rules(tree.workspace_id, tree.id) if rule.project_id == tree.id]
+    rules = [
+        rule for rule in railway.rules(tree.workspace_id, tree.id) if rule.project_id == tree.id
+    ]
     # By the beginning of its address: the rest is the secret, which may have been changed.
-    rule = next((rule for rule in rules if any(known.startswith(start) for known in rule.urls)), None)
+    rule = next(
+        (rule for rule in rules if any(known.startswith(start) for known in rule.urls)), None
+    )
     if rule is None:
         announce()
         railway.add_rule(tree.workspace_id, tree.id, url, RAILWAY_EVENTS)
-        return Connected("Railway", True, f"Railway reports every deployment of {tree.name} from now on.", True)
-    as_wanted = rule.urls == (url,) and rule.event_types == {event.lower() for event in RAILWAY_EVENTS}
+        return Connected(
+            "Railway", True, f"Railway reports every deployment of {tree.name} from now on.", True
+        )
+    as_wanted = rule.urls == (url,) and rule.event_types == {
+        event.lower() for event in RAILWAY_EVENTS
+    }
     if as_wanted and rule.ephemeral_environments and not renew:
-        return Connected("Railway", True, f"Railway reports every deployment of {tree.name} already.")
+        return Connected(
+            "Railway", True, f"Railway reports every deployment of {tree.name} already."
+        )
     announce()
     railway.change_rule(rule.id, url, RAILWAY_EVENTS)
     return Connected("Railway", True, f"The webhook of {tree.name} was put right on Railway.", True)
@@ -166,6 +217,11 @@ def _unreachable(setting: str, api_url: str) -> str:
     """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
     if fault := webhooks.secret_fault(setting):
         return fault
-    if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(urlsplit(api_url).hostname):
-        return f"Nobody outside can reach {configured.PORTAL_URL}: set PORTAL_URL to the portal's public address."
+    if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(
+        urlsplit(api_url).hostname
+    ):
+        return (
+            f"Nobody outside can reach {configured.PORTAL_URL}: set PORTAL_URL to the portal's"
+            " public address."
+        )
     return ""

@@ -1,4 +1,6 @@
-"""Projects and environments as guarded configuration: what one person may change alone, and what follows."""
+"""Projects and environments as guarded configuration: what one person may change alone, and what
+follows.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -20,16 +22,31 @@ from releases.models.pull_requests import PullRequest
 from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
 
 NOT_PROMOTED = "nothing of this project was promoted yet"
-# What neither runs code nor decides where a credential goes, what is asked of a release, or who may do what.
-FREE = frozenset({
-    "name", "slug", "deploy_minutes", "retention_hours", "statement_seconds", "lock_seconds", "pre_push",
-    "previews", "preview_drafts", "preview_limit", "preview_days", "pull_comments",
-})  # fmt: skip
+# What neither runs code nor decides where a credential goes, what is asked of a release, or who may
+# do what.
+FREE = frozenset(
+    {
+        "name",
+        "slug",
+        "deploy_minutes",
+        "retention_hours",
+        "statement_seconds",
+        "lock_seconds",
+        "pre_push",
+        "previews",
+        "preview_drafts",
+        "preview_limit",
+        "preview_days",
+        "pull_comments",
+    }
+)
 
 
 DATABASE = "database "
 DATABASE_FIELDS = tuple(
-    field.name for field in Database._meta.concrete_fields if not field.primary_key and not field.is_relation
+    field.name
+    for field in Database._meta.concrete_fields
+    if not field.primary_key and not field.is_relation
 )
 
 
@@ -46,7 +63,9 @@ class Projects(Kind):
         return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
 
     def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        with connection.cursor() as cursor:  # the project and its databases are right together, or not at all
+        with (
+            connection.cursor() as cursor
+        ):  # the project and its databases are right together, or not at all
             cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
         super().write(obj, values, secrets)
         if "smoke_tests" in values:
@@ -56,8 +75,13 @@ class Projects(Kind):
             if object_.out_of_order:
                 raise Refused(f"Database {object_}: {object_.out_of_order}")
 
-    def refuse(self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any) -> None:
-        named = {name: values.get(name, getattr(obj, name)) for name in ("repository", "railway_project_id")}
+    def refuse(
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+    ) -> None:
+        named = {
+            name: values.get(name, getattr(obj, name))
+            for name in ("repository", "railway_project_id")
+        }
         if other := claimed(obj, **named):
             raise Refused(other)
 
@@ -67,7 +91,9 @@ class Projects(Kind):
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
         if renamed := change.values.get("repository"):
             took_over(obj, renamed["from"] or "", now=now)
-        if any(name.startswith(DATABASE) for name in change.values):  # what is being prepared is read again
+        if any(
+            name.startswith(DATABASE) for name in change.values
+        ):  # what is being prepared is read again
             Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=obj, state="open").update(read_for="")
         return lapse(obj, change, now=now)
@@ -93,7 +119,9 @@ class Addresses(Kind):
 
 
 class VariableRules(Kind):
-    """What must hold for variables: a weaker rule lets a production variable be what it must not."""
+    """What must hold for variables: a weaker rule lets a production variable be what it must
+    not.
+    """
 
     permission = "environments.change_variablerule"
 
@@ -105,10 +133,14 @@ class VariableRules(Kind):
 
 
 class DeployKeys(VariableRules):
-    """The host keys that a git server may show: another one decides who is believed to be that server."""
+    """The host keys that a git server may show: another one decides who is believed to be that
+    server.
+    """
 
     permission = "environments.change_deploykey"
-    free = frozenset({"kind", "public_key", "fingerprint", "changed_at"})  # of a key that is written, never read
+    free = frozenset(
+        {"kind", "public_key", "fingerprint", "changed_at"}
+    )  # of a key that is written, never read
 
 
 def was_promoted(project: Project) -> bool:
@@ -117,23 +149,38 @@ def was_promoted(project: Project) -> bool:
 
 
 def claimed(project: Project, *, repository: str, railway_project_id: str) -> str:
-    """Why `project` must not name these: another one that was promoted does. A new project is set up by one person."""
+    """Why `project` must not name these: another one that was promoted does.
+
+    A new project is set up by one person.
+    """
     same = Q(repository__iexact=repository)
     if railway_project_id:
         same |= Q(railway_project_id=railway_project_id)
     others = Project.objects.filter(same).exclude(pk=project.pk)
     for other in others:
         if was_promoted(other):
-            what = "repository" if other.repository.lower() == repository.lower() else "Railway project"
-            return f"{other} releases this {what} already, and is in production: change that project instead."
+            what = (
+                "repository"
+                if other.repository.lower() == repository.lower()
+                else "Railway project"
+            )
+            return (
+                f"{other} releases this {what} already, and is in production: change that project"
+                " instead."
+            )
     return ""
 
 
 def lapse(project: Project, change: ConfigurationChange, *, now: datetime) -> str:
-    """What was signed before the change no longer counts; a sentence that says how much that was."""
+    """What was signed before the change no longer counts; a sentence that says how much that
+    was.
+    """
     ended = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
     open_ = Q(release__project=project) & ~Q(release__status__in=ended)
-    why = {"lapsed_at": now, "lapsed_why": f"configuration changed: {', '.join(change.values)}"[:300]}
+    why = {
+        "lapsed_at": now,
+        "lapsed_why": f"configuration changed: {', '.join(change.values)}"[:300],
+    }
     approvals = Approval.objects.filter(open_, lapsed_at=None).update(**why)
     risks = RiskAcceptance.objects.filter(project=project, lapsed_at=None).update(**why)
     rollbacks = RollbackApproval.objects.filter(
@@ -144,7 +191,9 @@ def lapse(project: Project, change: ConfigurationChange, *, now: datetime) -> st
 
 
 def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> Values:
-    """Databases as a proposal names them, `database main: runner` and so on; `names`: what each is called now."""
+    """Databases as a proposal names them, `database main: runner` and so on; `names`: what each
+    is called now.
+    """
     told: Values = {}
     for row in rows:
         name = names.get(row.pk, row.name)
@@ -165,7 +214,9 @@ def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
             name, _, field = key.removeprefix(DATABASE).rpartition(": ")
             wanted.setdefault(name, {})[field] = value
     for name, fields in sorted(wanted.items(), key=lambda one: one[1].get("kept", True)):
-        row = Database.objects.filter(project=project, name=name).first() or Database(project=project, name=name)
+        row = Database.objects.filter(project=project, name=name).first() or Database(
+            project=project, name=name
+        )
         if fields.pop("kept", True) is False:
             row.delete()
             continue
@@ -184,7 +235,10 @@ def smoke_tests_as_text(rows: Any) -> list[str]:
 
 
 def _line(test: SmokeTest) -> str:
-    asked = {EnvironmentKind.STAGING: test.on_staging, EnvironmentKind.PRODUCTION: test.on_production}
+    asked = {
+        EnvironmentKind.STAGING: test.on_staging,
+        EnvironmentKind.PRODUCTION: test.on_production,
+    }
     where = " and ".join(name for name, is_asked in asked.items() if is_asked)
     commit = " commit" if test.expects_commit else ""
     return f"{test.service} {test.path} {test.expected_status}{commit} in {where}"
@@ -192,7 +246,9 @@ def _line(test: SmokeTest) -> str:
 
 def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
     kept = {_line(test): test for test in project.smoke_tests.all()}
-    SmokeTest.objects.filter(pk__in=[one.pk for line, one in kept.items() if line not in wanted]).delete()
+    SmokeTest.objects.filter(
+        pk__in=[one.pk for line, one in kept.items() if line not in wanted]
+    ).delete()
     for line in wanted:
         if line not in kept:
             request, _, where = line.rpartition(" in ")

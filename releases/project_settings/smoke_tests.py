@@ -1,4 +1,6 @@
-"""Smoke tests that a project lacks: what Railway's health checks propose, and adding one by a click."""
+"""Smoke tests that a project lacks: what Railway's health checks propose, and adding one by a
+click.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,13 +17,21 @@ ADD = "environments.add_smoketest"
 
 
 def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
-    """Return (service, path) of each health check that Railway has for a service with an address, once."""
-    found = {(instance.service.name, instance.checked_at) for instance in instances if instance.checked_at and instance.domains}
+    """Return (service, path) of each health check that Railway has for a service with an
+    address, once.
+    """
+    found = {
+        (instance.service.name, instance.checked_at)
+        for instance in instances
+        if instance.checked_at and instance.domains
+    }
     return sorted(found)
 
 
 @action("smoke_test.added", ADD)
-def add(project: Project, *, actor: Any, service: str, path: str, now: datetime | None = None) -> SmokeTest:
+def add(
+    project: Project, *, actor: Any, service: str, path: str, now: datetime | None = None
+) -> SmokeTest:
     """Add a test that both environments are asked: before a promotion and after it."""
     row = SmokeTest(project=project, service=service.strip()[:200], path=path.strip())
     try:
@@ -30,5 +40,11 @@ def add(project: Project, *, actor: Any, service: str, path: str, now: datetime 
         raise Refused(" ".join(error.messages)) from None
     row.save()
     message = f"Smoke test {row} added: staging is asked before a promotion, production after it."
-    audit.record("smoke_test.added", actor=actor, subject=project, sentence=message, now=now or timezone.now())
+    audit.record(
+        "smoke_test.added",
+        actor=actor,
+        subject=project,
+        sentence=message,
+        now=now or timezone.now(),
+    )
     return row

@@ -6,11 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from environments.models import (
-    Database,
-    DeployOrder,
-    EnvironmentKind,
-)
+from environments.models import Database, DeployOrder, EnvironmentKind
 from portal import audit
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason
@@ -32,7 +28,8 @@ STEPS = {
         StepName.SMOKE,
         StepName.SYNC_STAGING,
     ),
-    # Railway deploys main when it is pushed, so the schema can only come first by coming before the merge.
+    # Railway deploys main when it is pushed, so the schema can only come first by coming before the
+    # merge.
     DeployOrder.MIGRATE_FIRST: (
         StepName.MIGRATE,
         StepName.MERGE,
@@ -44,13 +41,20 @@ STEPS = {
 
 
 def steps_of(release: Release) -> tuple[StepName, ...]:
-    """The steps of the release's promotion in their order. Staging lacks a hotfix, so it cannot be moved forward."""
+    """The steps of the release's promotion in their order.
+
+    Staging lacks a hotfix, so it cannot be moved forward.
+    """
     names = STEPS[DeployOrder(release.project.deploy_order)]
     return (*names[:-1], StepName.BACK_MERGE) if release.is_hotfix else names
 
 
-def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[StepName, Database | None]]:
-    """The steps with what each is about: there is one migration for each database, one after the other."""
+def stops_of(
+    release: Release, databases: Sequence[Database]
+) -> Iterator[tuple[StepName, Database | None]]:
+    """The steps with what each is about: there is one migration for each database, one after the
+    other.
+    """
     for name in steps_of(release):
         if name != StepName.MIGRATE:
             yield name, None
@@ -59,8 +63,12 @@ def stops_of(release: Release, databases: Sequence[Database]) -> Iterator[tuple[
 
 
 @action("release.promoted", "releases.promote_release", guarded=True)
-def promote(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> Promotion:
-    """Starts the promotion when nothing stands in between; the worker carries it out step by step."""
+def promote(
+    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+) -> Promotion:
+    """Starts the promotion when nothing stands in between; the worker carries it out step by
+    step.
+    """
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
@@ -84,23 +92,38 @@ def promote(release: Release, *, actor: Any, candidate: str | None = None, now: 
         }
         for line in standing.before
     ]
-    places = {database.database.pk: database.places.get(EnvironmentKind.PRODUCTION) for database in facts.databases}
+    places = {
+        database.database.pk: database.places.get(EnvironmentKind.PRODUCTION)
+        for database in facts.databases
+    }
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
     )
     databases = [database.database for database in facts.databases]
     PromotionStep.objects.bulk_create(
-        PromotionStep(promotion=promotion, position=position, name=name, database=one, called=one.called if one else "")
+        PromotionStep(
+            promotion=promotion,
+            position=position,
+            name=name,
+            database=one,
+            called=one.called if one else "",
+        )
         for position, (name, one) in enumerate(stops_of(release, databases))
     )
     compare.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
     rollback_assessment.begin(facts, now=now)
-    data = {"candidate": release.candidate, "content": gates.content_digest(release), "gates": snapshot}
+    data = {
+        "candidate": release.candidate,
+        "content": gates.content_digest(release),
+        "gates": snapshot,
+    }
     message = f"Promotion of {release.name} at {release.candidate[:7]} started."
-    audit.record("release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now)
+    audit.record(
+        "release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return promotion
 
 
@@ -111,11 +134,15 @@ def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> 
     promotion, step = _failed_step(release)
     steps_engine.again(step, migration_run=None)
     steps_engine.go_on(promotion, now)
-    audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
+    audit.record(
+        "step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now
+    )
 
 
 @action("step.deployed", "releases.repair_release")
-def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None) -> None:
+def deploy_commit(
+    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+) -> None:
     """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
@@ -127,12 +154,20 @@ def deploy_commit(release: Release, *, actor: Any, candidate: str | None = None,
     behind = [
         live.service
         for live in facts.in_production
-        if live.at_commits and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
+        if live.at_commits
+        and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
     steps_engine.again(step, deploy_wanted=behind)
     steps_engine.go_on(promotion, now)
     message = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
-    audit.record("step.deployed", actor=actor, subject=release, sentence=message, data={"services": behind}, now=now)
+    audit.record(
+        "step.deployed",
+        actor=actor,
+        subject=release,
+        sentence=message,
+        data={"services": behind},
+        now=now,
+    )
 
 
 @action("step.skipped", "releases.repair_release", guarded=True)
@@ -156,21 +191,38 @@ def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None
 
 
 @action("promotion.abandoned", "releases.abandon_release")
-def abandon_promotion(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
-    """Gives a stopped promotion up: before the merge the release is prepared again, after it stays as evidence."""
+def abandon_promotion(
+    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+) -> None:
+    """Gives a stopped promotion up: before the merge the release is prepared again, after it
+    stays as evidence.
+    """
     now = now or timezone.now()
     require_reason(reason)
     promotion, step = _failed_step(release)
-    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    release = (
+        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    )
     Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)
-    release.move_to(ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now)
+    release.move_to(
+        ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now
+    )
     after = "merged" if release.merge_commit else "not merged"
     message = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
-    audit.record("promotion.abandoned", actor=actor, subject=release, sentence=message, data={"step": step.name}, now=now)
+    audit.record(
+        "promotion.abandoned",
+        actor=actor,
+        subject=release,
+        sentence=message,
+        data={"step": step.name},
+        now=now,
+    )
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
-    """The stopped promotion under a row lock, and the step that stopped it; refuses while it is being rolled back."""
+    """The stopped promotion under a row lock, and the step that stopped it; refuses while it is
+    being rolled back.
+    """
     found = steps_engine.stopped(release.promotions, "promotion")
     if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():
         raise Refused("A rollback of this release is under way; end or abandon that first.")

@@ -9,7 +9,15 @@ from releases.steps.admin import StepInline
 
 class PromotionStepInline(StepInline):
     model = PromotionStep
-    fields = readonly_fields = ("name", "status", "looks", "started_at", "finished_at", "sentence", "world")
+    fields = readonly_fields = (
+        "name",
+        "status",
+        "looks",
+        "started_at",
+        "finished_at",
+        "sentence",
+        "world",
+    )
 
 
 @admin.register(Promotion)

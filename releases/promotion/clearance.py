@@ -1,7 +1,9 @@
-"""Clearance: that GitHub will take the merge is established before production or its database is touched.
+"""Clearance: that GitHub will take the merge is established before production or its database is
+touched.
 
-Asked by the first step that writes, whichever comes first: it reads what the merge takes afresh, holds every gate
-against it, posts the verdict, and then wants GitHub's own word that nothing blocks.
+Asked by the first step that writes, whichever comes first: it reads what the merge takes afresh,
+holds every gate against it, posts the verdict, and then wants GitHub's own word that nothing
+blocks.
 """
 
 from datetime import timedelta
@@ -19,12 +21,15 @@ from releases.steps import engine as steps_engine
 from releases.steps.engine import PATIENCE, Look, Stop, Wait
 
 NOTHING = "Nothing was merged, and nothing was written to production."
-# How long GitHub may call it blocked after every status is there: its reckoning runs a little behind.
+# How long GitHub may call it blocked after every status is there: its reckoning runs a little
+# behind.
 SETTLING = timedelta(minutes=2)
 
 
 def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
-    """Why the merge is not to be begun, or not yet; None: GitHub would take it now. Raises `ApiError`."""
+    """Why the merge is not to be begun, or not yet; None: GitHub would take it now. Raises
+    `ApiError`.
+    """
     project, release = facts.project, facts.release
     if release.pull_number is None:
         return Stop("The release has no promotion pull request.", NOTHING)
@@ -49,7 +54,10 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
 
 def _is_told(pull: Pull) -> bool:
     """Whether GitHub shows our green verdict on the head."""
-    return any(check.name == settings.STATUS_CONTEXT and check.state == "success" for check in pull.checks or ())
+    return any(
+        check.name == settings.STATUS_CONTEXT and check.state == "success"
+        for check in pull.checks or ()
+    )
 
 
 def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
@@ -59,12 +67,20 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
     if pull.merge_state == "unknown":
         message = f"GitHub is still computing whether {number} can be merged"
         if waited > PATIENCE:
-            return Stop(f"{message}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.", NOTHING)
+            return Stop(
+                f"{message}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.",
+                NOTHING,
+            )
         return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{message}.")
     if waited > SETTLING:
-        message = f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
+        message = (
+            f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
+        )
         return Stop(f"{message}: look there what it asks for, then try again.", NOTHING)
-    return Wait(2, f"GitHub calls {number} {pull.merge_state}; it may not have reckoned with the verdict yet.")
+    return Wait(
+        2,
+        f"GitHub calls {number} {pull.merge_state}; it may not have reckoned with the verdict yet.",
+    )
 
 
 def still_ready(step: PromotionStep, facts: Facts) -> Look | None:

@@ -1,4 +1,7 @@
-"""The steps of a promotion. Each looks at the world first and does at most one outward write per look."""
+"""The steps of a promotion.
+
+Each looks at the world first and does at most one outward write per look.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -37,8 +40,12 @@ Step = Callable[[PromotionStep, Facts], Look]
 
 def advance(job: Promotion, *, now: datetime) -> Outcome:
     """Lets the current step look once, and writes down what it saw."""
-    done = steps_engine.advance(job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now)
-    if isinstance(done, Finished) or not done.seconds:  # a step began or ended: what was advised is of before that
+    done = steps_engine.advance(
+        job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now
+    )
+    if (
+        isinstance(done, Finished) or not done.seconds
+    ):  # a step began or ended: what was advised is of before that
         rollback_assessment.hurry(job.release, now=now)
     return done
 
@@ -51,12 +58,18 @@ def _keep_merge(release: Release, look: Done) -> None:
 def _finish(job: Promotion, now: datetime) -> Outcome:
     """All steps are behind us: production runs the release, and what remains is to look at it."""
     with transaction.atomic():
-        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        release = (
+            Release.objects.select_for_update(of=("self",))
+            .select_related("project")
+            .get(pk=job.release_id)
+        )
         if release.status == ReleaseStatus.PROMOTING:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
             rollback_assessment.hurry(release, now=now)
             message = f"{release.name} is in production; the items after promotion are open."
-            audit.record("release.in_production", actor=None, subject=release, sentence=message, now=now)
+            audit.record(
+                "release.in_production", actor=None, subject=release, sentence=message, now=now
+            )
     return Finished(JobStatus.SUCCEEDED, "All steps are done.")
 
 
@@ -70,23 +83,34 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     sync.keep_pull(project, pull, now=facts.now)
     if pull.merged:
         return _restored(facts, github) or _merged(pull, release)
-    world = f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+    world = (
+        f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+    )
     if pull.state != "open":
         return Stop(f"Pull request #{pull.number} was closed without merging.", world)
     if pull.base_ref != project.production_branch:
         return Stop(
-            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not {project.production_branch}.", world
+            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not"
+            f" {project.production_branch}.",
+            world,
         )
     if pull.head_sha != release.candidate:
-        moved = f"Pull request #{pull.number} moved from {release.candidate[:7]} to {pull.head_sha[:7]}."
-        return Stop(f"{moved} Abandon this promotion, and the release takes up the new commits.", world)
+        moved = (
+            f"Pull request #{pull.number} moved from {release.candidate[:7]} to"
+            f" {pull.head_sha[:7]}."
+        )
+        return Stop(
+            f"{moved} Abandon this promotion, and the release takes up the new commits.", world
+        )
     if pull.mergeable is False:
         return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
     if refusal := clearance.refused(step, facts, github):
         return refusal
     word = release.get_kind_display().capitalize()
     try:
-        github.merge(pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})")
+        github.merge(
+            pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})"
+        )
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
@@ -97,8 +121,8 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
 
 
 def _restored(facts: Facts, github: GitHub) -> Look | None:
-    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests that GitHub moved
-    to main with it. None: it is there.
+    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests
+    that GitHub moved to main with it. None: it is there.
     """
     project, release = facts.project, facts.release
     below, main = project.staging_branch, project.production_branch
@@ -111,24 +135,38 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     for number in moved:
         github.retarget(number, below)
     back = f" {len(moved)} pull requests go into it again." if moved else ""
-    message = f"GitHub had deleted {below} at the merge; it was made again at {release.candidate[:7]}.{back}"
+    message = (
+        f"GitHub had deleted {below} at the merge; it was made again at"
+        f" {release.candidate[:7]}.{back}"
+    )
     with transaction.atomic():
-        audit.record("release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now)
+        audit.record(
+            "release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now
+        )
     return Wait(1, message)
 
 
 def _merged(pull: Any, release: Release) -> Look:
     if pull.head_sha != release.candidate:
-        message = f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
+        message = (
+            f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"
+            f" {release.candidate[:7]}."
+        )
         return Stop(message, "Production's branch holds commits that nobody promised here.")
     if not pull.merge_commit:
         return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
     evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
-    return Done(f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.", evidence, pull.merge_commit)
+    return Done(
+        f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.",
+        evidence,
+        pull.merge_commit,
+    )
 
 
 def deploy(step: PromotionStep, facts: Facts) -> Look:
-    """Waits until every service of production serves the merge commit, and names the one that does not."""
+    """Waits until every service of production serves the merge commit, and names the one that
+    does not.
+    """
     project, release = facts.project, facts.release
     railway = Railway()
     tree = railway.project(project.railway_project_id)
@@ -143,17 +181,25 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     if step.deploy_wanted and services:
         return _deploy_next(step, facts, railway, services)
     waited = steps_engine.waited(step, facts.now)
-    broken = result.state == gates.FAIL and any(live.is_broken_at(release.merge_commit) for live in services)
+    broken = result.state == gates.FAIL and any(
+        live.is_broken_at(release.merge_commit) for live in services
+    )
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
-        world = "The merge is done and stays; production partly runs the release." if services else ""
+        world = (
+            "The merge is done and stays; production partly runs the release." if services else ""
+        )
         return Stop(result.sentence, world, evidence)
     # Railway counts requests by the hour: look often at first, then less.
     return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
 
 
-def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]) -> Look:
-    """Deploys the merge commit on the next service that a person asked for, unless it is on its way already."""
+def _deploy_next(
+    step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]
+) -> Look:
+    """Deploys the merge commit on the next service that a person asked for, unless it is on its
+    way already.
+    """
     commit = facts.release.merge_commit
     names = [live.service for live in services if live.service in step.deploy_wanted]
     target = next((live for live in services if live.service in names), None)
@@ -165,17 +211,23 @@ def _deploy_next(step: PromotionStep, facts: Facts, railway: Railway, services: 
         out_of_band.asked(asked, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
             message = f"Deploying {commit[:7]} on {target.service}."
-            audit.record("step.deploying", actor=None, subject=facts.release, sentence=message, now=facts.now)
+            audit.record(
+                "step.deploying", actor=None, subject=facts.release, sentence=message, now=facts.now
+            )
     step.save(update_fields=["deploy_wanted"])
     return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
 
 
 def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
-    """Whether the newest deployment is already one of `commit` that has not failed, or that came of this wish."""
+    """Whether the newest deployment is already one of `commit` that has not failed, or that came
+    of this wish.
+    """
     latest = live.latest
     if latest is None or latest.commit != commit:
         return False
-    asked_here = bool(latest.created_at and step.started_at and latest.created_at >= step.started_at)
+    asked_here = bool(
+        latest.created_at and step.started_at and latest.created_at >= step.started_at
+    )
     return asked_here or not live.is_broken_at(commit)
 
 
@@ -183,9 +235,14 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
     """Brings one of production's databases to the release's heads, through one migration run."""
     if step.database_id is None:
         return Done("The project has no Alembic migrations.")
-    one = next((database for database in facts.databases if database.database.pk == step.database_id), None)
+    one = next(
+        (database for database in facts.databases if database.database.pk == step.database_id), None
+    )
     if one is None or one.heads is None:
-        return Stop("The release was not read for this database: it was configured, or retired, in the meantime.")
+        return Stop(
+            "The release was not read for this database: it was configured, or retired, in the"
+            " meantime."
+        )
     run = step.migration_run
     if run is None:
         return _start_run(step, facts, one)
@@ -220,7 +277,9 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
     if message := one.database.out_of_order:
         return Stop(message, "Nothing was changed.")
-    if not after_merge and (refusal := clearance.refused(step, facts, GitHub(facts.project.repository))):
+    if not after_merge and (
+        refusal := clearance.refused(step, facts, GitHub(facts.project.repository))
+    ):
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(
@@ -243,7 +302,9 @@ def _database_world(step: PromotionStep, run: MigrationRun) -> str:
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
     """Asks each configured page of production over HTTP."""
-    commits = {live.service: _expected(live, facts) for live in facts.in_production if live.at_commits}
+    commits = {
+        live.service: _expected(live, facts) for live in facts.in_production if live.at_commits
+    }
     world = "Production runs the release; these requests are not answered as expected."
     return steps_engine.smoke(step, facts, commits, world)
 
@@ -265,17 +326,23 @@ def sync_staging(step: PromotionStep, facts: Facts) -> Look:
     if seen.state == fast_forward.MOVED or (seen.state == fast_forward.UNSURE and not late):
         return Wait(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
     back = f"Merge {project.production_branch} into {project.staging_branch} through a pull request"
-    return Stop(seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking)
+    return Stop(
+        seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking
+    )
 
 
 def back_merge(step: PromotionStep, facts: Facts) -> Look:
-    """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the checklist."""
+    """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the
+    checklist.
+    """
     project, github = facts.project, GitHub(facts.project.repository)
     main, target = project.production_branch, project.staging_branch
     if not github.compare(target, main).ahead_by:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
         return Done(f"{target} holds everything that {main} has: there is nothing to merge back.")
-    pull = fast_forward.find_back_merge(project, github) or fast_forward.open_back_merge(project, github)
+    pull = fast_forward.find_back_merge(project, github) or fast_forward.open_back_merge(
+        project, github
+    )
     with transaction.atomic():
         sync.keep_pull(project, pull, now=facts.now)
         known = {"number": pull.number, "state": "open", "contained": False}

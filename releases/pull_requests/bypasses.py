@@ -1,4 +1,6 @@
-"""How each commit of main and staging came about: what did not come by the portal, or by a pull request, is found."""
+"""How each commit of main and staging came about: what did not come by the portal, or by a pull
+request, is found.
+"""
 
 import json
 from dataclasses import dataclass
@@ -45,7 +47,9 @@ def unread(project: Project) -> list[Branch]:
     """The long-lived branches with commits that nobody looked at yet, main first. One query."""
     names = (project.production_branch, project.staging_branch)
     rows = [
-        row for row in Branch.objects.filter(project=project, name__in=names) if row.head and row.head != row.judged
+        row
+        for row in Branch.objects.filter(project=project, name__in=names)
+        if row.head and row.head != row.judged
     ]
     return sorted(rows, key=lambda row: row.name != project.production_branch)
 
@@ -53,12 +57,17 @@ def unread(project: Project) -> list[Branch]:
 def wake(project: Project, *, now: datetime) -> None:
     """Has the branches looked at that moved."""
     if unread(project):
-        job, _ = BranchScan.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
+        job, _ = BranchScan.objects.get_or_create(
+            project=project, defaults={"created_at": now, "wake_at": now}
+        )
         wake_now(job, now=now)
 
 
 def read(job: BranchScan, *, now: datetime) -> Outcome:
-    """Looks at the new commits of both branches. What a branch held when it is first read is taken as it is."""
+    """Looks at the new commits of both branches.
+
+    What a branch held when it is first read is taken as it is.
+    """
     project, rest = job.project, 10 * settings.SYNC_SECONDS
     branches = unread(project)
     fresh = [row for row in branches if not row.judged]
@@ -72,16 +81,25 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
         mirror.fetch()
         main = mirror.head(project.production_branch)
         line = mirror.first_parents(main, limit=LINE) if main else frozenset()
-        waits = [not _read_branch(_Look(project, row, mirror, GitHub(project.repository), line, now)) for row in moved]
+        waits = [
+            not _read_branch(_Look(project, row, mirror, GitHub(project.repository), line, now))
+            for row in moved
+        ]
     except (ApiError, GitError) as error:
         return Requeue(max(getattr(error, "retry_after", None) or 0, 30), str(error))
     if any(waits):
-        return Requeue(min(SOON, settings.DEPLOY_GRACE_SECONDS), "GitHub may still be telling how a commit came about.")
+        return Requeue(
+            min(SOON, settings.DEPLOY_GRACE_SECONDS),
+            "GitHub may still be telling how a commit came about.",
+        )
     return Requeue(rest, "Every new commit was looked at.")
 
 
 def _read_branch(look: _Look) -> bool:
-    """Looks at the commits of one branch since the last look. False: some are to be looked at again soon."""
+    """Looks at the commits of one branch since the last look.
+
+    False: some are to be looked at again soon.
+    """
     row, mirror = look.branch, look.mirror
     if not mirror.has(row.head):
         return False
@@ -91,8 +109,16 @@ def _read_branch(look: _Look) -> bool:
         spans = _after_reset(look)
         if not spans:
             who = _pusher(row.head) or out_of_band.NOT_KNOWN
-            message = f"{row.name} was moved by force from {start[:7]} to {row.head[:7]}, and lost what it held ({who})."
-            out_of_band.note(look.project, f"forced push of {start}..{row.head} to {row.name}", message, now=look.now)
+            message = (
+                f"{row.name} was moved by force from {start[:7]} to {row.head[:7]}, and lost what"
+                f" it held ({who})."
+            )
+            out_of_band.note(
+                look.project,
+                f"forced push of {start}..{row.head} to {row.name}",
+                message,
+                now=look.now,
+            )
     for base, head in spans:
         for commit in reversed(mirror.commits(base, head, limit=AT_ONCE, first_parent=True)):
             found = _came(look, commit)
@@ -113,8 +139,12 @@ def _judged(row: Branch, sha: str) -> bool:
 
 
 def _after_reset(look: _Look) -> list[tuple[str, str]]:
-    """The spans to look at when it was the portal that reset staging, for two people; [] when it was not."""
-    rows = Repair.objects.filter(project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False)
+    """The spans to look at when it was the portal that reset staging, for two people; [] when it
+    was not.
+    """
+    rows = Repair.objects.filter(
+        project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False
+    )
     mirror, start, head = look.mirror, look.branch.judged, look.branch.head
     for row in rows.order_by("-pk")[:5]:
         known = all(mirror.has(sha) for sha in (row.before, row.wanted, start))
@@ -127,15 +157,25 @@ Found = tuple[str, str]
 
 
 def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
-    """Subject and sentence of what was done around the portal, () when nothing was, None when to look again soon."""
+    """Subject and sentence of what was done around the portal, () when nothing was, None when to
+    look again soon.
+    """
     if look.is_main and _by_portal(look.project, commit):
         return ()
-    if not look.is_main and (commit.sha in look.main_line or _is_merge_of_known(look.project, commit)):
+    if not look.is_main and (
+        commit.sha in look.main_line or _is_merge_of_known(look.project, commit)
+    ):
         return ()  # it was looked at on main's own line
-    pulls = [one for one in look.github.pulls_of(commit.sha) if one.merged and one.base_ref == look.branch.name]
+    pulls = [
+        one
+        for one in look.github.pulls_of(commit.sha)
+        if one.merged and one.base_ref == look.branch.name
+    ]
     if pulls:
         return _merged_around(look, pulls[0].number) if look.is_main else ()
-    young = look.branch.head_at and look.now - look.branch.head_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    young = look.branch.head_at and look.now - look.branch.head_at < timedelta(
+        seconds=settings.DEPLOY_GRACE_SECONDS
+    )
     return None if young else _pushed(look, commit)
 
 
@@ -164,7 +204,9 @@ def _merged_around(look: _Look, number: int) -> Found:
         how = f"although {settings.STATUS_CONTEXT} said {state}"
     else:
         how = f"without the status {settings.STATUS_CONTEXT}"
-    message = f"Pull request #{number} “{text(pull.title, 120)}” was merged into {main} by {who}, {how}."
+    message = (
+        f"Pull request #{number} “{text(pull.title, 120)}” was merged into {main} by {who}, {how}."
+    )
     return f"merge of #{number} into {main}", message
 
 
@@ -183,9 +225,17 @@ def _pushed(look: _Look, commit: Commit) -> Found:
     name = look.branch.name
     who = _pusher(commit.sha) or _pusher(look.branch.head)
     by = f" by {who}" if who else ""
-    author = "" if who else f" It was written by {text(commit.author, 100) or 'nobody named'}; {out_of_band.NOT_KNOWN}."
+    author = (
+        ""
+        if who
+        else (
+            f" It was written by {text(commit.author, 100) or 'nobody named'};"
+            f" {out_of_band.NOT_KNOWN}."
+        )
+    )
     message = (
-        f"{commit.sha[:7]} “{text(commit.title, 120)}” was pushed straight to {name}{by}, by no pull request.{author}"
+        f"{commit.sha[:7]} “{text(commit.title, 120)}” was pushed straight to {name}{by}, by no"
+        f" pull request.{author}"
     )
     return f"push of {commit.sha} to {name}", message
 
@@ -196,7 +246,9 @@ def _pusher(sha: str) -> str:
     for body in rows.values_list("body", flat=True)[:PUSHES]:
         payload = _parsed(body) if sha in body else None
         if get_path(payload, "after") == sha:
-            return text(get_path(payload, "pusher", "name"), 100) or text(get_path(payload, "sender", "login"), 100)
+            return text(get_path(payload, "pusher", "name"), 100) or text(
+                get_path(payload, "sender", "login"), 100
+            )
     return ""
 
 

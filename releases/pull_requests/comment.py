@@ -1,7 +1,9 @@
-"""What the author of a pull request is told of its migrations, where they work: one comment, edited ever after.
+"""What the author of a pull request is told of its migrations, where they work: one comment, edited
+ever after.
 
-Git is read of every pull request. To know the SQL a revision file has to be executed, isolated (`portal.isolation`):
-that is done for branches of the repository that are ready for review, and for forks only where the project says so.
+Git is read of every pull request. To know the SQL a revision file has to be executed, isolated
+(`portal.isolation`): that is done for branches of the repository that are ready for review, and for
+forks only where the project says so.
 """
 
 import json
@@ -31,21 +33,28 @@ NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the f
 SHOWN = 20
 DAY = 86_400.0
 NOT_ISOLATED = (
-    "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op` were read."
+    "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op`"
+    " were read."
 )
 DRAFT = "It is a draft: its SQL is looked at when it is ready for review."
-FORK = "It comes from a fork: its files were read and not executed, so what their SQL brings is not known."
+FORK = (
+    "It comes from a fork: its files were read and not executed, so what their SQL brings is not"
+    " known."
+)
 MEND_FIRST = "What its SQL brings is looked at when the files are mended."
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has a note looked at anew for every pull request of which git said something else, or which is seen otherwise.
+    """Has a note looked at anew for every pull request of which git said something else, or which
+    is seen otherwise.
 
     Two queries when nothing is to be done.
     """
     if not project.pull_comments:
         return
-    pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).exclude(read_for="")
+    pulls = PullRequest.objects.filter(
+        project=project, state="open", base=project.staging_branch
+    ).exclude(read_for="")
     known = {note.number: note for note in PullNote.objects.filter(project=project)}
     for pull in pulls.defer("checks"):
         if pull.migrations_problem.startswith(NOT_TOLD):
@@ -54,7 +63,9 @@ def wake(project: Project, *, now: datetime) -> None:
         if note is None and not _speaks(pull):
             continue
         if note is None:
-            note, _ = PullNote.objects.get_or_create(project=project, number=pull.number, defaults={"wake_at": now})
+            note, _ = PullNote.objects.get_or_create(
+                project=project, number=pull.number, defaults={"wake_at": now}
+            )
         if note.about != about:
             PullNote.objects.filter(pk=note.pk).update(about=about)
             ended = PullNote.objects.filter(pk=note.pk).exclude(status__in=OPEN)
@@ -68,7 +79,9 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
         _keep(job, about="")  # looked at again when it is reopened
-        return Finished(JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so.")
+        return Finished(
+            JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so."
+        )
     try:
         content = _content(project, pull)
         if job.content != content:
@@ -86,14 +99,20 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     speaks, message = _speaks(pull), text_of(job, pull)
     digest = sha256(message.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
-        return Requeue(DAY, "The pull request has been told." if speaks else "There is nothing to tell.")
+        return Requeue(
+            DAY, "The pull request has been told." if speaks else "There is nothing to tell."
+        )
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
     github, known = GitHub(job.project.repository), job.told.get("comment")
-    number = comments.put(github, job.number, MARKER, message, known, lambda: holds(job), new=speaks)
+    number = comments.put(
+        github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
+    )
     if number is None:
         kept = {
-            name: value for name, value in job.told.items() if name not in ("comment", *(() if speaks else ("asked",)))
+            name: value
+            for name, value in job.told.items()
+            if name not in ("comment", *(() if speaks else ("asked",)))
         }
         _keep(job, told=kept)
     else:
@@ -117,12 +136,23 @@ def _digest(*parts: Any) -> str:
 
 
 def _content(project: Project, pull: PullRequest) -> str:
-    """What the look at the SQL depends on. Where staging merely moved, nothing is executed again."""
-    files = [(migration["what"], migration["id"], migration.get("sha256", "")) for migration in pull.migrations]
+    """What the look at the SQL depends on.
+
+    Where staging merely moved, nothing is executed again.
+    """
+    files = [
+        (migration["what"], migration["id"], migration.get("sha256", ""))
+        for migration in pull.migrations
+    ]
     mend = bool(pull.migrations_problem)
     isolated = not isolation.why_not()
     return _digest(
-        files, mend, isolated, pull.draft, pull.fork and not project.pull_comment_forks, project.deploy_order
+        files,
+        mend,
+        isolated,
+        pull.draft,
+        pull.fork and not project.pull_comment_forks,
+        project.deploy_order,
     )
 
 
@@ -143,7 +173,11 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
         mirror.fetch(pulls=[pull.number])
     databases, risks = databases_of(project), list[risk.Risk]()
     for database in databases:
-        mine = {row["id"] for row in pull.migrations if row["what"] == "new" and _is_of(row, database, databases)}
+        mine = {
+            row["id"]
+            for row in pull.migrations
+            if row["what"] == "new" and _is_of(row, database, databases)
+        }
         history = history_reader.read(mirror, pull.head_sha, database.alembic) if mine else None
         if history is None:
             continue
@@ -151,25 +185,37 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
             return (), MEND_FIRST
         files = [file for file in history.revisions.values() if file.id in mine]
         ordered = history_reader.in_order(files)
-        made = plan_render.make_plan(mirror, pull.head_sha, history, ordered, patient=True, reviewed=False)
+        made = plan_render.make_plan(
+            mirror, pull.head_sha, history, ordered, patient=True, reviewed=False
+        )
         risks += risk.assess(made.steps, order=project.deploy_order)
     return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
 
 
 def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:
-    """Whether a revision file is the database's; one that was read before there were several is the first's."""
+    """Whether a revision file is the database's; one that was read before there were several is
+    the first's.
+    """
     return bool(row.get("database", databases[0].pk) == database.pk)
 
 
 def text_of(job: PullNote, pull: PullRequest) -> str:
-    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how to write it instead.
+    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how
+    to write it instead.
 
     Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
     """
     if not _speaks(pull):
-        return f"{MARKER}\n**Migrations**: this pull request brings none any more, and there is nothing to mend."
+        return (
+            f"{MARKER}\n**Migrations**: this pull request brings none any more, and there is"
+            " nothing to mend."
+        )
     risks = [risk.Risk(**one) for one in job.risks]
-    lines = [MARKER, f"**Migrations in this pull request**: {_counted(pull.migrations)}.", "\n".join(_files(pull))]
+    lines = [
+        MARKER,
+        f"**Migrations in this pull request**: {_counted(pull.migrations)}.",
+        "\n".join(_files(pull)),
+    ]
     if pull.migrations_problem:
         lines += ["**To mend before it is merged**", f"- {prose(pull.migrations_problem, 2000)}"]
     asking = sorted((one for one in risks if one.asks), key=lambda one: -risk.RANK[one.severity])
@@ -178,33 +224,51 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
     infos = [one for one in risks if not one.asks]
     if infos:
         told = "\n".join(_risks(infos))
-        lines.append(f"<details><summary>Also to know: {len(infos)}</summary>\n\n{told}\n\n</details>")
+        lines.append(
+            f"<details><summary>Also to know: {len(infos)}</summary>\n\n{told}\n\n</details>"
+        )
     if job.unread:
         lines.append(plain(job.unread))
     elif not asking and not pull.migrations_problem:
         lines.append("No findings: nothing here needs another word.")
     if asking:
-        lines.append("An approver can accept what remains, with a reason, on the page of the release.")
+        lines.append(
+            "An approver can accept what remains, with a reason, on the page of the release."
+        )
     lines.append(
-        f"[This pull request in the portal]({settings.PORTAL_URL}/pulls/?project={job.project.slug}#pull-{pull.number})"
+        "[This pull request in the"
+        f" portal]({settings.PORTAL_URL}/pulls/?project={job.project.slug}#pull-{pull.number})"
     )
     return "\n\n".join(line for line in lines if line)
 
 
 def _counted(rows: Sequence[dict[str, Any]]) -> str:
-    found = [(sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")]
-    return ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
+    found = [
+        (sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")
+    ]
+    return (
+        ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
+    )
 
 
 def _files(pull: PullRequest) -> Iterator[str]:
     for migration in pull.migrations[:SHOWN]:
-        joins = f", joins {' and '.join(code(id, 60) for id in migration['joins'][:4])}" if migration.get("joins") else ""
+        joins = (
+            f", joins {' and '.join(code(id, 60) for id in migration['joins'][:4])}"
+            if migration.get("joins")
+            else ""
+        )
         needs = (
-            f", depends on {', '.join(code(id, 60) for id in migration['depends_on'][:4])}" if migration.get("depends_on") else ""
+            f", depends on {', '.join(code(id, 60) for id in migration['depends_on'][:4])}"
+            if migration.get("depends_on")
+            else ""
         )
         message = f" {plain(migration['message'], 120)}" if migration.get("message") else ""
         whose = f" of {plain(migration['called'], 60)}" if migration.get("called") else ""
-        yield f"- {migration['what']} {code(migration['id'], 60)}{whose}{message} in {code(migration['path'])}{joins}{needs}"
+        yield (
+            f"- {migration['what']} {code(migration['id'], 60)}{whose}{message} in"
+            f" {code(migration['path'])}{joins}{needs}"
+        )
     if len(pull.migrations) > SHOWN:
         yield f"- and {len(pull.migrations) - SHOWN} more"
 
@@ -212,6 +276,9 @@ def _files(pull: PullRequest) -> Iterator[str]:
 def _risks(risks: Sequence[risk.Risk]) -> Iterator[str]:
     for one in risks[:SHOWN]:
         instead = f" *Instead:* {prose(one.rewrite, 400)}" if one.rewrite else ""
-        yield f"- **{one.severity}** ({code(one.code)}) {code(one.revision, 60)}: {prose(one.sentence, 500)}{instead}"
+        yield (
+            f"- **{one.severity}** ({code(one.code)}) {code(one.revision, 60)}:"
+            f" {prose(one.sentence, 500)}{instead}"
+        )
     if len(risks) > SHOWN:
         yield f"- and {len(risks) - SHOWN} more"

@@ -1,4 +1,6 @@
-"""What a pull request into staging brings, read from git: migrations, and whether its branch was cut from staging."""
+"""What a pull request into staging brings, read from git: migrations, and whether its branch was
+cut from staging.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,19 +22,30 @@ HEADS = "heads"  # the kind of problem that only the merge brings
 
 
 def unread(project: Project) -> list[PullRequest]:
-    """Open pull requests into staging that moved, or whose base did, since git was asked. Two queries."""
+    """Open pull requests into staging that moved, or whose base did, since git was asked.
+
+    Two queries.
+    """
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     base = heads.get(project.staging_branch)
     if not base:
         return []
-    pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).exclude(head_sha="")
-    return [pull for pull in pulls.defer("checks", "migrations") if pull.read_for != _pair(base, pull.head_sha)]
+    pulls = PullRequest.objects.filter(
+        project=project, state="open", base=project.staging_branch
+    ).exclude(head_sha="")
+    return [
+        pull
+        for pull in pulls.defer("checks", "migrations")
+        if pull.read_for != _pair(base, pull.head_sha)
+    ]
 
 
 def wake(project: Project, *, now: datetime) -> None:
     """Has git asked about what has moved."""
     if unread(project):
-        job, _ = PullReading.objects.get_or_create(project=project, defaults={"created_at": now, "wake_at": now})
+        job, _ = PullReading.objects.get_or_create(
+            project=project, defaults={"created_at": now, "wake_at": now}
+        )
         wake_now(job, now=now)
 
 
@@ -42,7 +55,9 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
     waiting = unread(project)
     if not waiting:
         return Requeue(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
-    base = Branch.objects.values_list("head", flat=True).get(project=project, name=project.staging_branch)
+    base = Branch.objects.values_list("head", flat=True).get(
+        project=project, name=project.staging_branch
+    )
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
@@ -57,7 +72,10 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
     pull_requests_comment.wake(project, now=now)
-    return Requeue(0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS, f"{len(some)} pull requests were read.")
+    return Requeue(
+        0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS,
+        f"{len(some)} pull requests were read.",
+    )
 
 
 def _pair(base: str, head: str) -> str:
@@ -71,17 +89,32 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any
             message = f"Its branch shares no commit with {project.staging_branch}."
             return {"migrations": [], "migrations_problem": "", "cut_wrong": message}
         migrations, problem = _migrations(mirror, project, base, fork, head)
-        return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": _cut(mirror, project, base, head)}
+        return {
+            "migrations": migrations,
+            "migrations_problem": problem,
+            "cut_wrong": _cut(mirror, project, base, head),
+        }
     except (GitError, graph.HistoryError) as error:
-        return {"migrations": [], "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}", "cut_wrong": ""}
+        return {
+            "migrations": [],
+            "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}",
+            "cut_wrong": "",
+        }
 
 
-def _migrations(mirror: Mirror, project: Project, base: str, fork: str, head: str) -> tuple[list[dict[str, Any]], str]:
-    """The revision files that the pull request itself touches, and what would be wrong once it is merged."""
+def _migrations(
+    mirror: Mirror, project: Project, base: str, fork: str, head: str
+) -> tuple[list[dict[str, Any]], str]:
+    """The revision files that the pull request itself touches, and what would be wrong once it
+    is merged.
+    """
     rows, problems = list[dict[str, Any]](), list[str]()
     for one in databases_of(project):
         files, problem = _migrations_of(mirror, one, base, fork, head)
-        rows += [file | {"database": one.pk} | ({"called": one.called} if one.called else {}) for file in files]
+        rows += [
+            file | {"database": one.pk} | ({"called": one.called} if one.called else {})
+            for file in files
+        ]
         if problem:
             problems.append(f"{one.called}: {problem}" if one.called else problem)
     return rows, " ".join(problems)
@@ -92,7 +125,9 @@ def _migrations_of(
 ) -> tuple[list[dict[str, Any]], str]:
     change = history_reader.compare(mirror, fork, head, database.alembic)
     touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
-    rows = [history_reader.described(file) | {"what": what} for what, files in touched for file in files]
+    rows = [
+        history_reader.described(file) | {"what": what} for what, files in touched for file in files
+    ]
     if change.problems:
         return rows, change.problems[0].sentence
     for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
@@ -103,14 +138,18 @@ def _migrations_of(
     return rows, _once_merged(mirror, database, base, head, {one.id for one in change.new})
 
 
-def _rewritten(database: Database, deed: str, files: Sequence[history_reader.Revision], fork: str) -> str:
+def _rewritten(
+    database: Database, deed: str, files: Sequence[history_reader.Revision], fork: str
+) -> str:
     """What is wrong with editing or deleting what staging has, and how it is put back."""
     staging = database.project.staging_branch
     ran = StagedRevision.objects.filter(database=database, revision__in=[file.id for file in files])
     has = "has run" if ran.exists() else "has"
     paths = [file.path for file in files]
     names, back = ", ".join(paths), history_reader.put_back(fork, paths)
-    return f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
+    return (
+        f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
+    )
 
 
 def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: set[str]) -> str:
@@ -119,7 +158,10 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
     if mine.problems:
         return mine.problems[0].sentence
     theirs = history_reader.read(mirror, base, database.alembic)
-    together = [*theirs.revisions.values(), *(revision for id, revision in mine.revisions.items() if id in new)]
+    together = [
+        *theirs.revisions.values(),
+        *(revision for id, revision in mine.revisions.items() if id in new),
+    ]
     merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
     if not merged.problems:
         return ""
@@ -128,7 +170,11 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
 
 def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
     """Why the branch was not cut from staging: it brings commits of main that staging has not."""
-    main = Branch.objects.filter(project=project, name=project.production_branch).values_list("head", flat=True).first()
+    main = (
+        Branch.objects.filter(project=project, name=project.production_branch)
+        .values_list("head", flat=True)
+        .first()
+    )
     common = mirror.merge_base(main, head) if main else None
     if common is None or mirror.is_ancestor(common, base):
         return ""

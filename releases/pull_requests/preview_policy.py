@@ -12,11 +12,14 @@ from releases.models.pull_requests import PullRequest
 
 @transaction.atomic
 def make(project: Project, *, now: datetime) -> None:
-    """Holds the open pull requests into staging against the policy. Three queries when nothing changed."""
+    """Holds the open pull requests into staging against the policy.
+
+    Three queries when nothing changed.
+    """
     known = {row.number: row for row in Preview.objects.filter(project=project)}
-    pulls = PullRequest.objects.filter(project=project, state="open", base=project.staging_branch).only(
-        "number", "title", "head", "head_sha", "draft", "fork"
-    )
+    pulls = PullRequest.objects.filter(
+        project=project, state="open", base=project.staging_branch
+    ).only("number", "title", "head", "head_sha", "draft", "fork")
     wishes: dict[int, Wish] = {}
     places = project.preview_limit
     # Those that are there keep their place; then the oldest pull requests come first.
@@ -41,5 +44,9 @@ def _why_not(project: Project, pull: PullRequest, row: Preview | None, now: date
         return "the pull request is a draft"
     if pull.fork and not project.preview_forks:
         return "the pull request comes from a fork"
-    old = row is not None and row.head == pull.head_sha and now - row.head_at > timedelta(days=project.preview_days)
+    old = (
+        row is not None
+        and row.head == pull.head_sha
+        and now - row.head_at > timedelta(days=project.preview_days)
+    )
     return previews_steps.TOO_OLD if old else ""

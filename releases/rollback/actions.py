@@ -1,4 +1,6 @@
-"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that stopped."""
+"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that
+stopped.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +26,14 @@ from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models import (
+    Advice,
+    Downgrade,
+    Rollback,
+    RollbackApproval,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
@@ -37,12 +46,18 @@ APPROVE = "releases.approve_release"
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
 def request_rollback(
-    release: Release, *, actor: Any, reason: str, content: str | None = None, now: datetime | None = None
+    release: Release,
+    *,
+    actor: Any,
+    reason: str,
+    content: str | None = None,
+    now: datetime | None = None,
 ) -> Rollback:
-    """Asks for production to go back to what ran before `release`; it begins once others have approved.
+    """Asks for production to go back to what ran before `release`; it begins once others have
+    approved.
 
-    `content` is the digest of what the person's page showed (None: the caller has just read it). A freeze does not stop
-    it: it is meant for what can wait.
+    `content` is the digest of what the person's page showed (None: the caller has just read it). A
+    freeze does not stop it: it is meant for what can wait.
     """
     now = now or timezone.now()
     require_reason(reason)
@@ -51,17 +66,31 @@ def request_rollback(
     if content and content != row.content:
         raise Refused("What would be restored has changed since you opened this page; look again.")
     if row.verdict == PENDING:
-        raise Refused(f"{' '.join(row.reasons)} Wait until that has ended, or end it, and ask again.")
+        raise Refused(
+            f"{' '.join(row.reasons)} Wait until that has ended, or end it, and ask again."
+        )
     if row.verdict == DOWNGRADE_FIRST:
         raise Refused("The earlier code does not work with the database as it is: downgrade first.")
     if not row.targets:
         raise Refused("There is nothing that Railway could restore; correct it by a new release.")
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
-    names = ", ".join(f"{target['service']} to {target['commit'][:7]}" for target in rollback.targets)
-    message = f"Rollback of {release.name} asked for ({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
-    data = {"content": rollback.content, "targets": rollback.targets, "verdict": rollback.verdict, "reason": reason}
-    audit.record("rollback.requested", actor=actor, subject=release, sentence=message, data=data, now=now)
+    names = ", ".join(
+        f"{target['service']} to {target['commit'][:7]}" for target in rollback.targets
+    )
+    message = (
+        f"Rollback of {release.name} asked for ({rollback.verdict}): {names}."
+        f" “{reason.strip()[:500]}”"
+    )
+    data = {
+        "content": rollback.content,
+        "targets": rollback.targets,
+        "verdict": rollback.verdict,
+        "reason": reason,
+    }
+    audit.record(
+        "rollback.requested", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return rollback
 
 
@@ -69,9 +98,15 @@ def _create(release: Release, row: Advice, actor: Any, reason: str, now: datetim
     try:
         with transaction.atomic():
             rollback = Rollback.objects.create(
-                release=release, requested_by=actor, reason=reason.strip()[:2000], verdict=row.verdict,
-                targets=row.targets, content=row.content, created_at=now, wake_at=now,
-            )  # fmt: skip
+                release=release,
+                requested_by=actor,
+                reason=reason.strip()[:2000],
+                verdict=row.verdict,
+                targets=row.targets,
+                content=row.content,
+                created_at=now,
+                wake_at=now,
+            )
     except IntegrityError:
         raise Refused("A rollback of this release is under way already.") from None
     RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
@@ -91,24 +126,34 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """The approvals that hold: of this content, by people who still may, other than the one who asked."""
+    """The approvals that hold: of this content, by people who still may, other than the one who
+    asked.
+    """
     given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
     given = given.exclude(user=job.requested_by_id)
     return list(given.select_related("user"))
 
 
 def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
-    """The release under a row lock, with fresh advice on it; refuses where going back makes no sense now."""
-    release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    """The release under a row lock, with fresh advice on it; refuses where going back makes no
+    sense now.
+    """
+    release = (
+        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
+    )
     if message := rollback_assessment.over(release):
         raise Refused(message)
     if not release.merge_commit:
         raise Refused("The release is not merged yet: abandon its promotion instead.")
     if Promotion.objects.open().filter(release=release).exists():
         raise Refused("The promotion is still under way; wait until it has ended or stopped.")
-    later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(pk=release.pk)
+    later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(
+        pk=release.pk
+    )
     if later.exists():
-        raise Refused(f"Release {later[0].name} is being promoted; wait until that has ended or stopped.")
+        raise Refused(
+            f"Release {later[0].name} is being promoted; wait until that has ended or stopped."
+        )
     row = Advice.objects.filter(release=release).first()
     if row is None:
         raise Refused("The way back is still being worked out; look again in a moment.")
@@ -121,7 +166,10 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
 def approve_rollback(
     release: Release, *, actor: Any, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
-    """Signs exactly the deployments that are to be restored. Whoever asked for the rollback cannot."""
+    """Signs exactly the deployments that are to be restored.
+
+    Whoever asked for the rollback cannot.
+    """
     now = now or timezone.now()
     job = Rollback.objects.open().select_for_update().filter(release=release).first()
     step = job.steps.order_by("position").first() if job else None
@@ -143,23 +191,34 @@ def approve_rollback(
         wake_now(job, now=now)
         data = {"content": job.content, "targets": job.targets, "comment": approval.comment}
         message = f"Rollback approved{f': “{approval.comment[:500]}”' if approval.comment else '.'}"
-        audit.record("rollback.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
+        audit.record(
+            "rollback.approved", actor=actor, subject=release, sentence=message, data=data, now=now
+        )
     return approval
 
 
 @action("step.retried", "releases.repair_release")
 def retry_rollback(release: Release, *, actor: Any, now: datetime | None = None) -> None:
-    """Lets the stopped step of the rollback look at the world again; what was restored is found and not repeated."""
+    """Lets the stopped step of the rollback look at the world again; what was restored is found
+    and not repeated.
+    """
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
     steps_engine.again(step, asked=None)
     steps_engine.go_on(job, now)
-    audit.record("step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now)
+    audit.record(
+        "step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now
+    )
 
 
 @action("step.skipped", "releases.repair_release", guarded=True)
-def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
-    """Goes on without the stopped step of the rollback, by a person's word. The approval cannot be skipped."""
+def skip_rollback(
+    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+) -> None:
+    """Goes on without the stopped step of the rollback, by a person's word.
+
+    The approval cannot be skipped.
+    """
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
     require_reason(reason)
@@ -173,8 +232,13 @@ def skip_rollback(release: Release, *, actor: Any, reason: str, now: datetime | 
 
 
 @action("rollback.abandoned", "releases.repair_release")
-def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
-    """Gives up a rollback that waits for approval or has stopped. What was restored stays restored."""
+def abandon_rollback(
+    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+) -> None:
+    """Gives up a rollback that waits for approval or has stopped.
+
+    What was restored stays restored.
+    """
     now = now or timezone.now()
     require_reason(reason)
     job = Rollback.objects.unsettled().select_for_update().filter(release=release).first()
@@ -185,10 +249,21 @@ def abandon_rollback(release: Release, *, actor: Any, reason: str, now: datetime
         raise Refused("The rollback is under way; wait until it has ended or stopped.")
     # A worker that looks at it in this moment finds that it no longer holds it.
     Rollback.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED, finished_at=now)
-    done = [one.service for one in begun if one.name == RollbackStepName.RESTORE and one.status == "done"]
+    done = [
+        one.service
+        for one in begun
+        if one.name == RollbackStepName.RESTORE and one.status == "done"
+    ]
     after = f"restored: {', '.join(done)}" if done else "nothing was restored"
     message = f"Rollback abandoned ({after}): “{reason.strip()[:500]}”"
-    audit.record("rollback.abandoned", actor=actor, subject=release, sentence=message, data={"restored": done}, now=now)
+    audit.record(
+        "rollback.abandoned",
+        actor=actor,
+        subject=release,
+        sentence=message,
+        data={"restored": done},
+        now=now,
+    )
 
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
@@ -212,7 +287,11 @@ def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = N
 
 
 def _production(release: Release) -> Environment:
-    found = Environment.objects.present().filter(project=release.project, kind=EnvironmentKind.PRODUCTION).first()
+    found = (
+        Environment.objects.present()
+        .filter(project=release.project, kind=EnvironmentKind.PRODUCTION)
+        .first()
+    )
     if found is None:
         raise Refused("There is no production environment on Railway.")
     return found
@@ -221,18 +300,33 @@ def _production(release: Release) -> Environment:
 def _database(release: Release, known: dict[str, Any]) -> Database:
     """The database that the adviser's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
-    found = databases.filter(pk=known["database_id"]).first() if "database_id" in known else databases.first()
+    found = (
+        databases.filter(pk=known["database_id"]).first()
+        if "database_id" in known
+        else databases.first()
+    )
     if found is None:
-        raise Refused("The database is no longer one of the project's; the way back is being worked out anew.")
+        raise Refused(
+            "The database is no longer one of the project's; the way back is being worked out anew."
+        )
     found.project = release.project
     return found
 
 
 @action("downgrade.requested", "releases.roll_back_release", guarded=True)
 def request_downgrade(
-    release: Release, *, actor: Any, typed: str, reason: str, content: str | None = None, now: datetime | None = None
+    release: Release,
+    *,
+    actor: Any,
+    typed: str,
+    reason: str,
+    content: str | None = None,
+    now: datetime | None = None,
 ) -> Downgrade:
-    """Asks for one revision to be taken back in production. The person types the database's name."""
+    """Asks for one revision to be taken back in production.
+
+    The person types the database's name.
+    """
     now = now or timezone.now()
     require_reason(reason)
     release, row = _in_production(release, now)
@@ -241,44 +335,73 @@ def request_downgrade(
         raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
     require_seen(actor, content, "downgrade")
     if content and content != downgrade_content(known):
-        raise Refused("What would be taken back has changed since you opened this page; look again.")
+        raise Refused(
+            "What would be taken back has changed since you opened this page; look again."
+        )
     if typed.strip() != known["database"]:
-        raise Refused(f"Type the name of the database, {known['database']}, to have it taken back; nothing was done.")
+        raise Refused(
+            f"Type the name of the database, {known['database']}, to have it taken back; nothing"
+            " was done."
+        )
     database = _database(release, known)
     if message := unknown_staging(database):
         raise Refused(f"Production does not go back after an unknown staging. {message}")
     environment = _production(release)
     rehearsal = _rehearsed(environment, database, known, now)
-    values = {key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")}
+    values = {
+        key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")
+    }
     try:
         with transaction.atomic():
             wish = Downgrade.objects.create(
-                release=release, environment=environment, content=downgrade_content(known), rehearsal=rehearsal,
-                reason=reason.strip()[:2000], requested_by=actor, requested_at=now, **values,
-            )  # fmt: skip
+                release=release,
+                environment=environment,
+                content=downgrade_content(known),
+                rehearsal=rehearsal,
+                reason=reason.strip()[:2000],
+                requested_by=actor,
+                requested_at=now,
+                **values,
+            )
     except IntegrityError:
         raise Refused("A downgrade waits for its approval already.") from None
     message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
     data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
     data |= {"content": wish.content, "rehearsal": rehearsal.pk}
-    audit.record("downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now)
+    audit.record(
+        "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return wish
 
 
-def _rehearsed(environment: Environment, database: Database, known: dict[str, Any], now: datetime) -> Rehearsal:
+def _rehearsed(
+    environment: Environment, database: Database, known: dict[str, Any], now: datetime
+) -> Rehearsal:
     """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
     passed = passed_rehearsal(
-        environment, database, commit=known["commit"], start=known["start"], files=[known["file"]],
-        direction=Direction.DOWNGRADE, now=now,
-    )  # fmt: skip
+        environment,
+        database,
+        commit=known["commit"],
+        start=known["start"],
+        files=[known["file"]],
+        direction=Direction.DOWNGRADE,
+        now=now,
+    )
     if passed is None:
-        raise Refused(f"Exactly this downgrade of {known['file']['id']} has not passed a rehearsal within a day.")
+        raise Refused(
+            f"Exactly this downgrade of {known['file']['id']} has not passed a rehearsal within a"
+            " day."
+        )
     return passed
 
 
 @action("downgrade.approved", "releases.approve_release", guarded=True)
-def approve_downgrade(release: Release, *, actor: Any, content: str, now: datetime | None = None) -> MigrationRun:
-    """Signs a downgrade that somebody else asked for, which starts it: same content, same rehearsal, or not at all."""
+def approve_downgrade(
+    release: Release, *, actor: Any, content: str, now: datetime | None = None
+) -> MigrationRun:
+    """Signs a downgrade that somebody else asked for, which starts it: same content, same
+    rehearsal, or not at all.
+    """
     now = now or timezone.now()
     release, row = _in_production(release, now)
     wish = _waiting(release)
@@ -288,20 +411,37 @@ def approve_downgrade(release: Release, *, actor: Any, content: str, now: dateti
     if content != wish.content:
         raise Refused("This is another downgrade than the one on your page; look again.")
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
-        raise Refused("The database or the file has moved since it was asked for; withdraw it and ask anew.")
+        raise Refused(
+            "The database or the file has moved since it was asked for; withdraw it and ask anew."
+        )
     database = wish.rehearsal.database
     if message := unknown_staging(database):
         raise Refused(f"Production does not go back after an unknown staging. {message}")
     _rehearsed(wish.environment, database, row.downgrade, now)
     run = queue_downgrade(
-        wish.environment, database, commit=wish.commit, target=wish.target, file=wish.file,
-        requested_by=wish.requested_by, approved_by=actor, now=now,
-    )  # fmt: skip
+        wish.environment,
+        database,
+        commit=wish.commit,
+        target=wish.target,
+        file=wish.file,
+        requested_by=wish.requested_by,
+        approved_by=actor,
+        now=now,
+    )
     Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
     rollback_assessment.hurry(release, now=now)
-    message = f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
-    data = {"content": wish.content, "run": run.pk, "losses": wish.losses, "requested_by": wish.requested_by_id}
-    audit.record("downgrade.approved", actor=actor, subject=release, sentence=message, data=data, now=now)
+    message = (
+        f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
+    )
+    data = {
+        "content": wish.content,
+        "run": run.pk,
+        "losses": wish.losses,
+        "requested_by": wish.requested_by_id,
+    }
+    audit.record(
+        "downgrade.approved", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
     return run
 
 

@@ -9,7 +9,16 @@ from releases.steps.admin import StepInline
 
 class RollbackStepInline(StepInline):
     model = RollbackStep
-    fields = readonly_fields = ("name", "service", "status", "looks", "started_at", "finished_at", "sentence", "world")
+    fields = readonly_fields = (
+        "name",
+        "service",
+        "status",
+        "looks",
+        "started_at",
+        "finished_at",
+        "sentence",
+        "world",
+    )
 
 
 @admin.register(Rollback)

@@ -1,4 +1,6 @@
-"""Smoke tests of staging before the promotion: a job asks, and the gate `staging_smoked` reads what it wrote down."""
+"""Smoke tests of staging before the promotion: a job asks, and the gate `staging_smoked` reads
+what it wrote down.
+"""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +15,10 @@ from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import Test
 from releases.models import StagingSmoke
 
-LOOK, REPEAT = 5.0, timedelta(seconds=30)  # between two looks, and between two rounds while one answers otherwise
+LOOK, REPEAT = (
+    5.0,
+    timedelta(seconds=30),
+)  # between two looks, and between two rounds while one answers otherwise
 ASKED_AGAIN = timedelta(hours=1)  # what was answered well is asked once more after that
 
 
@@ -48,28 +53,45 @@ def _is_due(job: StagingSmoke, facts: Facts, now: datetime) -> bool:
 
 
 def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
-    """Sends every request and writes the answers down; one event when they differ from those before."""
+    """Sends every request and writes the answers down; one event when they differ from those
+    before.
+    """
     lines = []
     for test in facts.staging_tests:
         if not holds(job):
             return Requeue(0)
         one = _probe(test, facts)
         message = one.sentence if one else f"{test.service} has no address in staging."
-        lines.append({"label": f"{test.service} {test.path}", "said": message, "ok": bool(one and one.ok)})
+        lines.append(
+            {"label": f"{test.service} {test.path}", "said": message, "ok": bool(one and one.ok)}
+        )
     bad = [line for line in lines if not line["ok"]]
     ok = not bad
-    sentence = f"{bad[0]['label']}: {bad[0]['said']}" if bad else f"Staging answered {len(lines)} requests as expected."
+    sentence = (
+        f"{bad[0]['label']}: {bad[0]['said']}"
+        if bad
+        else f"Staging answered {len(lines)} requests as expected."
+    )
     values = {
-        "about": facts.smoke_about, "candidate": facts.release.candidate, "ok": ok, "asked_at": now, "lines": lines,
-    }  # fmt: skip
+        "about": facts.smoke_about,
+        "candidate": facts.release.candidate,
+        "ok": ok,
+        "asked_at": now,
+        "lines": lines,
+    }
     with transaction.atomic():
         if not StagingSmoke.objects.filter(pk=job.pk, fence=job.fence).update(**values):
             return Requeue(0)
         if (job.about, job.ok) != (values["about"], ok):
             audit.record(
-                "staging.smoked", actor=None, subject=facts.release, outcome="done" if ok else "failed",
-                sentence=sentence, data={"candidate": facts.release.candidate}, now=now,
-            )  # fmt: skip
+                "staging.smoked",
+                actor=None,
+                subject=facts.release,
+                outcome="done" if ok else "failed",
+                sentence=sentence,
+                data={"candidate": facts.release.candidate},
+                now=now,
+            )
     return Requeue(LOOK, sentence)
 
 
@@ -77,8 +99,17 @@ def _probe(test: Test, facts: Facts) -> Probe | None:
     live = next((one for one in facts.in_staging if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
-    commit = _expected(live, facts.release.candidate) if test.expects_commit and live.at_commits else None
-    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+    commit = (
+        _expected(live, facts.release.candidate)
+        if test.expects_commit and live.at_commits
+        else None
+    )
+    return probe(
+        live.instance.domains[0],
+        path=test.path,
+        expected_status=test.expected_status,
+        expected_commit=commit,
+    )
 
 
 def _expected(live: Live, candidate: str) -> str:

@@ -1,7 +1,8 @@
 """Jobs that go step by step: a promotion, a rollback. Each look writes to the outside at most once.
 
-A step is a row of `job.steps` and a function `(step, facts) -> Wait | Done | Stop`. It looks at the world first, so
-that it may be killed after any line; what it saw is written down, with an event, only by who still holds the job.
+A step is a row of `job.steps` and a function `(step, facts) -> Wait | Done | Stop`. It looks at the
+world first, so that it may be killed after any line; what it saw is written down, with an event,
+only by who still holds the job.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +47,9 @@ class Done:
 
 @dataclass(frozen=True)
 class Stop:
-    """A person must decide: what happened, what the world looks like now, and whether that is known at all."""
+    """A person must decide: what happened, what the world looks like now, and whether that is
+    known at all.
+    """
 
     sentence: str
     world: str = ""
@@ -67,10 +70,14 @@ def advance(
 ) -> Outcome:
     """Lets the current step of `job` look once, and writes down what it saw.
 
-    `function` names what a step does, `finish` ends the job when all are behind it, and `keep` is called for what is
-    done, in the transaction that writes it down, with the release locked.
+    `function` names what a step does, `finish` ends the job when all are behind it, and `keep` is
+    called for what is done, in the transaction that writes it down, with the release locked.
     """
-    step = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED]).order_by("position").first()
+    step = (
+        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
+        .order_by("position")
+        .first()
+    )
     if step is None:
         return finish(job, now)
     if step.status == StepStatus.FAILED:  # the worker died between the step's end and the job's
@@ -103,12 +110,24 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
 
 
 def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
-    """No believable answer: the next look finds out what happened. Refusals end the step at once."""
-    if error.kind in ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"):
+    """No believable answer: the next look finds out what happened.
+
+    Refusals end the step at once.
+    """
+    if error.kind in (
+        "refused",
+        "forbidden",
+        "unauthorized",
+        "wrong_header",
+        "not_found",
+        "outdated",
+    ):
         return Stop(error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
-        return Stop(error.sentence, "It is not known what the world looks like now.", unknown=unknown)
+        return Stop(
+            error.sentence, "It is not known what the world looks like now.", unknown=unknown
+        )
     return Wait(max(error.retry_after or 0, 2), error.sentence)
 
 
@@ -117,7 +136,9 @@ def waited(step: Any, now: datetime) -> timedelta:
     return now - (step.started_at or now)
 
 
-def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done], None] | None) -> Outcome:
+def _write_down(
+    job: Any, step: Any, look: Look, keep: Callable[[Release, Done], None] | None
+) -> Outcome:
     now = timezone.now()
     with transaction.atomic():
         if not holds(job):
@@ -131,15 +152,24 @@ def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done],
         step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
         step.world = look.world if isinstance(look, Stop) else ""
         step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
-        release = Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.release_id)
+        release = (
+            Release.objects.select_for_update(of=("self",))
+            .select_related("project")
+            .get(pk=job.release_id)
+        )
         if isinstance(look, Done) and keep is not None:
             keep(release, look)
         data = {"step": step.name, "evidence": step.evidence, "world": step.world}
         word, outcome = ("done", "done") if isinstance(look, Done) else ("failed", "failed")
         audit.record(
-            f"step.{word}", actor=None, subject=release, outcome=outcome, sentence=f"{step}: {look.sentence}",
-            data=data, now=now,
-        )  # fmt: skip
+            f"step.{word}",
+            actor=None,
+            subject=release,
+            outcome=outcome,
+            sentence=f"{step}: {look.sentence}",
+            data=data,
+            now=now,
+        )
     if isinstance(look, Stop):
         status = JobStatus.NEEDS_PERSON if look.unknown else JobStatus.FAILED
         return Finished(status, f"{step} stopped: {look.sentence}")
@@ -147,14 +177,19 @@ def _write_down(job: Any, step: Any, look: Look, keep: Callable[[Release, Done],
 
 
 def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
-    """The stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and the step that stopped it.
+    """The stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and the
+    step that stopped it.
 
     Raises `Refused` where none has; `noun` is what it is called then.
     """
     job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
     if job is None or job.status in OPEN:
         raise Refused(f"No step of this release's {noun} has failed.")
-    step = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED]).order_by("position").first()
+    step = (
+        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
+        .order_by("position")
+        .first()
+    )
     if step is None:
         raise Refused(f"No step of this release's {noun} is left.")
     return job, step
@@ -169,31 +204,45 @@ def again(step: Any, **changes: Any) -> None:
 def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
     """Leaves a stopped step behind, by a person's word."""
     message = f"Skipped by {actor}: “{reason[:500]}”"
-    type(step).objects.filter(pk=step.pk).update(status=StepStatus.SKIPPED, finished_at=now, sentence=message)
+    type(step).objects.filter(pk=step.pk).update(
+        status=StepStatus.SKIPPED, finished_at=now, sentence=message
+    )
 
 
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
-    type(job).objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0)
+    type(job).objects.filter(pk=job.pk).update(
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0
+    )
     wake_now(job, now=now)
 
 
 def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
     """Asks each configured page of production over HTTP.
 
-    `commits`: what each service must say that it runs, where a test asks for that. `world` is said when one fails.
+    `commits`: what each service must say that it runs, where a test asks for that. `world` is said
+    when one fails.
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop("No smoke test is configured for this project; add one, or skip this step with a reason.")
+        return Stop(
+            "No smoke test is configured for this project; add one, or skip this step with a"
+            " reason."
+        )
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
         for test, one in probes
     )
-    bad = [line for line, (_, one) in zip(evidence, probes, strict=True) if one is None or one.ok is not True]
+    bad = [
+        line
+        for line, (_, one) in zip(evidence, probes, strict=True)
+        if one is None or one.ok is not True
+    ]
     if not bad:
-        return Done(f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence)
+        return Done(
+            f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence
+        )
     message = f"{bad[0]['label']}: {bad[0]['said']}"
     if waited(step, facts.now) < SMOKE_PATIENCE:
         return Wait(2, message)
@@ -205,4 +254,9 @@ def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe |
     if live is None or not live.instance.domains:
         return None
     commit = commits.get(test.service) if test.expects_commit else None
-    return probe(live.instance.domains[0], path=test.path, expected_status=test.expected_status, expected_commit=commit)
+    return probe(
+        live.instance.domains[0],
+        path=test.path,
+        expected_status=test.expected_status,
+        expected_commit=commit,
+    )

@@ -1,4 +1,6 @@
-"""Task logs kept in the portal: of a release or of a finding, written by people, each save in the audit trail."""
+"""Task logs kept in the portal: of a release or of a finding, written by people, each save in
+the audit trail.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -36,21 +38,35 @@ def as_file(subject: Subject, log: TaskLog | None) -> str:
     about = ""
     if log is not None:
         names = ", ".join(sorted(audit.actor_name(author) for author in log.authors.all()))
-        about = f"{subject.project.name}, by {names or 'nobody'}, saved {log.saved_at:%Y-%m-%d %H:%M} UTC"
+        about = (
+            f"{subject.project.name}, by {names or 'nobody'}, saved"
+            f" {log.saved_at:%Y-%m-%d %H:%M} UTC"
+        )
     return markdown(title(subject), {name: getattr(log, name, "") for name in SECTIONS}, about)
 
 
 @action("task_log.saved", "releases.write_tasklog")
 def write(
-    subject: Subject, *, actor: Any, typed: Mapping[str, str], version: int, now: datetime | None = None
+    subject: Subject,
+    *,
+    actor: Any,
+    typed: Mapping[str, str],
+    version: int,
+    now: datetime | None = None,
 ) -> TaskLog:
-    """Saves the five sections; `version` is the one that the person began from, 0 where there was none.
+    """Saves the five sections; `version` is the one that the person began from, 0 where there was
+    none.
 
     Raises `Stale` when somebody else saved since.
     """
     now = now or timezone.now()
     texts = {name: typed.get(name, "").replace("\r\n", "\n").rstrip() for name in SECTIONS}
-    log = TaskLog.objects.select_for_update(of=("self",)).filter(**_key(subject)).select_related("saved_by").first()
+    log = (
+        TaskLog.objects.select_for_update(of=("self",))
+        .filter(**_key(subject))
+        .select_related("saved_by")
+        .first()
+    )
     if (log.version if log else 0) != version:
         raise _stale(log)
     changed = [name for name, text in texts.items() if text != (getattr(log, name) if log else "")]
@@ -60,20 +76,28 @@ def write(
     message = f"Task log: {', '.join(SECTIONS[name] for name in changed)}."
     digest = hashlib.sha256(markdown("", texts).encode()).hexdigest()
     data = {"sections": changed, "version": log.version, "sha256": digest}
-    audit.record("task_log.saved", actor=actor, subject=subject, sentence=message, data=data, now=now)
+    audit.record(
+        "task_log.saved", actor=actor, subject=subject, sentence=message, data=data, now=now
+    )
     return log
 
 
-def _save(subject: Subject, log: TaskLog | None, texts: dict[str, str], actor: Any, now: datetime) -> TaskLog:
+def _save(
+    subject: Subject, log: TaskLog | None, texts: dict[str, str], actor: Any, now: datetime
+) -> TaskLog:
     if log is None:
         try:
             with transaction.atomic():
-                log = TaskLog.objects.create(**_key(subject), **texts, created_at=now, saved_at=now, saved_by=actor)
+                log = TaskLog.objects.create(
+                    **_key(subject), **texts, created_at=now, saved_at=now, saved_by=actor
+                )
         except IntegrityError:
             raise _stale(of(subject)) from None
     else:
         log.version += 1
-        TaskLog.objects.filter(pk=log.pk).update(**texts, version=log.version, saved_at=now, saved_by=actor)
+        TaskLog.objects.filter(pk=log.pk).update(
+            **texts, version=log.version, saved_at=now, saved_by=actor
+        )
     if actor is not None:
         log.authors.add(actor)
     return log
@@ -81,7 +105,10 @@ def _save(subject: Subject, log: TaskLog | None, texts: dict[str, str], actor: A
 
 def _stale(log: TaskLog | None) -> Stale:
     who = audit.actor_name(log.saved_by) if log else "Somebody"
-    return Stale(f"{who} saved this log while you were writing, so yours was not saved; it still stands in the form.")
+    return Stale(
+        f"{who} saved this log while you were writing, so yours was not saved; it still stands in"
+        " the form."
+    )
 
 
 def _key(subject: Subject) -> dict[str, Any]:

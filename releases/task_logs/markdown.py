@@ -1,4 +1,6 @@
-"""A task log as a Markdown file: what was to be done, what was seen and decided, what was run, what came of it."""
+"""A task log as a Markdown file: what was to be done, what was seen and decided, what was run,
+what came of it.
+"""
 
 import os
 import re
@@ -33,7 +35,9 @@ def title_of(description: str) -> str:
 
 
 def slug_of(description: str) -> str:
-    """A part of a file's name in letters, digits and hyphens, at most `SLUG_BYTES` long; never empty."""
+    """A part of a file's name in letters, digits and hyphens, at most `SLUG_BYTES` long; never
+    empty.
+    """
     cut = slugify(description, allow_unicode=True).encode()[:SLUG_BYTES].decode("utf-8", "ignore")
     return cut.strip("-_") or "task"
 
@@ -52,7 +56,8 @@ def markdown(title: str, sections: Mapping[str, str], about: str = "") -> str:
 
 
 def start(description: str, where: Path, *, at: datetime) -> Path:
-    """Makes an empty log in the folder of the repository around `where`, which git is told to ignore.
+    """Makes an empty log in the folder of the repository around `where`, which git is told to
+    ignore.
 
     A file that is there already is never written to. Raises `NoFile`.
     """
@@ -110,6 +115,10 @@ def _write(folder: Path, name: str, text: str) -> Path:
 def _git(where: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["git", "-C", str(where), "-c", "safe.bareRepository=explicit", *arguments],
-        capture_output=True, text=True, check=False, timeout=20,
-        errors="surrogateescape", env=os.environ | {"LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        errors="surrogateescape",
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+    )

@@ -21,7 +21,9 @@ SUBJECTS: dict[str, Any] = {"release": Release, "finding": Finding}
 
 @page
 def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Shows the log; saves what was typed, or gives it back with one sentence on why it was not saved."""
+    """Shows the log; saves what was typed, or gives it back with one sentence on why it was not
+    saved.
+    """
     subject = _subject(kind, pk)
     if request.method != "POST":
         return _shown(request, kind, subject)
@@ -34,7 +36,9 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("releases:task-log", args=[kind, pk]))
 
 
-def _write(subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str) -> TaskLog:
+def _write(
+    subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str
+) -> TaskLog:
     return task_logs_actions.write(subject, actor=actor, typed=typed, version=version or 0)
 
 
@@ -45,9 +49,13 @@ def download(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     log = task_logs_actions.of(subject)
     if log is None:
         raise Http404("There is no log yet.")
-    response = HttpResponse(task_logs_actions.as_file(subject, log), content_type="text/markdown; charset=utf-8")
+    response = HttpResponse(
+        task_logs_actions.as_file(subject, log), content_type="text/markdown; charset=utf-8"
+    )
     name = file_name(task_logs_actions.title(subject), log.created_at)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name.encode("ascii", "ignore").decode()}"'
+    response.headers["Content-Disposition"] = (
+        f'attachment; filename="{name.encode("ascii", "ignore").decode()}"'
+    )
     return response
 
 
@@ -65,17 +73,32 @@ def _shown(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The page. Two queries besides the subject's; after a refusal the form keeps what was typed."""
+    """The page. Two queries besides the subject's; after a refusal the form keeps what was
+    typed.
+    """
     log = task_logs_actions.of(subject)
     kept = {name: getattr(log, name, "") for name in SECTIONS}
-    back = reverse("releases:release", args=[subject.pk]) if kind == "release" else _finding_address(subject)
+    back = (
+        reverse("releases:release", args=[subject.pk])
+        if kind == "release"
+        else _finding_address(subject)
+    )
     context = {
-        "kind": kind, "subject": subject, "log": log, "problem": problem, "back": back,
-        "title": task_logs_actions.title(subject), "authors": list(log.authors.all()) if log else [],
-        "sections": [(name, heading, kept[name], (typed or kept)[name]) for name, heading in SECTIONS.items()],
-        "writing": typed is not None or log is None, "version": log.version if log else 0,
-        "may_write": request.user.has_perm("releases.write_tasklog"), "most": LONGEST,
-    }  # fmt: skip
+        "kind": kind,
+        "subject": subject,
+        "log": log,
+        "problem": problem,
+        "back": back,
+        "title": task_logs_actions.title(subject),
+        "authors": list(log.authors.all()) if log else [],
+        "sections": [
+            (name, heading, kept[name], (typed or kept)[name]) for name, heading in SECTIONS.items()
+        ],
+        "writing": typed is not None or log is None,
+        "version": log.version if log else 0,
+        "may_write": request.user.has_perm("releases.write_tasklog"),
+        "most": LONGEST,
+    }
     return render(request, "releases/task_logs/task_log.html", context, status=status)
 
 
@@ -84,9 +107,13 @@ def _finding_address(finding: Any) -> str:
 
 
 def panel(release: Any) -> dict[str, Any]:
-    """What the release page shows of a log that came along with its release: the sections that hold something."""
+    """What the release page shows of a log that came along with its release: the sections that
+    hold something.
+    """
     log: TaskLog | None = getattr(release, "task_log", None)
     return {
         "log": log,
-        "sections": [(SECTIONS[name], getattr(log, name)) for name in SECTIONS if getattr(log, name, "")],
+        "sections": [
+            (SECTIONS[name], getattr(log, name)) for name in SECTIONS if getattr(log, name, "")
+        ],
     }

@@ -1,4 +1,6 @@
-"""What became of the variables since the last release: by name, out of fingerprints that were kept with it."""
+"""What became of the variables since the last release: by name, out of fingerprints that were
+kept with it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +15,8 @@ from environments.variables.sync import fingerprint
 from releases.models.releases import KeptVariables, Release, ReleaseReconciler
 
 MOST_LINES = 100
-# For a row of releases: the snapshot of the last release that was merged, beside this one's own or beside what is
+# For a row of releases: the snapshot of the last release that was merged, beside this one's own or
+# beside what is
 # there now. It answers only with differences.
 _DRIFT = """(
 with was_kept as (
@@ -65,7 +68,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Drift:
-    """`since`: the release that is compared with, "" where none kept its variables; `problem`: why nothing is told."""
+    """`since`: the release that is compared with, "" where none kept its variables; `problem`:
+    why nothing is told.
+    """
 
     since: str = ""
     at: datetime | None = None
@@ -75,7 +80,10 @@ class Drift:
 
 
 def keep(release: Release, *, now: datetime) -> None:
-    """Keeps the names and fingerprints of production's and staging's variables with the release. Three queries."""
+    """Keeps the names and fingerprints of production's and staging's variables with the release.
+
+    Three queries.
+    """
     environments = Environment.objects.filter(
         project=release.project_id, kind__in=LONG_LIVED, gone_at=None, variables_at__isnull=False
     )
@@ -92,9 +100,17 @@ def keep(release: Release, *, now: datetime) -> None:
 
 
 def compare(reconciler: ReleaseReconciler) -> None:
-    """Keeps with the release what changed since the last one that reached production. One query, two on a change."""
+    """Keeps with the release what changed since the last one that reached production.
+
+    One query, two on a change.
+    """
     drift = RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
-    found = Release.objects.filter(pk=reconciler.release_id).annotate(drift=drift).values_list("drift", flat=True).get()
+    found = (
+        Release.objects.filter(pk=reconciler.release_id)
+        .annotate(drift=drift)
+        .values_list("drift", flat=True)
+        .get()
+    )
     if found != reconciler.drift:
         ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=found)
 
@@ -105,7 +121,11 @@ def drift(found: Any) -> Drift:
         return Drift()
     since, at = found["since"], parse_datetime(found["at"])
     if found["key"] != _key():
-        return Drift(since, at, problem="SECRET_KEY was changed since then, so the fingerprints cannot be compared.")
+        return Drift(
+            since,
+            at,
+            problem="SECRET_KEY was changed since then, so the fingerprints cannot be compared.",
+        )
     lines = [
         Line(kind, service, name, "added" if new else "removed" if gone else "changed")
         for kind, service, name, new, gone in found["lines"]

@@ -1,10 +1,11 @@
 """What the audit trail costs an action: `python -m tests.bench.actions`.
 
-The very same ticks and unticks, with their event and with an event that is not written, in turn. That is the honest
-comparison: permission, row lock, rules, the write and the commit are in both, and nothing else differs. PostgreSQL
-waits for the disk at each commit, as it does where the portal is served. Then how many ticks go through a second,
-by one person and by eight at once, who all append to the one chain. Exit status 1 when an audited action takes more
-than 1.3 times an unaudited one.
+The very same ticks and unticks, with their event and with an event that is not written, in turn.
+That is the honest comparison: permission, row lock, rules, the write and the commit are in both,
+and nothing else differs. PostgreSQL waits for the disk at each commit, as it does where the portal
+is served. Then how many ticks go through a second, by one person and by eight at once, who all
+append to the one chain. Exit status 1 when an audited action takes more than 1.3 times an unaudited
+one.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -35,12 +36,16 @@ def scene(items: int = AT_ONCE) -> tuple[Release, list[ChecklistItem], User]:
     """A release, items of its that a person ticks, and a release manager."""
     alice = make_people()["alice"]
     release = make_release(make_project(), by=alice)
-    rows = [ChecklistItem(release=release, text=f"Item {n}", position=200 + n) for n in range(items)]
+    rows = [
+        ChecklistItem(release=release, text=f"Item {n}", position=200 + n) for n in range(items)
+    ]
     return release, ChecklistItem.objects.bulk_create(rows), alice
 
 
 def change(item: ChecklistItem, person: User, number: int) -> None:
-    """One action: an even `number` ticks, an odd one unticks, so that each really changes the row."""
+    """One action: an even `number` ticks, an odd one unticks, so that each really changes the
+    row.
+    """
     if number % 2:
         actions.untick(item, actor=person)
     else:
@@ -59,7 +64,9 @@ def unaudited() -> Iterator[None]:
 
 
 def compare(rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of the same action without and with its event, taken in turn, the first tenth left out."""
+    """Milliseconds of the same action without and with its event, taken in turn, the first tenth
+    left out.
+    """
     _, items, alice = scene()
     plain: list[float] = []
     audited: list[float] = []
@@ -109,7 +116,10 @@ def main(rounds: int = ROUNDS) -> int:
     slower = statistics.median(audited) / statistics.median(plain)
     print(f"{rounds} ticks and unticks each way, median")
     for name, taken in (("without its event", plain), ("with its event", audited)):
-        print(f"  {name:20} {statistics.median(taken):7.2f} ms   p95 {sorted(taken)[-len(taken) // 20]:7.2f} ms")
+        print(
+            f"  {name:20} {statistics.median(taken):7.2f} ms   p95"
+            f" {sorted(taken)[-len(taken) // 20]:7.2f} ms"
+        )
     print(f"  an audited action takes {slower:.2f} times an unaudited one (at most {MOST})")
     before = AuditEvent.objects.count()
     for people in (1, AT_ONCE):

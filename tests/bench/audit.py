@@ -1,8 +1,9 @@
 """How fast the audit chain is verified and written, beside what bounds it.
 
-`python -m tests.bench.audit 1000000`. Verification is held against bare SHA-256 over the same bytes, event by
-event, on one core; an audited action against the same action alone, interleaved. Exit status 1 when
-verification is less than half as fast, or an audited action takes more than 1.3 times as long.
+`python -m tests.bench.audit 1000000`. Verification is held against bare SHA-256 over the same
+bytes, event by event, on one core; an audited action against the same action alone, interleaved.
+Exit status 1 when verification is less than half as fast, or an audited action takes more than 1.3
+times as long.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -47,7 +48,10 @@ def main(events: int = 1_000_000, saves: int = 1_500) -> int:
         ):
             rates.setdefault(name, []).append(count / seconds(work))
     limit = max(rates["bare SHA-256, one core"])  # the best of each: other work only ever slows
-    print(f"{events:,} events of {sum(map(len, sample)) / len(sample):.0f} hashed bytes, best of {ROUNDS}")
+    print(
+        f"{events:,} events of {sum(map(len, sample)) / len(sample):.0f} hashed bytes, best of"
+        f" {ROUNDS}"
+    )
     for name, measured in rates.items():
         rate = max(measured)
         print(f"  {name:26} {rate:12,.0f} /s  {rate / limit:5.2f} of bare")
@@ -73,11 +77,16 @@ def check(anchors: list[Anchor]) -> None:
 
 def hashed_bytes(count: int) -> list[bytes]:
     """What each of the first events is hashed from."""
-    query = "SELECT position, digest, body FROM portal_auditchain WHERE position <= %s ORDER BY position"
+    query = (
+        "SELECT position, digest, body FROM portal_auditchain WHERE position <= %s ORDER BY"
+        " position"
+    )
     with connection.cursor() as cursor:
         cursor.execute(query, [count])
         rows = [(Link(position, digest), body.encode()) for position, digest, body in cursor]
-    return [bytes(link) + body for (link, _), (_, body) in pairwise([(Link(0, GENESIS), b""), *rows])]
+    return [
+        bytes(link) + body for (link, _), (_, body) in pairwise([(Link(0, GENESIS), b""), *rows])
+    ]
 
 
 def audited_action(count: int) -> float:
@@ -87,8 +96,12 @@ def audited_action(count: int) -> float:
     for name, work in (("save", save), ("action", act)):
         plain, audited = [], []
         for number in range(count):
-            plain.append(seconds(lambda work=work, number=number: work(alice, group, f"a{number}", False)))
-            audited.append(seconds(lambda work=work, number=number: work(alice, group, f"b{number}", True)))
+            plain.append(
+                seconds(lambda work=work, number=number: work(alice, group, f"a{number}", False))
+            )
+            audited.append(
+                seconds(lambda work=work, number=number: work(alice, group, f"b{number}", True))
+            )
         ratio = statistics.median(audited) / statistics.median(plain)
         alone, with_event = statistics.median(plain) * 1000, statistics.median(audited) * 1000
         print(f"  {name:8} {alone:7.3f} ms, with its event {with_event:7.3f} ms: {ratio:.2f} times")

@@ -1,8 +1,10 @@
-"""How many webhooks a second the portal accepts, beside the two writes each of them makes, done raw.
+"""How many webhooks a second the portal accepts, beside the two writes each of them makes, done
+raw.
 
-The portal runs as it is served (`manage.py web`), on a PostgreSQL that keeps what it was told (fsync on); four senders
-post signed deliveries over kept connections. Raw: four connections make the same INSERT and the same UPDATE, a
-transaction for each. Run by `make bench`, or `python -m tests.bench.deliveries 2000`. Ends with 1 below 0.3.
+The portal runs as it is served (`manage.py web`), on a PostgreSQL that keeps what it was told
+(fsync on); four senders post signed deliveries over kept connections. Raw: four connections make
+the same INSERT and the same UPDATE, a transaction for each. Run by `make bench`, or `python -m
+tests.bench.deliveries 2000`. Ends with 1 below 0.3.
 """
 
 import http.client
@@ -28,7 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SENDERS, ROUNDS, LEAST = 4, 3, 0.3
 SECRET = "bench-secret"
 # Of the size that GitHub's payloads usually are.
-PAYLOAD = {"repository": {"full_name": "acme/inspector"}, "commits": [{"message": "x" * 250} for _ in range(32)]}
+PAYLOAD = {
+    "repository": {"full_name": "acme/inspector"},
+    "commits": [{"message": "x" * 250} for _ in range(32)],
+}
 BODY = json.dumps(PAYLOAD).encode()
 
 INSERT = """
@@ -43,8 +48,13 @@ WHERE project_id IN (SELECT id FROM environments_project WHERE UPPER(repository)
 
 
 def main(count: int = 2000) -> int:
-    """Prints a table; 1 when the portal accepts less than 0.3 of what raw writes reach, or refuses anything."""
-    with tempfile.TemporaryDirectory(prefix="portal-bench-") as var, running(Path(var) / "postgres") as server:
+    """Prints a table; 1 when the portal accepts less than 0.3 of what raw writes reach, or
+    refuses anything.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="portal-bench-") as var,
+        running(Path(var) / "postgres") as server,
+    ):
         port = free_port()
         env = os.environ | {
             "PORTAL_VAR_DIR": var,
@@ -53,19 +63,28 @@ def main(count: int = 2000) -> int:
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
-        subprocess.run([sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity=0"], check=True, env=env)
+        subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity=0"],
+            check=True,
+            env=env,
+        )
         _make_project(server.url)
         command = [sys.executable, "manage.py", "web", "--host=127.0.0.1", f"--port={port}"]
         portal = subprocess.Popen(command, env=env, cwd=ROOT)
         try:
             _await(port)
-            deliver, write = (lambda part: _deliver(port, part)), (lambda part: _write(server.url, part))
+            deliver, write = (
+                (lambda part: _deliver(port, part)),
+                (lambda part: _write(server.url, part)),
+            )
             _rate(deliver, 100)
             rates = [(_rate(write, count), _rate(deliver, count)) for _ in range(ROUNDS)]
         finally:
             portal.terminate()
             portal.wait()
-    return _report(count, median(raw for raw, _ in rates), median(accepted for _, accepted in rates))
+    return _report(
+        count, median(raw for raw, _ in rates), median(accepted for _, accepted in rates)
+    )
 
 
 def _make_project(url: str) -> None:
@@ -132,9 +151,14 @@ def _await(port: int) -> None:
 
 def _report(count: int, raw: float, accepted: float) -> int:
     ratio = accepted / raw
-    print(f"{count} deliveries of {len(BODY)} bytes, {SENDERS} at a time, median of {ROUNDS} rounds")
+    print(
+        f"{count} deliveries of {len(BODY)} bytes, {SENDERS} at a time, median of {ROUNDS} rounds"
+    )
     print(f"  raw writes                    {raw:9.0f} /s")
-    print(f"  deliveries accepted           {accepted:9.0f} /s   {ratio:5.2f} × raw   (at least {LEAST})")
+    print(
+        f"  deliveries accepted           {accepted:9.0f} /s   {ratio:5.2f} × raw   (at least"
+        f" {LEAST})"
+    )
     print("held" if ratio >= LEAST else "missed")
     return 0 if ratio >= LEAST else 1
 

@@ -1,4 +1,5 @@
-"""What isolation costs: rendering and running the same migrations with it and without, turn by turn.
+"""What isolation costs: rendering and running the same migrations with it and without, turn by
+turn.
 
     python -m tests.bench.isolation [ROUNDS]
 
@@ -23,11 +24,16 @@ from tests.environments.schema.history.histories import repository, source
 
 MOST = 1.2
 REVISIONS = 10
-TABLE = "op.create_table('t{0}', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.Text))"
+TABLE = (
+    "op.create_table('t{0}', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name',"
+    " sa.Text))"
+)
 
 
 def compare(what: str, rounds: int, do: Callable[[], None]) -> float:
-    """Seconds of `do`, isolated and not, in turns; prints and returns how many times as long the former takes."""
+    """Seconds of `do`, isolated and not, in turns; prints and returns how many times as long the
+    former takes.
+    """
     took: dict[str, list[float]] = {"": [], "off": []}
     for _ in range(rounds + 1):
         for how in took:
@@ -37,7 +43,10 @@ def compare(what: str, rounds: int, do: Callable[[], None]) -> float:
             do()
             took[how].append(time.perf_counter() - began)
     isolated, bare = (statistics.median(times[1:]) for times in took.values())
-    print(f"{what}: {isolated * 1000:.0f} ms isolated, {bare * 1000:.0f} ms without, {isolated / bare:.2f} times")
+    print(
+        f"{what}: {isolated * 1000:.0f} ms isolated, {bare * 1000:.0f} ms without,"
+        f" {isolated / bare:.2f} times"
+    )
     return isolated / bare
 
 
@@ -48,8 +57,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-isolation-") as name:
         place = Path(name)
         ids = [None, *(f"r{number:03}" for number in range(REVISIONS))]
-        files = {f"db/versions/{n}.py": source(ids[n + 1], ids[n], body=TABLE.format(n)) for n in range(REVISIONS)}
-        mirror = repository(place / "git", files | {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n"})
+        files = {
+            f"db/versions/{n}.py": source(ids[n + 1], ids[n], body=TABLE.format(n))
+            for n in range(REVISIONS)
+        }
+        mirror = repository(
+            place / "git", files | {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n"}
+        )
         commit, history = mirror.commit("main"), read(mirror, mirror.commit("main"), "alembic.ini")
         server = start(place / "server", fsync=False)
         try:
@@ -71,7 +85,9 @@ def _render(mirror, commit: str, history) -> None:
 def _run(mirror, commit: str, admin: str) -> None:
     url = databases.create(admin, "bench_isolation")
     try:
-        outcome = run(mirror, Run(commit, "alembic.ini", url), on_lines=lambda lines: None, alive=lambda: True)
+        outcome = run(
+            mirror, Run(commit, "alembic.ini", url), on_lines=lambda lines: None, alive=lambda: True
+        )
         assert outcome.status == "succeeded" and len(outcome.applied) == REVISIONS, outcome
     finally:
         databases.drop(admin, "bench_isolation")

@@ -1,7 +1,8 @@
-"""What the environment matrix costs: 12 services × 10 environments, from Railway into our rows and onto the page.
+"""What the environment matrix costs: 12 services × 10 environments, from Railway into our rows and
+onto the page.
 
-`python -m tests.bench.matrix`. Exit status 1 when one refresh takes more than one call to Railway, or when the page
-of many takes more queries than the page of few, or more than `MOST_QUERIES`.
+`python -m tests.bench.matrix`. Exit status 1 when one refresh takes more than one call to Railway,
+or when the page of many takes more queries than the page of few, or more than `MOST_QUERIES`.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -31,7 +32,9 @@ MOST_QUERIES = 14  # two of them for session and person
 
 @dataclass(frozen=True)
 class Measured:
-    """One size: `calls` to Railway for one refresh, `rows` in the matrix, queries and milliseconds of its page."""
+    """One size: `calls` to Railway for one refresh, `rows` in the matrix, queries and
+    milliseconds of its page.
+    """
 
     services: int
     environments: int
@@ -43,15 +46,20 @@ class Measured:
 
 
 def measure(services: int, environments: int, *, rounds: int = ROUNDS) -> Measured:
-    """A project of that size behind a real socket, read once by the job and looked at in the browser."""
+    """A project of that size behind a real socket, read once by the job and looked at in the
+    browser.
+    """
     with tempfile.TemporaryDirectory() as folder:
         built = sample.build(Path(folder) / "sample")
-        railway = RailwayStandIn(Path(folder) / "railway", repository=built.path, repository_name="acme/inspector")
+        railway = RailwayStandIn(
+            Path(folder) / "railway", repository=built.path, repository_name="acme/inspector"
+        )
         server = Server(railway).start()
         try:
             _furnish(railway, services, environments, built.branches)
             with override_settings(
-                RAILWAY_API_URL=f"{server.url}/graphql/v2", RAILWAY_API_TOKEN="sandbox-railway-token"
+                RAILWAY_API_URL=f"{server.url}/graphql/v2",
+                RAILWAY_API_TOKEN="sandbox-railway-token",
             ):
                 return _measured(railway, server, services, environments, rounds)
         finally:
@@ -59,7 +67,9 @@ def measure(services: int, environments: int, *, rounds: int = ROUNDS) -> Measur
             railway.stop()
 
 
-def _furnish(railway: RailwayStandIn, services: int, environments: int, heads: dict[str, str]) -> None:
+def _furnish(
+    railway: RailwayStandIn, services: int, environments: int, heads: dict[str, str]
+) -> None:
     names = ["staging", "production", *(f"pr-{n}" for n in range(1, environments - 1))]
     for name in names:
         railway.add_environment(name)
@@ -71,10 +81,14 @@ def _furnish(railway: RailwayStandIn, services: int, environments: int, heads: d
             railway.deploy(f"service-{number:02}", name, heads[branch], live=True)
 
 
-def _measured(railway: RailwayStandIn, server: Server, services: int, environments: int, rounds: int) -> Measured:
+def _measured(
+    railway: RailwayStandIn, server: Server, services: int, environments: int, rounds: int
+) -> Measured:
     make_people()
     values = {"repository": "acme/inspector", "railway_project_id": railway.project_id}
-    project = Project.objects.create(name=f"p{services}x{environments}", slug=f"p{services}x{environments}", **values)
+    project = Project.objects.create(
+        name=f"p{services}x{environments}", slug=f"p{services}x{environments}", **values
+    )
     job = RailwaySync.objects.create(project=project)
     server.requests.clear()
     began = time.perf_counter()
@@ -84,10 +98,17 @@ def _measured(railway: RailwayStandIn, server: Server, services: int, environmen
     address = f"/environments/?project={project.slug}"
     browser.get(address)
     found = Measured(
-        services, environments, calls, ServiceInstance.objects.filter(service__project=project).count(), taken,
-        queries(lambda: browser.get(address)), milliseconds({"page": lambda: browser.get(address)}, rounds)["page"],
-    )  # fmt: skip
-    project.repository = f"acme/{project.slug}"  # one project for a repository; the next one needs this
+        services,
+        environments,
+        calls,
+        ServiceInstance.objects.filter(service__project=project).count(),
+        taken,
+        queries(lambda: browser.get(address)),
+        milliseconds({"page": lambda: browser.get(address)}, rounds)["page"],
+    )
+    project.repository = (  # one project for a repository; the next one needs this
+        f"acme/{project.slug}"
+    )
     project.save(update_fields=["repository"])
     return found
 
@@ -108,7 +129,10 @@ def main() -> int:
     print("services × environments   calls   refresh   page queries     page")
     for one in (few, many):
         size = f"{one.services} × {one.environments}"
-        print(f"  {size:22} {one.calls:6} {one.refresh_ms:7.0f} ms {one.page_queries:10} {one.page_ms:9.1f} ms")
+        print(
+            f"  {size:22} {one.calls:6} {one.refresh_ms:7.0f} ms {one.page_queries:10}"
+            f" {one.page_ms:9.1f} ms"
+        )
     message = missed(few, many)
     print("missed: " + "; ".join(message) if message else "held")
     return 1 if message else 0

@@ -1,8 +1,8 @@
 """What the pages cost: a large release beside the stock admin's empty change list, and a tick.
 
-`python -m tests.bench.pages`. Each answer is made by the WSGI application that is served, with its whole
-middleware, and all ways are taken in turn. Exit status 1 when a page or a tick takes more queries than promised,
-or the release page more than 3 times as long as the change list.
+`python -m tests.bench.pages`. Each answer is made by the WSGI application that is served, with its
+whole middleware, and all ways are taken in turn. Exit status 1 when a page or a tick takes more
+queries than promised, or the release page more than 3 times as long as the change list.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -48,18 +48,25 @@ class Answer:
 
 
 class Browser:
-    """Asks the WSGI application as a person who is signed in; each path also answers a form of its pages."""
+    """Asks the WSGI application as a person who is signed in; each path also answers a form of
+    its pages.
+    """
 
     def __init__(self, person: User) -> None:
         from portal.wsgi import application
 
         session = SessionStore()
-        session[SESSION_KEY], session[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
+        session[SESSION_KEY], session[HASH_SESSION_KEY] = (
+            str(person.pk),
+            person.get_session_auth_hash(),
+        )
         session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
         session[BEGAN_AT] = session[ACTIVE_AT] = time.time()
         session.create()
         self.application = application
-        self.cookies: SimpleCookie = SimpleCookie({settings.SESSION_COOKIE_NAME: str(session.session_key)})
+        self.cookies: SimpleCookie = SimpleCookie(
+            {settings.SESSION_COOKIE_NAME: str(session.session_key)}
+        )
 
     def get(self, path: str) -> Answer:
         return self.ask("GET", path)
@@ -71,15 +78,24 @@ class Browser:
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         path, _, query = path.partition("?")
-        environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+        }
         environ |= {"wsgi.input": io.BytesIO(body)}
         environ |= {"HTTP_HOST": "127.0.0.1", "CONTENT_LENGTH": str(len(body))}
         environ |= {"HTTP_COOKIE": self.cookies.output(attrs=[], header="", sep=";").strip()}
         if body:
-            environ |= {"CONTENT_TYPE": "application/x-www-form-urlencoded", "HTTP_HX_REQUEST": "true"}
+            environ |= {
+                "CONTENT_TYPE": "application/x-www-form-urlencoded",
+                "HTTP_HX_REQUEST": "true",
+            }
         setup_testing_defaults(environ)
         started: list[tuple[str, dict[str, str]]] = []
-        response = self.application(environ, lambda status, headers, *_: started.append((status, dict(headers))))
+        response = self.application(
+            environ, lambda status, headers, *_: started.append((status, dict(headers)))
+        )
         text = b"".join(response).decode()
         response.close()
         status, headers = started[0]
@@ -93,10 +109,20 @@ def large_release(
     """A release with that many of each, half of its items ticked with a note, and 500 commits."""
     people = make_people()
     project = make_project(name, services=tuple(f"service-{n:02}" for n in range(services)))
-    commits = [{"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"} for n in range(COMMITS)]
-    release = make_release(project, by=people["alice"], ready=True, commits=commits, commit_count=COMMITS)
+    commits = [
+        {"sha": f"{n:040x}", "title": f"Change number {n}", "author": "Dana"}
+        for n in range(COMMITS)
+    ]
+    release = make_release(
+        project, by=people["alice"], ready=True, commits=commits, commit_count=COMMITS
+    )
     now = timezone.now()
-    ticked = {"ticked_by": people["bob"], "ticked_at": now, "ticked_candidate": release.candidate, "note": "seen"}
+    ticked = {
+        "ticked_by": people["bob"],
+        "ticked_at": now,
+        "ticked_candidate": release.candidate,
+        "note": "seen",
+    }
     ChecklistItem.objects.bulk_create(
         ChecklistItem(
             release=release,
@@ -109,15 +135,23 @@ def large_release(
     )
     with transaction.atomic():
         for n in range(events):
-            audit.record("release.looked_at", actor=people["bob"], subject=release, sentence=f"Look {n}.")
+            audit.record(
+                "release.looked_at", actor=people["bob"], subject=release, sentence=f"Look {n}."
+            )
     return release
 
 
 def item_to_attest(release: Release) -> ChecklistItem:
-    """An item bound to a gate that now asks for a person's signature: a finding that no machine can judge."""
+    """An item bound to a gate that now asks for a person's signature: a finding that no machine
+    can judge.
+    """
     message = "The variable KEY of backend is sealed."
     Finding.objects.create(
-        project=release.project, kind="unreadable", subject="backend", sentence=message, attestable=True
+        project=release.project,
+        kind="unreadable",
+        subject="backend",
+        sentence=message,
+        attestable=True,
     )
     return release.items.get(gate="environments_coherent")
 
@@ -148,19 +182,33 @@ def main() -> int:
     """Prints the table; returns the exit status."""
     release = large_release()
     browser = Browser(User.objects.get(username="dave"))
-    page, panels = reverse("releases:release", args=[release.pk]), reverse("releases:release-panels", args=[release.pk])
+    page, panels = (
+        reverse("releases:release", args=[release.pk]),
+        reverse("releases:release-panels", args=[release.pk]),
+    )
     ways = {
-        "stock admin, empty change list": lambda: browser.get(reverse("admin:releases_freeze_changelist")),
+        "stock admin, empty change list": lambda: browser.get(
+            reverse("admin:releases_freeze_changelist")
+        ),
         "release page": lambda: browser.get(page),
         "release page, its poll": lambda: browser.get(panels),
     }
     counts = {name: queries(way) for name, way in ways.items()}
     taken = milliseconds(ways)
     base = taken["stock admin, empty change list"]
-    print(f"{ITEMS} items, {SERVICES} services, {EVENTS} events, {COMMITS} commits; median of {ROUNDS} rounds")
+    print(
+        f"{ITEMS} items, {SERVICES} services, {EVENTS} events, {COMMITS} commits; median of"
+        f" {ROUNDS} rounds"
+    )
     for name, value in taken.items():
-        print(f"  {name:32} {counts[name]:3} queries {value:8.1f} ms  {value / base:5.2f} × the change list")
-    print(f"  at most                          {MOST_QUERIES:3} queries              {MOST_TIMES:5.2f} ×")
+        print(
+            f"  {name:32} {counts[name]:3} queries {value:8.1f} ms  {value / base:5.2f} × the"
+            " change list"
+        )
+    print(
+        f"  at most                          {MOST_QUERIES:3} queries             "
+        f" {MOST_TIMES:5.2f} ×"
+    )
     missed = max(counts["release page"], counts["release page, its poll"]) > MOST_QUERIES
     missed |= taken["release page"] > MOST_TIMES * base
     missed |= _ticks(browser, release)

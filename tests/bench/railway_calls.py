@@ -1,7 +1,9 @@
-"""How many requests Railway gets in an hour from one project that nobody works on, by the journey's clock.
+"""How many requests Railway gets in an hour from one project that nobody works on, by the journey's
+clock.
 
-`python -m tests.bench.railway_calls`. The Hobby plan allows 1,000 an hour for all that uses one account; promised
-are less than 200 for a project, also with five previews or with one that hangs. Exit status 1 if not.
+`python -m tests.bench.railway_calls`. The Hobby plan allows 1,000 an hour for all that uses one
+account; promised are less than 200 for a project, also with five previews or with one that hangs.
+Exit status 1 if not.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -75,18 +77,24 @@ def _furnish(world: World, name: str) -> None:
     if name == HANGING:
         world.railway.freeze()
     for number in range(previews):
-        world.github.push_commit(f"work-{number}", {f"frontend/{number}.txt": "x"}, f"Work {number}")
+        world.github.push_commit(
+            f"work-{number}", {f"frontend/{number}.txt": "x"}, f"Work {number}"
+        )
         world.github.open_pull(f"work-{number}", "staging", f"Work {number}")
     wanted = "deploying" if name == HANGING else "live"
     world.work(lambda: Preview.objects.filter(state=wanted).count() == previews, seconds=120)
 
 
 def count(world: World, *, minutes: float = 60) -> Cost:
-    """What is asked of Railway in that time, reckoned for an hour, after ten minutes to come to rest."""
+    """What is asked of Railway in that time, reckoned for an hour, after ten minutes to come to
+    rest.
+    """
     _wait(world, minutes=10)
     world.railway_server.requests.clear()
     _wait(world, minutes=minutes)
-    documents = Counter(request.body.split("(")[0][10:60] for request in list(world.railway_server.requests))
+    documents = Counter(
+        request.body.split("(")[0][10:60] for request in list(world.railway_server.requests)
+    )
     return Cost(round(sum(documents.values()) * 60 / minutes), documents)
 
 
@@ -103,7 +111,9 @@ def main() -> int:
     for name in SCENES:
         with scratch_database(), scene(name) as world:
             cost = count(world)
-        most = ", ".join(f"{times} × {document.strip()}" for document, times in cost.documents.most_common(4))
+        most = ", ".join(
+            f"{times} × {document.strip()}" for document, times in cost.documents.most_common(4)
+        )
         print(f"  {name:26} {cost.calls:5}   {most}", flush=True)
         missed |= cost.calls >= MOST
     print(f"less than {MOST} in each: {'missed' if missed else 'held'}")

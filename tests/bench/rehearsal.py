@@ -1,7 +1,9 @@
-"""A rehearsal beside what a person would do by hand: dump the schema, load it, `alembic upgrade head`.
+"""A rehearsal beside what a person would do by hand: dump the schema, load it, `alembic upgrade
+head`.
 
-`python -m tests.bench.rehearsal [TABLES [REVISIONS]]` (200 and 20) measures both in the same run, on the same server
-binaries, and ends with 1 when the rehearsal (up, down and up again, with its own server) costs over 3 times as much.
+`python -m tests.bench.rehearsal [TABLES [REVISIONS]]` (200 and 20) measures both in the same run,
+on the same server binaries, and ends with 1 when the rehearsal (up, down and up again, with its own
+server) costs over 3 times as much.
 """
 
 import os
@@ -40,7 +42,10 @@ def main(tables: int = 200, revisions: int = 20, rounds: int = 2) -> int:
         mirror = repository(folder / "git", _files(tables, revisions))
         _furnish(server.url, tables)
         runs = [
-            (_by_hand(mirror, server.url, folder / f"hand{n}"), _rehearsed(mirror, server.url, folder))
+            (
+                _by_hand(mirror, server.url, folder / f"hand{n}"),
+                _rehearsed(mirror, server.url, folder),
+            )
             for n in range(rounds)
         ]
     finally:
@@ -49,7 +54,10 @@ def main(tables: int = 200, revisions: int = 20, rounds: int = 2) -> int:
     hand, ours = (min(times) for times in zip(*runs, strict=True))
     print(f"{tables} tables, {revisions} revisions         seconds")
     print(f"by hand: dump, load, upgrade       {hand:6.2f}")
-    print(f"rehearsal: and down, and up again  {ours:6.2f}   {ours / hand:.2f} × (at most {FACTOR:.0f} ×)")
+    print(
+        f"rehearsal: and down, and up again  {ours:6.2f}   {ours / hand:.2f} × (at most"
+        f" {FACTOR:.0f} ×)"
+    )
     return 0 if ours <= FACTOR * hand else 1
 
 
@@ -61,7 +69,9 @@ def _files(tables: int, revisions: int) -> dict[str, str]:
         body = f'op.add_column("{table}", sa.Column("new_{number}", sa.Integer))\n'
         body += f'    op.create_index("ix_new_{number}", "{table}", ["new_{number}"])'
         back = f'op.drop_index("ix_new_{number}")\n    op.drop_column("{table}", "new_{number}")'
-        files[f"db/versions/{number}.py"] = source(f"aaaa{number:08}", f"aaaa{number - 1:08}", body=body, back=back)
+        files[f"db/versions/{number}.py"] = source(
+            f"aaaa{number:08}", f"aaaa{number - 1:08}", body=body, back=back
+        )
     return files
 
 
@@ -92,7 +102,9 @@ def _by_hand(mirror: Mirror, url: str, folder: Path) -> float:
     _do([*psql, f"--file={dump}", target])
     _do([*psql, "--command=insert into alembic_version values ('aaaa00000000')", target])
     _do(["git", "clone", "--quiet", mirror.path, folder / "tree"])
-    variables = os.environ | {"DATABASE_URL": target.replace("postgresql://", "postgresql+psycopg://")}
+    variables = os.environ | {
+        "DATABASE_URL": target.replace("postgresql://", "postgresql+psycopg://")
+    }
     _do([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=folder / "tree", env=variables)
     return time.monotonic() - began
 
@@ -102,7 +114,9 @@ def _do(command: list[str | Path], **how: object) -> None:
 
 
 def _rehearsed(mirror: Mirror, url: str, folder: Path) -> float:
-    request = Request(mirror.commit("main"), "alembic.ini", url, folder / "rehearsals", compare=False)
+    request = Request(
+        mirror.commit("main"), "alembic.ini", url, folder / "rehearsals", compare=False
+    )
     began = time.monotonic()
     report = rehearse(mirror, request, on_phase=lambda report, phase: None, alive=lambda: True)
     took = time.monotonic() - began

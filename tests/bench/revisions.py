@@ -1,9 +1,10 @@
 """What reading revisions costs: `python -m tests.bench.revisions [5000]`, ratios within one run.
 
-Promised: new revisions between two commits in at most 2 × the time of `git diff --name-only` alone; all heads
-at a commit at least 10 × faster than Alembic's ScriptDirectory over a checkout. The first is wall-clock time, best
-of many, for both are over in milliseconds; the second the median of rounds that last as long for both. What the
-second costs in processor time, with that of the git processes that work for us, is printed too.
+Promised: new revisions between two commits in at most 2 × the time of `git diff --name-only` alone;
+all heads at a commit at least 10 × faster than Alembic's ScriptDirectory over a checkout. The first
+is wall-clock time, best of many, for both are over in milliseconds; the second the median of rounds
+that last as long for both. What the second costs in processor time, with that of the git processes
+that work for us, is printed too.
 """
 
 import gc
@@ -36,11 +37,16 @@ BODY = """op.create_table(
 
 def long_history(where: Path, revisions: int, new: int = 3) -> tuple[Mirror, dict[str, str]]:
     """A line of `revisions` files at tag c0, `new` more at c1; also answers the files at c1."""
-    files = {"alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n", "migrations/env.py": ""}
+    files = {
+        "alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n",
+        "migrations/env.py": "",
+    }
     later: dict[str, str] = {}
     for n in range(revisions + new):
         down = f"{n - 1:012x}" if n else None
-        text = source(f"{n:012x}", down, body=BODY.format(n=n), back=f'op.drop_table("signals_{n}")')
+        text = source(
+            f"{n:012x}", down, body=BODY.format(n=n), back=f'op.drop_table("signals_{n}")'
+        )
         (files if n < revisions else later)[f"migrations/versions/{n:012x}_change.py"] = text
     return repository(where, files, later), files | later
 
@@ -113,7 +119,9 @@ def main(revisions: int = 5000) -> int:
             return 1
         floor = measure(
             {
-                "git diff --name-only": lambda: subprocess.run(git, capture_output=True, check=True),
+                "git diff --name-only": lambda: subprocess.run(
+                    git, capture_output=True, check=True
+                ),
                 "new": new,
             },
             30,
@@ -133,7 +141,9 @@ def _report(revisions: int, floor: Times, whole: Times, spent: Times, cached: Ti
     print(f"{revisions} revisions, milliseconds")
     print(f"  git diff --name-only          {diff:9.1f}")
     print(f"  new revisions, caches empty   {new:9.1f}   {ratio:5.2f} × git diff   (at most 2)")
-    print(f"  ScriptDirectory heads         {whole['theirs']:9.1f}   processor {spent['theirs']:7.1f}")
+    print(
+        f"  ScriptDirectory heads         {whole['theirs']:9.1f}   processor {spent['theirs']:7.1f}"
+    )
     print(f"  heads at a commit             {ours:9.1f}   processor {ours_spent:7.1f}")
     print(f"                                            {faster:5.1f} × faster     (at least 10)")
     print(f"  the same, read again          {cached['again']:9.1f}")

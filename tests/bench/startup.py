@@ -1,9 +1,11 @@
-"""How long `make run` takes to the first page, and what runs then weighs: `python -m tests.bench.startup`.
+"""How long `make run` takes to the first page, and what runs then weighs: `python -m
+tests.bench.startup`.
 
-The checkout is cloned into an empty directory and started there as a person would start it, twice: cold, when tools
-and packages are to be installed (the package caches of HOME may be warm), and warm. Memory is the sum of PSS
-(proc_pid_smaps(5): shared pages are divided among those who share them), taken some seconds after a few pages were
-looked at; the stand-ins of the sandbox are counted apart. Exit status 1 over 90 s cold, 8 s warm, or 500 MB.
+The checkout is cloned into an empty directory and started there as a person would start it, twice:
+cold, when tools and packages are to be installed (the package caches of HOME may be warm), and
+warm. Memory is the sum of PSS (proc_pid_smaps(5): shared pages are divided among those who share
+them), taken some seconds after a few pages were looked at; the stand-ins of the sandbox are counted
+apart. Exit status 1 over 90 s cold, 8 s warm, or 500 MB.
 """
 
 import os
@@ -27,7 +29,17 @@ ROOT = Path(__file__).resolve().parents[2]
 COLD_SECONDS, WARM_SECONDS, MOST_MEGABYTES = 90.0, 8.0, 500.0
 GIVE_UP_SECONDS, SETTLE_SECONDS = 300.0, 10.0
 # What would make the clone something else than a fresh one in sandbox mode.
-OURS = ("DATABASE_URL", "PORTAL_", "GITHUB_", "RAILWAY_", "DJANGO_", "SECRET_KEY", "VIRTUAL_ENV", "MAKE", "MFLAGS")
+OURS = (
+    "DATABASE_URL",
+    "PORTAL_",
+    "GITHUB_",
+    "RAILWAY_",
+    "DJANGO_",
+    "SECRET_KEY",
+    "VIRTUAL_ENV",
+    "MAKE",
+    "MFLAGS",
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +73,13 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def weigh(pid: int) -> Weight:
-    """What `make run` with process number `pid` weighs: supervisor, web and worker; PostgreSQL; the stand-ins."""
+    """What `make run` with process number `pid` weighs: supervisor, web and worker; PostgreSQL;
+    the stand-ins.
+    """
     parts = dict.fromkeys(("portal", "database", "sandbox"), 0.0)
-    sandboxed = {one.pid for top in family(pid) if "sandbox" in top.cmdline() for one in family(top.pid)}
+    sandboxed = {
+        one.pid for top in family(pid) if "sandbox" in top.cmdline() for one in family(top.pid)
+    }
     for process in family(pid):
         with suppress(psutil.NoSuchProcess):
             part = "sandbox" if process.pid in sandboxed else "portal"
@@ -73,13 +89,17 @@ def weigh(pid: int) -> Weight:
 
 @contextmanager
 def made(clone: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """`make run` in `clone`, and the seconds to its first page; stopped at the end, with all it started."""
+    """`make run` in `clone`, and the seconds to its first page; stopped at the end, with all it
+    started.
+    """
     env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     env |= {"PORTAL_ENV_FILE": os.devnull}
     log = (clone.parent / "log").open("ab")
     began = time.monotonic()
     command = ["make", "run", f"PORT={port}"]
-    process = subprocess.Popen(command, cwd=clone, env=env, stdout=log, stderr=log, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=clone, env=env, stdout=log, stderr=log, start_new_session=True
+    )
     try:
         while not page(port):
             if process.poll() is not None or time.monotonic() - began > GIVE_UP_SECONDS:
@@ -136,9 +156,16 @@ def main() -> int:
     print(f"  first page, warm                {warm:7.1f} s    (at most {WARM_SECONDS:.0f})")
     print(f"  supervisor, web and worker      {weight.portal:7.0f} MB")
     print(f"  database                        {weight.database:7.0f} MB")
-    print(f"  together                        {weight.counted:7.0f} MB   (under {MOST_MEGABYTES:.0f})")
+    print(
+        f"  together                        {weight.counted:7.0f} MB   (under {MOST_MEGABYTES:.0f})"
+    )
     print(f"  the stand-ins besides           {weight.sandbox:7.0f} MB")
-    missed = cold > COLD_SECONDS or warm > WARM_SECONDS or weight.counted >= MOST_MEGABYTES or not weight.portal
+    missed = (
+        cold > COLD_SECONDS
+        or warm > WARM_SECONDS
+        or weight.counted >= MOST_MEGABYTES
+        or not weight.portal
+    )
     print("missed" if missed else "held")
     return int(missed)
 

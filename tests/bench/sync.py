@@ -1,8 +1,10 @@
-"""What keeping in step costs: calls to GitHub and Railway, counted where they arrive, and SQL queries.
+"""What keeping in step costs: calls to GitHub and Railway, counted where they arrive, and SQL
+queries.
 
-`python -m tests.bench.sync`. The stand-ins serve real repositories over real sockets. Promised for 60 pull requests,
-12 services and 4 environments: at most 5 calls when nothing is known yet and at most 3 when nothing changed; and
-for 10 environments one call to Railway; the same number of SQL queries whatever the counts. Exit status 1 if not.
+`python -m tests.bench.sync`. The stand-ins serve real repositories over real sockets. Promised for
+60 pull requests, 12 services and 4 environments: at most 5 calls when nothing is known yet and at
+most 3 when nothing changed; and for 10 environments one call to Railway; the same number of SQL
+queries whatever the counts. Exit status 1 if not.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -67,14 +69,19 @@ class Cost:
 
 @contextmanager
 def scene(name: str, *, pulls: int, services: int, environments: int) -> Iterator[Scene]:
-    """Stand-ins that hold that many, and a project that has not been read yet; all stopped at the end."""
+    """Stand-ins that hold that many, and a project that has not been read yet; all stopped at
+    the end.
+    """
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         github = _github(Path(folder), pulls)
         railway = _railway(Path(folder), github, services, environments)
         servers = Server(github).start(), Server(railway).start()
         github.url = servers[0].url
         changes = {"GITHUB_API_URL": github.url, "GITHUB_TOKEN": "sandbox-github-token"}
-        changes |= {"RAILWAY_API_URL": f"{servers[1].url}/graphql/v2", "RAILWAY_API_TOKEN": "sandbox-railway-token"}
+        changes |= {
+            "RAILWAY_API_URL": f"{servers[1].url}/graphql/v2",
+            "RAILWAY_API_TOKEN": "sandbox-railway-token",
+        }
         try:
             with override_settings(**changes, SYNC_SECONDS=3600.0, VAR_DIR=Path(folder) / "var"):
                 connected = connect.connect(
@@ -99,7 +106,9 @@ def _github(folder: Path, pulls: int) -> GitHubStandIn:
     return github
 
 
-def _railway(folder: Path, github: GitHubStandIn, services: int, environments: int) -> RailwayStandIn:
+def _railway(
+    folder: Path, github: GitHubStandIn, services: int, environments: int
+) -> RailwayStandIn:
     source = {"repository": github.git.path, "repository_name": github.full_name}
     railway = RailwayStandIn(folder / "railway", **source, seconds_per_state=0)
     railway.world.save = lambda: None  # type: ignore[method-assign]  # thousands of rows, and no kill to survive
@@ -128,7 +137,10 @@ def read_both(at: Scene) -> Cost:
         sync_github(jobs[0], now=timezone.now())
         sync_railway(jobs[1], now=timezone.now())
     seconds = time.perf_counter() - began
-    sql = sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for query in seen.captured_queries)
+    sql = sum(
+        not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT"))
+        for query in seen.captured_queries
+    )
     return Cost(len(at.servers[0].requests), len(at.servers[1].requests), sql, seconds)
 
 
@@ -139,7 +151,9 @@ def mirrored(at: Scene) -> tuple[int, int]:
 
 
 def make_wrong(at: Scene) -> int:
-    """Lets every service of staging follow another branch; returns how many findings there must be."""
+    """Lets every service of staging follow another branch; returns how many findings there must
+    be.
+    """
     names = list(at.project.services.values_list("name", flat=True))
     for name in names:
         at.railway.set_trigger(name, "staging", "main")
@@ -167,22 +181,37 @@ def main() -> int:
             make_wrong(at)
             read_both(at)
             costs[f"{name}, all of staging wrong"] = read_both(at)
-            missed |= Finding.objects.filter(project=at.project, kind="branch", closed_at=None).count() != services
+            missed |= (
+                Finding.objects.filter(project=at.project, kind="branch", closed_at=None).count()
+                != services
+            )
             browser = Browser(User.objects.get(username="dave"))
             page = f"{reverse('environments:environments')}?project={at.project.slug}"
             matrix[name] = queries_of(lambda: browser.get(page))  # noqa: B023
-    print(f"small: 5 × 2 × 2; promised: {PULLS} × {SERVICES} × {ENVIRONMENTS}; many: {PULLS} × {SERVICES} × {MANY}")
+    print(
+        f"small: 5 × 2 × 2; promised: {PULLS} × {SERVICES} × {ENVIRONMENTS}; many: {PULLS} ×"
+        f" {SERVICES} × {MANY}"
+    )
     print(f"large: {LARGE}")
     print("(pull requests × services × environments)      GitHub  Railway  SQL      ms")
     for name, cost in costs.items():
-        print(f"  {name:44} {cost.github:6} {cost.railway:8} {cost.queries:4} {cost.seconds * 1000:7.0f}")
+        print(
+            f"  {name:44} {cost.github:6} {cost.railway:8} {cost.queries:4}"
+            f" {cost.seconds * 1000:7.0f}"
+        )
     print(f"  matrix page, SQL: {matrix}")
     for size in ("promised", "large"):
-        missed |= costs[f"{size}, cold"].calls > MOST_COLD or costs[f"{size}, nothing changed"].calls > MOST_WARM
+        missed |= (
+            costs[f"{size}, cold"].calls > MOST_COLD
+            or costs[f"{size}, nothing changed"].calls > MOST_WARM
+        )
     missed |= any(cost.railway != 1 for cost in costs.values()) or len(set(matrix.values())) != 1
     for moment in ("cold", "nothing changed", "all of staging wrong"):
         missed |= len({costs[f"{size}, {moment}"].queries for size in sizes}) != 1
-    print(f"at most {MOST_COLD} calls cold, {MOST_WARM} when nothing changed: {'missed' if missed else 'held'}")
+    print(
+        f"at most {MOST_COLD} calls cold, {MOST_WARM} when nothing changed:"
+        f" {'missed' if missed else 'held'}"
+    )
     return int(missed)
 
 

@@ -1,4 +1,6 @@
-"""An action's event is one query more, and the measurement compares the same action with and without it."""
+"""An action's event is one query more, and the measurement compares the same action with and
+without it.
+"""
 
 import pytest
 from django.db import connection
@@ -31,5 +33,7 @@ def test_an_event_costs_its_action_one_query():
 def test_both_ways_change_their_row_and_only_one_is_told():
     compare(3)
 
-    told = [event.data["text"] for event in AuditEvent.objects.filter(action__startswith="checklist.")]
+    told = [
+        event.data["text"] for event in AuditEvent.objects.filter(action__startswith="checklist.")
+    ]
     assert told == ["Item 1"] * 3

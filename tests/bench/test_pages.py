@@ -12,7 +12,14 @@ from django.utils import timezone
 from environments.models import Environment, Finding, RailwaySync, ServiceInstance
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep
-from tests.bench.pages import MOST_QUERIES, MOST_TICK_QUERIES, Browser, item_to_attest, large_release, queries
+from tests.bench.pages import (
+    MOST_QUERIES,
+    MOST_TICK_QUERIES,
+    Browser,
+    item_to_attest,
+    large_release,
+    queries,
+)
 from tests.factory import make_promotion
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +27,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def requests_keep_the_connection_of_the_test():
-    """A request would close it, since it finds a transaction open; Django's own test client does this too."""
+    """A request would close it, since it finds a transaction open; Django's own test client does
+    this too.
+    """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -31,7 +40,10 @@ def requests_keep_the_connection_of_the_test():
 @pytest.mark.parametrize("name", ["releases:release", "releases:release-panels"])
 def test_the_page_takes_the_same_queries_for_much_as_for_little(name):
     counts = []
-    for much in ({"items": 60, "services": 12, "events": 300}, {"items": 20, "services": 1, "events": 0}):
+    for much in (
+        {"items": 60, "services": 12, "events": 300},
+        {"items": 20, "services": 1, "events": 0},
+    ):
         release = large_release(name=f"with-{much['items']}", **much)
         browser = Browser(User.objects.get(username="alice"))
         counts.append(queries(lambda: browser.get(reverse(name, args=[release.pk]))))  # noqa: B023
@@ -48,7 +60,9 @@ def test_every_kind_of_tick_is_one_request_of_at_most_eight_queries(person):
 
     for item, verb in ((manual, "untick"), (manual, "tick"), (bound, "tick"), (bound, "untick")):
         path = reverse("releases:item-do", args=[item.pk, verb])
-        assert queries(lambda: browser.post(path, candidate=release.candidate)) <= MOST_TICK_QUERIES, (item, verb)  # noqa: B023
+        assert (
+            queries(lambda: browser.post(path, candidate=release.candidate)) <= MOST_TICK_QUERIES
+        ), (item, verb)  # noqa: B023
         item.refresh_from_db()
         assert item.is_ticked == (verb == "tick"), (item, verb)
 
@@ -58,7 +72,9 @@ def no_finding(release):
 
 
 def a_finding_that_a_machine_judges(release):
-    Finding.objects.create(project=release.project, kind="missing", subject="x", sentence="x is missing.")
+    Finding.objects.create(
+        project=release.project, kind="missing", subject="x", sentence="x is missing."
+    )
 
 
 def railway_never_read(release):
@@ -66,11 +82,15 @@ def railway_never_read(release):
 
 
 def a_service_not_read_lately(release):
-    ServiceInstance.objects.filter(environment__kind="staging").update(seen_at=timezone.now() - timedelta(hours=1))
+    ServiceInstance.objects.filter(environment__kind="staging").update(
+        seen_at=timezone.now() - timedelta(hours=1)
+    )
 
 
 def variables_not_read_lately(release):
-    Environment.objects.filter(kind="production").update(variables_at=timezone.now() - timedelta(days=1))
+    Environment.objects.filter(kind="production").update(
+        variables_at=timezone.now() - timedelta(days=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,13 +110,17 @@ def test_nobody_attests_what_the_gate_does_not_ask(world):
     browser = Browser(User.objects.get(username="alice"))
     browser.get(reverse("releases:release", args=[release.pk]))
 
-    answer = browser.post(reverse("releases:item-do", args=[item.pk, "tick"]), candidate=release.candidate)
+    answer = browser.post(
+        reverse("releases:item-do", args=[item.pk, "tick"]), candidate=release.candidate
+    )
 
     assert "is decided by the portal, not ticked" in answer.body
     assert ChecklistItem.objects.get(pk=item.pk).ticked_at is None
 
 
-@pytest.mark.parametrize(("status", "taken"), [("skipped", True), ("failed", False), ("done", False)])
+@pytest.mark.parametrize(
+    ("status", "taken"), [("skipped", True), ("failed", False), ("done", False)]
+)
 def test_a_smoke_test_is_attested_only_when_it_was_skipped(status, taken):
     release = large_release(items=20, services=1, events=0)
     make_promotion(release, by=User.objects.get(username="alice"), at="smoke", failed=True)

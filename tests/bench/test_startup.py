@@ -11,7 +11,9 @@ PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()
 
 
 def test_the_stand_ins_are_weighed_apart():
-    with subprocess.Popen([sys.executable, "-c", PARENT, "sandbox"], stdin=subprocess.PIPE, stdout=-1) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, "sandbox"], stdin=subprocess.PIPE, stdout=-1
+    ) as process:
         alone = weigh(process.pid)
         process.communicate()
 
@@ -19,7 +21,9 @@ def test_the_stand_ins_are_weighed_apart():
 
 
 def test_everything_else_is_the_portals():
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=-1) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=-1
+    ) as process:
         found = weigh(process.pid)
         process.communicate()
 

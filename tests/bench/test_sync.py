@@ -1,4 +1,6 @@
-"""Keeping in step takes few calls, counted where they arrive, and as many queries for much as for little."""
+"""Keeping in step takes few calls, counted where they arrive, and as many queries for much as
+for little.
+"""
 
 import pytest
 from django.contrib.auth.models import User
@@ -34,7 +36,12 @@ def test_a_reading_takes_the_same_queries_for_much_as_for_little_also_when_much_
             again = read_both(at)
 
             found = Finding.objects.filter(project=at.project, closed_at=None)
-            assert found.exclude(kind="bypass").count() == found.filter(kind="bypass").count() == wrong == services
+            assert (
+                found.exclude(kind="bypass").count()
+                == found.filter(kind="bypass").count()
+                == wrong
+                == services
+            )
             assert mirrored(at) == (4, services * environments)
             costs.append((first.queries, again.queries))
 
@@ -47,7 +54,12 @@ def test_sixty_services_in_twelve_environments_cost_as_few_calls_and_pages_as_fe
     with scene("large", pulls=60, services=60, environments=12) as at:
         cold, warm = read_both(at), read_both(at)
         dave, pages = signed_in(User.objects.get(username="dave")), {}
-        for name in ("releases:board", "environments:environments", "environments:variables", "environments:previews"):
+        for name in (
+            "releases:board",
+            "environments:environments",
+            "environments:variables",
+            "environments:previews",
+        ):
             with CaptureQueriesContext(connection) as queries:
                 assert dave.get(f"{reverse(name)}?project={at.project.slug}").status_code == 200
             pages[name] = len(queries)

@@ -16,17 +16,30 @@ from django.db import connections
 from portal.accounts.sessions import ACTIVE_AT, BEGAN_AT
 from tests.browser.pictures import LIMIT, smaller
 
-# Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the database.
+# Playwright runs an event loop in this thread, in which Django otherwise refuses to touch the
+# database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ.setdefault("DJANGO_LIVE_TEST_SERVER_ADDRESS", "127.0.0.1")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+]
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
-MISSING = "No Chromium was found, so the browser tests did NOT run: install the package chromium, or set CHROMIUM."
+MISSING = (
+    "No Chromium was found, so the browser tests did NOT run: install the package chromium, or set"
+    " CHROMIUM."
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test here; where there is no Chromium each is skipped by name, and a warning says so."""
+    """Marks every test here; where there is no Chromium each is skipped by name, and a warning
+    says so.
+    """
     here = [item for item in items if "tests/browser" in item.nodeid]
     for item in here:
         item.add_marker("browser")
@@ -51,20 +64,25 @@ def browser() -> Iterator:
 def server_without_lasting_connections() -> None:
     """Lets the live server close its database connections after each request.
 
-    A thread of it lives as long as its client's socket; with a connection, it would outlive the test database.
+    A thread of it lives as long as its client's socket; with a connection, it would outlive the
+    test database.
     """
     connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the console and the pages complained about, violations of the content policy among them."""
+    """What the console and the pages complained about, violations of the content policy among
+    them.
+    """
     return []
 
 
 @pytest.fixture
 def open_as(browser, live_server, complaints) -> Iterator[Callable]:
-    """`open_as(user, "/path/", **context)`: a page of a fresh browser profile in which `user` is signed in."""
+    """`open_as(user, "/path/", **context)`: a page of a fresh browser profile in which `user` is
+    signed in.
+    """
     contexts = []
 
     def open_page(user: User | None, path: str = "/", **options):
@@ -73,9 +91,16 @@ def open_as(browser, live_server, complaints) -> Iterator[Callable]:
         )
         contexts.append(context)
         if user is not None:
-            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": live_server.url}])
+            context.add_cookies(
+                [{"name": "sessionid", "value": session_of(user), "url": live_server.url}]
+            )
         page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
         return page
@@ -87,9 +112,13 @@ def open_as(browser, live_server, complaints) -> Iterator[Callable]:
 
 @pytest.fixture
 def picture(browser) -> Callable:
-    """`picture(page, "board")` proves that the page can be painted; UPDATE_PICTURES=1 keeps it in docs/pictures/."""
+    """`picture(page, "board")` proves that the page can be painted; UPDATE_PICTURES=1 keeps it
+    in docs/pictures/.
+    """
 
-    def take(page, name: str, *, width: int = 1280, height: int = 860, color_scheme: str = "light") -> None:
+    def take(
+        page, name: str, *, width: int = 1280, height: int = 860, color_scheme: str = "light"
+    ) -> None:
         before = page.viewport_size
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=color_scheme)

@@ -36,8 +36,9 @@ CONTRAST = """() => {
 
 
 def unreadable(page, *paths: str) -> list[str]:
-    """What is hard to read on these pages, opened in turn in `page`: text of too little contrast in the light or the
-    dark scheme, wide or on a phone, and what makes a phone scroll sideways. PICTURES_TO=folder keeps pictures of all.
+    """What is hard to read on these pages, opened in turn in `page`: text of too little contrast in
+    the light or the dark scheme, wide or on a phone, and what makes a phone scroll sideways.
+    PICTURES_TO=folder keeps pictures of all.
     """
     found = []
     for path in paths:

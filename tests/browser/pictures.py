@@ -1,4 +1,6 @@
-"""Pictures for the documents: a screenshot made small by a palette of the 256 colours that occur most."""
+"""Pictures for the documents: a screenshot made small by a palette of the 256 colours that occur
+most.
+"""
 
 import base64
 import struct

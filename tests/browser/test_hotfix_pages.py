@@ -1,4 +1,6 @@
-"""Hotfixes, findings around the portal and a reset that waits for its second signature, in Chromium."""
+"""Hotfixes, findings around the portal and a reset that waits for its second signature, in
+Chromium.
+"""
 
 from datetime import timedelta
 
@@ -15,49 +17,105 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HEAD, LONG = "8" * 40, "W" * 200
 DONE = (
     "3f2a1c9 “Quick change” was pushed straight to staging by jonas, by no pull request.",
-    "Pull request #133 “Stop the crash” was merged into main by maria, without the status release-portal.",
-    "On backend in production, c51e0d7 was brought back by a rollback on 2026-11-22 at 10:03 UTC by Mallory Jones, "
-    "around the portal.",
-    f"Variables of backend in production were edited on Railway: {LONG} changed; NEW added. Who did it is not known.",
+    (
+        "Pull request #133 “Stop the crash” was merged into main by maria, without the status"
+        " release-portal."
+    ),
+    (
+        "On backend in production, c51e0d7 was brought back by a rollback on 2026-11-22 at 10:03"
+        " UTC by Mallory Jones, around the portal."
+    ),
+    (
+        f"Variables of backend in production were edited on Railway: {LONG} changed; NEW added. Who"
+        " did it is not known."
+    ),
 )
 
 
 @pytest.fixture
 def scene():
-    """Alice and bob; a release and a hotfix side by side, another pull request into main, much done around."""
+    """Alice and bob; a release and a hotfix side by side, another pull request into main, much
+    done around.
+    """
     people, project = make_people(), make_project()
     alice = people["alice"]
     normal = make_release(project, by=alice)
-    pull = {"project": project, "base": "main", "author": "maria", "seen_at": timezone.now(), "mergeable": "mergeable",
-            "checks": [{"name": "python-ci", "state": "success", "url": ""}]}  # fmt: skip
-    PullRequest.objects.create(number=140, title="Stop the crash", head="fix/crash", head_sha=HEAD, **pull)
+    pull = {
+        "project": project,
+        "base": "main",
+        "author": "maria",
+        "seen_at": timezone.now(),
+        "mergeable": "mergeable",
+        "checks": [{"name": "python-ci", "state": "success", "url": ""}],
+    }
+    PullRequest.objects.create(
+        number=140, title="Stop the crash", head="fix/crash", head_sha=HEAD, **pull
+    )
     PullRequest.objects.create(number=141, title=LONG, head=LONG, head_sha="7" * 40, **pull)
     hotfix = make_release(
-        project, by=alice, kind="hotfix", name="2026.11.22-hotfix-1", candidate=HEAD, collected=HEAD, pull_number=140,
-        migrations=[], heads=[], commit_count=1,
-    )  # fmt: skip
+        project,
+        by=alice,
+        kind="hotfix",
+        name="2026.11.22-hotfix-1",
+        candidate=HEAD,
+        collected=HEAD,
+        pull_number=140,
+        migrations=[],
+        heads=[],
+        commit_count=1,
+    )
     hotfix.pull_requests.clear()
     shipped = make_release(
-        project, by=alice, kind="hotfix", name="2026.11.21-hotfix-1", status="verifying", candidate="6" * 40,
-        collected="6" * 40, pull_number=120, cut_at=timezone.now() - timedelta(days=1), migrations=[],
-        heads=[], merge_commit=MERGE,
+        project,
+        by=alice,
+        kind="hotfix",
+        name="2026.11.21-hotfix-1",
+        status="verifying",
+        candidate="6" * 40,
+        collected="6" * 40,
+        pull_number=120,
+        cut_at=timezone.now() - timedelta(days=1),
+        migrations=[],
+        heads=[],
+        merge_commit=MERGE,
         back_merge={"number": 139, "state": "open", "contained": False},
-    )  # fmt: skip
-    told = {"verdict_sha": HEAD, "verdict_state": "pending", "verdict_sentence": "2 things stand in between."}
+    )
+    told = {
+        "verdict_sha": HEAD,
+        "verdict_state": "pending",
+        "verdict_sentence": "2 things stand in between.",
+    }
     ReleaseReconciler.objects.filter(release=hotfix).update(**told)
     for number, message in enumerate(DONE):
-        Finding.objects.create(project=project, kind="bypass", subject=f"event {number}", sentence=message)
-    resolved = {"closed_at": timezone.now(), "closed_by": alice, "reason": f"Agreed on the phone. {LONG}"}
-    Finding.objects.create(project=project, kind="bypass", subject="old", sentence="Merged by hand.", **resolved)
+        Finding.objects.create(
+            project=project, kind="bypass", subject=f"event {number}", sentence=message
+        )
+    resolved = {
+        "closed_at": timezone.now(),
+        "closed_by": alice,
+        "reason": f"Agreed on the phone. {LONG}",
+    }
+    Finding.objects.create(
+        project=project, kind="bypass", subject="old", sentence="Merged by hand.", **resolved
+    )
     Repair.objects.create(
-        project=project, kind="sync_staging", status="failed", result="diverged", before=CANDIDATE, wanted=BASE,
-        sentence="staging has 1 commit that main lacks. Both hold the same files.", requested_by=alice,
+        project=project,
+        kind="sync_staging",
+        status="failed",
+        result="diverged",
+        before=CANDIDATE,
+        wanted=BASE,
+        sentence="staging has 1 commit that main lacks. Both hold the same files.",
+        requested_by=alice,
         evidence=[{"label": "squash 1234567", "said": "Promotion (#131)", "sha": "1234567"}],
-    )  # fmt: skip
+    )
     StagingReset.objects.create(
-        project=project, staging_head=CANDIDATE, main_head=BASE, reason=f"Squashed by mistake. {LONG}",
+        project=project,
+        staging_head=CANDIDATE,
+        main_head=BASE,
+        reason=f"Squashed by mistake. {LONG}",
         requested_by=people["carol"],
-    )  # fmt: skip
+    )
     paths = [
         "/",
         "/pulls/",

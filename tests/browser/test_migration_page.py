@@ -14,7 +14,9 @@ LONG = {
 }
 
 
-def test_it_is_read_in_both_schemes_and_on_a_phone_and_retried_by_a_click_without_scripts(open_as, complaints):
+def test_it_is_read_in_both_schemes_and_on_a_phone_and_retried_by_a_click_without_scripts(
+    open_as, complaints
+):
     alice = make_people()["alice"]
     project = make_project()
     release = make_release(project, by=alice)

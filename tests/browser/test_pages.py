@@ -1,4 +1,6 @@
-"""The pages in a real browser: keys, life without reloading, and what must hold without scripts or on a phone."""
+"""The pages in a real browser: keys, life without reloading, and what must hold without scripts
+or on a phone.
+"""
 
 import re
 
@@ -11,7 +13,14 @@ from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release
 from tests.browser.looks import unreadable
-from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release, make_run
+from tests.factory import (
+    PASSWORD,
+    make_people,
+    make_project,
+    make_promotion,
+    make_release,
+    make_run,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +62,9 @@ def test_the_checklist_is_worked_by_keys_without_reloading(open_as, people, rele
     page.wait_for_selector(f"#tick-{item.pk}[aria-checked=true]")
     ticked = ChecklistItem.objects.get(pk=item.pk).ticked_by
     focus = page.evaluate("document.activeElement.id")
-    page.wait_for_selector("text=One thing stands between this release and production.", timeout=5000)
+    page.wait_for_selector(
+        "text=One thing stands between this release and production.", timeout=5000
+    )
     page.keyboard.press("x")
     page.wait_for_selector(f"#tick-{item.pk}[aria-checked=false]")
     taken_back = ChecklistItem.objects.get(pk=item.pk).ticked_at
@@ -75,7 +86,9 @@ def test_a_promotion_is_told_live_and_disturbs_neither_words_nor_details(open_as
 
     PromotionStep.objects.filter(name="merge").update(sentence="CI is still running.")
     page.wait_for_selector("#promotion >> text=CI is still running.", timeout=6000)
-    make_run(release.project, status="running", finished_at=None)  # so that the page looks every two seconds
+    make_run(
+        release.project, status="running", finished_at=None
+    )  # so that the page looks every two seconds
     PromotionStep.objects.filter(name="merge").update(status="failed", sentence="CI is red.")
     Promotion.objects.update(status="failed")
     page.wait_for_selector("#now >> text=Merge failed.", timeout=6000)
@@ -90,7 +103,9 @@ def test_a_promotion_is_told_live_and_disturbs_neither_words_nor_details(open_as
     assert page.evaluate("window.kept")
 
 
-def test_the_log_of_a_migration_grows_and_stays_at_its_end_and_what_is_typed_meanwhile_stays(open_as, people, release):
+def test_the_log_of_a_migration_grows_and_stays_at_its_end_and_what_is_typed_meanwhile_stays(
+    open_as, people, release
+):
     run = make_run(release.project, status="running", finished_at=None, log="line\n" * 200)
     item = the_item(release)
     page = open_as(people["alice"], address(release))
@@ -106,7 +121,8 @@ def test_the_log_of_a_migration_grows_and_stays_at_its_end_and_what_is_typed_mea
     page.wait_for_selector("#log >> text=the very last line", timeout=5000)
 
     end = page.evaluate(
-        f"(l => l.scrollHeight - l.scrollTop - l.clientHeight)(document.getElementById('log-{run.pk}'))"
+        "(l => l.scrollHeight - l.scrollTop -"
+        f" l.clientHeight)(document.getElementById('log-{run.pk}'))"
     )
     assert end < 8
     assert page.evaluate("document.activeElement.dataset.same") == "yes"
@@ -152,41 +168,67 @@ def test_an_auditor_who_sends_a_form_all_the_same_is_refused_with_a_sentence(ope
     page = open_as(people["carol"], address(release))
 
     page.evaluate(
-        "address => document.querySelector('nav form').setAttribute('action', address)", address(release) + "promote/"
+        "address => document.querySelector('nav form').setAttribute('action', address)",
+        address(release) + "promote/",
     )
     page.click("text=Sign out")
     page.wait_for_selector(".messages")
 
     assert "You are not allowed to do this" in page.inner_text(".messages")
     assert Release.objects.get().status == "open"
-    assert AuditEvent.objects.filter(actor_name="carol", outcome="refused", action="release.promoted").exists()
+    assert AuditEvent.objects.filter(
+        actor_name="carol", outcome="refused", action="release.promoted"
+    ).exists()
 
 
 def test_no_page_breaks_the_content_policy_or_complains(open_as, people, release, complaints):
     make_promotion(release, by=people["alice"], at="deploy", failed=True)
     run = make_run(release.project)
     page = open_as(people["dave"])
-    for path in ("/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/",
-                 "/audit/", "/status/", "/notifications/", "/account/second-factor/", "/admin/",
-                 f"/admin/environments/project/{release.project_id}/change/",
-                 "/admin/releases/checklisttemplate/1/change/", "/"):  # fmt: skip
+    for path in (
+        "/releases/",
+        address(release),
+        "/environments/",
+        "/migrations/",
+        f"/migrations/{run.pk}/",
+        "/audit/",
+        "/status/",
+        "/notifications/",
+        "/account/second-factor/",
+        "/admin/",
+        f"/admin/environments/project/{release.project_id}/change/",
+        "/admin/releases/checklisttemplate/1/change/",
+        "/",
+    ):
         page.goto(path, wait_until="networkidle")
         page.evaluate("new Promise(done => setTimeout(done))")
 
     assert complaints == []
 
 
-def test_every_page_can_be_read_in_both_schemes_and_on_a_phone_whatever_the_names(open_as, people, release):
+def test_every_page_can_be_read_in_both_schemes_and_on_a_phone_whatever_the_names(
+    open_as, people, release
+):
     long = "W" * 200
-    PullRequest.objects.filter(number=128).update(title=long + " <script>alert(1)</script> 名前" + "é" * 60)
+    PullRequest.objects.filter(number=128).update(
+        title=long + " <script>alert(1)</script> 名前" + "é" * 60
+    )
     Release.objects.filter(pk=release.pk).update(notes=long)
     the_item(release).__class__.objects.filter(pk=the_item(release).pk).update(text=long)
     release.project.services.filter(name="backend").update(name="service-" + "x" * 190)
     run = make_run(release.project)
     page = open_as(people["alice"])
 
-    paths = ("/", "/releases/", address(release), "/environments/", "/migrations/", f"/migrations/{run.pk}/", "/audit/",
-             "/status/")  # fmt: skip
+    paths = (
+        "/",
+        "/releases/",
+        address(release),
+        "/environments/",
+        "/migrations/",
+        f"/migrations/{run.pk}/",
+        "/audit/",
+        "/status/",
+    )
     paths += ("/account/second-factor/",)
     assert unreadable(page, *paths, "/admin/login/", "/nothing-here/") == []
     make_promotion(release, by=people["alice"], at="deploy", failed=True)

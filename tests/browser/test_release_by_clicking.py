@@ -1,4 +1,5 @@
-"""The main job in a real browser: against the stand-ins, real databases and a worker, with nothing but clicks and keys.
+"""The main job in a real browser: against the stand-ins, real databases and a worker, with nothing
+but clicks and keys.
 
 With UPDATE_PICTURES=1 the pictures in docs/pictures/ are made anew on the way.
 """
@@ -72,12 +73,18 @@ def says(page, region: str, text: str) -> None:
     try:
         page.wait_for_selector(f"{region} >> text={text}", timeout=SLOW)
     except NeverCame:
-        raise AssertionError(f"“{text}” never came; the page says: {page.inner_text('main')}") from None
+        raise AssertionError(
+            f"“{text}” never came; the page says: {page.inner_text('main')}"
+        ) from None
 
 
 def buttons(page) -> list[str]:
-    """What a person could press that changes something; signing out and the theme lie outside main."""
-    return page.eval_on_selector_all("main form[method=post] button", "all => all.map(one => one.innerText)")
+    """What a person could press that changes something; signing out and the theme lie outside
+    main.
+    """
+    return page.eval_on_selector_all(
+        "main form[method=post] button", "all => all.map(one => one.innerText)"
+    )
 
 
 def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_mended(
@@ -148,7 +155,9 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         for text in ("Signals list", "Signal detail"):
             walk_to(page, f"Verify page: {text}")
             page.keyboard.press("x")
-            page.wait_for_selector(f'[role=checkbox][aria-checked=true][aria-label="Verify page: {text}"]')
+            page.wait_for_selector(
+                f'[role=checkbox][aria-checked=true][aria-label="Verify page: {text}"]'
+            )
         walk_to(page, "Verify page: Settings")
         page.keyboard.press("x")  # the last one closes the release, and with it its boxes
         says(page, "#now", "This release is in production")

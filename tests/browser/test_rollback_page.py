@@ -7,20 +7,31 @@ from django.utils import timezone
 
 from releases.models.releases import Release
 from tests.browser.looks import unreadable
-from tests.factory import make_advice, make_downgrade, make_people, make_project, make_release, make_rollback
+from tests.factory import (
+    make_advice,
+    make_downgrade,
+    make_people,
+    make_project,
+    make_release,
+    make_rollback,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def shipped(people, slug: str = "inspector", **values) -> Release:
-    release = make_release(make_project(slug), by=people["alice"], status="verifying", merge_commit="c" * 40)
+    release = make_release(
+        make_project(slug), by=people["alice"], status="verifying", merge_commit="c" * 40
+    )
     make_advice(release, **values)
     return release
 
 
 @pytest.fixture
 def carried():
-    """People, and releases whose rollback can be asked for, waits, stopped and is done, and one to be downgraded."""
+    """People, and releases whose rollback can be asked for, waits, stopped and is done, and one
+    to be downgraded.
+    """
     people = make_people()
     alice, bob = people["alice"], people["bob"]
     ready = shipped(people)
@@ -30,7 +41,9 @@ def carried():
     make_rollback(stopped, by=alice, at="restore", failed=True, approved_by=bob)
     done = shipped(people, "fourth")
     make_rollback(done, by=alice, at="", approved_by=bob)
-    Release.objects.filter(pk=done.pk).update(status="rolled_back", ended_at=timezone.now() - timedelta(minutes=3))
+    Release.objects.filter(pk=done.pk).update(
+        status="rolled_back", ended_at=timezone.now() - timedelta(minutes=3)
+    )
     down = shipped(people, "fifth", verdict="downgrade first, from the newer image")
     make_downgrade(down, by=alice)
     return people, [f"/releases/{one.pk}/" for one in (ready, waiting, stopped, done, down)]

@@ -1,1 +1,3 @@
-"""Situations from real life, each a small repository with what is right for it: `make cases` prints the table."""
+"""Situations from real life, each a small repository with what is right for it: `make cases`
+prints the table.
+"""

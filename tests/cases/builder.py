@@ -1,4 +1,6 @@
-"""Writes the small repositories of the cases: a `main` that is in production and a `staging` to be released."""
+"""Writes the small repositories of the cases: a `main` that is in production and a `staging` to
+be released.
+"""
 
 import textwrap
 from collections.abc import Mapping
@@ -28,19 +30,29 @@ def run():
 
 run()
 """
-TABLE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))', 'op.drop_table("{0}")'
+TABLE = (
+    'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))',
+    'op.drop_table("{0}")',
+)
 
 
 def env(*, head: str = "", before: str = "pass", options: str = "") -> str:
-    """Return an `env.py` with `head` above, `before` ahead of `configure`, and `options` given to it."""
-    return ENV.format(head=head, before=textwrap.indent(before, " " * 8), options=f", {options}" if options else "")
+    """Return an `env.py` with `head` above, `before` ahead of `configure`, and `options` given
+    to it.
+    """
+    return ENV.format(
+        head=head,
+        before=textwrap.indent(before, " " * 8),
+        options=f", {options}" if options else "",
+    )
 
 
 def revision(id: str, down: Any = None, up: str = "pass", back: str = "pass", **more: Any) -> str:
     """Return a revision file. `more`: head (imports), labels, depends_on."""
     body = [textwrap.indent(textwrap.dedent(text).strip(), "    ") for text in (up, back)]
     return (
-        f'"""Change {id}"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n{more.get("head", "")}\n\n'
+        f'"""Change {id}"""\n\nimport sqlalchemy as sa\nfrom alembic import'
+        f" op\n{more.get('head', '')}\n\n"
         f"revision = {id!r}\ndown_revision = {down!r}\n"
         f"branch_labels = {more.get('labels')!r}\ndepends_on = {more.get('depends_on')!r}\n\n\n"
         f"def upgrade():\n{body[0]}\n\n\ndef downgrade():\n{body[1]}\n"
@@ -49,7 +61,9 @@ def revision(id: str, down: Any = None, up: str = "pass", back: str = "pass", **
 
 def files(*revisions: str, under: str = "db/versions") -> dict[str, str]:
     """Return these revision files by path, named by their ids."""
-    return {f"{under}/{text.split('revision = ')[1].split()[0][1:-1]}.py": text for text in revisions}
+    return {
+        f"{under}/{text.split('revision = ')[1].split()[0][1:-1]}.py": text for text in revisions
+    }
 
 
 def table(id: str, down: Any = None, **more: Any) -> str:
@@ -59,10 +73,13 @@ def table(id: str, down: Any = None, **more: Any) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """One situation. `expected`: by what is looked at (read, plan, rehearsal, run, same) the words that must be said.
+    """One situation.
 
-    `main` and `staging`: path → text (None: deleted), the second upon the first. `packages`: a module of the
-    project's environment → its source; with it, or with `variables`, the project's own command is the runner.
+    `expected`: by what is looked at (read, plan, rehearsal, run, same) the words that must be said.
+
+    `main` and `staging`: path → text (None: deleted), the second upon the first. `packages`: a
+    module of the project's environment → its source; with it, or with `variables`, the project's
+    own command is the runner.
     """
 
     name: str
@@ -77,7 +94,9 @@ class Case:
     slow: bool = False
 
     def build(self, where: Path) -> Mirror:
-        """Return its repository: the tag c0 is production, the branch main (and c1) is to be released."""
+        """Return its repository: the tag c0 is production, the branch main (and c1) is to be
+        released.
+        """
         return repository(where, self.main, self.staging)
 
 

@@ -26,7 +26,9 @@ from tests.cases.builder import Case
 
 
 def look_read(case: Case, mirror: Mirror) -> str:
-    """Return the heads of `main` and what is new, edited and gone since c0; or the first problem's sentence."""
+    """Return the heads of `main` and what is new, edited and gone since c0; or the first
+    problem's sentence.
+    """
     history = read(mirror, "main", case.alembic)
     change = compare(mirror, "c0", "main", case.alembic)
     if problems := history.problems or change.problems:
@@ -34,7 +36,11 @@ def look_read(case: Case, mirror: Mirror) -> str:
     if not history.revisions:
         return why_empty(mirror, "main", history)
     parts = [f"heads {' '.join(history.heads)}"]
-    for word, found in (("new", change.new), ("changed", change.changed), ("deleted", change.deleted)):
+    for word, found in (
+        ("new", change.new),
+        ("changed", change.changed),
+        ("deleted", change.deleted),
+    ):
         if found:
             parts.append(f"{word} {' '.join(one.id for one in found)}")
     return "; ".join(parts)
@@ -55,9 +61,13 @@ def scratch(name: str = "") -> Iterator[str]:
 
 
 def environment(case: Case, folder: Path) -> Path:
-    """The environment of a case's project: our own packages, and modules in place of those that are too large here."""
+    """The environment of a case's project: our own packages, and modules in place of those that
+    are too large here.
+    """
     place = (
-        folder.parent / "environments" / hashlib.sha256(repr(sorted(case.packages.items())).encode()).hexdigest()[:12]
+        folder.parent
+        / "environments"
+        / hashlib.sha256(repr(sorted(case.packages.items())).encode()).hexdigest()[:12]
     )
     if not place.exists():
         venv.create(place, symlinks=True)
@@ -74,7 +84,9 @@ def environment(case: Case, folder: Path) -> Path:
 
 
 class Stage:
-    """A case's repository and a database in which the project's own command ran what is in production."""
+    """A case's repository and a database in which the project's own command ran what is in
+    production.
+    """
 
     def __init__(self, case: Case, folder: Path, url: str) -> None:
         self.case, self.folder, self.url = case, folder, _with_driver(url) if case.command else url
@@ -82,7 +94,9 @@ class Stage:
         self.own(url, "c0")
 
     def own(self, url: str, ref: str) -> str:
-        """Runs `alembic upgrade heads` with the project's own `env.py`; returns what went wrong, or ""."""
+        """Runs `alembic upgrade heads` with the project's own `env.py`; returns what went wrong,
+        or "".
+        """
         tree = self.folder / f"tree-{ref}"
         if not tree.exists():
             tree.mkdir()
@@ -91,7 +105,13 @@ class Stage:
         if not ini.exists():
             return "no configuration"
         done = subprocess.run(
-            [environment(self.case, self.folder) / "bin" / "alembic", "-c", ini.name, "upgrade", "heads"],
+            [
+                environment(self.case, self.folder) / "bin" / "alembic",
+                "-c",
+                ini.name,
+                "upgrade",
+                "heads",
+            ],
             cwd=ini.parent,
             env={"PATH": os.defpath, "DATABASE_URL": _with_driver(url), **self.case.variables},
             capture_output=True,
@@ -104,7 +124,9 @@ class Stage:
         """The project's own command with its environment, where the case has one."""
         if not self.case.command:
             return None
-        return Command(self.case.command, environment(self.case, self.folder), variables=self.case.variables)
+        return Command(
+            self.case.command, environment(self.case, self.folder), variables=self.case.variables
+        )
 
     def read(self) -> str:
         return look_read(self.case, self.mirror)
@@ -113,9 +135,14 @@ class Stage:
         """Return all SQL of the new revisions, with what keeps the plan from knowing it."""
         change = compare(self.mirror, "c0", "main", self.case.alembic)
         history = read(self.mirror, "main", self.case.alembic)
-        plan = make_plan(self.mirror, self.mirror.commit("main"), history, change.new, command=self.command())
+        plan = make_plan(
+            self.mirror, self.mirror.commit("main"), history, change.new, command=self.command()
+        )
         return " | ".join(
-            " | ".join([*(statement.sql for statement in step.upgrade.statements), step.upgrade.problem]) for step in plan.steps
+            " | ".join(
+                [*(statement.sql for statement in step.upgrade.statements), step.upgrade.problem]
+            )
+            for step in plan.steps
         )
 
     def rehearsal(self) -> str:
@@ -132,7 +159,9 @@ class Stage:
             compare=False,
             command=self.command(),
         )
-        return rehearsal.rehearse(self.mirror, request, on_phase=lambda *_: None, alive=lambda: True)
+        return rehearsal.rehearse(
+            self.mirror, request, on_phase=lambda *_: None, alive=lambda: True
+        )
 
     def run(self, url: str = "", ref: str = "main") -> str:
         request = Run(
@@ -149,7 +178,9 @@ class Stage:
         return f"{outcome.status}: {outcome.sentence}{kept}"
 
     def same(self) -> str:
-        """Compare what the portal's runner makes of an empty database with what the project's own command makes."""
+        """Compare what the portal's runner makes of an empty database with what the project's
+        own command makes.
+        """
         with scratch() as theirs, scratch() as ours:
             if failed := self.own(theirs, "main"):
                 return f"the project's own command fails: {failed}"
@@ -174,7 +205,9 @@ class Stage:
 
 def _rows(url: str, table: str) -> list[str]:
     with psycopg.connect(url) as connection:
-        return sorted(row[0] for row in connection.execute(f"select version_num from {table}").fetchall())  # noqa: S608 - our own name
+        return sorted(
+            row[0] for row in connection.execute(f"select version_num from {table}").fetchall()
+        )  # noqa: S608 - our own name
 
 
 def _with_driver(url: str) -> str:

@@ -3,13 +3,21 @@
 from tests.cases.builder import TABLE, Case, env, revision, table, usual
 
 A = table("users")
-REFUSED = "refused: failed: The portal's runner cannot do what the project's own command does here: "
+REFUSED = (
+    "refused: failed: The portal's runner cannot do what the project's own command does here: "
+)
 
 
-def meant(name: str, env_py: str, same: str, *, version_table: str = "alembic_version", **more: str) -> Case:
-    """Return a case whose `env.py` gives its migrations a meaning: kept (“the same”) or refused by name."""
+def meant(
+    name: str, env_py: str, same: str, *, version_table: str = "alembic_version", **more: str
+) -> Case:
+    """Return a case whose `env.py` gives its migrations a meaning: kept (“the same”) or refused
+    by name.
+    """
     first = revision("users", None, NAMED_UP, TABLE[1].format("users"))
-    return Case(name, {"same": same}, {}, usual(first, env_py=env_py, **more), version_table=version_table)
+    return Case(
+        name, {"same": same}, {}, usual(first, env_py=env_py, **more), version_table=version_table
+    )
 
 
 NAMED_UP = """op.create_table(
@@ -28,8 +36,12 @@ CONVENTION = """from sqlalchemy import MetaData
 
 metadata = MetaData(naming_convention={"uq": "uq__%(table_name)s__%(column_0_name)s", "pk": "pk__%(table_name)s"})
 """
-COMPUTED_NAMES = "from sqlalchemy import MetaData\n\nmetadata = MetaData(naming_convention=dict(pk='a%s' % 1))\n"
-WITH_METADATA = env(head="from models import metadata").replace("target_metadata=None", "target_metadata=metadata")
+COMPUTED_NAMES = (
+    "from sqlalchemy import MetaData\n\nmetadata = MetaData(naming_convention=dict(pk='a%s' % 1))\n"
+)
+WITH_METADATA = env(head="from models import metadata").replace(
+    "target_metadata=None", "target_metadata=metadata"
+)
 LONG = "0009_agent_ownership_public_channel_model"
 
 MEANINGS = [
@@ -46,7 +58,8 @@ MEANINGS = [
     meant(
         "search-path-unconfigured",
         env(before=OWN_SCHEMA, options='version_table_schema="app"'),
-        "The project keeps its revisions in “app.alembic_version”, and the portal was told “alembic_version”",
+        "The project keeps its revisions in “app.alembic_version”, and the portal was told"
+        " “alembic_version”",
     ),
     meant(
         "search-path-computed",
@@ -55,15 +68,25 @@ MEANINGS = [
     ),
     meant(
         "search-path-by-engine",
-        env().replace("poolclass=", 'connect_args={"options": "-c search_path=public"}, poolclass='),
+        env().replace(
+            "poolclass=", 'connect_args={"options": "-c search_path=public"}, poolclass='
+        ),
         "the same",
     ),
     meant(
         "schema-translate",
-        env().replace("engine.connect()", 'engine.execution_options(schema_translate_map={None: "public"}).connect()'),
+        env().replace(
+            "engine.connect()",
+            'engine.execution_options(schema_translate_map={None: "public"}).connect()',
+        ),
         REFUSED + "its env.py sets `schema_translate_map`",
     ),
-    meant("version-table", env(options='version_table="shop_versions"'), "the same", version_table="shop_versions"),
+    meant(
+        "version-table",
+        env(options='version_table="shop_versions"'),
+        "the same",
+        version_table="shop_versions",
+    ),
     meant(
         "version-table-constant",
         env(head='TABLE = "shop_" + "versions"', options="version_table=TABLE"),
@@ -88,7 +111,11 @@ MEANINGS = [
         env(head='TENANT = context.get_x_argument(as_dictionary=True).get("tenant", "public")'),
         REFUSED + "its env.py reads -x arguments",
     ),
-    meant("include-hooks", env(options="include_schemas=True, include_name=lambda *given: True"), "the same"),
+    meant(
+        "include-hooks",
+        env(options="include_schemas=True, include_name=lambda *given: True"),
+        "the same",
+    ),
     meant(
         "on-version-apply",
         env(options="on_version_apply=lambda **given: None"),
@@ -97,8 +124,11 @@ MEANINGS = [
     meant("transaction-per-migration", env(options="transaction_per_migration=True"), "the same"),
     meant(
         "for-each-tenant",
-        env().replace("        with context.begin", "        for _ in range(2):\n          with context.begin").replace(
-            "            context.run_migrations()", "            context.run_migrations()"),
+        env()
+        .replace(
+            "        with context.begin", "        for _ in range(2):\n          with context.begin"
+        )
+        .replace("            context.run_migrations()", "            context.run_migrations()"),
         REFUSED + "its env.py runs the migrations more than once",
     ),
     meant(
@@ -112,7 +142,9 @@ MEANINGS = [
         REFUSED + "its env.py gives `configure` options that code makes",
     ),
     meant(
-        "rows-before", env(before='connection.exec_driver_sql("DELETE FROM users")'), "the project's own command fails"
+        "rows-before",
+        env(before='connection.exec_driver_sql("DELETE FROM users")'),
+        "the project's own command fails",
     ),
     meant(
         "configure-elsewhere",
@@ -120,7 +152,7 @@ MEANINGS = [
         REFUSED + "its env.py leaves `configure` to helper.py",
         **{"helper.py": env()},
     ),
-]  # fmt: skip
+]
 
 BOTH = {
     "rehearsal": "passed: 1 migration rehearsed from users on PostgreSQL 18",
@@ -128,7 +160,11 @@ BOTH = {
 }
 UPGRADE = "alembic upgrade head"
 SHADOWS = {"types/__init__.py": "raise SystemExit(3)\n", "email/__init__.py": ""}
-COLON = revision("b2", "users", '''op.execute("""INSERT INTO users VALUES ('{"days":28}'::text::json->'days')""")''')
+COLON = revision(
+    "b2",
+    "users",
+    '''op.execute("""INSERT INTO users VALUES ('{"days":28}'::text::json->'days')""")''',
+)
 TRICK = revision(
     "b2",
     "users",
@@ -138,17 +174,23 @@ TRICK = revision(
 MULTI = revision(
     "b2",
     "users",
-    'op.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON users USING (true)")',
+    'op.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON users USING'
+    ' (true)")',
     'op.execute("DROP POLICY p ON users; ALTER TABLE users DISABLE ROW LEVEL SECURITY")',
 )
-CONCURRENT = revision("b2", "users", 'op.create_index("ix", "users", ["id"], postgresql_concurrently=True)')
+CONCURRENT = revision(
+    "b2", "users", 'op.create_index("ix", "users", ["id"], postgresql_concurrently=True)'
+)
 ENUM = revision(
     "users",
     None,
-    "op.execute(\"CREATE TYPE st AS ENUM ('a', 'b')\")\nop.execute(\"CREATE TABLE users (id int, s st)\")",
+    "op.execute(\"CREATE TYPE st AS ENUM ('a', 'b')\")\nop.execute(\"CREATE TABLE users (id int, s"
+    ' st)")',
 )
 ENUM_USED = revision(
-    "b2", "users", "op.execute(\"ALTER TYPE st ADD VALUE 'c'\")\nop.execute(\"UPDATE users SET s = 'c'\")"
+    "b2",
+    "users",
+    "op.execute(\"ALTER TYPE st ADD VALUE 'c'\")\nop.execute(\"UPDATE users SET s = 'c'\")",
 )
 ENUM_LEFT = revision(
     "b2",
@@ -186,54 +228,147 @@ def second(name: str, text: str, expected: dict[str, str], *, first: str = A, **
 
 
 RUNS = [
-    second("long-id", table(LONG, "users"), {
-        "run": f"failed: The id {LONG} has 41 characters, and the version table holds 32; widen it with",
-        "rehearsal": "the version table holds 32; widen it with `ALTER TABLE",
-    }),
-    Case("long-id-widened", {"run": f"succeeded: The database is at {LONG}", "rehearsal": "passed"},
-         usual(A, env_py=env(before=WIDE)), usual(A, table(LONG, "users"), env_py=env(before=WIDE))),
-    second("json-colon", COLON, {
-        "plan": "“:28” is a parameter of the statement, and no value is bound to it; write “\\:28”",
-        "run": "failed: Revision b2 (db/versions/b2.py) failed: A value is required for bind parameter '28'",
-    }),
-    second("commit-trick", TRICK, {
-        "plan": "COMMIT | CREATE INDEX CONCURRENTLY ix ON users (id)",
-        "rehearsal": "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot run inside a",
-        "run": "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot run inside a",
-    }),
-    second("asyncpg-multi", MULTI, {
-        "plan": "ALTER TABLE users ENABLE ROW LEVEL SECURITY | CREATE POLICY p ON users USING (true)",
-        "rehearsal": "passed", "run": "succeeded",
-    }),
+    second(
+        "long-id",
+        table(LONG, "users"),
+        {
+            "run": (
+                f"failed: The id {LONG} has 41 characters, and the version table holds 32; widen it"
+                " with"
+            ),
+            "rehearsal": "the version table holds 32; widen it with `ALTER TABLE",
+        },
+    ),
+    Case(
+        "long-id-widened",
+        {"run": f"succeeded: The database is at {LONG}", "rehearsal": "passed"},
+        usual(A, env_py=env(before=WIDE)),
+        usual(A, table(LONG, "users"), env_py=env(before=WIDE)),
+    ),
+    second(
+        "json-colon",
+        COLON,
+        {
+            "plan": (
+                "“:28” is a parameter of the statement, and no value is bound to it; write “\\:28”"
+            ),
+            "run": (
+                "failed: Revision b2 (db/versions/b2.py) failed: A value is required for bind"
+                " parameter '28'"
+            ),
+        },
+    ),
+    second(
+        "commit-trick",
+        TRICK,
+        {
+            "plan": "COMMIT | CREATE INDEX CONCURRENTLY ix ON users (id)",
+            "rehearsal": (
+                "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot"
+                " run inside a"
+            ),
+            "run": (
+                "failed: Revision b2 (db/versions/b2.py) failed: CREATE INDEX CONCURRENTLY cannot"
+                " run inside a"
+            ),
+        },
+    ),
+    second(
+        "asyncpg-multi",
+        MULTI,
+        {
+            "plan": (
+                "ALTER TABLE users ENABLE ROW LEVEL SECURITY | CREATE POLICY p ON users USING"
+                " (true)"
+            ),
+            "rehearsal": "passed",
+            "run": "succeeded",
+        },
+    ),
     second("concurrent-in-tx", CONCURRENT, {"rehearsal": "failed", "run": "failed"}),
-    second("enum-use-same-rev", ENUM_USED, {"run": 'unsafe use of new value "c" of enum type st'}, first=ENUM),
-    second("enum-drop-downgrade", ENUM_LEFT, {
-        "rehearsal": "Going back leaves the schema different: type myenum added. Run a second time, it failed",
-    }),
-    second("extensions", EXTENSIONS, {  # neither the scratch server nor that of the tests has them
-        "rehearsal": "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server has not: rehearse",
-        "run": 'failed: Revision b2 (db/versions/b2.py) failed: extension "uuid-ossp" is not available',
-    }),
-    second("sql-file", BESIDE, {
-        "plan": "ALTER TABLE users ADD COLUMN n text | ALTER TABLE users ADD COLUMN o text",
-        "rehearsal": "passed", "run": "succeeded",
-    }, **SQL_FILES),
+    second(
+        "enum-use-same-rev",
+        ENUM_USED,
+        {"run": 'unsafe use of new value "c" of enum type st'},
+        first=ENUM,
+    ),
+    second(
+        "enum-drop-downgrade",
+        ENUM_LEFT,
+        {
+            "rehearsal": (
+                "Going back leaves the schema different: type myenum added. Run a second time, it"
+                " failed"
+            )
+        },
+    ),
+    second(
+        "extensions",
+        EXTENSIONS,
+        {  # neither the scratch server nor that of the tests has them
+            "rehearsal": (
+                "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server has"
+                " not: rehearse"
+            ),
+            "run": (
+                'failed: Revision b2 (db/versions/b2.py) failed: extension "uuid-ossp" is not'
+                " available"
+            ),
+        },
+    ),
+    second(
+        "sql-file",
+        BESIDE,
+        {
+            "plan": "ALTER TABLE users ADD COLUMN n text | ALTER TABLE users ADD COLUMN o text",
+            "rehearsal": "passed",
+            "run": "succeeded",
+        },
+        **SQL_FILES,
+    ),
     second("empty-database", table("b2", "users"), {"same": "the same"}),
-    Case("depends-on", {"run": "succeeded: The database is at a2, q3"}, usual(
-        table("q1", labels="q"), table("a1", labels="a"), table("t1", labels="t"), table("t2", "t1")), usual(
-        table("t3", "t2"), table("q2", "q1", depends_on="t3"), table("q3", "q2"), table("a2", "a1"))),
-    Case("inserted-below", {"read": "x9 was put below b2, which has run: Alembic will not run it"}, usual(
-        table("a1"), table("b2", "a1")), usual(table("a1"), table("x9", "a1"), table("b2", "x9"))),
-    Case("shadowed-standard-library", BOTH, usual(A, **SHADOWS), usual(A, table("b2", "users"), **SHADOWS),
-         command=UPGRADE),
-]  # fmt: skip
+    Case(
+        "depends-on",
+        {"run": "succeeded: The database is at a2, q3"},
+        usual(
+            table("q1", labels="q"),
+            table("a1", labels="a"),
+            table("t1", labels="t"),
+            table("t2", "t1"),
+        ),
+        usual(
+            table("t3", "t2"),
+            table("q2", "q1", depends_on="t3"),
+            table("q3", "q2"),
+            table("a2", "a1"),
+        ),
+    ),
+    Case(
+        "inserted-below",
+        {"read": "x9 was put below b2, which has run: Alembic will not run it"},
+        usual(table("a1"), table("b2", "a1")),
+        usual(table("a1"), table("x9", "a1"), table("b2", "x9")),
+    ),
+    Case(
+        "shadowed-standard-library",
+        BOTH,
+        usual(A, **SHADOWS),
+        usual(A, table("b2", "users"), **SHADOWS),
+        command=UPGRADE,
+    ),
+]
 
 SQLMODEL = {
     "sqlmodel/__init__.py": "from sqlmodel.sql import sqltypes\n",
     "sqlmodel/sql/__init__.py": "",
-    "sqlmodel/sql/sqltypes.py": "import sqlalchemy\n\n\nclass AutoString(sqlalchemy.String):\n    pass\n",
+    "sqlmodel/sql/sqltypes.py": (
+        "import sqlalchemy\n\n\nclass AutoString(sqlalchemy.String):\n    pass\n"
+    ),
 }
-AUTO = 'op.add_column("users", sa.Column("n", sqlmodel.sql.sqltypes.AutoString()))', 'op.drop_column("users", "n")'
+AUTO = (
+    'op.add_column("users", sa.Column("n", sqlmodel.sql.sqltypes.AutoString()))',
+    'op.drop_column("users", "n")',
+)
 REGISTERS = """from alembic.operations import MigrateOperation, Operations
 
 
@@ -251,35 +386,63 @@ class CreateView(MigrateOperation):
 def create_view(operations, one):
     operations.execute(f"CREATE VIEW {one.name} AS {one.sql}")
 """
-VIEW = revision("b2", "users", 'op.create_view("v", "SELECT id FROM users")', 'op.execute("DROP VIEW v")')
+VIEW = revision(
+    "b2", "users", 'op.create_view("v", "SELECT id FROM users")', 'op.execute("DROP VIEW v")'
+)
 SIZED = revision(
-    "b2", "users", 'op.execute(f"ALTER TABLE users ADD COLUMN e float8[{DIM}]")', 'op.drop_column("users", "e")',
+    "b2",
+    "users",
+    'op.execute(f"ALTER TABLE users ADD COLUMN e float8[{DIM}]")',
+    'op.drop_column("users", "e")',
     head='import os\n\nDIM = int(os.environ["EMBEDDING_DIM"])',
-)  # fmt: skip
+)
 HELPS = "def add(op, sa, table, name):\n    op.add_column(table, sa.Column(name, sa.Text))\n"
 HELPED = revision(
-    "b2", "users", 'add(op, sa, "users", "n")', 'op.drop_column("users", "n")', head="from migration_helpers import add"
+    "b2",
+    "users",
+    'add(op, sa, "users", "n")',
+    'op.drop_column("users", "n")',
+    head="from migration_helpers import add",
 )
 
 
-def command(name: str, second: str, *, plan: str, env_py: str = "", packages: dict[str, str] | None = None,
-            variables: dict[str, str] | None = None, **more: str) -> Case:  # fmt: skip
-    """Return a case that plans, rehearses and runs in the project's environment, by its own command."""
+def command(
+    name: str,
+    second: str,
+    *,
+    plan: str,
+    env_py: str = "",
+    packages: dict[str, str] | None = None,
+    variables: dict[str, str] | None = None,
+    **more: str,
+) -> Case:
+    """Return a case that plans, rehearses and runs in the project's environment, by its own
+    command.
+    """
     layout = usual(A, env_py=env_py, **more)
     return Case(
-        name, {"plan": plan, **BOTH}, layout, usual(A, second, env_py=env_py, **more), command=UPGRADE,
-        packages=packages or {}, variables=variables or {},
-    )  # fmt: skip
+        name,
+        {"plan": plan, **BOTH},
+        layout,
+        usual(A, second, env_py=env_py, **more),
+        command=UPGRADE,
+        packages=packages or {},
+        variables=variables or {},
+    )
 
 
 COMMANDS = [
     command(
-        "sqlmodel", revision("b2", "users", *AUTO, head="import sqlmodel"), plan="ADD COLUMN n VARCHAR",
+        "sqlmodel",
+        revision("b2", "users", *AUTO, head="import sqlmodel"),
+        plan="ADD COLUMN n VARCHAR",
         packages=SQLMODEL,
     ),
-    command("custom-op", VIEW, plan="CREATE VIEW v AS SELECT id FROM users", env_py=env(head=REGISTERS)),
+    command(
+        "custom-op", VIEW, plan="CREATE VIEW v AS SELECT id FROM users", env_py=env(head=REGISTERS)
+    ),
     command("env-variable", SIZED, plan="ADD COLUMN e float8[3]", variables={"EMBEDDING_DIM": "3"}),
     command("sibling-helper", HELPED, plan="ADD COLUMN n TEXT", **{"migration_helpers.py": HELPS}),
-]  # fmt: skip
+]
 
 CASES = [*COMMANDS, *RUNS, *MEANINGS]

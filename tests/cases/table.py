@@ -1,4 +1,5 @@
-"""`make cases`: every case, what is right for it and what the portal made of it; fails on any difference.
+"""`make cases`: every case, what is right for it and what the portal made of it; fails on any
+difference.
 
 Give names (or parts of them) to look at some only.
 """
@@ -20,7 +21,9 @@ def rows(case: Case, folder: Path) -> list[tuple[str, str, str]]:
         return [("read", case.expected["read"], look_read(case, case.build(folder / "git")))]
     with scratch() as url:
         stage = Stage(case, folder, url)
-        return [(aspect, right, getattr(stage, aspect)()) for aspect, right in case.expected.items()]
+        return [
+            (aspect, right, getattr(stage, aspect)()) for aspect, right in case.expected.items()
+        ]
 
 
 def say(line: str) -> None:
@@ -39,7 +42,10 @@ def main() -> None:
             for aspect, right, reached in rows(case, place):
                 ok = right in reached
                 differing += not ok
-                say(f"{'   ' if ok else '!! '}{case.name:30} {aspect:10} {right[:70]:70}  {'' if ok else reached}")
+                say(
+                    f"{'   ' if ok else '!! '}{case.name:30} {aspect:10} {right[:70]:70} "
+                    f" {'' if ok else reached}"
+                )
     say(f"{differing} differ, in {time.monotonic() - began:.0f} s")
     raise SystemExit(bool(differing))
 

@@ -14,8 +14,13 @@ def test_it_is_read_or_named(case: Case, tmp_path):
 
 
 AS_ALEMBIC = (
-    "url-with-placeholders", "locations-by-colon", "locations-by-os", "constants", "sum-of-texts", "first-release",
-)  # fmt: skip
+    "url-with-placeholders",
+    "locations-by-colon",
+    "locations-by-os",
+    "constants",
+    "sum-of-texts",
+    "first-release",
+)
 
 
 @pytest.mark.parametrize("name", AS_ALEMBIC)

@@ -12,7 +12,9 @@ SLOW = ("rehearsal", "same")
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if set(SLOW) & set(case.expected) else [])
+        pytest.param(
+            case, id=case.name, marks=[pytest.mark.slow] if set(SLOW) & set(case.expected) else []
+        )
         for case in CASES
     ],
 )

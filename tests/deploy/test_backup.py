@@ -1,4 +1,6 @@
-"""A backup restored into an empty place: the trail verifies, and open work looks at the world and repeats nothing."""
+"""A backup restored into an empty place: the trail verifies, and open work looks at the world
+and repeats nothing.
+"""
 
 import os
 import subprocess
@@ -49,11 +51,15 @@ def writes(world):
     return len(merges), world.github.git.text("rev-list", "--count", "main").strip()
 
 
-def test_a_promotion_that_went_on_after_the_backup_is_finished_and_nothing_is_done_twice(tmp_path, settings):
+def test_a_promotion_that_went_on_after_the_backup_is_finished_and_nothing_is_done_twice(
+    tmp_path, settings
+):
     with quick_world(tmp_path, settings) as world:
         release = prepare(world)
         actions.promote(release, actor=world.person("alice"))
-        Channel.objects.create(name="x", transport="email", address="a@example.com", place="x", kinds=["shipped"])
+        Channel.objects.create(
+            name="x", transport="email", address="a@example.com", place="x", kinds=["shipped"]
+        )
         channel = Channel.objects.get()
         Notice.objects.create(channel=channel, kind="shipped", payload={})
         NotificationFeed.objects.create(position=0)
@@ -114,7 +120,11 @@ def test_a_file_that_is_damaged_or_something_else_restores_nothing(tmp_path, set
 
 def manage(var, *arguments, **settings):
     env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    env |= {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "SECRET_KEY": "k" * 50} | settings
+    env |= {
+        "PORTAL_VAR_DIR": str(var),
+        "PORTAL_ENV_FILE": os.devnull,
+        "SECRET_KEY": "k" * 50,
+    } | settings
     command = [sys.executable, "manage.py", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
 
@@ -126,7 +136,10 @@ def test_both_commands_with_the_portals_own_postgresql_from_directory_to_directo
 
     done = manage(tmp_path / "new", "restore", tmp_path / "file")
     assert done.returncode == 0, done.stderr
-    assert "Restored what was backed up" in done.stdout and "Every event is as it was written" in done.stdout
+    assert (
+        "Restored what was backed up" in done.stdout
+        and "Every event is as it was written" in done.stdout
+    )
     again = manage(tmp_path / "new", "restore", tmp_path / "file")
     assert again.returncode == 1 and "not empty" in again.stderr
     assert "k" * 50 not in made.stdout + done.stdout

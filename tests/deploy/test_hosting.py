@@ -1,4 +1,6 @@
-"""What is said about hosting holds: commands exist, files parse, one list of variables, keys are shared or refused."""
+"""What is said about hosting holds: commands exist, files parse, one list of variables, keys are
+shared or refused.
+"""
 
 import json
 import os
@@ -20,11 +22,15 @@ HOSTING = (ROOT / "docs/hosting.md").read_text()
 def shell_lines(text):
     """Every line of the shell blocks, and every inline `python manage.py …`."""
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    return [line for block in blocks for line in block.splitlines()] + re.findall(r"`(python manage.py [^`]+)`", text)
+    return [line for block in blocks for line in block.splitlines()] + re.findall(
+        r"`(python manage.py [^`]+)`", text
+    )
 
 
 def test_every_management_command_in_the_page_exists_with_its_options():
-    found = [line.partition("manage.py ")[2] for line in shell_lines(HOSTING) if "manage.py " in line]
+    found = [
+        line.partition("manage.py ")[2] for line in shell_lines(HOSTING) if "manage.py " in line
+    ]
 
     for line in found:
         name, *arguments = shlex.split(line, comments=True)
@@ -36,8 +42,14 @@ def test_every_management_command_in_the_page_exists_with_its_options():
 def test_every_file_that_the_page_names_is_there():
     named = set(re.findall(r"[\w./-]+\.(?:service|json|yaml|example|lock|md)\b", HOSTING))
 
-    missing = [one for one in named if not one.startswith("/") and not (ROOT / one).exists()
-               and not (ROOT / "docs" / one).exists() and "etc/" not in one]  # fmt: skip
+    missing = [
+        one
+        for one in named
+        if not one.startswith("/")
+        and not (ROOT / one).exists()
+        and not (ROOT / "docs" / one).exists()
+        and "etc/" not in one
+    ]
     assert missing == []
 
 
@@ -53,12 +65,19 @@ def test_every_variable_of_the_page_is_explained_and_read():
 
 
 def test_every_variable_that_settings_read_is_in_the_example():
-    read = set(re.findall(r'(?:environ\.get|_flag|_list)\("([A-Z_]+)"', (ROOT / "portal/settings.py").read_text()))
+    read = set(
+        re.findall(
+            r'(?:environ\.get|_flag|_list)\("([A-Z_]+)"', (ROOT / "portal/settings.py").read_text()
+        )
+    )
     example = (ROOT / ".env.example").read_text()
 
     # The platform's own, and two that only tests turn.
     left_out = {"RAILWAY_PUBLIC_DOMAIN", "PREVIEW_PAUSE_SECONDS", "PREVIEW_PATIENCE_SECONDS"}
-    assert sorted(name for name in read - left_out if not re.search(rf"^# ?{name}=", example, re.M)) == []
+    assert (
+        sorted(name for name in read - left_out if not re.search(rf"^# ?{name}=", example, re.M))
+        == []
+    )
 
 
 def test_railway_compose_and_systemd_start_what_the_page_says():
@@ -68,35 +87,60 @@ def test_railway_compose_and_systemd_start_what_the_page_says():
 
     # Railway takes one pre-deploy command, and runs a start command without a shell.
     assert web["preDeployCommand"] == ["python manage.py migrate"]
-    assert (web["startCommand"], worker["startCommand"]) == ("python manage.py web", "python manage.py worker")
+    assert (web["startCommand"], worker["startCommand"]) == (
+        "python manage.py web",
+        "python manage.py worker",
+    )
     assert web["healthcheckPath"] == "/health/ready" and "healthcheckPath" not in worker
-    for line in (*web["preDeployCommand"], web["startCommand"], worker["startCommand"], web["healthcheckPath"]):
+    for line in (
+        *web["preDeployCommand"],
+        web["startCommand"],
+        worker["startCommand"],
+        web["healthcheckPath"],
+    ):
         assert f"`{line}`" in HOSTING
     for name in ("web", "worker", "migrate"):
         assert compose["services"][name]["command"] == ["python", "manage.py", name]
     assert compose["services"]["web"]["ports"] == ["127.0.0.1:8000:8000"]
     for name in ("web", "worker"):
         unit = (ROOT / f"deploy/systemd/release-portal-{name}.service").read_text()
-        assert re.search(rf"^ExecStart=/opt/release-portal/.venv/bin/python manage.py {name}\b", unit, re.M)
+        assert re.search(
+            rf"^ExecStart=/opt/release-portal/.venv/bin/python manage.py {name}\b", unit, re.M
+        )
 
 
 def test_compose_is_what_its_specification_allows():
     done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.compose-spec",
+            "compose.yaml",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine")
+@pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine"
+)
 @pytest.mark.parametrize("name", ["web", "worker"])
 def test_units_are_what_systemd_reads(name, tmp_path):
     unit = (ROOT / f"deploy/systemd/release-portal-{name}.service").read_text()
-    here = unit.replace("/opt/release-portal/.venv/bin/python", sys.executable)  # which must exist to be verified
+    here = unit.replace(
+        "/opt/release-portal/.venv/bin/python", sys.executable
+    )  # which must exist to be verified
     path = tmp_path / f"release-portal-{name}.service"
     path.write_text(here.replace("/etc/release-portal.env", str(tmp_path / "env")))
 
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True
+    )
 
     ours = [line for line in done.stderr.splitlines() if "release-portal" in line]
     assert ours == [], done.stderr
@@ -108,15 +152,30 @@ def test_the_image_takes_everything_that_is_imported_and_nothing_private():
     sources = {name for names, _ in copied for name in names.split()}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
 
-    assert sources >= {"manage.py", "portal", "environments", "releases", "templates", "requirements.lock"}
+    assert sources >= {
+        "manage.py",
+        "portal",
+        "environments",
+        "releases",
+        "templates",
+        "requirements.lock",
+    }
     assert all((ROOT / name).exists() for name in sources)
-    assert ignored[0] == "*" and {f"!{name}" for name in sources} == {one for one in ignored if one.startswith("!")}
-    assert "USER portal" in dockerfile and re.search(r'^CMD \["python", "manage.py", "web"\]', dockerfile, re.M)
+    assert ignored[0] == "*" and {f"!{name}" for name in sources} == {
+        one for one in ignored if one.startswith("!")
+    }
+    assert "USER portal" in dockerfile and re.search(
+        r'^CMD \["python", "manage.py", "web"\]', dockerfile, re.M
+    )
     assert re.match(r"3\.1[2-9]", re.search(r"FROM python:([\d.]+)", dockerfile)[1])
 
 
 def run(arguments, var, **settings):
-    env = os.environ | {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "SANDBOX": "0"} | settings
+    env = (
+        os.environ
+        | {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "SANDBOX": "0"}
+        | settings
+    )
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
 
@@ -131,12 +190,19 @@ def test_a_service_with_another_key_says_so_and_does_not_start(tmp_path):
     try:
         given = {"DATABASE_URL": server.url, "SECRET_KEY": "first" * 10}
         assert run(["migrate", "--verbosity=0"], tmp_path / "a", **given).returncode == 0
-        settled = ["shell", "--verbosity=0", "-c", "from portal.modes import settle; settle(sandbox=False)"]
+        settled = [
+            "shell",
+            "--verbosity=0",
+            "-c",
+            "from portal.modes import settle; settle(sandbox=False)",
+        ]
         assert run(settled, tmp_path / "a", **given).returncode == 0
 
         for arguments in (["worker"], ["web", "--host=127.0.0.1", f"--port={free_port()}"]):
             for other in ({"SECRET_KEY": "other" * 10}, {"SECRET_KEY": ""}):
                 done = run(arguments, tmp_path / "b", **(given | other))
-                assert done.returncode == 1 and "set the same SECRET_KEY" in done.stderr, done.stderr
+                assert done.returncode == 1 and "set the same SECRET_KEY" in done.stderr, (
+                    done.stderr
+                )
     finally:
         server.stop()

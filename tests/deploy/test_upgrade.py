@@ -1,4 +1,6 @@
-"""Data of the oldest version whose migrations are still the same comes up to this one, and works."""
+"""Data of the oldest version whose migrations are still the same comes up to this one, and
+works.
+"""
 
 import os
 import subprocess
@@ -34,7 +36,11 @@ print("It works.")
 
 
 def manage(code, var, *arguments):
-    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")
+    }
     env |= {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "SECRET_KEY": "k" * 50}
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=code, env=env, capture_output=True, text=True, timeout=240)
@@ -60,11 +66,17 @@ def test_data_of_the_oldest_version_comes_up_to_this_one(tmp_path):
 
 
 def test_no_migration_of_the_oldest_version_was_changed_since():
-    listed = subprocess.run(["git", "ls-tree", "-r", "--name-only", OLDEST], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", OLDEST], cwd=ROOT, capture_output=True, text=True
+    )
     if listed.returncode:
         pytest.skip("this clone does not reach back to the oldest version")
     migrations = [path for path in listed.stdout.splitlines() if "/migrations/0" in path]
-    changed = subprocess.run(["git", "diff", "--name-only", OLDEST, "--", *migrations], cwd=ROOT, capture_output=True,
-                             text=True)  # fmt: skip
+    changed = subprocess.run(
+        ["git", "diff", "--name-only", OLDEST, "--", *migrations],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
 
     assert len(migrations) >= 4 and changed.stdout == ""

@@ -29,21 +29,41 @@ def test_a_wheel_migrates_an_empty_database_and_shows_its_pages(tmp_path):
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path / "installed")
-    tracked = subprocess.run(["git", "ls-files", "portal", "environments", "releases"], cwd=ROOT, check=True,
-                             capture_output=True, text=True).stdout.splitlines()  # fmt: skip
-    assert [one for one in tracked if not (tmp_path / "installed" / one).exists() and (ROOT / one).exists()] == []
+    tracked = subprocess.run(
+        ["git", "ls-files", "portal", "environments", "releases"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert [
+        one
+        for one in tracked
+        if not (tmp_path / "installed" / one).exists() and (ROOT / one).exists()
+    ] == []
 
-    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")}
-    env |= {"PYTHONPATH": str(tmp_path / "installed"), "SECRET_KEY": "k" * 50, "PORTAL_ENV_FILE": os.devnull}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")
+    }
+    env |= {
+        "PYTHONPATH": str(tmp_path / "installed"),
+        "SECRET_KEY": "k" * 50,
+        "PORTAL_ENV_FILE": os.devnull,
+    }
     env.pop("PORTAL_VAR_DIR", None)
     look = (
-        "from django.test import Client; page = Client(headers={'host': 'localhost'}).get('/admin/login/');"
-        "import portal; print(page.status_code, 'Release portal' in page.text, portal.__file__)"
+        "from django.test import Client; page = Client(headers={'host':"
+        " 'localhost'}).get('/admin/login/');import portal; print(page.status_code, 'Release"
+        " portal' in page.text, portal.__file__)"
     )
     (tmp_path / "here").mkdir()
     for arguments in (["migrate", "--verbosity=0"], ["shell", "--verbosity=0", "-c", look]):
         command = [sys.executable, "-m", "portal", *arguments]
-        done = subprocess.run(command, cwd=tmp_path / "here", env=env, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(
+            command, cwd=tmp_path / "here", env=env, capture_output=True, text=True, timeout=240
+        )
         assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("200 True") and str(tmp_path / "installed") in done.stdout
     assert (tmp_path / "here/var/postgres").is_dir()  # its files lie where it is started

@@ -10,7 +10,13 @@ def places(value: object, path: tuple = ()) -> Iterator[tuple]:
     """Every place in a JSON value, as the keys that lead to it."""
     if path:
         yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    children = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, child in children:
         yield from places(child, (*path, key))
 

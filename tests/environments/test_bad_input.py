@@ -15,7 +15,16 @@ from environments import railway
 from environments.drift import detect
 from environments.mirror import jobs
 from environments.mirror import sync as mirror_sync
-from environments.models import Environment, Finding, Project, RailwaySync, Repair, Service, ServiceInstance, Variable
+from environments.models import (
+    Environment,
+    Finding,
+    Project,
+    RailwaySync,
+    Repair,
+    Service,
+    ServiceInstance,
+    Variable,
+)
 from environments.railway import Railway
 from environments.repairs import actions
 from environments.variables import rules as variables_rules
@@ -47,38 +56,72 @@ def alice(people):
 
 
 def tree(*environments, services=("backend",), complete=True):
-    """A reading of Railway: `environments` are (id, name) or (id, name, created), each with every service."""
+    """A reading of Railway: `environments` are (id, name) or (id, name, created), each with
+    every service.
+    """
     ids = {f"s-{number}": name for number, name in enumerate(services)}
     return railway.ProjectTree(
-        "p", "inspector", None, tuple(railway.Service(id, name, "") for id, name in ids.items()),
-        tuple(_environment(environment, ids) for environment in environments), complete, (),
-    )  # fmt: skip
+        "p",
+        "inspector",
+        None,
+        tuple(railway.Service(id, name, "") for id, name in ids.items()),
+        tuple(_environment(environment, ids) for environment in environments),
+        complete,
+        (),
+    )
 
 
 def _environment(values, services):
     id, name, *created = values
     return railway.Environment(
-        id, name, True, False, created[0] if created else None, None, None, None, None, None, None, "",
-        tuple(railway.Trigger(f"t-{id}-{service}", service, "github", "acme/inspector", LONG[:200], True) for service in services),
-        tuple(railway.ServiceInstance(f"i-{id}-{one}", one, name, id, repo="acme/inspector")
-              for one, name in services.items()),
-    )  # fmt: skip
+        id,
+        name,
+        True,
+        False,
+        created[0] if created else None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        "",
+        tuple(
+            railway.Trigger(
+                f"t-{id}-{service}", service, "github", "acme/inspector", LONG[:200], True
+            )
+            for service in services
+        ),
+        tuple(
+            railway.ServiceInstance(f"i-{id}-{one}", one, name, id, repo="acme/inspector")
+            for one, name in services.items()
+        ),
+    )
 
 
 @pytest.fixture
 def project(people):
     project = Project.objects.create(
-        name="odd", slug="odd", repository="acme/inspector", railway_project_id="p",
-        staging_branch=LONG[:200], production_branch="release/1.0",
-    )  # fmt: skip
+        name="odd",
+        slug="odd",
+        repository="acme/inspector",
+        railway_project_id="p",
+        staging_branch=LONG[:200],
+        production_branch="release/1.0",
+    )
     RailwaySync.objects.create(project=project, wake_at=timezone.now() + timedelta(days=365))
     return project
 
 
 def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last_seen(project):
     seen = tree(("e1", "staging"), ("e2", "production"))
-    places = (replace(environment, instances=tuple(replace(each, readable=False) for each in environment.instances))
-              for environment in seen.environments)  # fmt: skip
+    places = (
+        replace(
+            environment,
+            instances=tuple(replace(each, readable=False) for each in environment.instances),
+        )
+        for environment in seen.environments
+    )
     mirror_sync.apply(project, seen, now=timezone.now())
     before = list(ServiceInstance.objects.values("railway_id", "branch", "seen_at"))
 
@@ -88,10 +131,19 @@ def test_an_answer_in_which_no_service_can_be_read_leaves_them_as_they_were_last
     assert len(before) == 2 and all(one["seen_at"] for one in before)
 
 
-def test_odd_names_of_services_environments_branches_and_variables_come_through_whole(project, alice):
-    places = [("e1", "staging"), ("e2", "production"), *((f"x{n}", name) for n, name in enumerate(ODD))]
+def test_odd_names_of_services_environments_branches_and_variables_come_through_whole(
+    project, alice
+):
+    places = [
+        ("e1", "staging"),
+        ("e2", "production"),
+        *((f"x{n}", name) for n, name in enumerate(ODD)),
+    ]
     mirror_sync.apply(project, tree(*places, services=ODD), now=timezone.now())
-    service, environment = Service.objects.get(name=ODD[0]), Environment.objects.get(name="production")
+    service, environment = (
+        Service.objects.get(name=ODD[0]),
+        Environment.objects.get(name="production"),
+    )
     variables_sync._row(variables_sync.Place(environment, service), LONG, Secret("x")).save()
     detect.compare(project, now=timezone.now())
 
@@ -100,7 +152,10 @@ def test_odd_names_of_services_environments_branches_and_variables_come_through_
 
     assert ServiceInstance.objects.filter(branch=LONG[:200]).count() == len(ODD) * len(places)
     wrong = Finding.objects.get(subject=f"{ODD[0]} in production", kind="branch")
-    assert wrong.sentence == f"{ODD[0]} in production follows {LONG[:200]}; it should follow release/1.0."
+    assert (
+        wrong.sentence
+        == f"{ODD[0]} in production follows {LONG[:200]}; it should follow release/1.0."
+    )
     assert "服务 &amp; &lt;b&gt;" in html and "<b>" not in html.replace("<body>", "")
     assert LONG[:200] in html and LONG[:200] in compared
 
@@ -120,7 +175,9 @@ def test_variables_whose_long_names_begin_alike_are_one_row_and_no_failure(proje
     class Asked:
         def variables_of(self, project, places, *, unrendered):
             known = {LONG: Secret("a"), LONG + "more": Secret("b"), "PLAIN": None}
-            return {(environment, service): known if service else {} for environment, service in places}
+            return {
+                (environment, service): known if service else {} for environment, service in places
+            }
 
     mirror_sync.apply(project, tree(("e1", "staging")), now=timezone.now())
 
@@ -129,7 +186,9 @@ def test_variables_whose_long_names_begin_alike_are_one_row_and_no_failure(proje
     assert sorted(Variable.objects.values_list("name", flat=True)) == sorted(["PLAIN", LONG[:200]])
 
 
-def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_named(project, alice):
+def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_named(
+    project, alice
+):
     old, new = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
     both = [("new-one", "staging", new), ("old-one", "staging", old), ("e2", "production", old)]
 
@@ -138,7 +197,11 @@ def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_
     html = squeezed(alice.get("/environments/?project=odd"))
     message = Finding.objects.get(kind="twice").sentence
     assert Environment.objects.get(kind="staging").railway_id == "old-one"
-    assert message == "Railway has 2 environments named staging; the oldest is meant: rename or delete the others."
+    assert (
+        message
+        == "Railway has 2 environments named staging; the oldest is meant: rename or delete the"
+        " others."
+    )
     assert "<code>new-one</code>" in html and "<code>old-one</code>" in html
 
 
@@ -149,16 +212,25 @@ def test_the_names_of_the_two_environments_are_configured_and_must_differ(projec
     mirror_sync.apply(project, tree(("e1", "QA / test"), ("e2", "staging")), now=timezone.now())
 
     assert Environment.objects.get(kind="staging").name == "QA / test"
-    assert Finding.objects.filter(sentence="There is no environment named live on Railway.").exists()
+    assert Finding.objects.filter(
+        sentence="There is no environment named live on Railway."
+    ).exists()
     project.production_environment = "QA / test"
     with pytest.raises(ValidationError, match="must be two environments"):
         project.full_clean()
 
 
-def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing(tmp_path, settings, alice):
-    standin = RailwayStandIn(tmp_path / "railway", repository=tmp_path, repository_name="acme/inspector")
+def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing(
+    tmp_path, settings, alice
+):
+    standin = RailwayStandIn(
+        tmp_path / "railway", repository=tmp_path, repository_name="acme/inspector"
+    )
     server = Server(standin).start()
-    settings.RAILWAY_API_URL, settings.RAILWAY_API_TOKEN = f"{server.url}/graphql/v2", "sandbox-railway-token"
+    settings.RAILWAY_API_URL, settings.RAILWAY_API_TOKEN = (
+        f"{server.url}/graphql/v2",
+        "sandbox-railway-token",
+    )
     project = make_project(railway_project_id=str(uuid.uuid4()))
     before = ServiceInstance.objects.count()
     try:
@@ -174,7 +246,10 @@ def test_a_project_that_the_token_cannot_see_is_one_sentence_and_forgets_nothing
     problem = RailwaySync.objects.get(project=project).problem
     assert f"The token may not see Railway's project {project.railway_project_id}" in problem
     assert escape(problem) in html
-    assert ServiceInstance.objects.count() == before and not Environment.objects.exclude(gone_at=None).exists()
+    assert (
+        ServiceInstance.objects.count() == before
+        and not Environment.objects.exclude(gone_at=None).exists()
+    )
 
 
 def test_a_deleted_service_or_environment_is_not_repaired(people, alice):

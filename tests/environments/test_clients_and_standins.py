@@ -1,4 +1,6 @@
-"""The clients against the stand-ins: real git, real GraphQL, real addresses, all over the socket."""
+"""The clients against the stand-ins: real git, real GraphQL, real addresses, all over the
+socket.
+"""
 
 import time
 
@@ -104,7 +106,9 @@ def test_a_release_is_opened_judged_merged_and_brought_back(hub, github):
     assert "release-portal" in {check.name for check in github.checks(heads["staging"])}
     assert (before.status, before.behind_by) == ("ahead", 0)
     assert github.pull(opened.number).merge_commit == merged
-    assert github.branch_head("main") == github.branch_head("staging") == merged == hub.heads()["main"]
+    assert (
+        github.branch_head("main") == github.branch_head("staging") == merged == hub.heads()["main"]
+    )
     assert github.compare("staging", "main").status == "identical"
     assert github.find_pull(head="staging", base="main") is None
     assert github.branch_head("no-such-branch") is None
@@ -122,7 +126,11 @@ def test_refusals_of_real_git_are_told_apart(hub, github):
     with pytest.raises(ApiError) as nothing:
         github.open_pull(head="main", base="main", title="Nothing", body="")
 
-    assert (moved.value.kind, diverged.value.kind, nothing.value.kind) == ("conflict", "conflict", "refused")
+    assert (moved.value.kind, diverged.value.kind, nothing.value.kind) == (
+        "conflict",
+        "conflict",
+        "refused",
+    )
 
 
 def test_what_a_fine_grained_token_may_not_see_is_unreadable_or_replaced(hub, github):
@@ -163,7 +171,9 @@ def test_comments_and_deployments_are_written_and_found(hub, github):
     opened = github.open_pull(head="staging", base="main", title="Release 1", body="")
     comment = github.comment(opened.number, "<!-- portal -->\nfirst")
     github.edit_comment(comment, "<!-- portal -->\nsecond")
-    deployment = github.create_deployment("main", environment="production", description="x", production=True)
+    deployment = github.create_deployment(
+        "main", environment="production", description="x", production=True
+    )
     github.deployment_status(deployment, state="success", description="live")
 
     found = github.find_comment(opened.number, "<!-- portal -->")
@@ -200,7 +210,13 @@ def test_a_commit_is_deployed_watched_and_smoke_tested(cloud, railway, hub, sett
     until = time.monotonic() + 10
     while (seen := railway.deployment(deployment)).status != "SUCCESS" and time.monotonic() < until:
         time.sleep(0.05)
-    found = probe(instance.domains[0].domain, path="/health", expected_status=200, expected_commit=commit, timeout=5)
+    found = probe(
+        instance.domains[0].domain,
+        path="/health",
+        expected_status=200,
+        expected_commit=commit,
+        timeout=5,
+    )
 
     assert (seen.status, seen.commit) == ("SUCCESS", commit)
     assert found.ok is True and found.commit == commit
@@ -221,7 +237,10 @@ def test_settings_are_changed_and_variables_read(cloud, railway):
     variables = railway.variables(cloud.project_id, production.id, service, unrendered=True)
 
     again = railway.project(cloud.project_id)
-    assert next(f for f in again.environments if f.name == "production").branch_of(service) == "staging"
+    assert (
+        next(f for f in again.environments if f.name == "production").branch_of(service)
+        == "staging"
+    )
     assert variables["URL"].reveal() == "postgres://secret"
     assert variables["KEY"] is None
 
@@ -249,7 +268,9 @@ def test_a_project_token_in_the_wrong_header_is_named(cloud):
     cloud.add_token("probe-token", "project", "production")
 
     with pytest.raises(ApiError) as caught:
-        Railway(token="probe-token", api_url=f"{cloud.server.url}/graphql/v2").project(cloud.project_id)
+        Railway(token="probe-token", api_url=f"{cloud.server.url}/graphql/v2").project(
+            cloud.project_id
+        )
 
     assert caught.value.kind == "wrong_header"
 
@@ -269,7 +290,10 @@ def private_key() -> str:
 
 def as_app(settings, private_key: str) -> None:
     settings.GITHUB_TOKEN = ""
-    settings.GITHUB_APP_ID, settings.GITHUB_APP_INSTALLATION_ID = str(PORTAL_APP.id), str(INSTALLATION)
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_INSTALLATION_ID = (
+        str(PORTAL_APP.id),
+        str(INSTALLATION),
+    )
     settings.GITHUB_APP_PRIVATE_KEY = private_key.replace("\n", "\\n")
 
 
@@ -281,7 +305,9 @@ def test_an_app_fetches_one_installation_token_for_many_calls(hub, settings, pri
         GitHub("acme/inspector", api_url=hub.url, kept=Recent()).branch_head("main")
 
     asked = [seen.path for seen in hub.server.requests]
-    assert [path for path in asked if path.startswith("/app")] == [f"/app/installations/{INSTALLATION}/access_tokens"]
+    assert [path for path in asked if path.startswith("/app")] == [
+        f"/app/installations/{INSTALLATION}/access_tokens"
+    ]
     assert len(asked) == 3
 
 

@@ -1,4 +1,6 @@
-"""Merged pull requests asked for by number: all that are, none that are not, and no answer is no answer."""
+"""Merged pull requests asked for by number: all that are, none that are not, and no answer is no
+answer.
+"""
 
 from pathlib import Path
 
@@ -15,8 +17,19 @@ SCHEMA = Path(__file__).resolve().parents[2] / "portal/sandbox/github/schema.gra
 
 
 def pull(number: int, **other) -> dict:
-    node = {"state": "MERGED", "number": number, "title": "x", "url": "https://github.test/1", "updatedAt": None}
-    node |= {"author": None, "baseRefName": "staging", "headRefName": "topic", "headRefOid": "a" * 40}
+    node = {
+        "state": "MERGED",
+        "number": number,
+        "title": "x",
+        "url": "https://github.test/1",
+        "updatedAt": None,
+    }
+    node |= {
+        "author": None,
+        "baseRefName": "staging",
+        "headRefName": "topic",
+        "headRefOid": "a" * 40,
+    }
     return node | other
 
 
@@ -34,12 +47,25 @@ def github(server):
 
 
 def answered(server, nodes: dict, *errors: dict) -> None:
-    server.app = lambda request: Response(200, {"data": {"repository": nodes}, "errors": list(errors)})
+    server.app = lambda request: Response(
+        200, {"data": {"repository": nodes}, "errors": list(errors)}
+    )
 
 
-def test_only_what_was_merged_into_the_branch_comes_back_and_a_number_of_an_issue_is_no_fault(server, github):
-    nodes = {"p1": pull(1), "p2": pull(2, state="OPEN"), "p3": pull(3, baseRefName="main"), "p4": None}
-    answered(server, nodes, {"type": "NOT_FOUND", "message": "Could not resolve to a PullRequest", "path": ["p4"]})
+def test_only_what_was_merged_into_the_branch_comes_back_and_a_number_of_an_issue_is_no_fault(
+    server, github
+):
+    nodes = {
+        "p1": pull(1),
+        "p2": pull(2, state="OPEN"),
+        "p3": pull(3, baseRefName="main"),
+        "p4": None,
+    }
+    answered(
+        server,
+        nodes,
+        {"type": "NOT_FOUND", "message": "Could not resolve to a PullRequest", "path": ["p4"]},
+    )
 
     assert [one.number for one in github.merged_pulls("staging", [1, 2, 3, 4])] == [1]
 
@@ -55,7 +81,10 @@ def test_a_hundred_are_one_request(server, github):
     "answer",
     [
         {"data": None, "errors": [{"message": "Something went wrong"}]},
-        {"data": {"repository": {"p1": None}}, "errors": [{"message": "Timeout", "path": ["repository", "p1"]}]},
+        {
+            "data": {"repository": {"p1": None}},
+            "errors": [{"message": "Timeout", "path": ["repository", "p1"]}],
+        },
         {"data": {"repository": None}},
         {"data": {"repository": {"p1": pull(1, headRefOid="short")}}},
         {},

@@ -1,4 +1,7 @@
-"""Attacks on access, as a table: attack, tried, succeeded. `python -m tests.faults.access`; 1 when one succeeds."""
+"""Attacks on access, as a table: attack, tried, succeeded.
+
+`python -m tests.faults.access`; 1 when one succeeds.
+"""
 
 from tests.scratch import scratch_database  # first: it sets Django up
 
@@ -37,9 +40,20 @@ from tests.portal.accounts.hostile_text import spoil
 Count = tuple[int, int]  # tried, succeeded
 QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
 NOT_OURS = (
-    "127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "fe80::1", "fd12::1", "::ffff:127.0.0.1",
-    "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "192.168.0.1", "224.0.0.1", "0.0.0.0",
-)  # fmt: skip
+    "127.0.0.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "::1",
+    "fe80::1",
+    "fd12::1",
+    "::ffff:127.0.0.1",
+    "2002:7f00:1::",
+    "64:ff9b::a9fe:a9fe",
+    "192.168.0.1",
+    "224.0.0.1",
+    "0.0.0.0",
+)
 
 
 def hostile_trees() -> Count:
@@ -53,7 +67,11 @@ def hostile_trees() -> Count:
                 into.mkdir(parents=True)
                 tried += 1
                 try:
-                    trees.mirror().checkout_all(commit, into) if whole else trees.mirror().checkout(commit, [""], into)
+                    (
+                        trees.mirror().checkout_all(commit, into)
+                        if whole
+                        else trees.mirror().checkout(commit, [""], into)
+                    )
                 except GitError:
                     continue
                 succeeded += 1
@@ -65,8 +83,11 @@ def _tries(count: int, **of: Callable[[int], str]) -> int:
     """How many of `count` sign-ins were looked at; `name` and `address` make each one's."""
     looked = 0
     for n in range(count):
-        answer = Client().post("/admin/login/", {"username": of["name"](n), "password": "wrong"},
-                               REMOTE_ADDR=of["address"](n))  # fmt: skip
+        answer = Client().post(
+            "/admin/login/",
+            {"username": of["name"](n), "password": "wrong"},
+            REMOTE_ADDR=of["address"](n),
+        )
         looked += answer.status_code != 429
     return looked
 
@@ -74,12 +95,16 @@ def _tries(count: int, **of: Callable[[int], str]) -> int:
 def guessing_locks_a_colleague(count: int = 300) -> Count:
     _fast_people()
     _tries(count, name=lambda n: "alice", address=lambda n: "203.0.113.9")
-    own = Client().post("/admin/login/", {"username": "alice", "password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
+    own = Client().post(
+        "/admin/login/", {"username": "alice", "password": PASSWORD}, REMOTE_ADDR="192.0.2.1"
+    )
     return count, int(own.status_code != 302)
 
 
 def spraying_one_password(count: int = 300) -> Count:
-    return count, max(0, _tries(count, name=lambda n: f"person-{n}", address=lambda n: "203.0.113.9") - 50)
+    return count, max(
+        0, _tries(count, name=lambda n: f"person-{n}", address=lambda n: "203.0.113.9") - 50
+    )
 
 
 def one_name_from_many_addresses(count: int = 250) -> Count:
@@ -105,7 +130,9 @@ def guessing_the_second_factor(count: int = 300) -> Count:
 def acting_without_proof() -> Count:
     """Dangerous actions of a project that demands both, by accounts without a session."""
     people = make_people()
-    release = make_release(make_project(second_factor=True, sign_in_minutes=30), by=people["alice"], ready=True)
+    release = make_release(
+        make_project(second_factor=True, sign_in_minutes=30), by=people["alice"], ready=True
+    )
     seen, alice, bob = {"candidate": release.candidate}, people["alice"], people["bob"]
     risk = {"revision": "r", "sha256": "s", "reason": "x"}
     tries: list[Callable[[], Any]] = [
@@ -135,7 +162,12 @@ def acting_without_saying_what_was_seen() -> Count:
     release = make_release(make_project(), by=people["alice"], ready=True)
     client, tried = _client(people["alice"]), 0
     for verb in ("promote", "migrate-staging"):
-        for fields in ({}, {"candidate": ""}, {"candidate": "f" * 40}, {"candidate": release.candidate[:39]}):
+        for fields in (
+            {},
+            {"candidate": ""},
+            {"candidate": "f" * 40},
+            {"candidate": release.candidate[:39]},
+        ):
             client.post(reverse("releases:release-do", args=[release.pk, verb]), fields)
             tried += 1
     release.refresh_from_db()
@@ -160,7 +192,10 @@ def unseen_signs_on_pages() -> Count:
 
 def smoke_tests_of_others() -> Count:
     hosts = ["127.0.0.1:1", "localhost:1", "127.1:1", "2130706433:1", "[::1]:1", "0x7f000001:1"]
-    asked = [probe(host, path="/", expected_status=200, local=False, timeout=1).status is not None for host in hosts]
+    asked = [
+        probe(host, path="/", expected_status=200, local=False, timeout=1).status is not None
+        for host in hosts
+    ]
     return len(NOT_OURS) + len(hosts), sum(map(is_public, NOT_OURS)) + sum(asked)
 
 
@@ -205,10 +240,18 @@ def _fast_people() -> None:
 
 
 ATTACKS: tuple[Callable[[], Count], ...] = (
-    hostile_trees, guessing_locks_a_colleague, spraying_one_password, one_name_from_many_addresses,
-    guessing_the_second_factor, acting_without_proof, acting_without_saying_what_was_seen,
-    every_address_by_every_role, unseen_signs_on_pages, smoke_tests_of_others, webhook_secrets_in_logs,
-)  # fmt: skip
+    hostile_trees,
+    guessing_locks_a_colleague,
+    spraying_one_password,
+    one_name_from_many_addresses,
+    guessing_the_second_factor,
+    acting_without_proof,
+    acting_without_saying_what_was_seen,
+    every_address_by_every_role,
+    unseen_signs_on_pages,
+    smoke_tests_of_others,
+    webhook_secrets_in_logs,
+)
 
 
 def main() -> int:
@@ -217,7 +260,9 @@ def main() -> int:
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
     settings.RAILWAY_WEBHOOK_SECRET = settings.GITHUB_WEBHOOK_SECRET = "s"
     for handler in logging.getLogger().handlers:
-        handler.setLevel(logging.CRITICAL)  # refusals by the hundred; what must not be logged has a handler of its own
+        handler.setLevel(
+            logging.CRITICAL
+        )  # refusals by the hundred; what must not be logged has a handler of its own
     logging.getLogger("django.request").propagate = True
     succeeded = 0
     print(f"{'attack':40} {'tried':>7} {'succeeded':>10}")

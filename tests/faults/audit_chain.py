@@ -21,7 +21,14 @@ from django.utils import timezone
 
 from portal.audit.anchors import as_line
 from portal.audit.chain import SHOWN, table
-from portal.audit.verification import Anchor, Verification, anchor, anchors_path, read_anchors, verify
+from portal.audit.verification import (
+    Anchor,
+    Verification,
+    anchor,
+    anchors_path,
+    read_anchors,
+    verify,
+)
 from portal.jobs import AuditWatch
 from tests.chain import COLUMNS, COPY_HEADER, field, fill, unguarded
 
@@ -50,7 +57,11 @@ def attacks(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
     """Name, deed, and the position that must be named (None where any will do)."""
     for place, position in (("first", 1), ("middle", events // 2), ("last", events)):
         for line in LINES:
-            yield f"edit {line} of the {place}", sql(edited(line, f"position = {position}")), position
+            yield (
+                f"edit {line} of the {place}",
+                sql(edited(line, f"position = {position}")),
+                position,
+            )
         for column, value in EDITS.items():
             edit = f"UPDATE portal_auditchain SET {column} = {value} WHERE position = {position}"
             yield f"edit {column} of the {place}", sql(edit), position
@@ -64,7 +75,9 @@ def attacks(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
 
 
 def blinding(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
-    """The same for what keeps a verifier from seeing; these leave the chain's triggers as they find them."""
+    """The same for what keeps a verifier from seeing; these leave the chain's triggers as they
+    find them.
+    """
     yield from _blinds(events // 2)
     yield from _replacements(events // 2)
 
@@ -89,25 +102,35 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         "fold a text into the one before",
         sql(
             f"ALTER TABLE {table} DROP CONSTRAINT {table}_body_check",
-            f"UPDATE {table} SET body = body || E'\\x1e' || (SELECT body FROM {table} WHERE position = {middle + 1})"
-            f" WHERE position = {middle}",
+            f"UPDATE {table} SET body = body || E'\\x1e' || (SELECT body FROM {table} WHERE"
+            f" position = {middle + 1}) WHERE position = {middle}",
             f"UPDATE {table} SET body = '' WHERE position = {middle + 1}",
         ),
         middle,
     )
     loose = (
-        *(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_check" for column in ("body", "digest")),
+        *(
+            f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_check"
+            for column in ("body", "digest")
+        ),
         *(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL" for column in ("body", "digest")),
     )
     text = f"body = body || E'\\x1e' || (SELECT body FROM {table} WHERE position = {middle + 1})"
-    link = f"digest = digest || (SELECT int8send(position) || digest FROM {table} WHERE position = {middle + 1})"
+    link = (
+        f"digest = digest || (SELECT int8send(position) || digest FROM {table} WHERE position ="
+        f" {middle + 1})"
+    )
     folded = f"UPDATE {table} SET {text}, {link} WHERE position = {middle}"
     removed = f"DELETE FROM {table} WHERE position = {middle + 1}"
     yield "fold an event into the one before", sql(*loose, folded, removed), middle
     for column, change in (("body", text), ("digest", link)):
         emptied = f"UPDATE {table} SET {column} = NULL WHERE position = {middle + 1}"
         folded = f"UPDATE {table} SET {change} WHERE position = {middle}"
-        yield f"fold a {column} into the one before and leave none", sql(*loose, folded, emptied), middle
+        yield (
+            f"fold a {column} into the one before and leave none",
+            sql(*loose, folded, emptied),
+            middle,
+        )
     yield (
         "take a text away",
         sql(
@@ -127,7 +150,11 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         middle,
     )
     yield "insert before the first", sql(_copy_of(middle, "0")), 0
-    yield "insert past the head", sql(_copy_of(middle, "(SELECT position + 1 FROM portal_audithead)")), None
+    yield (
+        "insert past the head",
+        sql(_copy_of(middle, "(SELECT position + 1 FROM portal_audithead)")),
+        None,
+    )
     yield (
         "insert a second one at the end",
         sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey", _copy_of(middle, f"{middle * 2}")),
@@ -146,12 +173,18 @@ def _moves(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
 
 def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
     kept = events - events // 10
-    move_head = "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM portal_auditchain"
+    move_head = (
+        "UPDATE portal_audithead SET (position, digest) = (SELECT position, digest FROM"
+        " portal_auditchain"
+    )
     yield "change the head alone", sql(f"{move_head} WHERE position = {kept})"), kept + 1
     yield "cut off the end", sql(f"DELETE FROM portal_auditchain WHERE position > {kept}"), kept + 1
     yield (
         "cut off the end, and the head with it",
-        sql(f"DELETE FROM portal_auditchain WHERE position > {kept}", f"{move_head} WHERE position = {kept})"),
+        sql(
+            f"DELETE FROM portal_auditchain WHERE position > {kept}",
+            f"{move_head} WHERE position = {kept})",
+        ),
         kept + 1,
     )
     yield (
@@ -163,10 +196,20 @@ def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         1,
     )
     yield "edit, and compute all that follows anew", lambda: _rewrite(kept), None
-    shown = SHOWN.format(chain=table()).replace("pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'")
-    yield "let pages show something else", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
+    shown = SHOWN.format(chain=table()).replace(
+        "pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'"
+    )
+    yield (
+        "let pages show something else",
+        sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"),
+        None,
+    )
     shown = f"{SHOWN.format(chain=table())} WHERE position <> {kept}"
-    yield "keep an event from the pages", sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"), None
+    yield (
+        "keep an event from the pages",
+        sql(f"CREATE OR REPLACE VIEW portal_auditevent AS {shown}"),
+        None,
+    )
 
 
 def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
@@ -174,7 +217,10 @@ def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
     table, change = "portal_auditchain", _unnoticed(edited("sentence", f"position = {middle}"))
     sound = [
         "CREATE SCHEMA shadow",
-        *(f"CREATE TABLE shadow.{one} AS SELECT * FROM {one}" for one in (table, "portal_audithead")),
+        *(
+            f"CREATE TABLE shadow.{one} AS SELECT * FROM {one}"
+            for one in (table, "portal_audithead")
+        ),
         f"ALTER TABLE shadow.{table} ADD PRIMARY KEY (position)",
         "CREATE VIEW shadow.portal_auditevent AS SELECT * FROM portal_auditevent",
     ]
@@ -184,7 +230,11 @@ def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
         middle,
     )
     for verb in ("ENABLE", "FORCE"):
-        yield f"{verb.lower()} row security", sql(f"ALTER TABLE {table} {verb} ROW LEVEL SECURITY"), None
+        yield (
+            f"{verb.lower()} row security",
+            sql(f"ALTER TABLE {table} {verb} ROW LEVEL SECURITY"),
+            None,
+        )
     yield (
         "hide an event by row security",
         sql(
@@ -193,7 +243,11 @@ def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
         ),
         None,
     )
-    yield "leave a policy that is switched off", sql(f"CREATE POLICY all_ ON {table} USING (true)"), None
+    yield (
+        "leave a policy that is switched off",
+        sql(f"CREATE POLICY all_ ON {table} USING (true)"),
+        None,
+    )
     yield "hide a head", sql("ALTER TABLE portal_audithead ENABLE ROW LEVEL SECURITY"), None
     yield "add a child whose events count", sql(f"CREATE TABLE child () INHERITS ({table})"), None
     yield "make a rule", sql(f"CREATE RULE quiet AS ON INSERT TO {table} DO INSTEAD NOTHING"), None
@@ -214,8 +268,16 @@ def _blinds(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]
         None,
     )
     for name in ("chain", "keep"):
-        yield f"switch the trigger {name} off", sql(f"ALTER TABLE {table} DISABLE TRIGGER {name}"), None
-        yield f"let the trigger {name} be switched off", sql(f"ALTER TABLE {table} ENABLE TRIGGER {name}"), None
+        yield (
+            f"switch the trigger {name} off",
+            sql(f"ALTER TABLE {table} DISABLE TRIGGER {name}"),
+            None,
+        )
+        yield (
+            f"let the trigger {name} be switched off",
+            sql(f"ALTER TABLE {table} ENABLE TRIGGER {name}"),
+            None,
+        )
     yield "drop a trigger of the head", sql("DROP TRIGGER guard ON portal_audithead"), None
     yield (
         "add a trigger",
@@ -235,7 +297,9 @@ def _unnoticed(change: str) -> tuple[str, ...]:
 
 
 def _replacements(middle: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
-    """Functions, operators and casts that say something else than they should; some need a superuser."""
+    """Functions, operators and casts that say something else than they should; some need a
+    superuser.
+    """
     change = _unnoticed(edited("sentence", f"position = {middle}"))
     earlier = "SET LOCAL search_path = public, pg_catalog"
     for name, takes, gives in (
@@ -244,14 +308,19 @@ def _replacements(middle: int) -> Iterator[tuple[str, Callable[[], None], int | 
         ("convert_to", "text, name", "bytea"),
         ("split_part", "text, text, integer", "text"),
     ):
-        lie = f"CREATE FUNCTION public.{name}({takes}) RETURNS {gives} LANGUAGE sql AS $$ SELECT ''::{gives} $$"
+        lie = (
+            f"CREATE FUNCTION public.{name}({takes}) RETURNS {gives} LANGUAGE sql AS $$ SELECT"
+            f" ''::{gives} $$"
+        )
         yield f"put a {name} before the built-in one", sql(lie, *change, earlier), middle
     yield (
         "put an operator before the built-in one",
         sql(
-            "CREATE FUNCTION public.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$",
+            "CREATE FUNCTION public.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT"
+            " false $$",
             *(
-                f"CREATE OPERATOR public.{sign} (FUNCTION = public.never, LEFTARG = bigint, RIGHTARG = bigint)"
+                f"CREATE OPERATOR public.{sign} (FUNCTION = public.never, LEFTARG = bigint,"
+                " RIGHTARG = bigint)"
                 for sign in ("=", ">", "<=", ">=")
             ),
             *change,
@@ -266,12 +335,16 @@ def _replacements(middle: int) -> Iterator[tuple[str, Callable[[], None], int | 
         ("byteacat", "bytea, bytea", "SELECT $1"),
     ):
         gives = "text" if name == "split_part" else "bytea"
-        lie = f"CREATE OR REPLACE FUNCTION pg_catalog.{name}({takes}) RETURNS {gives} LANGUAGE sql AS $$ {lie} $$"
+        lie = (
+            f"CREATE OR REPLACE FUNCTION pg_catalog.{name}({takes}) RETURNS {gives} LANGUAGE sql AS"
+            f" $$ {lie} $$"
+        )
         yield f"replace the built-in {name}", sql(lie), None
     yield (
         "put a cast between text and time",
         sql(
-            "CREATE FUNCTION public.when_(text) RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() $$",
+            "CREATE FUNCTION public.when_(text) RETURNS timestamptz LANGUAGE sql AS $$ SELECT"
+            " now() $$",
             "CREATE CAST (text AS timestamptz) WITH FUNCTION public.when_(text)",
             f"CREATE OR REPLACE VIEW portal_auditevent AS {SHOWN.format(chain=table())}",
         ),
@@ -282,10 +355,15 @@ def _replacements(middle: int) -> Iterator[tuple[str, Callable[[], None], int | 
         yield f"replace {name}", sql(f"{lie} AS $$ BEGIN RETURN NEW; END $$"), None
     yield (
         "put a second portal_audit_append beside the first",
-        sql("CREATE FUNCTION portal_audit_append(text) RETURNS bigint LANGUAGE sql AS $$ SELECT 1::bigint $$"),
+        sql(
+            "CREATE FUNCTION portal_audit_append(text) RETURNS bigint LANGUAGE sql AS $$ SELECT"
+            " 1::bigint $$"
+        ),
         None,
     )
-    shown = SHOWN.format(chain=table()).replace("pg_catalog.split_part(body, E'\\n', 10)", "public.mild(body)")
+    shown = SHOWN.format(chain=table()).replace(
+        "pg_catalog.split_part(body, E'\\n', 10)", "public.mild(body)"
+    )
     yield (
         "let pages show what a function says",
         sql(
@@ -303,8 +381,8 @@ def edited(line: str, condition: str) -> str:
     value = LINES[line].replace("$", f"lines[{number}]")
     parts = f"lines[:{number - 1}] || ({value})::text || lines[{number + 1}:]"
     return (
-        f"UPDATE portal_auditchain SET body = array_to_string({parts}, E'\\n')"
-        " FROM (SELECT position AS at, string_to_array(body, E'\\n') AS lines FROM portal_auditchain) split"
+        f"UPDATE portal_auditchain SET body = array_to_string({parts}, E'\\n') FROM (SELECT"
+        " position AS at, string_to_array(body, E'\\n') AS lines FROM portal_auditchain) split"
         f" WHERE at = position AND {condition}"
     )
 
@@ -326,13 +404,17 @@ def _copy_of(position: int, new: str) -> str:
 
 
 def _rewrite(first: int) -> None:
-    """What someone does who knows the format: a consistent chain with another content from `first` on."""
+    """What someone does who knows the format: a consistent chain with another content from
+    `first` on.
+    """
     columns = ", ".join(COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(edited("outcome", f"position = {first}"))
         cursor.execute(f"SELECT digest FROM portal_auditchain WHERE position = {first - 1}")
         last = bytes(cursor.fetchone()[0])
-        query = f"SELECT {columns} FROM portal_auditchain WHERE position >= {first} ORDER BY position"
+        query = (
+            f"SELECT {columns} FROM portal_auditchain WHERE position >= {first} ORDER BY position"
+        )
         with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
             rows = [bytes(row) for row in copy]
         rows[0] = rows[0].removeprefix(COPY_HEADER)
@@ -349,12 +431,17 @@ def _rewrite(first: int) -> None:
 
 
 def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> int:
-    """Fills a chain of `events`, attacks it, and returns how many attacks were not found or named wrongly."""
+    """Fills a chain of `events`, attacks it, and returns how many attacks were not found or
+    named wrongly.
+    """
     with tempfile.TemporaryDirectory() as directory:
         anchors = sealed_chain(events, Path(directory) / "anchors")
     tried, missed, began = 0, 0, time.monotonic()
     guarded = [(nullcontext, one) for one in blinding(events)]
-    for lifted, (name, deed, position) in [*((unguarded, attack) for attack in attacks(events)), *guarded]:
+    for lifted, (name, deed, position) in [
+        *((unguarded, attack) for attack in attacks(events)),
+        *guarded,
+    ]:
         tried += 1
         with transaction.atomic():
             with lifted(connection):
@@ -368,12 +455,17 @@ def main(events: int = 1_000_000, report: Callable[[str], object] = print) -> in
         tried, missed = tried + 1, missed + verdict.ok
         report(f"{'MISSED' if verdict.ok else 'found '}  {name}: {verdict.sentence}")
     assert verify(anchors=anchors).ok, "the chain is whole again after the last attack"
-    report(f"{tried - missed} of {tried} attacks on {events:,} events found in {time.monotonic() - began:.0f} s")
+    report(
+        f"{tried - missed} of {tried} attacks on {events:,} events found in"
+        f" {time.monotonic() - began:.0f} s"
+    )
     return missed
 
 
 def without_anchors(anchors: list[Anchor]) -> Iterator[tuple[str, Verification]]:
-    """What is said once the file of anchors is gone, empty, or no longer what it was, after the worker anchored."""
+    """What is said once the file of anchors is gone, empty, or no longer what it was, after the
+    worker anchored.
+    """
     with (
         tempfile.TemporaryDirectory() as directory,
         override_settings(VAR_DIR=Path(directory), AUDIT_OUTSIDE=""),
@@ -389,7 +481,9 @@ def without_anchors(anchors: list[Anchor]) -> Iterator[tuple[str, Verification]]
 
 
 def sealed_chain(events: int, path: Path) -> list[Anchor]:
-    """A chain of `events` with anchors at a third, two thirds and the end, each over what was new then."""
+    """A chain of `events` with anchors at a third, two thirds and the end, each over what was
+    new then.
+    """
     for count in (events // 3, events * 2 // 3, events):
         fill(connection, count)
         anchor(timezone.now(), path=path)

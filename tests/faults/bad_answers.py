@@ -1,8 +1,9 @@
-"""Spoils what GitHub, Railway, a database and the services answer while the truth is bad: no gate may turn green.
+"""Spoils what GitHub, Railway, a database and the services answer while the truth is bad: no gate
+may turn green.
 
 Run by `make faults`, or with a count for each gate, a seed and the names of project shapes:
-`python -m tests.faults.bad_answers 200 7 databases watch-paths`. The last good
-reading is ten minutes old, so only the spoiled answer could make a gate green. Ends with 1 when one did.
+`python -m tests.faults.bad_answers 200 7 databases watch-paths`. The last good reading is ten
+minutes old, so only the spoiled answer could make a gate green. Ends with 1 when one did.
 """
 
 import random
@@ -22,16 +23,26 @@ from tests.faults.spoiling import spoiled
 from tests.scratch import scratch_database
 
 LATER = timedelta(minutes=10)
-BEFORE = ("staging_healthy", "promotion_open", "ci_green", "migrations_ready", "environments_coherent")
+BEFORE = (
+    "staging_healthy",
+    "promotion_open",
+    "ci_green",
+    "migrations_ready",
+    "environments_coherent",
+)
 AFTER = ("production_live", "production_at_head", "smoke_green", "staging_equals_main")
 
 
-AS_IT_IS = "as the shape is"  # a truth that needs nothing made: its gates are not green while all is well
+AS_IT_IS = (  # a truth that needs nothing made: its gates are not green while all is well
+    "as the shape is"
+)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A bad state of the world and the gates that it must keep from green; `make` gives what unmakes it."""
+    """A bad state of the world and the gates that it must keep from green; `make` gives what
+    unmakes it.
+    """
 
     name: str
     source: str
@@ -41,7 +52,9 @@ class Truth:
 
 @dataclass
 class Tally:
-    """What came of it all: answers by gate, faults by name, the false greens in words, and unexpected errors."""
+    """What came of it all: answers by gate, faults by name, the false greens in words, and
+    unexpected errors.
+    """
 
     answers: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -69,7 +82,9 @@ class Stage:
         return str(self.world.shape.branch(kind))
 
     def read(self, source: str) -> None:
-        """One reading of `source` at the later time, as the worker does it, and what the release needs after it."""
+        """One reading of `source` at the later time, as the worker does it, and what the release
+        needs after it.
+        """
         from django.db import transaction
         from django.utils.module_loading import import_string
 
@@ -80,7 +95,11 @@ class Stage:
         if source == "service":
             self._smoke(PromotionStep.objects.get(promotion__release=self.release, name="smoke"))
             return
-        kinds = {"github": (GitHubSync,), "railway": (RailwaySync, VariableSync), "database": (DatabaseSync,)}
+        kinds = {
+            "github": (GitHubSync,),
+            "railway": (RailwaySync, VariableSync),
+            "database": (DatabaseSync,),
+        }
         for kind in kinds[source]:
             with transaction.atomic():
                 step = import_string(kind.step_function)
@@ -103,12 +122,15 @@ class Stage:
         return [name for name in gates_ if gates.GATES[name](facts).passed]
 
     def tried(self, source: str, gates_: tuple[str, ...], *, spoil: bool) -> tuple[str, list[str]]:
-        """Reads once, spoiled or not, and forgets it again: the fault, and the gates that were green after it."""
+        """Reads once, spoiled or not, and forgets it again: the fault, and the gates that were
+        green after it.
+        """
         from django.db import transaction
 
         from environments.railway import ledger
 
-        ledger._accounts.clear()  # a spoiled "too many requests" must not keep the next answer from being read
+        # a spoiled "too many requests" must not keep the next answer from being read
+        ledger._accounts.clear()
         fault = ["none"]
         with transaction.atomic():
             with self._spoiling(source, fault) if spoil else _nothing():
@@ -132,7 +154,9 @@ class Stage:
 
         def app(request: Any) -> Any:
             # The same fault each time it is asked again: a retry must not come through by luck.
-            fault[0], answer = spoiled(honest(request), random.Random(f"{seed}{request.path}"), self.old)
+            fault[0], answer = spoiled(
+                honest(request), random.Random(f"{seed}{request.path}"), self.old
+            )
             return answer if answer is not None else Response(599, b"")
 
         server.app = app
@@ -148,9 +172,15 @@ class Stage:
 
         def answer(owner: str, path: str) -> Any:
             page = honest(owner, path)
-            fault[0] = self.dice.choice(("half", "no headers", "other page", "server error", "redirect", "empty"))
+            fault[0] = self.dice.choice(
+                ("half", "no headers", "other page", "server error", "redirect", "empty")
+            )
             status = {"server error": 503, "redirect": 302}.get(fault[0], page.status)
-            body = {"half": page.body[: len(page.body) // 2], "empty": b"", "other page": b"<h1>ok</h1>"}
+            body = {
+                "half": page.body[: len(page.body) // 2],
+                "empty": b"",
+                "other page": b"<h1>ok</h1>",
+            }
             headers = {} if fault[0] == "no headers" and page.status != 200 else page.headers
             return type(page)(status, body.get(fault[0], page.body), headers)
 
@@ -205,7 +235,10 @@ def truths(stage: Stage) -> list[Truth]:
     def revision(kind: str) -> Callable[[], Callable[[], Any]]:
         def make() -> Callable[[], Any]:
             [head] = stage.world.revisions(kind)
-            _sql(stage.world.databases[kind], "update alembic_version set version_num = '4d6f8b0c2e34'")
+            _sql(
+                stage.world.databases[kind],
+                "update alembic_version set version_num = '4d6f8b0c2e34'",
+            )
             back = f"update alembic_version set version_num = '{head}'"
             return lambda: _sql(stage.world.databases[kind], back)
 
@@ -239,32 +272,90 @@ def truths(stage: Stage) -> list[Truth]:
     draft = pull(draft=True)
     ci, elsewhere = ("ci_green", "promotion_open"), ("staging_healthy", "environments_coherent")
     before = [
-        Truth("a required check failed", "github", ci, both(check(sample.CI, conclusion="failure"), draft)),
-        Truth("a required check runs", "github", ci, both(check(sample.CI, status="in_progress"), draft)),
-        Truth("another check failed", "github", ci, both(check("lint", conclusion="failure"), draft)),
-        Truth("a service failed", "railway", elsewhere, both(deployed(staging, status="FAILED"), trigger)),
-        Truth("a service deploys", "railway", elsewhere, both(deployed(staging, status="DEPLOYING"), trigger)),
-        Truth("a service is stopped", "railway", elsewhere,
-              both(deployed(staging, status="SUCCESS", stopped=True), trigger)),
-        Truth("another commit", "railway", elsewhere,
-              both(deployed(staging, meta={"commitHash": stage.old, "branch": below}), trigger)),
-        Truth("staging's database elsewhere", "database", ("migrations_ready",), revision("staging")),
-    ]  # fmt: skip
+        Truth(
+            "a required check failed",
+            "github",
+            ci,
+            both(check(sample.CI, conclusion="failure"), draft),
+        ),
+        Truth(
+            "a required check runs",
+            "github",
+            ci,
+            both(check(sample.CI, status="in_progress"), draft),
+        ),
+        Truth(
+            "another check failed", "github", ci, both(check("lint", conclusion="failure"), draft)
+        ),
+        Truth(
+            "a service failed",
+            "railway",
+            elsewhere,
+            both(deployed(staging, status="FAILED"), trigger),
+        ),
+        Truth(
+            "a service deploys",
+            "railway",
+            elsewhere,
+            both(deployed(staging, status="DEPLOYING"), trigger),
+        ),
+        Truth(
+            "a service is stopped",
+            "railway",
+            elsewhere,
+            both(deployed(staging, status="SUCCESS", stopped=True), trigger),
+        ),
+        Truth(
+            "another commit",
+            "railway",
+            elsewhere,
+            both(deployed(staging, meta={"commitHash": stage.old, "branch": below}), trigger),
+        ),
+        Truth(
+            "staging's database elsewhere", "database", ("migrations_ready",), revision("staging")
+        ),
+    ]
     after = [
-        Truth("a service failed", "railway", ("production_live",), deployed(production, status="CRASHED")),
-        Truth("another commit", "railway", ("production_live",),
-              deployed(production, meta={"commitHash": stage.old, "branch": main})),
-        Truth("production's database elsewhere", "database", ("production_at_head",), revision("production")),
+        Truth(
+            "a service failed",
+            "railway",
+            ("production_live",),
+            deployed(production, status="CRASHED"),
+        ),
+        Truth(
+            "another commit",
+            "railway",
+            ("production_live",),
+            deployed(production, meta={"commitHash": stage.old, "branch": main}),
+        ),
+        Truth(
+            "production's database elsewhere",
+            "database",
+            ("production_at_head",),
+            revision("production"),
+        ),
         Truth("staging went on", "github", ("staging_equals_main",), pushed),
         Truth("a page is broken", "service", ("smoke_green",), broken),
-        Truth("another commit is served", "service", ("smoke_green",),
-              deployed(production, meta={"commitHash": stage.old, "branch": main})),
-    ]  # fmt: skip
+        Truth(
+            "another commit is served",
+            "service",
+            ("smoke_green",),
+            deployed(production, meta={"commitHash": stage.old, "branch": main}),
+        ),
+    ]
     place = production if stage.release.merge_commit else staging
     live: tuple[str, ...] = ("production_live",) if place == production else ("staging_healthy",)
-    for service in [service for service in stage.world.shape.services if service.watch or service.cron or service.sleeps]:
-        elsewhere_ = of(service.name, place, meta={"commitHash": stage.old, "branch": place}, status="FAILED")
-        (after if place == production else before).append(Truth(f"{service.name} failed", "railway", live, elsewhere_))
+    for service in [
+        service
+        for service in stage.world.shape.services
+        if service.watch or service.cron or service.sleeps
+    ]:
+        elsewhere_ = of(
+            service.name, place, meta={"commitHash": stage.old, "branch": place}, status="FAILED"
+        )
+        (after if place == production else before).append(
+            Truth(f"{service.name} failed", "railway", live, elsewhere_)
+        )
     containers = Truth("containers crashed", "railway", live, crashed("backend", place))
     found = [*(after if stage.release.merge_commit else before), containers]
     return [one for one in found if one.source != "database" or stage.release.migrations]
@@ -323,7 +414,9 @@ def stages(world: Any, seed: int) -> Iterator[Stage]:
     _forget_refusals()
     release = promoted(world, release)
     # The portal's own word that the branches are level is out of the way: GitHub is asked.
-    PromotionStep.objects.filter(promotion__release=release, name="sync_staging").update(status="skipped")
+    PromotionStep.objects.filter(promotion__release=release, name="sync_staging").update(
+        status="skipped"
+    )
     yield Stage(world, release, timezone.now(), dice, old)
 
 
@@ -351,7 +444,10 @@ def main(each: int = 2000, seed: int = 20262, *shape: str) -> int:
         for stage in stages(world, seed):
             spoil(stage, each, tally)
     looks = f", {' + '.join(shape)}" if shape else ""
-    print(f"Bad answers while the truth is bad (seed {seed}{looks}), {time.monotonic() - started:.0f} s")
+    print(
+        f"Bad answers while the truth is bad (seed {seed}{looks}),"
+        f" {time.monotonic() - started:.0f} s"
+    )
     for gate in (*BEFORE, *AFTER):
         false = Counter(line for line in tally.false if line.startswith(f"{gate} "))
         print(f"  {gate:22} {tally.answers[gate]:6} bad answers, {false.total():4} false greens")

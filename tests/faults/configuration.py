@@ -1,7 +1,8 @@
 """Attacks on configuration and on who may sign: each is tried, and none may succeed.
 
-Run by `make faults`. An attacker is an administrator, a superuser, a release manager or an approver with nobody to
-help; evil hosts listen on loopback. Ends with 1 when an attack succeeds, or when an honest change does not.
+Run by `make faults`. An attacker is an administrator, a superuser, a release manager or an approver
+with nobody to help; evil hosts listen on loopback. Ends with 1 when an attack succeeds, or when an
+honest change does not.
 """
 
 # ruff: noqa: B023 - what is made in a loop is called before the loop goes on
@@ -33,10 +34,25 @@ SENT = (TOKEN, base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode())
 NEW_PASSWORD = "another good horse 27"
 APPROVE, CONFIRM = "releases.approve_release", "portal.confirm_configurationchange"
 ADDRESSES = (
-    "/etc", "file:///etc", "../other.git", "ext::sh -c id", "fd::3", "--upload-pack=id", "-u", "ftp://h/x", "git://h/x",
-    "http://github.com/acme/x.git", "https://me:word@github.com/a/b.git", "ssh://-oProxyCommand=id/x",
-    "-oProxyCommand=id:x", "https://h/\nx", "https://h:99999/x", "https://[::1/x", "https://", "",
-)  # fmt: skip
+    "/etc",
+    "file:///etc",
+    "../other.git",
+    "ext::sh -c id",
+    "fd::3",
+    "--upload-pack=id",
+    "-u",
+    "ftp://h/x",
+    "git://h/x",
+    "http://github.com/acme/x.git",
+    "https://me:word@github.com/a/b.git",
+    "ssh://-oProxyCommand=id/x",
+    "-oProxyCommand=id:x",
+    "https://h/\nx",
+    "https://h:99999/x",
+    "https://[::1/x",
+    "https://",
+    "",
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,11 @@ class Listening:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 seen.append(f"{self.path} {self.headers} {body!r}")
                 self.send_response(307 if leads_to else 401)
-                name, message = ("Location", f"{leads_to}{self.path}") if leads_to else ("WWW-Authenticate", "Basic")
+                name, message = (
+                    ("Location", f"{leads_to}{self.path}")
+                    if leads_to
+                    else ("WWW-Authenticate", "Basic")
+                )
                 self.send_header(name, message)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -81,7 +101,9 @@ class Listening:
 
 
 class Scene:
-    """A project in production with a release that bob approved; alice cut it, erin and dave administrate."""
+    """A project in production with a release that bob approved; alice cut it, erin and dave
+    administrate.
+    """
 
     def __init__(self) -> None:
         from environments.models import Project, SmokeTest
@@ -136,17 +158,25 @@ def works(act: Callable[[], Any]) -> bool:
 
 
 def git_to_evil_hosts() -> Iterator[bool]:
-    """An address of another host, of another port, behind an at-sign, and a redirect of the real host."""
+    """An address of another host, of another port, behind an at-sign, and a redirect of the real
+    host.
+    """
     from environments.git.repository import GitError, Mirror
 
     evil = Listening()
     moved = Listening(leads_to=evil.url)
     at_sign = evil.url.replace("http://", "http://github.com:x@")
-    hosts = [(evil.url, "https://github.com"), (at_sign, "https://github.com"), (evil.url, "http://127.0.0.1:1"),
-             (moved.url, moved.url)]  # fmt: skip
+    hosts = [
+        (evil.url, "https://github.com"),
+        (at_sign, "https://github.com"),
+        (evil.url, "http://127.0.0.1:1"),
+        (moved.url, moved.url),
+    ]
     for address, host in hosts:
         with tempfile.TemporaryDirectory() as place, suppress(GitError):
-            Mirror(Path(place), f"{address}/acme/x.git", token=TOKEN, token_for=host).fetch(timeout=20)
+            Mirror(Path(place), f"{address}/acme/x.git", token=TOKEN, token_for=host).fetch(
+                timeout=20
+            )
     moved.stop()
     got = evil.stop()
     yield from [got] * len(hosts)
@@ -160,12 +190,18 @@ def apis_that_redirect() -> Iterator[bool]:
 
     evil = Listening()
     moved = Listening(leads_to=evil.url)
-    given = {"GITHUB_API_URL": moved.url, "RAILWAY_API_URL": f"{moved.url}/graphql/v2", "GITHUB_TOKEN": TOKEN,
-             "RAILWAY_API_TOKEN": TOKEN}  # fmt: skip
+    given = {
+        "GITHUB_API_URL": moved.url,
+        "RAILWAY_API_URL": f"{moved.url}/graphql/v2",
+        "GITHUB_TOKEN": TOKEN,
+        "RAILWAY_API_TOKEN": TOKEN,
+    }
     sha = "a" * 40
     calls: list[Callable[[], Any]] = [
         lambda: GitHub("acme/x").pull(1),
-        lambda: GitHub("acme/x").set_status(sha, context="c", state="success", description="", target_url=""),
+        lambda: GitHub("acme/x").set_status(
+            sha, context="c", state="success", description="", target_url=""
+        ),
         lambda: Railway().project("p"),
         lambda: Railway().deploy_commit("p", "s", sha),
     ]
@@ -197,7 +233,9 @@ def addresses_of_other_kinds() -> Iterator[bool]:
 
 
 def fields_by_one_person() -> Iterator[bool]:
-    """Every guarded field of a project in production, by the form of an administrator and of a superuser."""
+    """Every guarded field of a project in production, by the form of an administrator and of a
+    superuser.
+    """
     from releases.project_settings.guarded import Projects
     from tests.faults.denied_configuration import address, filled
 
@@ -243,7 +281,9 @@ def database_addresses() -> Iterator[bool]:
 
 
 def own_confirmations() -> Iterator[bool]:
-    """Confirming what one proposed, what is about oneself, without the right, and in the database itself."""
+    """Confirming what one proposed, what is about oneself, without the right, and in the
+    database itself.
+    """
     from portal.configuration import actions
     from portal.models.configuration import ConfigurationChange
 
@@ -256,7 +296,9 @@ def own_confirmations() -> Iterator[bool]:
         now = timezone.now()
         yield works(lambda: rows.update(state="applied", decided_by=people["dave"], decided_at=now))
         yield works(lambda: rows.update(state="applied"))
-        about = actions.propose(people["bob"], actor=people["erin"], values={"groups": ["Administrators"]})
+        about = actions.propose(
+            people["bob"], actor=people["erin"], values={"groups": ["Administrators"]}
+        )
         yield works(lambda: actions.confirm_change(about, actor=people["bob"]))
 
 
@@ -264,11 +306,15 @@ def outdated_proposals() -> Iterator[bool]:
     """A proposal of somebody who lost the right, was shut out, or that began at other values."""
     from portal.configuration import actions
 
-    for spoil in (lambda one: one.people["erin"].groups.clear(),
-                  lambda one: User.objects.filter(username="erin").update(is_active=False),
-                  lambda one: type(one.project).objects.update(soak_minutes=5)):  # fmt: skip
+    for spoil in (
+        lambda one: one.people["erin"].groups.clear(),
+        lambda one: User.objects.filter(username="erin").update(is_active=False),
+        lambda one: type(one.project).objects.update(soak_minutes=5),
+    ):
         for one in scene():
-            change = actions.propose(one.project, actor=one.people["erin"], values={"soak_minutes": 0})
+            change = actions.propose(
+                one.project, actor=one.people["erin"], values={"soak_minutes": 0}
+            )
             spoil(one)
             yield works(lambda: actions.confirm_change(change, actor=one.people["bob"]))
 
@@ -283,7 +329,9 @@ def becoming_the_only_one() -> Iterator[bool]:
         for name in ("bob", "erin"):
             person = one.people[name]
             form = filled(client.get(address(person, "change")))
-            client.post(address(person, "change"), {k: v for k, v in form.items() if k != "is_active"})
+            client.post(
+                address(person, "change"), {k: v for k, v in form.items() if k != "is_active"}
+            )
             client.post(address(person, "change"), form | {"groups": []})
             client.post(address(person, "delete"), {"post": "yes"})
         for group in Group.objects.all():
@@ -293,21 +341,32 @@ def becoming_the_only_one() -> Iterator[bool]:
 
 
 def new_project_over_production() -> Iterator[bool]:
-    """A fresh project, which one person sets up, that names a repository or Railway project in production."""
+    """A fresh project, which one person sets up, that names a repository or Railway project in
+    production.
+    """
     from environments.models import Project
     from tests.faults.denied_configuration import filled
 
     for one in scene():
         client, path = one.client("dave"), "/admin/environments/project/add/"
-        fresh = filled(client.get(path)) | {"name": "second", "slug": "second", "repository": "acme/second"}
-        for taken in ({"repository": one.project.repository}, {"repository": one.project.repository.upper()},
-                      {"railway_project_id": one.project.railway_project_id}):  # fmt: skip
+        fresh = filled(client.get(path)) | {
+            "name": "second",
+            "slug": "second",
+            "repository": "acme/second",
+        }
+        for taken in (
+            {"repository": one.project.repository},
+            {"repository": one.project.repository.upper()},
+            {"railway_project_id": one.project.railway_project_id},
+        ):
             client.post(path, fresh | taken)
             yield Project.objects.count() > 1
         client.post(path, fresh)
         second = Project.objects.get(slug="second")
         page = f"/admin/environments/project/{second.pk}/change/"
-        client.post(page, filled(client.get(page)) | {"railway_project_id": one.project.railway_project_id})
+        client.post(
+            page, filled(client.get(page)) | {"railway_project_id": one.project.railway_project_id}
+        )
         second.refresh_from_db()
         yield second.railway_project_id == one.project.railway_project_id
 
@@ -324,9 +383,13 @@ def rights_for_oneself() -> Iterator[bool]:
         approvers = Group.objects.get(name="Approvers")
         wanted = Permission.objects.get(codename="approve_release")
         User.objects.filter(username="dave").update(is_superuser=False)
-        for name, gain in (("erin", {"groups": [approvers.pk]}), ("erin", {"is_superuser": "on"}),
-                           ("erin", {"user_permissions": [wanted.pk]}), ("dave", {"groups": [approvers.pk]}),
-                           ("alice", {"groups": [approvers.pk]})):  # fmt: skip
+        for name, gain in (
+            ("erin", {"groups": [approvers.pk]}),
+            ("erin", {"is_superuser": "on"}),
+            ("erin", {"user_permissions": [wanted.pk]}),
+            ("dave", {"groups": [approvers.pk]}),
+            ("alice", {"groups": [approvers.pk]}),
+        ):
             client, path = one.client(name), address(one.people[name], "change")
             page = client.get(path)
             if page.status_code == 200:
@@ -340,7 +403,9 @@ def rights_for_oneself() -> Iterator[bool]:
 
 
 def rights_for_a_puppet() -> Iterator[bool]:
-    """An account of one's own making that is to sign, and the account of somebody who signs, by a new password."""
+    """An account of one's own making that is to sign, and the account of somebody who signs, by
+    a new password.
+    """
     from portal.configuration.signing import may_sign
     from tests.faults.denied_configuration import address, filled
 
@@ -361,7 +426,9 @@ def rights_for_a_puppet() -> Iterator[bool]:
 
 
 def signatures_that_lapsed() -> Iterator[bool]:
-    """An approval whose giver lost the role, was shut out or gave it to themselves, and one before a change."""
+    """An approval whose giver lost the role, was shut out or gave it to themselves, and one
+    before a change.
+    """
     from portal.configuration import actions
     from portal.models.configuration import RoleGrant
 
@@ -371,10 +438,16 @@ def signatures_that_lapsed() -> Iterator[bool]:
 
     def own(one: Scene) -> None:
         approvers = Group.objects.get(name="Approvers")
-        RoleGrant.objects.create(user=one.people["bob"], group=approvers, granted_by=one.people["bob"])
+        RoleGrant.objects.create(
+            user=one.people["bob"], group=approvers, granted_by=one.people["bob"]
+        )
 
-    for spoil in (lambda one: one.people["bob"].groups.clear(), own, change,
-                  lambda one: User.objects.filter(username="bob").update(is_active=False)):  # fmt: skip
+    for spoil in (
+        lambda one: one.people["bob"].groups.clear(),
+        own,
+        change,
+        lambda one: User.objects.filter(username="bob").update(is_active=False),
+    ):
         for one in scene():
             honest = one.approved
             spoil(one)
@@ -382,7 +455,9 @@ def signatures_that_lapsed() -> Iterator[bool]:
 
 
 def other_signatures() -> Iterator[bool]:
-    """Risks, rollbacks and downgrades by a role that the signer gave to themselves, or has lost since."""
+    """Risks, rollbacks and downgrades by a role that the signer gave to themselves, or has lost
+    since.
+    """
     from environments.databases.migrate import migrate
     from environments.models import MigrationRun
     from portal.models.configuration import RoleGrant
@@ -393,21 +468,40 @@ def other_signatures() -> Iterator[bool]:
 
     for one in scene():
         bob, alice = one.people["bob"], one.people["alice"]
-        RiskAcceptance.objects.create(project=one.project, release=one.release, revision="a", sha256="b", risks=[],
-                                      user=bob, reason="fine")  # fmt: skip
+        RiskAcceptance.objects.create(
+            project=one.project,
+            release=one.release,
+            revision="a",
+            sha256="b",
+            risks=[],
+            user=bob,
+            reason="fine",
+        )
         make_advice(one.release)
         job = make_rollback(one.release, by=alice, approved_by=bob)
-        honest = bool(rollback_actions.counted(job)) and bool(facts_of(one.release.pk).databases[0].planned.accepted)
-        RoleGrant.objects.create(user=bob, group=Group.objects.get(name="Approvers"), granted_by=bob)
+        honest = bool(rollback_actions.counted(job)) and bool(
+            facts_of(one.release.pk).databases[0].planned.accepted
+        )
+        RoleGrant.objects.create(
+            user=bob, group=Group.objects.get(name="Approvers"), granted_by=bob
+        )
         yield not honest or bool(rollback_actions.counted(job))
         yield bool(facts_of(one.release.pk).databases[0].planned.accepted)
         content = job.content
-        yield works(lambda: rollback_actions.approve_rollback(one.release, actor=bob, content=content))
+        yield works(
+            lambda: rollback_actions.approve_rollback(one.release, actor=bob, content=content)
+        )
         run = MigrationRun.objects.create(
-            environment=one.project.environments.get(kind="production"), commit="c" * 40, direction="downgrade",
+            environment=one.project.environments.get(kind="production"),
+            commit="c" * 40,
+            direction="downgrade",
             database=one.project.databases.get(),
-            target=["x"], planned=[], requested_by=alice, approved_by=bob, wake_at=timezone.now(),
-        )  # fmt: skip
+            target=["x"],
+            planned=[],
+            requested_by=alice,
+            approved_by=bob,
+            wake_at=timezone.now(),
+        )
         yield "may no longer" not in migrate(run, now=timezone.now()).sentence
 
 
@@ -415,14 +509,22 @@ def other_signatures() -> Iterator[bool]:
 
 
 def sandbox_over_production() -> Iterator[bool]:
-    """People with a known password in a database that was ever anything else, or without being asked for."""
+    """People with a known password in a database that was ever anything else, or without being
+    asked for.
+    """
     import json
 
     from environments.models import Project
     from portal import modes
     from portal.models.installation import Installation
 
-    ready = {"repository": "acme/inspector", "project": "p", "alembic": "", "staging": "s", "production": "m"}
+    ready = {
+        "repository": "acme/inspector",
+        "project": "p",
+        "alembic": "",
+        "staging": "s",
+        "production": "m",
+    }
 
     def seeds(prepare: Callable[[], Any], *, asked: bool) -> bool:
         with transaction.atomic(), tempfile.TemporaryDirectory() as place:
@@ -441,7 +543,10 @@ def sandbox_over_production() -> Iterator[bool]:
     for name in modes.CONFIGURED:
         yield modes.asks_for_sandbox({name: "x"})
         with suppress(modes.WrongMode):
-            yield modes.asks_for_sandbox({name: "x", "SANDBOX": "1"}) and name in (*modes.CREDENTIALS, "DATABASE_URL")
+            yield modes.asks_for_sandbox({name: "x", "SANDBOX": "1"}) and name in (
+                *modes.CREDENTIALS,
+                "DATABASE_URL",
+            )
 
 
 ATTACKS = (

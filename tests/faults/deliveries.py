@@ -1,7 +1,8 @@
-"""Thousands of webhooks in bad order, repeated, forged, lost and replayed: the mirror must not notice.
+"""Thousands of webhooks in bad order, repeated, forged, lost and replayed: the mirror must not
+notice.
 
-Genuine payloads are those the stand-ins sent while their repository and their deployments changed; they go over
-real HTTP to the portal as WSGI serves it. Run by `make faults`, or with a count:
+Genuine payloads are those the stand-ins sent while their repository and their deployments changed;
+they go over real HTTP to the portal as WSGI serves it. Run by `make faults`, or with a count:
 `python -m tests.faults.deliveries 10000`. Ends with 1 when a promise is missed.
 """
 
@@ -81,7 +82,9 @@ def serving() -> Iterator[str]:
 
 
 def unleash(world, portal_url: str, count: int, seed: int) -> Result:
-    """Changes the world while `count` genuine deliveries and all their mischief arrive, then works once more."""
+    """Changes the world while `count` genuine deliveries and all their mischief arrive, then
+    works once more.
+    """
     from portal.models.webhooks import WebhookDelivery
 
     chance = random.Random(seed)
@@ -95,12 +98,17 @@ def unleash(world, portal_url: str, count: int, seed: int) -> Result:
     seconds = time.monotonic() - started
     _settle(world)
     # One late delivery of each: of everything before it, nothing needs to have arrived in time.
-    tells = (lambda post: post.path == _RAILWAY), (lambda post: ("x-github-event", "push") in post.headers)
+    tells = (
+        (lambda post: post.path == _RAILWAY),
+        (lambda post: ("x-github-event", "push") in post.headers),
+    )
     last = [next(filter(telling, genuine)) for telling in tells]
     late = [_fresh(post, str(UUID(int=chance.getrandbits(128)))) for post in last]
     statuses += _send(portal_url, late)
     _work()
-    expected = {(post.path, post.body, post.headers) for post in (*posts, *late) if post.kind != "forged"}
+    expected = {
+        (post.path, post.body, post.headers) for post in (*posts, *late) if post.kind != "forged"
+    }
     return Result(
         sent=Counter(post.kind for post in posts),
         statuses=statuses,
@@ -147,7 +155,9 @@ _RAILWAY = f"/webhooks/railway/{RAILWAY_SECRET}/"
 def _change(world, times: int, word: str) -> None:
     for number in range(times):
         for branch in ("staging", f"feature/{word}-{number}"):
-            sha = world.github.push_commit(branch, {f"{word}-{number}.txt": branch}, f"{word} {number}")
+            sha = world.github.push_commit(
+                branch, {f"{word}-{number}.txt": branch}, f"{word} {number}"
+            )
         pull = world.github.open_pull(f"feature/{word}-{number}", "staging", f"{word} {number}")
         world.github.set_status(sha, "ci", "success")
         if number % 2:
@@ -155,7 +165,9 @@ def _change(world, times: int, word: str) -> None:
 
 
 def _change_and_work(world) -> None:
-    """What goes on while deliveries arrive: things change, and the worker reads what was marked until then."""
+    """What goes on while deliveries arrive: things change, and the worker reads what was marked
+    until then.
+    """
     from django.db import connection
 
     for number in range(3):
@@ -185,14 +197,21 @@ def _fresh(post: Post, unique: str) -> Post:
     from portal.webhooks import github_signature
 
     if post.path == _RAILWAY:
-        return replace(post, body=json.dumps(json.loads(post.body) | {"timestamp": unique}).encode())
+        return replace(
+            post, body=json.dumps(json.loads(post.body) | {"timestamp": unique}).encode()
+        )
     headers = [pair for pair in post.headers if pair[0] == "x-github-event"]
-    headers += [("x-github-delivery", unique), ("x-hub-signature-256", github_signature(GITHUB_SECRET, post.body))]
+    headers += [
+        ("x-github-delivery", unique),
+        ("x-hub-signature-256", github_signature(GITHUB_SECRET, post.body)),
+    ]
     return replace(post, headers=tuple(headers))
 
 
 def _mischief(genuine: list[Post], chance: random.Random) -> list[Post]:
-    """Some lost, some repeated, some replayed under a new id, some forged beside them; in any order."""
+    """Some lost, some repeated, some replayed under a new id, some forged beside them; in any
+    order.
+    """
     posts = []
     for post in genuine:
         if chance.random() >= LOST:
@@ -200,7 +219,9 @@ def _mischief(genuine: list[Post], chance: random.Random) -> list[Post]:
             if chance.random() < REPEATED:
                 posts += [replace(post, kind="repeated")] * chance.choice([1, 1, 2])
             if chance.random() < REPLAYED:
-                posts.append(replace(_fresh(post, str(UUID(int=chance.getrandbits(128)))), kind="replayed"))
+                posts.append(
+                    replace(_fresh(post, str(UUID(int=chance.getrandbits(128)))), kind="replayed")
+                )
         if chance.random() < FORGED:
             posts.append(_forged(post, chance))
     chance.shuffle(posts)
@@ -228,7 +249,9 @@ def _send(url: str, posts: list[Post]) -> Counter[int]:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             for post in part:
                 headers = {"content-type": "application/json", **dict(post.headers)}
-                statuses[client.post(post.path, content=post.body, headers=headers).status_code] += 1
+                statuses[
+                    client.post(post.path, content=post.body, headers=headers).status_code
+                ] += 1
         return statuses
 
     with ThreadPoolExecutor(SENDERS) as pool:
@@ -251,16 +274,26 @@ def differences(world) -> Iterator[str]:
     heads = hub.heads()
     for branch in project.branches.all():
         if branch.head != heads[branch.name]:
-            yield f"{branch.name} is mirrored at {branch.head[:8]} and is at {heads[branch.name][:8]}"
-    open_pulls = {row["number"]: row["title"] for row in hub.state["pulls"] if row["state"] == "open"}
+            yield (
+                f"{branch.name} is mirrored at {branch.head[:8]} and is at {heads[branch.name][:8]}"
+            )
+    open_pulls = {
+        row["number"]: row["title"] for row in hub.state["pulls"] if row["state"] == "open"
+    }
     mirrored = dict(project.pull_requests.filter(state="open").values_list("number", "title"))
     if open_pulls != mirrored:
         yield f"open pull requests are mirrored as {sorted(mirrored)} and are {sorted(open_pulls)}"
     for environment in ("staging", "production"):
         for service in ("backend", "frontend"):
             there = world.railway.latest(service, environment)
-            found = Deployment.objects.filter(is_latest=True, instance__environment__name=environment)
-            here = found.filter(instance__service__name=service).values_list("railway_id", "status").first()
+            found = Deployment.objects.filter(
+                is_latest=True, instance__environment__name=environment
+            )
+            here = (
+                found.filter(instance__service__name=service)
+                .values_list("railway_id", "status")
+                .first()
+            )
             if here != (there["id"], there["status"]):
                 yield f"the newest deployment of {service} in {environment} is mirrored as {here}"
 
@@ -293,7 +326,9 @@ def main(count: int = 10_000, seed: int = 1) -> int:
 
 
 def prepared():
-    """The settings, with secrets and with no reading due for an hour: only webhooks tell the portal."""
+    """The settings, with secrets and with no reading due for an hour: only webhooks tell the
+    portal.
+    """
     from django.conf import settings
 
     settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = GITHUB_SECRET, RAILWAY_SECRET

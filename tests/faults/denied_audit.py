@@ -1,7 +1,8 @@
-"""Denies the audit event in three ways, tries everything people can do, and looks whether anything changed.
+"""Denies the audit event in three ways, tries everything people can do, and looks whether anything
+changed.
 
-Run by `make faults`. Each action is tried on rows on which it succeeds (which is proven at the end of each try).
-Ends with 1 when an action went through without its event, or changed anything.
+Run by `make faults`. Each action is tried on rows on which it succeeds (which is proven at the end
+of each try). Ends with 1 when an action went through without its event, or changed anything.
 """
 
 import hashlib
@@ -17,12 +18,18 @@ from tests.scratch import scratch_database
 
 APPS = ("portal", "environments", "releases")
 ROLE = "portal_without_audit"
-DENIED = ("permission denied for function portal_audit_append", "lock timeout", "could not extend file")
+DENIED = (
+    "permission denied for function portal_audit_append",
+    "lock timeout",
+    "could not extend file",
+)
 
 
 @dataclass(frozen=True)
 class Try:
-    """One action with what it needs: `arrange` makes the rows and gives the call that succeeds on them."""
+    """One action with what it needs: `arrange` makes the rows and gives the call that succeeds
+    on them.
+    """
 
     name: str
     arrange: Callable[[Any], Callable[[], Any]]
@@ -83,7 +90,9 @@ def tries() -> list[Try]:
 
     def unticked(scene: Any) -> Callable[[], Any]:
         item = manual(scene.release)
-        ChecklistItem.objects.filter(pk=item.pk).update(ticked_by=None, ticked_at=None, ticked_candidate="")
+        ChecklistItem.objects.filter(pk=item.pk).update(
+            ticked_by=None, ticked_at=None, ticked_candidate=""
+        )
         return lambda: checklist_actions.tick(item, actor=scene.dave)
 
     def without_release(scene: Any) -> Callable[[], Any]:
@@ -91,24 +100,39 @@ def tries() -> list[Try]:
         return lambda: lifecycle_actions.cut(scene.project, actor=scene.dave)
 
     def proposed(scene: Any) -> Callable[[], Any]:
-        values = {"number": 140, "base": "main", "head": "fix", "head_sha": "8" * 40, "seen_at": scene.now}
+        values = {
+            "number": 140,
+            "base": "main",
+            "head": "fix",
+            "head_sha": "8" * 40,
+            "seen_at": scene.now,
+        }
         PullRequest.objects.create(project=scene.project, title="Fix", **values)
         return lambda: lifecycle_actions.cut_hotfix(scene.project, actor=scene.dave, pull=140)
 
     def apart(scene: Any) -> dict[str, str]:
         heads = {name: scene.project.branches.get(name=name).head for name in ("staging", "main")}
-        seen = {"before": heads["staging"], "wanted": heads["main"], "status": "failed", "result": "diverged"}
+        seen = {
+            "before": heads["staging"],
+            "wanted": heads["main"],
+            "status": "failed",
+            "result": "diverged",
+        }
         Repair.objects.create(project=scene.project, kind="sync_staging", **seen)
         return heads
 
     def to_reset(scene: Any) -> Callable[[], Any]:
         heads = apart(scene)
-        return lambda: branches_actions.request_reset(scene.project, actor=scene.dave, reason="known", **heads)
+        return lambda: branches_actions.request_reset(
+            scene.project, actor=scene.dave, reason="known", **heads
+        )
 
     def asked(scene: Any) -> Any:
         heads = apart(scene)
         named = {"staging_head": heads["staging"], "main_head": heads["main"]}
-        return heads, StagingReset.objects.create(project=scene.project, requested_by=scene.carol, **named)
+        return heads, StagingReset.objects.create(
+            project=scene.project, requested_by=scene.carol, **named
+        )
 
     def to_sign(scene: Any) -> Callable[[], Any]:
         heads, reset = asked(scene)
@@ -118,7 +142,9 @@ def tries() -> list[Try]:
         _, reset = asked(scene)
         return lambda: branches_actions.take_reset_back(reset, actor=scene.dave)
 
-    def stopped(step: str, act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
+    def stopped(
+        step: str, act: Callable[..., Any], **given: Any
+    ) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             scene.stopped_at(step)
             return lambda: act(scene.release, actor=scene.dave, **given)
@@ -128,7 +154,9 @@ def tries() -> list[Try]:
     def running(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
         run = MigrationRun.objects.create(
-            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+            environment=environment,
+            database=scene.project.databases.get(),
+            commit=scene.release.candidate,
         )
         return lambda: databases_actions.cancel_migration(run, actor=scene.dave)
 
@@ -145,22 +173,32 @@ def tries() -> list[Try]:
     def rehearsing(scene: Any) -> Callable[[], Any]:
         environment = scene.project.environments.get(kind="staging")
         rehearsal = Rehearsal.objects.create(
-            environment=environment, database=scene.project.databases.get(), commit=scene.release.candidate
+            environment=environment,
+            database=scene.project.databases.get(),
+            commit=scene.release.candidate,
         )
         return lambda: rehearsals_actions.cancel_rehearsal(rehearsal, actor=scene.dave)
 
     def found(scene: Any) -> Callable[[], Any]:
-        finding = Finding.objects.create(project=scene.project, kind="branch", subject="x", sentence="x")
-        return lambda: findings_actions.resolve_finding(finding, actor=scene.dave, reason="looked at")
+        finding = Finding.objects.create(
+            project=scene.project, kind="branch", subject="x", sentence="x"
+        )
+        return lambda: findings_actions.resolve_finding(
+            finding, actor=scene.dave, reason="looked at"
+        )
 
     def strayed(scene: Any) -> Callable[[], Any]:
-        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        instance = ServiceInstance.objects.filter(
+            environment__project=scene.project, branch="staging"
+        ).first()
         ServiceInstance.objects.filter(pk=instance.pk).update(branch="elsewhere")
         instance.refresh_from_db()
         return lambda: repairs_actions.repair_branch(instance, actor=scene.dave, wanted="staging")
 
     def behind(scene: Any) -> Callable[[], Any]:
-        instance = ServiceInstance.objects.filter(environment__project=scene.project, branch="staging").first()
+        instance = ServiceInstance.objects.filter(
+            environment__project=scene.project, branch="staging"
+        ).first()
         head = scene.project.branches.get(name="staging").head
         return lambda: repairs_actions.deploy_head(instance, actor=scene.dave, commit=head)
 
@@ -169,10 +207,16 @@ def tries() -> list[Try]:
         return lambda: connections_actions.check_connections(check, actor=scene.dave)
 
     def pinned(scene: Any) -> Callable[[], Any]:
-        key = DeployKey.objects.create(project=scene.project, private_key="x", kind="ed25519", host_keys="old")
-        found = [{"project": scene.project.slug, "offers": [["ssh-ed25519", "AAAA", "SHA256:x", ""]]}]
+        key = DeployKey.objects.create(
+            project=scene.project, private_key="x", kind="ed25519", host_keys="old"
+        )
+        found = [
+            {"project": scene.project.slug, "offers": [["ssh-ed25519", "AAAA", "SHA256:x", ""]]}
+        ]
         ConnectionCheck.objects.update_or_create(single=True, defaults={"found": found})
-        return lambda: connections_actions.pin_host_keys(key, actor=scene.dave, fingerprints=["SHA256:x"])
+        return lambda: connections_actions.pin_host_keys(
+            key, actor=scene.dave, fingerprints=["SHA256:x"]
+        )
 
     def frozen(scene: Any) -> Callable[[], Any]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
@@ -181,20 +225,33 @@ def tries() -> list[Try]:
     def risky(scene: Any) -> Callable[[], Any]:
         one = scene.release.migrations[0]
         file = {"revision": one["id"], "sha256": one["sha256"]}
-        make_plan_row(scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))])
-        return lambda: approvals_actions.accept_risk(scene.release, actor=scene.dave, **file, reason="known")
+        make_plan_row(
+            scene.release, risks=[asdict(Risk("rename", "danger", **file, sentence="Renames."))]
+        )
+        return lambda: approvals_actions.accept_risk(
+            scene.release, actor=scene.dave, **file, reason="known"
+        )
 
     def preview(scene: Any) -> Any:
-        return Preview.objects.create(project=scene.project, number=9, head="a" * 40, head_at=scene.now)
+        return Preview.objects.create(
+            project=scene.project, number=9, head="a" * 40, head_at=scene.now
+        )
 
     def outsider(scene: Any) -> Callable[[], Any]:
-        place = Environment.objects.create(project=scene.project, name="pr-8", kind="preview", railway_id="e-8")
+        place = Environment.objects.create(
+            project=scene.project, name="pr-8", kind="preview", railway_id="e-8"
+        )
         return lambda: previews_actions.delete_environment(place, actor=scene.dave, typed="pr-8")
 
     def foreign(scene: Any) -> Callable[[], Any]:
         preview(scene)
         place = Environment.objects.create(
-            project=scene.project, name="pr-9", kind="preview", railway_id="e-9", pull_number=9, seen_at=scene.now
+            project=scene.project,
+            name="pr-9",
+            kind="preview",
+            railway_id="e-9",
+            pull_number=9,
+            seen_at=scene.now,
         )
         return lambda: previews_actions.adopt_environment(place, actor=scene.dave, typed="pr-9")
 
@@ -206,15 +263,21 @@ def tries() -> list[Try]:
     def proposed_change(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             change = ConfigurationChange.objects.create(
-                kind="environments.project", object_id=scene.project.pk, label="project", scope=scene.project.slug,
-                values={"soak_minutes": {"from": scene.project.soak_minutes, "to": 1}}, proposed_by=scene.alice,
-            )  # fmt: skip
+                kind="environments.project",
+                object_id=scene.project.pk,
+                label="project",
+                scope=scene.project.slug,
+                values={"soak_minutes": {"from": scene.project.soak_minutes, "to": 1}},
+                proposed_by=scene.alice,
+            )
             return lambda: act(change, actor=scene.dave)
 
         return arrange
 
     def valued(scene: Any) -> Callable[[], Any]:
-        row = PreviewVariable.objects.create(project=scene.project, service="backend", name="KEY", value="x")
+        row = PreviewVariable.objects.create(
+            project=scene.project, service="backend", name="KEY", value="x"
+        )
         return lambda: previews_actions.remove_preview_variable(row, actor=scene.dave)
 
     def on_preview(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
@@ -231,7 +294,9 @@ def tries() -> list[Try]:
         make_advice(release)
         return release
 
-    def rolling(act: Callable[..., Any], *, at: str = "restore", **given: Any) -> Callable[[Any], Callable[[], Any]]:
+    def rolling(
+        act: Callable[..., Any], *, at: str = "restore", **given: Any
+    ) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             job = make_rollback(shipped(scene), by=scene.alice, at=at, failed=at != "approve")
             content = {"content": job.content} if at == "approve" else {}
@@ -266,7 +331,12 @@ def tries() -> list[Try]:
     def channel(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             row = Channel.objects.create(
-                name="x", transport="email", address="x@example.com", place="x", person=scene.dave, kinds=["health"]
+                name="x",
+                transport="email",
+                address="x@example.com",
+                place="x",
+                person=scene.dave,
+                kinds=["health"],
             )
             return lambda: act(row, actor=scene.dave)
 
@@ -287,7 +357,10 @@ def tries() -> list[Try]:
         Try("retry_step", stopped("merge", promotion_actions.retry_step)),
         Try("deploy_commit", stopped("deploy", promotion_actions.deploy_commit)),
         Try("skip_step", stopped("smoke", promotion_actions.skip_step, reason="known")),
-        Try("abandon_promotion", stopped("merge", promotion_actions.abandon_promotion, reason="known")),
+        Try(
+            "abandon_promotion",
+            stopped("merge", promotion_actions.abandon_promotion, reason="known"),
+        ),
         Try("abandon", on_release(lifecycle_actions.abandon, reason="known")),
         Try("request_rollback", asking),
         Try("approve_rollback", rolling(back.approve_rollback, at="approve")),
@@ -299,53 +372,126 @@ def tries() -> list[Try]:
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
         Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
         Try("write_notes", on_release(lifecycle_actions.write_notes, notes="new")),
-        Try("write", lambda scene: lambda: task_logs_actions.write(
-            scene.release, actor=scene.dave, typed={"goal": "new"}, version=0)),
-        Try("freeze", lambda scene: lambda: freezes_actions.freeze(scene.project, actor=scene.dave, reason="fair")),
+        Try(
+            "write",
+            lambda scene: (
+                lambda: task_logs_actions.write(
+                    scene.release, actor=scene.dave, typed={"goal": "new"}, version=0
+                )
+            ),
+        ),
+        Try(
+            "freeze",
+            lambda scene: (
+                lambda: freezes_actions.freeze(scene.project, actor=scene.dave, reason="fair")
+            ),
+        ),
         Try("lift_freeze", frozen),
-        Try("start_migration", lambda scene: lambda: databases_actions.start_migration(
-            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
-            actor=scene.dave, commit=scene.release.candidate)),
+        Try(
+            "start_migration",
+            lambda scene: (
+                lambda: databases_actions.start_migration(
+                    scene.project.environments.get(kind="staging"),
+                    database=scene.project.databases.get(),
+                    actor=scene.dave,
+                    commit=scene.release.candidate,
+                )
+            ),
+        ),
         Try("cancel_migration", running),
         Try("retry_migration", failed),
-        Try("start_rehearsal", lambda scene: lambda: rehearsals_actions.start_rehearsal(
-            scene.project.environments.get(kind="staging"), database=scene.project.databases.get(),
-            actor=scene.dave, commit="9" * 40)),
+        Try(
+            "start_rehearsal",
+            lambda scene: (
+                lambda: rehearsals_actions.start_rehearsal(
+                    scene.project.environments.get(kind="staging"),
+                    database=scene.project.databases.get(),
+                    actor=scene.dave,
+                    commit="9" * 40,
+                )
+            ),
+        ),
         Try("cancel_rehearsal", rehearsing),
         Try("resolve_finding", found),
         Try("check_connections", checked),
         Try("pin_host_keys", pinned),
-        Try("sync_staging", lambda scene: lambda: branches_actions.sync_staging(scene.project, actor=scene.dave)),
-        Try("open_back_merge", lambda scene: lambda: branches_actions.open_back_merge(scene.project, actor=scene.dave)),
+        Try(
+            "sync_staging",
+            lambda scene: lambda: branches_actions.sync_staging(scene.project, actor=scene.dave),
+        ),
+        Try(
+            "open_back_merge",
+            lambda scene: lambda: branches_actions.open_back_merge(scene.project, actor=scene.dave),
+        ),
         Try("request_reset", to_reset),
         Try("sign_reset", to_sign),
         Try("take_reset_back", to_take_back),
         Try("repair_branch", strayed),
         Try("deploy_head", behind),
-        Try("switch_push_on", lambda scene: lambda: repairs_actions.switch_push_on(
-            ServiceInstance.objects.filter(environment__project=scene.project).first(), actor=scene.dave)),
-        Try("keep_heads", lambda scene: lambda: branches_actions.keep_heads(scene.project, actor=scene.dave)),
+        Try(
+            "switch_push_on",
+            lambda scene: (
+                lambda: repairs_actions.switch_push_on(
+                    ServiceInstance.objects.filter(environment__project=scene.project).first(),
+                    actor=scene.dave,
+                )
+            ),
+        ),
+        Try(
+            "keep_heads",
+            lambda scene: lambda: branches_actions.keep_heads(scene.project, actor=scene.dave),
+        ),
         Try("adopt_environment", foreign),
         Try("place_service", placed),
         Try("confirm_change", proposed_change(on_configuration.confirm_change)),
         Try("decline_change", proposed_change(on_configuration.decline_change)),
-        Try("protect_branch", lambda scene: lambda: branches_actions.protect_branch(
-            scene.project, actor=scene.dave, branch="main")),
+        Try(
+            "protect_branch",
+            lambda scene: (
+                lambda: branches_actions.protect_branch(
+                    scene.project, actor=scene.dave, branch="main"
+                )
+            ),
+        ),
         Try("rebuild_preview", on_preview(previews_actions.rebuild_preview)),
         Try("remove_preview", on_preview(previews_actions.remove_preview)),
-        Try("set_preview_variable", lambda scene: lambda: previews_actions.set_preview_variable(
-            scene.project, actor=scene.dave, service="backend", name="KEY", value="x")),
+        Try(
+            "set_preview_variable",
+            lambda scene: (
+                lambda: previews_actions.set_preview_variable(
+                    scene.project, actor=scene.dave, service="backend", name="KEY", value="x"
+                )
+            ),
+        ),
         Try("remove_preview_variable", valued),
         Try("delete_environment", outsider),
-        Try("add_channel", lambda scene: lambda: on_channels.add_channel(
-            scene.project, actor=scene.dave, name="x", transport="email", address="x@example.com", kinds=["health"],
-            personal=True)),
-        Try("change_channel", channel(lambda row, actor: on_channels.change_channel(
-            row, actor=actor, kinds=["failed"]))),
+        Try(
+            "add_channel",
+            lambda scene: (
+                lambda: on_channels.add_channel(
+                    scene.project,
+                    actor=scene.dave,
+                    name="x",
+                    transport="email",
+                    address="x@example.com",
+                    kinds=["health"],
+                    personal=True,
+                )
+            ),
+        ),
+        Try(
+            "change_channel",
+            channel(
+                lambda row, actor: on_channels.change_channel(row, actor=actor, kinds=["failed"])
+            ),
+        ),
         Try("remove_channel", channel(on_channels.remove_channel)),
         Try("test_channel", channel(on_channels.test_channel)),
-        Try("a refused action", lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol)),
-    ]  # fmt: skip
+        Try(
+            "a refused action",
+            lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol),
+        ),
+    ]
 
 
 def every_action() -> set[str]:
@@ -353,7 +499,9 @@ def every_action() -> set[str]:
     root = Path(__file__).resolve().parents[2]
     found = (path.relative_to(root) for app in APPS for path in (root / app).glob("*/*actions.py"))
     modules = (
-        import_module(".".join(path.with_suffix("").parts)) for path in found if path != Path("portal/ui/actions.py")
+        import_module(".".join(path.with_suffix("").parts))
+        for path in found
+        if path != Path("portal/ui/actions.py")
     )
     return {
         name
@@ -409,7 +557,12 @@ def head_taken() -> Iterator[None]:
     from django.db import connection
 
     values = connection.settings_dict
-    where = {"host": values["HOST"], "port": values["PORT"], "user": values["USER"], "dbname": values["NAME"]}
+    where = {
+        "host": values["HOST"],
+        "port": values["PORT"],
+        "user": values["USER"],
+        "dbname": values["NAME"],
+    }
     _run("alter function portal_audit_append set lock_timeout = '100ms'")
     with psycopg.connect(**where, password=values["PASSWORD"]) as other:
         other.execute("select 1 from portal_audithead for update")
@@ -426,7 +579,8 @@ def disk_full() -> Iterator[None]:
     _run(
         "create function faults_full() returns trigger language plpgsql as"
         " $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$",
-        "create trigger aaa before insert on portal_auditchain for each row execute function faults_full()",
+        "create trigger aaa before insert on portal_auditchain for each row execute function"
+        " faults_full()",
     )
     try:
         yield
@@ -454,14 +608,18 @@ def everything() -> str:
     rows = "coalesce(string_agg(one::text, chr(10) order by one::text), '')"
     digest = hashlib.sha256()
     with connection.cursor() as cursor:
-        cursor.execute(" union all ".join(f"select '{table}', {rows} from \"{table}\" one" for table in tables))
+        cursor.execute(
+            " union all ".join(f"select '{table}', {rows} from \"{table}\" one" for table in tables)
+        )
         for table, content in sorted(cursor.fetchall()):
             digest.update(f"{table}\n{content}\n".encode())
     return digest.hexdigest()
 
 
 def problem(act: Callable[[], Any], denial: Callable[[], Any], before: str) -> str:
-    """What is wrong with `act` while its event is denied, "" when nothing; `before`: everything as it is now."""
+    """What is wrong with `act` while its event is denied, "" when nothing; `before`: everything
+    as it is now.
+    """
     from django.db import DatabaseError
 
     with denial():
@@ -478,7 +636,9 @@ def problem(act: Callable[[], Any], denial: Callable[[], Any], before: str) -> s
 
 
 def idle(act: Callable[[], Any], before: str) -> str:
-    """What is wrong with `act` when its event is not denied: it must change something; nothing of it is kept."""
+    """What is wrong with `act` when its event is not denied: it must change something; nothing
+    of it is kept.
+    """
     from django.db import transaction
 
     from portal.ui.actions import Refused
@@ -515,8 +675,15 @@ def main() -> int:
         for one in tries():
             message = denied(one)
             broken += sum(map(bool, message.values()))
-            print(f"  {one.name:18}", *(f"{denial}: {what or 'refused'}" for denial, what in message.items()), sep="  ")
-    print(f"  {len(tries()) * len(DENIALS) - broken} of {len(tries()) * len(DENIALS)} refused, nothing changed")
+            print(
+                f"  {one.name:18}",
+                *(f"{denial}: {what or 'refused'}" for denial, what in message.items()),
+                sep="  ",
+            )
+    print(
+        f"  {len(tries()) * len(DENIALS) - broken} of {len(tries()) * len(DENIALS)} refused,"
+        " nothing changed"
+    )
     return 1 if broken else 0
 
 

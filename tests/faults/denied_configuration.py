@@ -1,7 +1,8 @@
-"""Denies the audit event while accounts and configuration are changed: every admin form, password and command.
+"""Denies the audit event while accounts and configuration are changed: every admin form, password
+and command.
 
-Run by `make faults`. Walks over every registered admin and every command there is, so that a new one cannot be
-forgotten. Ends with 1 when anything was changed without its event.
+Run by `make faults`. Walks over every registered admin and every command there is, so that a new
+one cannot be forgotten. Ends with 1 when anything was changed without its event.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -28,7 +29,14 @@ from django.test import Client
 from django.test.utils import override_settings, setup_test_environment
 from django.utils import timezone
 
-from environments.models import DeployKey, EnvironmentDatabase, Project, SmokeTest, VariableRule, place_of
+from environments.models import (
+    DeployKey,
+    EnvironmentDatabase,
+    Project,
+    SmokeTest,
+    VariableRule,
+    place_of,
+)
 from portal.accounts import second_factor
 from portal.models.audit import AuditEvent
 from portal.models.installation import Installation
@@ -40,7 +48,8 @@ from tests.faults.denied_audit import DENIALS, Try, everything, problem
 NEW_PASSWORD = "another good horse 27"
 AT_NOON = {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
 
-# Per kind of row: how one is made, and what a form changes of it; an inline row is added with it where there are any.
+# Per kind of row: how one is made, and what a form changes of it; an inline row is added with it
+# where there are any.
 ROWS: dict[Any, Callable[[Any], Any]] = {
     User: lambda scene: User.objects.create_user("erin", password=NEW_PASSWORD),
     Group: lambda scene: Group.objects.create(name="Guests"),
@@ -64,30 +73,49 @@ CHANGES: dict[Any, dict[str, Any]] = {
     ChecklistTemplate: {"name": "Another list", "items-0-text": "Look twice"},
 }
 ADDED: dict[Any, Callable[[Any], dict[str, Any]]] = {
-    User: lambda scene: {"username": "frank", "usable_password": "true", **passwords("password1", "password2")},
+    User: lambda scene: {
+        "username": "frank",
+        "usable_password": "true",
+        **passwords("password1", "password2"),
+    },
     Group: lambda scene: {"name": "Others"},
     Project: lambda scene: {
-        "name": "second", "slug": "second", "repository": "acme/second", "railway_project_id": "p",
+        "name": "second",
+        "slug": "second",
+        "repository": "acme/second",
+        "railway_project_id": "p",
     },
     DeployKey: lambda scene: {"project": scene.project.pk, "make_key": "on"},
     VariableRule: lambda scene: {
-        "project": scene.project.pk, "kind": "present", "service": "backend", "name": "THIRD",
+        "project": scene.project.pk,
+        "kind": "present",
+        "service": "backend",
+        "name": "THIRD",
     },
     ChecklistTemplate: lambda scene: {
-        "name": "Third", "project": without_templates(scene.project).pk, "kind": "hotfix",
+        "name": "Third",
+        "project": without_templates(scene.project).pk,
+        "kind": "hotfix",
     },
-}  # fmt: skip
+}
 
-# Commands that change no row of the portal's, or do it through actions and jobs, which record for themselves.
+# Commands that change no row of the portal's, or do it through actions and jobs, which record for
+# themselves.
 NO_EVENT = {
-    "reads": "axes_list_attempts check check_connections compilemessages dbshell diffsettings dumpdata findstatic"
-    " git_remote_check inspectdb plan qinfo qmemory qmonitor revisions sendtestemail shell showmigrations sqlflush"
-    " sqlmigrate sqlsequencereset verify_audit",
-    "writes files": "anchor_audit collectstatic makemessages makemigrations optimizemigration squashmigrations"
-    " startapp startproject task_log",
+    "reads": (
+        "axes_list_attempts check check_connections compilemessages dbshell diffsettings dumpdata"
+        " findstatic git_remote_check inspectdb plan qinfo qmemory qmonitor revisions sendtestemail"
+        " shell showmigrations sqlflush sqlmigrate sqlsequencereset verify_audit"
+    ),
+    "writes files": (
+        "anchor_audit collectstatic makemessages makemigrations optimizemigration squashmigrations"
+        " startapp startproject task_log"
+    ),
     "the schema, or what has run out": "clearsessions createcachetable migrate",
     "another database": "test testserver",
-    "runs what records": "connect_webhooks demo qcluster run runserver sandbox ship_demo sync_staging web worker",
+    "runs what records": (
+        "connect_webhooks demo qcluster run runserver sandbox ship_demo sync_staging web worker"
+    ),
     "refused by the chain": "flush",
 }
 
@@ -113,7 +141,9 @@ def template_of(project: Project) -> ChecklistTemplate:
 
 
 def without_templates(project: Project) -> Project:
-    ChecklistTemplate.objects.filter(project=project).delete()  # a project has one of each kind from the start
+    ChecklistTemplate.objects.filter(
+        project=project
+    ).delete()  # a project has one of each kind from the start
     return project
 
 
@@ -131,7 +161,10 @@ def address(row: Any, page: str) -> str:
 def filled(page: Any) -> dict[str, Any]:
     """What the form of an admin page would send, with its inline rows, if nothing were typed."""
     rows = [one.formset for one in page.context["inline_admin_formsets"]]
-    forms = [page.context["adminform"].form, *(form for row in rows for form in (row.management_form, *row))]
+    forms = [
+        page.context["adminform"].form,
+        *(form for row in rows for form in (row.management_form, *row)),
+    ]
     sent: dict[str, Any] = {}
     for bound in (bound for form in forms for bound in form):
         value, name = bound.value(), bound.html_name
@@ -144,7 +177,9 @@ def filled(page: Any) -> dict[str, Any]:
 
 
 def posting(client: Client, path: str, sent: dict[str, Any]) -> Callable[[], None]:
-    """The call that posts, and fails unless it was answered with a redirect, as an accepted form is."""
+    """The call that posts, and fails unless it was answered with a redirect, as an accepted form
+    is.
+    """
 
     def post() -> None:
         answer = client.post(path, sent)
@@ -191,7 +226,8 @@ def admin_tries() -> list[Try]:
         if model in ADDED:
             found.append(Try(f"add {name}", adding(model)))
         found.append(Try(f"change {name}", changing(model)))
-        # What is only mirrored, such as an environment, is neither added nor deleted, and accounts have signed things.
+        # What is only mirrored, such as an environment, is neither added nor deleted, and accounts
+        # have signed things.
         if model in ADDED and model is not User:
             found.append(Try(f"delete {name}", deleting(model)))
     return found
@@ -226,7 +262,9 @@ def signing_in(scene: Any) -> Callable[[], None]:
     return posting(Client(), "/admin/login/?next=/", {"username": "carol", "password": PASSWORD})
 
 
-def command(name: str, *arguments: str, prepare: Callable[[Any], Any] | None = None, **options: Any) -> Try:
+def command(
+    name: str, *arguments: str, prepare: Callable[[Any], Any] | None = None, **options: Any
+) -> Try:
     """`manage.py name`, quiet."""
 
     def arrange(scene: Any) -> Callable[[], None]:
@@ -236,8 +274,14 @@ def command(name: str, *arguments: str, prepare: Callable[[Any], Any] | None = N
             made._get_pass = lambda *prompt: NEW_PASSWORD
 
         def run() -> None:
-            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), override_settings(SANDBOX=True):
-                call_command(made, *arguments, *given, stdout=io.StringIO(), stderr=io.StringIO(), **options)
+            with (
+                redirect_stdout(io.StringIO()),
+                redirect_stderr(io.StringIO()),
+                override_settings(SANDBOX=True),
+            ):
+                call_command(
+                    made, *arguments, *given, stdout=io.StringIO(), stderr=io.StringIO(), **options
+                )
 
         return run
 
@@ -246,14 +290,21 @@ def command(name: str, *arguments: str, prepare: Callable[[Any], Any] | None = N
 
 def fixture(scene: Any) -> list[str]:
     path = Path(tempfile.mkdtemp()) / "roles.json"
-    path.write_text(json.dumps([{"model": "auth.group", "pk": 900_001, "fields": {"name": "Loaded"}}]))
+    path.write_text(
+        json.dumps([{"model": "auth.group", "pk": 900_001, "fields": {"name": "Loaded"}}])
+    )
     return [str(path)]
 
 
 def attempts(scene: Any) -> None:
     from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 
-    seen = {"username": "carol", "ip_address": "127.0.0.9", "user_agent": "x", "attempt_time": timezone.now()}
+    seen = {
+        "username": "carol",
+        "ip_address": "127.0.0.9",
+        "user_agent": "x",
+        "attempt_time": timezone.now(),
+    }
     AccessAttempt.objects.create(**seen, failures_since_start=10)
     for model in (AccessFailureLog, AccessLog):
         row = model.objects.create(**seen)
@@ -272,7 +323,12 @@ def with_second_factor(scene: Any) -> None:
 
 def ready(scene: Any) -> list[str]:
     Installation.objects.get_or_create(single=True, defaults={"sandbox": True})
-    message = {"repository": "acme/fresh", "project": "p", "alembic": "alembic.ini", "staging": "staging"}
+    message = {
+        "repository": "acme/fresh",
+        "project": "p",
+        "alembic": "alembic.ini",
+        "staging": "staging",
+    }
     return ["--ready", json.dumps(message | {"production": "main"}), "--no-webhooks"]
 
 
@@ -313,11 +369,15 @@ def tries() -> list[Try]:
 
 
 def forgotten() -> list[str]:
-    """Admins that could change something and are not tried, and commands that nobody has looked at."""
+    """Admins that could change something and are not tried, and commands that nobody has looked
+    at.
+    """
     found = [
         model._meta.label
         for model, one in admin.site._registry.items()
-        if (model not in CHANGES if isinstance(one, AuditedAdmin) else not isinstance(one, ReadOnly))
+        if (
+            model not in CHANGES if isinstance(one, AuditedAdmin) else not isinstance(one, ReadOnly)
+        )
     ]
     looked_at = {one.name.removeprefix("manage.py ") for one in command_tries()}
     looked_at |= {name for names in NO_EVENT.values() for name in names.split()}
@@ -325,7 +385,9 @@ def forgotten() -> list[str]:
 
 
 def unrecorded(act: Callable[[], Any], before: str) -> str:
-    """What is wrong when nothing is denied: it must change something and say so; nothing of it is kept."""
+    """What is wrong when nothing is denied: it must change something and say so; nothing of it
+    is kept.
+    """
     with transaction.atomic():
         known = AuditEvent.objects.count()
         act()
@@ -354,7 +416,9 @@ def denied(one: Try, denials: dict[str, Any]) -> dict[str, str]:
 
 
 def clear() -> None:
-    """Takes away what another try must not meet again: projects with all that hangs on them, and people."""
+    """Takes away what another try must not meet again: projects with all that hangs on them, and
+    people.
+    """
     from django.core.management.color import no_style
     from django.db import connection
 
@@ -370,7 +434,9 @@ def clear() -> None:
 
 
 def main() -> int:
-    """Prints one line for each try and denial; 0 when everything was refused and nothing forgotten."""
+    """Prints one line for each try and denial; 0 when everything was refused and nothing
+    forgotten.
+    """
     print("Accounts and configuration while their audit event is denied")
     broken = 0
     logging.disable()  # each refusal would be told as an error of the server
@@ -379,10 +445,17 @@ def main() -> int:
         for one in tries():
             message = denied(one, DENIALS)
             broken += sum(map(bool, message.values()))
-            print(f"  {one.name:36}", *(f"{denial}: {what or 'refused'}" for denial, what in message.items()), sep="  ")
+            print(
+                f"  {one.name:36}",
+                *(f"{denial}: {what or 'refused'}" for denial, what in message.items()),
+                sep="  ",
+            )
         missed = forgotten()
     count = len(tries()) * len(DENIALS)
-    print(f"  {count - broken} of {count} refused, nothing changed; forgotten: {', '.join(missed) or 'none'}")
+    print(
+        f"  {count - broken} of {count} refused, nothing changed; forgotten:"
+        f" {', '.join(missed) or 'none'}"
+    )
     return 1 if broken or missed else 0
 
 

@@ -2,8 +2,9 @@
 
     python -m tests.faults.hostile_code [--without] [WORDS]
 
-As root it does everything twice, as root and as an ordinary user. `--without` switches the isolation off and shows
-that the attacks are real: then they succeed, each on victims made for it. Fails when any succeeded, or, with
+As root it does everything twice, as root and as an ordinary user. `--without` switches the
+isolation off and shows that the attacks are real: then they succeed, each on victims made for it.
+Fails when any succeeded, or, with
 `--without`, when any failed.
 """
 
@@ -36,13 +37,21 @@ def rendered(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]
     report = "op.execute('select ' + repr('WON=' + WON + ' WHY=' + WHY).replace(\"'\", '`'))"
     ids = [None, *(f"r{number:03}" for number in range(len(tried)))]
     files = {
-        f"db/versions/{ids[number + 1]}.py": program(way, constants) + source(ids[number + 1], ids[number], body=report)
+        f"db/versions/{ids[number + 1]}.py": (
+            program(way, constants) + source(ids[number + 1], ids[number], body=report)
+        )
         for number, way in enumerate(tried)
     }
     files |= {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/env.py": ""}
     mirror = repository(where / f"render{time.monotonic_ns()}", files)
     history = read(mirror, mirror.commit("main"), "alembic.ini")
-    plan = make_plan(mirror, mirror.commit("main"), history, in_order(history.revisions.values()), time_limit_s=60)
+    plan = make_plan(
+        mirror,
+        mirror.commit("main"),
+        history,
+        in_order(history.revisions.values()),
+        time_limit_s=60,
+    )
     for way, step in zip(tried, plan.steps, strict=True):
         text = step.upgrade.text or f"WON= WHY={step.upgrade.problem}"
         won, _, why = text.partition("WON=")[2].partition(" WHY=")
@@ -72,12 +81,20 @@ def installed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
     from environments.schema.run.process import Log, Redactor
     from tests.environments.schema.history.histories import repository
 
-    files = {f"hooks/{number:03}.py": program(way, constants) + _says(number) for number, way in enumerate(tried)}
+    files = {
+        f"hooks/{number:03}.py": program(way, constants) + _says(number)
+        for number, way in enumerate(tried)
+    }
     mirror, lines = repository(where / "install", files), []
     virtualenvs.prepare(
-        mirror, mirror.commit("main"), "", "for one in hooks/*.py; do python $one; done; true", root=where / "prepared",
-        log=Log(lines.extend, Redactor([])), alive=lambda: True,
-    )  # fmt: skip
+        mirror,
+        mirror.commit("main"),
+        "",
+        "for one in hooks/*.py; do python $one; done; true",
+        root=where / "prepared",
+        log=Log(lines.extend, Redactor([])),
+        alive=lambda: True,
+    )
     yield from _heard(tried, lines)
 
 
@@ -87,8 +104,14 @@ def commanded(tried: list[Way], constants: dict, where: Path, database: str) -> 
     from environments.schema.run.runner import Run, run
     from tests.environments.schema.history.histories import repository, source
 
-    files = {f"hooks/{number:03}.py": program(way, constants) + _says(number) for number, way in enumerate(tried)}
-    files |= {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/versions/1.py": source("c1")}
+    files = {
+        f"hooks/{number:03}.py": program(way, constants) + _says(number)
+        for number, way in enumerate(tried)
+    }
+    files |= {
+        "alembic.ini": "[alembic]\nscript_location = %(here)s/db\n",
+        "db/versions/1.py": source("c1"),
+    }
     mirror, lines = repository(where / "command", files), []
     made = Path(constants["venv"])
     (made / "bin").mkdir(exist_ok=True)
@@ -115,7 +138,11 @@ def rehearsed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
                     message = " ".join(str(error).split())
                     yield (
                         way.name,
-                        "an answer" if "expected authentication" in message or "invalid response" in message else "",
+                        (
+                            "an answer"
+                            if "expected authentication" in message or "invalid response" in message
+                            else ""
+                        ),
                         message,
                     )
 
@@ -127,7 +154,11 @@ def _says(number: int) -> str:
 def _heard(tried: list[Way], lines: list[str]) -> Iterator[Result]:
     told = dict(line[6:].split(" ", 1) for line in lines if line.startswith("TRIED "))
     for number, way in enumerate(tried):
-        won, _, why = told.get(str(number), "WON= WHY=it said nothing").removeprefix("WON=").partition(" WHY=")
+        won, _, why = (
+            told.get(str(number), "WON= WHY=it said nothing")
+            .removeprefix("WON=")
+            .partition(" WHY=")
+        )
         yield way.name, won, why
 
 
@@ -145,9 +176,14 @@ def everything(words: str, *, without: bool, database: Callable) -> list[tuple[s
 
     found: list[tuple[str, Result]] = []
     kind = "root" if os.geteuid() == 0 else "user"
-    chosen = [way for way in ways() if words in f"{way.where}: {way.name}" and way.needs in ("", kind)]
+    chosen = [
+        way for way in ways() if words in f"{way.where}: {way.name}" and way.needs in ("", kind)
+    ]
     chosen = [way for way in chosen if not (without and way.lasts)]
-    with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as name, database() as first:
+    with (
+        tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as name,
+        database() as first,
+    ):
         where = Path(name)
         for place in ("render", "run", "rehearsal", "install", "command"):
             mine = [way for way in chosen if way.where == place]
@@ -168,7 +204,9 @@ def _planted(where: Path, database: Callable) -> list[Result]:
         return list(planted(where / "proofs", where / "plants", url, installing=True))
 
 
-def _tried(place: str, some: list[Way], constants: dict, where: Path, database: Callable) -> list[Result]:
+def _tried(
+    place: str, some: list[Way], constants: dict, where: Path, database: Callable
+) -> list[Result]:
     if place == "render":
         return list(rendered(some, constants, where))
     if place in ("install", "rehearsal"):
@@ -192,13 +230,32 @@ def fresh_database(admin: str, called: str = "hostile") -> Iterator[str]:
 
 def as_user(without: bool, words: str, admin: str) -> list[tuple[str, Result]]:
     """The same as an ordinary user, who may read the interpreter wherever it lies."""
-    command = ["setpriv", f"--reuid={ORDINARY.pw_uid}", f"--regid={ORDINARY.pw_gid}", "--clear-groups"]
-    command += [f"--{which}-caps=-all,+dac_read_search" for which in ("bounding-set", "inh", "ambient")]
+    command = [
+        "setpriv",
+        f"--reuid={ORDINARY.pw_uid}",
+        f"--regid={ORDINARY.pw_gid}",
+        "--clear-groups",
+    ]
+    command += [
+        f"--{which}-caps=-all,+dac_read_search" for which in ("bounding-set", "inh", "ambient")
+    ]
     command = [one.replace("--bounding-set-caps", "--bounding-set") for one in command]
-    command += [sys.executable, "-m", "tests.faults.hostile_code", "--json", *(["--without"] if without else []), words]
+    command += [
+        sys.executable,
+        "-m",
+        "tests.faults.hostile_code",
+        "--json",
+        *(["--without"] if without else []),
+        words,
+    ]
     with tempfile.TemporaryDirectory(prefix="hostile-home-") as home:
         os.chown(home, ORDINARY.pw_uid, ORDINARY.pw_gid)
-        env = os.environ | {"HOSTILE_DATABASE": admin, "HOME": home, "TMPDIR": home, "PYTHONDONTWRITEBYTECODE": "1"}
+        env = os.environ | {
+            "HOSTILE_DATABASE": admin,
+            "HOME": home,
+            "TMPDIR": home,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"The part as an ordinary user failed with code {done.returncode}.")

@@ -1,4 +1,7 @@
-"""What hostile code is to reach: files, a process with secrets, sockets, memory, all made for it and gone afterwards."""
+"""What hostile code is to reach: files, a process with secrets, sockets, memory, all made for it
+and gone afterwards.
+"""
+
 # ruff: noqa: E501
 
 import json
@@ -51,8 +54,17 @@ def victims(database: str, *, without: bool) -> Iterator[dict[str, Any]]:
         place = Path(name)
         for directory in ("var", "home", "out", "other", "venv", "sockets"):
             (place / directory).mkdir(mode=0o700)
-        files = {"secret": "var/secret_key", "env": "var/.env", "home": "home/id_ed25519", "spare": "var/a", "spare2":
-                 "var/b", "spare3": "var/c", "spare3b": "var/d", "secret_link": "var/e", "other_run": "other/1.py"}  # fmt: skip
+        files = {
+            "secret": "var/secret_key",
+            "env": "var/.env",
+            "home": "home/id_ed25519",
+            "spare": "var/a",
+            "spare2": "var/b",
+            "spare3": "var/c",
+            "spare3b": "var/d",
+            "secret_link": "var/e",
+            "other_run": "other/1.py",
+        }
         for path in [*files.values(), "var/f"]:
             (place / path).write_text("CANARY")
             (place / path).chmod(0o600)
@@ -63,17 +75,30 @@ def victims(database: str, *, without: bool) -> Iterator[dict[str, Any]]:
         parts = urlsplit(database)
         victim = subprocess.Popen(
             [sys.executable, "-c", _VICTIM, str(place / "sockets")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"TOKEN": "CANARY"},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"TOKEN": "CANARY"},
+        )
         try:
             told = json.loads(victim.stdout.readline())  # type: ignore[union-attr]
-            yield told | {name: str(place / path) for name, path in files.items()} | {
-                "tmp": str(place / "other/1.py"), "var": str(place / "var"), "out": str(place / "out"),
-                "venv": str(place / "venv"), "shm": str(shm), "source": str(ROOT / "portal/settings.py"),
-                "packages": sysconfig.get_path("purelib"), "terminal": terminal, "without": without,
-                "child": str(ROOT / "environments/schema/run/alembic_env/env.py"),
-                "database": (parts.hostname, parts.port),
-            }  # fmt: skip
+            yield (
+                told
+                | {name: str(place / path) for name, path in files.items()}
+                | {
+                    "tmp": str(place / "other/1.py"),
+                    "var": str(place / "var"),
+                    "out": str(place / "out"),
+                    "venv": str(place / "venv"),
+                    "shm": str(shm),
+                    "source": str(ROOT / "portal/settings.py"),
+                    "packages": sysconfig.get_path("purelib"),
+                    "terminal": terminal,
+                    "without": without,
+                    "child": str(ROOT / "environments/schema/run/alembic_env/env.py"),
+                    "database": (parts.hostname, parts.port),
+                }
+            )
         finally:
             victim.stdin.close()  # type: ignore[union-attr]
             victim.wait(10)

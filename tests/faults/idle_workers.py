@@ -21,10 +21,14 @@ LIMIT_SECONDS = 30.0
 
 
 def recoveries(worker: psutil.Process, times: int) -> list[float]:
-    """Seconds from each of `times` kills until a task enqueued right after it had run; infinite if it never did."""
+    """Seconds from each of `times` kills until a task enqueued right after it had run; infinite
+    if it never did.
+    """
     seconds = []
     for _ in range(times):
-        _run_task(LIMIT_SECONDS)  # the cluster of the moment works, so its workers are idle afterwards
+        _run_task(
+            LIMIT_SECONDS
+        )  # the cluster of the moment works, so its workers are idle afterwards
         for process in idle_workers(worker):
             process.kill()
         seconds.append(_run_task(2 * LIMIT_SECONDS))
@@ -32,7 +36,9 @@ def recoveries(worker: psutil.Process, times: int) -> list[float]:
 
 
 def idle_workers(worker: psutil.Process) -> list[psutil.Process]:
-    """The queue's workers under `manage.py worker`: the sentinel's first children, before monitor and pusher."""
+    """The queue's workers under `manage.py worker`: the sentinel's first children, before
+    monitor and pusher.
+    """
     from django_q.conf import Conf
 
     cluster = max(worker.children(), key=lambda process: process.create_time())
@@ -56,7 +62,10 @@ def _run_task(limit: float) -> float:
 
 def main(times: int = 20) -> int:
     """Prints one line for each kill and a summary; 0 when all recovered in time."""
-    with tempfile.TemporaryDirectory(prefix="portal-faults-") as var, running(Path(var) / "postgres") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="portal-faults-") as var,
+        running(Path(var) / "postgres") as server,
+    ):
         os.environ |= {
             "PORTAL_VAR_DIR": var,
             "DATABASE_URL": server.url,
@@ -70,7 +79,9 @@ def main(times: int = 20) -> int:
 
         django.setup()
         logging.getLogger("django-q").setLevel(logging.ERROR)
-        worker = subprocess.Popen([*manage, "worker"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        worker = subprocess.Popen(
+            [*manage, "worker"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        )
         try:
             return _report(recoveries(psutil.Process(worker.pid), times))
         finally:
@@ -83,7 +94,10 @@ def _report(seconds: list[float]) -> int:
     for number, second in enumerate(seconds, 1):
         print(f"  {number:3}  {second:6.1f}")
     late = sum(second > LIMIT_SECONDS for second in seconds)
-    print(f"  {len(seconds)} kills, slowest {max(seconds):.1f} s, {late} later than {LIMIT_SECONDS:.0f} s")
+    print(
+        f"  {len(seconds)} kills, slowest {max(seconds):.1f} s, {late} later than"
+        f" {LIMIT_SECONDS:.0f} s"
+    )
     return 1 if late else 0
 
 

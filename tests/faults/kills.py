@@ -1,7 +1,9 @@
-"""Kills workers, migrations and database connections at random while releases are shipped, then counts.
+"""Kills workers, migrations and database connections at random while releases are shipped, then
+counts.
 
-Run by `make faults`, or with a count: `python -m tests.faults.kills 200`. Ends with 1 when a step was lost, a
-side effect happened twice, an outcome was shown green that was not so, or the audit chain has a gap.
+Run by `make faults`, or with a count: `python -m tests.faults.kills 200`. Ends with 1 when a step
+was lost, a side effect happened twice, an outcome was shown green that was not so, or the audit
+chain has a gap.
 """
 
 import json
@@ -29,7 +31,9 @@ PATIENCE_SECONDS = 3.0
 
 @dataclass
 class Killer:
-    """Ends `left` lives, one at a time and at random moments, and starts a new worker for each dead one."""
+    """Ends `left` lives, one at a time and at random moments, and starts a new worker for each
+    dead one.
+    """
 
     workers: Workers
     left: int
@@ -64,12 +68,16 @@ class Killer:
             connections.close_all()
 
     def _aim(self, pid: int) -> int:
-        """Mostly waits a while for a worker at a promotion or a migration; else syncs would get nearly all."""
+        """Mostly waits a while for a worker at a promotion or a migration; else syncs would get
+        nearly all.
+        """
         target, deadline = self.dice.choice(AIMS), time.monotonic() + PATIENCE_SECONDS
         while target and self.left > 0 and time.monotonic() < deadline:
             for one in self.workers.pids:
                 if self._doing(one).startswith(target):
-                    time.sleep(self.dice.choice((self.dice.uniform(0, 0.05), self.dice.uniform(0, 1.5))))
+                    time.sleep(
+                        self.dice.choice((self.dice.uniform(0, 0.05), self.dice.uniform(0, 1.5)))
+                    )
                     return one
             time.sleep(0.002)
         return pid
@@ -81,14 +89,18 @@ class Killer:
         return time.monotonic() + self.dice.uniform(*LIFE_SECONDS)
 
     def _strike(self, pid: int) -> str:
-        """Kills the worker, its migration, or a connection of the portal or a target; says what it was doing."""
+        """Kills the worker, its migration, or a connection of the portal or a target; says what
+        it was doing.
+        """
         import psutil
 
         kind = self.dice.random()
         if kind < 0.15:
             with suppress(psutil.Error):  # it may have ended by itself between two looks
                 children = psutil.Process(pid).children(recursive=True)
-                running = [child for child in children if "alembic_env/child" in " ".join(child.cmdline())]
+                running = [
+                    child for child in children if "alembic_env/child" in " ".join(child.cmdline())
+                ]
                 if running:
                     running[0].kill()
                     return f"migration child: {self._doing(pid)}"
@@ -107,18 +119,23 @@ class Killer:
         except FileNotFoundError:
             return "starting"
         if model == "Promotion":
-            step = PromotionStep.objects.filter(promotion=pk).exclude(status__in=["done", "skipped"])
+            step = PromotionStep.objects.filter(promotion=pk).exclude(
+                status__in=["done", "skipped"]
+            )
             return f"promotion: {getattr(step.order_by('position').first(), 'name', 'finish')}"
-        return {"": "starting", "-": "between jobs", "MigrationRun": "migration"}.get(model, model.lower())
+        return {"": "starting", "-": "between jobs", "MigrationRun": "migration"}.get(
+            model, model.lower()
+        )
 
     def _cut_connection(self) -> str:
         from django.db import connection
 
         with connection.cursor() as cursor:
             cursor.execute(
-                "select datname from (select datname, pid from pg_stat_activity where pid <> pg_backend_pid()"
-                " and (datname like 'target%%' or (datname = current_database() and application_name = %s))"
-                " order by random() limit 1) one where pg_terminate_backend(pid)",
+                "select datname from (select datname, pid from pg_stat_activity where pid <>"
+                " pg_backend_pid() and (datname like 'target%%' or (datname = current_database()"
+                " and application_name = %s)) order by random() limit 1) one where"
+                " pg_terminate_backend(pid)",
                 ["killed-worker"],
             )
             row = cursor.fetchone()
@@ -169,7 +186,9 @@ def _lost():
         yield f"{release} is {release.status}"
     for run in MigrationRun.objects.filter(status__in=OPEN):
         yield f"{run} is {run.status}: {run.sentence}"
-    for row in (row for name in ("github_sync", "railway_sync", "database_sync") for row in _syncs(name)):
+    for row in (
+        row for name in ("github_sync", "railway_sync", "database_sync") for row in _syncs(name)
+    ):
         yield f"{row} ended as {row.status}: {row.sentence}"
 
 
@@ -177,7 +196,11 @@ def _syncs(name: str):
     from environments.models import Project
     from portal.jobs import OPEN
 
-    return [row for project in Project.objects.all() if (row := getattr(project, name)).status not in OPEN]
+    return [
+        row
+        for project in Project.objects.all()
+        if (row := getattr(project, name)).status not in OPEN
+    ]
 
 
 def _repeated(world: Any):
@@ -202,7 +225,11 @@ def _repeated(world: Any):
     for path, bodies in statuses.items():
         twice = [new for old, new in pairwise(bodies) if old == new]
         yield from (f"{path} was told twice: {body}" for body in twice)
-    deployed = [request.body for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
+    deployed = [
+        request.body
+        for request in world.railway_server.requests
+        if "serviceInstanceDeployV2" in request.body
+    ]
     if deployed:
         yield f"{len(deployed)} deployments were started that nobody asked for"
 
@@ -212,8 +239,12 @@ def _applied(world: Any):
 
     for kind, url in world.databases.items():
         with psycopg.connect(url) as connection:
-            rows = connection.execute("select revision, count(*) from applied group by 1 having count(*) > 1")
-            yield from (f"{revision} was applied {count} times in {kind}" for revision, count in rows)
+            rows = connection.execute(
+                "select revision, count(*) from applied group by 1 having count(*) > 1"
+            )
+            yield from (
+                f"{revision} was applied {count} times in {kind}" for revision, count in rows
+            )
 
 
 def _gaps():
@@ -229,11 +260,26 @@ def _gaps():
     verdict = verify(anchors=[])
     if not verdict.ok:
         yield f"the chain does not verify: {verdict.sentence}"
-    events = AuditEvent.objects.filter(action="step.done").values("subject_id", "sentence").annotate(n=Count("pk"))
-    yield from (f"{event['sentence']} of {event['subject_id']} is told {event['n']} times" for event in events if event["n"] > 1)
-    told = Counter(re.sub(":.*", "", object_.sentence) for object_ in AuditEvent.objects.filter(action="step.done"))
+    events = (
+        AuditEvent.objects.filter(action="step.done")
+        .values("subject_id", "sentence")
+        .annotate(n=Count("pk"))
+    )
+    yield from (
+        f"{event['sentence']} of {event['subject_id']} is told {event['n']} times"
+        for event in events
+        if event["n"] > 1
+    )
+    told = Counter(
+        re.sub(":.*", "", object_.sentence)
+        for object_ in AuditEvent.objects.filter(action="step.done")
+    )
     steps = Counter(str(step) for step in PromotionStep.objects.filter(status="done"))
-    yield from (f"{name}: {steps[name]} done, {told[name]} told" for name in steps if steps[name] != told[name])
+    yield from (
+        f"{name}: {steps[name]} done, {told[name]} told"
+        for name in steps
+        if steps[name] != told[name]
+    )
 
 
 def main(kills: int = 200, seed: int = 20260) -> int:
@@ -246,8 +292,13 @@ def main(kills: int = 200, seed: int = 20260) -> int:
     print(f"Killed at random while releases were shipped (seed {seed})")
     for where, count in sorted(killer.hits.items(), key=lambda pair: -pair[1]):
         print(f"  {count:5}  {where}")
-    print(f"  {sum(killer.hits.values()):5}  kills, {killer.restarts} workers started anew, {seconds:.0f} s")
-    print(f"  {len(people.released):5}  releases shipped; a person was asked {people.repairs} times")
+    print(
+        f"  {sum(killer.hits.values()):5}  kills, {killer.restarts} workers started anew,"
+        f" {seconds:.0f} s"
+    )
+    print(
+        f"  {len(people.released):5}  releases shipped; a person was asked {people.repairs} times"
+    )
     for promise, broken in found.items():
         print(f"  {len(broken):5}  {promise}")
         for line in broken[:10]:

@@ -1,7 +1,9 @@
-"""Runs migrations in pairs, and kills them at random moments: what was reported is held against the databases.
+"""Runs migrations in pairs, and kills them at random moments: what was reported is held against the
+databases.
 
-Run by `make faults`, or with counts: `python -m tests.faults.migrations 50 100`. Ends with 1 when a pair hung, erred
-or ran twice, when a run was called successful with the database elsewhere, or when an invalid index was not named.
+Run by `make faults`, or with counts: `python -m tests.faults.migrations 50 100`. Ends with 1 when a
+pair hung, erred or ran twice, when a run was called successful with the database elsewhere, or when
+an invalid index was not named.
 """
 
 import os
@@ -31,7 +33,10 @@ from tests.environments.schema.history.histories import repository, source
 PATIENCE_SECONDS = 120.0
 LIFE_SECONDS = (0.1, 3.5)
 AIMS = ("worker", "worker", "guard", "backend", "backend", "lock")
-BLOCK = "with op.get_context().autocommit_block():\n        op.execute('create index concurrently ix_{0} on one (id)')"
+BLOCK = (
+    "with op.get_context().autocommit_block():\n        op.execute('create index concurrently"
+    " ix_{0} on one (id)')"
+)
 FILES = {
     "backend/alembic.ini": ALEMBIC_INI,
     "backend/alembic/env.py": ENV_PY,
@@ -40,7 +45,11 @@ FILES = {
         for id, down, body in (
             ("a1", None, "op.execute('create table one as select generate_series(1, 60000) id')"),
             ("a2", "a1", BLOCK.format(1)),
-            ("a3", "a2", "op.execute('update one set id = id + 1')\n    op.execute('select pg_sleep(0.3)')"),
+            (
+                "a3",
+                "a2",
+                "op.execute('update one set id = id + 1')\n    op.execute('select pg_sleep(0.3)')",
+            ),
             ("a4", "a3", BLOCK.format(2)),
             ("a5", "a4", "op.execute('create table two (id int)')"),
         )
@@ -60,11 +69,19 @@ def empty_database() -> Iterator[str]:
         yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+            )
 
 
 def upgraded(mirror, url: str, command: Command | None = None) -> Outcome:
-    request = Run(mirror.commit("main"), "backend/alembic.ini", url, lock_wait_s=PATIENCE_SECONDS, command=command)
+    request = Run(
+        mirror.commit("main"),
+        "backend/alembic.ini",
+        url,
+        lock_wait_s=PATIENCE_SECONDS,
+        command=command,
+    )
     return run(mirror, request, on_lines=lambda lines: None, alive=lambda: True)
 
 
@@ -72,14 +89,22 @@ def reported(url: str) -> tuple[tuple[str, ...], set[str]]:
     """Revisions and invalid indexes, asked past the code under test."""
     with psycopg.connect(url) as connection:
         there = connection.execute("select to_regclass('alembic_version')").fetchone()
-        rows = connection.execute("select version_num from alembic_version") if there and there[0] else []
+        rows = (
+            connection.execute("select version_num from alembic_version")
+            if there and there[0]
+            else []
+        )
         now = tuple(sorted(row[0] for row in rows))
-        bad = connection.execute("select indexrelid::regclass::text from pg_index where not indisvalid")
+        bad = connection.execute(
+            "select indexrelid::regclass::text from pg_index where not indisvalid"
+        )
         return now, {row[0] for row in bad}
 
 
 def pairs(count: int, mirror) -> tuple[Counter[str], float]:
-    """Two upgrades of one database at once, `count` times; every fifth pair by the project's command."""
+    """Two upgrades of one database at once, `count` times; every fifth pair by the project's
+    command.
+    """
     seen: Counter[str] = Counter()
     longest = 0.0
     for number in range(count):
@@ -93,14 +118,18 @@ def pairs(count: int, mirror) -> tuple[Counter[str], float]:
             longest = max(longest, time.monotonic() - began)
             seen["hangs"] += any(thread.is_alive() for thread in threads)
             seen["errors"] += sum(outcome.status != "succeeded" for outcome in outcomes)
-            seen["not run exactly once"] += sorted(len(outcome.applied) for outcome in outcomes) != [0, 5]
+            seen["not run exactly once"] += sorted(
+                len(outcome.applied) for outcome in outcomes
+            ) != [0, 5]
             seen["database elsewhere"] += reported(url) != (HEAD, set())
     return seen, longest
 
 
 def _beside(outcomes: list[Outcome], mirror, url: str, command: Command | None) -> threading.Thread:
     """A run in a thread of its own, begun, which adds its outcome."""
-    thread = threading.Thread(target=lambda: outcomes.append(upgraded(mirror, url, command)), daemon=True)
+    thread = threading.Thread(
+        target=lambda: outcomes.append(upgraded(mirror, url, command)), daemon=True
+    )
     thread.start()
     return thread
 
@@ -117,14 +146,18 @@ class Kills:
 
 
 def kills(count: int, mirror, seed: int) -> Kills:
-    """Kills one thing of a run at a random moment, `count` times, and then goes on from there as the page says."""
+    """Kills one thing of a run at a random moment, `count` times, and then goes on from there as
+    the page says.
+    """
     dice, result = random.Random(seed), Kills()
     for number in range(count):
         command = COMMAND if number % 8 == 7 else None
         with empty_database() as url:
             outcomes: list[Outcome] = []
             with psycopg.connect(url) as old:
-                if number % 2:  # a concurrent build waits for older snapshots, and is killed while it does
+                if (
+                    number % 2
+                ):  # a concurrent build waits for older snapshots, and is killed while it does
                     old.execute("set transaction isolation level repeatable read")
                     old.execute("select 1")
                 thread = _beside(outcomes, mirror, url, command)
@@ -154,8 +187,8 @@ def _strike(aim: str, url: str) -> str:
         name = APPLICATION_NAME if aim == "backend" else "release-portal"
         with psycopg.connect(url, autocommit=True) as connection:
             ended = connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-                " and application_name = %s",
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname ="
+                " current_database() and application_name = %s",
                 [name],
             ).fetchall()
         return aim if ended else ""
@@ -178,15 +211,21 @@ def _judge(outcome: Outcome, url: str, result: Kills) -> None:
     if outcome.after is not None and outcome.after != now:
         result.wrong.append(f"said to be at {outcome.after}, is at {now}")
     if outcome.after is not None and not invalid <= set(outcome.invalid_indexes):
-        result.wrong.append(f"invalid indexes {invalid} were not all named: {outcome.invalid_indexes}")
+        result.wrong.append(
+            f"invalid indexes {invalid} were not all named: {outcome.invalid_indexes}"
+        )
     if any(name not in outcome.sentence for name in outcome.invalid_indexes):
         result.wrong.append(f"an invalid index is not in the sentence: {outcome.sentence}")
 
 
 def _go_on(mirror, outcome: Outcome, url: str, result: Kills) -> None:
-    """Types what the page says and retries; what was made unheard of, in the moment of a kill, is looked for."""
+    """Types what the page says and retries; what was made unheard of, in the moment of a kill,
+    is looked for.
+    """
     now, invalid = reported(url)
-    commands = next_commands(invalid=sorted(invalid), kept=outcome.kept, table="alembic_version", known=True)
+    commands = next_commands(
+        invalid=sorted(invalid), kept=outcome.kept, table="alembic_version", known=True
+    )
     with psycopg.connect(url, autocommit=True) as connection:
         for command in commands:
             if command.command:
@@ -208,7 +247,10 @@ def main(pair_count: int = 50, kill_count: int = 100, seed: int = 20260) -> int:
         mirror = repository(Path(folder) / "git", FILES)
         began = time.monotonic()
         seen, longest = pairs(pair_count, mirror)
-        print(f"{pair_count} pairs of upgrades at once, with concurrent index builds: longest {longest:.1f} s")
+        print(
+            f"{pair_count} pairs of upgrades at once, with concurrent index builds: longest"
+            f" {longest:.1f} s"
+        )
         for what, number in seen.items():
             print(f"  {number:5}  {what}")
         found = kills(kill_count, mirror, seed)
@@ -216,7 +258,10 @@ def main(pair_count: int = 50, kill_count: int = 100, seed: int = 20260) -> int:
     for what, number in [*found.hits.most_common(), *found.statuses.most_common()]:
         print(f"  {number:5}  {what}")
     print(f"  {found.invalid:5}  left an invalid index, each of them named")
-    print(f"  {found.retried:5}  went on from where the database was; {time.monotonic() - began:.0f} s in all")
+    print(
+        f"  {found.retried:5}  went on from where the database was; {time.monotonic() - began:.0f}"
+        " s in all"
+    )
     print(f"  {len(found.wrong):5}  broken promises")
     for line in found.wrong[:10]:
         print(f"         {line}")

@@ -1,9 +1,10 @@
 """Moves the candidate between any two things people do, and looks at what was merged and migrated.
 
-Run by `make faults`, or with a count: `python -m tests.faults.moving_candidate 500`. Each interleaving mixes views,
-ticks, an approval, accepted risks, promotions, pushes to staging and edits of the release's own revision file in a
-random order; every revision file brings a risk that an approver has to accept. Ends with 1 when a commit was merged,
-or a revision file run in production, that was not what people had signed, with another content than was accepted.
+Run by `make faults`, or with a count: `python -m tests.faults.moving_candidate 500`. Each
+interleaving mixes views, ticks, an approval, accepted risks, promotions, pushes to staging and
+edits of the release's own revision file in a random order; every revision file brings a risk that
+an approver has to accept. Ends with 1 when a commit was merged, or a revision file run in
+production, that was not what people had signed, with another content than was accepted.
 """
 
 import hashlib
@@ -19,8 +20,22 @@ from portal.sandbox import sample
 from tests.faults.scene import lift_allowances, world_of_its_own
 from tests.scratch import scratch_database
 
-MOVES = ("view", "view", "tick", "approve", "accept", "promote", "push", "edit", "sync", "migrate", "work")
-A_WORLD = 25  # interleavings in one world: its branch, and with it each reading, grows with every one
+MOVES = (
+    "view",
+    "view",
+    "tick",
+    "approve",
+    "accept",
+    "promote",
+    "push",
+    "edit",
+    "sync",
+    "migrate",
+    "work",
+)
+A_WORLD = (
+    25  # interleavings in one world: its branch, and with it each reading, grows with every one
+)
 
 
 @dataclass
@@ -33,15 +48,21 @@ class Play:
     down: str = "6f8b0d2e4a56"
     seen: dict[str, str] = field(default_factory=dict)
     signed: dict[str, str] = field(default_factory=dict)
-    files: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # as the page of each person named them
-    accepted: set[tuple[str, str]] = field(default_factory=set)  # revision and hash, by what people sent
+    files: dict[str, list[tuple[str, str]]] = field(
+        default_factory=dict
+    )  # as the page of each person named them
+    accepted: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # revision and hash, by what people sent
     did: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     why: Counter[str] = field(default_factory=Counter)
     merged: set[str] = field(default_factory=set)
 
     def interleave(self) -> None:
-        """Lets everything happen in a random order, and then mostly what is missing for a promotion."""
+        """Lets everything happen in a random order, and then mostly what is missing for a
+        promotion.
+        """
         from releases.models.releases import Release
 
         if not Release.objects.filter(status__in=["open", "promoting"]).exists():
@@ -51,8 +72,21 @@ class Play:
         for move in moves:
             if self.dice.random() < 0.6:
                 self._do(move)
-        look = self.dice.choice(("read", "view"))  # half the time one of them still has the old page
-        for move in ("mend", "sync", look, "tick", "approve", "accept", "migrate", "look", "promote", "work"):
+        look = self.dice.choice(
+            ("read", "view")
+        )  # half the time one of them still has the old page
+        for move in (
+            "mend",
+            "sync",
+            look,
+            "tick",
+            "approve",
+            "accept",
+            "migrate",
+            "look",
+            "promote",
+            "work",
+        ):
             if self.dice.random() < 0.95:
                 self._do(move)
             if self.dice.random() < 0.02:
@@ -71,9 +105,13 @@ class Play:
         self._sync()  # the first opened the pull request, this one sees it
 
     def _put_back(self) -> None:
-        """A file that was edited after it was shipped would keep every later release from going out."""
+        """A file that was edited after it was shipped would keep every later release from going
+        out.
+        """
         git = self.world.github.git
-        for path in git.text("diff", "--name-only", "--diff-filter=M", "main...staging", "--", "*/versions/*").split():
+        for path in git.text(
+            "diff", "--name-only", "--diff-filter=M", "main...staging", "--", "*/versions/*"
+        ).split():
             shipped = git.text("show", f"main:{path}")
             head = self.world.github.push_commit("staging", {path: shipped}, "Put it back")
             self.world.github.set_check(head, sample.CI)
@@ -100,7 +138,9 @@ class Play:
 
     def _open(self, name: str) -> None:
         self.seen[name] = self.release.candidate
-        self.files[name] = [(migration["id"], migration["sha256"]) for migration in self.release.migrations]
+        self.files[name] = [
+            (migration["id"], migration["sha256"]) for migration in self.release.migrations
+        ]
 
     def _read(self) -> None:
         """Both open the page anew."""
@@ -112,17 +152,23 @@ class Play:
         from releases.checklist import actions as checklist_actions
 
         for item in self.release.items.filter(phase="before", gate=""):
-            checklist_actions.tick(item, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+            checklist_actions.tick(
+                item, actor=self.world.person("alice"), candidate=self._page_of("alice")
+            )
         self.signed["tick"] = self.seen["alice"]
 
     def _approve(self) -> None:
         from releases.approvals import actions as approvals_actions
 
-        approvals_actions.approve(self.release, actor=self.world.person("bob"), candidate=self._page_of("bob"))
+        approvals_actions.approve(
+            self.release, actor=self.world.person("bob"), candidate=self._page_of("bob")
+        )
         self.signed["approve"] = self.seen["bob"]
 
     def _accept(self) -> None:
-        """Bob accepts the risks of each file as his page shows it, also where the file has changed since."""
+        """Bob accepts the risks of each file as his page shows it, also where the file has
+        changed since.
+        """
         from portal.ui.actions import Refused
         from releases.approvals import actions as approvals_actions
 
@@ -130,7 +176,9 @@ class Play:
         for revision, sha256 in self.files["bob"]:
             message = {"revision": revision, "sha256": sha256, "reason": "looked at it"}
             try:
-                approvals_actions.accept_risk(self.release, actor=self.world.person("bob"), **message)
+                approvals_actions.accept_risk(
+                    self.release, actor=self.world.person("bob"), **message
+                )
             except Refused as refusal:
                 self.did["risk refused"] += 1
                 self.why[str(refusal).split(":")[0][:60]] += 1
@@ -141,7 +189,9 @@ class Play:
     def _promote(self) -> None:
         from releases.promotion import actions as promotion_actions
 
-        promotion_actions.promote(self.release, actor=self.world.person("alice"), candidate=self._page_of("alice"))
+        promotion_actions.promote(
+            self.release, actor=self.world.person("alice"), candidate=self._page_of("alice")
+        )
         self.signed["promote"] = self.seen["alice"]
 
     def _page_of(self, name: str) -> str:
@@ -158,7 +208,9 @@ class Play:
     # -- what happens around them
 
     def _push(self) -> None:
-        head = self.world.github.push_commit("staging", {"frontend/next.txt": str(self.dice.random())}, "Next")
+        head = self.world.github.push_commit(
+            "staging", {"frontend/next.txt": str(self.dice.random())}, "Next"
+        )
         self.world.github.set_check(head, sample.CI)
 
     def _edit(self) -> None:
@@ -191,7 +243,9 @@ class Play:
             self._run(ReleaseReconciler.objects.get(release=self.release))
             self.release.refresh_from_db()
             # What the files do is not what this is about, but each of them has to be accepted.
-            make_plan_row(self.release, risks=[_risk(migration) for migration in self.release.migrations])
+            make_plan_row(
+                self.release, risks=[_risk(migration) for migration in self.release.migrations]
+            )
 
     def _look(self) -> None:
         """A reading of every source that a project has."""
@@ -226,7 +280,11 @@ class Play:
         """The moment something was merged, it must be what each signature is under."""
         self.release.refresh_from_db()
         merged = self.world.sent("PUT", f"/pulls/{self.release.pull_number}/merge")
-        pull = next(one for one in self.world.github.state["pulls"] if one["number"] == self.release.pull_number)
+        pull = next(
+            one
+            for one in self.world.github.state["pulls"]
+            if one["number"] == self.release.pull_number
+        )
         if not merged or not pull.get("merge_commit_sha") or pull["state"] != "closed":
             return
         head = self.world.github.git.commit(pull["merge_commit_sha"]).parents[1]
@@ -239,20 +297,28 @@ class Play:
         self.did["merged"] = len(self.merged)
 
     def _not_accepted(self, head: str) -> list[str]:
-        """The revision files that git has at `head`, and not at main before it, whose content nobody accepted."""
+        """The revision files that git has at `head`, and not at main before it, whose content
+        nobody accepted.
+        """
         git = self.world.github.git
         added = git.text("diff", "--name-only", f"{self.release.base}..{head}").split()
         found = []
         for path in (one for one in added if "/versions/" in one):
             content = subprocess.run(
-                ["git", "-C", str(self.world.repository), "show", f"{head}:{path}"], capture_output=True, check=True
+                ["git", "-C", str(self.world.repository), "show", f"{head}:{path}"],
+                capture_output=True,
+                check=True,
             ).stdout
             if hashlib.sha256(content).hexdigest() not in {sha256 for _, sha256 in self.accepted}:
-                found.append(f"{self.release}: {path} was merged with a content whose risks nobody accepted")
+                found.append(
+                    f"{self.release}: {path} was merged with a content whose risks nobody accepted"
+                )
         return found
 
     def _end(self) -> None:
-        """Sees a merged release into production's database; a promotion that did not merge is given up."""
+        """Sees a merged release into production's database; a promotion that did not merge is
+        given up.
+        """
         from portal.ui.actions import Refused
         from releases.models.promotion import Promotion
         from releases.models.releases import Release
@@ -267,12 +333,16 @@ class Play:
         elif self.release.status == "promoting":
             Promotion.objects.filter(release=self.release, status="waiting").update(status="failed")
             try:
-                promotion_actions.abandon_promotion(self.release, actor=self.world.person("alice"), reason="it moved")
+                promotion_actions.abandon_promotion(
+                    self.release, actor=self.world.person("alice"), reason="it moved"
+                )
             except Refused:
                 self.did["promotion could not be given up"] += 1
 
     def _migrated(self) -> None:
-        """Brings production to the merge commit: either its files are those that staging ran, or nothing runs."""
+        """Brings production to the merge commit: either its files are those that staging ran, or
+        nothing runs.
+        """
         from environments.databases.actions import start_migration
         from environments.models import Environment, MigrationRun
         from portal.jobs import OPEN
@@ -280,17 +350,30 @@ class Play:
         production = Environment.objects.get(project=self.world.project, kind="production")
         run = MigrationRun.objects.filter(environment=production, status__in=OPEN).first()
         run = run or start_migration(
-            production, database=production.project.databases.get(), actor=None, commit=self.release.merge_commit
+            production,
+            database=production.project.databases.get(),
+            actor=None,
+            commit=self.release.merge_commit,
         )
         self._run(run)
         run.refresh_from_db()
         signed = {migration["id"]: migration["sha256"] for migration in self.release.migrations}
-        foreign = [one["id"] for one in run.planned if signed.get(one["id"], one["sha256"]) != one["sha256"]]
+        foreign = [
+            one["id"]
+            for one in run.planned
+            if signed.get(one["id"], one["sha256"]) != one["sha256"]
+        ]
         if run.status == "succeeded" and foreign:
-            self.wrong.append(f"{self.release}: production ran {foreign} with another content than signed")
+            self.wrong.append(
+                f"{self.release}: production ran {foreign} with another content than signed"
+            )
         done = {one[0] for one in run.applied}
-        loose = [one["id"] for one in run.planned if (one["id"], one["sha256"]) not in self.accepted]
-        self.wrong += [f"{self.release}: production ran {one} unaccepted" for one in loose if one in done]
+        loose = [
+            one["id"] for one in run.planned if (one["id"], one["sha256"]) not in self.accepted
+        ]
+        self.wrong += [
+            f"{self.release}: production ran {one} unaccepted" for one in loose if one in done
+        ]
         self.wrong += [f"{self.release}: {one}" for one in self._unproven(run)]
         self.did[f"production migration {run.status}"] += 1
 
@@ -314,7 +397,9 @@ def _risk(file: dict[str, str]) -> dict[str, Any]:
 
     from environments.schema.plan.risk import Risk
 
-    return asdict(Risk("rename", "danger", file["id"], file["sha256"], "Renames something in events."))
+    return asdict(
+        Risk("rename", "danger", file["id"], file["sha256"], "Renames something in events.")
+    )
 
 
 def play(world: Any, times: int, seed: int) -> Play:
@@ -336,12 +421,21 @@ def main(times: int = 500, seed: int = 20261) -> int:
             lift_allowances(world)
             stage = play(world, min(A_WORLD, times - first), seed + first)
         did, why, wrong = did + stage.did, why + stage.why, wrong + stage.wrong
-        message = f"  {min(first + A_WORLD, times)} of {times}, {did['merged']} merges, {len(wrong)} wrong"
+        message = (
+            f"  {min(first + A_WORLD, times)} of {times}, {did['merged']} merges, {len(wrong)}"
+            " wrong"
+        )
         print(f"{message}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    print(f"{times} interleavings of people, pushes and edits (seed {seed}), {time.monotonic() - started:.0f} s")
+    print(
+        f"{times} interleavings of people, pushes and edits (seed {seed}),"
+        f" {time.monotonic() - started:.0f} s"
+    )
     for what, count in sorted(did.items()):
         print(f"  {count:5}  {what}")
-    print("  refused most: " + " · ".join(f"{count} × {message}" for message, count in why.most_common(6)))
+    print(
+        "  refused most: "
+        + " · ".join(f"{count} × {message}" for message, count in why.most_common(6))
+    )
     print(f"  {len(wrong):5}  merges or migrations of what nobody signed")
     for line in wrong[:10]:
         print(f"         {line}")

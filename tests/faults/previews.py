@@ -1,8 +1,9 @@
-"""Opens, pushes to and closes pull requests at random while workers are killed, then counts environments.
+"""Opens, pushes to and closes pull requests at random while workers are killed, then counts
+environments.
 
-Run by `make faults`, or with a count: `python -m tests.faults.previews 200`. Ends with 1 when the environments left
-are not exactly those of the open pull requests, one was made twice, one that is not ours was touched, or a pull
-request has more or less than one comment.
+Run by `make faults`, or with a count: `python -m tests.faults.previews 200`. Ends with 1 when the
+environments left are not exactly those of the open pull requests, one was made twice, one that is
+not ours was touched, or a pull request has more or less than one comment.
 """
 
 import os
@@ -75,7 +76,9 @@ class Authors:
         branch = self.dice.choice(list(self.open.values()))
         for _ in range(self.dice.choice((1, 1, 3))):
             self.did["pushed"] += 1
-            self.world.github.push_commit(branch, {f"frontend/{branch}.txt": str(self.did["pushed"])}, "Go on")
+            self.world.github.push_commit(
+                branch, {f"frontend/{branch}.txt": str(self.did["pushed"])}, "Go on"
+            )
 
     def _close(self) -> None:
         number = self.dice.choice(list(self.open))
@@ -85,7 +88,9 @@ class Authors:
 
 
 def disturbed(world: Any, count: int, seed: int) -> tuple[Killer, Authors]:
-    """Lets `count` pull requests be opened, with all that comes with it, and the portal settle afterwards."""
+    """Lets `count` pull requests be opened, with all that comes with it, and the portal settle
+    afterwards.
+    """
     from environments.models import Project
 
     dice = random.Random(seed)
@@ -96,7 +101,9 @@ def disturbed(world: Any, count: int, seed: int) -> tuple[Killer, Authors]:
     world.railway.set_knobs(cooldown=0, late=0.2)
     lift_allowances(world)
     Project.objects.update(previews=True, preview_limit=1000)
-    workers = Workers(JOB_LEASE_SECONDS="1", PREVIEW_PAUSE_SECONDS="0", PREVIEW_PATIENCE_SECONDS="6")
+    workers = Workers(
+        JOB_LEASE_SECONDS="1", PREVIEW_PAUSE_SECONDS="0", PREVIEW_PATIENCE_SECONDS="6"
+    )
     killer, authors = Killer(workers, random.Random(seed + 1)), Authors(world, dice)
     thread = threading.Thread(target=killer.run)
     thread.start()
@@ -129,7 +136,9 @@ def _unsettled(authors: Authors) -> bool:
     states = dict(Preview.objects.values_list("number", "state"))
     there = {number for number, state in states.items() if state != "gone"}
     told = all(row.told.get("state") == "success" for row in Preview.objects.filter(state="live"))
-    return there != set(authors.open) or any(states[number] != "live" for number in there) or not told
+    return (
+        there != set(authors.open) or any(states[number] != "live" for number in there) or not told
+    )
 
 
 def findings(world: Any, authors: Authors) -> dict[str, list[str]]:
@@ -149,7 +158,9 @@ def findings(world: Any, authors: Authors) -> dict[str, list[str]]:
 
 def _touched(world: Any, rows: list[dict[str, Any]]) -> list[str]:
     gone = [row["name"] for row in rows if not row["isEphemeral"] and row.get("deletedAt")]
-    deployed = [row for row in world.railway.world.data["deployments"].values() if row.get("instanceId")]
+    deployed = [
+        row for row in world.railway.world.data["deployments"].values() if row.get("instanceId")
+    ]
     foreign = {row["id"] for row in rows if row["name"] in FOREIGN}
     instances = world.railway.world.data["instances"].values()
     theirs = {row["id"] for row in instances if row["environmentId"] in foreign}
@@ -165,18 +176,28 @@ def _not_live(world: Any, authors: Authors) -> Iterator[str]:
             except KeyError as error:
                 yield f"pr-{number}: {error}"
                 continue
-            if latest is None or latest["meta"].get("commitHash") != heads[branch] or latest["status"] != "SUCCESS":
+            if (
+                latest is None
+                or latest["meta"].get("commitHash") != heads[branch]
+                or latest["status"] != "SUCCESS"
+            ):
                 yield f"{service} in pr-{number}"
 
 
 def _comments(world: Any, authors: Authors) -> Iterator[str]:
     from environments.models import Preview
 
-    message = Counter(row["number"] for row in world.github.state["comments"] if "release-portal: preview" in row["body"])
+    message = Counter(
+        row["number"]
+        for row in world.github.state["comments"]
+        if "release-portal: preview" in row["body"]
+    )
     had = set(Preview.objects.exclude(made_at=None, state="gone").values_list("number", flat=True))
     yield from (f"#{number}: {count} comments" for number, count in message.items() if count > 1)
     yield from (f"#{number}: none" for number in authors.open if not message[number])
-    yield from (f"#{number}: none, though it had an environment" for number in had if not message[number])
+    yield from (
+        f"#{number}: none, though it had an environment" for number in had if not message[number]
+    )
 
 
 def main(count: int = 200, seed: int = 20263) -> int:

@@ -1,8 +1,8 @@
 """Kills rehearsals at random points with `kill -9` and looks for what they leave.
 
-`python -m tests.faults.rehearsals [40]`, run by `make faults`. Promised each time: no process of it lives on, the
-database it was for is as it was and holds no session of it, and after the next rehearsal nothing of it is on disk.
-Ends with 1 when one of these did not hold.
+`python -m tests.faults.rehearsals [40]`, run by `make faults`. Promised each time: no process of it
+lives on, the database it was for is as it was and holds no session of it, and after the next
+rehearsal nothing of it is on disk. Ends with 1 when one of these did not hold.
 """
 
 import os
@@ -30,7 +30,11 @@ SLOW = source(
     body='op.execute("create index ix on one (n)"); op.execute("select pg_sleep(0.3)")',
     back='op.execute("drop index ix")',
 )
-FIRST = source("aaaa00000001", body='op.execute("create table one (n int)")', back='op.execute("drop table one")')
+FIRST = source(
+    "aaaa00000001",
+    body='op.execute("create table one (n int)")',
+    back='op.execute("drop table one")',
+)
 
 
 def main(kills: int = KILLS) -> int:
@@ -52,18 +56,41 @@ def main(kills: int = KILLS) -> int:
 
 def _kill_many(folder: Path, url: str, kills: int) -> dict[str, int]:
     ini = "[alembic]\nscript_location = %(here)s/db\n"
-    files = {"alembic.ini": ini, "db/env.py": "", "db/versions/1.py": FIRST, "db/versions/2.py": SLOW}
+    files = {
+        "alembic.ini": ini,
+        "db/env.py": "",
+        "db/versions/1.py": FIRST,
+        "db/versions/2.py": SLOW,
+    }
     mirror, root = repository(folder / "git", files), folder / "rehearsals"
     with psycopg.connect(url, autocommit=True) as opened:
-        opened.execute("create table one (n int); create table alembic_version (version_num varchar(32))")
-        opened.execute("insert into alembic_version values ('aaaa00000001'); insert into one values (7)")
+        opened.execute(
+            "create table one (n int); create table alembic_version (version_num varchar(32))"
+        )
+        opened.execute(
+            "insert into alembic_version values ('aaaa00000001'); insert into one values (7)"
+        )
     found = dict.fromkeys(
-        ("too late", "processes left", "database changed", "sessions left", "on disk after the next"), 0
+        (
+            "too late",
+            "processes left",
+            "database changed",
+            "sessions left",
+            "on disk after the next",
+        ),
+        0,
     )
     before, choose = _state(url), random.Random(kills)
     for _ in range(kills):
         child = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.rehearsals", "child", str(folder / "git"), str(root)],
+            [
+                sys.executable,
+                "-m",
+                "tests.faults.rehearsals",
+                "child",
+                str(folder / "git"),
+                str(root),
+            ],
             env=os.environ | {"REHEARSED": url},
             stdout=subprocess.DEVNULL,
         )
@@ -112,12 +139,17 @@ def _state(url: str) -> list[tuple]:
         objects = opened.execute(
             "select oid, relname, relfilenode from pg_class where oid >= 16384 order by 1"
         ).fetchall()
-        return [*objects, *opened.execute("select version_num, n from alembic_version, one").fetchall()]
+        return [
+            *objects,
+            *opened.execute("select version_num, n from alembic_version, one").fetchall(),
+        ]
 
 
 def _sessions(url: str) -> int:
     with psycopg.connect(url) as opened:
-        row = opened.execute("select count(*) from pg_stat_activity where application_name like 'release-portal%'")
+        row = opened.execute(
+            "select count(*) from pg_stat_activity where application_name like 'release-portal%'"
+        )
         return int(row.fetchall()[0][0])
 
 

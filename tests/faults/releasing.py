@@ -9,12 +9,16 @@ from typing import Any
 
 from portal.sandbox import sample
 
-ROWS = "create table if not exists applied (revision text, at timestamptz default clock_timestamp())"
+ROWS = (
+    "create table if not exists applied (revision text, at timestamptz default clock_timestamp())"
+)
 
 
 @dataclass
 class People:
-    """Alice ships one release after another; `repairs` counts how often a person was asked and tried again."""
+    """Alice ships one release after another; `repairs` counts how often a person was asked and
+    tried again.
+    """
 
     world: Any
     seconds: float = 240.0
@@ -29,7 +33,9 @@ class People:
         return self.world.person("alice")
 
     def ship(self) -> None:
-        """One release with one more migration, from the push to done; a person repairs what stops."""
+        """One release with one more migration, from the push to done; a person repairs what
+        stops.
+        """
         from releases.lifecycle import actions as lifecycle_actions
 
         self._push()
@@ -44,7 +50,10 @@ class People:
     def _push(self) -> None:
         number = next(self._number)
         revision = f"fa{number:010d}"
-        body = f'op.execute("{ROWS}")\n    op.execute("select pg_sleep({random.choice((0, 0.1, 0.3))})")\n'
+        body = (
+            f'op.execute("{ROWS}")\n    op.execute("select'
+            f' pg_sleep({random.choice((0, 0.1, 0.3))})")\n'
+        )
         body += f'    op.create_table("t{number}", sa.Column("id", sa.Integer))\n'
         body += f"    op.execute(\"insert into applied values ('{revision}')\")"
         files = sample.migration(revision, self._down, f"step {number}", body, "pass")
@@ -97,7 +106,9 @@ class People:
         self._wait(lambda: self._beyond(release), "the promotion to end")
 
     def _beyond(self, release: Any) -> bool:
-        """Whether all steps are done; a step that stopped at a person is looked at and tried again."""
+        """Whether all steps are done; a step that stopped at a person is looked at and tried
+        again.
+        """
         from releases.promotion import actions as promotion_actions
 
         if _fresh(release).status == "verifying":
@@ -112,20 +123,26 @@ class People:
 
         for item in release.items.filter(phase="after", gate=""):
             checklist_actions.tick(item, actor=self.alice)
-        self._wait(lambda: _fresh(release).status == "done", "everything after the promotion to be green")
+        self._wait(
+            lambda: _fresh(release).status == "done", "everything after the promotion to be green"
+        )
 
     def _look_at_truth(self, release: Any) -> None:
         """A release that is shown done must be so: in git, in both databases, on every service."""
         heads = self.world.github.heads()
         if not heads["main"] == heads["staging"] == release.merge_commit:
-            self.wrong.append(f"{release}: main is at {heads['main'][:7]}, shown {release.merge_commit[:7]}")
+            self.wrong.append(
+                f"{release}: main is at {heads['main'][:7]}, shown {release.merge_commit[:7]}"
+            )
         for kind in ("staging", "production"):
             if self.world.revisions(kind) != sorted(release.heads):
                 self.wrong.append(f"{release}: {kind} is at {self.world.revisions(kind)}")
         for service in ("backend", "frontend"):
             row = self.world.railway.latest(service, "production")
             if row["status"] != "SUCCESS" or row["meta"]["commitHash"] != release.merge_commit:
-                self.wrong.append(f"{release}: {service} is {row['status']} at {row['meta']['commitHash'][:7]}")
+                self.wrong.append(
+                    f"{release}: {service} is {row['status']} at {row['meta']['commitHash'][:7]}"
+                )
 
     def _wait(self, until: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self.seconds

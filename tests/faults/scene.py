@@ -1,4 +1,6 @@
-"""Where the fault scripts take place: the stand-ins in this process, and workers that can be killed."""
+"""Where the fault scripts take place: the stand-ins in this process, and workers that can be
+killed.
+"""
 
 import os
 import shutil
@@ -16,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def world_of_its_own(settings: Any = None, shape: Sequence[str] = ()) -> Iterator[Any]:
-    """`tests.journeys.world` in a directory of its own; `settings` as the pytest fixture, else Django's own."""
+    """`tests.journeys.world` in a directory of its own; `settings` as the pytest fixture, else
+    Django's own.
+    """
     from django.conf import settings as real
 
     from tests.journeys.world import running_world
@@ -92,6 +96,14 @@ def _environment() -> dict[str, str]:
         "SECRET_KEY": settings.SECRET_KEY,
         "SYNC_SECONDS": "1.5",
         "DEPLOY_GRACE_SECONDS": "10",
-    } | {name: getattr(settings, name) for name in (
-        "GITHUB_API_URL", "GITHUB_GIT_URL", "GITHUB_TOKEN", "RAILWAY_API_URL", "RAILWAY_API_TOKEN", "PORTAL_URL",
-    )}  # fmt: skip
+    } | {
+        name: getattr(settings, name)
+        for name in (
+            "GITHUB_API_URL",
+            "GITHUB_GIT_URL",
+            "GITHUB_TOKEN",
+            "RAILWAY_API_URL",
+            "RAILWAY_API_TOKEN",
+            "PORTAL_URL",
+        )
+    }

@@ -1,4 +1,6 @@
-"""A release made ready and promoted by people and a worker without its processes, while nothing breaks."""
+"""A release made ready and promoted by people and a worker without its processes, while nothing
+breaks.
+"""
 
 from typing import Any
 
@@ -14,7 +16,11 @@ def ready(world: Any) -> Any:
     world.work(lambda: project.branches.exclude(head="").count() == 2)
     world.work(lambda: project.environments.filter(kind__in=["staging", "production"]).count() == 2)
     release = lifecycle_actions.cut(project, actor=alice)
-    world.work(lambda: (release.refresh_from_db(), release.collected and release.pull_number is not None)[1])
+    world.work(
+        lambda: (release.refresh_from_db(), release.collected and release.pull_number is not None)[
+            1
+        ]
+    )
     run = lifecycle_actions.migrate_staging(release, actor=alice)
     world.work(lambda: (run.refresh_from_db(), not run.is_open)[1])
     for item in release.items.filter(phase="before", gate=""):
@@ -29,8 +35,12 @@ def promoted(world: Any, release: Any) -> Any:
     from releases.gates.context import facts_of
     from releases.promotion import actions as promotion_actions
 
-    world.work(lambda: gates.stand(facts_of(release.pk)).ready)  # the mirrors may have grown old meanwhile
+    world.work(
+        lambda: gates.stand(facts_of(release.pk)).ready
+    )  # the mirrors may have grown old meanwhile
     promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: (release.refresh_from_db(), release.status == "verifying")[1])
-    world.work(lambda: all(line.done for line in gates.stand(facts_of(release.pk)).after if line.gate))
+    world.work(
+        lambda: all(line.done for line in gates.stand(facts_of(release.pk)).after if line.gate)
+    )
     return release

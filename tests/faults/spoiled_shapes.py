@@ -1,7 +1,9 @@
-"""Bad answers to a project of each shape by itself: no gate turns green, and a refused shape stays refused.
+"""Bad answers to a project of each shape by itself: no gate turns green, and a refused shape stays
+refused.
 
-`python -m tests.faults.spoiled_shapes 200 7` spoils 200 answers for each shape, or for those that are named, each in a
-process and on a server of its own, two at a time. Prints a table; exit status 1 when a gate turned green.
+`python -m tests.faults.spoiled_shapes 200 7` spoils 200 answers for each shape, or for those that
+are named, each in a process and on a server of its own, two at a time. Prints a table; exit status
+1 when a gate turned green.
 """
 
 import os
@@ -45,11 +47,14 @@ class Spoiler:
             step = release.promotions.latest("pk").steps.get(name="sync_staging")
             type(step).objects.filter(pk=step.pk).update(status="skipped")
         found = self._as_it_is(release) if moment == "refused" else truths(stage)
-        # So many for each gate that there are `each` of all together; where those are few, of some truths only.
+        # So many for each gate that there are `each` of all together; where those are few, of some
+        # truths only.
         mine = self.each if moment == "refused" else self.each // 2
         found = self.dice.sample(found, min(len(found), mine))
         share = max(1, mine // len(found))
-        gates = {gate: sum(gate in one.gates for one in found) for one in found for gate in one.gates}
+        gates = {
+            gate: sum(gate in one.gates for one in found) for one in found for gate in one.gates
+        }
         spoil(stage, share * max(gates.values()), self.tally, found)
         _forget_refusals()
         if moment == "verifying":
@@ -72,9 +77,14 @@ class Spoiler:
 
         message = self.world.shape.refused
         facts = facts_of(release.pk)
-        refusing = tuple(name for name, gate in gates.GATES.items() if message in gate(facts).sentence)
+        refusing = tuple(
+            name for name, gate in gates.GATES.items() if message in gate(facts).sentence
+        )
         assert refusing, f"no gate says “{message}”"
-        return [Truth(AS_IT_IS, source, refusing, lambda: lambda: None) for source in ("github", "railway")]
+        return [
+            Truth(AS_IT_IS, source, refusing, lambda: lambda: None)
+            for source in ("github", "railway")
+        ]
 
 
 def one(name: str, each: int, seed: int) -> int:
@@ -94,7 +104,9 @@ def one(name: str, each: int, seed: int) -> int:
     began = time.monotonic()
     with (
         scratch_database(),
-        tempfile.TemporaryDirectory(prefix="portal-spoiled-", ignore_cleanup_errors=True) as directory,
+        tempfile.TemporaryDirectory(
+            prefix="portal-spoiled-", ignore_cleanup_errors=True
+        ) as directory,
         quick_world(Path(directory), _Setting(settings), shape=name.split("+")) as world,
     ):
         spoiler = Spoiler(world, each, seed)
@@ -102,8 +114,11 @@ def one(name: str, each: int, seed: int) -> int:
     tally = spoiler.tally
     answers, wrong = tally.faults.total(), [*sorted(set(tally.false)), *tally.errors]
     held = not wrong and outcome.held and answers >= min(each, 1)
-    print(f"{name:24} {outcome.outcome:8} {answers:5} bad answers {len(tally.false):3} false greens "
-          f"{tally.errors.total():3} errors {time.monotonic() - began:5.0f} s", flush=True)  # fmt: skip
+    print(
+        f"{name:24} {outcome.outcome:8} {answers:5} bad answers {len(tally.false):3} false greens "
+        f"{tally.errors.total():3} errors {time.monotonic() - began:5.0f} s",
+        flush=True,
+    )
     for line in [*wrong[:12], *([] if outcome.held else [outcome.sentence])]:
         print(f"    {line[:300]}")
     return 0 if held else 1
@@ -113,7 +128,11 @@ def main(each: int = 200, seed: int = 7, *names: str, at_once: int = 2) -> int:
     """Run every shape, or those named, in processes of their own; return the exit status."""
 
     # Each starts a server of its own, beside the one that was started when this module was loaded.
-    kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "PORTAL_VAR_DIR")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DATABASE_URL", "PORTAL_VAR_DIR")
+    }
 
     def run(name: str) -> int:
         command = [sys.executable, "-m", __spec__.name, ONE, name, str(each), str(seed)]

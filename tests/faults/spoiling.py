@@ -1,7 +1,9 @@
-"""Ways in which an honest answer is spoiled on its way: nothing here makes a bad state look like a good one.
+"""Ways in which an honest answer is spoiled on its way: nothing here makes a bad state look like a
+good one.
 
-A value is lost (null, missing, another type, an unknown word, an old commit), a list ends too soon (and says that
-there is more), or the whole answer is none (429, 5xx, HTML, half a JSON, GraphQL errors, no answer at all).
+A value is lost (null, missing, another type, an unknown word, an old commit), a list ends too soon
+(and says that there is more), or the whole answer is none (429, 5xx, HTML, half a JSON, GraphQL
+errors, no answer at all).
 """
 
 import copy
@@ -19,7 +21,9 @@ Place = tuple[Any, Any]  # a container and the key in it
 
 
 def spoiled(response: Response, dice: random.Random, old: str) -> tuple[str, Response | None]:
-    """The name of the fault, and what arrives instead of `response` (None: nothing); `old` is a commit of yore."""
+    """The name of the fault, and what arrives instead of `response` (None: nothing); `old` is a
+    commit of yore.
+    """
     name = dice.choice((*WHOLE, *(["value"] * 12)))
     if name != "value":
         return name, WHOLE[name](response)
@@ -32,7 +36,9 @@ def spoiled(response: Response, dice: random.Random, old: str) -> tuple[str, Res
 
 
 def _graphql(response: Response) -> Response:
-    return Response(200, {"data": None, "errors": [{"message": "Something went wrong", "path": ["repository"]}]})
+    return Response(
+        200, {"data": None, "errors": [{"message": "Something went wrong", "path": ["repository"]}]}
+    )
 
 
 def _partial(response: Response) -> Response:
@@ -51,7 +57,9 @@ WHOLE = {
     "500": lambda response: Response(500, {"message": "oops"}),
     "502": lambda response: Response(502, HTML, {"Content-Type": "text/html"}),
     "html": lambda response: Response(200, HTML, {"Content-Type": "text/html"}),
-    "truncated": lambda response: Response(response.status, response.encoded()[: len(response.encoded()) // 2]),
+    "truncated": lambda response: Response(
+        response.status, response.encoded()[: len(response.encoded()) // 2]
+    ),
     "empty": lambda response: Response(200, b""),
     "empty object": lambda response: Response(200, {}),
     "data null": lambda response: Response(200, {"data": None}),
@@ -67,7 +75,13 @@ def _places(value: Any) -> list[Place]:
     todo = [value]
     while todo:
         one = todo.pop()
-        pairs = one.items() if isinstance(one, dict) else enumerate(one) if isinstance(one, list) else ()
+        pairs = (
+            one.items()
+            if isinstance(one, dict)
+            else enumerate(one)
+            if isinstance(one, list)
+            else ()
+        )
         for key, inner in pairs:
             found.append((one, key))
             todo.append(inner)
@@ -109,7 +123,10 @@ def _spoil_value(body: Any, dice: random.Random, old: str) -> str:
 
 
 def _cut(holder: dict[str, Any], key: str, dice: random.Random) -> str:
-    """A page that ends too soon. Where pages are told it says that there is more, and not always where."""
+    """A page that ends too soon.
+
+    Where pages are told it says that there is more, and not always where.
+    """
     info = holder.get("pageInfo")
     if not isinstance(info, dict):
         holder[key] = None

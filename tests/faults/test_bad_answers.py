@@ -17,7 +17,10 @@ def test_no_gate_turns_green_on_a_bad_answer(settings):
     tally = Tally()
 
     shape = ("watch-paths", "sleeping-and-scheduled", "databases")
-    with stamina.set_testing(True, attempts=3, cap=True), world_of_its_own(settings, shape) as world:
+    with (
+        stamina.set_testing(True, attempts=3, cap=True),
+        world_of_its_own(settings, shape) as world,
+    ):
         for stage in stages(world, seed=5):
             spoil(stage, 3, tally)
 
@@ -26,9 +29,15 @@ def test_no_gate_turns_green_on_a_bad_answer(settings):
 
 
 def test_a_spoiled_answer_differs_from_the_honest_one():
-    honest = Response(200, {"data": {"head": "a" * 40, "state": "SUCCESS", "open": {"nodes": [{"number": 1}]}}})
+    honest = Response(
+        200, {"data": {"head": "a" * 40, "state": "SUCCESS", "open": {"nodes": [{"number": 1}]}}}
+    )
 
     answers = [spoiled(honest, random.Random(seed), "b" * 40)[1] for seed in range(200)]
 
-    same = [answer for answer in answers if answer and (answer.status, answer.encoded()) == (200, honest.encoded())]
+    same = [
+        answer
+        for answer in answers
+        if answer and (answer.status, answer.encoded()) == (200, honest.encoded())
+    ]
     assert not same

@@ -1,4 +1,6 @@
-"""No attack on configuration or on who may sign succeeds; what takes longest is tried by `make faults` alone."""
+"""No attack on configuration or on who may sign succeeds; what takes longest is tried by `make
+faults` alone.
+"""
 
 import logging
 
@@ -6,7 +8,11 @@ import pytest
 
 from tests.faults import configuration
 
-QUICK = [attack for attack in configuration.ATTACKS if attack.tries is not configuration.fields_by_one_person]
+QUICK = [
+    attack
+    for attack in configuration.ATTACKS
+    if attack.tries is not configuration.fields_by_one_person
+]
 
 
 @pytest.mark.django_db

@@ -22,4 +22,6 @@ def test_a_change_without_an_event_is_noticed(django_user_model):
     def change():
         return django_user_model.objects.create(username="someone")
 
-    assert problem(change, DENIALS["disk full"], everything()) == "it went through without its event"
+    assert (
+        problem(change, DENIALS["disk full"], everything()) == "it went through without its event"
+    )

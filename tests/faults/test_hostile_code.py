@@ -1,4 +1,6 @@
-"""A part of `python -m tests.faults.hostile_code`, which does it as root and as a user: nothing gets out."""
+"""A part of `python -m tests.faults.hostile_code`, which does it as root and as a user: nothing
+gets out.
+"""
 
 import json
 import os
@@ -25,7 +27,11 @@ isolated = pytest.mark.skipif(bool(isolation.why_not()), reason=isolation.why_no
 def chosen(where: str) -> list:
     kind = "root" if os.geteuid() == 0 else "user"
     mine = [way for way in ways() if way.where == where and way.needs in ("", kind)]
-    return [way for way in mine if not (where == "render" and way.name.startswith(ALONE)) and "while" not in way.name]
+    return [
+        way
+        for way in mine
+        if not (where == "render" and way.name.startswith(ALONE)) and "while" not in way.name
+    ]
 
 
 @isolated
@@ -76,16 +82,28 @@ def test_a_revision_cannot_speak_for_another_in_a_plan(tmp_path):
 
 @pytest.mark.parametrize(
     "said",
-    [{"end": "aaaa00000002", "seconds": 1}, {"start": ["x"]}, {"start": {}}, {"backend": "1 or true"}, {"kept": [[]]},
-     {"error": ["x"]}, {"rendered": None}, {"seconds": "x"}, {"over": [1]}, {"locks": 5, "statement": "x"}],
-)  # fmt: skip
+    [
+        {"end": "aaaa00000002", "seconds": 1},
+        {"start": ["x"]},
+        {"start": {}},
+        {"backend": "1 or true"},
+        {"kept": [[]]},
+        {"error": ["x"]},
+        {"rendered": None},
+        {"seconds": "x"},
+        {"over": [1]},
+        {"locks": 5, "statement": "x"},
+    ],
+)
 def test_what_a_run_says_of_itself_is_not_believed(tmp_path, database, message):  # noqa: F811
     body = (
-        "import json, os\n"
-        f"    for fd in range(3, 40):\n        try: os.write(fd, b'\\n' + {json.dumps(message)!r}.encode() + b'\\n')\n"
-        "        except OSError: pass\n    os._exit(0)"
+        "import json, os\n    for fd in range(3, 40):\n        try: os.write(fd, b'\\n' +"
+        f" {json.dumps(message)!r}.encode() + b'\\n')\n        except OSError: pass\n   "
+        " os._exit(0)"
     )
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
 
     outcome, _ = go(mirror, asked(mirror, database))
 
@@ -102,7 +120,9 @@ def test_of_endless_events_a_bounded_part_is_kept():
     none = [event for _ in range(60) for event in later.feed(b"x" * (MAX_BYTES // 50))]
 
     assert kept == MAX_EVENTS and none == [] and len(later._rest) <= MAX_LINE + 1
-    mixed = b'{"start": "a"}\nnonsense\n[1]\n{"start": NaN}\n{"new": 1}\n{"end": "b", "seconds": 1.5}\n'
+    mixed = (
+        b'{"start": "a"}\nnonsense\n[1]\n{"start": NaN}\n{"new": 1}\n{"end": "b", "seconds": 1.5}\n'
+    )
     assert Hearing().feed(mixed) == [{"start": "a"}, {"end": "b", "seconds": 1.5}]
 
 
@@ -116,7 +136,9 @@ def test_each_plant_works_where_nobody_is_on_their_guard(tmp_path, plant):
 
 
 @isolated
-def test_nothing_that_is_planted_in_a_repository_or_its_variables_is_tripped_over(tmp_path, database):  # noqa: F811
+def test_nothing_that_is_planted_in_a_repository_or_its_variables_is_tripped_over(
+    tmp_path, database
+):  # noqa: F811
     (tmp_path / "proofs").mkdir(mode=0o700)
 
     found = list(planted(tmp_path / "proofs", tmp_path, database, installing=False))
@@ -124,9 +146,13 @@ def test_nothing_that_is_planted_in_a_repository_or_its_variables_is_tripped_ove
     assert len(found) == len(PLANTS) and [one for one in found if one[1]] == []
 
 
-@pytest.mark.parametrize("way", [way for way in ways() if way.lasts and way.where == "run"], ids=lambda way: way.name)
+@pytest.mark.parametrize(
+    "way", [way for way in ways() if way.lasts and way.where == "run"], ids=lambda way: way.name
+)
 def test_each_daemon_outlives_a_parent_that_does_not_mind(way):
-    subprocess.run([sys.executable, "-c", program(way, {})], check=True, stdin=subprocess.DEVNULL, timeout=30)
+    subprocess.run(
+        [sys.executable, "-c", program(way, {})], check=True, stdin=subprocess.DEVNULL, timeout=30
+    )
     time.sleep(1.5 if "forking" in way.name else 0.5)
 
     assert survivor(way.name, way.where)

@@ -24,16 +24,24 @@ def test_a_release_is_shipped_through_killed_workers(settings):
 
 
 @pytest.mark.django_db
-def test_a_step_that_stopped_stays_stopped_when_the_worker_dies_before_the_promotion_ends(monkeypatch):
+def test_a_step_that_stopped_stays_stopped_when_the_worker_dies_before_the_promotion_ends(
+    monkeypatch,
+):
     release = make_release(make_project(), by=make_people()["alice"])
     Release.objects.filter(pk=release.pk).update(status="promoting")
     row = Promotion.objects.create(release=release)
     step = PromotionStep.objects.create(promotion=row, position=0, name="merge")
-    monkeypatch.setitem(promotion_steps.STEPS, "merge", lambda step, facts: promotion_steps.Stop("CI is not green."))
-    killed = jobs.claim(Promotion, row.pk)
-    promotion_steps.advance(killed, now=killed.created_at)  # and the worker dies before it records the outcome
     monkeypatch.setitem(
-        promotion_steps.STEPS, "merge", lambda step, facts: pytest.fail("nobody asked for another look")
+        promotion_steps.STEPS, "merge", lambda step, facts: promotion_steps.Stop("CI is not green.")
+    )
+    killed = jobs.claim(Promotion, row.pk)
+    promotion_steps.advance(
+        killed, now=killed.created_at
+    )  # and the worker dies before it records the outcome
+    monkeypatch.setitem(
+        promotion_steps.STEPS,
+        "merge",
+        lambda step, facts: pytest.fail("nobody asked for another look"),
     )
     Promotion.objects.filter(pk=row.pk).update(lease_until=None)
 

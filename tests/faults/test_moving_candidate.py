@@ -34,7 +34,9 @@ def test_nothing_unsigned_is_merged_or_run_while_the_candidate_moves(settings):
         stage = play(world, times=2, seed=3)
 
     assert stage.wrong == []
-    assert stage.did["tick"] and stage.did["approve"]  # whether one is merged within so few is chance
+    assert (
+        stage.did["tick"] and stage.did["approve"]
+    )  # whether one is merged within so few is chance
 
 
 @pytest.fixture
@@ -54,7 +56,12 @@ def test_a_signature_from_an_old_page_is_refused(moved, sign):
     with pytest.raises(Refused, match="The candidate moved from 3f2a1c9 to 9999999"):
         sign(subject, actor=people["dave"], candidate=CANDIDATE)
 
-    assert AuditEvent.objects.filter(outcome="refused", sentence__startswith="The candidate moved").count() == 1
+    assert (
+        AuditEvent.objects.filter(
+            outcome="refused", sentence__startswith="The candidate moved"
+        ).count()
+        == 1
+    )
 
 
 def test_the_page_sends_the_candidate_it_shows(moved, client):
@@ -64,7 +71,9 @@ def test_the_page_sends_the_candidate_it_shows(moved, client):
     page = client.get(reverse("releases:release", args=[release.pk])).content.decode()
 
     answer = client.post(
-        reverse("releases:item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers={"HX-Request": "true"}
+        reverse("releases:item-do", args=[item.pk, "tick"]),
+        {"candidate": CANDIDATE},
+        headers={"HX-Request": "true"},
     )
 
     assert f'name="candidate" value="{MOVED}"' in page
@@ -73,7 +82,11 @@ def test_the_page_sends_the_candidate_it_shows(moved, client):
 
 def _files(tmp_path, *contents: str) -> Mirror:
     """A repository of which each commit, c0 and on, holds r0 and another content of r1."""
-    first = {"alembic.ini": "[alembic]\nscript_location = db\n", "db/env.py": "", "db/versions/r0.py": source("r0")}
+    first = {
+        "alembic.ini": "[alembic]\nscript_location = db\n",
+        "db/env.py": "",
+        "db/versions/r0.py": source("r0"),
+    }
     commits = [{"db/versions/r1.py": source("r1", "r0", body=content)} for content in contents]
     return repository(tmp_path / "git", first | commits[0], *commits[1:])
 
@@ -119,9 +132,18 @@ def test_reading_a_pull_request_by_itself_does_not_make_its_old_checks_look_new(
     PullRequest.objects.filter(number=release.pull_number).update(seen_at=old)
     row = PullRequest.objects.get(number=release.pull_number)
     pull = PullState(
-        number=row.number, state="open", merged=False, merge_commit=None, head_sha=row.head_sha, base_ref="main",
-        head_ref="staging", mergeable=True, mergeable_state="clean", url="", title="Release",
-    )  # fmt: skip
+        number=row.number,
+        state="open",
+        merged=False,
+        merge_commit=None,
+        head_sha=row.head_sha,
+        base_ref="main",
+        head_ref="staging",
+        mergeable=True,
+        mergeable_state="clean",
+        url="",
+        title="Release",
+    )
 
     sync.keep_pull(project, pull, now=timezone.now())
 

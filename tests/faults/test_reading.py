@@ -1,4 +1,6 @@
-"""Reading agrees with Alembic about the sample, and executes nothing; more of it in `make faults`."""
+"""Reading agrees with Alembic about the sample, and executes nothing; more of it in `make
+faults`.
+"""
 
 from tests.faults.reading import executed, sample_disagreements
 

@@ -1,7 +1,7 @@
 """Fifty people tick at once on one release, and nobody's tick is lost.
 
-Run by `make faults`, or with counts: `python -m tests.faults.ticks 50 10`. Ends with 1 when a tick or an audit
-event is missing, when one is there twice, or when a person was refused.
+Run by `make faults`, or with counts: `python -m tests.faults.ticks 50 10`. Ends with 1 when a tick
+or an audit event is missing, when one is there twice, or when a person was refused.
 """
 
 import sys
@@ -35,7 +35,9 @@ def a_release(people: int, each: int) -> tuple[Any, list[Any]]:
 
     roles.ensure()
     project = Project.objects.create(name="Ticks", slug="ticks", repository="acme/ticks")
-    release = Release.objects.create(project=project, name="2026.03.02-1", candidate="a" * 40, base="b" * 40)
+    release = Release.objects.create(
+        project=project, name="2026.03.02-1", candidate="a" * 40, base="b" * 40
+    )
     ChecklistItem.objects.bulk_create(
         ChecklistItem(release=release, position=n, text=f"Item {n}") for n in range(people * each)
     )
@@ -47,7 +49,9 @@ def a_release(people: int, each: int) -> tuple[Any, list[Any]]:
 
 
 def tick_at_once(release: Any, users: list[Any], each: int, *, same: bool) -> Seen:
-    """Every person ticks `each` items, all beginning together; with `same`, everybody the same ones."""
+    """Every person ticks `each` items, all beginning together; with `same`, everybody the same
+    ones.
+    """
     items, seen, lock = list(release.items.all()), Seen(), threading.Lock()
     start = threading.Barrier(len(users))
 
@@ -94,7 +98,11 @@ def problems(release: Any, seen: Seen, wanted: int) -> list[str]:
     found += [f"item {item} was told {count} times" for item, count in told.items() if count > 1]
     found += [f"the tick of item {item.pk} is not told" for item in ticked if item.pk not in told]
     by = {event.data["item"]: event.actor_id for event in events}
-    found += [f"item {one.pk} is another person's by the trail" for one in ticked if by.get(one.pk) != one.ticked_by_id]
+    found += [
+        f"item {one.pk} is another person's by the trail"
+        for one in ticked
+        if by.get(one.pk) != one.ticked_by_id
+    ]
     positions = list(AuditEvent.objects.order_by("position").values_list("position", flat=True))
     if positions != list(range(1, len(positions) + 1)):
         found.append("positions are not contiguous")
@@ -115,7 +123,10 @@ def main(people: int = 50, each: int = 10) -> int:
             found = problems(release, seen, wanted)
         broken += len(found)
         what = "the same items" if same else "items of their own"
-        print(f"  {what:18}  {sum(seen.ticks.values()):4} ticks by hand, {wanted:4} items, {len(found):3} problems")
+        print(
+            f"  {what:18}  {sum(seen.ticks.values()):4} ticks by hand, {wanted:4} items,"
+            f" {len(found):3} problems"
+        )
         print(f"  {'':18}  {seconds:.1f} s in all, slowest tick {seen.slowest:.2f} s")
         for line in found[:10]:
             print(f"      {line}")

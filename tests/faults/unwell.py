@@ -1,8 +1,9 @@
-"""Breaks a running portal's parts and measures when it says so, by whom it is asked and in the audit trail.
+"""Breaks a running portal's parts and measures when it says so, by whom it is asked and in the
+audit trail.
 
-Web server and worker run apart, as on a platform: the worker is frozen and killed, the database restarted and stopped,
-the worker's disk filled. Run by `make faults`; ends with 1 when anything was said later than after a minute, or when
-the portal did not recover by itself.
+Web server and worker run apart, as on a platform: the worker is frozen and killed, the database
+restarted and stopped, the worker's disk filled. Run by `make faults`; ends with 1 when anything was
+said later than after a minute, or when the portal did not recover by itself.
 """
 
 import json
@@ -36,12 +37,18 @@ class Portal:
         self.worker_files = worker_files or directory / "worker-files"
         self.parts: dict[str, subprocess.Popen[bytes]] = {}
         self.manage("migrate", "--verbosity=0", files=directory / "web-files").wait()
-        self.parts["web"] = self.manage("web", f"--port={self.port}", "--host=127.0.0.1", files=directory / "web-files")
+        self.parts["web"] = self.manage(
+            "web", f"--port={self.port}", "--host=127.0.0.1", files=directory / "web-files"
+        )
         self.begin_worker()
 
     def manage(self, *arguments: str, files: Path) -> "subprocess.Popen[bytes]":
         """A management command with this portal's settings, and only those."""
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TZ")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "HOME", "LANG", "TZ")
+        }
         env = kept | {
             "ALLOW_SUPERUSER_DATABASE": "1",
             "DATABASE_URL": self.server.url,
@@ -58,9 +65,13 @@ class Portal:
         self.parts["worker"] = self.manage("worker", files=self.worker_files)
 
     def states(self) -> dict[str, str]:
-        """Check → state, as `/health/ready` says; what is served but cannot be read is an empty answer."""
+        """Check → state, as `/health/ready` says; what is served but cannot be read is an empty
+        answer.
+        """
         try:
-            body = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=15).read()
+            body = urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/health/ready", timeout=15
+            ).read()
         except urllib.error.HTTPError as error:
             body = error.read()
         except OSError:
@@ -73,8 +84,14 @@ class Portal:
 
     def events(self, action: str, check: str) -> int:
         """How many events of this kind the trail holds."""
-        with suppress(psycopg.Error), psycopg.connect(self.server.url, connect_timeout=3) as connection:
-            asked = "SELECT count(*) FROM portal_auditevent WHERE action = %s AND data::json->>'check' = %s"
+        with (
+            suppress(psycopg.Error),
+            psycopg.connect(self.server.url, connect_timeout=3) as connection,
+        ):
+            asked = (
+                "SELECT count(*) FROM portal_auditevent WHERE action = %s AND data::json->>'check'"
+                " = %s"
+            )
             return connection.execute(asked, [action, check]).fetchone()[0]  # type: ignore[index]
         return 0
 
@@ -107,7 +124,9 @@ def seconds_until(condition: Callable[[], bool], limit: float = 2 * LIMIT_SECOND
 def small_disk(directory: Path) -> Iterator[Path]:
     """A file system of 8 MB at `directory`. Raises `OSError` where this user may not mount one."""
     directory.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", directory], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", directory], capture_output=True
+    )
     if done.returncode:
         raise OSError("no file system can be mounted here")
     try:
@@ -120,8 +139,12 @@ Row = tuple[str, float, float, float]
 
 
 def break_everything(portal: Portal) -> Iterator[Row]:
-    """Each failure: seconds until `/health/ready` said it, until the trail did, and until all was well again."""
-    assert seconds_until(lambda: portal.states().get("workers") == "ok") < LIMIT_SECONDS, "it did not start"
+    """Each failure: seconds until `/health/ready` said it, until the trail did, and until all
+    was well again.
+    """
+    assert seconds_until(lambda: portal.states().get("workers") == "ok") < LIMIT_SECONDS, (
+        "it did not start"
+    )
     yield frozen_worker(portal)
     yield restarted_database(portal)
     yield stopped_database(portal)
@@ -178,7 +201,9 @@ def stopped_database(portal: Portal) -> Row:
     portal.server.stop()
     shown = seconds_until(lambda: portal.states().get("database") == "failing")
     portal.server = start(portal.directory / "postgres")
-    well = seconds_until(lambda: {portal.states().get(one) for one in ("database", "workers")} == {"ok"})
+    well = seconds_until(
+        lambda: {portal.states().get(one) for one in ("database", "workers")} == {"ok"}
+    )
     return "database stopped", shown, shown, well
 
 

@@ -2,9 +2,10 @@
 
     python -m tests.faults.what_ran
 
-Some change what a revision can read between staging and production: then its identity must be another. Others keep
-every file and send another statement in production, where they know that they are: then it must not reach the server,
-neither by the portal's runner nor by the project's command, nor through a connection of their own.
+Some change what a revision can read between staging and production: then its identity must be
+another. Others keep every file and send another statement in production, where they know that they
+are: then it must not reach the server, neither by the portal's runner nor by the project's command,
+nor through a connection of their own.
 """
 
 import os
@@ -40,17 +41,43 @@ HONEST = 'op.execute("create table honest (id int)")'
 # name → (body of the revision, what is changed beside it, whether only a command can read that)
 EDITS: dict[str, tuple[str, str, bool]] = {
     "data.sql beside the revision": (
-        'op.execute(open(__file__.replace("1.py", "data.sql")).read())', "backend/alembic/versions/data.sql", False,
+        'op.execute(open(__file__.replace("1.py", "data.sql")).read())',
+        "backend/alembic/versions/data.sql",
+        False,
     ),
-    "a file that pathlib finds": ("import pathlib; pathlib.Path('x')", "backend/alembic/seed.json", False),
-    "a helper module": ("import helper; op.execute(helper.SQL)", "backend/alembic/versions/helper.py", False),
-    "a helper by a made-up name": ("__import__('hel' + 'per')", "backend/alembic/versions/helper.py", False),
+    "a file that pathlib finds": (
+        "import pathlib; pathlib.Path('x')",
+        "backend/alembic/seed.json",
+        False,
+    ),
+    "a helper module": (
+        "import helper; op.execute(helper.SQL)",
+        "backend/alembic/versions/helper.py",
+        False,
+    ),
+    "a helper by a made-up name": (
+        "__import__('hel' + 'per')",
+        "backend/alembic/versions/helper.py",
+        False,
+    ),
     "code that is put together": ("eval('op')", "backend/alembic/env.py", False),
-    "a file that a config names": ("op.get_context().config.get_main_option('x')", "backend/alembic/x.ini", False),
+    "a file that a config names": (
+        "op.get_context().config.get_main_option('x')",
+        "backend/alembic/x.ini",
+        False,
+    ),
     "env.py, by a command": (HONEST, "backend/alembic/env.py", True),
-    "a module of the application, by a command": ("from app import NAME", "backend/app/__init__.py", True),
-    "a variable of the environment": ("import os; os.environ.get('X')", "backend/alembic/vars.env", False),
-}  # fmt: skip
+    "a module of the application, by a command": (
+        "from app import NAME",
+        "backend/app/__init__.py",
+        True,
+    ),
+    "a variable of the environment": (
+        "import os; os.environ.get('X')",
+        "backend/alembic/vars.env",
+        False,
+    ),
+}
 _OWN = (
     "import os, psycopg\n    url = os.environ.get('DATABASE_URL') or "
     "op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n"
@@ -60,33 +87,50 @@ HERE = "'production' in (op.get_bind().engine.url.database or '')"
 # name → what the revision does in production only; all render and run the honest table in staging
 TRICKS = {
     "harmless SQL offline, another online": "op.execute('create table evil (id int)')",
-    "a statement past SQLAlchemy": "op.get_bind().connection.cursor().execute('create table evil (id int)')",
-    "two statements as one": "op.execute('create table honest2 (id int); create table evil (id int)')",
+    "a statement past SQLAlchemy": (
+        "op.get_bind().connection.cursor().execute('create table evil (id int)')"
+    ),
+    "two statements as one": (
+        "op.execute('create table honest2 (id int); create table evil (id int)')"
+    ),
     "a connection of its own": _OWN.format("create table evil (id int)"),
-    "a connection of its own, as a script": _OWN.format("do $$ begin create table evil (id int); end $$"),
+    "a connection of its own, as a script": _OWN.format(
+        "do $$ begin create table evil (id int); end $$"
+    ),
     "select into": _OWN.format("select 1 as id into evil"),
     "with and select into": _OWN.format("with x as (select 1 as id) select id into evil from x"),
-    "a comment before": "op.execute('/* create table honest (id int) */ create table evil (id int)')",
-    "a program of its own": (
-        "import os, subprocess, sys\n    url = os.environ.get('DATABASE_URL') or "
-        "op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n"
-        "    subprocess.run([sys.executable, '-c', 'import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True)"
-        ".execute(\"create table evil (id int)\")', url])"
+    "a comment before": (
+        "op.execute('/* create table honest (id int) */ create table evil (id int)')"
     ),
-}  # fmt: skip
+    "a program of its own": (
+        "import os, subprocess, sys\n    url = os.environ.get('DATABASE_URL') or"
+        " op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n "
+        "   subprocess.run([sys.executable, '-c', 'import psycopg, sys;"
+        ' psycopg.connect(sys.argv[1], autocommit=True).execute("create table evil (id int)")\','
+        " url])"
+    ),
+}
 
 
 def edited(where: Path) -> Iterator[Row]:
     """Whether an edit of what a revision reads leaves it the revision that staging ran."""
     for number, (name, (body, path, command)) in enumerate(EDITS.items()):
         files = BASE | {FILE: source(ID, body=body)}
-        mirror = repository(where / str(number), files | {path: files.get(path, "one")}, {path: "# two"})
+        mirror = repository(
+            where / str(number), files | {path: files.get(path, "one")}, {path: "# two"}
+        )
         seen = []
         for ref in ("c0", "c1"):
             history = read(mirror, mirror.commit(ref), "backend/alembic.ini")
-            [one] = bound(mirror, mirror.commit(ref), history, history.revisions.values(), command=command)
+            [one] = bound(
+                mirror, mirror.commit(ref), history, history.revisions.values(), command=command
+            )
             seen.append(one.sha256)
-        yield name, "the same revision" if seen[0] == seen[1] else "", "another revision, which staging has to run"
+        yield (
+            name,
+            "the same revision" if seen[0] == seen[1] else "",
+            "another revision, which staging has to run",
+        )
 
 
 def tricked(where: Path, admin: str) -> Iterator[Row]:
@@ -102,9 +146,13 @@ def tricked(where: Path, admin: str) -> Iterator[Row]:
 
 
 def _both(mirror, admin: str, command: Command | None) -> tuple[str, str]:
-    request = Run(mirror.commit("main"), "backend/alembic.ini", "", time_limit_s=60, command=command)
+    request = Run(
+        mirror.commit("main"), "backend/alembic.ini", "", time_limit_s=60, command=command
+    )
     with fresh_database(admin) as staging:
-        ran = run(mirror, replace(request, url=staging), on_lines=lambda _: None, alive=lambda: True)
+        ran = run(
+            mirror, replace(request, url=staging), on_lines=lambda _: None, alive=lambda: True
+        )
     assert ran.status == "succeeded", ran
     keys = [key for key, _ in ran.executed[ID]] + [key_of("create table honest (id int)")]
     with fresh_database(admin, "production") as production:

@@ -1,7 +1,9 @@
-"""A process that forks workers: Django is loaded once, so that a worker is at work a moment after its start.
+"""A process that forks workers: Django is loaded once, so that a worker is at work a moment after
+its start.
 
-Reads `start` lines from its input, answers each with the new worker's process id. A worker does what the queue
-does, without the queue: it wakes every job whose time has come. Its parent process kills it.
+Reads `start` lines from its input, answers each with the new worker's process id. A worker does
+what the queue does, without the queue: it wakes every job whose time has come. Its parent process
+kills it.
 """
 
 import os
@@ -23,7 +25,9 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             os.close(0)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else no child of the worker has an exit status
+            signal.signal(
+                signal.SIGCHLD, signal.SIG_DFL
+            )  # else no child of the worker has an exit status
             _work()
         print(pid, flush=True)
 
@@ -47,7 +51,9 @@ def _work() -> None:
                     os.pwrite(note, f"{model.__name__} {pk}".ljust(40).encode(), 0)
                     jobs.wake(model._meta.label, pk)
                     os.pwrite(note, b"-".ljust(40), 0)
-        except Error:  # the connection was cut: what was at work is taken up again when its lease ends
+        except (
+            Error
+        ):  # the connection was cut: what was at work is taken up again when its lease ends
             connections.close_all()
         close_old_connections()
         time.sleep(0.02)

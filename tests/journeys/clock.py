@@ -11,7 +11,9 @@ _now = timezone.now
 
 
 class Clock:
-    """Tells the time to the portal and to the stand-ins alike: the machine's, and what it was put forward."""
+    """Tells the time to the portal and to the stand-ins alike: the machine's, and what it was
+    put forward.
+    """
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -27,8 +29,15 @@ class Clock:
 
 @contextmanager
 def set_by(clock: Clock) -> Iterator[None]:
-    """Lets Django tell the time of `clock`: `timezone.now`, and every field that is filled in from it."""
-    fields = [field for model in apps.get_models() for field in model._meta.local_fields if field.default is _now]
+    """Lets Django tell the time of `clock`: `timezone.now`, and every field that is filled in
+    from it.
+    """
+    fields = [
+        field
+        for model in apps.get_models()
+        for field in model._meta.local_fields
+        if field.default is _now
+    ]
     _set(fields, clock.now)
     try:
         yield

@@ -1,6 +1,8 @@
-"""The outside world at the beginning of a journey: furnished once by each test process, then copied.
+"""The outside world at the beginning of a journey: furnished once by each test process, then
+copied.
 
-The sample's history takes a hundred runs of git and never differs, so only what a journey does with it is its own.
+The sample's history takes a hundred runs of git and never differs, so only what a journey does with
+it is its own.
 """
 
 import atexit
@@ -20,16 +22,21 @@ from portal.sandbox import databases, furnish, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 
-DATABASE = "postgresql://nobody@nowhere/{}"  # where each environment's own database is written into the copy
+DATABASE = (  # where each environment's own database is written into the copy
+    "postgresql://nobody@nowhere/{}"
+)
 
 
 def stand_ins(
-    directory: Path, targets: dict[str, str], clock: Callable[[], datetime], shape: Sequence[str] = ()
+    directory: Path,
+    targets: dict[str, str],
+    clock: Callable[[], datetime],
+    shape: Sequence[str] = (),
 ) -> tuple[GitHubStandIn, RailwayStandIn]:
     """GitHub with the sample, and Railway with it live in both environments, in `directory`.
 
-    `targets` are the environments' databases; `clock` tells both what time it is; `shape` names what the project
-    looks like.
+    `targets` are the environments' databases; `clock` tells both what time it is; `shape` names
+    what the project looks like.
     """
     shutil.copytree(_furnished(tuple(shape)) / "github", directory / "github")
     (directory / "railway").mkdir()
@@ -106,13 +113,19 @@ _spare: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
 def create_database(
     kind: str, shape: shapes.Shape = shapes.PLAIN, alembic: str | None = None
 ) -> tuple[str, tuple[object, ...]]:
-    """A database of its own for the target `kind`, at main's head of `alembic`: its URL, and what tells of a change."""
-    template = _template(shape.build or sample.build, alembic or shape.settings.get("alembic", sample.ALEMBIC))
+    """A database of its own for the target `kind`, at main's head of `alembic`: its URL, and
+    what tells of a change.
+    """
+    template = _template(
+        shape.build or sample.build, alembic or shape.settings.get("alembic", sample.ALEMBIC)
+    )
     if _spare.get(f"{kind} {template}"):
         return _spare[f"{kind} {template}"].pop()
     name = f"target_{kind}_{uuid4().hex[:8]}"
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
-        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        copy = sql.SQL("create database {} template {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
         connection.execute(copy)
         return f"{_admin()}/{name}", (template, *_written(connection, name))
 
@@ -122,15 +135,22 @@ def drop_database(kind: str, url: str, written: tuple[object, ...]) -> None:
     name, (template, *before) = url.rsplit("/", 1)[1], written
     with psycopg.connect(f"{_admin()}/postgres", autocommit=True) as connection:
         # Whoever is connected has told what he wrote when he is gone.
-        connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [name])
+        connection.execute(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s",
+            [name],
+        )
         if _written(connection, name) == tuple(before):
             _spare.setdefault(f"{kind} {template}", []).append((url, written))
         else:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
 
 
 def _written(connection: psycopg.Connection, name: str) -> tuple[object, ...]:
-    """Rows that were ever written in the database, those of its catalogues too, and how it is set up."""
+    """Rows that were ever written in the database, those of its catalogues too, and how it is
+    set up.
+    """
     asked = """
         select s.tup_inserted, s.tup_updated, s.tup_deleted, d.datallowconn, d.datconnlimit,
                (select count(*) from pg_db_role_setting where setdatabase = d.oid)

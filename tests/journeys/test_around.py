@@ -1,4 +1,6 @@
-"""What is done around the portal: found once, attributed, resolved by a person, and never opened again."""
+"""What is done around the portal: found once, attributed, resolved by a person, and never opened
+again.
+"""
 
 import json
 from datetime import timedelta
@@ -38,7 +40,9 @@ pytestmark = pytest.mark.slow
 def settled(world) -> None:
     """Everything was read once: what is there now is nobody's fault."""
     world.work(lambda: Branch.objects.exclude(judged="").count() == 2)
-    world.work(lambda: ServiceInstance.objects.exclude(judged="").exclude(autodeploy=None).count() == 4)
+    world.work(
+        lambda: ServiceInstance.objects.exclude(judged="").exclude(autodeploy=None).count() == 4
+    )
     world.work(lambda: Environment.objects.exclude(variables_known={}).count() == 2)
     world.work(lambda: BranchProtection.objects.count() == 2)
 
@@ -63,7 +67,9 @@ def again(world) -> None:
         model.objects.update(wake_at=before)
     world.work(lambda: RailwaySync.objects.filter(synced_at__gte=before).exists())
     world.work(lambda: GitHubSync.objects.filter(synced_at__gte=before).exists())
-    world.work(lambda: Environment.objects.filter(variables_at__gte=before, kind="production").exists())
+    world.work(
+        lambda: Environment.objects.filter(variables_at__gte=before, kind="production").exists()
+    )
     world.work(lambda: BranchProtection.objects.filter(read_at__gte=before).count() == 2)
     world.work(lambda: BranchScan.objects.filter(wake_at__gt=before).exists())
 
@@ -80,7 +86,9 @@ def resolve(world, row: Finding) -> None:
 
 def test_a_direct_push_to_staging_is_found_once_named_resolved_and_shown_until_then(world, client):
     settled(world)
-    sha = world.github.push_commit("staging", {"frontend/quick.txt": "quick\n"}, "Quick change", author="jonas")
+    sha = world.github.push_commit(
+        "staging", {"frontend/quick.txt": "quick\n"}, "Quick change", author="jonas"
+    )
 
     [row] = found(world)
     release = cut(world)
@@ -93,16 +101,28 @@ def test_a_direct_push_to_staging_is_found_once_named_resolved_and_shown_until_t
     assert f"{sha[:7]} “Quick change” was pushed straight to staging" in row.sentence
     assert "jonas" in row.sentence and "who did it is not known" in row.sentence
     assert row.sentence in shown and "Around this release" in shown
-    assert row.sentence not in after and "Agreed with the team on the phone" in page and "alice" in page
+    assert (
+        row.sentence not in after
+        and "Agreed with the team on the phone" in page
+        and "alice" in page
+    )
     assert AuditEvent.objects.filter(action="finding.opened", subject_id=str(row.pk)).count() == 1
-    assert AuditEvent.objects.filter(action="finding.resolved", subject_id=str(row.pk), actor_name="alice").exists()
+    assert AuditEvent.objects.filter(
+        action="finding.resolved", subject_id=str(row.pk), actor_name="alice"
+    ).exists()
 
 
 def test_who_pushed_is_named_when_a_webhook_told(world):
     settled(world)
     sha = world.github.push_commit("main", {"frontend/quick.txt": "quick\n"}, "Quick change")
     body = json.dumps({"ref": "refs/heads/main", "after": sha, "pusher": {"name": "mallory"}})
-    values = {"event": "push", "delivery": "1", "size": len(body), "body": body, "outcome": "handled"}
+    values = {
+        "event": "push",
+        "delivery": "1",
+        "size": len(body),
+        "body": body,
+        "outcome": "handled",
+    }
     WebhookDelivery.objects.create(source="github", received_at=timezone.now(), **values)
 
     [row] = found(world)
@@ -131,7 +151,10 @@ def test_a_release_merged_by_hand_is_found_although_its_status_was_green(world):
 
     [row] = found(world)
 
-    assert row.subject == f"merge of #{release.pull_number} into main" and "by maria, not by the portal" in row.sentence
+    assert (
+        row.subject == f"merge of #{release.pull_number} into main"
+        and "by maria, not by the portal" in row.sentence
+    )
     lifecycle_actions.abandon(release, actor=world.person("alice"), reason="Merged by hand")
     again(world)
     assert len(bypasses()) == 1
@@ -160,7 +183,10 @@ def test_redeploys_and_rollbacks_on_the_dashboard_are_found_with_who_made_them(w
     rows = found(world, 2)
 
     assert redeployed.subject == f"deployment {again_id} on backend in production"
-    assert "was deployed again" in redeployed.sentence and "by Mallory Jones, around the portal" in redeployed.sentence
+    assert (
+        "was deployed again" in redeployed.sentence
+        and "by Mallory Jones, around the portal" in redeployed.sentence
+    )
     assert "brought back by a rollback" in rows[1].sentence
 
 
@@ -176,7 +202,10 @@ def test_variable_edits_are_named_without_values_and_the_first_reading_is_none(w
 
     [row] = found(world)
 
-    assert "Variables of backend in production were edited on Railway: LEVEL changed; NEW added" in row.sentence
+    assert (
+        "Variables of backend in production were edited on Railway: LEVEL changed; NEW added"
+        in row.sentence
+    )
     assert "SEALED" not in row.sentence and "canary" not in row.sentence
     resolve(world, row)
 
@@ -211,11 +240,15 @@ def test_a_moved_trigger_and_a_switched_off_deployment_are_found_and_our_repair_
 
 def test_a_weakened_protection_is_found_and_our_own_is_not(world):
     settled(world)
-    repair = branches_actions.protect_branch(world.project, actor=world.person("alice"), branch="main")
+    repair = branches_actions.protect_branch(
+        world.project, actor=world.person("alice"), branch="main"
+    )
     world.work(lambda: not reread(repair).is_open)
     again(world)
     assert bypasses() == []
-    world.github.protect("main", checks=("python-ci",), pull_request=True, approvals=1, enforce_admins=False)
+    world.github.protect(
+        "main", checks=("python-ci",), pull_request=True, approvals=1, enforce_admins=False
+    )
     ProtectionSync.objects.update(wake_at=timezone.now())
 
     [row] = found(world)
@@ -227,7 +260,10 @@ def test_the_portals_own_acts_are_never_found_during_a_whole_release(world):
     settled(world)
     world.railway.fail_next("backend", "production")
     release = promote(world, until="promoting")
-    world.work(lambda: release.promotions.filter(status__in=["failed", "needs_person"]).exists(), seconds=60)
+    world.work(
+        lambda: release.promotions.filter(status__in=["failed", "needs_person"]).exists(),
+        seconds=60,
+    )
     promotion_actions.deploy_commit(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING, seconds=60)
     for item in release.items.filter(phase="after", gate=""):
@@ -245,12 +281,16 @@ def test_one_event_is_one_row_for_good(world):
     now = timezone.now()
 
     first = out_of_band.note(world.project, "push of x to main", "Somebody pushed.", now=now)
-    findings_actions.resolve_finding(Finding.objects.get(), actor=world.person("alice"), reason="known")
+    findings_actions.resolve_finding(
+        Finding.objects.get(), actor=world.person("alice"), reason="known"
+    )
     second = out_of_band.note(world.project, "push of x to main", "Somebody pushed.", now=now)
 
     assert (first, second) == (True, False) and len(bypasses()) == 1
     with pytest.raises(IntegrityError), transaction.atomic():
-        Finding.objects.create(project=world.project, kind="bypass", subject="push of x to main", sentence="y")
+        Finding.objects.create(
+            project=world.project, kind="bypass", subject="push of x to main", sentence="y"
+        )
 
 
 def test_a_deployment_whose_answer_was_lost_is_told_by_commit_and_time_and_once(world):

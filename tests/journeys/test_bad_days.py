@@ -56,14 +56,27 @@ def test_migrate_first_brings_the_schema_before_the_merge(world):
 
 def test_migrations_that_cannot_be_read_run_or_trusted_fail_their_gate_and_name_the_file(world):
     git, versions = world.github.git, "backend/alembic/versions/"
-    shipped = next(splitline for splitline in git.text("ls-tree", "-r", "--name-only", "main").splitlines() if versions in splitline)
+    shipped = next(
+        splitline
+        for splitline in git.text("ls-tree", "-r", "--name-only", "main").splitlines()
+        if versions in splitline
+    )
     edited = {shipped: git.text("show", f"main:{shipped}") + "\n# edited\n"}
     world.github.push_commit("staging", {f"{versions}computed.py": COMPUTED}, "A migration")
     release = cut(world)
 
-    for name, text, words in (("computed.py", COMPUTED, "down_revision"), ("second.py", SECOND_HEAD, "2 heads")):
-        alone = {f"{versions}computed.py": None, f"{versions}second.py": None} | {f"{versions}{name}": text}
-        moved(world, release, {path: text for path, text in alone.items() if text or path in held(world)})
+    for name, text, words in (
+        ("computed.py", COMPUTED, "down_revision"),
+        ("second.py", SECOND_HEAD, "2 heads"),
+    ):
+        alone = {f"{versions}computed.py": None, f"{versions}second.py": None} | {
+            f"{versions}{name}": text
+        }
+        moved(
+            world,
+            release,
+            {path: text for path, text in alone.items() if text or path in held(world)},
+        )
         result = gates.GATES["migrations_ready"](facts_of(release.pk))
         assert result.state == gates.FAIL
         assert words in result.sentence
@@ -88,7 +101,9 @@ def moved(world, release, files: dict[str, str | None]) -> None:
     world.work(lambda: reread(release).collected == commit)
 
 
-def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is_down_or_elsewhere(world):
+def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is_down_or_elsewhere(
+    world,
+):
     dave = world.person("dave")
     dave.is_superuser = True
     dave.save()
@@ -103,12 +118,19 @@ def test_a_promotion_respects_a_freeze_runs_once_and_stops_at_a_database_that_is
     assert release.promotions.count() == 1
     freezes_actions.freeze(world.project, actor=dave, reason="Black Friday")  # in the last moment
     step = stopped_step(world, release)
-    assert (step.name, world.sent("PUT", "/merge")) == ("merge", []) and "Black Friday" in step.sentence
+    assert (step.name, world.sent("PUT", "/merge")) == (
+        "merge",
+        [],
+    ) and "Black Friday" in step.sentence
     freezes_actions.lift_freeze(world.project, actor=dave)
     promotion_actions.retry_step(release, actor=alice)
-    world.work(lambda: reread(release).merge_commit)  # before the merge the gates would stop it already
+    world.work(
+        lambda: reread(release).merge_commit
+    )  # before the merge the gates would stop it already
     url = world.databases["production"]
-    world.railway.set_variable("production", "backend", "DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/x")
+    world.railway.set_variable(
+        "production", "backend", "DATABASE_URL", "postgresql://nobody:secret-word@127.0.0.1:1/x"
+    )
 
     step = stopped_step(world, release)
 
@@ -160,7 +182,9 @@ def test_a_token_that_is_refused_is_said_so_and_recovery_too(world, settings):
     look_now(world.project.railway_sync)
     world.work(lambda: reread(world.project.railway_sync).problem == "")
 
-    actions_ = AuditEvent.objects.filter(action__startswith="sync.").values_list("action", flat=True)
+    actions_ = AuditEvent.objects.filter(action__startswith="sync.").values_list(
+        "action", flat=True
+    )
     assert sorted(actions_) == ["sync.failed", "sync.recovered"]
 
 

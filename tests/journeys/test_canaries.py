@@ -1,4 +1,6 @@
-"""No secret that a migration meets is kept or shown, whoever runs it: rows, evidence, pages, logs."""
+"""No secret that a migration meets is kept or shown, whoever runs it: rows, evidence, pages,
+logs.
+"""
 
 import logging
 from urllib.parse import urlsplit
@@ -40,13 +42,20 @@ def test_no_canary_reaches_a_row_a_page_or_the_workers_log(world, caplog):
             staging, database=world.project.databases.get(), actor=alice, commit=release.candidate
         )
         finish(world, run)
-        assert run.status == ("succeeded" if settings["runner"] == "portal" else "failed"), run.sentence
+        assert run.status == ("succeeded" if settings["runner"] == "portal" else "failed"), (
+            run.sentence
+        )
         staging = world.project.environments.select_related("project").get(kind="staging")
 
     told = MigrationRun.objects.filter(runner__in=["command", "railway"])
-    assert all("API_KEY=•••" in run.log and run.failed_statement == "select '•••' from nowhere" for run in told)
+    assert all(
+        "API_KEY=•••" in run.log and run.failed_statement == "select '•••' from nowhere"
+        for run in told
+    )
     pages = [f"/releases/{release.pk}/", "/migrations/", "/audit/", "/environments/", "/variables/"]
-    shown = "".join(_page(world, address) for address in pages + [f"/migrations/{run.pk}/" for run in told])
+    shown = "".join(
+        _page(world, address) for address in pages + [f"/migrations/{run.pk}/" for run in told]
+    )
     password = urlsplit(world.databases["staging"]).password
     for canary in (NAMED, UNNAMED, password):
         assert canary not in shown and canary not in caplog.text
@@ -65,7 +74,10 @@ def _tables_with(canary: str) -> list[str]:
         names = connection.introspection.table_names(cursor)
         found = []
         for name in names:
-            cursor.execute(f'select exists (select from "{name}" t where position(%s in t::text) > 0)', [canary])  # noqa: S608
+            cursor.execute(
+                f'select exists (select from "{name}" t where position(%s in t::text) > 0)',
+                [canary],
+            )  # noqa: S608
             if cursor.fetchone()[0]:
                 found.append(name)
     return found

@@ -1,4 +1,6 @@
-"""Environments of pull requests that Railway or a team's GitHub Action made: shown, left alone, or adopted."""
+"""Environments of pull requests that Railway or a team's GitHub Action made: shown, left alone,
+or adopted.
+"""
 
 import pytest
 
@@ -91,7 +93,9 @@ def test_where_railway_makes_them_the_portal_makes_none_until_that_is_switched_o
     assert none == [] and len(rows(world, f"pr-{number}")) == 1
 
 
-def test_an_actions_environment_is_left_alone_until_a_person_adopts_it_and_is_the_portals_then(world):
+def test_an_actions_environment_is_left_alone_until_a_person_adopts_it_and_is_the_portals_then(
+    world,
+):
     number = next_number(world)
     name = f"pr-{number}"
     world.railway.made_by_action(name, BRANCH)

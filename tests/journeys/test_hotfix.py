@@ -24,12 +24,16 @@ FIX = {"frontend/fix.txt": "fix\n"}
 
 
 def propose(world, files=FIX, branch: str = "fix/crash") -> int:
-    """Somebody opens a pull request with a green check straight into main; gives its number once it is known here."""
+    """Somebody opens a pull request with a green check straight into main; gives its number once
+    it is known here.
+    """
     sha = world.github.push_commit(branch, files, "Stop the crash")
     number = world.github.open_pull(branch, "main", "Stop the crash")
     world.github.set_check(sha, "python-ci")
     world.work(lambda: PullRequest.objects.filter(number=number, head_sha=sha).exists())
-    world.work(lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2)
+    world.work(
+        lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2
+    )
     return number
 
 
@@ -65,21 +69,28 @@ def test_a_hotfix_goes_to_production_and_back_into_staging(world):
         checklist_actions.tick(item, actor=world.person("alice"), note="works")
     [waiting] = [line for line in standing(release).after if not line.done]
 
-    assert waiting.gate == "back_merged" and "merge it, with a merge commit" in waiting.result.sentence
+    assert (
+        waiting.gate == "back_merged" and "merge it, with a merge commit" in waiting.result.sentence
+    )
     assert reread(release).status == ReleaseStatus.VERIFYING
     number = release.back_merge["number"]
     world.github.merge_pull(number)
     world.work(lambda: reread(release).status == ReleaseStatus.DONE)
 
     [merge] = world.sent("PUT", "/merge")
-    assert json.loads(merge)["sha"] == release.candidate and json.loads(merge)["merge_method"] == "merge"
+    assert (
+        json.loads(merge)["sha"] == release.candidate
+        and json.loads(merge)["merge_method"] == "merge"
+    )
     assert head(world, "main") == release.merge_commit and head(world, "staging") != staging
     names = list(PromotionStep.objects.order_by("position").values_list("name", flat=True))
     assert names == ["merge", "deploy", "migrate", "smoke", "back_merge"]
     assert world.sent("PATCH", "/git/refs") == []
     assert AuditEvent.objects.filter(action="hotfix.cut", actor_name="alice").exists()
     assert AuditEvent.objects.filter(action="release.back_merged").count() == 1
-    assert not Finding.objects.filter(kind="bypass").exists(), Finding.objects.filter(kind="bypass").get().sentence
+    assert not Finding.objects.filter(kind="bypass").exists(), (
+        Finding.objects.filter(kind="bypass").get().sentence
+    )
 
 
 def test_its_verdict_is_on_its_head_and_follows_it(world):
@@ -90,7 +101,11 @@ def test_its_verdict_is_on_its_head_and_follows_it(world):
     world.github.set_check(moved, "python-ci")
 
     world.work(lambda: reread(release).collected == moved)
-    world.work(lambda: any(moved in one.path for one in world.github_server.requests if one.method == "POST"))
+    world.work(
+        lambda: any(
+            moved in one.path for one in world.github_server.requests if one.method == "POST"
+        )
+    )
 
     assert release.items.filter(lapsed_at__isnull=False).count() == 1
     assert not standing(release).ready
@@ -106,8 +121,12 @@ def test_what_is_no_hotfix_is_refused_in_one_sentence(world):
     world.work(lambda: PullRequest.objects.filter(number=promotion).exists())
     row = PullRequest.objects.get(number=number)
 
-    for pull, message in ((promotion, "promotes staging"), (129, "goes into staging"), (999, "no pull request"),
-                       ("x' or 1=1", "no pull request")):  # fmt: skip
+    for pull, message in (
+        (promotion, "promotes staging"),
+        (129, "goes into staging"),
+        (999, "no pull request"),
+        ("x' or 1=1", "no pull request"),
+    ):
         with pytest.raises(Refused, match=message):
             lifecycle_actions.cut_hotfix(project, actor=alice, pull=pull)
     with pytest.raises(Refused, match="moved from"):
@@ -120,12 +139,16 @@ def test_what_is_no_hotfix_is_refused_in_one_sentence(world):
     assert not Release.objects.exists()
 
 
-def test_a_release_and_a_hotfix_are_prepared_side_by_side_and_the_release_notices_that_main_moved(world):
+def test_a_release_and_a_hotfix_are_prepared_side_by_side_and_the_release_notices_that_main_moved(
+    world,
+):
     normal = cut(world)
     base = normal.base
     release = shipped(world)
 
-    world.work(lambda: reread(normal).base == release.merge_commit and normal.collected == normal.candidate)
+    world.work(
+        lambda: reread(normal).base == release.merge_commit and normal.collected == normal.candidate
+    )
 
     assert base != normal.base and normal.status == ReleaseStatus.OPEN
     with pytest.raises(Refused, match=f"Release {normal.name} is in preparation"):
@@ -135,18 +158,28 @@ def test_a_release_and_a_hotfix_are_prepared_side_by_side_and_the_release_notice
     with pytest.raises(IntegrityError), transaction.atomic():
         values = {"kind": "hotfix", "pull_number": 7, "name": "y", "base": "2" * 40}
         Release.objects.create(project=world.project, candidate=normal.candidate, **values)
-    assert AuditEvent.objects.filter(action="release.candidate_moved", subject_id=str(normal.pk)).exists()
+    assert AuditEvent.objects.filter(
+        action="release.candidate_moved", subject_id=str(normal.pk)
+    ).exists()
 
 
-def test_a_file_that_staging_has_not_run_keeps_a_hotfix_from_production_and_the_way_out_is_named(world):
+def test_a_file_that_staging_has_not_run_keeps_a_hotfix_from_production_and_the_way_out_is_named(
+    world,
+):
     old = "backend/alembic/versions"
     names = world.github.git.text("ls-tree", "--name-only", "main", f"{old}/").split()
     last = max(names)
     text = world.github.git.text("show", f"main:{last}")
     revision = next(line.split('"')[1] for line in text.splitlines() if line.startswith("revision"))
     fix = text.replace(f'"{revision}"', '"7fffffffffff"')
-    lines = [f'down_revision = "{revision}"' if line.startswith("down_revision") else line for line in fix.splitlines()]
-    body = "\n".join(lines).split("def upgrade")[0] + "def upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
+    lines = [
+        f'down_revision = "{revision}"' if line.startswith("down_revision") else line
+        for line in fix.splitlines()
+    ]
+    body = (
+        "\n".join(lines).split("def upgrade")[0]
+        + "def upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
+    )
     release = cut_hotfix(world, FIX | {f"{old}/7fffffffffff_fix.py": body})
     alice = world.person("alice")
 
@@ -193,6 +226,10 @@ def test_the_pages_name_the_kind_and_the_button_cuts_it(world, client):
 
     assert f'id="cut-hotfix-{number}"' in board and f'id="cut-hotfix-{number}"' in pulls
     assert answer.headers["Location"] == f"/releases/{release.pk}/"
-    assert f"Hotfix {release.name}" in page and f"#{number} straight into main" in page and "Back-merge" in page
+    assert (
+        f"Hotfix {release.name}" in page
+        and f"#{number} straight into main" in page
+        and "Back-merge" in page
+    )
     assert release.name in after and f'id="cut-hotfix-{number}"' not in after
     assert release.name in client.get("/pulls/").text and "hotfix" in client.get("/releases/").text

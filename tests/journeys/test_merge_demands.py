@@ -1,4 +1,6 @@
-"""Whatever GitHub demands of the merge holds it up before anything is written to production or its database."""
+"""Whatever GitHub demands of the merge holds it up before anything is written to production or
+its database.
+"""
 
 import json
 from collections.abc import Callable
@@ -17,10 +19,17 @@ from releases.steps.engine import Done
 from tests.journeys.test_release import prepare, reread, standing
 
 pytestmark = pytest.mark.slow
-PULL = {"required_approving_review_count": 0, "required_review_thread_resolution": False,
-        "dismiss_stale_reviews_on_push": False, "require_code_owner_review": False,
-        "require_last_push_approval": False}  # fmt: skip
-CHECKS = {"strict_required_status_checks_policy": True, "required_status_checks": [{"context": "python-ci"}]}
+PULL = {
+    "required_approving_review_count": 0,
+    "required_review_thread_resolution": False,
+    "dismiss_stale_reviews_on_push": False,
+    "require_code_owner_review": False,
+    "require_last_push_approval": False,
+}
+CHECKS = {
+    "strict_required_status_checks_policy": True,
+    "required_status_checks": [{"context": "python-ci"}],
+}
 
 
 def ruleset(kind: str, **parameters) -> Callable:
@@ -35,7 +44,9 @@ def behind(hub, number):
 
 def conversation(hub, number):
     hub.add_thread(number)
-    hub.add_ruleset({"type": "pull_request", "parameters": PULL | {"required_review_thread_resolution": True}})
+    hub.add_ruleset(
+        {"type": "pull_request", "parameters": PULL | {"required_review_thread_resolution": True}}
+    )
 
 
 def changes_requested(hub, number):
@@ -52,12 +63,19 @@ def stale_approval(hub, number):
 def code_owners(hub, number):
     hub.push_commit("main", {"CODEOWNERS": "* @owner\n"}, "Owners")
     hub.state["pulls"][-1]["base_sha"] = hub.heads()["main"]
-    hub.add_ruleset({"type": "pull_request", "parameters": PULL | {"require_code_owner_review": True}})
+    hub.add_ruleset(
+        {"type": "pull_request", "parameters": PULL | {"require_code_owner_review": True}}
+    )
 
 
 def foreign_check(hub, number):
     checks = [{"context": "python-ci", "integration_id": 999}]
-    hub.add_ruleset({"type": "required_status_checks", "parameters": CHECKS | {"required_status_checks": checks}})
+    hub.add_ruleset(
+        {
+            "type": "required_status_checks",
+            "parameters": CHECKS | {"required_status_checks": checks},
+        }
+    )
 
 
 DEMANDS: dict[str, Callable] = {
@@ -67,15 +85,21 @@ DEMANDS: dict[str, Callable] = {
     "last push": ruleset("pull_request", **PULL | {"require_last_push_approval": True}),
     "changes requested": changes_requested,
     "a check of another App": foreign_check,
-    "a check that never ran": lambda hub, number: hub.protect("main", checks=("never",), pull_request=True),
+    "a check that never ran": lambda hub, number: hub.protect(
+        "main", checks=("never",), pull_request=True
+    ),
     "conversations": conversation,
     "no merge commits": lambda hub, number: hub.set_settings(allow_merge_commit=False),
-    "squash only by ruleset": ruleset("pull_request", **PULL | {"allowed_merge_methods": ["squash"]}),
+    "squash only by ruleset": ruleset(
+        "pull_request", **PULL | {"allowed_merge_methods": ["squash"]}
+    ),
     "linear history": ruleset("required_linear_history"),
     "merge queue": ruleset("merge_queue"),
     "signatures": ruleset("required_signatures"),
     "deployments": ruleset("required_deployments", required_deployment_environments=["qa"]),
-    "locked": lambda hub, number: hub.protect("main", checks=("python-ci",), pull_request=True, lock_branch=True),
+    "locked": lambda hub, number: hub.protect(
+        "main", checks=("python-ci",), pull_request=True, lock_branch=True
+    ),
     "no updates": ruleset("update"),
     "code scanning": ruleset("code_scanning", code_scanning_tools=[]),
     "head branches deleted": lambda hub, number: hub.set_settings(delete_branch_on_merge=True),
@@ -117,8 +141,12 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
         _read(world)
         _read(world)
 
-    assert passed == [] and all("Merge allowed: " in sentence or "CI is green: " in sentence for sentence in sentences)
-    assert world.sent("PUT", "/merge") == [] and not MigrationRun.objects.filter(environment__kind="production")
+    assert passed == [] and all(
+        "Merge allowed: " in sentence or "CI is green: " in sentence for sentence in sentences
+    )
+    assert world.sent("PUT", "/merge") == [] and not MigrationRun.objects.filter(
+        environment__kind="production"
+    )
 
 
 def _read(world) -> None:
@@ -128,12 +156,21 @@ def _read(world) -> None:
 
 
 def _looks(world, release):
-    """What the first step of each order says when the demand came up after the promotion was begun."""
-    started = promotion_steps.Promotion.objects.create(release=release, started_by=world.person("alice"), gates=[])
-    for order, step in ((DeployOrder.DEPLOY_FIRST, "merge"), (DeployOrder.MIGRATE_FIRST, "migrate")):
+    """What the first step of each order says when the demand came up after the promotion was
+    begun.
+    """
+    started = promotion_steps.Promotion.objects.create(
+        release=release, started_by=world.person("alice"), gates=[]
+    )
+    for order, step in (
+        (DeployOrder.DEPLOY_FIRST, "merge"),
+        (DeployOrder.MIGRATE_FIRST, "migrate"),
+    ):
         type(world.project).objects.update(deploy_order=order)
         database = world.project.databases.get() if step == "migrate" else None
-        row = PromotionStep(promotion=started, position=0, name=step, database=database, started_at=timezone.now())
+        row = PromotionStep(
+            promotion=started, position=0, name=step, database=database, started_at=timezone.now()
+        )
         row.save()
         yield order, promotion_steps.STEPS[step](row, facts_of(release.pk))
     started.steps.all().delete()

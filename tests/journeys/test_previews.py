@@ -51,7 +51,9 @@ def state_of(number: int) -> str:
 def test_an_opened_pull_request_gets_a_live_preview_and_one_comment(previews):
     number = opened(previews)
 
-    previews.work(lambda: state_of(number) == "live" and Preview.objects.get().told.get("state") == "success")
+    previews.work(
+        lambda: state_of(number) == "live" and Preview.objects.get().told.get("state") == "success"
+    )
 
     preview, head = Preview.objects.get(), previews.github.heads()["feature-search"]
     assert environments_of(previews) == [f"pr-{number}"]
@@ -59,8 +61,14 @@ def test_an_opened_pull_request_gets_a_live_preview_and_one_comment(previews):
         assert previews.railway.latest(service, f"pr-{number}")["meta"]["commitHash"] == head
     [comment] = comments_on(previews, number)
     assert "is live" in comment and head[:7] in comment and preview.address in comment
-    [deployment] = [row for row in previews.github.state["deployments"] if row["environment"] == f"pr-{number}"]
-    assert (deployment["sha"], deployment["transient"], deployment["production"]) == (head, True, False)
+    [deployment] = [
+        row for row in previews.github.state["deployments"] if row["environment"] == f"pr-{number}"
+    ]
+    assert (deployment["sha"], deployment["transient"], deployment["production"]) == (
+        head,
+        True,
+        False,
+    )
 
 
 def test_the_frontend_of_a_preview_speaks_to_its_own_backend_from_the_first_deployment(previews):
@@ -72,7 +80,9 @@ def test_the_frontend_of_a_preview_speaks_to_its_own_backend_from_the_first_depl
 
     place = f"pr-{number}"
     running = previews.railway.running_variables("frontend", place)["API_URL"]
-    assert previews.railway.address("backend", place).split("://")[-1] in running and running.endswith("/api")
+    assert previews.railway.address("backend", place).split("://")[
+        -1
+    ] in running and running.endswith("/api")
     deployments = previews.railway.world.data["deployments"].values()
     instance = previews.railway._instance("frontend", place)
     assert sum(deployment["instanceId"] == instance["id"] for deployment in deployments) == 1
@@ -154,7 +164,9 @@ def test_what_happened_while_the_portal_was_down_is_caught_up_with(previews):
     newest = push(previews, "kept", "later")
     fresh = opened(previews, "fresh")
     previews.work(lambda: state_of(gone) == "gone" and state_of(fresh) == "live")
-    previews.work(lambda: Preview.objects.get(number=kept).head == newest and state_of(kept) == "live")
+    previews.work(
+        lambda: Preview.objects.get(number=kept).head == newest and state_of(kept) == "live"
+    )
 
     assert environments_of(previews) == sorted([f"pr-{kept}", f"pr-{fresh}"])
 
@@ -169,12 +181,19 @@ def test_a_sealed_variable_is_asked_for_before_anything_is_deployed(previews):
     asked = Preview.objects.get()
 
     actions.set_preview_variable(
-        previews.project, actor=previews.person("alice"), service="backend", name="PAYMENT_SECRET", value="for-previews"
+        previews.project,
+        actor=previews.person("alice"),
+        service="backend",
+        name="PAYMENT_SECRET",
+        value="for-previews",
     )
     previews.work(lambda: state_of(number) == "live")
 
     assert asked.missing == ["backend: PAYMENT_SECRET"] and asked.deployed == {}
-    assert previews.railway.running_variables("backend", f"pr-{number}")["PAYMENT_SECRET"] == "for-previews"
+    assert (
+        previews.railway.running_variables("backend", f"pr-{number}")["PAYMENT_SECRET"]
+        == "for-previews"
+    )
 
 
 def test_an_environment_of_that_name_that_is_not_ours_is_never_touched(previews):
@@ -187,7 +206,9 @@ def test_an_environment_of_that_name_that_is_not_ours_is_never_touched(previews)
     previews.work(lambda: state_of(number) == "gone")
 
     rows = previews.railway.world.data["environments"].values()
-    assert [row["name"] for row in rows if row["name"] == f"pr-{number}" and not row.get("deletedAt")]
+    assert [
+        row["name"] for row in rows if row["name"] == f"pr-{number}" and not row.get("deletedAt")
+    ]
 
 
 def test_an_outsider_goes_only_by_a_persons_typed_word(previews):
@@ -219,11 +240,15 @@ def test_drafts_forks_and_one_too_many_get_none(previews):
 def test_a_build_that_fails_is_said_on_the_pull_request_with_its_log(previews):
     previews.railway.freeze()
     number = opened(previews)
-    previews.work(lambda: state_of(number) == "deploying" and len(Preview.objects.get().deployed) == 2)
+    previews.work(
+        lambda: state_of(number) == "deploying" and len(Preview.objects.get().deployed) == 2
+    )
     previews.railway.finish(previews.railway.latest("frontend", f"pr-{number}")["id"], "FAILED")
     previews.railway.unfreeze()
 
-    previews.work(lambda: state_of(number) == "failed" and "failed" in "".join(comments_on(previews, number)))
+    previews.work(
+        lambda: state_of(number) == "failed" and "failed" in "".join(comments_on(previews, number))
+    )
 
     preview = Preview.objects.get()
     assert "frontend did not come up" in preview.sentence and preview.log

@@ -1,4 +1,6 @@
-"""Branch protections: read from every source, held against what should be, and put right on request."""
+"""Branch protections: read from every source, held against what should be, and put right on
+request.
+"""
 
 import json
 
@@ -15,8 +17,14 @@ from releases.gates.context import facts_of
 from tests.journeys.test_release import cut, reread
 
 pytestmark = pytest.mark.slow
-RULE = {"type": "pull_request", "parameters": {"required_approving_review_count": 2,
-        "required_review_thread_resolution": True, "allowed_merge_methods": ["squash"]}}  # fmt: skip
+RULE = {
+    "type": "pull_request",
+    "parameters": {
+        "required_approving_review_count": 2,
+        "required_review_thread_resolution": True,
+        "allowed_merge_methods": ["squash"],
+    },
+}
 
 
 def lines(world, branch: str) -> dict[str, str]:
@@ -24,7 +32,9 @@ def lines(world, branch: str) -> dict[str, str]:
     ProtectionSync.objects.update(wake_at=timezone.now())
     before = timezone.now()
     world.work(lambda: BranchProtection.objects.filter(branch=branch, read_at__gte=before).exists())
-    return {line["key"]: line["state"] for line in BranchProtection.objects.get(branch=branch).lines}
+    return {
+        line["key"]: line["state"] for line in BranchProtection.objects.get(branch=branch).lines
+    }
 
 
 def protected(world, branch: str = "main"):
@@ -43,7 +53,9 @@ def test_an_unprotected_branch_is_a_finding_until_it_is_protected_by_a_click(wor
 
     page = client.get("/protections/").text
 
-    assert found["pull_request"] == "fail" and "changes only by pull request: no" in finding.sentence
+    assert (
+        found["pull_request"] == "fail" and "changes only by pull request: no" in finding.sentence
+    )
     assert set(lines(world, "main").values()) == {"pass"}
     kept = world.github.state["protections"]["main"]
     contexts = {one["context"] for one in kept["required_status_checks"]["checks"]}
@@ -68,7 +80,9 @@ def test_protecting_again_sends_nothing(world):
 
 def test_a_drift_is_found_and_does_not_stop_a_release(world):
     protected(world)
-    world.github.protect("main", checks=("python-ci",), pull_request=True, approvals=1, enforce_admins=False)
+    world.github.protect(
+        "main", checks=("python-ci",), pull_request=True, approvals=1, enforce_admins=False
+    )
     release = cut(world)
 
     found = lines(world, "main")
@@ -85,16 +99,32 @@ def test_rulesets_count_and_those_who_may_bypass_them_are_named(world):
     world.github.state["protections"].pop("main")
     at = "2026-01-01T00:00:00Z"
     world.github.state["rulesets"].append(
-        {"id": 5, "name": "strict", "target": "branch", "enforcement": "active", "created_at": at, "updated_at": at,
-         "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
-         "bypass_actors": [{"actor_type": "RepositoryRole", "actor_id": 5, "bypass_mode": "always"}], "rules": [RULE]}
-    )  # fmt: skip
+        {
+            "id": 5,
+            "name": "strict",
+            "target": "branch",
+            "enforcement": "active",
+            "created_at": at,
+            "updated_at": at,
+            "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+            "bypass_actors": [
+                {"actor_type": "RepositoryRole", "actor_id": 5, "bypass_mode": "always"}
+            ],
+            "rules": [RULE],
+        }
+    )
 
     found = lines(world, "main")
 
-    assert (found["pull_request"], found["approvals"], found["conversations"]) == ("pass", "pass", "pass")
+    assert (found["pull_request"], found["approvals"], found["conversations"]) == (
+        "pass",
+        "pass",
+        "pass",
+    )
     assert (found["linear"], found["passing"]) == ("fail", "fail")
-    rows = {line["key"]: line["actual"] for line in BranchProtection.objects.get(branch="main").lines}
+    rows = {
+        line["key"]: line["actual"] for line in BranchProtection.objects.get(branch="main").lines
+    }
     assert rows["passing"] == "RepositoryRole 5 (ruleset strict)"
 
 
@@ -133,12 +163,23 @@ def test_whether_the_portal_may_push_is_told_by_source(rules, app_id, closed, se
     assert protection.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
 
 
-@pytest.mark.parametrize(("bypass", "closed"), [("always", False), ("never", True), ("pull_requests_only", True)])
+@pytest.mark.parametrize(
+    ("bypass", "closed"), [("always", False), ("never", True), ("pull_requests_only", True)]
+)
 def test_a_ruleset_says_itself_whether_this_credential_passes(world, bypass, closed):
-    ours = [{"actor_type": "Integration", "actor_id": 1001, "bypass_mode": bypass}] if bypass != "never" else []
+    ours = (
+        [{"actor_type": "Integration", "actor_id": 1001, "bypass_mode": bypass}]
+        if bypass != "never"
+        else []
+    )
     pull = {"required_approving_review_count": 1, "required_review_thread_resolution": False}
-    mode = [our | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"} for our in ours]
-    world.github.add_ruleset({"type": "pull_request", "parameters": pull}, branch="staging", bypass_actors=mode)
+    mode = [
+        our | {"bypass_mode": "pull_request" if bypass == "pull_requests_only" else "always"}
+        for our in ours
+    ]
+    world.github.add_ruleset(
+        {"type": "pull_request", "parameters": pull}, branch="staging", bypass_actors=mode
+    )
 
     protection.read(world.project, now=timezone.now())
 
@@ -151,7 +192,17 @@ def test_a_branch_that_is_not_long_lived_is_refused(world):
 
 
 def test_what_cannot_be_read_is_not_known_and_never_fine(world):
-    rules = Rules(None, None, None, None, None, None, None, None, ("The branch protection cannot be read: 403.",))
+    rules = Rules(
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        ("The branch protection cannot be read: 403.",),
+    )
 
     found = protection.compared(world.project, "main", rules)
 

@@ -1,4 +1,6 @@
-"""What an author is told of the migrations in their pull request: one comment, edited ever after."""
+"""What an author is told of the migrations in their pull request: one comment, edited ever
+after.
+"""
 
 import pytest
 from django.utils import timezone
@@ -36,7 +38,9 @@ def push(world, branch: str, files: dict) -> None:
     world.github.push_commit(branch, files, "Work")
 
 
-def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_it_is_mended(world, client):
+def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_it_is_mended(
+    world, client
+):
     number = opened(world, "feature-rename")
     name = "a@everyone [x](http://evil) #1"
     rename = migration("aaaaaaaaaaaa", HEAD, name, RENAME, BACK)
@@ -44,7 +48,10 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
 
     said = told(world, number)
 
-    assert said.count(pull_requests_comment.MARKER) == 1 and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
+    assert (
+        said.count(pull_requests_comment.MARKER) == 1
+        and "**danger** (`rename`) `aaaaaaaaaaaa`" in said
+    )
     assert "*Instead:* Add the new name" in said and next(iter(rename)) in said
     page = page_of(world, client)
     assert "Renames something in events" in page and "Instead: Add the new name" in page
@@ -52,7 +59,9 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
         "](http://localhost", ""
     )
 
-    gentle = migration("aaaaaaaaaaaa", HEAD, "add", 'op.add_column("events", sa.Column("n", sa.Text))', "pass")
+    gentle = migration(
+        "aaaaaaaaaaaa", HEAD, "add", 'op.add_column("events", sa.Column("n", sa.Text))', "pass"
+    )
     push(world, "feature-rename", dict.fromkeys(rename) | gentle)
     mended = told(world, number, until=lambda said: "danger" not in said)
     push(world, "feature-rename", dict.fromkeys(gentle))
@@ -62,7 +71,9 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
     assert len(comments_on(world, number)) == 1
 
 
-def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migrations_is_left_alone(world):
+def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migrations_is_left_alone(
+    world,
+):
     number, quiet = opened(world, "feature-two"), opened(world, "feature-quiet")
     push(world, "feature-two", migration("aaaaaaaaaaaa", HEAD, "one", "pass", "pass"))
     other = migration("bbbbbbbbbbbb", HEAD, "other", "pass", "pass")
@@ -77,7 +88,9 @@ def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migratio
 
 def test_a_lost_answer_leaves_one_comment(world):
     number = opened(world, "feature-lost")
-    world.github_server.faults.append(Fault("drop", method="POST", path=f"/issues/{number}/comments"))
+    world.github_server.faults.append(
+        Fault("drop", method="POST", path=f"/issues/{number}/comments")
+    )
     push(world, "feature-lost", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
 
     def asked_again() -> bool:
@@ -105,9 +118,9 @@ def test_of_drafts_and_forks_no_file_is_executed(world, kind, why):
     risks, note.unread = pull_requests_comment._look(world.project, row)
 
     assert risks == () and note.unread == why
-    assert comments.plain(why) in pull_requests_comment.text_of(note, row) and path in pull_requests_comment.text_of(
+    assert comments.plain(why) in pull_requests_comment.text_of(
         note, row
-    )
+    ) and path in pull_requests_comment.text_of(note, row)
     setattr(row, kind, False)
     assert [one.code for one in pull_requests_comment._look(world.project, row)[0]] == ["rename"], (
         "which only executing tells"

@@ -20,7 +20,9 @@ def read(world, number: int) -> PullRequest:
         PullReading.objects.update(wake_at=timezone.now())
         base = world.github.heads()["staging"]
         head = next(one for one in world.github.state["pulls"] if one["number"] == number)["head"]
-        return PullRequest.objects.filter(number=number, read_for=f"{base}..{world.github.heads()[head]}").exists()
+        return PullRequest.objects.filter(
+            number=number, read_for=f"{base}..{world.github.heads()[head]}"
+        ).exists()
 
     world.work(done)
     return PullRequest.objects.get(number=number)
@@ -31,14 +33,26 @@ def page_of(world, client, who: str = "carol") -> str:
     return client.get("/pulls/").text
 
 
-def test_a_migration_inside_is_named_and_two_heads_are_foretold_with_the_mending_command(world, client):
+def test_a_migration_inside_is_named_and_two_heads_are_foretold_with_the_mending_command(
+    world, client
+):
     staging = world.github.heads()["staging"]
     number = opened(world, "feature-column")
-    add = migration("aaaaaaaaaaaa", "6f8b0d2e4a56", "add", 'op.add_column("events", sa.Column("a", sa.Text))', "pass")
+    add = migration(
+        "aaaaaaaaaaaa",
+        "6f8b0d2e4a56",
+        "add",
+        'op.add_column("events", sa.Column("a", sa.Text))',
+        "pass",
+    )
     world.github.push_commit("feature-column", add, "Add a column")
     first = read(world, number)
     other = migration(
-        "bbbbbbbbbbbb", "6f8b0d2e4a56", "other", 'op.add_column("events", sa.Column("b", sa.Text))', "pass"
+        "bbbbbbbbbbbb",
+        "6f8b0d2e4a56",
+        "other",
+        'op.add_column("events", sa.Column("b", sa.Text))',
+        "pass",
     )
     world.github.push_commit("staging", other, "Another column meanwhile")
     second = read(world, number)
@@ -58,7 +72,9 @@ def test_an_edited_revision_is_refused_by_its_name(world):
         for path in world.github.git.text("ls-tree", "-r", "--name-only", "staging").split()
         if "/versions/" in path
     )
-    world.github.push_commit("feature-edit", {path: "revision = 'x'\ndown_revision = None\n"}, "Edit")
+    world.github.push_commit(
+        "feature-edit", {path: "revision = 'x'\ndown_revision = None\n"}, "Edit"
+    )
 
     row = read(world, number)
 
@@ -84,8 +100,14 @@ def test_the_list_shows_checks_reviews_and_the_commands_to_run_before_pushing(wo
     head = push(world, "feature-checks", "two")
     world.github.set_check(head, "python-ci", conclusion="failure")
     world.github.add_review(number, "bob", "CHANGES_REQUESTED")
-    world.work(lambda: PullRequest.objects.filter(number=number, head_sha=head, checks__isnull=False).exists())
-    world.work(lambda: PullRequest.objects.get(number=number).review_decision == "changes_requested")
+    world.work(
+        lambda: PullRequest.objects.filter(
+            number=number, head_sha=head, checks__isnull=False
+        ).exists()
+    )
+    world.work(
+        lambda: PullRequest.objects.get(number=number).review_decision == "changes_requested"
+    )
 
     page = page_of(world, client)
 
@@ -93,18 +115,25 @@ def test_the_list_shows_checks_reviews_and_the_commands_to_run_before_pushing(wo
     assert "npm run build" in page and "npm test" in page
 
 
-def test_the_list_takes_the_same_queries_for_few_and_for_many(world, client, django_assert_num_queries):
+def test_the_list_takes_the_same_queries_for_few_and_for_many(
+    world, client, django_assert_num_queries
+):
     world.work(lambda: Branch.objects.filter(name="staging").exclude(head="").exists())
     client.force_login(world.person("alice"))
     with CaptureQueriesContext(connection) as few:
         client.get("/pulls/")
     PullRequest.objects.bulk_create(
         PullRequest(
-            project=Project.objects.get(), number=1000 + n, title="<script>", base="staging", head=f"b{n}",
-            head_sha="a" * 40, seen_at=timezone.now(),
+            project=Project.objects.get(),
+            number=1000 + n,
+            title="<script>",
+            base="staging",
+            head=f"b{n}",
+            head_sha="a" * 40,
+            seen_at=timezone.now(),
         )
         for n in range(60)
-    )  # fmt: skip
+    )
 
     with django_assert_num_queries(len(few)):
         page = client.get("/pulls/").text

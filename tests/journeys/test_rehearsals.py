@@ -1,4 +1,6 @@
-"""Rehearsals in the life of a release: they begin by themselves, hold it back, find what was done by hand."""
+"""Rehearsals in the life of a release: they begin by themselves, hold it back, find what was
+done by hand.
+"""
 
 import psycopg
 import pytest
@@ -13,7 +15,9 @@ from tests.journeys.test_release import cut, reread
 from tests.journeys.world import quick_world
 
 pytestmark = pytest.mark.slow
-BROKEN = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "broken", 'op.drop_column("events", "nowhere")', "pass")
+BROKEN = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "broken", 'op.drop_column("events", "nowhere")', "pass"
+)
 
 
 @pytest.fixture
@@ -23,7 +27,9 @@ def world(tmp_path, settings, db):
 
 
 def of(world, kind: str, commit: str) -> Rehearsal | None:
-    ended = Rehearsal.objects.filter(environment__kind=kind, commit=commit, finished_at__isnull=False)
+    ended = Rehearsal.objects.filter(
+        environment__kind=kind, commit=commit, finished_at__isnull=False
+    )
     return ended.order_by("-pk").first()
 
 
@@ -38,7 +44,10 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     assert [file["id"] for file in row.files] == [one["id"] for one in release.migrations]
     assert row.left == [] and row.statements and row.warnings == []
     finding = Finding.objects.get(kind="schema", closed_at=None)
-    assert finding.sentence == "production has an index ix_by_hand that no migration made." and finding.attestable
+    assert (
+        finding.sentence == "production has an index ix_by_hand that no migration made."
+        and finding.attestable
+    )
     assert world.revisions("production") != release.heads
     known = {
         "environment": row.environment,
@@ -48,7 +57,10 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     }
     assert passed_rehearsal(**known, start=row.start, files=row.files) == row
     assert passed_rehearsal(**known, start=["elsewhere"], files=row.files) is None
-    assert passed_rehearsal(**known, start=row.start, files=row.files, direction=Direction.DOWNGRADE) is None
+    assert (
+        passed_rehearsal(**known, start=row.start, files=row.files, direction=Direction.DOWNGRADE)
+        is None
+    )
 
     broken = world.github.push_commit("staging", BROKEN, "Break it")
     world.work(lambda: of(world, "production", broken) is not None, seconds=90)
@@ -73,7 +85,10 @@ def test_a_cancelled_rehearsal_stays_cancelled_until_somebody_asks_anew(world, s
     world.work(staging.exists)
     staging.update(status="cancelled", finished_at=timezone.now())  # it is not what this is about
 
-    assert asked.status == "cancelled" and Rehearsal.objects.filter(environment=production).count() == 1
+    assert (
+        asked.status == "cancelled"
+        and Rehearsal.objects.filter(environment=production).count() == 1
+    )
     assert gates.GATES["rehearsed"](facts_of(release.pk)).state == gates.PENDING
     back = on_environments.start_rehearsal(
         production,

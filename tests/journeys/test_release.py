@@ -1,4 +1,6 @@
-"""A release through the actions and jobs, against the stand-ins, a real repository and real databases."""
+"""A release through the actions and jobs, against the stand-ins, a real repository and real
+databases.
+"""
 
 import subprocess
 from datetime import timedelta
@@ -24,9 +26,13 @@ pytestmark = pytest.mark.slow
 def cut(world) -> Release:
     """Alice cuts a release, and the worker collects it."""
     world.work(lambda: world.project.branches.exclude(head="").count() == 2)
-    world.work(lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2)
+    world.work(
+        lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2
+    )
     release = lifecycle_actions.cut(world.project, actor=world.person("alice"))
-    world.work(lambda: reread(release).collected == release.candidate and release.pull_number is not None)
+    world.work(
+        lambda: reread(release).collected == release.candidate and release.pull_number is not None
+    )
     return release
 
 
@@ -36,7 +42,9 @@ def prepare(world) -> Release:
 
 
 def make_ready(world, release: Release) -> Release:
-    """Migrates staging where it is behind, ticks what is not ticked, and waits until the release may go."""
+    """Migrates staging where it is behind, ticks what is not ticked, and waits until the release
+    may go.
+    """
     alice = world.person("alice")
     if sorted(release.heads) != world.revisions("staging"):
         run = lifecycle_actions.migrate_staging(release, actor=alice)
@@ -106,8 +114,13 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
 
     assert release.commit_count > 0
     assert release.pull_requests.count() > 0
-    assert [migration["message"] for migration in release.migrations] == ["add integration settings", "index events.workspace_id"]
-    assert world.project.pull_requests.get(number=number).title == "<script>alert(1)</script>", "kept as data"
+    assert [migration["message"] for migration in release.migrations] == [
+        "add integration settings",
+        "index events.workspace_id",
+    ]
+    assert world.project.pull_requests.get(number=number).title == "<script>alert(1)</script>", (
+        "kept as data"
+    )
     with pytest.raises(Refused, match="wait to be applied in staging"):
         promotion_actions.promote(release, actor=alice)
     with pytest.raises(NotPermitted):
@@ -131,7 +144,13 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     assert len(world.sent("PUT", "/merge")) == 1
     assert list(PromotionStep.objects.values_list("status", flat=True)) == ["done"] * 5
     done = set(AuditEvent.objects.filter(outcome="done").values_list("action", flat=True))
-    assert {"release.cut", "release.promoted", "step.done", "promotion.ended", "release.done"} <= done
+    assert {
+        "release.cut",
+        "release.promoted",
+        "step.done",
+        "promotion.ended",
+        "release.done",
+    } <= done
 
 
 def test_what_moves_before_the_merge_stops_it_and_the_release_can_go_on(world):
@@ -141,7 +160,11 @@ def test_what_moves_before_the_merge_stops_it_and_the_release_can_go_on(world):
 
     item = release.items.get(gate="", phase="before")
     assert (item.is_ticked, item.lapsed_at is not None) == (False, True)
-    assert (release.moved["from"], release.moved["to"], release.moved["lapsed"]) == (old, new, [item.text])
+    assert (release.moved["from"], release.moved["to"], release.moved["lapsed"]) == (
+        old,
+        new,
+        [item.text],
+    )
     with pytest.raises(Refused):
         promotion_actions.promote(release, actor=alice)
 
@@ -175,12 +198,18 @@ def test_bad_answers_and_a_merge_whose_answer_is_lost_cost_time_and_nothing_else
     promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying", seconds=60)
 
-    assert {fault.times for server in (world.github_server, world.railway_server) for fault in server.faults} == {0}
+    assert {
+        fault.times
+        for server in (world.github_server, world.railway_server)
+        for fault in server.faults
+    } == {0}
     assert len(world.sent("PUT", "/merge")) == 1
     assert head(world, "staging") == head(world, "main") == release.merge_commit
 
 
-def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped(world, monkeypatch):
+def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped(
+    world, monkeypatch
+):
     monkeypatch.setattr(steps_engine, "SMOKE_PATIENCE", timedelta(seconds=1))
     release, alice = prepare(world), world.person("alice")
     world.railway.fail_next("frontend", "production")
@@ -209,7 +238,9 @@ def test_what_railway_never_deployed_is_found_and_a_staging_that_diverged_is_nev
     world.railway.never_next("backend", "production")
     promotion_actions.promote(release, actor=alice)
     world.work(lambda: bool(reread(release).merge_commit))
-    world.github.push_commit("staging", {"frontend/index.html": "feature"}, "Already the next thing")
+    world.github.push_commit(
+        "staging", {"frontend/index.html": "feature"}, "Already the next thing"
+    )
 
     step = stopped_step(world, release)
     assert "In production, backend serves" in step.sentence
@@ -220,7 +251,11 @@ def test_what_railway_never_deployed_is_found_and_a_staging_that_diverged_is_nev
     assert "cannot be fast-forwarded" in step.sentence
     assert not any('"force": true' in body for body in world.sent("PATCH", "/git/refs"))
     assert world.revisions("production") == sorted(release.heads)
-    deployed = [request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
+    deployed = [
+        request
+        for request in world.railway_server.requests
+        if "serviceInstanceDeployV2" in request.body
+    ]
     assert len(deployed) == 1
 
 

@@ -1,4 +1,6 @@
-"""A repository that was renamed on GitHub: read at once under its new name, written to once people take that over."""
+"""A repository that was renamed on GitHub: read at once under its new name, written to once
+people take that over.
+"""
 
 import pytest
 from django.urls import reverse
@@ -21,17 +23,28 @@ pytestmark = pytest.mark.slow
 
 def button(world, client, name: str):
     client.force_login(world.person("dave"))
-    return client.post(reverse("environments:rename", args=[world.project.slug]), {"name": name}, follow=True)
+    return client.post(
+        reverse("environments:rename", args=[world.project.slug]), {"name": name}, follow=True
+    )
 
 
-def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, settings, client, transactional_db):
+def test_renamed_before_its_first_release_one_button_lets_it_ship(
+    tmp_path, settings, client, transactional_db
+):
     with quick_world(tmp_path, settings, shape=["strict-renamed"]) as world:
         world.work(lambda: world.project.branches.exclude(head="").count() == 2)
-        world.work(lambda: world.project.environments.filter(kind__in=["staging", "production"]).count() == 2)
+        world.work(
+            lambda: (
+                world.project.environments.filter(kind__in=["staging", "production"]).count() == 2
+            )
+        )
         release = lifecycle_actions.cut(world.project, actor=world.person("alice"))
         world.work(lambda: reread(release).collected != "")
         world.work(
-            lambda: any("is now called acme/signals" in one.result.sentence for one in standing(release).missing)
+            lambda: any(
+                "is now called acme/signals" in one.result.sentence
+                for one in standing(release).missing
+            )
         )
         client.force_login(world.person("dave"))
         page = squeezed(client.get(reverse("environments:protections")))
@@ -45,11 +58,15 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(tmp_path, sett
         assert "The repository is now called acme/signals" in page and "Use this name" in page
         project = Project.objects.get()
         assert (project.repository, project.renamed_to, project.former_names) == (
-            "acme/signals", "", ["acme/inspector"],
-        )  # fmt: skip
+            "acme/signals",
+            "",
+            ["acme/inspector"],
+        )
         assert head(world, "staging") == head(world, "main") == release.merge_commit
         assert set(ServiceInstance.objects.values_list("repository", flat=True)) == {"acme/signals"}
-        assert AuditEvent.objects.filter(action="configuration.confirmed", actor_name="dave").exists()
+        assert AuditEvent.objects.filter(
+            action="configuration.confirmed", actor_name="dave"
+        ).exists()
 
 
 def test_after_a_promotion_the_new_name_takes_two_people_and_another_name_is_refused(world, client):
@@ -72,7 +89,9 @@ def test_after_a_promotion_the_new_name_takes_two_people_and_another_name_is_ref
 @pytest.mark.django_db
 def test_a_project_set_to_another_repository_keeps_nothing_of_the_old_name():
     project = make_project()
-    Project.objects.update(repository="acme/other", former_names=["acme/older"], renamed_to="acme/elsewhere")
+    Project.objects.update(
+        repository="acme/other", former_names=["acme/older"], renamed_to="acme/elsewhere"
+    )
 
     took_over(Project.objects.get(), project.repository, now=timezone.now())
 

@@ -1,4 +1,6 @@
-"""Staging level with main again, branches and deployments put right: through actions, jobs and stand-ins."""
+"""Staging level with main again, branches and deployments put right: through actions, jobs and
+stand-ins.
+"""
 
 import io
 
@@ -68,7 +70,9 @@ def test_a_hotfix_on_main_is_named_and_staging_stays(world):
 
     code, message = sync_staging()
 
-    assert code == 4 and f"hotfix {fix[:7]} “Stop the bleeding”" in message and "back-merge" in message
+    assert (
+        code == 4 and f"hotfix {fix[:7]} “Stop the bleeding”" in message and "back-merge" in message
+    )
     assert world.github.heads()["staging"] == before
     assert world.sent("PATCH", "/git/refs") == []
 
@@ -117,7 +121,16 @@ def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
 
     assert (repair.status, repair.before) == ("succeeded", "staging")
     assert not Finding.objects.filter(kind="branch", closed_at=None).exists()
-    assert len([request for request in world.railway_server.requests if "deploymentTriggerUpdate" in request.body]) == 1
+    assert (
+        len(
+            [
+                request
+                for request in world.railway_server.requests
+                if "deploymentTriggerUpdate" in request.body
+            ]
+        )
+        == 1
+    )
     assert AuditEvent.objects.filter(action="repair.ended", outcome="done").exists()
 
 
@@ -130,12 +143,23 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
 
     with pytest.raises(Refused, match="look at the page again"):
         repairs_actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
-    repair = ended(world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new))
+    repair = ended(
+        world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
+    )
     world.work(lambda: not Finding.objects.filter(kind="behind", closed_at=None).exists())
 
     assert finding.subject == "backend in production" and new[:7] in finding.sentence
     assert repair.status == "succeeded", repair.sentence
-    assert len([request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]) == 1
+    assert (
+        len(
+            [
+                request
+                for request in world.railway_server.requests
+                if "serviceInstanceDeployV2" in request.body
+            ]
+        )
+        == 1
+    )
 
 
 def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again(world):
@@ -156,7 +180,11 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     assert "backend in production is not deployed when main is pushed to" in finding.sentence
     assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
     assert not Finding.objects.filter(kind="push", closed_at=None).exists()
-    writes = [request for request in world.railway_server.requests if "serviceInstanceAutoDeployUpdate" in request.body]
+    writes = [
+        request
+        for request in world.railway_server.requests
+        if "serviceInstanceAutoDeployUpdate" in request.body
+    ]
     assert len(writes) == 1
     with pytest.raises(Refused, match="already"):
         repairs_actions.switch_push_on(row, actor=alice)

@@ -1,11 +1,20 @@
-"""Staging reset to main: only with the same files, only for two people, only from the heads that they signed."""
+"""Staging reset to main: only with the same files, only for two people, only from the heads that
+they signed.
+"""
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.branches import actions
-from environments.models import Branch, DeploymentAsk, Finding, Repair, ServiceInstance, StagingReset
+from environments.models import (
+    Branch,
+    DeploymentAsk,
+    Finding,
+    Repair,
+    ServiceInstance,
+    StagingReset,
+)
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
 from releases.models.pull_requests import GitHubSync
@@ -15,7 +24,9 @@ pytestmark = pytest.mark.slow
 
 
 def squashed(world) -> dict[str, str]:
-    """main got staging's files by a squash: each has commits that the other lacks, and both the same files."""
+    """main got staging's files by a squash: each has commits that the other lacks, and both the
+    same files.
+    """
     world.work(lambda: ServiceInstance.objects.exclude(judged="").count() == 4)
     world.github.merge_pull(world.github.open_pull("staging", "main", "Promotion"), "squash")
     return known(world)
@@ -32,7 +43,9 @@ def known(world) -> dict[str, str]:
 
 def asked(world, heads) -> StagingReset:
     assert sync_staging()[0] == 4
-    return actions.request_reset(world.project, actor=world.person("alice"), reason="Squashed by mistake", **heads)
+    return actions.request_reset(
+        world.project, actor=world.person("alice"), reason="Squashed by mistake", **heads
+    )
 
 
 def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_surprise(world):
@@ -47,7 +60,9 @@ def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_
     world.work(
         lambda: (
             ServiceInstance.objects.filter(
-                environment__kind="staging", deployments__commit=heads["main"], deployments__is_latest=True
+                environment__kind="staging",
+                deployments__commit=heads["main"],
+                deployments__is_latest=True,
             ).count()
             == 2
         )
@@ -59,12 +74,26 @@ def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_
     assert (repair.status, repair.result) == ("succeeded", "moved"), repair.sentence
     assert "Railway deploys staging anew, as it should" in repair.sentence
     assert world.github.heads()["staging"] == world.github.heads()["main"] == heads["main"]
-    assert [object_.subject for object_ in Finding.objects.filter(kind="bypass") if "staging" in object_.subject] == []
+    assert [
+        object_.subject
+        for object_ in Finding.objects.filter(kind="bypass")
+        if "staging" in object_.subject
+    ] == []
     assert DeploymentAsk.objects.count() == 2
-    pushes = [request for request in world.github_server.requests if request.path.endswith("git-receive-pack")]
-    pushes = [push for push in pushes if "refs/heads/" in push.body]  # the trail has a ref of its own
+    pushes = [
+        request
+        for request in world.github_server.requests
+        if request.path.endswith("git-receive-pack")
+    ]
+    pushes = [
+        push for push in pushes if "refs/heads/" in push.body
+    ]  # the trail has a ref of its own
     assert len([push for push in pushes if push.method == "POST"]) == 1
-    told = list(AuditEvent.objects.filter(action__startswith="staging.reset").values_list("action", "actor_name"))
+    told = list(
+        AuditEvent.objects.filter(action__startswith="staging.reset").values_list(
+            "action", "actor_name"
+        )
+    )
     assert {("staging.reset_requested", "alice"), ("staging.reset_signed", "bob")} <= set(told)
     assert sync_staging()[0] == 0
 
@@ -89,7 +118,11 @@ def test_a_head_that_moved_in_between_ends_it_before_anything_is_written(world):
 
     ended(world, repair)
 
-    assert repair.status == "failed" and "moved from" in repair.sentence and "nothing was done" in repair.sentence
+    assert (
+        repair.status == "failed"
+        and "moved from" in repair.sentence
+        and "nothing was done" in repair.sentence
+    )
     assert world.github.heads()["staging"] == moved
 
 

@@ -15,7 +15,9 @@ from tests.journeys.test_release import cut, make_ready, push, reread
 
 pytestmark = pytest.mark.slow
 ADD = 'op.add_column("events", sa.Column("severity", sa.Text))'
-DROP = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD)
+DROP = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD
+)
 EDITED = {path: text.replace("drop_column(", "drop_column( ") for path, text in DROP.items()}
 
 
@@ -39,8 +41,13 @@ def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
     facts = facts_of(release.pk)
 
     assert gates.GATES["migration_risks"](facts).passed
-    assert [step.revision for step in facts.databases[0].planned.steps] == [one["id"] for one in release.migrations]
-    assert "CREATE INDEX CONCURRENTLY events_workspace_id" in facts.databases[0].planned.steps[1].upgrade.text
+    assert [step.revision for step in facts.databases[0].planned.steps] == [
+        one["id"] for one in release.migrations
+    ]
+    assert (
+        "CREATE INDEX CONCURRENTLY events_workspace_id"
+        in facts.databases[0].planned.steps[1].upgrade.text
+    )
     assert {risk.severity for risk in facts.databases[0].planned.risks} == {"info"}
     assert (
         facts.databases[0].planned.met["tables"]["events"]["size"] > 0
@@ -50,7 +57,9 @@ def test_the_samples_migrations_ask_nobody_and_their_way_back_is_known(world):
 
 def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
     url = world.databases["production"]
-    world.railway.set_variable("production", "backend", "DATABASE_URL", url.replace("127.0.0.1:", "127.0.0.2:1"))
+    world.railway.set_variable(
+        "production", "backend", "DATABASE_URL", url.replace("127.0.0.1:", "127.0.0.2:1")
+    )
     release = cut(world)
     world.work(lambda: MigrationPlan.objects.filter(sentence__contains="as soon as").exists())
 

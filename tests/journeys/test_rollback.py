@@ -1,4 +1,6 @@
-"""The way back through actions, jobs and stand-ins: each verdict of the adviser, rollbacks, and downgrades."""
+"""The way back through actions, jobs and stand-ins: each verdict of the adviser, rollbacks, and
+downgrades.
+"""
 
 from datetime import timedelta
 
@@ -28,13 +30,18 @@ from tests.journeys.test_risk import planned
 
 pytestmark = pytest.mark.slow
 ADD = 'op.add_column("events", sa.Column("severity", sa.Text))'
-DROP = migration("7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD)
+DROP = migration(
+    "7a9c1e3f5b67", "6f8b0d2e4a56", "drop severity", 'op.drop_column("events", "severity")', ADD
+)
 RENAME = 'op.alter_column("events", "{}", new_column_name="{}")'
 RENAMED = migration(
-    "7a9c1e3f5b67", "6f8b0d2e4a56", "rename severity",
-    f'{RENAME.format("severity", "level")}\n    op.create_table("levels", sa.Column("id", sa.Integer))',
+    "7a9c1e3f5b67",
+    "6f8b0d2e4a56",
+    "rename severity",
+    f'{RENAME.format("severity", "level")}\n    op.create_table("levels", sa.Column("id",'
+    " sa.Integer))",
     f'op.drop_table("levels")\n    {RENAME.format("level", "severity")}',
-)  # fmt: skip
+)
 
 
 def ship(world, files: dict[str, str] | None = None) -> Release:
@@ -45,7 +52,11 @@ def ship(world, files: dict[str, str] | None = None) -> Release:
         planned(world, release, commit)
         file = reread(release).migrations[-1]
         approvals_actions.accept_risk(
-            release, actor=world.person("bob"), revision=file["id"], sha256=file["sha256"], reason="known"
+            release,
+            actor=world.person("bob"),
+            revision=file["id"],
+            sha256=file["sha256"],
+            reason="known",
         )
     make_ready(world, release)
     promotion_actions.promote(release, actor=world.person("alice"))
@@ -67,11 +78,17 @@ def ask(world, release: Release) -> Rollback:
 
 
 def sign(world, job: Rollback) -> None:
-    back.approve_rollback(job.release, actor=world.person("bob"), content=reread(job).content, comment="seen")
+    back.approve_rollback(
+        job.release, actor=world.person("bob"), content=reread(job).content, comment="seen"
+    )
 
 
 def asked_of_railway(world) -> list[str]:
-    return [request.body for request in world.railway_server.requests if "deploymentRollback" in request.body]
+    return [
+        request.body
+        for request in world.railway_server.requests
+        if "deploymentRollback" in request.body
+    ]
 
 
 def served(world, kind: str = "production") -> set[str]:
@@ -80,7 +97,9 @@ def served(world, kind: str = "production") -> set[str]:
     return set(found)
 
 
-def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_and_the_branch_stays(world):
+def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_and_the_branch_stays(
+    world,
+):
     before = head(world, "main")
     release = ship(world)
     world.railway.set_variable("production", "backend", "LIMIT", "5")
@@ -89,7 +108,10 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     advised(world, release)
     world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
     advice, merged = release.advice, head(world, "main")
-    assert (advice.verdict, [service["state"] for service in advice.services]) == (SAFE, ["ready", "ready"])
+    assert (advice.verdict, [service["state"] for service in advice.services]) == (
+        SAFE,
+        ["ready", "ready"],
+    )
     assert {target["commit"] for target in advice.targets} == {before}
     assert advice.services[0]["variables"] == [["LIMIT", "added"]]
 
@@ -114,7 +136,9 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     world.work(lambda: AuditEvent.objects.filter(action="rollback.moved").exists())
     assert reread(job).target("frontend")["deployment"] != first
     assert job.is_open and asked_of_railway(world) == []
-    assert [approval.content == job.content for approval in job.approvals.all()] == [False], "it lapses with the deployments"
+    assert [approval.content == job.content for approval in job.approvals.all()] == [False], (
+        "it lapses with the deployments"
+    )
 
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
@@ -124,22 +148,40 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_
     assert len(asked_of_railway(world)) == 2
     assert head(world, "main") == head(world, "staging") == merged
     assert list(job.steps.values_list("name", "service", "status")) == [
-        ("approve", "", "done"), ("restore", "backend", "done"), ("restore", "frontend", "done"),
-        ("live", "", "done"), ("smoke", "", "done"),
-    ]  # fmt: skip
+        ("approve", "", "done"),
+        ("restore", "backend", "done"),
+        ("restore", "frontend", "done"),
+        ("live", "", "done"),
+        ("smoke", "", "done"),
+    ]
     assert reread(release).status == ReleaseStatus.ROLLED_BACK
     facts = facts_of(release.pk)
-    assert [gates.GATES[name](facts).state for name in ("production_live", "smoke_green")] == [gates.FAIL] * 2
-    told = {"rollback.requested", "rollback.approved", "step.restoring", "rollback.ended", "release.rolled_back"}
+    assert [gates.GATES[name](facts).state for name in ("production_live", "smoke_green")] == [
+        gates.FAIL
+    ] * 2
+    told = {
+        "rollback.requested",
+        "rollback.approved",
+        "step.restoring",
+        "rollback.ended",
+        "release.rolled_back",
+    }
     assert told <= set(AuditEvent.objects.values_list("action", flat=True))
     look_now(world.project.railway_sync)
     world.work(lambda: Finding.objects.filter(kind="rolled_back", closed_at=None).count() == 2)
     assert not Finding.objects.filter(kind="behind", closed_at=None).exists()
-    world.work(lambda: reread(release.reconciler).verdict_sentence == f"Release {release.name} was rolled back.")
+    world.work(
+        lambda: (
+            reread(release.reconciler).verdict_sentence
+            == f"Release {release.name} was rolled back."
+        )
+    )
     world.work(lambda: not reread(advice).is_open)
 
 
-def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(world, monkeypatch):
+def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(
+    world, monkeypatch
+):
     monkeypatch.setattr(steps_engine, "SMOKE_PATIENCE", timedelta(seconds=1))
     release, alice = prepare(world), world.person("alice")
     world.railway.break_path("frontend", "production", "/", 500)
@@ -159,7 +201,9 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     assert "shows no deployment" in step.sentence and "a retry asks once more" in step.world
     assert AuditEvent.objects.filter(action="step.restoring").count() == 1
 
-    world.railway_server.faults.append(Fault("graphql", body="deploymentRollback", message="Not Authorized"))
+    world.railway_server.faults.append(
+        Fault("graphql", body="deploymentRollback", message="Not Authorized")
+    )
     back.retry_rollback(release, actor=alice)
     world.work(lambda: not reread(job).is_open)
     assert (job.status, "Not Authorized" in job.sentence) == ("failed", True)
@@ -175,7 +219,9 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     assert AuditEvent.objects.filter(action="step.restoring").count() == 3
 
 
-def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may_while_there_are_any(world):
+def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may_while_there_are_any(
+    world,
+):
     release = ship(world, RENAMED)
     alice, bob = world.person("alice"), world.person("bob")
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
@@ -192,7 +238,9 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
         back.request_downgrade(release, **wish)
     rehearsal = back.rehearse_downgrade(release, actor=alice)
     world.work(lambda: not reread(rehearsal).is_open, seconds=90)
-    Rehearsal.objects.filter(pk=rehearsal.pk).update(files=[rehearsal.files[0] | {"sha256": "0" * 64}])
+    Rehearsal.objects.filter(pk=rehearsal.pk).update(
+        files=[rehearsal.files[0] | {"sha256": "0" * 64}]
+    )
     with pytest.raises(Refused, match="not passed a rehearsal"):
         back.request_downgrade(release, **wish)
     Rehearsal.objects.filter(pk=rehearsal.pk).update(files=rehearsal.files)
@@ -216,13 +264,20 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     world.work(lambda: not reread(run).is_open)
 
     assert (run.status, run.direction, run.before, run.after) == (
-        "succeeded", "downgrade", ["7a9c1e3f5b67"], ["6f8b0d2e4a56"],
-    ), run.sentence  # fmt: skip
+        "succeeded",
+        "downgrade",
+        ["7a9c1e3f5b67"],
+        ["6f8b0d2e4a56"],
+    ), run.sentence
     assert (run.requested_by, run.approved_by) == (alice, bob)
-    assert [one[0] for one in run.applied] == ["7a9c1e3f5b67"] and "Finished 7a9c1e3f5b67" in run.log
+    assert [one[0] for one in run.applied] == [
+        "7a9c1e3f5b67"
+    ] and "Finished 7a9c1e3f5b67" in run.log
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     assert gates.GATES["production_at_head"](facts_of(release.pk)).state == gates.FAIL
-    world.work(lambda: reread(release.advice).verdict == SAFE)  # without being asked: the run has ended
+    world.work(
+        lambda: reread(release.advice).verdict == SAFE
+    )  # without being asked: the run has ended
     job = ask(world, release)
     world.railway.forget_images("frontend", "production")
     sign(world, job)
@@ -235,25 +290,34 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     assert reread(job).status == "cancelled" and reread(release).status == ReleaseStatus.VERIFYING
     production = run.environment
     both = {"requested_by": alice, "approved_by": bob, "now": timezone.now()}
-    far = queue_downgrade(production, run.database, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both)
+    far = queue_downgrade(
+        production, run.database, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both
+    )
     world.work(lambda: not reread(far).is_open)
     assert far.status == "failed" and "not what was agreed on" in far.sentence
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     with pytest.raises(IntegrityError), transaction.atomic():
         MigrationRun.objects.create(
-            environment=production, database=run.database, commit=run.commit, direction="downgrade",
-            requested_by=alice, approved_by=alice,
-        )  # fmt: skip
+            environment=production,
+            database=run.database,
+            commit=run.commit,
+            direction="downgrade",
+            requested_by=alice,
+            approved_by=alice,
+        )
 
 
 INDEX = (
-    "with op.get_context().autocommit_block():\n"
-    '        op.create_index("one_name", "workspaces", ["name"], unique=True, postgresql_concurrently=True)'
+    'with op.get_context().autocommit_block():\n        op.create_index("one_name", "workspaces",'
+    ' ["name"], unique=True, postgresql_concurrently=True)'
 )
 HALF = migration(
-    "7a9c1e3f5b67", "6f8b0d2e4a56", "note", 'op.add_column("events", sa.Column("note", sa.Text))',
+    "7a9c1e3f5b67",
+    "6f8b0d2e4a56",
+    "note",
+    'op.add_column("events", sa.Column("note", sa.Text))',
     'op.drop_column("events", "note")',
-) | migration("8b0d2e4a5678", "7a9c1e3f5b67", "one name", INDEX, 'op.drop_index("one_name")')  # fmt: skip
+) | migration("8b0d2e4a5678", "7a9c1e3f5b67", "one name", INDEX, 'op.drop_index("one_name")')
 
 
 def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
@@ -267,11 +331,19 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     world.railway.fail_next("frontend", "production")
     promotion_actions.promote(release, actor=alice)
     assert stopped_step(world, release).name == "deploy"
-    world.work(lambda: (reread(release.advice).computed_at or release.cut_at) > release.promotions.get().finished_at)
+    world.work(
+        lambda: (
+            (reread(release.advice).computed_at or release.cut_at)
+            > release.promotions.get().finished_at
+        )
+    )
 
     states = {service["service"]: service["state"] for service in release.advice.services}
     assert (release.advice.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
-    assert release.advice.steps[:2] == ["Roll back backend to its earlier deployment.", "frontend can stay as it is."]
+    assert release.advice.steps[:2] == [
+        "Roll back backend to its earlier deployment.",
+        "frontend can stay as it is.",
+    ]
     assert "The database has nothing of this release." in release.advice.reasons
 
     promotion_actions.skip_step(release, actor=alice, reason="the frontend comes later")
@@ -279,7 +351,10 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     since = MigrationRun.objects.get(environment__kind="production").finished_at
     world.work(lambda: reread(release.advice).computed_at > since)
 
-    assert "7a9c1e3f5b67" in release.advice.in_effect and "8b0d2e4a5678" not in release.advice.in_effect
+    assert (
+        "7a9c1e3f5b67" in release.advice.in_effect
+        and "8b0d2e4a5678" not in release.advice.in_effect
+    )
     assert any("8b0d2e4a5678 failed half-way" in reason for reason in release.advice.reasons)
     assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
     assert not any("nothing of this release" in reason for reason in release.advice.reasons)
@@ -294,7 +369,9 @@ def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '6f8b0d2e4a56'")
 
-    world.railway.set_command("backend", "production", start="gunicorn app:app", pre_deploy="alembic upgrade head")
+    world.railway.set_command(
+        "backend", "production", start="gunicorn app:app", pre_deploy="alembic upgrade head"
+    )
     look_now(world.project.railway_sync)
     world.work(lambda: world.project.services.filter(instances__at_start="pre_deploy").exists())
 

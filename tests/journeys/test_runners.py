@@ -1,4 +1,6 @@
-"""A release by each runner, and what is left when one is stopped: on real PostgreSQL, with real commands."""
+"""A release by each runner, and what is left when one is stopped: on real PostgreSQL, with real
+commands.
+"""
 
 import sysconfig
 import threading
@@ -23,7 +25,11 @@ from tests.journeys.world import running_world
 
 pytestmark = pytest.mark.slow
 UPGRADE = "python -m alembic upgrade head"
-HERE = {"runner": "command", "migration_command": f"cd backend && {UPGRADE}", "install_command": INSTALL.strip()}
+HERE = {
+    "runner": "command",
+    "migration_command": f"cd backend && {UPGRADE}",
+    "install_command": INSTALL.strip(),
+}
 RAILWAY = {"runner": "railway", "migration_command": UPGRADE}
 
 
@@ -55,7 +61,10 @@ def started(world, **settings) -> MigrationRun:
     use(world, **settings)
     staging = world.project.environments.get(kind="staging")
     return environment_actions.start_migration(
-        staging, database=world.project.databases.get(), actor=world.person("alice"), commit=release.candidate
+        staging,
+        database=world.project.databases.get(),
+        actor=world.person("alice"),
+        commit=release.candidate,
     )
 
 
@@ -70,7 +79,9 @@ def runs_of(world) -> dict[str, MigrationRun]:
 
 def evidence(run: MigrationRun, release) -> None:
     assert run.status == "succeeded", run.sentence
-    assert run.after == run.target == sorted(release.heads) and run.before and run.before != run.after
+    assert (
+        run.after == run.target == sorted(release.heads) and run.before and run.before != run.after
+    )
     assert (
         [one[0] for one in run.applied]
         == [one["id"] for one in run.planned]
@@ -89,7 +100,9 @@ def test_the_projects_own_command_takes_a_release_to_production(world):
         assert runs[kind].runner == "command" and "Running: cd backend" in runs[kind].log
         assert world.revisions(kind) == sorted(release.heads)
     assert "Preparing the environment for backend/requirements.txt" in runs["staging"].log
-    assert "Preparing" not in runs["production"].log, "the environment is made once for its lock files"
+    assert "Preparing" not in runs["production"].log, (
+        "the environment is made once for its lock files"
+    )
     assert sysconfig.get_path("purelib") not in runs["production"].log
 
 
@@ -104,11 +117,22 @@ def test_a_pre_deploy_command_on_railway_takes_a_release_to_production_and_is_pu
     for kind in ("staging", "production"):
         evidence(runs[kind], release)
         assert world.revisions(kind) == sorted(release.heads)
-        assert "Setting the pre-deploy command" in runs[kind].log and "Starting Container" in runs[kind].log
+        assert (
+            "Setting the pre-deploy command" in runs[kind].log
+            and "Starting Container" in runs[kind].log
+        )
     assert (is_set("staging"), is_set("production")) == (("echo as it was",), ())
-    wishes = [request.body for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
-    assert len(wishes) == 2 and release.merge_commit in wishes[1], "exactly the commit is deployed, once for each run"
-    assert not Finding.objects.filter(kind="bypass").exists(), "nobody is accused of what the portal did"
+    wishes = [
+        request.body
+        for request in world.railway_server.requests
+        if "serviceInstanceDeployV2" in request.body
+    ]
+    assert len(wishes) == 2 and release.merge_commit in wishes[1], (
+        "exactly the commit is deployed, once for each run"
+    )
+    assert not Finding.objects.filter(kind="bypass").exists(), (
+        "nobody is accused of what the portal did"
+    )
 
 
 def test_where_railway_migrates_by_itself_the_portal_verifies_and_keeps_the_evidence(world):
@@ -124,11 +148,19 @@ def test_where_railway_migrates_by_itself_the_portal_verifies_and_keeps_the_evid
 
     runs = runs_of(world)
     for kind in ("staging", "production"):
-        assert runs[kind].status == "succeeded" and runs[kind].after == sorted(release.heads), runs[kind].sentence
+        assert runs[kind].status == "succeeded" and runs[kind].after == sorted(release.heads), runs[
+            kind
+        ].sentence
         assert "Railway migrated while it deployed" in runs[kind].sentence
     evidence(runs["production"], release)
-    assert not [request for request in world.railway_server.requests if "serviceInstanceDeployV2" in request.body]
-    assert PromotionStep.objects.get(name="migrate").sentence.endswith(f"at {', '.join(sorted(release.heads))}.")
+    assert not [
+        request
+        for request in world.railway_server.requests
+        if "serviceInstanceDeployV2" in request.body
+    ]
+    assert PromotionStep.objects.get(name="migrate").sentence.endswith(
+        f"at {', '.join(sorted(release.heads))}."
+    )
 
 
 def promote_cut(world, release, alice):
@@ -142,7 +174,10 @@ def promote_cut(world, release, alice):
 
 
 def test_a_command_that_fails_on_railway_fails_the_run_with_its_log_and_is_put_back(world):
-    command = "echo Running upgrade  -\\> nowhere; echo canary-$SECRET_KEY; echo '[SQL: select 1 from nowhere]'; exit 3"
+    command = (
+        "echo Running upgrade  -\\> nowhere; echo canary-$SECRET_KEY; echo '[SQL: select 1 from"
+        " nowhere]'; exit 3"
+    )
     world.railway.set_variable("staging", "backend", "SECRET_KEY", "hush-hush-9000", sealed=False)
 
     run = finish(world, started(world, **RAILWAY | {"migration_command": command}))
@@ -155,7 +190,9 @@ def test_a_command_that_fails_on_railway_fails_the_run_with_its_log_and_is_put_b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_on_railway_that_is_cancelled_stops_the_deployment_and_reads_the_database(tmp_path, settings):
+def test_a_run_on_railway_that_is_cancelled_stops_the_deployment_and_reads_the_database(
+    tmp_path, settings
+):
     with running_world(tmp_path, settings) as world:
         run = started(world, **RAILWAY | {"migration_command": "echo begun; sleep 600"})
         person = threading.Thread(target=_cancel_when_begun, args=(run, world.person("alice")))
@@ -183,35 +220,66 @@ def test_a_killed_run_on_railway_is_taken_up_again_with_its_own_deployment(world
     use(world, **RAILWAY)
     staging = world.project.environments.get(kind="staging")
     run = environment_actions.start_migration(
-        staging, database=world.project.databases.get(), actor=world.person("alice"), commit=release.candidate
+        staging,
+        database=world.project.databases.get(),
+        actor=world.person("alice"),
+        commit=release.candidate,
     )
     place, service = backend("staging")
-    known = [deployment.id for deployment in Railway().deployments(world.railway.project_id, place, service, 10)]
+    known = [
+        deployment.id
+        for deployment in Railway().deployments(world.railway.project_id, place, service, 10)
+    ]
     set_on_railway("staging", UPGRADE)
     begun = Railway().deploy_commit(place, service, release.candidate)
     MigrationRun.objects.filter(pk=run.pk).update(  # a worker died here
         before=world.revisions("staging"),
         target=release.heads,
-        planned=[{"id": migration["id"], "path": migration["path"], "sha256": migration["sha256"]} for migration in release.migrations],
-        railway={"service": service, "was": ["echo as it was"], "command": [UPGRADE], "known": known, "deployment": ""},
+        planned=[
+            {"id": migration["id"], "path": migration["path"], "sha256": migration["sha256"]}
+            for migration in release.migrations
+        ],
+        railway={
+            "service": service,
+            "was": ["echo as it was"],
+            "command": [UPGRADE],
+            "known": known,
+            "deployment": "",
+        },
     )
 
     finish(world, run)
 
-    assert run.status == "succeeded" and run.after == world.revisions("staging") == sorted(release.heads)
-    assert Railway().deployments(world.railway.project_id, place, service, 1)[0].id == begun, "no second one"
+    assert run.status == "succeeded" and run.after == world.revisions("staging") == sorted(
+        release.heads
+    )
+    assert Railway().deployments(world.railway.project_id, place, service, 1)[0].id == begun, (
+        "no second one"
+    )
     assert is_set("staging") == ("echo as it was",)
 
 
 def test_what_could_not_be_put_back_is_put_back_by_the_next_reading(world):
     run = started(world, **RAILWAY | {"migration_command": "exit 1"})
     place, service = backend("staging")
-    Railway().stage_pre_deploy(place, service, ["echo somebody else"])  # staged by a person, not committed
+    Railway().stage_pre_deploy(
+        place, service, ["echo somebody else"]
+    )  # staged by a person, not committed
     stuck = finish(world, run)
-    assert stuck.status == "failed" and "staged changes" in stuck.sentence and is_set("staging") == ()
+    assert (
+        stuck.status == "failed" and "staged changes" in stuck.sentence and is_set("staging") == ()
+    )
     Railway().commit_staged(place, "by hand")
-    MigrationRun.objects.filter(pk=run.pk).update(  # as after too many crashes: ended without coming to it
-        railway={"service": service, "was": [], "command": ["echo somebody else"], "known": [], "deployment": ""}
+    MigrationRun.objects.filter(
+        pk=run.pk
+    ).update(  # as after too many crashes: ended without coming to it
+        railway={
+            "service": service,
+            "was": [],
+            "command": ["echo somebody else"],
+            "known": [],
+            "deployment": "",
+        }
     )
 
     wake_now(RailwaySync.objects.get(project=world.project))
@@ -229,7 +297,9 @@ def test_an_answer_that_is_lost_deploys_once(world):
 
     assert run.status == "succeeded", run.sentence
     deployments = Railway().deployments(world.railway.project_id, *backend("staging"), 10)
-    assert [deployment.commit for deployment in deployments].count(run.commit) == 2, "the one that was live, and one of the run"
+    assert [deployment.commit for deployment in deployments].count(run.commit) == 2, (
+        "the one that was live, and one of the run"
+    )
 
 
 def test_a_service_that_is_missing_is_named_and_nothing_is_changed(world):

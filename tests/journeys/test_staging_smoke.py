@@ -18,7 +18,12 @@ def test_a_release_is_promoted_only_after_staging_answered_as_it_is_now(world):
     def state() -> str:
         return gates.GATES["staging_smoked"](facts_of(release.pk)).state
 
-    world.work(lambda: "migrations ran" in (StagingSmoke.objects.values_list("sentence", flat=True).first() or ""))
+    world.work(
+        lambda: (
+            "migrations ran"
+            in (StagingSmoke.objects.values_list("sentence", flat=True).first() or "")
+        )
+    )
     before = state()
     world.railway.break_path("backend", "staging", "/health", 500)
     actions.migrate_staging(release, actor=world.person("alice"))

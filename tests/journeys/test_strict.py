@@ -1,4 +1,6 @@
-"""What a strict repository does around the merge: verdicts it refuses, branches it deletes, checks it waits for."""
+"""What a strict repository does around the merge: verdicts it refuses, branches it deletes,
+checks it waits for.
+"""
 
 import json
 from datetime import timedelta
@@ -39,7 +41,9 @@ def test_a_freeze_with_an_emoji_is_told_once_without_it_and_takes_the_green_back
     assert not standing(release).ready
 
 
-def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_tried_without_end(world):
+def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_tried_without_end(
+    world,
+):
     release = prepare(world)
     world.work(lambda: statuses(world)[-1][0] == "success")
     world.github.most_statuses = 0
@@ -89,7 +93,9 @@ def test_a_staging_that_was_deleted_at_the_merge_is_made_again_with_what_went_in
     gone = "staging" not in world.github.heads()
     world.work(lambda: reread(release).status == "verifying")
 
-    opened = {one["number"]: one["base"] for one in world.github.state["pulls"] if one["state"] == "open"}
+    opened = {
+        one["number"]: one["base"] for one in world.github.state["pulls"] if one["state"] == "open"
+    }
     assert gone and head(world, "staging") == head(world, "main")
     assert set(opened.values()) == {"staging"} and opened
     assert AuditEvent.objects.filter(action="release.staging_restored").count() == 1
@@ -113,9 +119,13 @@ def test_protecting_never_demands_a_check_that_never_ran_nor_locks_the_portal_ou
     type(world.project).objects.update(protected_checks=["never"])
     cut(world)
 
-    asked = [environment_actions.protect_branch(world.project, actor=world.person("alice"), branch=one)
-             for one in ("main", "staging")]  # fmt: skip
-    world.work(lambda: not Repair.objects.filter(status__in=["queued", "running", "waiting"]).exists())
+    asked = [
+        environment_actions.protect_branch(world.project, actor=world.person("alice"), branch=one)
+        for one in ("main", "staging")
+    ]
+    world.work(
+        lambda: not Repair.objects.filter(status__in=["queued", "running", "waiting"]).exists()
+    )
 
     message = [reread(one).sentence for one in asked]
     assert "never never ran" in message[0] and "python-ci" in message[0]
@@ -127,7 +137,11 @@ def test_a_renamed_repository_is_read_and_refused_by_its_new_name(world):
     release = prepare(world)
     world.github.rename("inspector-2")
 
-    world.work(lambda: "acme/inspector-2" in " ".join(one.result.sentence for one in standing(release).missing))
+    world.work(
+        lambda: (
+            "acme/inspector-2" in " ".join(one.result.sentence for one in standing(release).missing)
+        )
+    )
     github = GitHub("acme/inspector")
 
     assert github.branch_head("main") == head(world, "main")

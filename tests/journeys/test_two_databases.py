@@ -1,4 +1,6 @@
-"""Two Alembic directories and two databases in one repository: one release, and each database for itself."""
+"""Two Alembic directories and two databases in one repository: one release, and each database
+for itself.
+"""
 
 from contextlib import contextmanager
 
@@ -41,8 +43,10 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     signals, billing = world.project.databases.all()
     release = cut(world)
     assert [(migration["id"], migration["database"]) for migration in release.migrations] == [
-        ("5e7a9c1d3f45", signals.pk), ("6f8b0d2e4a56", signals.pk), ("b2", billing.pk),
-    ]  # fmt: skip
+        ("5e7a9c1d3f45", signals.pk),
+        ("6f8b0d2e4a56", signals.pk),
+        ("b2", billing.pk),
+    ]
     assert release.heads_of == {str(signals.pk): ["6f8b0d2e4a56"], str(billing.pk): ["b2"]}
     world.work(lambda: MigrationPlan.objects.filter(status="succeeded").count() == 2)
     waits = gates.GATES["migrations_ready"](facts_of(release.pk)).sentence
@@ -55,7 +59,10 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     runs = list(MigrationRun.objects.order_by("pk"))
     ended(world, runs)
 
-    assert [(run.database, run.status) for run in runs] == [(signals, "succeeded"), (billing, "succeeded")]
+    assert [(run.database, run.status) for run in runs] == [
+        (signals, "succeeded"),
+        (billing, "succeeded"),
+    ]
     assert runs[1].started_at >= runs[0].finished_at, "one after the other"
     with pytest.raises(Refused, match="Every database of staging is at the release's heads"):
         lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
@@ -74,8 +81,13 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
 
     steps = release.promotions.get().steps.order_by("position")
     assert [str(step) for step in steps] == [
-        "Merge", "Deploy", "Migrate signals", "Migrate billing", "Smoke", "Sync staging",
-    ]  # fmt: skip
+        "Merge",
+        "Deploy",
+        "Migrate signals",
+        "Migrate billing",
+        "Smoke",
+        "Sync staging",
+    ]
     assert steps[3].sentence == "1 revision applied; production's database billing is at b2."
     assert steps[2].migration_run.log != steps[3].migration_run.log
     assert (world.revisions("production"), world.revisions(BILLING)) == (["6f8b0d2e4a56"], ["b2"])
@@ -93,7 +105,9 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     assert str(step) == "Migrate billing" and "already exists" in step.sentence
     assert step.world == "Production's database billing is at b1; 0 of 1 revisions were applied."
     first = step.promotion.steps.get(name="migrate", called="signals")
-    assert first.sentence == "2 revisions applied; production's database signals is at 6f8b0d2e4a56."
+    assert (
+        first.sentence == "2 revisions applied; production's database signals is at 6f8b0d2e4a56."
+    )
     with connected(world, BILLING) as connection:
         connection.execute("alter table invoices drop column paid_at")
     promotion_actions.retry_step(release, actor=world.person("alice"))
@@ -107,7 +121,9 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     assert world.revisions(BILLING) == ["b1"]
     assert advised(world, release).downgrade["file"]["id"] == "6f8b0d2e4a56"
     failing = gates.GATES["production_at_head"](facts_of(release.pk))
-    assert failing.state == gates.FAIL and failing.sentence.startswith("billing: Production's database is at b1")
+    assert failing.state == gates.FAIL and failing.sentence.startswith(
+        "billing: Production's database is at b1"
+    )
     assert world.revisions("production") == ["6f8b0d2e4a56"]
 
 

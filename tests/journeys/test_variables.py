@@ -33,7 +33,9 @@ def opened() -> dict[str, bool]:
 def test_the_samples_variables_are_mirrored_and_hinder_no_release(world):
     for kind in ("staging", "production"):
         world.railway.set_variable(kind, "backend", "STRIPE_KEY", "sealed-value", sealed=True)
-        world.railway.set_variable(kind, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
+        world.railway.set_variable(
+            kind, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
+        )
 
     release = cut(world)
     world.work(lambda: gates.GATES["environments_coherent"](facts_of(release.pk)).passed)
@@ -47,14 +49,18 @@ def test_the_samples_variables_are_mirrored_and_hinder_no_release(world):
 
 
 def test_an_address_of_production_in_staging_stops_the_release_until_it_is_put_right(world):
-    world.railway.set_variable("production", "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
+    world.railway.set_variable(
+        "production", "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
+    )
     release = cut(world)
     live = world.railway.address("backend", "production")
     world.railway.set_variable("staging", "frontend", "API_URL", live)
 
     read_again(world)
     wrong, gate = opened(), gates.GATES["environments_coherent"](facts_of(release.pk))
-    world.railway.set_variable("staging", "frontend", "API_URL", "http://backend.railway.internal:8000")
+    world.railway.set_variable(
+        "staging", "frontend", "API_URL", "http://backend.railway.internal:8000"
+    )
     read_again(world)
 
     assert list(wrong.values()) == [False] and "leads to backend in production" in next(iter(wrong))
@@ -64,7 +70,9 @@ def test_an_address_of_production_in_staging_stops_the_release_until_it_is_put_r
 
 def test_a_sealed_address_waits_for_a_persons_word(world):
     for kind in ("staging", "production"):
-        world.railway.set_variable(kind, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
+        world.railway.set_variable(
+            kind, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
+        )
     release = cut(world)
     world.railway.set_variable("staging", "frontend", "API_URL", "https://x.example", sealed=True)
 

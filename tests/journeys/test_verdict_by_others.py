@@ -1,4 +1,6 @@
-"""The status `release-portal` by anybody but the portal is a finding, and never taken for the portal's word."""
+"""The status `release-portal` by anybody but the portal is a finding, and never taken for the
+portal's word.
+"""
 
 import pytest
 
@@ -16,11 +18,17 @@ CONTEXT = "release-portal"
 
 def posts(world, who: str, sha: str, state: str) -> None:
     with world.github.change(Viewer(who)) as viewer:
-        checks.add_status(world.github, viewer, sha, context=CONTEXT, state=state, description="Release is ready.")
+        checks.add_status(
+            world.github, viewer, sha, context=CONTEXT, state=state, description="Release is ready."
+        )
 
 
 def last_word(world, sha: str) -> tuple[str, str]:
-    rows = [row for row in world.github.state["statuses"] if (row["sha"], row["context"]) == (sha, CONTEXT)]
+    rows = [
+        row
+        for row in world.github.state["statuses"]
+        if (row["sha"], row["context"]) == (sha, CONTEXT)
+    ]
     return rows[-1]["user"], rows[-1]["state"]
 
 
@@ -60,6 +68,8 @@ def test_a_check_run_of_the_portals_name_is_found(world):
     world.work(lambda: reread(release.reconciler).verdict_state == "pending")
 
     world.github.set_check(release.candidate, CONTEXT)
-    world.work(lambda: Finding.objects.filter(subject__startswith="check run release-portal").exists())
+    world.work(
+        lambda: Finding.objects.filter(subject__startswith="check run release-portal").exists()
+    )
 
     assert last_word(world, release.candidate)[1] == "pending"

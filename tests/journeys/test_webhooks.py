@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def world(tmp_path, settings, transactional_db):
-    """A world of which the portal, served on loopback, hears by webhook alone: no reading is due for an hour."""
+    """A world of which the portal, served on loopback, hears by webhook alone: no reading is due
+    for an hour.
+    """
     settings.GITHUB_WEBHOOK_SECRET = deliveries.GITHUB_SECRET
     settings.RAILWAY_WEBHOOK_SECRET = deliveries.RAILWAY_SECRET
     with (

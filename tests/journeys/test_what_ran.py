@@ -75,5 +75,7 @@ def test_a_revision_that_knows_production_runs_nothing_there_that_staging_did_no
     assert step.name == "migrate" and "staging did not run this statement" in step.sentence
     assert "drop table events" in step.sentence
     with psycopg.connect(world.databases["production"]) as connection:
-        there = connection.execute("select to_regclass('events')::text, to_regclass('kept')::text").fetchall()
+        there = connection.execute(
+            "select to_regclass('events')::text, to_regclass('kept')::text"
+        ).fetchall()
     assert there == [("events", None)]

@@ -1,4 +1,6 @@
-"""The world around the portal for a journey: stand-ins over real sockets, target databases, and the worker."""
+"""The world around the portal for a journey: stand-ins over real sockets, target databases, and
+the worker.
+"""
 
 import functools
 import time
@@ -28,7 +30,12 @@ from releases.project_settings import connect
 from tests.journeys.clock import Clock, set_by
 from tests.journeys.furnished import create_database, drop_database, stand_ins
 
-PEOPLE = {"alice": "Release managers", "bob": "Approvers", "carol": "Auditors", "dave": "Administrators"}
+PEOPLE = {
+    "alice": "Release managers",
+    "bob": "Approvers",
+    "carol": "Auditors",
+    "dave": "Administrators",
+}
 
 
 @dataclass
@@ -50,7 +57,9 @@ class World:
         return get_user_model().objects.get(username=name)
 
     def work(self, until: Callable[[], bool], *, seconds: float = 30) -> None:
-        """Runs what is due, as the worker does, until `until` holds; fails loudly when it never does."""
+        """Runs what is due, as the worker does, until `until` holds; fails loudly when it never
+        does.
+        """
         deadline = time.monotonic() + seconds
         while not until():
             if time.monotonic() > deadline:
@@ -59,7 +68,9 @@ class World:
                 self._wait()
 
     def _wait(self) -> None:
-        """Until the next job is due: by putting the clock forward, where the world has one of its own."""
+        """Until the next job is due: by putting the clock forward, where the world has one of
+        its own.
+        """
         moments = [wake_at for *_, wake_at in _open_jobs()]
         if self.clock and moments:
             self.clock.reach(min(moments))
@@ -74,15 +85,24 @@ class World:
     def revisions(self, kind: str) -> list[str]:
         """What the database itself reports."""
         with psycopg.connect(self.databases[kind]) as connection:
-            return sorted(row[0] for row in connection.execute("select version_num from alembic_version"))
+            return sorted(
+                row[0] for row in connection.execute("select version_num from alembic_version")
+            )
 
     def sent(self, method: str, path: str) -> list[str]:
         """The bodies of every request of that kind that GitHub got."""
-        return [request.body for request in self.github_server.requests if request.method == method and path in request.path]
+        return [
+            request.body
+            for request in self.github_server.requests
+            if request.method == method and path in request.path
+        ]
 
 
 def run_due() -> int:
-    """One round of the worker, without its processes: every job whose time has come. Returns how many."""
+    """One round of the worker, without its processes: every job whose time has come.
+
+    Returns how many.
+    """
     now = timezone.now()
     due = [(label, pk) for label, pk, wake_at in _open_jobs() if wake_at <= now]
     for label, pk in due:
@@ -112,17 +132,24 @@ def _asking_for_jobs() -> tuple[str, tuple]:
 
 @contextmanager
 def running_world(
-    directory: Path, override, *, rehearse: bool = False, clock: Clock | None = None, shape: Sequence[str] = ()
+    directory: Path,
+    override,
+    *,
+    rehearse: bool = False,
+    clock: Clock | None = None,
+    shape: Sequence[str] = (),
 ) -> Iterator[World]:
     """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
 
-    `shape` names what the project looks like, of `portal.sandbox.shapes`.
-    Rehearsals start servers of their own: most journeys do without them, and without their checklist item.
-    With a `clock` the waiting between two readings takes no time; where other processes or a browser take part
+    `shape` names what the project looks like, of `portal.sandbox.shapes`. Rehearsals start servers
+    of their own: most journeys do without them, and without their checklist item. With a `clock`
+    the waiting between two readings takes no time; where other processes or a browser take part
     there is none, for they would not know it.
     """
     look = shapes.combined(shape)
-    made = {target.key: create_database(target.key, look, target.alembic) for target in look.targets("")}
+    made = {
+        target.key: create_database(target.key, look, target.alembic) for target in look.targets("")
+    }
     targets = {kind: url for kind, (url, _) in made.items()}
     now = clock.now if clock else lambda: datetime.now(UTC)
     github, railway = stand_ins(directory, targets, now, shape)
@@ -131,7 +158,10 @@ def running_world(
     github.url = github_server.url
     override.GITHUB_API_URL = override.GITHUB_GIT_URL = github_server.url
     override.RAILWAY_API_URL = f"{railway_server.url}/graphql/v2"
-    override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = "sandbox-github-token", "sandbox-railway-token"
+    override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = (
+        "sandbox-github-token",
+        "sandbox-railway-token",
+    )
     override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 3.0 if clock else 0.2, 3.0
     override.REHEARSE = rehearse
     override.VAR_DIR = directory / "var"
@@ -141,7 +171,17 @@ def running_world(
         ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
     try:
         repository = directory / "github" / "repository.git"
-        yield World(github, railway, github_server, railway_server, targets, project, repository, clock, look)
+        yield World(
+            github,
+            railway,
+            github_server,
+            railway_server,
+            targets,
+            project,
+            repository,
+            clock,
+            look,
+        )
     finally:
         github_server.stop()
         github.hooks.stop()
@@ -152,10 +192,15 @@ def running_world(
 
 
 @contextmanager
-def quick_world(directory: Path, override, *, rehearse: bool = False, shape: Sequence[str] = ()) -> Iterator[World]:
+def quick_world(
+    directory: Path, override, *, rehearse: bool = False, shape: Sequence[str] = ()
+) -> Iterator[World]:
     """A world with a clock of its own, which the portal and the stand-ins go by."""
     clock = Clock()
-    with set_by(clock), running_world(directory, override, rehearse=rehearse, clock=clock, shape=shape) as world:
+    with (
+        set_by(clock),
+        running_world(directory, override, rehearse=rehearse, clock=clock, shape=shape) as world,
+    ):
         yield world
 
 

@@ -19,9 +19,14 @@ def rows():
             message = f"<b>sentence {number}</b>"
             audit.record("x.done", actor=None, sentence=message, data={"a": "<script>"})
     WebhookDelivery.objects.create(
-        source="github", delivery="g-1", event="push", size=2, outcome="handled", received_at=timezone.now(),
+        source="github",
+        delivery="g-1",
+        event="push",
+        size=2,
+        outcome="handled",
+        received_at=timezone.now(),
         body="<script>alert(1)</script>",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("path", [EVENTS, DELIVERIES])
@@ -35,7 +40,10 @@ def test_nothing_can_be_added_changed_or_deleted_even_by_a_superuser(admin_clien
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403, 403]
-    assert (AuditEvent.objects.count(), WebhookDelivery.objects.count()) == (61, 1)  # with the sign-in
+    assert (AuditEvent.objects.count(), WebhookDelivery.objects.count()) == (
+        61,
+        1,
+    )  # with the sign-in
 
 
 def test_an_event_is_shown_whole_and_as_text(admin_client, rows):
@@ -55,9 +63,7 @@ def test_a_body_is_shown_as_text(admin_client, rows):
 
 
 def test_the_list_of_events_counts_no_further_than_it_must_and_sorts_by_the_key(admin_client, rows):
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(EVENTS)
 
     of_events = [query["sql"] for query in queries if '"portal_auditevent"' in query["sql"]]
@@ -70,7 +76,14 @@ def test_the_list_of_events_counts_no_further_than_it_must_and_sorts_by_the_key(
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("?q=7", 1), ("?q=seven", 0), ("?q=" + "9" * 30, 0), ("?q=٣", 0), ("?position__lte=9", 9), ("", 50)],
+    [
+        ("?q=7", 1),
+        ("?q=seven", 0),
+        ("?q=" + "9" * 30, 0),
+        ("?q=٣", 0),
+        ("?position__lte=9", 9),
+        ("", 50),
+    ],
 )
 def test_an_event_is_found_by_its_position(admin_client, rows, query, count):
     page = admin_client.get(EVENTS + query)

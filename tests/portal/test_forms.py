@@ -23,10 +23,19 @@ class Ask(forms.Form):
     [
         ({}, "Say why."),
         ({"reason": " \n "}, "Say why."),
-        ({"reason": "a\x00b"}, "The text holds a NUL character: remove it and send the form again."),
+        (
+            {"reason": "a\x00b"},
+            "The text holds a NUL character: remove it and send the form again.",
+        ),
         ({"reason": "x" * 11}, "The text has 11 characters; shorten it to 10, nothing was saved."),
-        ({"reason": "r", "note": "123456"}, "“Note” has 6 characters; shorten it to 5, nothing was saved."),
-        ({"reason": "r", "seen": "f" * 201}, "The text has 201 characters; shorten it to 200, nothing was saved."),
+        (
+            {"reason": "r", "note": "123456"},
+            "“Note” has 6 characters; shorten it to 5, nothing was saved.",
+        ),
+        (
+            {"reason": "r", "seen": "f" * 201},
+            "The text has 201 characters; shorten it to 200, nothing was saved.",
+        ),
     ],
 )
 def test_a_form_that_does_not_hold_says_so_in_one_sentence(sent, message):
@@ -41,7 +50,11 @@ def test_a_form_that_holds_gives_what_was_typed():
 
 
 def test_no_view_reads_a_post_by_hand():
-    product = [path for app in ("portal", "environments", "releases") for path in (ROOT / app).rglob("*.py")]
+    product = [
+        path
+        for app in ("portal", "environments", "releases")
+        for path in (ROOT / app).rglob("*.py")
+    ]
     by_hand = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in product

@@ -10,12 +10,16 @@ from portal.gitignore import is_exception, takes_in
 
 NAMES = st.sampled_from(["a", "b", "ab", "src", "x.md", "y.js", "[z]", "c c", ".env"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
-PARTS = st.sampled_from(["*", "**", "a", "b", "a*", "?b", "*.md", "src", "[ab]", "[!a]", "[z]", "c c", r"\[z\]"])
+PARTS = st.sampled_from(
+    ["*", "**", "a", "b", "a*", "?b", "*.md", "src", "[ab]", "[!a]", "[z]", "c c", r"\[z\]"]
+)
 PATTERNS = st.builds(
     lambda back, root, parts, end: f"{back}{root}{'/'.join(parts)}{end}",
-    st.sampled_from(["", "", "!"]), st.sampled_from(["", "/"]), st.lists(PARTS, min_size=1, max_size=3),
+    st.sampled_from(["", "", "!"]),
+    st.sampled_from(["", "/"]),
+    st.lists(PARTS, min_size=1, max_size=3),
     st.sampled_from(["", "/", "/**"]),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,10 @@ def git(tmp_path_factory):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(PATTERNS, min_size=1, max_size=4), st.lists(PATHS, min_size=1, max_size=12, unique=True))
+@given(
+    st.lists(PATTERNS, min_size=1, max_size=4),
+    st.lists(PATHS, min_size=1, max_size=12, unique=True),
+)
 def test_they_take_in_what_git_ignores(git, patterns, paths):
     assert {path for path in paths if takes_in(patterns, path)} == git(patterns, paths), patterns
 
@@ -58,4 +65,9 @@ def test_what_people_write_means_what_they_mean(patterns, path, taken):
 
 
 def test_an_exception_is_told_from_a_pattern():
-    assert [is_exception(one) for one in ("!*.md", "*.md", r"\!x", "")] == [True, False, False, False]
+    assert [is_exception(one) for one in ("!*.md", "*.md", r"\!x", "")] == [
+        True,
+        False,
+        False,
+        False,
+    ]

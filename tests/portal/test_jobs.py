@@ -30,7 +30,9 @@ def job(monkeypatch):
     monkeypatch.setattr(RailwaySync, "step_function", "tests.portal.test_jobs.step")
     outcomes.clear()
     calls.clear()
-    project = Project.objects.create(name="inspector", slug="inspector", repository="acme/inspector")
+    project = Project.objects.create(
+        name="inspector", slug="inspector", repository="acme/inspector"
+    )
     return RailwaySync.objects.create(project=project)
 
 

@@ -1,4 +1,6 @@
-"""One id from a delivery or request through its job to the outward call; JSON lines; errors to a DSN."""
+"""One id from a delivery or request through its job to the outward call; JSON lines; errors to a
+DSN.
+"""
 
 import gzip
 import io
@@ -56,18 +58,27 @@ def asks(job, *, now):
 
 
 @pytest.mark.django_db
-def test_one_id_from_the_delivery_through_the_job_to_the_outward_call(lines, outside, settings, monkeypatch):
+def test_one_id_from_the_delivery_through_the_job_to_the_outward_call(
+    lines, outside, settings, monkeypatch
+):
     settings.GITHUB_WEBHOOK_SECRET = "s"
     monkeypatch.setenv("TESTS_OUTSIDE", outside)
     monkeypatch.setattr(GitHubSync, "step_function", "tests.portal.test_logs.asks")
     project = make_project()
-    body = json.dumps({"repository": {"full_name": project.repository}, "ref": "refs/heads/staging"}).encode()
+    body = json.dumps(
+        {"repository": {"full_name": project.repository}, "ref": "refs/heads/staging"}
+    ).encode()
 
     Client().post(
-        "/webhooks/github/", body, content_type="application/json",
-        headers={"x-hub-signature-256": github_signature("s", body), "x-github-delivery": DELIVERY,
-                 "x-github-event": "push"},
-    )  # fmt: skip
+        "/webhooks/github/",
+        body,
+        content_type="application/json",
+        headers={
+            "x-hub-signature-256": github_signature("s", body),
+            "x-github-delivery": DELIVERY,
+            "x-github-event": "push",
+        },
+    )
     job = GitHubSync.objects.get()
     jobs.wake(job._meta.label, job.pk)
 
@@ -83,7 +94,9 @@ def test_a_request_gives_its_id_to_the_job_it_wakes_and_says_it_in_its_answer(li
     answer = Client(headers={"x-request-id": "given-12345"}).get("/healthz")
     assert answer.headers["X-Request-ID"] == "given-12345"
     for unfit in ("short", "a b c d e f g h", "x" * 65, "<script>alert</script>"):
-        assert Client(headers={"x-request-id": unfit}).get("/healthz").headers["X-Request-ID"] != unfit
+        assert (
+            Client(headers={"x-request-id": unfit}).get("/healthz").headers["X-Request-ID"] != unfit
+        )
 
     make_project()
     job = RailwaySync.objects.get()
@@ -99,8 +112,14 @@ def test_a_line_is_one_object_without_raw_controls_or_secrets(lines):
         logging.getLogger("x").exception("over\ntwo lines \x1b[31m /webhooks/railway/verysecret/")
 
     [line] = lines()
-    assert "verysecret" not in json.dumps(line) and "\x1b" not in line["message"] + line["exception"]
-    assert line["level"] == "ERROR" and "ValueError" in line["exception"] and "\n" not in line["message"]
+    assert (
+        "verysecret" not in json.dumps(line) and "\x1b" not in line["message"] + line["exception"]
+    )
+    assert (
+        line["level"] == "ERROR"
+        and "ValueError" in line["exception"]
+        and "\n" not in line["message"]
+    )
 
 
 def test_errors_go_to_the_dsn_with_their_trace_and_without_secrets_or_variables():
@@ -113,22 +132,21 @@ def test_errors_go_to_the_dsn_with_their_trace_and_without_secrets_or_variables(
 
     server = Server(take).start()
     code = (
-        "import django; django.setup()\n"
-        "import logging, sentry_sdk\n"
-        "from django.conf import settings\n"
-        "from portal.logs import trace\n"
-        "def fails(password):\n"
-        "    raise ValueError('It said ' + settings.GITHUB_TOKEN)\n"
-        "with trace.within('trace-of-error'):\n"
-        "    try: fails('local-variable-secret')\n"
-        "    except ValueError: logging.getLogger('x').exception('Broke with %s', settings.GITHUB_TOKEN)\n"
-        "sentry_sdk.flush(5)\n"
+        "import django; django.setup()\nimport logging, sentry_sdk\nfrom django.conf import"
+        " settings\nfrom portal.logs import trace\ndef fails(password):\n    raise ValueError('It"
+        " said ' + settings.GITHUB_TOKEN)\nwith trace.within('trace-of-error'):\n    try:"
+        " fails('local-variable-secret')\n    except ValueError:"
+        " logging.getLogger('x').exception('Broke with %s',"
+        " settings.GITHUB_TOKEN)\nsentry_sdk.flush(5)\n"
     )
     env = os.environ | {
-        "SENTRY_DSN": server.url.replace("://", "://key@") + "/1", "GITHUB_TOKEN": "github_pat_verysecret",
+        "SENTRY_DSN": server.url.replace("://", "://key@") + "/1",
+        "GITHUB_TOKEN": "github_pat_verysecret",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
     server.stop()
 
     sent = "\n".join(got)

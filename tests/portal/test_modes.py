@@ -15,12 +15,20 @@ from portal.modes import CONFIGURED, CREDENTIALS, WrongMode, asks_for_sandbox, s
 from tests.factory import make_project
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = {"repository": "acme/inspector", "project": "p", "alembic": "", "staging": "staging", "production": "main"}
+READY = {
+    "repository": "acme/inspector",
+    "project": "p",
+    "alembic": "",
+    "staging": "staging",
+    "production": "main",
+}
 
 
 def test_nothing_configured_asks_for_the_sandbox_and_anything_configured_does_not():
     assert asks_for_sandbox({})
-    assert asks_for_sandbox({"PORTAL_URL": "http://127.0.0.1:9", "SYNC_SECONDS": "1", "GITHUB_TOKEN": " "})
+    assert asks_for_sandbox(
+        {"PORTAL_URL": "http://127.0.0.1:9", "SYNC_SECONDS": "1", "GITHUB_TOKEN": " "}
+    )
     assert not any(asks_for_sandbox({name: "x"}) for name in CONFIGURED)
 
 

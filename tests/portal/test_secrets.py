@@ -21,7 +21,9 @@ URL = "postgresql://app:p%40ss-word@db.internal/app"
 
 @pytest.fixture
 def environment(db):
-    project = Project.objects.create(name="inspector", slug="inspector", repository="acme/inspector")
+    project = Project.objects.create(
+        name="inspector", slug="inspector", repository="acme/inspector"
+    )
     staging = Environment.objects.create(project=project, name="staging", railway_id="e1")
     database = Database.objects.create(project=project, alembic="alembic.ini")
     made = EnvironmentDatabase.objects.create(environment=staging, database=database, url=URL)
@@ -94,7 +96,9 @@ def test_a_hidden_text_shows_in_no_way_of_printing_it():
     hidden = HiddenText(URL)
 
     shown = [repr(hidden), str(hidden), f"{hidden}", f"{hidden!r}", f"{hidden:>5}", f"{[hidden]}"]
-    shown.append(Template("{{ secret }}{{ secret|default:'x' }}").render(Context({"secret": hidden})))
+    shown.append(
+        Template("{{ secret }}{{ secret|default:'x' }}").render(Context({"secret": hidden}))
+    )
 
     assert not any("ss-word" in one for one in shown)
     assert set(shown[:3]) == {HIDDEN}
@@ -131,7 +135,9 @@ def test_a_form_never_shows_the_stored_secret(environment):
 def test_the_admin_never_shows_the_stored_secret(environment, rf, admin_user):
     request = rf.get("/")
     request.user = admin_user
-    found = admin.ModelAdmin(EnvironmentDatabase, admin.site).get_form(request, environment, fields=["url"])
+    found = admin.ModelAdmin(EnvironmentDatabase, admin.site).get_form(
+        request, environment, fields=["url"]
+    )
 
     page = str(found(instance=environment))
 
@@ -191,7 +197,11 @@ def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(message)
     assert "ss-word" not in clean and HIDDEN in clean
 
 
-@given(secret=st.text(min_size=1).filter(str.strip), before=st.text(max_size=5), after=st.text(max_size=5))
+@given(
+    secret=st.text(min_size=1).filter(str.strip),
+    before=st.text(max_size=5),
+    after=st.text(max_size=5),
+)
 def test_no_secret_survives_redaction(secret, before, after):
     clean = redact(before + secret + after, [secret])
 

@@ -19,19 +19,40 @@ from portal.outbound.parsing import lines, link, text
 from portal.visible import LogFormatter, VisibleStream, only_visible, visible, visible_line
 
 ROOT = Path(__file__).resolve().parents[2]
-# Unicode: Prepended_Concatenation_Mark is drawn; Default_Ignorable_Code_Point is not, whatever its category.
+# Unicode: Prepended_Concatenation_Mark is drawn; Default_Ignorable_Code_Point is not, whatever its
+# category.
 DRAWN = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
 IGNORABLE = {
-    0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2065, 0x3164, *range(0xFE00, 0xFE10), 0xFFA0,
-    *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000), 0x2800,
-}  # fmt: skip
+    0x34F,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    *range(0x180B, 0x1810),
+    0x2065,
+    0x3164,
+    *range(0xFE00, 0xFE10),
+    0xFFA0,
+    *range(0xFFF0, 0xFFF9),
+    *range(0xE0000, 0xE1000),
+    0x2800,
+}
 LAYOUT = {0x09, 0x0A}
 UNSEEN = sorted(
-    ({n for n in range(0x110000) if unicodedata.category(chr(n)) in {"Cc", "Cf", "Cs", "Zl", "Zp"}} | IGNORABLE)
+    (
+        {
+            n
+            for n in range(0x110000)
+            if unicodedata.category(chr(n)) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        }
+        | IGNORABLE
+    )
     - DRAWN
     - LAYOUT
 )
-hostile = st.text(st.one_of(st.sampled_from([chr(n) for n in UNSEEN]), st.characters(categories=["L", "N", "P"])))
+hostile = st.text(
+    st.one_of(st.sampled_from([chr(n) for n in UNSEEN]), st.characters(categories=["L", "N", "P"]))
+)
 
 
 def test_the_signs_that_count_as_unseen_are_those_of_unicode():
@@ -41,7 +62,11 @@ def test_the_signs_that_count_as_unseen_are_those_of_unicode():
 
 
 def test_a_row_of_bytes_is_looked_at_closer_for_each_of_them():
-    missed = [hex(n) for n in UNSEEN if not 0xD800 <= n <= 0xDFFF and not module._SUSPECT.search(chr(n).encode())]
+    missed = [
+        hex(n)
+        for n in UNSEEN
+        if not 0xD800 <= n <= 0xDFFF and not module._SUSPECT.search(chr(n).encode())
+    ]
 
     assert missed == []
 
@@ -56,21 +81,36 @@ def test_no_control_is_left_and_a_second_time_changes_nothing(message):
     shown = visible(message)
 
     left = [sign for sign in shown if module._ANY.match(sign)]
-    assert all(sign in "\r\u200c\u200d\ufe00\ufe01\ufe02\ufe0e\ufe0f" or ord(sign) > 0xE0000 for sign in left)
-    assert not any(ord(sign) in range(0x202A, 0x202F) or ord(sign) in range(0x2066, 0x206A) for sign in shown)
+    assert all(
+        sign in "\r\u200c\u200d\ufe00\ufe01\ufe02\ufe0e\ufe0f" or ord(sign) > 0xE0000
+        for sign in left
+    )
+    assert not any(
+        ord(sign) in range(0x202A, 0x202F) or ord(sign) in range(0x2066, 0x206A) for sign in shown
+    )
     assert visible(shown) == shown
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        "Zażółć gęślą jaźń", "日本語のコミット", "Привет", "שלום עולם", "مرحبا بالعالم", "नमस्ते क्ष", "ไทย", "한국어",
+        "Zażółć gęślą jaźń",
+        "日本語のコミット",
+        "Привет",
+        "שלום עולם",
+        "مرحبا بالعالم",
+        "नमस्ते क्ष",
+        "ไทย",
+        "한국어",
         "می‌خواهم",  # ZWNJ, as Persian is spelt
         "क्‍ष",  # ZWJ, as Hindi is
         "👨‍👩‍👧‍👦 🏳️‍🌈 👩🏽‍💻 ❤️ ✔️ 1️⃣ 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
-        "e\u0301 a\u0308", "葛\U000e0100", "a\tb\nc\r\nd", "50 % – “quoted” · ⟨x⟩ \u00a0 \u3000",
+        "e\u0301 a\u0308",
+        "葛\U000e0100",
+        "a\tb\nc\r\nd",
+        "50 % – “quoted” · ⟨x⟩ \u00a0 \u3000",
     ],
-)  # fmt: skip
+)
 def test_ordinary_text_of_every_script_stays(message):
     assert visible(message) == message
 
@@ -80,7 +120,10 @@ def test_ordinary_text_of_every_script_stays(message):
     [
         ("pay\u202exe.gpj", "pay⟨U+202E⟩xe.gpj"),
         ("a\u200db", "a⟨U+200D⟩b"),  # a joiner that joins nothing
-        ("\U0001f3f4\U000e0068\U000e0069\U000e007f", "🏴⟨U+E0068⟩⟨U+E0069⟩⟨U+E007F⟩"),  # a flag of no country: words
+        (
+            "\U0001f3f4\U000e0068\U000e0069\U000e007f",
+            "🏴⟨U+E0068⟩⟨U+E0069⟩⟨U+E007F⟩",
+        ),  # a flag of no country: words
         ("x\ufe01", "x⟨U+FE01⟩"),
         ("one\rtwo\u2028three\x0bfour\x85", "one⟨U+000D⟩two⟨U+2028⟩three⟨U+000B⟩four⟨U+0085⟩"),
         ("\x1b[31mred\x1b[0m", "⟨U+001B⟩[31mred⟨U+001B⟩[0m"),
@@ -108,7 +151,9 @@ def test_an_answer_leaves_with_what_it_held_to_be_seen_and_its_length_right():
     assert int(sent["Content-Length"]) == len(sent.content)
 
 
-@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", "text/markdown", "application/json"])
+@pytest.mark.parametrize(
+    "kind", ["text/html; charset=utf-8", "text/plain", "text/markdown", "application/json"]
+)
 def test_every_kind_of_text_is_looked_through(kind):
     assert "⟨U+2066⟩" in answered(HttpResponse("\u2066", content_type=kind)).content.decode()
 
@@ -141,12 +186,20 @@ def test_a_terminal_gets_no_escape_sequence():
 
 
 def test_every_command_prints_through_it(tmp_path):
-    environment = {"PATH": os.environ["PATH"], "PORTAL_ENV_FILE": os.devnull, "PORTAL_VAR_DIR": str(tmp_path)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PORTAL_ENV_FILE": os.devnull,
+        "PORTAL_VAR_DIR": str(tmp_path),
+    }
 
     done = subprocess.run(
         [sys.executable, "manage.py", "makemigrations", "no\x1b[31mapp\u202e"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
     message = done.stdout + done.stderr
     assert "no⟨U+001B⟩[31mapp⟨U+202E⟩" in message and "\x1b" not in message
@@ -158,7 +211,10 @@ def logged(message, *values, exc_info=None):
 
 
 def test_a_log_line_is_one_line_whatever_it_quotes():
-    assert logged("title %s", "x\nERROR: forged\u202e") == "WARNING: title x⟨U+000A⟩ERROR: forged⟨U+202E⟩"
+    assert (
+        logged("title %s", "x\nERROR: forged\u202e")
+        == "WARNING: title x⟨U+000A⟩ERROR: forged⟨U+202E⟩"
+    )
 
 
 def test_the_secret_of_an_address_is_in_no_log():

@@ -36,7 +36,10 @@ def configured(settings, monkeypatch):
 @pytest.fixture
 def project():
     project = Project.objects.create(
-        name="inspector", slug="inspector", repository="acme/inspector", railway_project_id="railway-1"
+        name="inspector",
+        slug="inspector",
+        repository="acme/inspector",
+        railway_project_id="railway-1",
     )
     for sync in (GitHubSync, RailwaySync):
         sync.objects.create(project=project, wake_at=LONG_AGO)
@@ -57,7 +60,9 @@ def railway(body, *, secret=RAILWAY_SECRET):
 
 def post(path, raw, **more):
     # Django's client leaves out the length of an empty body, which no real sender does.
-    return CLIENT.post(path, raw, content_type="application/json", CONTENT_LENGTH=str(len(raw)), **more)
+    return CLIENT.post(
+        path, raw, content_type="application/json", CONTENT_LENGTH=str(len(raw)), **more
+    )
 
 
 def stale(sync) -> bool:
@@ -76,7 +81,11 @@ def test_a_genuine_delivery_is_kept_and_marks_its_project_stale(project):
     kept = WebhookDelivery.objects.get()
     assert answer.status_code == 202
     assert (kept.source, kept.delivery, kept.event, kept.action) == ("github", "g-1", "push", "x")
-    assert (kept.outcome, kept.times, json.loads(kept.body)) == ("handled", 1, PUSH | {"action": "x"})
+    assert (kept.outcome, kept.times, json.loads(kept.body)) == (
+        "handled",
+        1,
+        PUSH | {"action": "x"},
+    )
     assert stale(GitHubSync) and not stale(RailwaySync)
 
 
@@ -97,7 +106,12 @@ def test_an_accepted_delivery_costs_one_statement(project, django_assert_max_num
 
 @pytest.mark.parametrize(
     "body",
-    [PUSH | {"repository": {"full_name": "acme/other"}}, {}, {"repository": None}, {"repository": {"full_name": 7}}],
+    [
+        PUSH | {"repository": {"full_name": "acme/other"}},
+        {},
+        {"repository": None},
+        {"repository": {"full_name": 7}},
+    ],
 )
 def test_what_concerns_no_project_of_ours_is_kept_and_ignored(project, body):
     assert github(body).status_code == 202
@@ -117,7 +131,15 @@ def test_an_event_that_mirrors_nothing_is_kept_and_ignored(project, event):
 
 @pytest.mark.parametrize(
     "signature",
-    ["", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "0" * 64, "sha256=" + "é" * 64, "x" * 5000],
+    [
+        "",
+        "sha256=",
+        "sha256=" + "0" * 64,
+        "sha1=" + "0" * 40,
+        "0" * 64,
+        "sha256=" + "é" * 64,
+        "x" * 5000,
+    ],
 )
 def test_a_forged_delivery_is_refused_and_not_kept(project, signature):
     answer = github(PUSH, **{"X-Hub-Signature-256": signature})
@@ -130,10 +152,15 @@ def test_a_forged_delivery_is_refused_and_not_kept(project, signature):
 def test_a_body_changed_on_the_way_is_refused(project):
     genuine = webhooks.github_signature(SECRET, json.dumps(PUSH).encode())
 
-    assert github(PUSH | {"ref": "refs/heads/main"}, **{"X-Hub-Signature-256": genuine}).status_code == 401
+    assert (
+        github(PUSH | {"ref": "refs/heads/main"}, **{"X-Hub-Signature-256": genuine}).status_code
+        == 401
+    )
 
 
-@pytest.mark.parametrize("secret", ["other", "railway-secre", "railway-secret2", "é", "%00", "%ed%a0%80"])
+@pytest.mark.parametrize(
+    "secret", ["other", "railway-secre", "railway-secret2", "é", "%00", "%ed%a0%80"]
+)
 def test_the_address_of_railway_is_refused_with_another_secret(project, secret):
     assert railway(DEPLOYED, secret=secret).status_code == 401
     assert not WebhookDelivery.objects.exists()
@@ -182,7 +209,9 @@ def test_a_repeated_delivery_is_acknowledged_and_changes_nothing(project):
     assert not stale(GitHubSync) and not stale(RailwaySync)
 
 
-def test_a_delivery_whose_handler_failed_is_kept_as_failed_and_taken_when_it_comes_again(project, settings):
+def test_a_delivery_whose_handler_failed_is_kept_as_failed_and_taken_when_it_comes_again(
+    project, settings
+):
     handlers = settings.WEBHOOK_HANDLERS
     settings.WEBHOOK_HANDLERS = handlers | {"github": "tests.portal.test_webhooks.broken"}
     failed = github(PUSH)
@@ -191,7 +220,11 @@ def test_a_delivery_whose_handler_failed_is_kept_as_failed_and_taken_when_it_com
 
     again = github(PUSH)
 
-    assert (failed.status_code, kept.outcome, kept.error) == (500, "failed", "ZeroDivisionError: division by zero")
+    assert (failed.status_code, kept.outcome, kept.error) == (
+        500,
+        "failed",
+        "ZeroDivisionError: division by zero",
+    )
     assert again.status_code == 202
     kept.refresh_from_db()
     assert (kept.outcome, kept.error, kept.times) == ("handled", "", 2)
@@ -239,7 +272,8 @@ def test_of_equal_deliveries_at_the_same_time_one_is_new(project):
 
 
 @pytest.mark.parametrize(
-    ("secret", "words"), [("", "set GITHUB_WEBHOOK_SECRET"), ("secret\n", "line break"), (" secret", "space")]
+    ("secret", "words"),
+    [("", "set GITHUB_WEBHOOK_SECRET"), ("secret\n", "line break"), (" secret", "space")],
 )
 def test_an_unusable_secret_is_named_in_a_sentence(settings, secret, words):
     settings.GITHUB_WEBHOOK_SECRET = secret
@@ -311,18 +345,27 @@ def test_25_megabytes_are_accepted_and_the_beginning_is_kept(project):
 
     kept = WebhookDelivery.objects.get()
     assert answer.status_code == 202
-    assert (kept.size, len(kept.body), kept.outcome) == (25 * 1024 * 1024, webhooks.KEPT_LETTERS, "handled")
+    assert (kept.size, len(kept.body), kept.outcome) == (
+        25 * 1024 * 1024,
+        webhooks.KEPT_LETTERS,
+        "handled",
+    )
 
 
 def test_more_than_github_ever_sends_is_refused_unread(project, rf):
     request = rf.post("/webhooks/github/", b"", content_type="application/json")
-    request.META |= {"CONTENT_LENGTH": str(26 * 1024 * 1024), "HTTP_X_HUB_SIGNATURE_256": "sha256=" + "0" * 64}
+    request.META |= {
+        "CONTENT_LENGTH": str(26 * 1024 * 1024),
+        "HTTP_X_HUB_SIGNATURE_256": "sha256=" + "0" * 64,
+    }
     request.read = lambda *sizes: pytest.fail("it was read")
 
     assert webhooks.receive_github(request).status_code == 413
 
 
-@pytest.mark.parametrize(("length", "status"), [("", 411), ("-1", 411), ("1e3", 411), ("٣", 411), ("9" * 5000, 413)])
+@pytest.mark.parametrize(
+    ("length", "status"), [("", 411), ("-1", 411), ("1e3", 411), ("٣", 411), ("9" * 5000, 413)]
+)
 def test_a_length_that_is_none_is_refused(rf, length, status):
     request = rf.post("/webhooks/github/", b"{}", content_type="application/json")
     request.META |= {"CONTENT_LENGTH": length, "HTTP_X_HUB_SIGNATURE_256": "sha256=" + "0" * 64}
@@ -337,7 +380,9 @@ def test_a_body_that_ends_early_is_asked_for_again(rf):
     assert webhooks.receive_github(request).status_code == 400
 
 
-@pytest.mark.parametrize(("guid", "event"), [("", "push"), ("g-1", ""), ("a b", "push"), ("g" * 101, "push")])
+@pytest.mark.parametrize(
+    ("guid", "event"), [("", "push"), ("g-1", ""), ("a b", "push"), ("g" * 101, "push")]
+)
 def test_a_genuine_delivery_without_its_headers_is_refused(guid, event):
     assert github(PUSH, guid=guid, event=event).status_code == 400
     assert not WebhookDelivery.objects.exists()
@@ -349,20 +394,38 @@ def test_a_genuine_delivery_without_its_headers_is_refused(guid, event):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"null", b"7", b"[]", b'"text"', b"\xff\xfe\x00", b"{" + b"\x00", b'{"a": ' + b"9" * 5000 + b"}",
-        b"[" * 200_000, b'{"a":' * 100_000, b"payload=%7B%7D", b"<html>", b'{"a": NaN', "{“a”: 1}".encode(),
+        b"",
+        b"{",
+        b"null",
+        b"7",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe\x00",
+        b"{" + b"\x00",
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b"payload=%7B%7D",
+        b"<html>",
+        b'{"a": NaN',
+        "{“a”: 1}".encode(),
     ],
     ids=lambda body: repr(body[:12]),
-)  # fmt: skip
+)
 def test_genuine_but_unreadable_is_kept_as_that(body):
     answers = [github(body), railway(body), github(body)]
 
     assert [answer.status_code for answer in answers] == [400, 400, 400]
-    assert list(WebhookDelivery.objects.values_list("outcome", flat=True)) == ["unreadable", "unreadable"]
+    assert list(WebhookDelivery.objects.values_list("outcome", flat=True)) == [
+        "unreadable",
+        "unreadable",
+    ]
     assert all(WebhookDelivery.objects.values_list("error", flat=True))
 
 
-@pytest.mark.parametrize("strange", ["\x00", "\ud800", "\ud800\udc00", "\u202e", "é" * 5000, "a\nb", "%", "_", "'"])
+@pytest.mark.parametrize(
+    "strange", ["\x00", "\ud800", "\ud800\udc00", "\u202e", "é" * 5000, "a\nb", "%", "_", "'"]
+)
 def test_strange_letters_are_no_trouble_anywhere(project, strange):
     body = {
         "action": strange,
@@ -378,15 +441,24 @@ def test_strange_letters_are_no_trouble_anywhere(project, strange):
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 NAMES = st.sampled_from(["action", "type", "repository", "resource", "project", "id", "full_name"])
-PAYLOADS = st.dictionaries(NAMES, ANYTHING | st.dictionaries(NAMES, ANYTHING, max_size=3), max_size=5)
+PAYLOADS = st.dictionaries(
+    NAMES, ANYTHING | st.dictionaries(NAMES, ANYTHING, max_size=3), max_size=5
+)
 
 
-@checking(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=PAYLOADS.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200), event=st.text(max_size=9))
+@checking(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    body=PAYLOADS.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200),
+    event=st.text(max_size=9),
+)
 def test_no_genuine_delivery_is_answered_with_an_error_of_ours(project, body, event):
     guid = hashlib.sha256(body).hexdigest()
     header = event.encode("latin-1", "replace").decode("latin-1")
@@ -395,7 +467,9 @@ def test_no_genuine_delivery_is_answered_with_an_error_of_ours(project, body, ev
         assert answer.status_code in (200, 202, 400), answer.text
 
 
-@checking(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@checking(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(body=st.binary(max_size=100), signature=st.text(max_size=80))
 def test_nothing_without_the_secret_is_ever_kept(project, body, signature):
     header = signature.encode("latin-1", "replace").decode("latin-1")
@@ -410,16 +484,24 @@ def test_deliveries_of_more_than_30_days_ago_are_forgotten():
     now = timezone.now()
     for number, days in enumerate([40, 31, 29, 0]):
         WebhookDelivery.objects.create(
-            source="github", delivery=str(number), size=1, outcome="handled", received_at=now - timedelta(days=days)
+            source="github",
+            delivery=str(number),
+            size=1,
+            outcome="handled",
+            received_at=now - timedelta(days=days),
         )
 
     assert webhooks.forget_old(now=now) == 2
     assert set(WebhookDelivery.objects.values_list("delivery", flat=True)) == {"2", "3"}
 
 
-def test_where_nothing_is_old_forgetting_costs_one_statement_and_its_transaction(project, django_assert_num_queries):
+def test_where_nothing_is_old_forgetting_costs_one_statement_and_its_transaction(
+    project, django_assert_num_queries
+):
     for number in range(3):
         github(PUSH, guid=str(number))
 
-    with django_assert_num_queries(3):  # with the savepoint that the test's own transaction makes of it
+    with django_assert_num_queries(
+        3
+    ):  # with the savepoint that the test's own transaction makes of it
         assert webhooks.forget_old(now=timezone.now()) == 0

@@ -1,7 +1,9 @@
-"""What the shape `large` costs: calls to GitHub and Railway of one reading, and queries of each page.
+"""What the shape `large` costs: calls to GitHub and Railway of one reading, and queries of each
+page.
 
-`python -m tests.shapes.large` reads the whole of it twice, ships its release and prints what that took: at most 5
-calls when nothing is known, 3 when nothing changed, and 16 queries a page. Exit status 1 if not.
+`python -m tests.shapes.large` reads the whole of it twice, ships its release and prints what that
+took: at most 5 calls when nothing is known, 3 when nothing changed, and 16 queries a page. Exit
+status 1 if not.
 """
 
 import sys
@@ -88,7 +90,9 @@ def main() -> int:
 
     with (
         scratch_database(),
-        tempfile.TemporaryDirectory(prefix="portal-large-", ignore_cleanup_errors=True) as directory,
+        tempfile.TemporaryDirectory(
+            prefix="portal-large-", ignore_cleanup_errors=True
+        ) as directory,
         quick_world(Path(directory), _Setting(settings), shape=["large"]) as world,
     ):
         cold, warm, began = read(world), read(world), time.monotonic()
@@ -99,7 +103,12 @@ def main() -> int:
     print(f"release: {release.pull_requests.count()} pull requests, {release.commit_count} commits")
     print(f"shipped in {time.monotonic() - began:.0f} s, {outcome.calls} calls; queries: {pages}")
     print(table([outcome])[:400])
-    held = sum(cold) <= MOST_COLD and sum(warm) <= MOST_WARM and max(pages.values()) <= MOST_QUERIES and outcome.held
+    held = (
+        sum(cold) <= MOST_COLD
+        and sum(warm) <= MOST_WARM
+        and max(pages.values()) <= MOST_QUERIES
+        and outcome.held
+    )
     return 0 if held else 1
 
 

@@ -1,7 +1,8 @@
 """Ships one release of every project shape, or shows that it is refused before anything is written.
 
-Run by `make shapes`, or with names: `python -m tests.shapes.shipping databases watch-paths+databases`. Prints one
-table; ends with 1 when a shape is neither shipped nor refused as it says of itself.
+Run by `make shapes`, or with names: `python -m tests.shapes.shipping databases
+watch-paths+databases`. Prints one table; ends with 1 when a shape is neither shipped nor refused as
+it says of itself.
 """
 
 import sys
@@ -21,7 +22,9 @@ SHIPPED, REFUSED, STUCK = "shipped", "refused", "STUCK"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a release of one shape; `wrote`: what was written to production before a refusal."""
+    """What became of a release of one shape; `wrote`: what was written to production before a
+    refusal.
+    """
 
     shape: str
     outcome: str
@@ -49,7 +52,8 @@ def _nothing(moment: str, release: Any) -> None:
 def ship(world: Any, *, patience: float = 60, at: Look = _nothing) -> Outcome:
     """Cuts a release, migrates staging, ticks, promotes and looks at production, as people do.
 
-    `at` is called with the release when it is "ready", "verifying" or "refused" (before anybody tries to promote it).
+    `at` is called with the release when it is "ready", "verifying" or "refused" (before anybody
+    tries to promote it).
     """
     began = time.monotonic()
     try:
@@ -81,9 +85,13 @@ def _ship(world: Any, patience: float, at: Look) -> tuple[str, str]:
         checklist_actions.tick(item, actor=alice)
     if world.shape.refused:
         return _refused(world, release, patience, at)
-    _until(world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience)
+    _until(
+        world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience
+    )
     at("ready", release)
-    _until(world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience)
+    _until(
+        world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience
+    )
     promotion_actions.promote(release, actor=alice)
     _until(world, lambda: _at(release, "verifying"), lambda: _stopped(release), patience)
     at("verifying", release)
@@ -95,10 +103,14 @@ def _ship(world: Any, patience: float, at: Look) -> tuple[str, str]:
 
 
 def _is_begun(world: Any, release: Any) -> bool:
-    """Whether its content was read and its pull request opened, which a shape may be refused before."""
+    """Whether its content was read and its pull request opened, which a shape may be refused
+    before.
+    """
     release.refresh_from_db()
     refused = world.shape.refused
-    return bool(release.collected) and bool(release.pull_number or (refused and refused in _missing(release)))
+    return bool(release.collected) and bool(
+        release.pull_number or (refused and refused in _missing(release))
+    )
 
 
 def _refused(world: Any, release: Any, patience: float, at: Look) -> tuple[str, str]:
@@ -106,9 +118,13 @@ def _refused(world: Any, release: Any, patience: float, at: Look) -> tuple[str, 
     from portal.ui.actions import Refused
     from releases.promotion import actions as promotion_actions
 
-    _until(world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience)
+    _until(
+        world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience
+    )
     at("refused", release)
-    _until(world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience)
+    _until(
+        world, lambda: world.shape.refused in _missing(release), lambda: _missing(release), patience
+    )
     try:
         promotion_actions.promote(release, actor=world.person("alice"))
     except Refused as refusal:
@@ -118,7 +134,10 @@ def _refused(world: Any, release: Any, patience: float, at: Look) -> tuple[str, 
 
 def _at(release: Any, status: str) -> bool:
     release.refresh_from_db()
-    if release.status != status and release.promotions.filter(status__in=["failed", "needs_person"]).exists():
+    if (
+        release.status != status
+        and release.promotions.filter(status__in=["failed", "needs_person"]).exists()
+    ):
         raise AssertionError(_stopped(release))
     return release.status == status
 
@@ -138,7 +157,9 @@ def _missing(release: Any) -> str:
     from releases.gates.context import facts_of
 
     standing = gates.stand(facts_of(release.pk))
-    return " ".join(line.result.sentence for line in (*standing.missing, *standing.after) if not line.done)
+    return " ".join(
+        line.result.sentence for line in (*standing.missing, *standing.after) if not line.done
+    )
 
 
 def _stopped(release: Any) -> str:
@@ -148,9 +169,16 @@ def _stopped(release: Any) -> str:
 
 def written(world: Any) -> list[str]:
     """What was asked of production, in words: a merge, a moved branch, a change on Railway."""
-    found = [f"GitHub {request.method} {request.path}" for request in world.github_server.requests
-             if request.method in ("PUT", "PATCH", "DELETE") and request.status < 400]  # fmt: skip
-    return found + ["Railway mutation" for request in world.railway_server.requests if "mutation " in request.body]
+    found = [
+        f"GitHub {request.method} {request.path}"
+        for request in world.github_server.requests
+        if request.method in ("PUT", "PATCH", "DELETE") and request.status < 400
+    ]
+    return found + [
+        "Railway mutation"
+        for request in world.railway_server.requests
+        if "mutation " in request.body
+    ]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -159,9 +187,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
     rows = [f"{'shape':{width}}  {'outcome':8}  {'calls':>5}  {'s':>5}  what the portal says"]
     for outcome in outcomes:
         wrong = "" if outcome.held else "  ← not as it should be"
-        wrote = f" Written before: {', '.join(outcome.wrote)}." if outcome.wrote and outcome.outcome == REFUSED else ""
-        rows.append(f"{outcome.shape:{width}}  {outcome.outcome:8}  {outcome.calls:5}  {outcome.seconds:5.1f}  "
-                    f"{outcome.sentence}{wrote}{wrong}")  # fmt: skip
+        wrote = (
+            f" Written before: {', '.join(outcome.wrote)}."
+            if outcome.wrote and outcome.outcome == REFUSED
+            else ""
+        )
+        rows.append(
+            f"{outcome.shape:{width}}  {outcome.outcome:8}  {outcome.calls:5} "
+            f" {outcome.seconds:5.1f}  {outcome.sentence}{wrote}{wrong}"
+        )
     return "\n".join(rows)
 
 
@@ -183,7 +217,9 @@ def _shipped(names: Sequence[str]) -> Outcome:
     from tests.journeys.world import quick_world
 
     with (
-        tempfile.TemporaryDirectory(prefix="portal-shapes-", ignore_cleanup_errors=True) as directory,
+        tempfile.TemporaryDirectory(
+            prefix="portal-shapes-", ignore_cleanup_errors=True
+        ) as directory,
         quick_world(Path(directory), _Setting(settings), shape=names) as world,
     ):
         return ship(world)

@@ -3,7 +3,15 @@
 import pytest
 from django.utils import timezone
 
-from environments.models import Finding, Preview, Project, RailwaySync, Service, ServiceInstance, VariableSync
+from environments.models import (
+    Finding,
+    Preview,
+    Project,
+    RailwaySync,
+    Service,
+    ServiceInstance,
+    VariableSync,
+)
 from environments.overview import actions
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted
@@ -45,7 +53,13 @@ def test_runs_that_were_due_are_nobodys_doing_and_containers_that_crashed_are_se
     world = shaped("sleeping-and-scheduled")
     release = cut(world)
     world.work(lambda: ServiceInstance.objects.filter(judged="").count() == 0)
-    asked = len([request for request in world.railway_server.requests if "DeploymentHistory" in request.body])
+    asked = len(
+        [
+            request
+            for request in world.railway_server.requests
+            if "DeploymentHistory" in request.body
+        ]
+    )
 
     for _ in range(6):
         world.railway.run_scheduled("nightly", "production")
@@ -53,7 +67,16 @@ def test_runs_that_were_due_are_nobodys_doing_and_containers_that_crashed_are_se
         read(world)
 
     assert not Finding.objects.filter(closed_at=None).exclude(kind="protection").exists()
-    assert len([request for request in world.railway_server.requests if "DeploymentHistory" in request.body]) == asked
+    assert (
+        len(
+            [
+                request
+                for request in world.railway_server.requests
+                if "DeploymentHistory" in request.body
+            ]
+        )
+        == asked
+    )
     world.work(lambda: healthy(release).passed)
     world.railway.set_containers("backend", "staging", "CRASHED", "EXITED")
     read(world)
@@ -85,7 +108,10 @@ def test_what_another_repository_does_is_shown_and_waited_for_only_if_people_say
     assert healthy(release).state == gates.FAIL and "website" in healthy(release).sentence
     assert AuditEvent.objects.filter(action="service.placed", outcome="done").count() == 1
     page = client.get("/environments/").content.decode()
-    assert "belongs to the release, as people say" in page and "built from acme/website, branch main" in page
+    assert (
+        "belongs to the release, as people say" in page
+        and "built from acme/website, branch main" in page
+    )
 
 
 def test_an_uploaded_service_is_named_with_what_to_do_and_let_go_by_a_persons_word(shaped):
@@ -95,7 +121,9 @@ def test_an_uploaded_service_is_named_with_what_to_do_and_let_go_by_a_persons_wo
     message = gates.GATES["environments_coherent"](facts_of(release.pk)).sentence
     assert "importer in" in message and "Connect it to acme/inspector on Railway" in message
 
-    actions.place_service(Service.objects.get(name="importer"), actor=world.person("alice"), belongs=False)
+    actions.place_service(
+        Service.objects.get(name="importer"), actor=world.person("alice"), belongs=False
+    )
 
     world.work(lambda: gates.GATES["environments_coherent"](facts_of(release.pk)).passed)
     assert healthy(release).passed
@@ -112,20 +140,27 @@ def test_a_push_that_touches_one_service_leaves_the_others_where_they_are(shaped
     world.work(lambda: healthy(release).passed)
 
     assert world.railway.live_commit("frontend", "staging") == sha == release.candidate
-    assert (world.railway.live_commit("backend", "staging"), world.railway.latest("backend", "staging")["status"]) == (
-        old,
-        "SKIPPED",
+    assert (
+        world.railway.live_commit("backend", "staging"),
+        world.railway.latest("backend", "staging")["status"],
+    ) == (old, "SKIPPED")
+    assert (
+        dict(healthy(release).evidence)["backend"]
+        == f"serves {old[:7]}; nothing it watches changed since"
     )
-    assert dict(healthy(release).evidence)["backend"] == f"serves {old[:7]}; nothing it watches changed since"
     world.railway.skip_next("backend", "staging")
-    world.github.push_commit("staging", {"backend/app.py": "# changed\n"}, "And the backend, which Railway skips")
+    world.github.push_commit(
+        "staging", {"backend/app.py": "# changed\n"}, "And the backend, which Railway skips"
+    )
     world.work(lambda: healthy(release).state == gates.FAIL)
     assert "backend" in healthy(release).sentence and "frontend" not in healthy(release).sentence
     assert sha != head(world, "staging")
 
 
 def test_a_preview_becomes_live_with_services_of_every_kind(shaped, settings):
-    world = shaped("databases", "sleeping-and-scheduled", "other-repository", "uploaded", "watch-paths")
+    world = shaped(
+        "databases", "sleeping-and-scheduled", "other-repository", "uploaded", "watch-paths"
+    )
     settings.PREVIEW_PAUSE_SECONDS = 0
     world.railway.set_knobs(cooldown=0)
     for pull in [one for one in world.github.state["pulls"] if one["state"] == "open"][1:]:
@@ -145,12 +180,20 @@ def test_a_rollback_restores_what_the_release_changed_and_nothing_else(shaped):
     before = head(world, "main")
     release = ship(world)
     told = {service["service"]: service["state"] for service in release.advice.services}
-    assert told == {"backend": "ready", "frontend": "ready", "nightly": "ready", "docs": "same", "worker": "same"}
+    assert told == {
+        "backend": "ready",
+        "frontend": "ready",
+        "nightly": "ready",
+        "docs": "same",
+        "worker": "same",
+    }
 
     job = ask(world, release)
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
 
     assert job.status == "succeeded", job.sentence
-    assert {world.railway.live_commit(one, "production") for one in ("backend", "frontend", "nightly")} == {before}
+    assert {
+        world.railway.live_commit(one, "production") for one in ("backend", "frontend", "nightly")
+    } == {before}
     assert len(asked_of_railway(world)) == 3

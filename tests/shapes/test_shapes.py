@@ -1,4 +1,6 @@
-"""Every project shape ships, or is refused before anything is written: the small version of `make shapes`."""
+"""Every project shape ships, or is refused before anything is written: the small version of
+`make shapes`.
+"""
 
 from pathlib import Path
 
@@ -14,8 +16,13 @@ from tests.shapes.shipping import ship, table
 # Of `large` a smaller one is shipped, in test_large.py.
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in shapes.names() if name != "large"])
-def test_a_release_ships_or_is_refused_before_anything_is_written(name, tmp_path, settings, transactional_db):
-    with stamina.set_testing(True, attempts=3, cap=True), quick_world(tmp_path, settings, shape=[name]) as world:
+def test_a_release_ships_or_is_refused_before_anything_is_written(
+    name, tmp_path, settings, transactional_db
+):
+    with (
+        stamina.set_testing(True, attempts=3, cap=True),
+        quick_world(tmp_path, settings, shape=[name]) as world,
+    ):
         spoiler = Spoiler(world, each=4, seed=11)
         outcome = ship(world, at=spoiler)
 
@@ -28,7 +35,9 @@ def test_shapes_can_be_laid_over_each_other_and_an_unknown_one_is_named():
 
     frontend = next(service for service in both.services if service.name == "frontend")
     assert (frontend.watch, frontend.sleeps) == (("frontend/**", "!*.md"), True)
-    assert {"backend", "worker", "nightly", "Postgres"} <= {service.name for service in both.services}
+    assert {"backend", "worker", "nightly", "Postgres"} <= {
+        service.name for service in both.services
+    }
     with pytest.raises(KeyError, match="There is no shape 'odd'"):
         shapes.combined(["odd"])
 
@@ -36,6 +45,10 @@ def test_shapes_can_be_laid_over_each_other_and_an_unknown_one_is_named():
 def test_every_shape_has_its_sentence_in_the_docs():
     page = Path(__file__).parents[2] / "docs" / "shapes.md"
 
-    listed = [line for line in page.read_text().splitlines() if line.startswith("| ") and "Shape" not in line]
+    listed = [
+        line
+        for line in page.read_text().splitlines()
+        if line.startswith("| ") and "Shape" not in line
+    ]
 
     assert listed == [f"| {name} | {shapes.named(name).sentence} |" for name in shapes.names()]

@@ -1,4 +1,7 @@
-"""Says of every credential what it is, what it can do, what it cannot, and how to mend it. Exit code 1: one fails."""
+"""Says of every credential what it is, what it can do, what it cannot, and how to mend it.
+
+Exit code 1: one fails.
+"""
 
 from typing import Any
 

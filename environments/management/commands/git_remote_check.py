@@ -1,6 +1,8 @@
-"""Tells a developer whose push fails what to run: looks at the remotes of a clone and tries them, changing nothing.
+"""Tells a developer whose push fails what to run: looks at the remotes of a clone and tries them,
+changing nothing.
 
-Exit code 0 when every remote can be read and written, else 1. It needs no database and shows no credential.
+Exit code 0 when every remote can be read and written, else 1. It needs no database and shows no
+credential.
 """
 
 from pathlib import Path
@@ -18,12 +20,18 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--path", default=".", help="a clone, or a directory in it; else the current directory")
-        parser.add_argument("--seconds", type=float, default=remotes.SECONDS, help="longest wait for each answer")
+        parser.add_argument(
+            "--path", default=".", help="a clone, or a directory in it; else the current directory"
+        )
+        parser.add_argument(
+            "--seconds", type=float, default=remotes.SECONDS, help="longest wait for each answer"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = remotes.look(Path(options["path"]).expanduser(), seconds=max(1.0, options["seconds"]))
+            found = remotes.look(
+                Path(options["path"]).expanduser(), seconds=max(1.0, options["seconds"])
+            )
         except remotes.NoClone as error:
             sentence, _, command = str(error).partition("\n")
             self.stdout.write(sentence)

@@ -1,4 +1,6 @@
-"""`manage.py plan`: the SQL and the risks of the revisions between two commits, without any database."""
+"""`manage.py plan`: the SQL and the risks of the revisions between two commits, without any
+database.
+"""
 
 import json
 from argparse import ArgumentParser
@@ -16,15 +18,24 @@ from environments.schema.plan.risk import Risk, RiskError, assess
 
 
 class Command(BaseCommand):
-    help = "Shows what new revisions will do (SQL), what can go wrong, and the way back; needs no database."
+    help = (
+        "Shows what new revisions will do (SQL), what can go wrong, and the way back; needs no"
+        " database."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ref", help="branch, tag or commit")
-        parser.add_argument("--since", default="", help="the ref that has the revisions which ran already")
+        parser.add_argument(
+            "--since", default="", help="the ref that has the revisions which ran already"
+        )
         parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
-        parser.add_argument("--alembic", required=True, help="ini file, pyproject.toml or script directory in it")
-        parser.add_argument("--order", choices=["deploy_first", "migrate_first"], default="deploy_first")
+        parser.add_argument(
+            "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
+        )
+        parser.add_argument(
+            "--order", choices=["deploy_first", "migrate_first"], default="deploy_first"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,16 +45,24 @@ class Command(BaseCommand):
             history = read(mirror, commit, alembic)
             if not history.revisions and not history.problems:
                 raise CommandError(why_empty(mirror, commit, history), returncode=2)
-            change = compare(mirror, options["since"] and mirror.commit(options["since"]), commit, alembic)
+            change = compare(
+                mirror, options["since"] and mirror.commit(options["since"]), commit, alembic
+            )
             if change.problems:
-                raise CommandError(" ".join(problem.sentence for problem in change.problems), returncode=2)
+                raise CommandError(
+                    " ".join(problem.sentence for problem in change.problems), returncode=2
+                )
             plan = make_plan(mirror, commit, history, change.new)
             risks = assess(plan.steps, order=options["order"])
         except (GitError, RiskError) as error:
             raise CommandError(str(error)) from None
         back = advise(plan.steps, risks)
         if options["json"]:
-            told: dict[str, Any] = {"commit": commit, "digest": plan.digest, "steps": steps_as_json(plan.steps)}
+            told: dict[str, Any] = {
+                "commit": commit,
+                "digest": plan.digest,
+                "steps": steps_as_json(plan.steps),
+            }
             told |= {"risks": [asdict(risk) for risk in risks], "way_back": asdict(back)}
             self.stdout.write(json.dumps(told))
         else:
@@ -59,4 +78,8 @@ def _as_text(plan: Plan, risks: tuple[Risk, ...], back: WayBack) -> list[str]:
             lines += [f"   {risk.severity}: {risk.sentence}"]
             lines += [f"      instead: {risk.rewrite}"] if risk.rewrite else []
         lines.append("")
-    return [*lines, f"Way back: {back.verdict}", *(f"   {one}" for one in (*back.reasons, *back.steps))]
+    return [
+        *lines,
+        f"Way back: {back.verdict}",
+        *(f"   {one}" for one in (*back.reasons, *back.steps)),
+    ]

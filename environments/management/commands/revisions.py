@@ -8,18 +8,33 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.repository import GitError, Mirror
-from environments.schema.history.reader import Change, History, HistoryError, Revision, compare, read, why_empty
+from environments.schema.history.reader import (
+    Change,
+    History,
+    HistoryError,
+    Revision,
+    compare,
+    read,
+    why_empty,
+)
 
 
 class Command(BaseCommand):
-    help = "Shows heads, bases and revisions at a commit, and what is new since another; executes nothing."
+    help = (
+        "Shows heads, bases and revisions at a commit, and what is new since another; executes"
+        " nothing."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ref", help="branch, tag or commit")
         parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
-        parser.add_argument("--alembic", required=True, help="ini file, pyproject.toml or script directory in it")
-        parser.add_argument("--since", default="", help="also: what is new, changed and deleted since this ref")
+        parser.add_argument(
+            "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
+        )
+        parser.add_argument(
+            "--since", default="", help="also: what is new, changed and deleted since this ref"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +43,9 @@ class Command(BaseCommand):
             until = mirror.commit(options["ref"])
             history = read(mirror, until, alembic)
             change = compare(mirror, mirror.commit(since), until, alembic) if since else None
-            nothing = "" if history.revisions or history.problems else why_empty(mirror, until, history)
+            nothing = (
+                "" if history.revisions or history.problems else why_empty(mirror, until, history)
+            )
         except GitError as error:
             raise CommandError(str(error)) from None
         if options["json"]:
@@ -39,7 +56,9 @@ class Command(BaseCommand):
         if nothing:
             raise CommandError(nothing, returncode=2)
         if problems:
-            raise CommandError(f"{len(problems)} to mend before these revisions may run.", returncode=2)
+            raise CommandError(
+                f"{len(problems)} to mend before these revisions may run.", returncode=2
+            )
 
 
 def _as_json(commit: str, history: History, change: Change | None) -> dict[str, Any]:
@@ -50,7 +69,10 @@ def _as_json(commit: str, history: History, change: Change | None) -> dict[str, 
         "heads": list(history.heads),
         "bases": list(history.bases),
         "revisions": [_revision(one) for one in _ordered(history)],
-        "problems": [{"kind": problem.kind, "sentence": problem.sentence, "paths": list(problem.paths)} for problem in problems],
+        "problems": [
+            {"kind": problem.kind, "sentence": problem.sentence, "paths": list(problem.paths)}
+            for problem in problems
+        ],
     }
     if change is not None:
         found |= {
@@ -90,7 +112,11 @@ def _as_text(history: History, change: Change | None) -> list[str]:
         f"bases  {', '.join(history.bases) or 'none'}",
     ]
     if change is not None:
-        for name, found in (("new", change.new), ("changed", change.changed), ("deleted", change.deleted)):
+        for name, found in (
+            ("new", change.new),
+            ("changed", change.changed),
+            ("deleted", change.deleted),
+        ):
             lines += [f"{name:8}{one.id}  {one.path}  {one.message}".rstrip() for one in found]
     problems = change.problems if change else history.problems
     return [*lines, *(f"problem  {problem.sentence}" for problem in problems)]

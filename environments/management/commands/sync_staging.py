@@ -1,4 +1,7 @@
-"""Brings staging level with main by a fast-forward. Exit codes: 0 equal (now), 3 promote first, 4 diverged."""
+"""Brings staging level with main by a fast-forward.
+
+Exit codes: 0 equal (now), 3 promote first, 4 diverged.
+"""
 
 import time
 from argparse import ArgumentParser
@@ -11,16 +14,25 @@ from environments.models import Project, Repair
 from portal import jobs
 from portal.ui.actions import Refused
 
-CODES = {fast_forward.EQUAL: 0, fast_forward.MOVED: 0, fast_forward.NOT_READY: 3, fast_forward.DIVERGED: 4}
+CODES = {
+    fast_forward.EQUAL: 0,
+    fast_forward.MOVED: 0,
+    fast_forward.NOT_READY: 3,
+    fast_forward.DIVERGED: 4,
+}
 
 
 class Command(BaseCommand):
-    """Uses the job of the button on the environments page, and runs it here unless a worker was quicker."""
+    """Uses the job of the button on the environments page, and runs it here unless a worker was
+    quicker.
+    """
 
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--project", default="", help="the project's short name; not needed where there is one")
+        parser.add_argument(
+            "--project", default="", help="the project's short name; not needed where there is one"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = one_project(options["project"])
@@ -35,7 +47,9 @@ class Command(BaseCommand):
             return
         if code == CODES[fast_forward.DIVERGED]:
             main, target = project.production_branch, project.staging_branch
-            repair.sentence += f" Open a back-merge from {main} into {target} on the environments page."
+            repair.sentence += (
+                f" Open a back-merge from {main} into {target} on the environments page."
+            )
         raise CommandError(repair.sentence, returncode=code)
 
 

@@ -1,4 +1,6 @@
-"""The way back, known before it is needed: can the old image live with the new schema? Pure; does nothing."""
+"""The way back, known before it is needed: can the old image live with the new schema? Pure;
+does nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +8,11 @@ from dataclasses import dataclass
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 
-SAFE, DOWNGRADE_FIRST, FORWARD = "image rollback safe", "downgrade first, from the newer image", "fix forward"
+SAFE, DOWNGRADE_FIRST, FORWARD = (
+    "image rollback safe",
+    "downgrade first, from the newer image",
+    "fix forward",
+)
 PENDING = "not known while it moves"
 
 
@@ -23,9 +29,10 @@ class WayBack:
 class Services:
     """What serves now of a release that is on its way to production, or there.
 
-    `back`: names of the services that Railway would restore; `stay`: those that serve what they served before, each
-    with its sentence; `missing`: why some cannot be restored; `starting`: sentences on those that run Alembic when
-    they start; `starting_known`: there are no others; `moving`: sentences on what changes in this moment.
+    `back`: names of the services that Railway would restore; `stay`: those that serve what they
+    served before, each with its sentence; `missing`: why some cannot be restored; `starting`:
+    sentences on those that run Alembic when they start; `starting_known`: there are no others;
+    `moving`: sentences on what changes in this moment.
     """
 
     back: tuple[str, ...] = ()
@@ -57,22 +64,35 @@ def advise(
     unplanned: Sequence[str] = (),
     half: Sequence[Half] = (),
 ) -> WayBack:
-    """The verdict on taking back a release of which the database has exactly these migrations, and of `half` a part.
+    """The verdict on taking back a release of which the database has exactly these migrations, and
+    of `half` a part.
 
-    Unknown is not called safe. `services` None: nothing of the release is in production yet. `unplanned`: revisions
-    in the database of which nothing is known.
+    Unknown is not called safe. `services` None: nothing of the release is in production yet.
+    `unplanned`: revisions in the database of which nothing is known.
     """
     now = services or Services()
     if now.moving:
-        return WayBack(PENDING, now.moving, ("Wait until it has ended; this is looked at again every few seconds.",))
+        return WayBack(
+            PENDING,
+            now.moving,
+            ("Wait until it has ended; this is looked at again every few seconds.",),
+        )
     ids = ", ".join([*(step.revision for step in steps), *unplanned])
     stays = tuple(one.sentence for one in half)
-    breaking = _breaking(steps, risks, unplanned) + tuple(one.sentence for one in half if one.breaks)
+    breaking = _breaking(steps, risks, unplanned) + tuple(
+        one.sentence for one in half if one.breaks
+    )
     if ids and now.starting:
-        stops = f"With {ids} in the database it stops with “Can't locate revision”: the old image has no such file."
+        stops = (
+            f"With {ids} in the database it stops with “Can't locate revision”: the old image has"
+            " no such file."
+        )
         breaking = (*breaking, *(f"{one} {stops}" for one in now.starting))
     if now.missing:
-        again = "Or deploy the earlier commit anew on Railway, which builds it again, and look at it as at a release."
+        again = (
+            "Or deploy the earlier commit anew on Railway, which builds it again, and look at it as"
+            " at a release."
+        )
         return WayBack(FORWARD, (*now.missing, *breaking), (_CORRECT, again))
     mend = tuple(f"In the database: {command}" for one in half for command in one.commands)
     if not breaking:
@@ -92,9 +112,21 @@ def _images(services: Services | None) -> tuple[str, ...]:
     """What is to be done about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
-    back = [f"Roll back {_listed(services.back)} to {_earlier(services.back)}."] if services.back else []
-    stay = [f"{_listed([name for name, _ in services.stay])} can stay as it is."] if len(services.stay) == 1 else []
-    stay = stay or ([f"{_listed([name for name, _ in services.stay])} can stay as they are."] if services.stay else [])
+    back = (
+        [f"Roll back {_listed(services.back)} to {_earlier(services.back)}."]
+        if services.back
+        else []
+    )
+    stay = (
+        [f"{_listed([name for name, _ in services.stay])} can stay as it is."]
+        if len(services.stay) == 1
+        else []
+    )
+    stay = stay or (
+        [f"{_listed([name for name, _ in services.stay])} can stay as they are."]
+        if services.stay
+        else []
+    )
     return (*back, *stay) or ("No service has to be restored.",)
 
 
@@ -106,33 +138,56 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def _safe(now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], images: tuple[str, ...]) -> WayBack:
+def _safe(
+    now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], images: tuple[str, ...]
+) -> WayBack:
     """The verdict where earlier code can live with what the database has."""
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
-        message = "The database has nothing of this release." if not stays else "No revision of this release is applied."
+        message = (
+            "The database has nothing of this release."
+            if not stays
+            else "No revision of this release is applied."
+        )
         return WayBack(SAFE, (message, *stays, *kept), images)
-    why = "What runs now can work with the new schema: nothing it uses is dropped, renamed or narrowed."
+    why = (
+        "What runs now can work with the new schema: nothing it uses is dropped, renamed or"
+        " narrowed."
+    )
     image = (*images[:-1], f"{images[-1]} The database stays at {steps[-1].revision}.")
     start = (
-        f"If the old image runs Alembic when it starts, it stops with “Can't locate revision”: it has no {ids}. "
-        "Take that command out of its start first."
+        "If the old image runs Alembic when it starts, it stops with “Can't locate revision”: it"
+        f" has no {ids}. Take that command out of its start first."
     )
     return WayBack(SAFE, (why, *stays, *kept), image if now.starting_known else (*image, start))
 
 
-def _breaking(steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[str]) -> tuple[str, ...]:
+def _breaking(
+    steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[str]
+) -> tuple[str, ...]:
     """Why the old image cannot be trusted to work with the new schema."""
     found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
-    unknown = [f"{step.revision}: what it does is not known without a run." for step in steps if step.upgrade.kind]
+    unknown = [
+        f"{step.revision}: what it does is not known without a run."
+        for step in steps
+        if step.upgrade.kind
+    ]
     unknown += [f"{one}: it was not worked out what it does." for one in unplanned]
     return tuple(dict.fromkeys([*found, *unknown]))
 
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
     """Why a downgrade does not bring the old state back."""
-    lost = [f"{risk.revision}: what it removes does not come back with a downgrade." for risk in risks if risk.loses_data]
-    closed = [f"{step.revision}: its downgrade cannot be relied on." for step in steps if not _goes_back(step)]
+    lost = [
+        f"{risk.revision}: what it removes does not come back with a downgrade."
+        for risk in risks
+        if risk.loses_data
+    ]
+    closed = [
+        f"{step.revision}: its downgrade cannot be relied on."
+        for step in steps
+        if not _goes_back(step)
+    ]
     return tuple(dict.fromkeys([*lost, *closed]))
 
 

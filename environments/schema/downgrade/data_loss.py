@@ -19,7 +19,8 @@ MANY = 50  # so many things are counted; what is left is named without a number
 class Loss:
     """A table or column that goes, or rows that are deleted.
 
-    `rows`: how many rows, or values that are not null, are lost; None: not counted, and `sentence` says why.
+    `rows`: how many rows, or values that are not null, are lost; None: not counted, and `sentence`
+    says why.
     """
 
     table: str
@@ -32,7 +33,9 @@ class Loss:
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
     """What the statements of a downgrade drop or delete, not counted yet, in their order."""
-    return tuple(dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql)))
+    return tuple(
+        dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql))
+    )
 
 
 def _of(sql: str) -> Iterator[Loss]:
@@ -40,7 +43,9 @@ def _of(sql: str) -> Iterator[Loss]:
         read = parse(sql)
     except UnreadableError:
         yield Loss(
-            "a statement that cannot be read", sentence=without_passwords(" ".join(sql.split()))[:200], countable=False
+            "a statement that cannot be read",
+            sentence=without_passwords(" ".join(sql.split()))[:200],
+            countable=False,
         )
         return
     for part in (part for statement in read for part in parts(statement)):
@@ -54,11 +59,18 @@ def _lost(part: Part) -> Iterator[Loss]:
         yield Loss(part.name, joined([part.columns[0]]))
     elif part.kind in ("DeleteStmt", "TruncateStmt", "MergeStmt"):
         yield Loss(part.name, sentence="At most: it deletes rows of it.")
-    elif part.kind in ("DropStmt.CASCADE", "AlterTableStmt.CASCADE", "TruncateStmt.CASCADE", "DropOwnedStmt"):
+    elif part.kind in (
+        "DropStmt.CASCADE",
+        "AlterTableStmt.CASCADE",
+        "TruncateStmt.CASCADE",
+        "DropOwnedStmt",
+    ):
         yield Loss(part.name, sentence="And, by CASCADE, what depends on it.", countable=False)
     elif part.kind in _OPAQUE:
         yield Loss(
-            part.name or part.kind, sentence="What it deletes is not known: no rule can look into it.", countable=False
+            part.name or part.kind,
+            sentence="What it deletes is not known: no rule can look into it.",
+            countable=False,
         )
 
 
@@ -66,7 +78,10 @@ _OPAQUE = ("DoStmt", "CallStmt", "ExecuteStmt", "FuncCall")
 
 
 def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
-    """`losses` with their numbers, read only and for five seconds each at most. Raises `DatabaseError`."""
+    """`losses` with their numbers, read only and for five seconds each at most.
+
+    Raises `DatabaseError`.
+    """
     with connection(url) as opened:
         opened.execute("set default_transaction_read_only = on")
         opened.execute(f"set statement_timeout = '{COUNT_SECONDS}s'")
@@ -76,22 +91,32 @@ def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
 def _counted(opened: psycopg.Connection, loss: Loss) -> Loss:
     if not loss.countable:
         return loss
-    found = opened.execute("select to_regclass(%s)::oid, to_regclass(%s)::text", [loss.table, loss.table]).fetchone()
+    found = opened.execute(
+        "select to_regclass(%s)::oid, to_regclass(%s)::text", [loss.table, loss.table]
+    ).fetchone()
     if found is None or found[0] is None:
         return Loss(loss.table, loss.column, 0, True, "It is not there.")
     # The server's own spelling of the name, quoted where it must be.
     what: sql.Composable = sql.SQL("count(*)")
     if loss.column:
-        name = loss.column[1:-1].replace('""', '"') if loss.column.startswith('"') else loss.column.lower()
+        name = (
+            loss.column[1:-1].replace('""', '"')
+            if loss.column.startswith('"')
+            else loss.column.lower()
+        )
         what = sql.SQL("count({})").format(sql.Identifier(name))
     query = sql.SQL("select {} from {}").format(what, sql.SQL(found[1]))
     try:
         row = opened.execute(query).fetchone()
         return Loss(loss.table, loss.column, row[0] if row else None, sentence=loss.sentence)
     except psycopg.errors.QueryCanceled:
-        rows = opened.execute("select greatest(reltuples, 0)::bigint from pg_class where oid = %s", [found[0]])
+        rows = opened.execute(
+            "select greatest(reltuples, 0)::bigint from pg_class where oid = %s", [found[0]]
+        )
         guess = rows.fetchone()
-        return Loss(loss.table, loss.column, guess[0] if guess else None, False, "The server's estimate.")
+        return Loss(
+            loss.table, loss.column, guess[0] if guess else None, False, "The server's estimate."
+        )
     except psycopg.errors.UndefinedColumn:
         return Loss(loss.table, loss.column, 0, True, "It is not there.")
     except psycopg.errors.InsufficientPrivilege:

@@ -1,4 +1,6 @@
-"""What in a repository looks like Alembic's: asked when the configured path leads nowhere, to say what is there."""
+"""What in a repository looks like Alembic's: asked when the configured path leads nowhere, to
+say what is there.
+"""
 
 import posixpath
 import re
@@ -9,12 +11,16 @@ from environments.git.repository import Objects
 MOST_ENTRIES = 50_000
 MOST_FILES = 3_000
 _MAX_BYTES = 200_000
-_SETS = re.compile(rb"set_main_option\(\s*[\"']script_location[\"']|set_section_option\([^)]*[\"']script_location[\"']")
+_SETS = re.compile(
+    rb"set_main_option\(\s*[\"']script_location[\"']|set_section_option\([^)]*[\"']script_location[\"']"
+)
 _NOT_OURS = (".venv", "venv", "node_modules", "site-packages", ".git")
 
 
 class Candidates(NamedTuple):
-    """Paths of script directories (with `env.py` beside `versions` or a template), and of Alembic's configurations."""
+    """Paths of script directories (with `env.py` beside `versions` or a template), and of
+    Alembic's configurations.
+    """
 
     scripts: tuple[str, ...]
     configurations: tuple[str, ...]
@@ -22,7 +28,9 @@ class Candidates(NamedTuple):
 
 
 def candidates(objects: Objects, commit: str) -> Candidates:
-    """Return what looks like Alembic's at `commit`, by names alone; a very large tree is read in part."""
+    """Return what looks like Alembic's at `commit`, by names alone; a very large tree is read in
+    part.
+    """
     scripts, configurations, python, seen = [], [], [], 0
     todo = [(f"{commit}^{{tree}}", "")]
     while todo and seen < MOST_ENTRIES:
@@ -47,7 +55,9 @@ def candidates(objects: Objects, commit: str) -> Candidates:
 
 
 def code_that_sets_location(objects: Objects, commit: str) -> str:
-    """Return file and line of the code that gives Alembic its script directory; "" where none was found."""
+    """Return file and line of the code that gives Alembic its script directory; "" where none
+    was found.
+    """
     python = candidates(objects, commit).python[:MOST_FILES]
     blobs = objects.each((blob for _, blob in python), limit=_MAX_BYTES)
     for (path, _), found in zip(python, blobs, strict=True):
@@ -58,10 +68,23 @@ def code_that_sets_location(objects: Objects, commit: str) -> str:
 
 
 def nothing_found(objects: Objects, commit: str, directories: tuple[str, ...]) -> str:
-    """Return the sentence for a path that led to no revision: what lies there, and what elsewhere."""
-    looked = " and ".join(_held(objects, commit, directory) for directory in directories) or "nowhere, for no path was given"
-    others = [script for script in candidates(objects, commit).scripts if posixpath.join(script, "versions") not in directories]
-    elsewhere = f" Other script directories: {', '.join(f'“{other}”' for other in others[:4])}." if others else ""
+    """Return the sentence for a path that led to no revision: what lies there, and what
+    elsewhere.
+    """
+    looked = (
+        " and ".join(_held(objects, commit, directory) for directory in directories)
+        or "nowhere, for no path was given"
+    )
+    others = [
+        script
+        for script in candidates(objects, commit).scripts
+        if posixpath.join(script, "versions") not in directories
+    ]
+    elsewhere = (
+        f" Other script directories: {', '.join(f'“{other}”' for other in others[:4])}."
+        if others
+        else ""
+    )
     return f"No revision was found. Looked in {looked}.{elsewhere}"
 
 

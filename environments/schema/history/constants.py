@@ -1,4 +1,5 @@
-"""Values that a module writes out in more than one piece: names bound once, sums and f-strings of plain text.
+"""Values that a module writes out in more than one piece: names bound once, sums and f-strings of
+plain text.
 
 Read and never run. Whatever could be bound in a second way, or computed, is no constant.
 """
@@ -37,7 +38,11 @@ def constants(module: ast.Module) -> dict[str, Any]:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
         value = getattr(statement, "value", None)
-        names = [target.id for target in targets if isinstance(target, ast.Name) and times[target.id] == 1]
+        names = [
+            target.id
+            for target in targets
+            if isinstance(target, ast.Name) and times[target.id] == 1
+        ]
         if names and value is not None:
             try:
                 found |= dict.fromkeys(names, fold(value, found))

@@ -1,4 +1,6 @@
-"""The `env.py` of a history at one commit, and the modules of the project that it imports, as text."""
+"""The `env.py` of a history at one commit, and the modules of the project that it imports, as
+text.
+"""
 
 import ast
 import posixpath
@@ -15,7 +17,10 @@ _kept: OrderedDict[tuple[str, str, str | None], Meaning] = OrderedDict()
 
 
 def read_meaning(mirror: Mirror, commit: str, history: History) -> Meaning:
-    """Return what the `env.py` of `history` (that of `commit`) means for a run. Raises `GitError`."""
+    """Return what the `env.py` of `history` (that of `commit`) means for a run.
+
+    Raises `GitError`.
+    """
     key = (str(mirror.path), mirror.commit(commit), history.script)
     if key not in _kept:
         _kept[key] = _read(mirror, commit, history)
@@ -43,9 +48,13 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
     roots = _roots(path)
     found: dict[str, bytes] = {}
     while names and len(found) < MOST_MODULES:
-        paths = {path for name in names for path in _paths(name, roots, blobs)} - found.keys() - {path}
+        paths = (
+            {path for name in names for path in _paths(name, roots, blobs)} - found.keys() - {path}
+        )
         texts = mirror.read([blobs[path] for path in paths], limit=MAX_FILE_BYTES)
-        new = {path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]}
+        new = {
+            path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]
+        }
         found |= new
         names = [name for text in new.values() for name in _names(text)]
         if not new:

@@ -1,7 +1,9 @@
-"""What a project's `env.py` gives its migrations beside a connection, found by reading it and never by running it.
+"""What a project's `env.py` gives its migrations beside a connection, found by reading it and never
+by running it.
 
-The portal's runner keeps what is written out: the version table, statements sent before the migrations, a naming
-convention. What it cannot keep is in `refused`, one clause each: then only the project's own command runs them.
+The portal's runner keeps what is written out: the version table, statements sent before the
+migrations, a naming convention. What it cannot keep is in `refused`, one clause each: then only the
+project's own command runs them.
 """
 
 import ast
@@ -13,24 +15,32 @@ from typing import Any
 from environments.schema.history.constants import NotConstant, constants, fold
 
 DEFAULT_TABLE = "alembic_version"
-# Given to `configure` for autogenerate and offline mode, or about the connection: nothing of it reaches a run.
+# Given to `configure` for autogenerate and offline mode, or about the connection: nothing of it
+# reaches a run.
 _IRRELEVANT = re.compile(
     r"(?:compare|include|render|user_module|alembic_module|sqlalchemy_module|upgrade|downgrade)_\w+"
     r"|connection|target_metadata|process_revision_directives|literal_binds|dialect_opts|dialect_name|url|as_sql"
     r"|output_buffer|starting_rev|tag|template_args|transaction_per_migration"
 )
 _SENDS = {"execute", "exec_driver_sql", "scalar", "scalars"}
-_SEARCH_PATH = re.compile(r"\s*set\s+(?:session\s+)?search_path\s*(?:=|\bto\b)\s*(.+?)\s*;?\s*", re.I | re.S)
+_SEARCH_PATH = re.compile(
+    r"\s*set\s+(?:session\s+)?search_path\s*(?:=|\bto\b)\s*(.+?)\s*;?\s*", re.I | re.S
+)
 _OPTION = re.compile(r"-c\s*search_path=(\S+)")
-# What may be sent again before the migrations: it prepares the session or what they need, and changes no row.
+# What may be sent again before the migrations: it prepares the session or what they need, and
+# changes no row.
 _KEPT = re.compile(
-    r"\s*(?:set|create\s+(?:schema|extension|table)|select\s+pg_(?:try_)?advisory\w*|alter\s+table)\b", re.I
+    r"\s*(?:set|create\s+(?:schema|extension|table)|select\s+pg_(?:try_)?advisory\w*|alter\s+table)\b",
+    re.I,
 )
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What `env.py` sets. `before`: statements it sends first, in order; `naming`: the target metadata's convention."""
+    """What `env.py` sets.
+
+    `before`: statements it sends first, in order; `naming`: the target metadata's convention.
+    """
 
     version_table: str = DEFAULT_TABLE
     version_table_schema: str | None = None
@@ -42,9 +52,15 @@ class Meaning:
 
     @property
     def table(self) -> str:
-        """The version table as the portal writes it: with its schema before it, unless that is `public`."""
+        """The version table as the portal writes it: with its schema before it, unless that is
+        `public`.
+        """
         schema = self.version_table_schema or self.search_path.split(",")[0].strip().strip("\"'")
-        return f"{schema}.{self.version_table}" if schema not in ("", "public", "$user") else self.version_table
+        return (
+            f"{schema}.{self.version_table}"
+            if schema not in ("", "public", "$user")
+            else self.version_table
+        )
 
     @property
     def search_path(self) -> str:
@@ -54,7 +70,9 @@ class Meaning:
 
 
 def meaning_of(source: bytes, modules: Mapping[str, bytes]) -> Meaning:
-    """Return what this `env.py` means for a run; `modules`: what it imports of the project, by path."""
+    """Return what this `env.py` means for a run; `modules`: what it imports of the project, by
+    path.
+    """
     try:
         module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -89,7 +107,9 @@ class _Reader:
         )
 
     def _call(self, node: ast.Call, inside: tuple[str, ...]) -> None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         owner = getattr(getattr(node.func, "value", None), "id", "")
         if name == "configure" and owner == "context":
             self.configures = True
@@ -105,7 +125,12 @@ class _Reader:
             self._refuse(node, "registers operations of its own")
         elif name in _SENDS and "offline" not in inside:
             self._sent(node, inside)
-        elif name in ("create_engine", "create_async_engine", "engine_from_config", "execution_options"):
+        elif name in (
+            "create_engine",
+            "create_async_engine",
+            "engine_from_config",
+            "execution_options",
+        ):
             self._engine(node)
 
     def _configure(self, node: ast.Call, inside: tuple[str, ...]) -> None:
@@ -134,15 +159,20 @@ class _Reader:
             self._refuse(value, f"sets `{name}`")
 
     def _spread(self, node: ast.Call, value: ast.expr) -> None:
-        """`**options`: a dictionary that is written out in this file, or that Flask-Migrate keeps."""
+        """`**options`: a dictionary that is written out in this file, or that Flask-Migrate
+        keeps.
+        """
         name = value.id if isinstance(value, ast.Name) else ""
         sources = [
             statement.value
             for statement in ast.walk(self.module)
-            if isinstance(statement, ast.Assign) and name in [getattr(target, "id", "") for target in statement.targets]
+            if isinstance(statement, ast.Assign)
+            and name in [getattr(target, "id", "") for target in statement.targets]
         ]
         for found in sources or [value]:
-            if isinstance(found, ast.Dict) and all(isinstance(key, ast.Constant) for key in found.keys):
+            if isinstance(found, ast.Dict) and all(
+                isinstance(key, ast.Constant) for key in found.keys
+            ):
                 for key, one in zip(found.keys, found.values, strict=True):
                     self._option(str(getattr(key, "value", "")), one)
             elif isinstance(found, ast.Attribute) and found.attr == "configure_args":
@@ -154,8 +184,12 @@ class _Reader:
         """What the application gives Flask-Migrate goes to `configure`."""
         for path, node in self._calls("Migrate", "init_app"):
             for keyword in node.keywords:
-                if keyword.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(str(keyword.arg)):
-                    self.refused.append(f"{path} (line {node.lineno}) gives Flask-Migrate `{keyword.arg or '**'}`")
+                if keyword.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(
+                    str(keyword.arg)
+                ):
+                    self.refused.append(
+                        f"{path} (line {node.lineno}) gives Flask-Migrate `{keyword.arg or '**'}`"
+                    )
 
     def _sent(self, node: ast.Call, inside: tuple[str, ...]) -> None:
         argument = node.args[0] if node.args else None
@@ -196,10 +230,14 @@ class _Reader:
             for word in (b"search_path", b"schema_translate_map"):
                 if (at := source.find(word)) >= 0:
                     line = source.count(b"\n", 0, at) + 1
-                    self.refused.append(f"{path} (line {line}), which it imports, speaks of `{word.decode()}`")
+                    self.refused.append(
+                        f"{path} (line {line}), which it imports, speaks of `{word.decode()}`"
+                    )
 
     def _naming(self) -> dict[str, str]:
-        """The one naming convention that the project's metadata has; what is computed is refused."""
+        """The one naming convention that the project's metadata has; what is computed is
+        refused.
+        """
         found: list[dict[str, str]] = []
         for path, module in self._parsed():
             known = _dictionaries(module)
@@ -212,7 +250,9 @@ class _Reader:
                     written = ast.literal_eval(value)
                 except ValueError:
                     written = None
-                if not isinstance(written, dict) or not all(isinstance(one, str) for one in written.values()):
+                if not isinstance(written, dict) or not all(
+                    isinstance(one, str) for one in written.values()
+                ):
                     line = getattr(node, "lineno", 0)
                     self.refused.append(f"{path} (line {line}) computes a naming convention")
                 elif written not in found:
@@ -234,7 +274,11 @@ class _Reader:
     def _calls(self, *names: str) -> Iterator[tuple[str, ast.Call]]:
         for path, module in self._parsed():
             for node in ast.walk(module):
-                name = getattr(getattr(node, "func", None), "id", getattr(getattr(node, "func", None), "attr", ""))
+                name = getattr(
+                    getattr(node, "func", None),
+                    "id",
+                    getattr(getattr(node, "func", None), "attr", ""),
+                )
                 if isinstance(node, ast.Call) and name in names:
                     yield path, node
 
@@ -257,7 +301,9 @@ def _walk(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[ast.AST
 
 
 def _about_mode(node: ast.If) -> bool:
-    """Whether this asks for the offline mode, or whether a connection was given: both sides are ordinary code."""
+    """Whether this asks for the offline mode, or whether a connection was given: both sides are
+    ordinary code.
+    """
     text = ast.unparse(node.test)
     return "is_offline_mode" in text or text.endswith((" is None", "__name__ == '__main__'"))
 
@@ -266,8 +312,11 @@ def _dictionaries(module: ast.Module) -> dict[str, ast.expr]:
     return {
         target.id: statement.value
         for statement in module.body
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Dict)
-        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        and isinstance(statement.value, ast.Dict)
+        for target in (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        )
         if isinstance(target, ast.Name)
     }
 
@@ -275,8 +324,12 @@ def _dictionaries(module: ast.Module) -> dict[str, ast.expr]:
 def _convention_in(node: ast.AST) -> ast.expr | None:
     """The naming convention that this node gives or sets, if it does."""
     if isinstance(node, ast.Call):
-        return next((keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None)
-    if isinstance(node, ast.Assign) and any(getattr(target, "attr", "") == "naming_convention" for target in node.targets):
+        return next(
+            (keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None
+        )
+    if isinstance(node, ast.Assign) and any(
+        getattr(target, "attr", "") == "naming_convention" for target in node.targets
+    ):
         return node.value
     return None
 

@@ -1,7 +1,8 @@
 """The graph of revisions: heads, bases, order and what is wrong with it. Pure; executes nothing.
 
-Terms are Alembic's: `down` are the parents within a branch, `depends_on` may name revisions or branch labels.
-Order is computed by Alembic's own RevisionMap, fed with what was read, so that it cannot differ.
+Terms are Alembic's: `down` are the parents within a branch, `depends_on` may name revisions or
+branch labels. Order is computed by Alembic's own RevisionMap, fed with what was read, so that it
+cannot differ.
 """
 
 import warnings
@@ -20,7 +21,9 @@ _RESERVED = frozenset({"base", "head", "heads"})  # as ids and labels, for the s
 
 
 class Revision(NamedTuple):  # made by the thousand, for which a frozen dataclass is slow
-    """One revision file; `sha256` is that of its bytes, `message` the first line of its docstring."""
+    """One revision file; `sha256` is that of its bytes, `message` the first line of its
+    docstring.
+    """
 
     id: str
     down: tuple[str, ...]
@@ -62,7 +65,8 @@ class History:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """The directories that a run gets: those of the revisions, and the script directory with what lies in it.
+        """The directories that a run gets: those of the revisions, and the script directory with
+        what lies in it.
 
         A script directory that is the whole repository is left out.
         """
@@ -76,7 +80,9 @@ class History:
 
     @cached_property
     def effective_heads(self) -> tuple[str, ...]:
-        """The heads that no other revision depends on: what the version table holds after `upgrade heads`."""
+        """The heads that no other revision depends on: what the version table holds after
+        `upgrade heads`.
+        """
         return self.tips(self.revisions)
 
     def ancestors(self, ids: Iterable[str]) -> frozenset[str]:
@@ -98,7 +104,9 @@ class History:
         return tuple(id for id in self.revisions if id in wanted)
 
     def between(self, current: Collection[str], targets: Iterable[str]) -> tuple[Revision, ...]:
-        """What `alembic upgrade` would run, in its order, from a database at `current` to `targets`."""
+        """What `alembic upgrade` would run, in its order, from a database at `current` to
+        `targets`.
+        """
         targets = tuple(dict.fromkeys(targets))
         self.ancestors([*current, *targets])
         if not targets:
@@ -121,12 +129,19 @@ class History:
     @cached_property
     def _map(self) -> RevisionMap:
         nodes = [
-            Node(revision.id, revision.down or None, revision.depends_on or None, revision.labels or None)
+            Node(
+                revision.id,
+                revision.down or None,
+                revision.depends_on or None,
+                revision.labels or None,
+            )
             for revision in self.revisions.values()
         ]
         return RevisionMap(lambda: nodes)
 
-    def _iterate(self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool) -> tuple[Revision, ...]:
+    def _iterate(
+        self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool
+    ) -> tuple[Revision, ...]:
         if self.problems and any(problem.kind != "heads" for problem in self.problems):
             raise HistoryError(self.problems[0].sentence)
         try:
@@ -156,7 +171,10 @@ def build(
             wrong.append(Problem("illegal", sentence, (one.path,)))
         elif _RESERVED & {one.id, *one.labels}:
             word = min(_RESERVED & {one.id, *one.labels})
-            sentence = f"{one.path} uses the name “{word}”, which means something else to Alembic; rename it."
+            sentence = (
+                f"{one.path} uses the name “{word}”, which means something else to Alembic;"
+                " rename it."
+            )
             wrong.append(Problem("illegal", sentence, (one.path,)))
         else:
             revisions[one.id] = one
@@ -171,17 +189,31 @@ def build(
 
 
 def _parents(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    owner = {label: revision.id for revision in revisions.values() for label in revision.labels if label not in revisions}
+    owner = {
+        label: revision.id
+        for revision in revisions.values()
+        for label in revision.labels
+        if label not in revisions
+    }
     return {
-        id: revision.down
-        if not revision.depends_on
-        else tuple(dict.fromkeys((*revision.down, *(owner.get(name, name) for name in revision.depends_on))))
+        id: (
+            revision.down
+            if not revision.depends_on
+            else tuple(
+                dict.fromkeys(
+                    (*revision.down, *(owner.get(name, name) for name in revision.depends_on))
+                )
+            )
+        )
         for id, revision in revisions.items()
     }
 
 
 def _duplicate(revision: Revision, other: Revision) -> Problem:
-    sentence = f"{other.path} and {revision.path} both declare revision {revision.id}; give one of them an id of its own."
+    sentence = (
+        f"{other.path} and {revision.path} both declare revision {revision.id}; give one of them an"
+        " id of its own."
+    )
     return Problem("duplicate", sentence, (other.path, revision.path))
 
 
@@ -190,9 +222,14 @@ def _label_problems(revisions: Mapping[str, Revision]) -> list[Problem]:
     problems = []
     for revision in revisions.values():
         for label in revision.labels:
-            other = owner.setdefault(label, revision) if label not in revisions else revisions[label]
+            other = (
+                owner.setdefault(label, revision) if label not in revisions else revisions[label]
+            )
             if other is not revision or label in revisions:
-                sentence = f"{other.path} and {revision.path} both use the name “{label}”; rename the branch label."
+                sentence = (
+                    f"{other.path} and {revision.path} both use the name “{label}”; rename the"
+                    " branch label."
+                )
                 problems.append(Problem("label", sentence, (other.path, revision.path)))
     return problems
 
@@ -202,7 +239,11 @@ def _missing(revisions: Mapping[str, Revision]) -> list[Problem]:
     problems = []
     for revision in revisions.values():
         gone = [("down_revision", id) for id in revision.down if id not in revisions]
-        gone += [("depends_on", id) for id in revision.depends_on if id not in revisions and id not in labels]
+        gone += [
+            ("depends_on", id)
+            for id in revision.depends_on
+            if id not in revisions and id not in labels
+        ]
         for name, id in gone:
             sentence = (
                 f"{revision.path} builds upon revision “{id}”, which no file here has; "
@@ -236,7 +277,9 @@ def _cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
                 ready.append(child)
     paths = tuple(sorted(revisions[id].path for id in waiting))
     shown = ", ".join(paths[:4]) + (" and others" if len(paths) > 4 else "")
-    sentence = f"These revisions build upon each other in a circle: {shown}; correct a `down_revision`."
+    sentence = (
+        f"These revisions build upon each other in a circle: {shown}; correct a `down_revision`."
+    )
     return [Problem("cycle", sentence, paths)]
 
 
@@ -269,4 +312,8 @@ def _forked(revisions: Mapping[str, Revision], heads: tuple[str, ...]) -> list[P
     shown = " and ".join(f"{head} ({revisions[head].path})" for head in heads[:4])
     paths = tuple(revisions[head].path for head in heads)
     command = f'alembic merge -m "merge heads" {" ".join(heads[:10])}'
-    return [Problem("heads", f"There are {len(heads)} heads, {shown}; join them with `{command}`.", paths)]
+    return [
+        Problem(
+            "heads", f"There are {len(heads)} heads, {shown}; join them with `{command}`.", paths
+        )
+    ]

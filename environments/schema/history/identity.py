@@ -1,8 +1,9 @@
 """What a revision is for proof: its file, and whatever else it can read while it runs.
 
-Staged, rehearsed, accepted, approved and run are compared by this one hash. A revision that uses only Alembic,
-SQLAlchemy and plain values is its file. Any other can read what lies beside it (`data.sql`, a helper module), so
-those files belong to it; where the project's own command runs it, the whole commit does.
+Staged, rehearsed, accepted, approved and run are compared by this one hash. A revision that uses
+only Alembic, SQLAlchemy and plain values is its file. Any other can read what lies beside it
+(`data.sql`, a helper module), so those files belong to it; where the project's own command runs it,
+the whole commit does.
 """
 
 import ast
@@ -14,24 +15,71 @@ from environments.schema.history.graph import History, Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
 
 # Modules that give a revision nothing to read. Everything else is taken for a way to read a file.
-_PLAIN_MODULES = frozenset({
-    "alembic", "sqlalchemy", "__future__", "typing", "collections", "datetime", "decimal", "enum", "uuid", "json", "re",
-    "math", "string", "textwrap", "itertools", "functools", "operator", "dataclasses", "hashlib", "base64",
-})  # fmt: skip
+_PLAIN_MODULES = frozenset(
+    {
+        "alembic",
+        "sqlalchemy",
+        "__future__",
+        "typing",
+        "collections",
+        "datetime",
+        "decimal",
+        "enum",
+        "uuid",
+        "json",
+        "re",
+        "math",
+        "string",
+        "textwrap",
+        "itertools",
+        "functools",
+        "operator",
+        "dataclasses",
+        "hashlib",
+        "base64",
+    }
+)
 _PLAIN_DUNDERS = frozenset({"__tablename__", "__table_args__", "__name__"})
 # Names with which plain code leaves the modules above.
-_WAYS_OUT = frozenset({
-    "open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "input", "breakpoint",
-    "os", "sys", "io", "pathlib", "importlib", "builtins", "subprocess", "config", "environ", "get_x_argument",
-})  # fmt: skip
+_WAYS_OUT = frozenset(
+    {
+        "open",
+        "exec",
+        "eval",
+        "compile",
+        "globals",
+        "locals",
+        "vars",
+        "getattr",
+        "setattr",
+        "input",
+        "breakpoint",
+        "os",
+        "sys",
+        "io",
+        "pathlib",
+        "importlib",
+        "builtins",
+        "subprocess",
+        "config",
+        "environ",
+        "get_x_argument",
+    }
+)
 
 
 def bound(
-    mirror: Mirror, commit: str, history: History, revisions: Iterable[Revision], *, command: bool = False
+    mirror: Mirror,
+    commit: str,
+    history: History,
+    revisions: Iterable[Revision],
+    *,
+    command: bool = False,
 ) -> tuple[Revision, ...]:
     """Return `revisions` of `commit` with the hash of all that each can read as their `sha256`.
 
-    `command`: the project's own command runs them, whose `env.py` can import the whole repository. Raises `GitError`.
+    `command`: the project's own command runs them, whose `env.py` can import the whole repository.
+    Raises `GitError`.
     """
     revisions = tuple(revisions)
     alone = _alone(mirror, commit, revisions)
@@ -42,7 +90,11 @@ def bound(
 
     def whole(revision: Revision) -> str:
         if revision.id in alone:
-            return _digest([revision.sha256, beside]) if command and beside != _digest([]) else revision.sha256
+            return (
+                _digest([revision.sha256, beside])
+                if command and beside != _digest([])
+                else revision.sha256
+            )
         return _digest([revision.sha256, tree or beside])
 
     return tuple(revision._replace(sha256=whole(revision)) for revision in revisions)
@@ -52,7 +104,11 @@ def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str,
     """Return path and blob of every file that lies with the revisions and is none itself."""
     own = {revision.path for revision in history.revisions.values()}
     places = history.readable
-    return sorted((path, blob) for path, blob in mirror.tree(commit, places) if path not in own) if places else []
+    return (
+        sorted((path, blob) for path, blob in mirror.tree(commit, places) if path not in own)
+        if places
+        else []
+    )
 
 
 def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[str]:
@@ -61,11 +117,17 @@ def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[
         return set()
     blobs = dict(mirror.tree(commit, [revision.path for revision in revisions]))
     texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
-    return {revision.id for revision in revisions if reads_only_itself(texts.get(blobs.get(revision.path, ""), b""))}
+    return {
+        revision.id
+        for revision in revisions
+        if reads_only_itself(texts.get(blobs.get(revision.path, ""), b""))
+    }
 
 
 def reads_only_itself(source: bytes) -> bool:
-    """Return whether this file visibly uses nothing but Alembic, SQLAlchemy and plain values; when unsure, False."""
+    """Return whether this file visibly uses nothing but Alembic, SQLAlchemy and plain values;
+    when unsure, False.
+    """
     if not source:
         return False
     try:
@@ -81,7 +143,13 @@ def _leaves(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
         plain = not node.level and (node.module or "").partition(".")[0] in _PLAIN_MODULES
         return not plain or any(_is_way_out(name.name) for name in node.names)
-    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    name = (
+        node.id
+        if isinstance(node, ast.Name)
+        else node.attr
+        if isinstance(node, ast.Attribute)
+        else ""
+    )
     return _is_way_out(name)
 
 

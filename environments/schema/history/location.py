@@ -1,8 +1,10 @@
-"""Where a repository keeps its revisions, read literally from its Alembic configuration at one commit.
+"""Where a repository keeps its revisions, read literally from its Alembic configuration at one
+commit.
 
 Follows Alembic's own rules (config.py, script/base.py) for `script_location`, `version_locations`,
-`path_separator`, `recursive_version_locations` and `%(here)s`, in any section of an ini file (`alembic.ini:reports`
-is what `alembic -n reports` reads) or under `[tool.alembic]` in a pyproject.toml.
+`path_separator`, `recursive_version_locations` and `%(here)s`, in any section of an ini file
+(`alembic.ini:reports` is what `alembic -n reports` reads) or under `[tool.alembic]` in a
+pyproject.toml.
 """
 
 import posixpath
@@ -28,7 +30,8 @@ MAIN_SECTION = "alembic"
 class Location:
     """`script`: the script directory; `directories`: where the revisions lie, in Alembic's order.
 
-    `problem` is one sentence when that cannot be read, else "". Without Alembic ("") everything is empty.
+    `problem` is one sentence when that cannot be read, else "". Without Alembic ("") everything is
+    empty.
     """
 
     alembic: str
@@ -43,7 +46,9 @@ class _ProblemError(Exception):
 
 
 def locate(mirror: Mirror, commit: str, alembic: str) -> Location:
-    """What `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at `commit`."""
+    """What `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at
+    `commit`.
+    """
     with mirror.objects() as objects:
         return locate_in(objects, mirror.commit(commit), alembic)
 
@@ -64,7 +69,9 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
     found = objects.get(f"{commit}:{path}")
     if found is None:
         looked = f"There is no “{path or '.'}” in the repository at {commit[:10]}"
-        raise _ProblemError(f"{looked}; correct Alembic's path.{_offer(candidates(objects, commit))}")
+        raise _ProblemError(
+            f"{looked}; correct Alembic's path.{_offer(candidates(objects, commit))}"
+        )
     if found.kind == "tree":
         names = {entry.name for entry in objects.entries(found.sha)}
         if "alembic.ini" in names:
@@ -74,34 +81,59 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
         if "pyproject.toml" in names:
             return _locate(objects, commit, alembic, posixpath.join(path, "pyproject.toml"))
         offer = _offer(candidates(objects, commit))
-        raise _ProblemError(f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.{offer}")
+        raise _ProblemError(
+            f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.{offer}"
+        )
     here = posixpath.dirname(path)
     toml = path if path.endswith(".toml") else posixpath.join(here, "pyproject.toml")
     options = {} if path == toml else _ini(_text(objects, commit, path), path, section)
     if "script_location" not in options:
         options = _toml(_text(objects, commit, toml), toml, here) | options
-    if "script_location" not in options and section == MAIN_SECTION and _is_script(objects, commit, here):
-        options |= {"script_location": "%"}  # Flask-Migrate keeps alembic.ini in the script directory
+    if (
+        "script_location" not in options
+        and section == MAIN_SECTION
+        and _is_script(objects, commit, here)
+    ):
+        options |= {
+            "script_location": "%"
+        }  # Flask-Migrate keeps alembic.ini in the script directory
     return _from_options(objects, commit, alembic, path, options, section)
 
 
 def _from_options(
-    objects: Objects, commit: str, alembic: str, config: str, options: Mapping[str, Any], section: str
+    objects: Objects,
+    commit: str,
+    alembic: str,
+    config: str,
+    options: Mapping[str, Any],
+    section: str,
 ) -> Location:
     script_location = options.get("script_location")
-    if not isinstance(script_location, str) or not script_location.strip() or "{" in script_location:
-        raise _ProblemError(_set_elsewhere(objects, commit, config, script_location, options, section))
+    if (
+        not isinstance(script_location, str)
+        or not script_location.strip()
+        or "{" in script_location
+    ):
+        raise _ProblemError(
+            _set_elsewhere(objects, commit, config, script_location, options, section)
+        )
     beside = posixpath.dirname(config)
-    script = beside if script_location == "%" else _resolve(objects, commit, config, script_location.strip())
+    script = (
+        beside
+        if script_location == "%"
+        else _resolve(objects, commit, config, script_location.strip())
+    )
     if script is None:
         raise _ProblemError(
-            f"“{config}” names the script directory “{script_location}”, which is not in the repository."
-            f"{_offer(candidates(objects, commit), scripts_only=True)}"
+            f"“{config}” names the script directory “{script_location}”, which is not in the"
+            f" repository.{_offer(candidates(objects, commit), scripts_only=True)}"
         )
     directories = []
     for one in options.get("version_locations") or []:
         if not isinstance(one, str):
-            raise _ProblemError(f"“{config}” lists something in `version_locations` that is not a path.")
+            raise _ProblemError(
+                f"“{config}” lists something in `version_locations` that is not a path."
+            )
         directories.append(_resolve(objects, commit, config, one) or _beside(config, one))
     unique = tuple(dict.fromkeys(directories)) or (posixpath.join(script, "versions"),)
     return Location(alembic, script, unique, options.get("recursive_version_locations") is True)
@@ -110,22 +142,32 @@ def _from_options(
 def _set_elsewhere(
     objects: Objects, commit: str, config: str, value: Any, options: Mapping[str, Any], section: str
 ) -> str:
-    """Say why `config` names no script directory: another section does, code sets it, or nobody does."""
+    """Say why `config` names no script directory: another section does, code sets it, or nobody
+    does.
+    """
     found = candidates(objects, commit)
     offer = _offer(found, scripts_only=True) or " Add it, or name the script directory itself."
     if value:
-        return f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can fill in.{offer}"
+        return (
+            f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can"
+            f" fill in.{offer}"
+        )
     sections = [one for one in options.get("sections", ()) if one != section]
     if sections:
         named = " or ".join(f"“{config}:{section}”" for section in sections)
-        return f"“{config}” has no `script_location` in its section [{section}], but in others; use {named}."
+        return (
+            f"“{config}” has no `script_location` in its section [{section}], but in others; use"
+            f" {named}."
+        )
     if place := code_that_sets_location(objects, commit):
         return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
     return f"“{config}” has no `script_location`.{offer}"
 
 
 def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
-    """Return what the repository holds instead, as a sentence; "" where nothing looks like Alembic's."""
+    """Return what the repository holds instead, as a sentence; "" where nothing looks like
+    Alembic's.
+    """
     paths = [*([] if scripts_only else found.configurations), *found.scripts]
     if not paths:
         return "" if scripts_only else " Nothing in the repository looks like Alembic's."
@@ -152,10 +194,14 @@ def _ini(text: str, path: str, section: str) -> dict[str, Any]:
             name: parser.get(section, name) for name in names if parser.has_option(section, name)
         }
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
-        options["sections"] = [section for section in parser.sections() if "script_location" in parser[section]]
+        options["sections"] = [
+            section for section in parser.sections() if "script_location" in parser[section]
+        ]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
-        raise _ProblemError(f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}.") from None
+        raise _ProblemError(
+            f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
+        ) from None
     if recursive is not None:
         options["recursive_version_locations"] = recursive == "true"
     if not options.get("version_locations"):
@@ -171,7 +217,9 @@ def _split(options: Mapping[str, str], path: str) -> list[str]:
     if separator is None:
         return [part for part in re.split(r", *|(?: +)", value) if part]
     if separator not in _SEPARATORS:
-        raise _ProblemError(f"“{path}” has an unknown `path_separator`; use os, space, newline, : or ;.")
+        raise _ProblemError(
+            f"“{path}” has an unknown `path_separator`; use os, space, newline, : or ;."
+        )
     return [part.strip() for part in value.split(_SEPARATORS[separator]) if part.strip()]
 
 
@@ -183,22 +231,28 @@ def _toml(text: str, path: str, here: str) -> dict[str, Any]:
     arguments = {"here": posixpath.join(_HERE, here).rstrip("/")}
     try:
         return {
-            name: [one % arguments for one in value]
-            if isinstance(value, list) and name == "version_locations"
-            else value % arguments
-            if isinstance(value, str)
-            else value
+            name: (
+                [one % arguments for one in value]
+                if isinstance(value, list) and name == "version_locations"
+                else value % arguments
+                if isinstance(value, str)
+                else value
+            )
             for name, value in dict(section).items()
             if name in ("script_location", "version_locations", "recursive_version_locations")
         }
     except (KeyError, ValueError, TypeError):
-        raise _ProblemError(f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in.") from None
+        raise _ProblemError(
+            f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in."
+        ) from None
 
 
 def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:
-    """The directory that a configured path means, beside its file or from a directory above it; None for neither.
+    """The directory that a configured path means, beside its file or from a directory above it;
+    None for neither.
 
-    Alembic looks from where its command is run, which a repository does not say. One with an `env.py` is preferred.
+    Alembic looks from where its command is run, which a repository does not say. One with an
+    `env.py` is preferred.
     """
     if value.startswith("/"):
         wanted = [_inside(value, value)]
@@ -214,7 +268,9 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
         found = objects.get(f"{commit}:{name}")
         if found is not None and found.kind == "tree":
             trees.append(name)
-    return next((tree for tree in trees if _is_script(objects, commit, tree)), trees[0] if trees else None)
+    return next(
+        (tree for tree in trees if _is_script(objects, commit, tree)), trees[0] if trees else None
+    )
 
 
 def _from_above(config: str, value: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Which revisions a commit holds and which lie between two commits, by reading git only.
 
-One `git cat-file --batch` per question: configuration, directories and files come from the same process, so
-the new revisions between two commits cost about what `git diff` costs. Nothing that is read is executed.
+One `git cat-file --batch` per question: configuration, directories and files come from the same
+process, so the new revisions between two commits cost about what `git diff` costs. Nothing that is
+read is executed.
 """
 
 import hashlib
@@ -27,9 +28,21 @@ from environments.schema.history.revision_file import (
 )
 
 __all__ = [
-    "Change", "History", "HistoryError", "Location", "Problem", "Revision", "compare", "described", "in_order",
-    "locate", "outside", "put_back", "read", "why_empty",
-]  # fmt: skip
+    "Change",
+    "History",
+    "HistoryError",
+    "Location",
+    "Problem",
+    "Revision",
+    "compare",
+    "described",
+    "in_order",
+    "locate",
+    "outside",
+    "put_back",
+    "read",
+    "why_empty",
+]
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,9 @@ _histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _B
 
 
 def read(mirror: Mirror, commit: str, alembic: str) -> History:
-    """The whole history at `commit` (a hash, branch or tag). What is wrong is in `problems`, never raised.
+    """The whole history at `commit` (a hash, branch or tag).
+
+    What is wrong is in `problems`, never raised.
 
     Raises `GitError` when the repository itself cannot be read.
     """
@@ -81,10 +96,11 @@ def read(mirror: Mirror, commit: str, alembic: str) -> History:
 
 
 def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
-    """The revisions that `until` has and `since` ("" for none) has not, those it edits, those it drops.
+    """The revisions that `until` has and `since` ("" for none) has not, those it edits, those it
+    drops.
 
-    New and edited files are parsed in full; with `whole=False` no other file is looked at, which leaves out
-    the heads and what is wrong with the rest of the history.
+    New and edited files are parsed in full; with `whole=False` no other file is looked at, which
+    leaves out the heads and what is wrong with the rest of the history.
     """
     after = mirror.commit(until)
     before = mirror.commit(since) if since else ""
@@ -107,7 +123,9 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
 
 
 def why_empty(mirror: Mirror, commit: str, history: History) -> str:
-    """Return where was looked for the revisions of an empty `history`, and what lies there, as a sentence."""
+    """Return where was looked for the revisions of an empty `history`, and what lies there, as a
+    sentence.
+    """
     with mirror.objects() as objects:
         return nothing_found(objects, mirror.commit(commit), history.directories)
 
@@ -115,10 +133,14 @@ def why_empty(mirror: Mirror, commit: str, history: History) -> str:
 def described(revision: Revision) -> dict[str, Any]:
     """What people are told of a revision file; plain values, fit to be stored."""
     return {
-        "id": revision.id, "path": revision.path, "sha256": revision.sha256, "message": revision.message[:200],
-        "joins": list(revision.down) if len(revision.down) > 1 else [], "depends_on": list(revision.depends_on),
+        "id": revision.id,
+        "path": revision.path,
+        "sha256": revision.sha256,
+        "message": revision.message[:200],
+        "joins": list(revision.down) if len(revision.down) > 1 else [],
+        "depends_on": list(revision.depends_on),
         "labels": list(revision.labels),
-    }  # fmt: skip
+    }
 
 
 def put_back(commit: str, paths: Iterable[str]) -> str:
@@ -127,9 +149,11 @@ def put_back(commit: str, paths: Iterable[str]) -> str:
 
 
 def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str, ...]:
-    """Files that look like revisions, new or edited between two commits, in no directory that any `alembic` leads to.
+    """Files that look like revisions, new or edited between two commits, in no directory that any
+    `alembic` leads to.
 
-    Another Alembic directory in the same repository, of which nothing is run: not to be mistaken for none.
+    Another Alembic directory in the same repository, of which nothing is run: not to be mistaken
+    for none.
     """
     known = {
         directory
@@ -138,7 +162,9 @@ def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str,
         for directory in locate(mirror, commit, path).directories
     }
     changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
-    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][:OUTSIDE_MOST]
+    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][
+        :OUTSIDE_MOST
+    ]
     blobs = dict(mirror.tree(until, likely)) if likely else {}
     texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
     return tuple(path for path in likely if _DECLARES.search(texts.get(blobs.get(path, ""), b"")))
@@ -154,7 +180,9 @@ def _within(path: str, directories: Iterable[str]) -> bool:
 
 
 def _inserted(before: History, after: History) -> tuple[Problem, ...]:
-    """New revisions below ones that are shipped: databases are past their place, so nothing would ever run them."""
+    """New revisions below ones that are shipped: databases are past their place, so nothing
+    would ever run them.
+    """
     if after.problems or before.problems:
         return ()
     shipped = [id for id in after.revisions if id in before.revisions]
@@ -164,20 +192,32 @@ def _inserted(before: History, after: History) -> tuple[Problem, ...]:
     first = next(one for one in after.linear if one.id in below)
     above = next(one for one in after.linear if first.id in after.parents[one.id])
     message = (
-        f"{first.id} was put below {above.id}, which has run: Alembic will not run it where {above.id} is. "
-        f"Put it on top: `down_revision = {(before.effective_heads or ('',))[-1]!r}` in {first.path}, "
-        f"and {above.path} as it was."
+        f"{first.id} was put below {above.id}, which has run: Alembic will not run it where"
+        f" {above.id} is. Put it on top: `down_revision ="
+        f" {(before.effective_heads or ('',))[-1]!r}` in {first.path}, and {above.path} as it was."
     )
     return (Problem("inserted", message, (first.path, above.path)),)
 
 
 def _mended(problem: Problem, before: History, after: History, since: str) -> Problem:
-    """A parent that is missing now and was there before: its file is named, and how it comes back."""
+    """A parent that is missing now and was there before: its file is named, and how it comes
+    back.
+    """
     if problem.kind != "missing" or not problem.paths:
         return problem
-    child = next((revision for revision in after.revisions.values() if revision.path == problem.paths[0]), None)
-    gone = [before.revisions[id].path for id in (*child.down, *child.depends_on) if id in before.revisions
-            and id not in after.revisions] if child else []  # fmt: skip
+    child = next(
+        (revision for revision in after.revisions.values() if revision.path == problem.paths[0]),
+        None,
+    )
+    gone = (
+        [
+            before.revisions[id].path
+            for id in (*child.down, *child.depends_on)
+            if id in before.revisions and id not in after.revisions
+        ]
+        if child
+        else []
+    )
     if not gone:
         return problem
     message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
@@ -192,7 +232,9 @@ def _change(
     problems: tuple[Problem, ...],
 ) -> Change:
     old, new = {wa.id: wa for wa in was}, {one.id: one for one in now}
-    if before is not None and after is not None:  # a copy of a file is not a new revision, nor a move
+    if (
+        before is not None and after is not None
+    ):  # a copy of a file is not a new revision, nor a move
         known_before, known_after = before.revisions, after.revisions
     else:
         known_before, known_after = old, new
@@ -208,7 +250,9 @@ def _change(
 
 
 def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ...]:
-    """In upgrade order: Alembic's where the whole history is known and sound, else parents first."""
+    """In upgrade order: Alembic's where the whole history is known and sound, else parents
+    first.
+    """
     if after is not None and added:
         try:
             place = {one.id: at for at, one in enumerate(after.linear)}
@@ -237,15 +281,21 @@ def _read(objects: Objects, commit: str, alembic: str) -> History:
     found, problems = _revisions(objects, _files(objects, trees, location), thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
-    history = build(found, location.directories, problems, recursive=location.recursive, script=location.script)
+    history = build(
+        found, location.directories, problems, recursive=location.recursive, script=location.script
+    )
     _histories.keep({key: history})
     return history
 
 
 def _trees(objects: Objects, commit: str, location: Location) -> dict[str, str]:
-    """The hash of each directory's tree; a directory that is not there holds nothing, as for Alembic."""
+    """The hash of each directory's tree; a directory that is not there holds nothing, as for
+    Alembic.
+    """
     found = {path: objects.get(f"{commit}:{path}", limit=0) for path in location.directories}
-    return {path: tree.sha for path, tree in found.items() if tree is not None and tree.kind == "tree"}
+    return {
+        path: tree.sha for path, tree in found.items() if tree is not None and tree.kind == "tree"
+    }
 
 
 def _files(objects: Objects, trees: Mapping[str, str], location: Location) -> _Files:
@@ -256,7 +306,9 @@ def _files(objects: Objects, trees: Mapping[str, str], location: Location) -> _F
     return files
 
 
-def _differing(objects: Objects, before: tuple[str, Location], after: tuple[str, Location]) -> tuple[_Files, _Files]:
+def _differing(
+    objects: Objects, before: tuple[str, Location], after: tuple[str, Location]
+) -> tuple[_Files, _Files]:
     """The files of the first commit that the second has not like that, and the other way round."""
     sides = [(_trees(objects, commit, location), location) for commit, location in (before, after)]
     (old, earlier), (new, later) = sides
@@ -319,8 +371,12 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
-def _revisions(objects: Objects, files: _Files, *, thorough: bool) -> tuple[list[Revision], tuple[Problem, ...]]:
-    """What the files say; `thorough`: each parsed as a whole, else only where the quick scan is unsure."""
+def _revisions(
+    objects: Objects, files: _Files, *, thorough: bool
+) -> tuple[list[Revision], tuple[Problem, ...]]:
+    """What the files say; `thorough`: each parsed as a whole, else only where the quick scan is
+    unsure.
+    """
     wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
     keys = dict.fromkeys((blob, name, thorough) for _, blob, name in wanted)
     parsed = {key: known for key in keys if (known := _parsed.get(key))}
@@ -333,7 +389,9 @@ def _revisions(objects: Objects, files: _Files, *, thorough: bool) -> tuple[list
     for path, blob, name in wanted:
         sha256, header = parsed[blob, name, thorough]
         if files[path][1] == "120000":
-            header = UnreadableError("unreadable", "is a symbolic link, which the portal does not follow")
+            header = UnreadableError(
+                "unreadable", "is a symbolic link, which the portal does not follow"
+            )
         if isinstance(header, UnreadableError):
             problems.append(_unreadable(path, header))
         else:
@@ -353,7 +411,9 @@ def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
             check_syntax(content)
         return sha256, header
     except UnreadableError as error:
-        return sha256, error.with_traceback(None)  # kept for long: without the frames that hold the file
+        return sha256, error.with_traceback(
+            None
+        )  # kept for long: without the frames that hold the file
 
 
 def _revision(path: str, sha256: str, header: Header) -> Revision:
@@ -371,5 +431,9 @@ def _revision(path: str, sha256: str, header: Header) -> Revision:
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    mend = "write it out as plain text" if error.kind == "computed" else "correct the file, or move it elsewhere"
+    mend = (
+        "write it out as plain text"
+        if error.kind == "computed"
+        else "correct the file, or move it elsewhere"
+    )
     return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))

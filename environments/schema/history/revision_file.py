@@ -1,8 +1,10 @@
 """What one revision file says about itself, read from its bytes and never by running it.
 
-`judge` parses the file with `ast` and follows the bindings of Alembic's four names at module level. `scan`
-gives the same answer some ten times sooner for the common literal forms, and None for anything unusual, when
-`judge` decides. It does not notice a syntax error inside a function; `judge` does, and reads whatever is new.
+`judge` parses the file with `ast` and follows the bindings of Alembic's four names at module level.
+`scan` gives the same answer some ten times sooner for the common literal forms, and None for
+anything unusual, when
+`judge` decides. It does not notice a syntax error inside a function; `judge` does, and reads
+whatever is new.
 """
 
 import ast
@@ -17,7 +19,8 @@ from environments.schema.history.constants import NotConstant, constants, fold
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
-# Alembic's own rules (script/base.py): which files count, and ids taken from the names of very old files.
+# Alembic's own rules (script/base.py): which files count, and ids taken from the names of very old
+# files.
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
 type Value = str | tuple[str, ...] | None
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -38,7 +41,10 @@ class Header(NamedTuple):
 
 
 class UnreadableError(Exception):
-    """Why a file's header cannot be known. `kind`: computed or unreadable; `line` is 0 for the whole file."""
+    """Why a file's header cannot be known.
+
+    `kind`: computed or unreadable; `line` is 0 for the whole file.
+    """
 
     def __init__(self, kind: str, reason: str, line: int = 0) -> None:
         super().__init__(reason)
@@ -53,12 +59,16 @@ def is_revision_file(name: str) -> bool:
 def judge(content: bytes, name: str) -> Header:
     """The header of the revision file `name`, by `ast`. Raises `UnreadableError`."""
     module = _parsed(content)
-    bound: dict[str, ast.expr | int] = {}  # a number is the line where something not literal bound the name
+    bound: dict[
+        str, ast.expr | int
+    ] = {}  # a number is the line where something not literal bound the name
     for statement in module.body:
         try:
             _follow(statement, bound, deep=b"global" in content)
         except RecursionError:
-            raise UnreadableError("unreadable", "is nested too deeply to be read", statement.lineno) from None
+            raise UnreadableError(
+                "unreadable", "is nested too deeply to be read", statement.lineno
+            ) from None
     values = {key: _literal(key, bound[key], module) for key in NAMES if key in bound}
     doc = ast.get_docstring(module, clean=False) or ""
     return _header(values, name, doc, _has_downgrade(module))
@@ -93,8 +103,14 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool
     literal = bool(targets) and all(isinstance(target, ast.Name) for target in targets)
     for name, line in _bindings(statement, deep=deep):
         bound[name] = line
-    inner = [one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)]
-    if literal and isinstance(value, ast.expr) and not any(True for one in inner for _ in _bindings(one, deep=deep)):
+    inner = [
+        one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)
+    ]
+    if (
+        literal
+        and isinstance(value, ast.expr)
+        and not any(True for one in inner for _ in _bindings(one, deep=deep))
+    ):
         for target in targets:
             if isinstance(target, ast.Name) and target.id in NAMES:
                 bound[target.id] = value
@@ -108,8 +124,12 @@ def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
     todo = [(top, False)]
     while todo:
         node, inside = todo.pop()
-        yield from ((name, getattr(node, "lineno", 0)) for name in _bound(node, inside) if name in NAMES)
-        body = node.body if isinstance(node, _SCOPES) else ()  # defaults and decorators run outside of it
+        yield from (
+            (name, getattr(node, "lineno", 0)) for name in _bound(node, inside) if name in NAMES
+        )
+        body = (
+            node.body if isinstance(node, _SCOPES) else ()
+        )  # defaults and decorators run outside of it
         for child in ast.iter_child_nodes(node):
             within = inside or child in body or isinstance(node, ast.Lambda)
             if deep or not within:
@@ -117,7 +137,9 @@ def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
 
 
 def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
-    """The names that this node alone binds at module level, being `inside` of a function or class or not."""
+    """The names that this node alone binds at module level, being `inside` of a function or
+    class or not.
+    """
     if isinstance(node, ast.Global):
         return node.names
     if inside:
@@ -153,7 +175,9 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
 
 
 def _folded(key: str, value: ast.expr, module: ast.Module) -> Any:
-    """The value where it is put together of constants of the same file, as Alembic would find it."""
+    """The value where it is put together of constants of the same file, as Alembic would find
+    it.
+    """
     try:
         return fold(value, constants(module))
     except (NotConstant, RecursionError):
@@ -165,7 +189,9 @@ def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) 
     if "revision" not in values and (legacy := _LEGACY_ID.match(name)):
         id = legacy.group(1)
     if not isinstance(id, str) or not id:
-        raise UnreadableError("unreadable", "has no `revision`, which Alembic demands of every file here")
+        raise UnreadableError(
+            "unreadable", "has no `revision`, which Alembic demands of every file here"
+        )
     if "down_revision" not in values:
         raise UnreadableError("unreadable", "has no `down_revision`")
     down, labels, depends_on = (_tuple(values.get(key)) for key in NAMES[1:])
@@ -178,22 +204,30 @@ def _first_line(doc: str) -> str:
 
 
 def _tuple(value: Value) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+    return (
+        () if value is None else (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+    )
 
 
 def _has_downgrade(module: ast.Module) -> bool:
     """Whether the last `downgrade` does anything but pass, return or refuse."""
-    found = [one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"]
+    found = [
+        one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"
+    ]
     trivial = (ast.Pass, ast.Raise, ast.Return)
     return bool(found) and any(
-        not isinstance(one, trivial) and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        not isinstance(one, trivial)
+        and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
         for one in found[-1].body
     )
 
 
-# -- the quick way ---------------------------------------------------------------------------------------
-# The top of the file must be, line by line, what Alembic's template writes; below it none of the four names
-# may occur outside of strings and comments. So no later line binds them, and nothing else need be understood.
+# -- the quick way
+# ---------------------------------------------------------------------------------------
+# The top of the file must be, line by line, what Alembic's template writes; below it none of the
+# four names
+# may occur outside of strings and comments. So no later line binds them, and nothing else need be
+# understood.
 
 _TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
 _VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
@@ -212,7 +246,9 @@ _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[
 
 
 def scan(content: bytes) -> Header | None:
-    """What `judge` would say of this file when its four names are plain literals; None when in any doubt."""
+    """What `judge` would say of this file when its four names are plain literals; None when in
+    any doubt.
+    """
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -245,7 +281,9 @@ def scan(content: bytes) -> Header | None:
     )
     if not isinstance(id, str) or not id:
         return None
-    return Header(id, _tuple(down), _tuple(labels), _tuple(depends_on), _first_line(doc or ""), has_downgrade)
+    return Header(
+        id, _tuple(down), _tuple(labels), _tuple(depends_on), _first_line(doc or ""), has_downgrade
+    )
 
 
 def _has_word(code: str) -> bool:
@@ -253,7 +291,12 @@ def _has_word(code: str) -> bool:
 
 
 def _may_bind_unseen(code: str) -> bool:
-    hint = ("exec" in code and "exec" in code.replace("execute", "")) or "eval" in code or "vars" in code or "*" in code
+    hint = (
+        ("exec" in code and "exec" in code.replace("execute", ""))
+        or "eval" in code
+        or "vars" in code
+        or "*" in code
+    )
     hint = hint or "globals" in code or "locals" in code or "setattr" in code
     return hint and _SUSPICIOUS.search(code) is not None
 
@@ -279,9 +322,11 @@ _MORE = re.compile(r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*[ \t]+[^ \t\x01\n#]")
 
 
 def _plain(below: str) -> str | None:
-    """Code without any of the words, in which no string goes over several lines; None where that is unsure.
+    """Code without any of the words, in which no string goes over several lines; None where that is
+    unsure.
 
-    Where one of the words occurs all strings and comments are taken out, for that is where it mostly is.
+    Where one of the words occurs all strings and comments are taken out, for that is where it
+    mostly is.
     """
     if _TAKEN_OUT in below:
         return None

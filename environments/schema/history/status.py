@@ -1,4 +1,7 @@
-"""Where a database is beside the head of its branch, in words. Pure: a history and what the version table says."""
+"""Where a database is beside the head of its branch, in words.
+
+Pure: a history and what the version table says.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +17,11 @@ NAMED = 4
 class Standing:
     """One database beside one branch.
 
-    `state`: level; behind; heads (two in the version table, joined by what is to run); ahead (another branch has the
-    rest); unknown (no file has it); overlap (one row builds upon another); broken (the files at the branch); unread.
-    `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the database has.
+    `state`: level; behind; heads (two in the version table, joined by what is to run); ahead
+    (another branch has the rest); unknown (no file has it); overlap (one row builds upon another);
+    broken (the files at the branch); unread.
+    `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the
+    database has.
     """
 
     state: str
@@ -26,9 +31,15 @@ class Standing:
 
 
 def stand(
-    where: str, current: Collection[str] | None, branch: str, history: History, others: Mapping[str, History]
+    where: str,
+    current: Collection[str] | None,
+    branch: str,
+    history: History,
+    others: Mapping[str, History],
 ) -> Standing:
-    """`where` names the environment; `others` are the histories of the other long-lived branches, by name."""
+    """`where` names the environment; `others` are the histories of the other long-lived
+    branches, by name.
+    """
     if current is None:
         return Standing(UNREAD, f"{where}'s database has not been read.")
     rows = sorted(current)
@@ -40,8 +51,8 @@ def stand(
     if overlap := _overlap(history, rows):
         upper, lower = overlap
         message = (
-            f"{where}'s version table holds {lower} beside {upper}, which builds upon it; Alembic refuses that. "
-            f"Make sure that {upper} has run, then delete the row {lower}."
+            f"{where}'s version table holds {lower} beside {upper}, which builds upon it; Alembic"
+            f" refuses that. Make sure that {upper} has run, then delete the row {lower}."
         )
         return Standing(OVERLAP, message)
     return _below(where, rows, branch, history)
@@ -58,13 +69,18 @@ def _strange(
     """Some of what the database says is in no file at the head of its branch."""
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
-            beyond = tuple(id for id in _order(other, other.ancestors(rows)) if id not in history.revisions)
-            message = f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name} has."
+            beyond = tuple(
+                id for id in _order(other, other.ancestors(rows)) if id not in history.revisions
+            )
+            message = (
+                f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name}"
+                " has."
+            )
             return Standing(AHEAD, message, (), beyond)
     known = _and([branch, *others])
     message = (
-        f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file back, "
-        "or downgrade from the commit that has it."
+        f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file"
+        " back, or downgrade from the commit that has it."
     )
     return Standing(UNKNOWN, message, (), tuple(strange))
 
@@ -83,13 +99,18 @@ def _below(where: str, rows: Sequence[str], branch: str, history: History) -> St
     if joined is not None:
         both = _and([row for row in rows if row in joined.down])
         return Standing(
-            HEADS, f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {message}", between
+            HEADS,
+            f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {message}",
+            between,
         )
     return Standing(BEHIND, message, between)
 
 
 def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
-    """A row that builds upon another, and that other. By `down_revision` only: what one depends on has its own row."""
+    """A row that builds upon another, and that other.
+
+    By `down_revision` only: what one depends on has its own row.
+    """
     for upper in rows:
         seen, todo = set[str](), list(history.revisions[upper].down)
         while todo:
@@ -122,7 +143,10 @@ def _and(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the timeline. `branches`: those whose files have it; `joins`: what a merge brings together."""
+    """One line of the timeline.
+
+    `branches`: those whose files have it; `joins`: what a merge brings together.
+    """
 
     id: str
     message: str
@@ -136,9 +160,11 @@ class Entry:
 def timeline(
     histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
 ) -> tuple[tuple[Entry, ...], int]:
-    """The revisions of all branches, newest first, down to the oldest that is `marked`, and how many are left out.
+    """The revisions of all branches, newest first, down to the oldest that is `marked`, and how
+    many are left out.
 
-    The order is that of the first branch in which a revision is found. No more than `most`, plus the marked ones.
+    The order is that of the first branch in which a revision is found. No more than `most`, plus
+    the marked ones.
     """
     order: dict[str, Revision] = {}
     for history in histories.values():
@@ -149,10 +175,14 @@ def timeline(
     shown = [one for at, one in enumerate(newest) if at < min(last + 3, most) or one.id in marked]
     entries = [
         Entry(
-            one.id, one.message[:200], one.path,
+            one.id,
+            one.message[:200],
+            one.path,
             tuple(name for name, its in histories.items() if one.id in its.revisions),
-            one.down if len(one.down) > 1 else (), one.depends_on, one.labels,
+            one.down if len(one.down) > 1 else (),
+            one.depends_on,
+            one.labels,
         )
         for one in shown
-    ]  # fmt: skip
+    ]
     return tuple(entries), len(newest) - len(entries)

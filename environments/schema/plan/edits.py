@@ -1,7 +1,8 @@
-"""What the edit of a shipped revision file changes: its form, its place in the history, or the SQL that it runs.
+"""What the edit of a shipped revision file changes: its form, its place in the history, or the SQL
+that it runs.
 
-A formatter's edit is information. So is one whose SQL is the same up and down. What runs other SQL would make
-databases differ that report the same revision: that needs two people.
+A formatter's edit is information. So is one whose SQL is the same up and down. What runs other SQL
+would make databases differ that report the same revision: that needs two people.
 """
 
 import ast
@@ -21,7 +22,10 @@ FORM, SAME, PRUNED, OTHER = "form", "same", "pruned", "other"
 
 @dataclass(frozen=True)
 class Edit:
-    """One shipped file that differs. `kind`: form, same (the SQL), pruned (older ones went), other (blocks)."""
+    """One shipped file that differs.
+
+    `kind`: form, same (the SQL), pruned (older ones went), other (blocks).
+    """
 
     revision: str
     path: str
@@ -45,14 +49,21 @@ def judge(
     ran: Collection[str] = (),
     command: Command | None = None,
 ) -> tuple[Edit, ...]:
-    """Return what each edited or deleted file of `change` comes to; `histories`: before and after it.
+    """Return what each edited or deleted file of `change` comes to; `histories`: before and after
+    it.
 
     `ran`: the revisions that the databases report, () where that is not known. Raises `GitError`.
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran)
     edits = [
-        Edit(one.id, one.path, one.sha256, PRUNED, f"{one.path} was removed; every database is past it.")
+        Edit(
+            one.id,
+            one.path,
+            one.sha256,
+            PRUNED,
+            f"{one.path} was removed; every database is past it.",
+        )
         for one in change.deleted
         if one.id in gone
     ]
@@ -71,30 +82,53 @@ def judge(
 
 
 def _by_sql(
-    mirror: Mirror, since: str, until: str, edited: Sequence[Revision], histories: tuple[History, History],
+    mirror: Mirror,
+    since: str,
+    until: str,
+    edited: Sequence[Revision],
+    histories: tuple[History, History],
     command: Command | None,
-) -> list[Edit]:  # fmt: skip
+) -> list[Edit]:
     """Render both versions, upgrade and downgrade, and compare."""
     if not edited:
         return []
     was = [histories[0].revisions[one.id] for one in edited]
     old = make_plan(mirror, since, histories[0], was, command=command)
     new = make_plan(mirror, until, histories[1], edited, command=command)
-    return [_compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)]
+    return [
+        _compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)
+    ]
 
 
 def _compared(revision: Revision, old: Step, new: Step) -> Edit:
     unknown = next(
-        (way.problem for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade) if _unsure(way)), ""
+        (
+            way.problem
+            for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade)
+            if _unsure(way)
+        ),
+        "",
     )
     if unknown:
-        message = f"{revision.path} was edited after it was shipped, and whether it runs the same SQL cannot be told. {unknown}"
+        message = (
+            f"{revision.path} was edited after it was shipped, and whether it runs the same SQL"
+            f" cannot be told. {unknown}"
+        )
         return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
-    ways = [way for way in ("upgrade", "downgrade") if _sql(getattr(old, way)) != _sql(getattr(new, way))]
+    ways = [
+        way
+        for way in ("upgrade", "downgrade")
+        if _sql(getattr(old, way)) != _sql(getattr(new, way))
+    ]
     if not ways:
-        message = f"{revision.path} was edited after it was shipped; its SQL is the same, up and down."
+        message = (
+            f"{revision.path} was edited after it was shipped; its SQL is the same, up and down."
+        )
         return Edit(revision.id, revision.path, revision.sha256, SAME, message)
-    message = f"{revision.path} was edited after it was shipped and now runs other SQL ({' and '.join(ways)})."
+    message = (
+        f"{revision.path} was edited after it was shipped and now runs other SQL"
+        f" ({' and '.join(ways)})."
+    )
     return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
 
 
@@ -103,24 +137,38 @@ def _unsure(way: Rendered) -> bool:
 
 
 def _sql(way: Rendered) -> list[tuple[str, bool]]:
-    return [(" ".join(statement.sql.split()), statement.in_transaction) for statement in way.statements]
+    return [
+        (" ".join(statement.sql.split()), statement.in_transaction) for statement in way.statements
+    ]
 
 
-def _pruned(before: History, after: History, deleted: Sequence[str], ran: Collection[str]) -> frozenset[str]:
-    """Those of `deleted` that every database has behind it: they may go, as Alembic's documentation advises."""
-    if not deleted or not ran or not set(ran) <= after.revisions.keys() or not set(ran) <= before.revisions.keys():
+def _pruned(
+    before: History, after: History, deleted: Sequence[str], ran: Collection[str]
+) -> frozenset[str]:
+    """Those of `deleted` that every database has behind it: they may go, as Alembic's
+    documentation advises.
+    """
+    if (
+        not deleted
+        or not ran
+        or not set(ran) <= after.revisions.keys()
+        or not set(ran) <= before.revisions.keys()
+    ):
         return frozenset()
     return before.ancestors(ran) & set(deleted)
 
 
 def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
-    """How the edit changes the revision's place, but for parents that were pruned; "" when it does not."""
+    """How the edit changes the revision's place, but for parents that were pruned; "" when it
+    does not.
+    """
     if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
         return ""
     parents = [" and ".join(one.down) or "nothing" for one in (old, new)]
     return (
-        f"{new.path} was edited after it was shipped: it built upon {parents[0]} and now builds upon {parents[1]}. "
-        "Databases that ran it are not changed by that; put a new revision on top instead."
+        f"{new.path} was edited after it was shipped: it built upon {parents[0]} and now builds"
+        f" upon {parents[1]}. Databases that ran it are not changed by that; put a new revision on"
+        " top instead."
     )
 
 
@@ -135,16 +183,25 @@ class _Formless(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         body: Any = getattr(node, "body", None)
-        holds = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and isinstance(body, list) and body
+        holds = (
+            isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and isinstance(body, list)
+            and body
+        )
         if holds and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             del body[0]
         if isinstance(node, ast.Module):
             imports = [one for one in node.body if isinstance(one, ast.Import | ast.ImportFrom)]
             typing = [
-                one for one in imports if getattr(one, "module", "") in ("typing", "collections.abc", "__future__")
+                one
+                for one in imports
+                if getattr(one, "module", "") in ("typing", "collections.abc", "__future__")
             ]
             rest = [one for one in node.body if one not in imports]
-            node.body = [*sorted((one for one in imports if one not in typing), key=ast.unparse), *rest]
+            node.body = [
+                *sorted((one for one in imports if one not in typing), key=ast.unparse),
+                *rest,
+            ]
         if isinstance(node, ast.FunctionDef):
             node.returns = None
         if isinstance(node, ast.arg):
@@ -158,7 +215,9 @@ class _Formless(ast.NodeTransformer):
 
 
 def _form(source: bytes) -> str:
-    """The file without anything that a formatter, a comment or a type could change; "" where it cannot be read."""
+    """The file without anything that a formatter, a comment or a type could change; "" where it
+    cannot be read.
+    """
     try:
         return ast.dump(_Formless().visit(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,7 +1,8 @@
-"""What migrations will do, as SQL: rendered offline by Alembic in a subprocess that has no credentials.
+"""What migrations will do, as SQL: rendered offline by Alembic in a subprocess that has no
+credentials.
 
-Nothing is connected to. A revision that needs a database to say what it does is shown as far as it came, with
-the line and the reason.
+Nothing is connected to. A revision that needs a database to say what it does is shown as far as it
+came, with the line and the reason.
 """
 
 import hashlib
@@ -34,7 +35,9 @@ _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement, passwords left out; `in_transaction` is False within Alembic's autocommit block."""
+    """One SQL statement, passwords left out; `in_transaction` is False within Alembic's
+    autocommit block.
+    """
 
     sql: str
     in_transaction: bool = True
@@ -44,9 +47,9 @@ class Statement:
 class Rendered:
     """One direction of a revision.
 
-    `kind` is "" when it was rendered to its end, else connection (needs a database), module (an import is not
-    there), missing (no such function), raised, unread (not executed), or time; `problem` then says in a
-    sentence where and why.
+    `kind` is "" when it was rendered to its end, else connection (needs a database), module (an
+    import is not there), missing (no such function), raised, unread (not executed), or time;
+    `problem` then says in a sentence where and why.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -107,12 +110,17 @@ def make_plan(
 ) -> Plan:
     """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
 
-    The files are checked out as for a run, and executed by a child that has no variables and no address. What nobody
-    has `reviewed` is executed only where that can be isolated; elsewhere its literal calls are read. Raises
-    `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says nothing of the files.
-    With the project's own `command` all of it happens in that command's environment, as far as Alembic is reached.
+    The files are checked out as for a run, and executed by a child that has no variables and no
+    address. What nobody has `reviewed` is executed only where that can be isolated; elsewhere its
+    literal calls are read. Raises
+    `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says
+    nothing of the files. With the project's own `command` all of it happens in that command's
+    environment, as far as Alembic is reached.
     """
-    steps = [Step(revision.id, revision.path, revision.sha256, revision.message, len(revision.down) > 1) for revision in revisions]
+    steps = [
+        Step(revision.id, revision.path, revision.sha256, revision.message, len(revision.down) > 1)
+        for revision in revisions
+    ]
     if not steps:
         return Plan(())
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
@@ -122,7 +130,9 @@ def make_plan(
             mirror.checkout_all(commit, root / "files")
             return _plan(steps, *_render_by_command(steps, root, command), patient=patient)
         mirror.checkout(commit, history.readable, root)
-        ended = _render(steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not()))
+        ended = _render(
+            steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not())
+        )
     silent = f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END
     return _plan(steps, ended, silent, patient=patient)
 
@@ -137,16 +147,33 @@ def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool)
         event = told.get((step.revision, direction))
         return _rendered(event) if event else Rendered((), "time", silent)
 
-    return Plan(tuple(replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps))
+    return Plan(
+        tuple(
+            replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE))
+            for step in steps
+        )
+    )
 
 
 def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Finished, str]:
-    """Run the project's command up to where Alembic would begin; return how it ended, and why it told nothing."""
+    """Run the project's command up to where Alembic would begin; return how it ended, and why it
+    told nothing.
+    """
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
-    asked.write_text(json.dumps([{"id": step.revision, "file": str(root / "files" / step.path)} for step in steps]))
+    asked.write_text(
+        json.dumps(
+            [{"id": step.revision, "file": str(root / "files" / step.path)} for step in steps]
+        )
+    )
     request = told(
-        command, NO_DATABASE, root / "home", lock_timeout_ms=0, statement_timeout_ms=0, version=0, listen=True
+        command,
+        NO_DATABASE,
+        root / "home",
+        lock_timeout_ms=0,
+        statement_timeout_ms=0,
+        version=0,
+        listen=True,
     )
     request["environ"]["PORTAL_RENDER"] = str(asked)
     output, deadline = Output(), time.monotonic() + COMMAND_LIMIT_S
@@ -155,7 +182,9 @@ def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> t
         request,
         directory=root / "files",
         variables={},
-        door=isolation.door(root, readable=[command.prepared] if command.prepared else [], size=isolation.LARGE),
+        door=isolation.door(
+            root, readable=[command.prepared] if command.prepared else [], size=isolation.LARGE
+        ),
         log=log,
         on_event=lambda event: None,
         stop=lambda: "time limit" if time.monotonic() >= deadline else "",
@@ -164,7 +193,10 @@ def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> t
     if ended.stopped:
         return (
             ended,
-            f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can show what it does.",
+            (
+                f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can"
+                " show what it does."
+            ),
         )
     why = f": {output.error.rstrip('.')}" if output.error else f" (code {ended.returncode})"
     return ended, f"“{command.line}” ended before Alembic began{why}."
@@ -182,7 +214,10 @@ class BrokenOff(Exception):
 def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Finished:
     deadline = time.monotonic() + time_limit_s
     return follow(
-        {"render": [{"id": step.revision, "file": str(root / step.path)} for step in steps], "literal": literal},
+        {
+            "render": [{"id": step.revision, "file": str(root / step.path)} for step in steps],
+            "literal": literal,
+        },
         directory=root,
         variables={},
         door=isolation.door(root, writes=False, size=isolation.SMALL),
@@ -219,7 +254,9 @@ def steps_as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
 
 def steps_from_json(stored: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
     """The steps that `steps_as_json` wrote."""
-    return tuple(Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored)
+    return tuple(
+        Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored
+    )
 
 
 def rendered_from_json(one: dict[str, Any]) -> Rendered:
@@ -228,4 +265,8 @@ def rendered_from_json(one: dict[str, Any]) -> Rendered:
 
 
 def _stored(one: dict[str, Any]) -> Rendered:
-    return Rendered(tuple(Statement(**statement) for statement in one["statements"]), one["kind"], one["problem"])
+    return Rendered(
+        tuple(Statement(**statement) for statement in one["statements"]),
+        one["kind"],
+        one["problem"],
+    )

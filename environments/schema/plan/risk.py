@@ -1,7 +1,9 @@
-"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a second opinion.
+"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a
+second opinion.
 
-What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said about it. What nobody
-has described is `unknown`: a person is asked, and the way back is not called safe.
+What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said
+about it. What nobody has described is `unknown`: a person is asked, and the way back is not called
+safe.
 """
 
 import json
@@ -26,7 +28,9 @@ MIGRATE_FIRST = "migrate_first"
 
 @dataclass(frozen=True)
 class Risk:
-    """Something to know before `revision` (its file: `sha256`) runs. `sql` is the statement, "" for the file."""
+    """Something to know before `revision` (its file: `sha256`) runs. `sql` is the statement, ""
+    for the file.
+    """
 
     code: str
     severity: str
@@ -49,8 +53,13 @@ class RiskError(Exception):
     """The rules could not be asked; the message says why."""
 
 
-def assess(steps: Sequence[Step], *, order: str = "deploy_first", target: Target | None = None) -> tuple[Risk, ...]:
-    """The risks of `steps`, in their order, the worst of each first. `order`: a `DeployOrder`. Raises `RiskError`."""
+def assess(
+    steps: Sequence[Step], *, order: str = "deploy_first", target: Target | None = None
+) -> tuple[Risk, ...]:
+    """The risks of `steps`, in their order, the worst of each first.
+
+    `order`: a `DeployOrder`. Raises `RiskError`.
+    """
     target = target or Target()
     linted = _squawk(steps, target.server)
     new: set[tuple[str, str]] = set()
@@ -70,7 +79,11 @@ def tables_in(steps: Sequence[Step]) -> frozenset[str]:
     for statement in (statement for step in steps for statement in step.upgrade.statements):
         for read in _read(statement)[0]:
             new |= made(read)
-            touched |= {part.table for part in parts(read) if part.table and (part.space, part.name) not in new}
+            touched |= {
+                part.table
+                for part in parts(read)
+                if part.table and (part.space, part.name) not in new
+            }
     return frozenset(touched)
 
 
@@ -91,11 +104,21 @@ class _Judge:
             severity = DANGER  # the old code is still live when it runs
         if rule.about_time and table in self.target.tables and self.target.tables[table].is_small:
             severity = INFO
-        message = rule.words.format(table=named(table, self.target) if table else "its table", **words)
+        message = rule.words.format(
+            table=named(table, self.target) if table else "its table", **words
+        )
         return Risk(
-            code, severity, self.step.revision, self.step.sha256, message, rule.rewrite,
-            sql[:2000], table, rule.breaks_old, rule.loses_data,
-        )  # fmt: skip
+            code,
+            severity,
+            self.step.revision,
+            self.step.sha256,
+            message,
+            rule.rewrite,
+            sql[:2000],
+            table,
+            rule.breaks_old,
+            rule.loses_data,
+        )
 
     def is_new(self, part: Part) -> bool:
         """Whether the plan itself made what the part acts on."""
@@ -120,10 +143,14 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
                 for code in _codes(judge, part, statement, loose):
                     yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
             judge.made.update(made(one))
-            judge.added.update((p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns)
+            judge.added.update(
+                (p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns
+            )
             if theirs:
                 for code in _specific(linted.get(number, [])):
-                    yield judge.risk(code, sql=statement.sql, table=theirs[0].table, **_words(theirs[0]))
+                    yield judge.risk(
+                        code, sql=statement.sql, table=theirs[0].table, **_words(theirs[0])
+                    )
     if rows and schema:
         yield judge.risk("data-mixed", table=rows[0])
     if added and judge.order != MIGRATE_FIRST:
@@ -135,7 +162,9 @@ _EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
 
 
 def _read(statement: Statement) -> tuple[tuple[Any, ...], str]:
-    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or why it cannot be."""
+    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or
+    why it cannot be.
+    """
     try:
         return parse(statement.sql), ""
     except UnreadableError as error:
@@ -149,9 +178,17 @@ def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str
     if statement.in_transaction and part.kind in OUTSIDE:
         yield "not-in-transaction"
     for code in codes_of(part.kind):
-        if code == "narrowed" and part.columns and all((part.table, column) in judge.added for column in part.columns):
+        if (
+            code == "narrowed"
+            and part.columns
+            and all((part.table, column) in judge.added for column in part.columns)
+        ):
             continue  # code that runs now does not write these columns
-        if code == "drop-key" and part.kind == "AlterTableStmt.AT_DropConstraint" and part.columns[0] in loose:
+        if (
+            code == "drop-key"
+            and part.kind == "AlterTableStmt.AT_DropConstraint"
+            and part.columns[0] in loose
+        ):
             yield "loosened"
         elif code != "drop-key" or part.name not in loose:
             yield code
@@ -174,20 +211,27 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
-    """The indexes and constraints which the downgrade makes again and on which no query relies: nothing unique."""
+    """The indexes and constraints which the downgrade makes again and on which no query relies:
+    nothing unique.
+    """
     found: set[str] = set()
     for one in (one for statement in downgrade.statements for one in _read(statement)[0]):
         if kind(one) == "IndexStmt" and not one.unique:
             found.add(joined([one.relation.schemaname, one.idxname]))
         elif kind(one) == "AlterTableStmt":
             defined = [unwrap(getattr(unwrap(command), "def")) for command in one.cmds]
-            constraints = [each for each in defined if each is not None and kind(each) == "Constraint"]
+            constraints = [
+                each for each in defined if each is not None and kind(each) == "Constraint"
+            ]
             found |= {each.conname for each in constraints if enum(each, "contype") in _LOOSE}
     return frozenset(found)
 
 
 def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
-    """What is known of the revision as a whole. Where earlier code fits, no downgrade is needed to go back to it."""
+    """What is known of the revision as a whole.
+
+    Where earlier code fits, no downgrade is needed to go back to it.
+    """
     step = judge.step
     needed = breaks_old or bool(step.upgrade.kind)
     if step.upgrade.kind:
@@ -197,7 +241,9 @@ def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
     elif step.downgrade.kind:
         yield judge.risk("way-back-unknown", why=step.downgrade.problem)
     elif not step.downgrade.statements and (step.upgrade.statements or step.upgrade.kind):
-        yield judge.risk("no-way-back" if needed else "no-downgrade", why="Its downgrade does nothing.")
+        yield judge.risk(
+            "no-way-back" if needed else "no-downgrade", why="Its downgrade does nothing."
+        )
 
 
 def _specific(rules: Iterable[str]) -> list[str]:
@@ -217,11 +263,19 @@ def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]
     command += ["--pg-version", f"{server}.0"] if server else []
     try:
         done = subprocess.run(
-            command, input="\n".join(lines), capture_output=True, text=True, timeout=SQUAWK_SECONDS, env={}, cwd="/"
+            command,
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            timeout=SQUAWK_SECONDS,
+            env={},
+            cwd="/",
         )
         findings = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
-        raise RiskError("squawk, which looks for risky statements, did not answer; install it anew.") from None
+        raise RiskError(
+            "squawk, which looks for risky statements, did not answer; install it anew."
+        ) from None
     found: dict[int, dict[int, list[str]]] = {}
     for finding in findings:
         if (place := places.get(finding["line"])) is not None:
@@ -230,7 +284,9 @@ def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]
 
 
 def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
-    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and statement."""
+    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and
+    statement.
+    """
     lines: list[str] = []
     places: dict[int, tuple[int, int]] = {}
     for number, step in enumerate(steps):

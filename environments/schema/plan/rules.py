@@ -1,6 +1,7 @@
 """What each risk means to people: how bad it is, in plain words, and how to write it instead.
 
-Names on the left of `SQUAWK` are squawk's (squawkhq.com/docs/rules); its rules on style are not among them.
+Names on the left of `SQUAWK` are squawk's (squawkhq.com/docs/rules); its rules on style are not
+among them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ RANK = {INFO: 0, CAUTION: 1, DANGER: 2}
 
 @dataclass(frozen=True)
 class Rule:
-    """`about_time`: harmless on a small table. `breaks_old`: code that runs now may trip over it."""
+    """`about_time`: harmless on a small table.
+
+    `breaks_old`: code that runs now may trip over it.
+    """
 
     severity: str
     words: str  # {table} is the table's name, with its size where it is known
@@ -24,15 +28,16 @@ class Rule:
 RULES = {
     "required-column": Rule(
         DANGER,
-        "Adds a NOT NULL column without a default to {table}: it fails as soon as the table has a row, "
-        "and code that runs now cannot insert any more.",
+        "Adds a NOT NULL column without a default to {table}: it fails as soon as the table has a"
+        " row, and code that runs now cannot insert any more.",
         "Add it with a server_default, or nullable, fill it, and set NOT NULL in a later release.",
         breaks_old=True,
     ),
     "rewrite": Rule(
         CAUTION,
         "Rewrites {table} while nobody can read or write it.",
-        "Add the column nullable and without that default, fill it in batches, then set the default.",
+        "Add the column nullable and without that default, fill it in batches, then set the"
+        " default.",
         about_time=True,
     ),
     "blocking-index": Rule(
@@ -53,22 +58,25 @@ RULES = {
     ),
     "column-type": Rule(
         CAUTION,
-        "Changes a column's type in {table}: it may be rewritten while nobody can read it, and code that runs now "
-        "may not fit the new type.",
+        "Changes a column's type in {table}: it may be rewritten while nobody can read it, and code"
+        " that runs now may not fit the new type.",
         "Add a new column, fill it, move the code over, and drop the old one in a later release.",
         breaks_old=True,
     ),
     "rename": Rule(
         DANGER,
-        "Renames something in {table}: while the release is rolled out, code and schema do not use the same name.",
-        "Add the new name, write both, move the code over, and drop the old name in a later release.",
+        "Renames something in {table}: while the release is rolled out, code and schema do not use"
+        " the same name.",
+        "Add the new name, write both, move the code over, and drop the old name in a later"
+        " release.",
         breaks_old=True,
     ),
     "set-not-null": Rule(
         CAUTION,
-        "Sets NOT NULL, for which all of {table} is read while nobody can write; code that runs now may still "
-        "write null.",
-        "Add a CHECK (column IS NOT NULL) NOT VALID, validate it in its own revision, then set NOT NULL.",
+        "Sets NOT NULL, for which all of {table} is read while nobody can write; code that runs now"
+        " may still write null.",
+        "Add a CHECK (column IS NOT NULL) NOT VALID, validate it in its own revision, then set NOT"
+        " NULL.",
         breaks_old=True,
     ),
     "foreign-key": Rule(
@@ -85,13 +93,15 @@ RULES = {
     ),
     "unique-constraint": Rule(
         CAUTION,
-        "Adds a unique constraint to {table}, whose index is built while nobody can read or write it.",
+        "Adds a unique constraint to {table}, whose index is built while nobody can read or"
+        " write it.",
         "Build a unique index concurrently, then ADD CONSTRAINT … UNIQUE USING INDEX.",
         about_time=True,
     ),
     "drop-column": Rule(
         CAUTION,
-        "Drops a column of {table} with all it holds; code of the release before this one cannot use it any more.",
+        "Drops a column of {table} with all it holds; code of the release before this one cannot"
+        " use it any more.",
         "First release code that does not use the column; drop it in a later release.",
         breaks_old=True,
         loses_data=True,
@@ -110,7 +120,11 @@ RULES = {
         breaks_old=True,
     ),
     "truncate": Rule(
-        DANGER, "Empties {table}.", "Do it by hand, with a backup at hand.", breaks_old=True, loses_data=True
+        DANGER,
+        "Empties {table}.",
+        "Do it by hand, with a backup at hand.",
+        breaks_old=True,
+        loses_data=True,
     ),
     "long-lock": Rule(
         CAUTION,
@@ -132,7 +146,8 @@ RULES = {
     ),
     "data-mixed": Rule(
         CAUTION,
-        "Changes rows of {table} in the same revision as the schema, so the schema's locks are held all the while.",
+        "Changes rows of {table} in the same revision as the schema, so the schema's locks are held"
+        " all the while.",
         "Put the data into a revision of its own.",
         about_time=True,
     ),
@@ -151,7 +166,8 @@ RULES = {
     ),
     "cascade": Rule(
         DANGER,
-        "Drops the {what} and, by CASCADE, everything that depends on it: columns, views, keys of other tables.",
+        "Drops the {what} and, by CASCADE, everything that depends on it: columns, views, keys of"
+        " other tables.",
         "Drop by name what is to go, without CASCADE.",
         breaks_old=True,
         loses_data=True,
@@ -176,29 +192,38 @@ RULES = {
     ),
     "drop-default": Rule(
         CAUTION,
-        "Takes the default of {columns} in {table} away: code that runs now may rely on it when it inserts.",
+        "Takes the default of {columns} in {table} away: code that runs now may rely on it when it"
+        " inserts.",
         "First release code that always gives a value; drop the default in a later release.",
         breaks_old=True,
     ),
-    "change-default": Rule(INFO, "Rows inserted into {table} without {columns} get another value from now on."),
+    "change-default": Rule(
+        INFO, "Rows inserted into {table} without {columns} get another value from now on."
+    ),
     "drop-key": Rule(
         CAUTION,
-        "Drops the {dropped}, which may be unique: ON CONFLICT and foreign keys that need it then fail.",
-        "Make the new key first; write a downgrade that makes the old one again, which tells what it was.",
+        "Drops the {dropped}, which may be unique: ON CONFLICT and foreign keys that need it then"
+        " fail.",
+        "Make the new key first; write a downgrade that makes the old one again, which tells what"
+        " it was.",
         breaks_old=True,
     ),
     "loosened": Rule(
-        INFO, "{table} may hold what it could not hold before; earlier code reads what new code writes after this."
+        INFO,
+        "{table} may hold what it could not hold before; earlier code reads what new code writes"
+        " after this.",
     ),
     "narrowed": Rule(
         INFO,
-        "{table} no longer takes every row that it took: code that runs now may be refused when it writes.",
+        "{table} no longer takes every row that it took: code that runs now may be refused when it"
+        " writes.",
         "First release code that keeps to the new rule.",
         breaks_old=True,
     ),
     "trigger": Rule(
         CAUTION,
-        "Changes what happens by itself when rows of {table} are written, also when code that runs now writes them.",
+        "Changes what happens by itself when rows of {table} are written, also when code that runs"
+        " now writes them.",
         "Try it with the running code, and release it apart from other changes.",
         breaks_old=True,
     ),
@@ -210,14 +235,15 @@ RULES = {
     ),
     "enum-value": Rule(
         CAUTION,
-        "Adds a value to the {what}: earlier code cannot read rows in which new code has written it, and PostgreSQL "
-        "cannot take it away again.",
+        "Adds a value to the {what}: earlier code cannot read rows in which new code has written"
+        " it, and PostgreSQL cannot take it away again.",
         "First release code that knows the value and does not write it.",
         breaks_old=True,
     ),
     "sequence": Rule(
         CAUTION,
-        "Changes how a sequence counts: code that runs now may get numbers that are taken, or none.",
+        "Changes how a sequence counts: code that runs now may get numbers that are taken, or"
+        " none.",
         "Only raise it, above the largest number in use.",
         breaks_old=True,
     ),
@@ -229,7 +255,8 @@ RULES = {
     ),
     "attach-partition": Rule(
         CAUTION,
-        "Adds a partition to {table}, for which its default partition and the new one may be read under a lock.",
+        "Adds a partition to {table}, for which its default partition and the new one may be read"
+        " under a lock.",
         "Add a CHECK constraint that says the same as the partition's bounds first.",
         about_time=True,
     ),
@@ -252,12 +279,14 @@ RULES = {
     ),
     "session": Rule(
         CAUTION,
-        "Changes a setting of the session ({what}): the statements after it may mean something else than they show.",
+        "Changes a setting of the session ({what}): the statements after it may mean something else"
+        " than they show.",
         "Name schemas and types in full, and leave the settings alone.",
     ),
     "server-wide": Rule(
         CAUTION,
-        "Changes the whole server or its roles, not only this database; a rehearsal cannot show it.",
+        "Changes the whole server or its roles, not only this database; a rehearsal cannot"
+        " show it.",
         "Do it by hand, outside the migrations.",
         breaks_old=True,
     ),
@@ -275,8 +304,10 @@ RULES = {
     ),
     "transaction-control": Rule(
         DANGER,
-        "Ends or begins a transaction by itself ({what}): when a later statement fails, what came before it stays.",
-        "Leave transactions to Alembic; use `with op.get_context().autocommit_block():` for what must run outside.",
+        "Ends or begins a transaction by itself ({what}): when a later statement fails, what came"
+        " before it stays.",
+        "Leave transactions to Alembic; use `with op.get_context().autocommit_block():` for what"
+        " must run outside.",
         breaks_old=True,
     ),
     "not-in-transaction": Rule(
@@ -285,9 +316,13 @@ RULES = {
         "Put it into `with op.get_context().autocommit_block():`.",
     ),
     "expand": Rule(
-        INFO, "The candidate is live before this runs: until then it must do without what is added here ({table})."
+        INFO,
+        "The candidate is live before this runs: until then it must do without what is added here"
+        " ({table}).",
     ),
-    "unrendered": Rule(CAUTION, "Only a run shows what it does. {why}", "Write it as plain operations, or read it."),
+    "unrendered": Rule(
+        CAUTION, "Only a run shows what it does. {why}", "Write it as plain operations, or read it."
+    ),
     "no-way-back": Rule(
         CAUTION,
         "It cannot be undone, and earlier code may not work with it. {why}",
@@ -295,7 +330,7 @@ RULES = {
     ),
     "no-downgrade": Rule(INFO, "It cannot be undone, but earlier code works with it. {why}"),
     "way-back-unknown": Rule(INFO, "What its downgrade does is not known. {why}"),
-}  # fmt: skip
+}
 SQUAWK = {
     "adding-required-field": "required-column",
     "adding-field-with-default": "rewrite",

@@ -1,4 +1,6 @@
-"""How large and how busy the tables of a target database are, so that a risk can name what it meets."""
+"""How large and how busy the tables of a target database are, so that a risk can name what it
+meets.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -24,7 +26,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Target:
-    """What was read of a database. `longest_s`: age of the oldest transaction that is open for over a minute."""
+    """What was read of a database.
+
+    `longest_s`: age of the oldest transaction that is open for over a minute.
+    """
 
     server: int = 0  # major version; 0: not known
     tables: dict[str, Table] = field(default_factory=dict)
@@ -35,8 +40,9 @@ def read_target(url: str, tables: Collection[str]) -> Target:
     """Asks the database of `url` for those of `tables` that it has. Raises `DatabaseError`."""
     with connection(url) as opened:
         rows = opened.execute(
-            "select name, c.reltuples::bigint, pg_total_relation_size(c.oid) from unnest(%s::text[]) name"
-            " join pg_class c on c.oid = to_regclass(name) where c.relkind in ('r', 'p', 'm')",
+            "select name, c.reltuples::bigint, pg_total_relation_size(c.oid) from"
+            " unnest(%s::text[]) name join pg_class c on c.oid = to_regclass(name) where c.relkind"
+            " in ('r', 'p', 'm')",
             [sorted(tables)],
         ).fetchall()
         longest = opened.execute(
@@ -45,7 +51,9 @@ def read_target(url: str, tables: Collection[str]) -> Target:
         ).fetchone()
         found = {name: Table(None if count < 0 else count, size) for name, count, size in rows}
         seconds = float(longest[0]) if longest else 0.0
-        return Target(opened.info.server_version // 10_000, found, seconds if seconds > LONG_SECONDS else 0.0)
+        return Target(
+            opened.info.server_version // 10_000, found, seconds if seconds > LONG_SECONDS else 0.0
+        )
 
 
 def many(count: int) -> str:

@@ -1,8 +1,10 @@
-"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared object by object.
+"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared object by
+object.
 
-The text is what is compared, and not the catalogs, since pg_dump knows every kind of object there is. PostgreSQL words
-some expressions otherwise once they were dumped and loaded (CHECK … IN, casts), so two schemas are equal when their
-texts are after equally many such round trips. Only dumps of one server are compared: versions write differently.
+The text is what is compared, and not the catalogs, since pg_dump knows every kind of object there
+is. PostgreSQL words some expressions otherwise once they were dumped and loaded (CHECK … IN,
+casts), so two schemas are equal when their texts are after equally many such round trips. Only
+dumps of one server are compared: versions write differently.
 """
 
 import re
@@ -24,9 +26,12 @@ ROWS_LIMIT_S = 1800.0
 LOCK_WAIT = "5s"
 ASK_SECONDS = 0.5
 _LEFT_OUT = ("owner", "acl", "publications", "subscriptions", "security-labels", "tablespaces")
-_HEADER = re.compile(r"^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*\n--\n", re.M)
+_HEADER = re.compile(
+    r"^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*\n--\n", re.M
+)
 _NOISE = re.compile(r"^(?:SET .*;|SELECT pg_catalog\.set_config\(.*|\\(?:un)?restrict .*|--.*|)$")
-# PostgreSQL 18 names NOT NULL, and keeps the name when the column is renamed; before it they had none.
+# PostgreSQL 18 names NOT NULL, and keeps the name when the column is renamed; before it they had
+# none.
 _NOT_NULL = re.compile(r'\bCONSTRAINT (?:"(?:[^"]|"")+"|\S+) NOT NULL\b')
 TRIPS = 2  # after so many, what PostgreSQL words differently has settled
 # Holds passwords of other servers, which a rehearsal must never reach.
@@ -47,7 +52,10 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Difference:
-    """One object that two schemas do not share alike. `how`: added, removed or changed; `lines` begin with + or -."""
+    """One object that two schemas do not share alike.
+
+    `how`: added, removed or changed; `lines` begin with + or -.
+    """
 
     how: str
     type: str
@@ -57,21 +65,33 @@ class Difference:
     @property
     def sentence(self) -> str:
         """“index ix_x added”."""
-        return f"{self.type} {self.name} {self.how}{': ' + '; '.join(self.lines[:6]) if self.lines else ''}"
+        return (
+            f"{self.type} {self.name}"
+            f" {self.how}{': ' + '; '.join(self.lines[:6]) if self.lines else ''}"
+        )
 
 
 Schema = Mapping[tuple[str, str], str]
 
 
 def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
-    """The schema of the database at `url`, read in a read-only transaction. Raises `DumpError`, `Cancelled`."""
+    """The schema of the database at `url`, read in a read-only transaction.
+
+    Raises `DumpError`, `Cancelled`.
+    """
     flags = [f"--no-{what}" for what in _LEFT_OUT]
-    _call(["pg_dump", "--schema-only", f"--lock-wait-timeout={LOCK_WAIT}", *flags, f"--file={into}"], url, into, alive)
+    _call(
+        ["pg_dump", "--schema-only", f"--lock-wait-timeout={LOCK_WAIT}", *flags, f"--file={into}"],
+        url,
+        into,
+        alive,
+    )
     return into.read_text()
 
 
 def dump_rows(url: str, tables: Sequence[str], into: Path, alive: Callable[[], bool]) -> None:
-    """Writes those tables (none named: the whole database) with their rows, in pg_dump's own format.
+    """Writes those tables (none named: the whole database) with their rows, in pg_dump's own
+    format.
 
     The file is its owner's alone. Raises `DumpError`, `Cancelled`; then nothing is left.
     """
@@ -90,20 +110,42 @@ def dump_rows(url: str, tables: Sequence[str], into: Path, alive: Callable[[], b
 def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
     """Runs a dump against the empty scratch database at `url`. Raises `DumpError`, `Cancelled`."""
     into.write_text(_loadable(text))
-    flags = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", f"--file={into}"]
+    flags = [
+        "--no-psqlrc",
+        "--quiet",
+        "--single-transaction",
+        "--set=ON_ERROR_STOP=1",
+        f"--file={into}",
+    ]
     _call(["psql", *flags], url, into, alive)
 
 
-def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool], *, limit: float = TIME_LIMIT_S) -> None:
+def _call(
+    command: list[str],
+    url: str,
+    file: Path,
+    alive: Callable[[], bool],
+    *,
+    limit: float = TIME_LIMIT_S,
+) -> None:
     address = normalise(url)
     parts = conninfo_to_dict(address.libpq)
     password = str(parts.pop("password", "") or "")
-    variables = {"LANG": "C.UTF-8", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "release-portal"}
+    variables = {
+        "LANG": "C.UTF-8",
+        "PGPASSWORD": password,
+        "PGCONNECT_TIMEOUT": "10",
+        "PGAPPNAME": "release-portal",
+    }
     if command[0] == "pg_dump":
         variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
     message, deadline = file.with_suffix(".said"), time.monotonic() + limit
     with message.open("wb") as output:
-        program: list[str | Path] = [binaries() / command[0], *command[1:], f"--dbname={make_conninfo('', **parts)}"]
+        program: list[str | Path] = [
+            binaries() / command[0],
+            *command[1:],
+            f"--dbname={make_conninfo('', **parts)}",
+        ]
         process = spawn(program, env=variables, output=output, cwd=file.parent)
         try:
             asked = time.monotonic()
@@ -120,7 +162,9 @@ def _call(command: list[str], url: str, file: Path, alive: Callable[[], bool], *
                 stop_group(process.pid, patience=3)
                 process.wait()
     if process.returncode:
-        raise _problem(command[0], Redactor([password])(message.read_text(errors="replace")), address.where)
+        raise _problem(
+            command[0], Redactor([password])(message.read_text(errors="replace")), address.where
+        )
 
 
 def _problem(program: str, text: str, where: str) -> DumpError:
@@ -128,10 +172,17 @@ def _problem(program: str, text: str, where: str) -> DumpError:
     reason = (found[1] if found else text.strip()[:300] or "no word").strip().rstrip(".")
     if program == "psql":
         return DumpError(f"The scratch server could not take over the schema: {reason}.")
-    if "statement timeout" in text or "lock timeout" in text:  # pg_dump limits its waiting by the former
-        return DumpError(f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read.", busy=True)
+    if (
+        "statement timeout" in text or "lock timeout" in text
+    ):  # pg_dump limits its waiting by the former
+        return DumpError(
+            f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read.",
+            busy=True,
+        )
     if "permission denied" in text:
-        return DumpError(f"{where}: its role may not read the schema ({reason}); use a role that may.")
+        return DumpError(
+            f"{where}: its role may not read the schema ({reason}); use a role that may."
+        )
     return DumpError(f"{where}: its schema could not be read: {reason}.", busy="connection" in text)
 
 
@@ -176,11 +227,13 @@ def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def settled(before: str, after: str, trip: Callable[[str], str], *, without: str = "") -> tuple[Difference, ...]:
+def settled(
+    before: str, after: str, trip: Callable[[str], str], *, without: str = ""
+) -> tuple[Difference, ...]:
     """The differences of two dumps that stay when both were loaded and dumped again, equally often.
 
-    `trip` loads a dump into an empty database and dumps that; it is called only while there are differences. Raises
-    what `trip` raises.
+    `trip` loads a dump into an empty database and dumps that; it is called only while there are
+    differences. Raises what `trip` raises.
     """
     found = differences(objects(before, without=without), objects(after, without=without))
     for _ in range(TRIPS):
@@ -190,8 +243,11 @@ def settled(before: str, after: str, trip: Callable[[str], str], *, without: str
     return found
 
 
-def drift(expected: str, loaded: str, trip: Callable[[str], str], *, without: str = "") -> tuple[Difference, ...]:
-    """How a real schema differs from the one that migrations make: `expected` as they made it, `loaded` once around.
+def drift(
+    expected: str, loaded: str, trip: Callable[[str], str], *, without: str = ""
+) -> tuple[Difference, ...]:
+    """How a real schema differs from the one that migrations make: `expected` as they made it,
+    `loaded` once around.
 
     Raises what `trip` raises.
     """
@@ -201,7 +257,10 @@ def drift(expected: str, loaded: str, trip: Callable[[str], str], *, without: st
 
 
 def _lines(old: str, new: str) -> Iterable[str]:
-    was, now = ([line.strip().rstrip(",") for line in without_passwords(text).splitlines()] for text in (old, new))
+    was, now = (
+        [line.strip().rstrip(",") for line in without_passwords(text).splitlines()]
+        for text in (old, new)
+    )
     told = [f"- {line}"[:300] for line in was if line not in now] + [
         f"+ {line}"[:300] for line in now if line not in was
     ]

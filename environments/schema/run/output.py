@@ -10,14 +10,18 @@ from dataclasses import dataclass
 _STEP = re.compile(r"Running (upgrade|downgrade) (.*?) ?-> ([^\s,]*)")
 _FRAME = re.compile(r'^ *File "([^"]+)", line \d+, in (?:up|down)grade$')
 _SQL = re.compile(r"^\[SQL: (.*)$")
-_ERROR = re.compile(r"^(?:FAILED: |ERROR \[.*?\] |[\w.]*(?:Error|Exception): |[a-z]\w*(?:\.\w+)+: )(.*\S)")
+_ERROR = re.compile(
+    r"^(?:FAILED: |ERROR \[.*?\] |[\w.]*(?:Error|Exception): |[a-z]\w*(?:\.\w+)+: )(.*\S)"
+)
 _LEADING = re.compile(r"^\([\w.]+\) ")
 MAX_STATEMENT = 2000
 
 
 @dataclass
 class Output:
-    """What was read so far. `revision`: the last that Alembic began; `file`: the script in the last traceback;
+    """What was read so far.
+
+    `revision`: the last that Alembic began; `file`: the script in the last traceback;
     `statement` and `error`: of the last error.
     """
 

@@ -1,4 +1,6 @@
-"""One child process of a migration run, watched: its log in batches, without secrets; its end for certain."""
+"""One child process of a migration run, watched: its log in batches, without secrets; its end
+for certain.
+"""
 
 import codecs
 import contextlib
@@ -28,13 +30,21 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Redactor:
-    """Replaces secrets, also percent-encoded or as in JSON; shorter than 3 signs they are no secrets."""
+    """Replaces secrets, also percent-encoded or as in JSON; shorter than 3 signs they are no
+    secrets.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms: set[str] = set()
         for secret in secrets:
             for part in {secret, *secret.splitlines()}:
-                forms |= {part, part.strip(), quote(part, safe=""), quote_plus(part), json.dumps(part)[1:-1]}
+                forms |= {
+                    part,
+                    part.strip(),
+                    quote(part, safe=""),
+                    quote_plus(part),
+                    json.dumps(part)[1:-1],
+                }
         kept = sorted((form for form in forms if len(form) >= 3), key=len, reverse=True)
         self.longest = max(map(len, kept), default=0)
         self._pattern = re.compile("|".join(map(re.escape, kept))) if kept else None
@@ -45,7 +55,9 @@ class Redactor:
 
 
 class Log:
-    """Lines for people, handed on at most every half second; beyond 1 MB only the last lines are kept."""
+    """Lines for people, handed on at most every half second; beyond 1 MB only the last lines are
+    kept.
+    """
 
     def __init__(self, on_lines: Callable[[list[str]], None], redact: Redactor) -> None:
         self.output_bytes = 0
@@ -67,7 +79,9 @@ class Log:
         for line in lines:
             self._keep(line)
         if len(self._rest) > _MAX_LINE + self._redact.longest:
-            text = self._redact(self._rest)  # a secret cut in two by the next line is held back as a whole
+            text = self._redact(
+                self._rest
+            )  # a secret cut in two by the next line is held back as a whole
             at = len(text) - self._redact.longest
             self._keep(text[:at])
             self._rest = text[at:]
@@ -78,7 +92,9 @@ class Log:
 
     def finish(self) -> None:
         """Hands on all that is left; of output that was too long, its last whole lines."""
-        *_, last = self._tail.partition(b"\n")  # of a line cut in two nobody knows whether it is a secret's half
+        *_, last = self._tail.partition(
+            b"\n"
+        )  # of a line cut in two nobody knows whether it is a secret's half
         if last.strip():
             self.say("The last lines were:")
             for line in last.decode("utf-8", "replace").splitlines():
@@ -139,7 +155,11 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(directory)}
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "LANG": "C.UTF-8",
+                    "HOME": str(directory),
+                }
                 | {"TMPDIR": str(directory)},
                 pass_fds=(self.events,),
                 start_new_session=True,
@@ -170,11 +190,13 @@ def follow(
     door: Mapping[str, Any] | None,
     child: Child | None = None,
 ) -> Finished:
-    """Runs the child to its end. `stop` is asked twice a second; a word from it ends the child and all below.
+    """Runs the child to its end.
 
-    `request` and `variables` go over stdin: others can see arguments, and the guard, which stays outside the door,
-    must not start with variables such as LD_PRELOAD. `door`: what the child may use, from `portal.isolation`; None
-    where this machine cannot isolate.
+    `stop` is asked twice a second; a word from it ends the child and all below.
+
+    `request` and `variables` go over stdin: others can see arguments, and the guard, which stays
+    outside the door, must not start with variables such as LD_PRELOAD. `door`: what the child may
+    use, from `portal.isolation`; None where this machine cannot isolate.
     """
     child = child or Child(directory)
     ended = Finished()
@@ -241,7 +263,9 @@ def _available(descriptor: int) -> bytes:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; returns when gone."""
+    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; returns when
+    gone.
+    """
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         _wait(process, GRACE_SECONDS)

@@ -1,8 +1,9 @@
 """Brings one database to a revision, once, and says what the database says.
 
-Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit, with our environment
-and none of the project's packages; or the project's own command over all of its files. Success is what is read from
-the database afterwards; how the subprocess ended only explains.
+Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit,
+with our environment and none of the project's packages; or the project's own command over all of
+its files. Success is what is read from the database afterwards; how the subprocess ended only
+explains.
 """
 
 import hashlib
@@ -21,7 +22,13 @@ from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read
 from environments.schema.plan.render import without_passwords
 from environments.schema.run import wire
-from environments.schema.run.alembic_env.statements import MAX_CHARACTERS, MAX_STATEMENTS, READS, key_of, version_in
+from environments.schema.run.alembic_env.statements import (
+    MAX_CHARACTERS,
+    MAX_STATEMENTS,
+    READS,
+    key_of,
+    version_in,
+)
 from environments.schema.run.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.run.database import (
     Address,
@@ -46,15 +53,19 @@ POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0
 UNKNOWN = "unknown"
 KEY_LETTERS = 32
-_AT_WORK = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
+_AT_WORK = (
+    "select count(*) from pg_stat_activity where datname = current_database() and application_name"
+    " = %s"
+)
 
 
 @dataclass(frozen=True)
 class Run:
     """One upgrade or downgrade to be done. `target` () means all heads at `commit`; times as named.
 
-    A downgrade names one revision to go back to, or "base". `variables` is all the environment that scripts
-    see beside PATH and LANG; `secrets` are kept out of the log, as is the password in `url`.
+    A downgrade names one revision to go back to, or "base". `variables` is all the environment that
+    scripts see beside PATH and LANG; `secrets` are kept out of the log, as is the password in
+    `url`.
     """
 
     commit: str
@@ -70,13 +81,17 @@ class Run:
     version_table_schema: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    expected: Mapping[str, list[str]] = field(default_factory=dict)  # revision → the keys of all it may send
+    expected: Mapping[str, list[str]] = field(
+        default_factory=dict
+    )  # revision → the keys of all it may send
     record: bool = False  # what each statement took and locked: for a rehearsal
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
     elsewhere: Callable[[Log, Callable[[], str]], Finished] | None = field(
         default=None, repr=False
     )  # or who has it run
-    workspace: Path | None = None  # where the files are checked out, if not in the system's place for such
+    workspace: Path | None = (
+        None  # where the files are checked out, if not in the system's place for such
+    )
     child: Child | None = field(default=None, repr=False)  # one that waits already
 
 
@@ -84,8 +99,9 @@ class Run:
 class Outcome:
     """What a run came to. `status`: succeeded, failed, busy, unknown or cancelled.
 
-    `before` and `after` are what the database said, None where it could not be asked. `applied`: the
-    revisions by which they differ, in the order run, with seconds (None where no end was heard of).
+    `before` and `after` are what the database said, None where it could not be asked. `applied`:
+    the revisions by which they differ, in the order run, with seconds (None where no end was heard
+    of).
     """
 
     status: str
@@ -98,8 +114,12 @@ class Outcome:
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
     recorded: tuple[dict[str, Any], ...] = ()
-    executed: Mapping[str, list[list[str]]] = field(default_factory=dict)  # revision → key and statement
-    kept: tuple[str, ...] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
+    executed: Mapping[str, list[list[str]]] = field(
+        default_factory=dict
+    )  # revision → key and statement
+    kept: tuple[
+        str, ...
+    ] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
 
 
 class _EarlyError(Exception):
@@ -117,11 +137,21 @@ class _Plan:
     steps: tuple[Revision, ...]
     target: tuple[str, ...]  # as Alembic is told
     wanted: frozenset[str]  # every revision that is to be in effect afterwards
-    meaning: Meaning = field(default_factory=Meaning)  # of the project's `env.py`, where our own takes its place
+    meaning: Meaning = field(
+        default_factory=Meaning
+    )  # of the project's `env.py`, where our own takes its place
 
 
-def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], alive: Callable[[], bool]) -> Outcome:
-    """Does `request` and reports. `on_lines` gets the log, `alive` is asked twice a second: False cancels.
+def run(
+    mirror: Mirror,
+    request: Run,
+    *,
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> Outcome:
+    """Does `request` and reports.
+
+    `on_lines` gets the log, `alive` is asked twice a second: False cancels.
 
     Raises only what `on_lines` or `alive` raise, after having ended the subprocess.
     """
@@ -138,13 +168,19 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
             before = revisions_in(opened, request.version_table, request.version_table_schema)
             plan = _plan(history, before, request)
             if not plan.steps:
-                return Outcome("succeeded", "The database was there already; nothing was run.", before, before)
+                return Outcome(
+                    "succeeded", "The database was there already; nothing was run.", before, before
+                )
             if not (request.command or request.elsewhere):
                 plan = replace(plan, meaning=_kept_meaning(mirror, history, request))
             _check_ids(opened, request, plan)
-            if refused := refusal(opened, address, request.version_table, request.version_table_schema):
+            if refused := refusal(
+                opened, address, request.version_table, request.version_table_schema
+            ):
                 raise _EarlyError("failed", refused)
-            with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as directory:
+            with tempfile.TemporaryDirectory(
+                prefix="portal-migration-", dir=request.workspace
+            ) as directory:
                 output = Output()
 
                 def heard(lines: list[str], output: Output = output) -> None:
@@ -166,28 +202,44 @@ def run(mirror: Mirror, request: Run, *, on_lines: Callable[[list[str]], None], 
 
 def _redirected(request: Run, history: History) -> Run:
     """The request with its command turned to where it is to go, if that is not up to the heads."""
-    at_heads = not request.target or set(request.target) in (set(history.heads), set(history.effective_heads))
+    at_heads = not request.target or set(request.target) in (
+        set(history.heads),
+        set(history.effective_heads),
+    )
     if request.direction == "upgrade" and (at_heads or not request.record):
         return request
     if request.elsewhere:
-        raise _EarlyError("failed", "On Railway only upgrades are run; go back with the portal's runner.")
+        raise _EarlyError(
+            "failed", "On Railway only upgrades are run; go back with the portal's runner."
+        )
     if request.command is None:
         return request
-    line = redirected(request.command.line, request.direction, request.target[0]) if len(request.target) == 1 else ""
+    line = (
+        redirected(request.command.line, request.direction, request.target[0])
+        if len(request.target) == 1
+        else ""
+    )
     if not line:
         raise _EarlyError(
-            "failed", f"How “{request.command.line}” would go to another revision cannot be read from it."
+            "failed",
+            f"How “{request.command.line}” would go to another revision cannot be read from it.",
         )
     return replace(request, command=replace(request.command, line=line))
 
 
-def _lock(opened: psycopg.Connection, address: Address, request: Run, alive: Callable[[], bool]) -> None:
-    """Waits for the lock of this database, which lives as long as `opened`, and for killed runs to be over.
+def _lock(
+    opened: psycopg.Connection, address: Address, request: Run, alive: Callable[[], bool]
+) -> None:
+    """Waits for the lock of this database, which lives as long as `opened`, and for killed runs to
+    be over.
 
-    Polled: a blocking lock would keep a snapshot open, which a concurrent index build waits for, for ever.
-    The statement of a killed run may go on in the server for a moment after its lock was freed.
+    Polled: a blocking lock would keep a snapshot open, which a concurrent index build waits for,
+    for ever. The statement of a killed run may go on in the server for a moment after its lock was
+    freed.
     """
-    key = int.from_bytes(hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True)
+    key = int.from_bytes(
+        hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True
+    )
     deadline = time.monotonic() + request.lock_wait_s
     locked = False
     while True:
@@ -195,9 +247,13 @@ def _lock(opened: psycopg.Connection, address: Address, request: Run, alive: Cal
         if locked and not _first(opened, _AT_WORK, [APPLICATION_NAME]):
             return
         if not alive():
-            raise _EarlyError("cancelled", "The run was cancelled before it began; nothing was changed.")
+            raise _EarlyError(
+                "cancelled", "The run was cancelled before it began; nothing was changed."
+            )
         if time.monotonic() >= deadline:
-            raise _EarlyError("busy", f"{address.where} is being migrated by another run; try again later.")
+            raise _EarlyError(
+                "busy", f"{address.where} is being migrated by another run; try again later."
+            )
         time.sleep(POLL_SECONDS)
 
 
@@ -211,14 +267,20 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
     if unknown:
         raise _EarlyError(
             "failed",
-            f"The database is at revision “{unknown[0]}”, which is in no file at {request.commit[:10]}; "
-            "take a commit that has it.",
+            f"The database is at revision “{unknown[0]}”, which is in no file at"
+            f" {request.commit[:10]}; take a commit that has it.",
         )
     applied = history.ancestors(before)
     if request.direction == "upgrade":
         target = request.target or history.effective_heads
         steps = history.between(before, target)
-        return _Plan(history, before, steps, history.tips(history.ancestors(target)), applied | {s.id for s in steps})
+        return _Plan(
+            history,
+            before,
+            steps,
+            history.tips(history.ancestors(target)),
+            applied | {s.id for s in steps},
+        )
     if len(request.target) != 1:
         raise _EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
     steps = history.back(before, request.target[0])
@@ -226,7 +288,9 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
 
 
 def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
-    """What the project's `env.py` means, if our own can keep it; else the run would leave something else behind."""
+    """What the project's `env.py` means, if our own can keep it; else the run would leave
+    something else behind.
+    """
     meaning = read_meaning(mirror, request.commit, history)
     if meaning.refused:
         why = "; ".join(meaning.refused[:3])
@@ -240,30 +304,39 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
     if meaning.configures and meaning.table != configured:
         raise _EarlyError(
             "failed",
-            f"The project keeps its revisions in “{meaning.table}”, and the portal was told “{configured}”; "
-            "set the database's version table to the project's.",
+            f"The project keeps its revisions in “{meaning.table}”, and the portal was told"
+            f" “{configured}”; set the database's version table to the project's.",
         )
     return meaning
 
 
 def _check_ids(opened: psycopg.Connection, request: Run, plan: _Plan) -> None:
-    """Refuses ids that do not fit into the version table, which PostgreSQL would do after the work."""
+    """Refuses ids that do not fit into the version table, which PostgreSQL would do after the
+    work.
+    """
     width = version_width(opened, request.version_table, request.version_table_schema)
     long = [step.id for step in plan.steps if width and len(step.id) > width]
-    widened = any("version_num" in one for one in plan.meaning.before) or request.command or request.elsewhere
+    widened = (
+        any("version_num" in one for one in plan.meaning.before)
+        or request.command
+        or request.elsewhere
+    )
     if long and not widened:
         table = identifier(request.version_table, request.version_table_schema).as_string(opened)
         raise _EarlyError(
             "failed",
-            f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width}; widen it with "
-            f"`ALTER TABLE {table} ALTER COLUMN version_num TYPE varchar(255)`, or shorten the id.",
+            f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width};"
+            f" widen it with `ALTER TABLE {table} ALTER COLUMN version_num TYPE varchar(255)`, or"
+            " shorten the id.",
         )
 
 
 def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
-    """The Alembic directories at the commit; revisions that are not to run keep only what Alembic must know.
+    """The Alembic directories at the commit; revisions that are not to run keep only what Alembic
+    must know.
 
-    So nothing but what was planned is executed, and a package that old revisions import is not missed.
+    So nothing but what was planned is executed, and a package that old revisions import is not
+    missed.
     """
     if request.command:
         (into / "home").mkdir()
@@ -290,7 +363,9 @@ def _same(into: Path, revision: Revision) -> None:
 
 
 def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
-    """What a command printed, in the words of our own child: which revision it began, and what went wrong."""
+    """What a command printed, in the words of our own child: which revision it began, and what
+    went wrong.
+    """
     named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))
     if started := next(named, output.revision):
         ended.events.insert(0, {"start": started})
@@ -339,9 +414,13 @@ def _follow(
     door = _door(address, command, directory)
     try:
         return follow(
-            _ours(address, request, plan, directory, relayed=door is not None)
-            if command is None
-            else _command(opened, address, request, plan, directory / "home", relayed=door is not None),
+            (
+                _ours(address, request, plan, directory, relayed=door is not None)
+                if command is None
+                else _command(
+                    opened, address, request, plan, directory / "home", relayed=door is not None
+                )
+            ),
             directory=directory if command is None else directory / "files",
             variables=request.variables if command is None else {},
             door=door,
@@ -355,9 +434,18 @@ def _follow(
 
 
 def _command(
-    opened: psycopg.Connection, address: Address, request: Run, plan: _Plan, home: Path, *, relayed: bool
+    opened: psycopg.Connection,
+    address: Address,
+    request: Run,
+    plan: _Plan,
+    home: Path,
+    *,
+    relayed: bool,
 ) -> dict[str, Any]:
-    """What the guard of a command is told. `relayed`: its statements are read on the wire, which needs the door."""
+    """What the guard of a command is told.
+
+    `relayed`: its statements are read on the wire, which needs the door.
+    """
     assert request.command  # noqa: S101
     line = told(
         request.command,
@@ -372,12 +460,18 @@ def _command(
         return line
     table, _ = split_table(request.version_table, request.version_table_schema)
     allowed = _allowed(request, plan)
-    terms = wire.terms(address.libpq, request.command.variables, version_table=table, allowed=allowed)
+    terms = wire.terms(
+        address.libpq, request.command.variables, version_table=table, allowed=allowed
+    )
     return {**wire.for_the_command(line, request.command.database_variable), "relay": terms}
 
 
-def _ours(address: Address, request: Run, plan: _Plan, directory: Path, *, relayed: bool) -> dict[str, Any]:
-    """What our own child is told. Where its statements are known, a connection of a revision's own is held to them too.
+def _ours(
+    address: Address, request: Run, plan: _Plan, directory: Path, *, relayed: bool
+) -> dict[str, Any]:
+    """What our own child is told.
+
+    Where its statements are known, a connection of a revision's own is held to them too.
 
     What SQLAlchemy, Alembic and we send ourselves reads, or sets what holds for a session.
     """
@@ -386,7 +480,9 @@ def _ours(address: Address, request: Run, plan: _Plan, directory: Path, *, relay
     if not relayed or request.record or allowed is None:
         return told
     allowed += [READS, *map(key_of, plan.meaning.before)]
-    terms = wire.terms(address.libpq, {}, version_table=told["version_table"], allowed=allowed, record=False)
+    terms = wire.terms(
+        address.libpq, {}, version_table=told["version_table"], allowed=allowed, record=False
+    )
     return {**told, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
 
 
@@ -398,7 +494,9 @@ def _allowed(request: Run, plan: _Plan) -> list[str] | None:
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
-    """What the run may use: its own files and the one database; a command its environment as well."""
+    """What the run may use: its own files and the one database; a command its environment as
+    well.
+    """
     readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
     size = isolation.LARGE if command else isolation.USUAL
     return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
@@ -432,11 +530,16 @@ def _seconds(event: Mapping[str, Any]) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
-def _outcome(address: Address, request: Run, plan: _Plan, ended: Finished, log: Log, redact: Redactor) -> Outcome:
+def _outcome(
+    address: Address, request: Run, plan: _Plan, ended: Finished, log: Log, redact: Redactor
+) -> Outcome:
     """Judges by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
-        sentence = f"{address.where} could not be read after the run; find out where it is before going on."
+        sentence = (
+            f"{address.where} could not be read after the run; find out where it is before"
+            " going on."
+        )
         return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
     known = all(id in plan.history.revisions for id in after)
     now = plan.history.ancestors(after) if known else frozenset()
@@ -449,7 +552,11 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Finished, log: 
     started, finished = ended.last("start"), ended.last("end")
     failed = "" if reached or started in (None, finished) else str(started)
     return Outcome(
-        status="succeeded" if reached else {"cancelled": "cancelled", UNKNOWN: UNKNOWN}.get(ended.stopped, "failed"),
+        status=(
+            "succeeded"
+            if reached
+            else {"cancelled": "cancelled", UNKNOWN: UNKNOWN}.get(ended.stopped, "failed")
+        ),
         sentence=redact(_sentence(plan, ended, after, reached, failed, error, invalid)),
         before=plan.before,
         after=after,
@@ -465,10 +572,15 @@ def _outcome(address: Address, request: Run, plan: _Plan, ended: Finished, log: 
 
 
 def _executed(plan: _Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
-    """Each different statement that the run says it sent, by revision; bounded, for its process is not trusted."""
+    """Each different statement that the run says it sent, by revision; bounded, for its process
+    is not trusted.
+    """
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
-        if event.get("revision") in {step.id for step in plan.steps} and len(str(event.get("executed"))) == KEY_LETTERS:
+        if (
+            event.get("revision") in {step.id for step in plan.steps}
+            and len(str(event.get("executed"))) == KEY_LETTERS
+        ):
             sent = found.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
                 sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
@@ -488,7 +600,9 @@ def _kept(ended: Finished) -> list[str]:
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
-    """The revisions once nothing of the run is at work in the server; None when that cannot be known."""
+    """The revisions once nothing of the run is at work in the server; None when that cannot be
+    known.
+    """
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
     while True:
@@ -504,10 +618,14 @@ def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
 
 
 def _at_work(opened: psycopg.Connection, backend: Any) -> bool:
-    """Whether a session of the run is left, which is asked to end. No `backend`: all of that name, under our lock."""
+    """Whether a session of the run is left, which is asked to end.
+
+    No `backend`: all of that name, under our lock.
+    """
     rows = opened.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and application_name = %s and coalesce(pid = %s, true)",
+        " where datname = current_database() and application_name = %s and coalesce(pid = %s,"
+        " true)",
         [APPLICATION_NAME, backend if isinstance(backend, int) else None],
     ).fetchall()
     return bool(rows)
@@ -543,25 +661,36 @@ def _sentence(
         message = "It is not known whether the migration still runs on Railway"
         return f"{message}; the database was at {where}.{broken} Look there before going on."
     if ended.stopped == "time limit":
-        return f"{what} did not end within the time limit and was stopped; the database is at {where}.{broken}"
+        return (
+            f"{what} did not end within the time limit and was stopped; the database is at"
+            f" {where}.{broken}"
+        )
     if ended.stopped == "lock lost":
-        return f"The lock's connection broke, so the run was stopped; the database is at {where}.{broken}"
+        return (
+            "The lock's connection broke, so the run was stopped; the database is at"
+            f" {where}.{broken}"
+        )
     if module := error.get("module"):
         return (
-            f"A revision imports “{module}”, which this runner has not; move what it needs into the file, "
-            f"or use the project's own command. The database is at {where}."
+            f"A revision imports “{module}”, which this runner has not; move what it needs into the"
+            f" file, or use the project's own command. The database is at {where}."
         )
     if error:
         reason = str(error.get("message", "")).strip().rstrip(".") or str(error.get("type"))
         return f"{what} failed: {' '.join(reason.split())}. The database is at {where}.{broken}"
     if ended.returncode:
-        return f"{what} broke off without a word (code {ended.returncode}); the database is at {where}.{broken}"
+        return (
+            f"{what} broke off without a word (code {ended.returncode}); the database is at"
+            f" {where}.{broken}"
+        )
     wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
     return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
 
 
 def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """What a run told that it sent, and what was read on the wire, where a revision ends by Alembic's own write."""
+    """What a run told that it sent, and what was read on the wire, where a revision ends by
+    Alembic's own write.
+    """
     order = [step.id for step in plan.steps]
     since: list[Mapping[str, Any]] = []
     at = 0
@@ -570,7 +699,9 @@ def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Ma
             yield event
         elif event["sent"]:
             since.append({"executed": event["sent"], "sql": event["sql"]})
-        elif order[at:]:  # a merge writes more than once; a name that is not told is the next in order
+        elif order[
+            at:
+        ]:  # a merge writes more than once; a name that is not told is the next in order
             named = version_in(str(event["sql"]))
             at = order.index(named) if named in order else at
             yield from ({**one, "revision": order[at]} for one in since)

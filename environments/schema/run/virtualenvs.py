@@ -1,7 +1,9 @@
-"""The environment of the project's own command: a virtual environment made once for each set of lock files.
+"""The environment of the project's own command: a virtual environment made once for each set of
+lock files.
 
-Built beside, under a lock, and published by one rename of a link, so that there is a whole one or none. The directory
-itself is never renamed, since programs in a virtual environment name their own place.
+Built beside, under a lock, and published by one rename of a link, so that there is a whole one or
+none. The directory itself is never renamed, since programs in a virtual environment name their own
+place.
 """
 
 import fcntl
@@ -33,7 +35,10 @@ _LOCKS = re.compile(
 
 
 class NotPrepared(Exception):
-    """The environment could not be made; the message is one sentence. `cancelled`: because a person asked."""
+    """The environment could not be made; the message is one sentence.
+
+    `cancelled`: because a person asked.
+    """
 
     def __init__(self, sentence: str, *, cancelled: bool = False) -> None:
         super().__init__(sentence)
@@ -41,9 +46,11 @@ class NotPrepared(Exception):
 
 
 def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str, tuple[str, ...]]:
-    """What the environment depends on, as a hash, and the lock files: at the root and beside the Alembic directory.
+    """What the environment depends on, as a hash, and the lock files: at the root and beside the
+    Alembic directory.
 
-    The repository is part of it: what one project's packages did while they were installed never serves another.
+    The repository is part of it: what one project's packages did while they were installed never
+    serves another.
     """
     above = PurePosixPath(alembic.strip("/"))
     places = {".", str(above.parent), str(above)}
@@ -54,7 +61,9 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
     ]
     files = (f"{path} {sha}" for path, sha in sorted(found))
     message = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
-    return hashlib.sha256(message.encode()).hexdigest()[:32], tuple(path for path, _ in sorted(found))
+    return hashlib.sha256(message.encode()).hexdigest()[:32], tuple(
+        path for path, _ in sorted(found)
+    )
 
 
 def prepare(
@@ -68,7 +77,8 @@ def prepare(
     alive: Callable[[], bool],
     limit_s: float = LIMIT_SECONDS,
 ) -> Path:
-    """The virtual environment for `commit`'s lock files under `root`: the one there is, or a new one by `install`.
+    """The virtual environment for `commit`'s lock files under `root`: the one there is, or a new
+    one by `install`.
 
     `alive` is asked twice a second: False breaks off. Raises `NotPrepared`, `GitError`.
     """
@@ -80,7 +90,9 @@ def prepare(
         _sweep(root, key)
         ready = root / key
         if not (ready / "bin" / "python").exists():
-            log.say(f"Preparing the environment for {', '.join(locks) or 'no lock file'}: {install}")
+            log.say(
+                f"Preparing the environment for {', '.join(locks) or 'no lock file'}: {install}"
+            )
             fresh = root / f"{key}-{uuid4().hex[:8]}"
             try:
                 _build(mirror, commit, install, fresh, log, alive, deadline)
@@ -94,7 +106,9 @@ def prepare(
 
 
 def _take_back(fresh: Path) -> None:
-    """From the user who installed, where root had it done by another: no later run may own it by chance."""
+    """From the user who installed, where root had it done by another: no later run may own it by
+    chance.
+    """
     if os.geteuid() == 0:
         os.lchown(fresh, 0, 0)
         for directory, directories, files in os.walk(fresh):
@@ -128,10 +142,15 @@ def _build(
         mirror.checkout_all(commit, directory / "files")
         environ = surroundings(into, directory / "home")
         del environ["UV_NO_SYNC"]
-        environ |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        environ |= {
+            "PIP_NO_INPUT": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
         tools = missing_tools(install)
         fetched = (
-            f"python -I -m venv {tools_of(into)} && {tools_of(into)}/bin/pip install -q {' '.join(tools)} || exit 1"
+            f"python -I -m venv {tools_of(into)} && {tools_of(into)}/bin/pip install -q"
+            f" {' '.join(tools)} || exit 1"
         )
         # Isolated: a `types` or `email` package at the root must not hide the standard library's.
         python, note = interpreter(_wanted_python(directory / "files"))
@@ -150,9 +169,14 @@ def _build(
         log.flush(force=True)
         note_links(into, directory / "files")
     if ended.stopped == "cancelled":
-        raise NotPrepared("The run was cancelled while its environment was prepared.", cancelled=True)
+        raise NotPrepared(
+            "The run was cancelled while its environment was prepared.", cancelled=True
+        )
     if ended.stopped:
-        raise NotPrepared("Preparing the environment took too long and was stopped; make the install command quicker.")
+        raise NotPrepared(
+            "Preparing the environment took too long and was stopped; make the install command"
+            " quicker."
+        )
     if ended.returncode:
         message = f"“{install[:200]}” ended with code {ended.returncode}"
         raise NotPrepared(f"The environment could not be prepared: {message}; the log says why.")
@@ -161,7 +185,9 @@ def _build(
 
 
 def _wanted_python(files: Path) -> str:
-    """What the project says of its Python, as its hosts and tools read it; "" where it says nothing."""
+    """What the project says of its Python, as its hosts and tools read it; "" where it says
+    nothing.
+    """
     for name in (".python-version", "runtime.txt"):
         if (files / name).is_file():
             return (files / name).read_text(errors="replace")[:100]
@@ -170,14 +196,20 @@ def _wanted_python(files: Path) -> str:
 
 @contextmanager
 def _alone(path: Path, alive: Callable[[], bool], deadline: float) -> Iterator[None]:
-    """Held by one at a time, also among processes; freed by the kernel when its holder is killed."""
+    """Held by one at a time, also among processes; freed by the kernel when its holder is
+    killed.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not _locked(descriptor):
             if not alive():
-                raise NotPrepared("The run was cancelled while it waited for its environment.", cancelled=True)
+                raise NotPrepared(
+                    "The run was cancelled while it waited for its environment.", cancelled=True
+                )
             if time.monotonic() >= deadline:
-                raise NotPrepared("Another run prepares the same environment for too long; try again later.")
+                raise NotPrepared(
+                    "Another run prepares the same environment for too long; try again later."
+                )
             time.sleep(POLL_SECONDS)
         yield
     finally:

@@ -1,6 +1,8 @@
-"""What the relay of a command is told: the portal's certificate for it, and how the database wants to be spoken to.
+"""What the relay of a command is told: the portal's certificate for it, and how the database wants
+to be spoken to.
 
-Come here for how a command's address and variables change so that its statements can be read on the wire.
+Come here for how a command's address and variables change so that its statements can be read on the
+wire.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,14 +21,25 @@ _VARIABLES = {f"PG{name.upper()}": name for name in _TLS}
 
 
 def terms(
-    url: str, variables: Mapping[str, str], *, version_table: str, allowed: Iterable[str] | None, record: bool = True
+    url: str,
+    variables: Mapping[str, str],
+    *,
+    version_table: str,
+    allowed: Iterable[str] | None,
+    record: bool = True,
 ) -> dict[str, Any]:
-    """Return what the relay needs to know of one run. `allowed`: the keys of all that may be sent, None for all.
+    """Return what the relay needs to know of one run.
+
+    `allowed`: the keys of all that may be sent, None for all.
 
     `record`: the relay tells each statement; not where the run itself does.
     """
     asked = dict(parse_qsl(urlsplit(url).query))
-    found = {name: variables[variable] for variable, name in _VARIABLES.items() if variables.get(variable)}
+    found = {
+        name: variables[variable]
+        for variable, name in _VARIABLES.items()
+        if variables.get(variable)
+    }
     found |= {name: asked[name] for name in _TLS if asked.get(name)}
     certificate, key = _certificate()
     return found | {
@@ -39,7 +52,9 @@ def terms(
 
 
 def for_the_command(told: Mapping[str, Any], database_variable: str) -> dict[str, Any]:
-    """Return what the command is told, without what only concerns TLS to the server, which the relay sees to."""
+    """Return what the command is told, without what only concerns TLS to the server, which the
+    relay sees to.
+    """
     kept = {name: value for name, value in told["environ"].items() if name not in _VARIABLES}
     address = {database_variable: _without_tls(kept[database_variable])}
     return {**told, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}
@@ -55,8 +70,13 @@ def _without_tls(url: str) -> str:
     parts = urlsplit(url)
     asked = parse_qsl(parts.query, keep_blank_values=True)
     kept = [(name, value) for name, value in asked if name not in _NOT_FOR_THE_COMMAND]
-    kept = [(name, "require" if name == "ssl" and value.startswith("verify") else value) for name, value in kept]
-    return url if kept == asked else urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
+    kept = [
+        (name, "require" if name == "ssl" and value.startswith("verify") else value)
+        for name, value in kept
+    ]
+    return (
+        url if kept == asked else urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
+    )
 
 
 def _certificate() -> tuple[str, str]:

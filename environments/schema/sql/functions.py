@@ -1,6 +1,10 @@
-"""Functions and settings of PostgreSQL that change nothing. Whatever is not here, a person looks at."""
+"""Functions and settings of PostgreSQL that change nothing.
 
-# PostgreSQL's own stable and immutable ones (a test asks the server): one answer for a whole statement, no effect.
+Whatever is not here, a person looks at.
+"""
+
+# PostgreSQL's own stable and immutable ones (a test asks the server): one answer for a whole
+# statement, no effect.
 _STABLE_NAMES = """
 abs age array_agg array_append array_cat array_dims array_fill array_length array_lower array_ndims
 array_position array_positions array_prepend array_remove array_replace array_reverse array_sort
@@ -73,5 +77,7 @@ SETTINGS = frozenset(_SETTINGS_NAMES.split())
 
 
 def is_stable(name: str) -> bool:
-    """Return whether PostgreSQL's own function `name` gives one answer for a whole statement, and changes nothing."""
+    """Return whether PostgreSQL's own function `name` gives one answer for a whole statement,
+    and changes nothing.
+    """
     return name.removeprefix("pg_catalog.") in STABLE

@@ -1,8 +1,9 @@
 """Every kind of statement that PostgreSQL's grammar knows, and what we say of it.
 
-`kinds.txt` has one line for each: the kind as `parts` names it, the codes of the rules (none: nothing that running code
-or the way back would notice), an example. What has no line there is `unknown`, and a person is asked. Tests hold every
-example against the parser, and every kind of the grammar against the list.
+`kinds.txt` has one line for each: the kind as `parts` names it, the codes of the rules (none:
+nothing that running code or the way back would notice), an example. What has no line there is
+`unknown`, and a person is asked. Tests hold every example against the parser, and every kind of the
+grammar against the list.
 """
 
 from dataclasses import dataclass
@@ -18,17 +19,52 @@ INTERNAL = frozenset(_INTERNAL_NAMES.split())
 UNKNOWN = "unknown"
 # What PostgreSQL refuses within a transaction.
 OUTSIDE = frozenset(
-    ["VacuumStmt.VACUUM", "VacuumStmt.FULL", "CreatedbStmt", "DropdbStmt", "AlterSystemStmt", "CreateTableSpaceStmt",
-     "DropTableSpaceStmt", "CreateSubscriptionStmt", "DropSubscriptionStmt"]
-)  # fmt: skip
+    [
+        "VacuumStmt.VACUUM",
+        "VacuumStmt.FULL",
+        "CreatedbStmt",
+        "DropdbStmt",
+        "AlterSystemStmt",
+        "CreateTableSpaceStmt",
+        "DropTableSpaceStmt",
+        "CreateSubscriptionStmt",
+        "DropSubscriptionStmt",
+    ]
+)
 CONCURRENT = frozenset(
-    ["IndexStmt.CONCURRENTLY", "IndexStmt.UNIQUE CONCURRENTLY", "DropStmt.INDEX CONCURRENTLY",
-     "ReindexStmt.CONCURRENTLY", "AlterTableStmt.AT_DetachPartition CONCURRENTLY"]
-)  # fmt: skip
+    [
+        "IndexStmt.CONCURRENTLY",
+        "IndexStmt.UNIQUE CONCURRENTLY",
+        "DropStmt.INDEX CONCURRENTLY",
+        "ReindexStmt.CONCURRENTLY",
+        "AlterTableStmt.AT_DetachPartition CONCURRENTLY",
+    ]
+)
 # What changes rows or nothing at all, and no schema.
-ROWS = ("InsertStmt.SELECT", "InsertStmt.CONFLICT", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt.FROM")
-_QUIET = ("InsertStmt", "SelectStmt", "FuncCall", "VariableS", "CommentStmt", "VacuumStmt", "CopyStmt", "ExplainStmt",
-          "TransactionStmt", "LockStmt", "DeclareCursor", "FetchStmt", "PrepareStmt", "ConstraintsSet")  # fmt: skip
+ROWS = (
+    "InsertStmt.SELECT",
+    "InsertStmt.CONFLICT",
+    "UpdateStmt",
+    "DeleteStmt",
+    "MergeStmt",
+    "CopyStmt.FROM",
+)
+_QUIET = (
+    "InsertStmt",
+    "SelectStmt",
+    "FuncCall",
+    "VariableS",
+    "CommentStmt",
+    "VacuumStmt",
+    "CopyStmt",
+    "ExplainStmt",
+    "TransactionStmt",
+    "LockStmt",
+    "DeclareCursor",
+    "FetchStmt",
+    "PrepareStmt",
+    "ConstraintsSet",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +84,9 @@ KINDS = _read(Path(__file__).with_name("kinds.txt").read_text())
 
 
 def codes_of(kind: str) -> tuple[str, ...]:
-    """Return what there is to say of a kind; of one that nobody has described, that it is unknown."""
+    """Return what there is to say of a kind; of one that nobody has described, that it is
+    unknown.
+    """
     return KINDS[kind].codes if kind in KINDS else (UNKNOWN,)
 
 

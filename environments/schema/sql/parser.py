@@ -1,4 +1,6 @@
-"""Parse SQL with PostgreSQL's own grammar (libpg_query, version 18) and walk the tree that comes of it."""
+"""Parse SQL with PostgreSQL's own grammar (libpg_query, version 18) and walk the tree that comes
+of it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -6,25 +8,31 @@ from typing import Any
 
 from environments.schema.run.alembic_env.statements import bare
 
-# libpg_query builds its answer recursively and without a guard: some 50,000 characters of `1+1+…` overflow the stack.
+# libpg_query builds its answer recursively and without a guard: some 50,000 characters of `1+1+…`
+# overflow the stack.
 LONGEST = 20_000
 _NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _ROW = re.compile(r"\(\s*(?:(?:''|-?[\d.]+|null|true|false|default)\s*,?\s*)+\)\s*,\s*", re.I)
 
 
 class UnreadableError(Exception):
-    """PostgreSQL's grammar does not know the text, or it is too long or too deep to be looked at."""
+    """PostgreSQL's grammar does not know the text, or it is too long or too deep to be looked
+    at.
+    """
 
 
 def parse(sql: str) -> tuple[Any, ...]:
     """Return the statements of `sql` as libpg_query's messages. Raises `UnreadableError`."""
-    # Imported here because only jobs look at SQL: the messages cost each process a quarter of a second and 20 MB.
+    # Imported here because only jobs look at SQL: the messages cost each process a quarter of a
+    # second and 20 MB.
     from google.protobuf.message import DecodeError
     from postgast import PgQueryError
     from postgast import parse as read
 
     if len(bare(sql)) > LONGEST:
-        sql = _ROW.sub("", bare(sql))  # rows of plain values, of which the last one says as much as all
+        sql = _ROW.sub(
+            "", bare(sql)
+        )  # rows of plain values, of which the last one says as much as all
     if len(bare(sql)) > LONGEST:
         raise UnreadableError(f"It is longer than {LONGEST:,} characters.")
     try:
@@ -65,7 +73,11 @@ def kind(message: Any) -> str:
 
 def enum(message: Any, field: str) -> str:
     """Return the name of the value that an enumerated field has."""
-    return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
+    return str(
+        message.DESCRIPTOR.fields_by_name[field]
+        .enum_type.values_by_number[getattr(message, field)]
+        .name
+    )
 
 
 def named(relation: Any) -> str:
@@ -74,7 +86,9 @@ def named(relation: Any) -> str:
 
 
 def texts(message: Any) -> list[str]:
-    """Return the parts of a name: of a `List`, a `TypeName`, an object with arguments, or a plain string."""
+    """Return the parts of a name: of a `List`, a `TypeName`, an object with arguments, or a
+    plain string.
+    """
     here = unwrap(message)
     if here is None:
         return []
@@ -96,4 +110,6 @@ def joined(parts: list[str]) -> str:
     kept = [part for part in parts if part]
     if len(kept) > 1 and kept[0] == "public":
         kept = kept[1:]
-    return ".".join(one if _NAME.fullmatch(one) else '"' + one.replace('"', '""') + '"' for one in kept)
+    return ".".join(
+        one if _NAME.fullmatch(one) else '"' + one.replace('"', '""') + '"' for one in kept
+    )

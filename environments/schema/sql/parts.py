@@ -1,7 +1,8 @@
 """What one statement does, part by part: the kind of each part, and the object on which it acts.
 
 A kind is the name of PostgreSQL's own node, refined where a detail decides what there is to say:
-`AlterTableStmt.AT_DropColumn`, `DropStmt.TABLE`, `IndexStmt.UNIQUE`. `kinds.KINDS` says what each means.
+`AlterTableStmt.AT_DropColumn`, `DropStmt.TABLE`, `IndexStmt.UNIQUE`. `kinds.KINDS` says what each
+means.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ RELATION, FUNCTION, TYPE, OTHER = "relation", "function", "type", "other"
 class Part:
     """One thing that a statement does.
 
-    `name`: the object it acts on, as people write it; `space`: which names it shares its name with (`RELATION`, …).
+    `name`: the object it acts on, as people write it; `space`: which names it shares its name with
+    (`RELATION`, …).
     `columns`: those it is about. `label`: the word for the object: view, function.
     """
 
@@ -35,9 +37,15 @@ class Part:
 
 
 def parts(statement: Any) -> tuple[Part, ...]:
-    """Return what `statement` does, in its order; something of which nothing is known has its node's name as kind."""
+    """Return what `statement` does, in its order; something of which nothing is known has its
+    node's name as kind.
+    """
     node = kind(statement)
-    found = list(_PARTS[node](statement)) if node in _PARTS else [Part(node, _name(statement), *_space(statement))]
+    found = (
+        list(_PARTS[node](statement))
+        if node in _PARTS
+        else [Part(node, _name(statement), *_space(statement))]
+    )
     return tuple(dict.fromkeys(found))
 
 
@@ -66,7 +74,11 @@ def made(statement: Any) -> frozenset[tuple[str, str]]:
         return frozenset({(TYPE, joined(strings(statement.domainname)))})
     if node == "CompositeTypeStmt":
         return frozenset({(TYPE, named(statement.typevar))})
-    if node == "RenameStmt" and statement.rename_type and _RENAMED.get(enum(statement, "rename_type")) == RELATION:
+    if (
+        node == "RenameStmt"
+        and statement.rename_type
+        and _RENAMED.get(enum(statement, "rename_type")) == RELATION
+    ):
         return frozenset({(RELATION, joined([statement.relation.schemaname, statement.newname]))})
     return frozenset()
 
@@ -91,7 +103,13 @@ def _name(statement: Any) -> str:
 
 def _space(statement: Any) -> tuple[str]:
     fields = statement.DESCRIPTOR.fields_by_name
-    return (RELATION if any(one in fields for one in ("relation", "view", "sequence", "table", "rel")) else OTHER,)
+    return (
+        (
+            RELATION
+            if any(one in fields for one in ("relation", "view", "sequence", "table", "rel"))
+            else OTHER
+        ),
+    )
 
 
 # --- ALTER TABLE
@@ -138,10 +156,31 @@ def _added_column(command: Any) -> Iterator[str]:
     column = unwrap(getattr(command, "def"))
     constraints = [unwrap(constraint) for constraint in column.constraints]
     types = {enum(constraint, "contype") for constraint in constraints}
-    serial = (texts(column.type_name) or [""])[-1] in ("serial", "bigserial", "smallserial", "serial4", "serial8")
-    default = next((constraint.raw_expr for constraint in constraints if enum(constraint, "contype") == "CONSTR_DEFAULT"), None)
-    stored = any(enum(constraint, "contype") == "CONSTR_GENERATED" and constraint.generated_kind != "v" for constraint in constraints)
-    computed = serial or stored or "CONSTR_IDENTITY" in types or (default is not None and not _is_constant(default))
+    serial = (texts(column.type_name) or [""])[-1] in (
+        "serial",
+        "bigserial",
+        "smallserial",
+        "serial4",
+        "serial8",
+    )
+    default = next(
+        (
+            constraint.raw_expr
+            for constraint in constraints
+            if enum(constraint, "contype") == "CONSTR_DEFAULT"
+        ),
+        None,
+    )
+    stored = any(
+        enum(constraint, "contype") == "CONSTR_GENERATED" and constraint.generated_kind != "v"
+        for constraint in constraints
+    )
+    computed = (
+        serial
+        or stored
+        or "CONSTR_IDENTITY" in types
+        or (default is not None and not _is_constant(default))
+    )
     filled = default is not None or serial or types & {"CONSTR_IDENTITY", "CONSTR_GENERATED"}
     details = [
         (".REQUIRED", types & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} and not filled),
@@ -164,7 +203,13 @@ def _default(command: Any) -> Iterator[str]:
 def _constraint(command: Any) -> Iterator[str]:
     constraint = unwrap(getattr(command, "def"))
     what = enum(constraint, "contype").removeprefix("CONSTR_")
-    more = " USING INDEX" if constraint.indexname else " NOT VALID" if constraint.skip_validation else ""
+    more = (
+        " USING INDEX"
+        if constraint.indexname
+        else " NOT VALID"
+        if constraint.skip_validation
+        else ""
+    )
     yield f".{what}{more}"
 
 
@@ -197,41 +242,88 @@ def _drop(statement: Any) -> Iterator[Part]:
             yield Part("DropStmt.CASCADE", name, space, label=label)
 
 
-_LABELS = {"MATVIEW": "materialized view", "FDW": "foreign data wrapper", "STATISTIC_EXT": "statistics object",
-           "AMOP": "operator", "OPCLASS": "operator class", "OPFAMILY": "operator family",
-           "TSCONFIGURATION": "text search configuration", "TSDICTIONARY": "text search dictionary",
-           "TSPARSER": "text search parser", "TSTEMPLATE": "text search template"}  # fmt: skip
+_LABELS = {
+    "MATVIEW": "materialized view",
+    "FDW": "foreign data wrapper",
+    "STATISTIC_EXT": "statistics object",
+    "AMOP": "operator",
+    "OPCLASS": "operator class",
+    "OPFAMILY": "operator family",
+    "TSCONFIGURATION": "text search configuration",
+    "TSDICTIONARY": "text search dictionary",
+    "TSPARSER": "text search parser",
+    "TSTEMPLATE": "text search template",
+}
 _SPACES = {
     **dict.fromkeys(
-        ["TABLE", "VIEW", "MATVIEW", "SEQUENCE", "INDEX", "FOREIGN_TABLE", "TRIGGER", "RULE", "POLICY"], RELATION
+        [
+            "TABLE",
+            "VIEW",
+            "MATVIEW",
+            "SEQUENCE",
+            "INDEX",
+            "FOREIGN_TABLE",
+            "TRIGGER",
+            "RULE",
+            "POLICY",
+        ],
+        RELATION,
     ),
     **dict.fromkeys(["FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE"], FUNCTION),
     **dict.fromkeys(["TYPE", "DOMAIN"], TYPE),
 }
 _RENAMED = {f"OBJECT_{name}": space for name, space in _SPACES.items()} | {
-    "OBJECT_COLUMN": "", "OBJECT_TABCONSTRAINT": "", "OBJECT_TRIGGER": "", "OBJECT_RULE": "", "OBJECT_POLICY": ""
-}  # fmt: skip
+    "OBJECT_COLUMN": "",
+    "OBJECT_TABCONSTRAINT": "",
+    "OBJECT_TRIGGER": "",
+    "OBJECT_RULE": "",
+    "OBJECT_POLICY": "",
+}
 
 
 def _rename(statement: Any) -> Iterator[Part]:
     what = enum(statement, "rename_type").removeprefix("OBJECT_")
     on_table = statement.HasField("relation") and what not in ("ATTRIBUTE",)
-    name = named(statement.relation) if statement.HasField("relation") else joined(texts(statement.object))
-    space = RELATION if on_table else _SPACES.get(what, TYPE if what in ("ATTRIBUTE", "DOMCONSTRAINT") else OTHER)
-    yield Part(f"RenameStmt.{what}", name, space, label=_LABELS.get(what, what.lower().replace("_", " ")))
+    name = (
+        named(statement.relation)
+        if statement.HasField("relation")
+        else joined(texts(statement.object))
+    )
+    space = (
+        RELATION
+        if on_table
+        else _SPACES.get(what, TYPE if what in ("ATTRIBUTE", "DOMCONSTRAINT") else OTHER)
+    )
+    yield Part(
+        f"RenameStmt.{what}", name, space, label=_LABELS.get(what, what.lower().replace("_", " "))
+    )
 
 
 def _move(statement: Any) -> Iterator[Part]:
     what = enum(statement, "object_type").removeprefix("OBJECT_")
-    name = named(statement.relation) if statement.HasField("relation") else joined(texts(statement.object))
+    name = (
+        named(statement.relation)
+        if statement.HasField("relation")
+        else joined(texts(statement.object))
+    )
     label = _LABELS.get(what, what.lower().replace("_", " "))
     yield Part(kind(statement), name, _SPACES.get(what, OTHER), label=label)
 
 
 def _index(statement: Any) -> Iterator[Part]:
-    more = [word for word, yes in (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent)) if yes]
-    columns = tuple(one.name for node in statement.index_params for one in [unwrap(node)] if one.name)
-    yield Part(".".join(["IndexStmt", *([" ".join(more)] if more else [])]), named(statement.relation), columns=columns)
+    more = [
+        word
+        for word, yes in (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent))
+        if yes
+    ]
+    columns = tuple(
+        one.name for node in statement.index_params for one in [unwrap(node)] if one.name
+    )
+    yield Part(
+        ".".join(["IndexStmt", *([" ".join(more)] if more else [])]),
+        named(statement.relation),
+        columns=columns,
+    )
 
 
 def _create(statement: Any) -> Iterator[Part]:
@@ -242,7 +334,11 @@ def _create(statement: Any) -> Iterator[Part]:
 
 def _replaced(of: str, space: str, label: str) -> Callable[[Any], Iterator[Part]]:
     def found(statement: Any) -> Iterator[Part]:
-        name = joined(strings(statement.funcname)) if of == "CreateFunctionStmt" else named(statement.view)
+        name = (
+            joined(strings(statement.funcname))
+            if of == "CreateFunctionStmt"
+            else named(statement.view)
+        )
         message = "procedure" if getattr(statement, "is_procedure", False) else label
         yield Part(f"{of}.REPLACE" if statement.replace else of, name, space, label=message)
 
@@ -250,7 +346,9 @@ def _replaced(of: str, space: str, label: str) -> Callable[[Any], Iterator[Part]
 
 
 def _alter_function(statement: Any) -> Iterator[Part]:
-    yield Part("AlterFunctionStmt", joined(strings(statement.func.objname)), FUNCTION, label="function")
+    yield Part(
+        "AlterFunctionStmt", joined(strings(statement.func.objname)), FUNCTION, label="function"
+    )
 
 
 def _refresh(statement: Any) -> Iterator[Part]:
@@ -262,24 +360,41 @@ def _define(statement: Any) -> Iterator[Part]:
     what = enum(statement, "kind").removeprefix("OBJECT_")
     label = _LABELS.get(what, what.lower())
     more = ".REPLACE" if statement.replace else ""
-    yield Part(f"DefineStmt.{what}{more}", joined(strings(statement.defnames)), _SPACES.get(what, OTHER), label=label)
+    yield Part(
+        f"DefineStmt.{what}{more}",
+        joined(strings(statement.defnames)),
+        _SPACES.get(what, OTHER),
+        label=label,
+    )
 
 
 def _enum(statement: Any) -> Iterator[Part]:
     more = "RENAME VALUE" if statement.old_val else "ADD VALUE"
-    yield Part(f"AlterEnumStmt.{more}", joined(strings(statement.type_name)), TYPE, label="enum type")
+    yield Part(
+        f"AlterEnumStmt.{more}", joined(strings(statement.type_name)), TYPE, label="enum type"
+    )
 
 
 def _domain(statement: Any) -> Iterator[Part]:
-    words = {"T": "DEFAULT", "N": "DROP NOT NULL", "O": "SET NOT NULL", "C": "ADD CONSTRAINT",
-             "X": "DROP CONSTRAINT", "V": "VALIDATE CONSTRAINT"}  # fmt: skip
+    words = {
+        "T": "DEFAULT",
+        "N": "DROP NOT NULL",
+        "O": "SET NOT NULL",
+        "C": "ADD CONSTRAINT",
+        "X": "DROP CONSTRAINT",
+        "V": "VALIDATE CONSTRAINT",
+    }
     more = words.get(statement.subtype, statement.subtype)
-    yield Part(f"AlterDomainStmt.{more}", joined(strings(statement.type_name)), TYPE, label="domain")
+    yield Part(
+        f"AlterDomainStmt.{more}", joined(strings(statement.type_name)), TYPE, label="domain"
+    )
 
 
 def _grant(statement: Any) -> Iterator[Part]:
     node = kind(statement)
-    given = statement.action.is_grant if node == "AlterDefaultPrivilegesStmt" else statement.is_grant
+    given = (
+        statement.action.is_grant if node == "AlterDefaultPrivilegesStmt" else statement.is_grant
+    )
     on = [unwrap(one) for one in getattr(statement, "objects", ())]
     tables = [named(one) for one in on if kind(one) == "RangeVar"]
     yield from (Part(f"{node}.{'GRANT' if given else 'REVOKE'}", table) for table in tables or [""])
@@ -296,8 +411,16 @@ def _relations(field: str) -> Callable[[Any], Iterator[Part]]:
 
 
 def _reindex(statement: Any) -> Iterator[Part]:
-    more = "CONCURRENTLY" if any(unwrap(param).defname == "concurrently" for param in statement.params) else ""
-    if enum(statement, "kind") in ("REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SCHEMA"):
+    more = (
+        "CONCURRENTLY"
+        if any(unwrap(param).defname == "concurrently" for param in statement.params)
+        else ""
+    )
+    if enum(statement, "kind") in (
+        "REINDEX_OBJECT_SYSTEM",
+        "REINDEX_OBJECT_DATABASE",
+        "REINDEX_OBJECT_SCHEMA",
+    ):
         more = "DATABASE"
     yield Part(f"ReindexStmt.{more}" if more else "ReindexStmt", named(statement.relation))
 
@@ -313,14 +436,24 @@ def _vacuum(statement: Any) -> Iterator[Part]:
 
 
 def _query(statement: Any) -> Iterator[Part]:
-    """Yield what a query changes, also within WITH, and the functions it calls of which nothing is known."""
+    """Yield what a query changes, also within WITH, and the functions it calls of which nothing
+    is known.
+    """
     top, read = statement, False
     for here in walk(statement):
         node = kind(here)
         if node == "InsertStmt":
-            conflict = here.HasField("on_conflict_clause") and here.on_conflict_clause.action == _UPDATES
+            conflict = (
+                here.HasField("on_conflict_clause") and here.on_conflict_clause.action == _UPDATES
+            )
             query = unwrap(here.select_stmt)
-            more = ".CONFLICT" if conflict else ".SELECT" if query is not None and not query.values_lists else ""
+            more = (
+                ".CONFLICT"
+                if conflict
+                else ".SELECT"
+                if query is not None and not query.values_lists
+                else ""
+            )
             yield Part(f"InsertStmt{more}", named(here.relation))
         elif node in ("UpdateStmt", "DeleteStmt", "MergeStmt"):
             yield Part(node, named(here.relation))
@@ -355,7 +488,9 @@ def _within(statement: Any) -> Iterator[Part]:
 
 def _table_as(statement: Any) -> Iterator[Part]:
     yield Part("CreateTableAsStmt", named(statement.into.rel))
-    yield from (one for one in _query(unwrap(statement.query)) if not one.kind.startswith("SelectStmt"))
+    yield from (
+        one for one in _query(unwrap(statement.query)) if not one.kind.startswith("SelectStmt")
+    )
 
 
 def _copy(statement: Any) -> Iterator[Part]:
@@ -368,7 +503,9 @@ def _set(statement: Any) -> Iterator[Part]:
         yield Part("VariableSetStmt.TRANSACTION", space=OTHER)
         return
     known = statement.name in SETTINGS
-    yield Part("VariableSetStmt" if known else "VariableSetStmt.MEANING", space=OTHER, label=statement.name)
+    yield Part(
+        "VariableSetStmt" if known else "VariableSetStmt.MEANING", space=OTHER, label=statement.name
+    )
 
 
 def _transaction(statement: Any) -> Iterator[Part]:

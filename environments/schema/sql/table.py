@@ -1,4 +1,6 @@
-"""The table in docs/migration-rules.md: `python -m environments.schema.sql.table` writes it anew from `KINDS`."""
+"""The table in docs/migration-rules.md: `python -m environments.schema.sql.table` writes it anew
+from `KINDS`.
+"""
 
 import re
 from pathlib import Path
@@ -21,7 +23,11 @@ def table() -> str:
 
 def _severity(code: str) -> str:
     rule = RULES[code]
-    return rule.severity + (", time" if rule.about_time else "") + (", breaks old code" if rule.breaks_old else "")
+    return (
+        rule.severity
+        + (", time" if rule.about_time else "")
+        + (", breaks old code" if rule.breaks_old else "")
+    )
 
 
 def written(document: str) -> str:

@@ -1,4 +1,7 @@
-"""Who may do what: one file for each role. Administrators may configure, not decide. Start in `registry`."""
+"""Who may do what: one file for each role.
+
+Administrators may configure, not decide. Start in `registry`.
+"""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
@@ -17,11 +20,14 @@ def ensure() -> None:
     """
     shipped = not Group.objects.filter(name__in=list(ROLES)).exists()
     known = {
-        f"{object_.content_type.app_label}.{object_.codename}": object_ for object_ in Permission.objects.select_related("content_type")
+        f"{object_.content_type.app_label}.{object_.codename}": object_
+        for object_ in Permission.objects.select_related("content_type")
     }
     for name, role in ROLES.items():
         group, created = Group.objects.get_or_create(name=name)
         before = {} if created else row_changes.stored(group)
         group.permissions.set([known[code] for code in role.permissions if code in known])
         if not shipped:
-            row_changes.record(group, before, row_changes.stored(group), actor=None, by="as the portal ships it")
+            row_changes.record(
+                group, before, row_changes.stored(group), actor=None, by="as the portal ships it"
+            )

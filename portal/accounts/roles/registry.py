@@ -9,8 +9,8 @@ from portal.registry import Registry, within
 class Role:
     """A group of people and what they may do: `app.codename` of permissions.
 
-    A permission is declared by its model (`Meta.permissions`) and demanded by an action; one whose model does not
-    exist yet is left out until it does.
+    A permission is declared by its model (`Meta.permissions`) and demanded by an action; one whose
+    model does not exist yet is left out until it does.
     """
 
     name: str

@@ -13,20 +13,29 @@ from portal.audit.verification import BrokenChain, UnreadableAnchors, anchor, an
 
 
 class Command(BaseCommand):
-    help = "Appends the head of the audit chain to the file of anchors; the worker does so by itself."
+    help = (
+        "Appends the head of the audit chain to the file of anchors; the worker does so by itself."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--anew", metavar="REASON", help="begin a new file, as after restoring a backup")
+        parser.add_argument(
+            "--anew", metavar="REASON", help="begin a new file, as after restoring a backup"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         now, reason = timezone.now(), options["anew"]
         try:
             if reason:
                 with transaction.atomic():
-                    message = f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}: “{reason}”"
+                    message = (
+                        f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}:"
+                        f" “{reason}”"
+                    )
                     audit.record("audit.anchored_anew", actor=None, sentence=message)
                 if anchors_path().exists():
-                    anchors_path().rename(anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl"))
+                    anchors_path().rename(
+                        anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl")
+                    )
             noted = anchor(now, anew=bool(reason))
         except (BrokenChain, UnreadableAnchors) as error:
             raise CommandError(f"No anchor was made. {error}") from error

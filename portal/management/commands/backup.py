@@ -21,5 +21,9 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         size = file.stat().st_size / 1024 / 1024
-        self.stdout.write(f"{file}: {size:.1f} MB, the audit trail up to event {manifest.position}.")
-        self.stdout.write("Keep SECRET_KEY and FIELD_ENCRYPTION_KEYS apart from it: they read the secrets in it.")
+        self.stdout.write(
+            f"{file}: {size:.1f} MB, the audit trail up to event {manifest.position}."
+        )
+        self.stdout.write(
+            "Keep SECRET_KEY and FIELD_ENCRYPTION_KEYS apart from it: they read the secrets in it."
+        )

@@ -12,7 +12,10 @@ from portal.secrets import Unreadable, check_readable
 
 
 class Command(BaseCommand):
-    help = "Restores a backup into an empty database, and verifies the audit trail against all anchors."
+    help = (
+        "Restores a backup into an empty database, and verifies the audit trail against all"
+        " anchors."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,10 +27,13 @@ class Command(BaseCommand):
             check_readable()
         except (BackupError, Unreadable) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Restored what was backed up at {manifest.made_at}. Start web and worker.")
+        self.stdout.write(
+            f"Restored what was backed up at {manifest.made_at}. Start web and worker."
+        )
         verdict = verify(outside=True)
         self.stdout.write(verdict.sentence)
         if not verdict.ok:
             self.stdout.write(
-                'What came after the backup is lost: begin again by `manage.py anchor_audit --anew "why"`.'
+                "What came after the backup is lost: begin again by `manage.py anchor_audit --anew"
+                ' "why"`.'
             )

@@ -1,4 +1,6 @@
-"""Encrypts every stored secret anew with the first of FIELD_ENCRYPTION_KEYS; the others may then be removed."""
+"""Encrypts every stored secret anew with the first of FIELD_ENCRYPTION_KEYS; the others may then
+be removed.
+"""
 
 from typing import Any
 
@@ -19,9 +21,12 @@ class Command(BaseCommand):
             with transaction.atomic():
                 count = secrets.rotate()
                 message = (
-                    f"{count} stored secrets were encrypted anew {row_changes.at_the_shell('rotate_encryption_keys')}."
+                    f"{count} stored secrets were encrypted anew"
+                    f" {row_changes.at_the_shell('rotate_encryption_keys')}."
                 )
                 audit.record("secrets.rotated", actor=None, sentence=message, data={"count": count})
         except secrets.Unreadable as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{count} secret{'' if count == 1 else 's'} encrypted with the newest key.")
+        self.stdout.write(
+            f"{count} secret{'' if count == 1 else 's'} encrypted with the newest key."
+        )

@@ -1,4 +1,6 @@
-"""`manage.py run`, for Django's list of commands; `portal.server.supervisor` does it, before Django is loaded."""
+"""`manage.py run`, for Django's list of commands; `portal.server.supervisor` does it, before
+Django is loaded.
+"""
 
 import os
 import sys
@@ -17,4 +19,7 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, **options: object) -> None:
-        os.execv(sys.executable, [sys.executable, str(settings.BASE_DIR / "manage.py"), "run", *sys.argv[2:]])  # noqa: S606
+        os.execv(
+            sys.executable,
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "run", *sys.argv[2:]],
+        )  # noqa: S606

@@ -1,4 +1,6 @@
-"""`manage.py sandbox`: the GitHub and Railway stand-ins on loopback, over any local git repository."""
+"""`manage.py sandbox`: the GitHub and Railway stand-ins on loopback, over any local git
+repository.
+"""
 
 import json
 import os
@@ -27,19 +29,42 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--repository", type=Path, help="a local git repository (default: the sample)")
-        parser.add_argument("--staging", default="staging", help="what staging starts from (default: staging)")
-        parser.add_argument("--production", default="main", help="what production starts from (default: main)")
-        parser.add_argument("--alembic", help="ini file or script directory inside the repository")
-        parser.add_argument("--command", default="", help="the project's own, which runs its migrations")
-        parser.add_argument("--install", default="", help="what installs the packages that the command needs")
-        parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs")
-        parser.add_argument("--version-table", default="alembic_version", help="where the project keeps its revisions")
         parser.add_argument(
-            "--shape", action="append", default=[], help=f"what the project looks like, of {', '.join(shapes.names())}"
+            "--repository", type=Path, help="a local git repository (default: the sample)"
         )
-        parser.add_argument("--github-port", type=int, default=0, help="default: the last one, or a free one")
-        parser.add_argument("--railway-port", type=int, default=0, help="default: the last one, or a free one")
+        parser.add_argument(
+            "--staging", default="staging", help="what staging starts from (default: staging)"
+        )
+        parser.add_argument(
+            "--production", default="main", help="what production starts from (default: main)"
+        )
+        parser.add_argument("--alembic", help="ini file or script directory inside the repository")
+        parser.add_argument(
+            "--command", default="", help="the project's own, which runs its migrations"
+        )
+        parser.add_argument(
+            "--install", default="", help="what installs the packages that the command needs"
+        )
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs"
+        )
+        parser.add_argument(
+            "--version-table",
+            default="alembic_version",
+            help="where the project keeps its revisions",
+        )
+        parser.add_argument(
+            "--shape",
+            action="append",
+            default=[],
+            help=f"what the project looks like, of {', '.join(shapes.names())}",
+        )
+        parser.add_argument(
+            "--github-port", type=int, default=0, help="default: the last one, or a free one"
+        )
+        parser.add_argument(
+            "--railway-port", type=int, default=0, help="default: the last one, or a free one"
+        )
         parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
 
     def handle(self, **options: Any) -> None:
@@ -62,23 +87,31 @@ class Command(BaseCommand):
 
 
 class Sandbox:
-    """Both stand-ins with everything they rest on; `plan` is what `sandbox.json` keeps between starts."""
+    """Both stand-ins with everything they rest on; `plan` is what `sandbox.json` keeps between
+    starts.
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.directory: Path = options["directory"].resolve()
         self.admin_url = os.environ.get("DATABASE_URL", "")
         if not self.admin_url:
-            raise CommandError("DATABASE_URL is not set; it names the server that holds the sandbox's databases.")
+            raise CommandError(
+                "DATABASE_URL is not set; it names the server that holds the sandbox's databases."
+            )
         self.plan = self._plan(options)
         self.shape = shapes.combined(self.plan.get("shape", ()))
         self.github = GitHubStandIn(self.directory / "github", owner=OWNER, name=self.plan["name"])
         # Both ports are taken before the long work, so that a taken one is told at once.
-        self.servers = [_bind(options[port], self.plan[port]) for port in ("github_port", "railway_port")]
+        self.servers = [
+            _bind(options[port], self.plan[port]) for port in ("github_port", "railway_port")
+        ]
         self.github.url = self.servers[0].url
         if not self.plan["ready"]:
             self._import(options)
         self.railway = RailwayStandIn(
-            self.directory / "railway", repository=self.github.git.path, repository_name=self.github.full_name
+            self.directory / "railway",
+            repository=self.github.git.path,
+            repository_name=self.github.full_name,
         )
         if self.plan["ready"]:
             self._point_at_databases()
@@ -131,23 +164,33 @@ class Sandbox:
         self.railway.stop()
 
     def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What was set up here before; else a new plan, with what an interrupted set-up left cleared away."""
+        """What was set up here before; else a new plan, with what an interrupted set-up left
+        cleared away.
+        """
         self.path = self.directory / "sandbox.json"
         source = str(options["repository"].resolve()) if options["repository"] else ""
         old = json.loads(self.path.read_text()) if self.path.exists() else None
         if old and old["ready"]:
             if source and source != old["source"]:
                 served = old["source"] or "the sample"
-                raise CommandError(f"{self.directory} already serves {served}; name another --directory.")
+                raise CommandError(
+                    f"{self.directory} already serves {served}; name another --directory."
+                )
             if (wanted := options.get("shape")) and wanted != old.get("shape", []):
                 looks = ", ".join(old.get("shape", [])) or "no shape"
-                raise CommandError(f"{self.directory} already has {looks}; name another --directory.")
+                raise CommandError(
+                    f"{self.directory} already has {looks}; name another --directory."
+                )
             return old
         for name in (old or {}).get("databases", {}).values():
             databases.drop(self.admin_url, name)
         for part in ("github", "railway", "sample"):
             shutil.rmtree(self.directory / part, ignore_errors=True)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.removesuffix(".git")) if source else ""
+        name = (
+            re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.removesuffix(".git"))
+            if source
+            else ""
+        )
         return {
             "ready": False,
             "source": source,
@@ -172,7 +215,9 @@ class Sandbox:
         if not self.plan["source"]:
             build = self.shape.build or sample.build
             furnish.repository(self.github, self.shape, build(self.directory / "sample"))
-            self.plan["alembic"] = options["alembic"] or self.shape.settings.get("alembic", sample.ALEMBIC)
+            self.plan["alembic"] = options["alembic"] or self.shape.settings.get(
+                "alembic", sample.ALEMBIC
+            )
             return
         source = Path(self.plan["source"])
         wanted = {self.shape.branch(kind): options[kind] for kind in ("production", "staging")}
@@ -183,7 +228,9 @@ class Sandbox:
         sample.demo_state(self.github, self.shape.branch("staging"))
         for arrange in self.shape.github:
             arrange(self.github)
-        self.plan["alembic"] = options["alembic"] or _alembic_path(self.github.git.path, self.shape.branch("staging"))
+        self.plan["alembic"] = options["alembic"] or _alembic_path(
+            self.github.git.path, self.shape.branch("staging")
+        )
 
     def _furnish(self) -> None:
         """A project of two environments, live at each branch's head, with its databases."""
@@ -191,28 +238,40 @@ class Sandbox:
         furnish.project(railway, shape, self.github.heads(), self._databases(self.github.git.path))
         for kind in shapes.KINDS:
             where = shape.environment(kind)
-            railway.set_variable(where, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True)
+            railway.set_variable(
+                where, "backend", "STRIPE_KEY", "sealed-in-the-sandbox", sealed=True
+            )
             for name, value in (own.variables if (own := self._own()) else {}).items():
                 railway.set_variable(where, "backend", name, value)
-            railway.set_variable(where, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}")
+            railway.set_variable(
+                where, "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}"
+            )
 
     def _point_at_databases(self) -> None:
         """The server of DATABASE_URL may have moved to another port since the last start."""
         for target in self.shape.targets(self.plan["alembic"]):
             url = databases.create(self.admin_url, self.plan["databases"][target.key])
-            self.railway.set_variable(self.shape.environment(target.kind), target.service, target.variable, url)
+            self.railway.set_variable(
+                self.shape.environment(target.kind), target.service, target.variable, url
+            )
 
     def _databases(self, repository: Path) -> dict[str, str]:
-        """An empty database for each target, brought to its own branch's head; key of the target to URL."""
+        """An empty database for each target, brought to its own branch's head; key of the target
+        to URL.
+        """
         targets = self.shape.targets(self.plan["alembic"])
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
         suffix = ""
-        while any(databases.exists(self.admin_url, f"sandbox_{name}{suffix}") for name in (target.key for target in targets)):
+        while any(
+            databases.exists(self.admin_url, f"sandbox_{name}{suffix}")
+            for name in (target.key for target in targets)
+        ):
             suffix = f"_{os.urandom(3).hex()}"
         self.plan["databases"] = {target.key: f"sandbox_{target.key}{suffix}" for target in targets}
         self._keep()
         urls = {
-            environment: databases.create(self.admin_url, name) for environment, name in self.plan["databases"].items()
+            environment: databases.create(self.admin_url, name)
+            for environment, name in self.plan["databases"].items()
         }
         if own := self._own():
             self._bring_by_command(own, repository, urls)
@@ -233,12 +292,18 @@ class Sandbox:
                 future.result()
         return urls
 
-    def _bring_by_command(self, own: own_command.OwnCommand, repository: Path, urls: dict[str, str]) -> None:
-        """Each database to its branch's head, as the project itself would; its variables are on Railway as well."""
+    def _bring_by_command(
+        self, own: own_command.OwnCommand, repository: Path, urls: dict[str, str]
+    ) -> None:
+        """Each database to its branch's head, as the project itself would; its variables are on
+        Railway as well.
+        """
         environment = self.directory / "environment"
         own_command.prepare(own, repository, self.shape.branch("staging"), environment)
         for target in self.shape.targets(self.plan["alembic"]):
-            own_command.bring_to_branch_head(own, urls[target.key], repository, self.shape.branch(target.kind), environment)
+            own_command.bring_to_branch_head(
+                own, urls[target.key], repository, self.shape.branch(target.kind), environment
+            )
 
 
 def _own_of(options: dict[str, Any]) -> dict[str, Any] | None:
@@ -254,12 +319,16 @@ def _own_of(options: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _bind(wanted: int, last: int) -> Server:
-    """At the wanted port, which must be free; else at the last one, or where that is taken at any."""
+    """At the wanted port, which must be free; else at the last one, or where that is taken at
+    any.
+    """
     try:
         return Server(_starting, wanted or last)
     except (OSError, OverflowError):
         if wanted:
-            raise CommandError(f"Port {wanted} is taken; name another one or stop what uses it.") from None
+            raise CommandError(
+                f"Port {wanted} is taken; name another one or stop what uses it."
+            ) from None
         return Server(_starting)
 
 
@@ -268,12 +337,16 @@ def _starting(request: Request) -> Response:
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
-    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(repository), *arguments], capture_output=True, text=True
+    )
     return done.stdout if done.returncode == 0 else None
 
 
 def _alembic_path(repository: Path, staging: str) -> str:
     """The ini file on staging's branch that lies nearest to the root; "" when there is none."""
-    listed = (_git(repository, "ls-tree", "-r", "--name-only", "-z", f"refs/heads/{staging}") or "").split("\0")
+    listed = (
+        _git(repository, "ls-tree", "-r", "--name-only", "-z", f"refs/heads/{staging}") or ""
+    ).split("\0")
     found = [path for path in listed if Path(path).name == "alembic.ini"]
     return min(found, key=lambda path: (path.count("/"), path), default="")

@@ -1,4 +1,6 @@
-"""`manage.py verify_audit`: proves the audit trail, or names the first event that is not as written."""
+"""`manage.py verify_audit`: proves the audit trail, or names the first event that is not as
+written.
+"""
 
 import json
 import sys
@@ -15,18 +17,28 @@ from portal.database_role import role_fault
 
 
 class Command(BaseCommand):
-    help = "Proves the audit chain and holds it against its anchors. Exit status 1 when it is broken."
+    help = (
+        "Proves the audit chain and holds it against its anchors. Exit status 1 when it is broken."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--full", action="store_true", help="recompute sealed events link by link too")
-        parser.add_argument("--offline", action="store_true", help="do not ask for the anchors on GitHub")
-        parser.add_argument("--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere")
+        parser.add_argument(
+            "--full", action="store_true", help="recompute sealed events link by link too"
+        )
+        parser.add_argument(
+            "--offline", action="store_true", help="do not ask for the anchors on GitHub"
+        )
+        parser.add_argument(
+            "--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         anchors = self._anchors(options["anchors"]) if options["anchors"] else None
         progress = self._progress if sys.stderr.isatty() and not options["json"] else None
-        verdict = verify(anchors=anchors, progress=progress, full=options["full"], outside=not options["offline"])
+        verdict = verify(
+            anchors=anchors, progress=progress, full=options["full"], outside=not options["offline"]
+        )
         connection.ensure_connection()
         if fault := role_fault(connection.connection):
             self.stderr.write(fault)

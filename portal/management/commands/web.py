@@ -16,8 +16,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         port = os.environ.get("PORT", "8000")  # PORT: what Railway tells us
-        parser.add_argument("--host", default="0.0.0.0", help="address to serve on (all of this machine's)")  # noqa: S104
-        parser.add_argument("--port", type=int, default=port, help="port to serve on (PORT, or 8000)")
+        parser.add_argument(
+            "--host", default="0.0.0.0", help="address to serve on (all of this machine's)"
+        )  # noqa: S104
+        parser.add_argument(
+            "--port", type=int, default=port, help="port to serve on (PORT, or 8000)"
+        )
 
     def handle(self, *, host: str, port: int, **options: object) -> None:
         try:

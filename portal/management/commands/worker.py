@@ -1,8 +1,9 @@
-"""`manage.py worker`: django-q2's cluster, the sweep that wakes due jobs, and the watchdog over both.
+"""`manage.py worker`: django-q2's cluster, the sweep that wakes due jobs, and the watchdog over
+both.
 
-A cluster whose idle worker was killed logs "reincarnated" and never runs a task again (django-q2 issue 23), so a
-living process proves nothing. The watchdog sends a canary through the queue and starts a new cluster when it does
-not come back.
+A cluster whose idle worker was killed logs "reincarnated" and never runs a task again (django-q2
+issue 23), so a living process proves nothing. The watchdog sends a canary through the queue and
+starts a new cluster when it does not come back.
 """
 
 import logging
@@ -64,7 +65,9 @@ class Command(BaseCommand):
 
 
 def settle_or_leave() -> None:
-    """End the command where the database is a sandbox's and this is none, or the role is more than the portal needs."""
+    """End the command where the database is a sandbox's and this is none, or the role is more
+    than the portal needs.
+    """
     connection.ensure_connection()
     if message := refusal(connection.connection):
         raise CommandError(message)
@@ -89,11 +92,16 @@ class Watch:
     queued: set[int] = field(default_factory=set)
 
     def is_frozen(self, now: float, busy: Busy) -> bool:
-        """Sends and awaits canaries. True when nothing has left the queue for too long though a worker is free."""
+        """Sends and awaits canaries.
+
+        True when nothing has left the queue for too long though a worker is free.
+        """
         if not self.token:
             if now >= self.next_at:
                 self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
-                async_task("portal.jobs.canary", self.token, self.name, save=False, task_name="canary")
+                async_task(
+                    "portal.jobs.canary", self.token, self.name, save=False, task_name="canary"
+                )
             return False
         if canary_seen(self.token):
             self.reset(now + CANARY_EVERY)
@@ -123,7 +131,9 @@ class Worker:
         """One look around; nothing that goes wrong in it may end the worker."""
         try:
             with connection.cursor() as cursor:
-                cursor.execute("set statement_timeout = '5s'")  # nobody's lock may blind the watchdog
+                cursor.execute(
+                    "set statement_timeout = '5s'"
+                )  # nobody's lock may blind the watchdog
             self._keep_cluster(now)
             sweep()
             self._report(now)
@@ -133,7 +143,8 @@ class Worker:
         except DatabaseError as error:
             if self.answering:
                 log.error(
-                    "The database does not answer; jobs wait until it does: %s", str(error).strip().partition("\n")[0]
+                    "The database does not answer; jobs wait until it does: %s",
+                    str(error).strip().partition("\n")[0],
                 )
             self.answering = False
             self._blind(now)
@@ -159,17 +170,22 @@ class Worker:
             log.error("The cluster ended by itself; a new one starts.")
             self._replace(frozenset(), now)
         elif self.watch.is_frozen(now, busy):
-            log.error("The queue stood still for %.0f s; a new cluster starts.", now - self.watch.moved_at)
+            log.error(
+                "The queue stood still for %.0f s; a new cluster starts.", now - self.watch.moved_at
+            )
             self._replace(busy, now)
 
     def _replace(self, busy: Busy, now: float) -> None:
-        """A new cluster for the present one, which goes at once, or when the job that it still runs is done."""
+        """A new cluster for the present one, which goes at once, or when the job that it still
+        runs is done.
+        """
         if busy:
             os.kill(self.cluster, signal.SIGTERM)  # takes no new task
             self.retired.append((self.cluster, busy))
         else:
             stop_group(self.cluster, patience=0)
-        # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come twice.
+        # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come
+        # twice.
         OrmQ.objects.filter(lock__gt=timezone.now()).update(lock=timezone.now())
         self.cluster = start_cluster()
         self.watch.reset(now + TICK)
@@ -196,7 +212,9 @@ def busy_jobs() -> Busy:
 
 
 def start_cluster() -> int:
-    """django-q2's cluster in a process group of its own, forked: it shares our memory and starts at once."""
+    """django-q2's cluster in a process group of its own, forked: it shares our memory and starts
+    at once.
+    """
     connections.close_all()
     return fork(_run_cluster)
 

@@ -1,6 +1,8 @@
-"""Alembic's environment for bringing a sandbox database to a branch's head; reads SANDBOX_TARGET_URL.
+"""Alembic's environment for bringing a sandbox database to a branch's head; reads
+SANDBOX_TARGET_URL.
 
-One transaction for each migration: thousands of tables in one would run out of PostgreSQL's lock table.
+One transaction for each migration: thousands of tables in one would run out of PostgreSQL's lock
+table.
 """
 
 import os
@@ -9,7 +11,9 @@ from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 url = os.environ["SANDBOX_TARGET_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
-engine = create_engine(url.replace("postgres://", "postgresql+psycopg://", 1), poolclass=pool.NullPool)
+engine = create_engine(
+    url.replace("postgres://", "postgresql+psycopg://", 1), poolclass=pool.NullPool
+)
 with engine.connect() as connection:
     # Sandbox data may be lost in a power cut; without the wait thousands of commits take seconds.
     connection.execute(text("SET synchronous_commit = off"))

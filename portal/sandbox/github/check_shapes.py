@@ -145,7 +145,9 @@ def workflow_run(hub: "GitHubStandIn", rows: list[Shape]) -> Shape:
         "created_at": first["started_at"],
         "run_started_at": first["started_at"],
         "updated_at": max(row["completed_at"] or row["started_at"] for row in rows),
-        **{f"{end}_url": f"{url}/{end}" for end in ("logs", "artifacts", "cancel", "rerun", "jobs")},
+        **{
+            f"{end}_url": f"{url}/{end}" for end in ("logs", "artifacts", "cancel", "rerun", "jobs")
+        },
         "head_commit": commit_,
         "repository": repository(hub),
         "head_repository": repository(hub),

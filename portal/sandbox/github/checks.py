@@ -40,7 +40,13 @@ def add_status(
 
 
 def add_check(
-    hub: "GitHubStandIn", viewer: Viewer, sha: str, name: str, *, app_id: int = ACTIONS_APP.id, **more: Any
+    hub: "GitHubStandIn",
+    viewer: Viewer,
+    sha: str,
+    name: str,
+    *,
+    app_id: int = ACTIONS_APP.id,
+    **more: Any,
 ) -> Row:
     """A new check run, which replaces an older one of that name in every summary."""
     suite = find(hub.state["checks"], head_sha=sha, app_id=app_id)
@@ -63,7 +69,9 @@ def add_check(
     return row
 
 
-def change_check(hub: "GitHubStandIn", viewer: Viewer, row: Row, *, action: str = "", **more: Any) -> None:
+def change_check(
+    hub: "GitHubStandIn", viewer: Viewer, row: Row, *, action: str = "", **more: Any
+) -> None:
     """Writes the given fields; a conclusion completes the run."""
     row |= {name: value for name, value in more.items() if value is not None}
     if row["conclusion"] and more.get("conclusion"):

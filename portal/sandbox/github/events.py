@@ -28,9 +28,15 @@ def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any])
             hub.hooks.send(hook, event, payload)
 
 
-def pull_request(hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any) -> None:
+def pull_request(
+    hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
+) -> None:
     if wanted(hub, "pull_request"):
-        body = {"action": action, "number": pull["number"], "pull_request": pull_shapes.full(hub, pull)}
+        body = {
+            "action": action,
+            "number": pull["number"],
+            "pull_request": pull_shapes.full(hub, pull),
+        }
         emit(hub, "pull_request", viewer, body | more)
 
 
@@ -41,7 +47,9 @@ def review(hub: "GitHubStandIn", pull: dict[str, Any], one: dict[str, Any], view
 
 
 def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: Viewer) -> None:
-    """The run's own event; one that completes its suite also tells of the suite and of the workflow's run."""
+    """The run's own event; one that completes its suite also tells of the suite and of the
+    workflow's run.
+    """
     if not any(wanted(hub, event) for event in ("check_run", "check_suite", "workflow_run")):
         return
     rows = [row for row in hub.state["checks"] if row["suite_id"] == check["suite_id"]]
@@ -61,7 +69,11 @@ def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: 
 def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
     heads = hub.state["heads"].items()
     branches = [
-        {"name": name, "commit": {"sha": sha, "url": f"{hub.api}/commits/{sha}"}, "protected": False}
+        {
+            "name": name,
+            "commit": {"sha": sha, "url": f"{hub.api}/commits/{sha}"},
+            "protected": False,
+        }
         for name, sha in heads
         if sha == one["sha"]
     ]
@@ -82,7 +94,9 @@ def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
     emit(hub, "status", viewer, body)
 
 
-def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
+def pushed(
+    hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer
+) -> None:
     """The `push` event of a branch that was made, moved or deleted (None on either side)."""
     if not wanted(hub, "push"):
         return
@@ -94,7 +108,11 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
         found = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
         files = touched(git, span)
         listed = [_pushed_commit(hub, one, files.get(one.sha, {})) for one in found]
-    head = _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {})) if after else None
+    head = (
+        _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {}))
+        if after
+        else None
+    )
     span_url = f"{hub.web}/compare/{before[:12]}...{after[:12]}" if before and after else ""
     person = hub.person(viewer.login or hub.owner)
     body = {
@@ -117,7 +135,15 @@ def pushed(hub: "GitHubStandIn", branch: str, before: str | None, after: str | N
 def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
     """Files added, removed and modified by each commit of a span, against its first parent."""
     arguments = ["--format=%x01%H", "--name-status", "--no-renames", "-m", "--first-parent"]
-    text = git.text("-c", "core.quotePath=false", "log", f"--max-count={LISTED_COMMITS}", *arguments, *span, "--")
+    text = git.text(
+        "-c",
+        "core.quotePath=false",
+        "log",
+        f"--max-count={LISTED_COMMITS}",
+        *arguments,
+        *span,
+        "--",
+    )
     words = {"A": "added", "D": "removed"}
     found: dict[str, dict[str, list[str]]] = {}
     for block in text.split("\x01")[1:]:
@@ -148,7 +174,9 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
     )
 
 
-def _pushed_commit(hub: "GitHubStandIn", commit: Commit, files: dict[str, list[str]]) -> dict[str, Any]:
+def _pushed_commit(
+    hub: "GitHubStandIn", commit: Commit, files: dict[str, list[str]]
+) -> dict[str, Any]:
     def who(person: Person) -> dict[str, str]:
         return {"name": person.name, "email": person.email, "username": hub.login_of(person.email)}
 

@@ -46,7 +46,9 @@ def viewer(hub: "GitHubStandIn", request: Request) -> Viewer:
     app = Viewer(f"{PORTAL_APP.slug}[bot]", PORTAL_APP.id)
     if hub.state["tokens"].get(secret, "") > stamp(hub.clock()):
         return app
-    if secret.count(".") == 2 and (request.path.startswith("/app") or request.path.endswith("/installation")):
+    if secret.count(".") == 2 and (
+        request.path.startswith("/app") or request.path.endswith("/installation")
+    ):
         return app  # a JSON web token of the App; its signature is not looked at
     raise Refused(401, "Bad credentials")
 
@@ -88,7 +90,9 @@ def refused(refusal: Refused) -> Response:
 
 
 def finished(hub: "GitHubStandIn", request: Request, response: Response) -> Response:
-    """Adds the headers GitHub sends, and turns an unchanged answer into a 304, which costs nothing."""
+    """Adds the headers GitHub sends, and turns an unchanged answer into a 304, which costs
+    nothing.
+    """
     headers = {
         "X-GitHub-Media-Type": "github.v3; format=json",
         "X-GitHub-Api-Version-Selected": API_VERSION,

@@ -1,4 +1,7 @@
-"""Plain git over one bare repository, by subprocess. What is asked of fixed commits is remembered."""
+"""Plain git over one bare repository, by subprocess.
+
+What is asked of fixed commits is remembered.
+"""
 
 import os
 import re
@@ -13,7 +16,8 @@ from typing import IO, Any, cast
 ZERO = "0" * 40
 SHA = re.compile(r"[0-9a-f]{40}")
 
-# Nobody's own settings may change what the stand-in answers; whose folder it is does not matter to it.
+# Nobody's own settings may change what the stand-in answers; whose folder it is does not matter to
+# it.
 ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
@@ -64,7 +68,14 @@ class Change:
     patch: str = ""
 
 
-STATUS_WORDS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
+STATUS_WORDS = {
+    "A": "added",
+    "D": "removed",
+    "M": "modified",
+    "R": "renamed",
+    "C": "copied",
+    "T": "changed",
+}
 
 
 class Git:
@@ -83,10 +94,16 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         command = ["git", "-C", str(self.path), *args]
         return subprocess.run(
-            command, input=stdin or b"", capture_output=True, env=environment(**(env or {})), check=False
+            command,
+            input=stdin or b"",
+            capture_output=True,
+            env=environment(**(env or {})),
+            check=False,
         )
 
-    def text(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> str:
+    def text(
+        self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None
+    ) -> str:
         """What git prints; raises `GitError` when it fails."""
         done = self.run(*args, stdin=stdin, env=env)
         if done.returncode:
@@ -102,7 +119,9 @@ class Git:
 
     def heads(self) -> dict[str, str]:
         """Every branch and the commit it points at."""
-        lines = self.text("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+        lines = self.text(
+            "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"
+        )
         return dict(line.rsplit(" ", 1) for line in lines.splitlines())
 
     def ref(self, full: str) -> str | None:
@@ -111,7 +130,9 @@ class Git:
         return done.stdout.decode().strip() or None
 
     def resolve(self, name: str) -> str | None:
-        """The commit meant by a branch, a tag, `heads/…`, a full ref or (part of) a commit's name."""
+        """The commit meant by a branch, a tag, `heads/…`, a full ref or (part of) a commit's
+        name.
+        """
         if SHA.fullmatch(name):
             return name if self.is_commit(name) else None
         for full in (f"refs/heads/{name}", f"refs/tags/{name}", f"refs/{name}", name):
@@ -128,7 +149,9 @@ class Git:
         return True
 
     def move(self, ref: str, new: str | None, old: str | None = None) -> bool:
-        """Points `ref` at `new` (None: deletes it) if it still points at `old`; False when it does not."""
+        """Points `ref` at `new` (None: deletes it) if it still points at `old`; False when it
+        does not.
+        """
         if new is None:
             args = ["update-ref", "-d", ref, *([old] if old else [])]
         else:
@@ -148,7 +171,8 @@ class Git:
 
     def merge_base(self, one: str, other: str) -> str | None:
         return self._remembered(
-            ("base", one, other), lambda: self.run("merge-base", one, other).stdout.decode().strip() or None
+            ("base", one, other),
+            lambda: self.run("merge-base", one, other).stdout.decode().strip() or None,
         )
 
     def is_ancestor(self, old: str, new: str) -> bool:
@@ -158,7 +182,9 @@ class Git:
         """How many commits only `head` has, and only `base`."""
 
         def ask() -> tuple[int, int]:
-            left, right = self.text("rev-list", "--left-right", "--count", f"{base}...{head}").split()
+            left, right = self.text(
+                "rev-list", "--left-right", "--count", f"{base}...{head}"
+            ).split()
             return int(right), int(left)
 
         return self._remembered(("count", base, head), ask)
@@ -168,7 +194,9 @@ class Git:
 
         def ask() -> tuple[int, int, int]:
             lines = self.text("diff", "--numstat", "-M", base, head, "--").splitlines()
-            counts = [[int(n) if n.isdigit() else 0 for n in line.split("\t")[:2]] for line in lines]
+            counts = [
+                [int(n) if n.isdigit() else 0 for n in line.split("\t")[:2]] for line in lines
+            ]
             return len(lines), sum(n[0] for n in counts), sum(n[1] for n in counts)
 
         return self._remembered(("totals", base, head), ask)
@@ -177,18 +205,24 @@ class Git:
         """The first `limit` files that differ, with their patches."""
         raw = self.text("diff", "--raw", "-z", "-M", "--no-abbrev", base, head, "--").split("\0")
         counts = self.text("diff", "--numstat", "-M", base, head, "--").splitlines()
-        patches = re.split(r"^diff --git .*\n", self.text("diff", "-M", base, head, "--"), flags=re.M)[1:]
+        patches = re.split(
+            r"^diff --git .*\n", self.text("diff", "-M", base, head, "--"), flags=re.M
+        )[1:]
         found: list[Change] = []
         at = 0
         while at < len(raw) - 1 and len(found) < limit:
             _, _, old_sha, new_sha, letter = raw[at].split(" ")
             previous = raw[at + 1] if letter[0] in "RC" else ""
             path = raw[at + 2] if previous else raw[at + 1]
-            added, removed = (int(n) if n.isdigit() else 0 for n in counts[len(found)].split("\t")[:2])
+            added, removed = (
+                int(n) if n.isdigit() else 0 for n in counts[len(found)].split("\t")[:2]
+            )
             hunk = patches[len(found)].find("@@ ") if len(found) < len(patches) else -1
             patch = patches[len(found)][hunk:].rstrip("\n") if hunk >= 0 else ""
             sha = old_sha if new_sha == ZERO else new_sha
-            found.append(Change(path, STATUS_WORDS[letter[0]], sha, added, removed, previous, patch))
+            found.append(
+                Change(path, STATUS_WORDS[letter[0]], sha, added, removed, previous, patch)
+            )
             at += 3 if previous else 2
         return found
 
@@ -205,16 +239,23 @@ class Git:
 
         return self._remembered(("merge", ours, theirs), ask)
 
-    def commit_tree(self, tree: str, parents: list[str], message: str, author: Person, by: Person) -> str:
+    def commit_tree(
+        self, tree: str, parents: list[str], message: str, author: Person, by: Person
+    ) -> str:
         """Writes a commit and gives its name; the same input gives the same name."""
         flags = [word for parent in parents for word in ("-p", parent)]
-        return self.text("commit-tree", tree, *flags, stdin=message.encode(), env=_signed(author, by)).strip()
+        return self.text(
+            "commit-tree", tree, *flags, stdin=message.encode(), env=_signed(author, by)
+        ).strip()
 
     def replayed(self, base: str, onto: str, head: str, by: Person) -> str | None:
         """`base..head` without merges, written anew on top of `onto`; None on a conflict."""
         tip = onto
-        for commit in self.commits("--reverse", "--topo-order", "--no-merges", f"{base}..{head}", "--"):
-            # A double of `tip` whose parent is the commit's parent makes merge-tree apply this commit alone.
+        for commit in self.commits(
+            "--reverse", "--topo-order", "--no-merges", f"{base}..{head}", "--"
+        ):
+            # A double of `tip` whose parent is the commit's parent makes merge-tree apply this
+            # commit alone.
             parents = list(commit.parents[:1])
             stand = self.commit_tree(self.commit(tip).tree, parents, "replay", commit.author, by)
             tree = self.merged_tree(stand, commit.sha)
@@ -245,14 +286,23 @@ class Git:
         def ask(*args: str, stdin: bytes = b"", out: IO[bytes] | int = subprocess.PIPE) -> bytes:
             command = ["git", "-C", str(source), *args]
             done = subprocess.run(
-                command, input=stdin, stdout=out, stderr=subprocess.PIPE, env=environment(), check=False
+                command,
+                input=stdin,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                check=False,
             )
             if done.returncode:
                 raise GitError(f"git {args[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
             return done.stdout or b""
 
         shas = {
-            name: ask("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+            name: (
+                ask("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+                .decode()
+                .strip()
+            )
             for name, revision in branches.items()
         }
         shallow = Path(source, ask("rev-parse", "--git-path", "shallow").decode().strip())
@@ -272,7 +322,9 @@ def _commit(words: list[str]) -> Commit:
     sha, tree, parents, *people, message = words
     author = Person(people[0], people[1], datetime.fromtimestamp(int(people[2]), UTC))
     committer = Person(people[3], people[4], datetime.fromtimestamp(int(people[5]), UTC))
-    return Commit(sha.strip(), tree, tuple(parents.split()), author, committer, message.rstrip("\n"))
+    return Commit(
+        sha.strip(), tree, tuple(parents.split()), author, committer, message.rstrip("\n")
+    )
 
 
 def _signed(author: Person, by: Person) -> dict[str, str]:

@@ -37,7 +37,9 @@ def schema() -> GraphQLSchema:
 
 
 def answer(hub: "GitHubStandIn", request: Request) -> Response:
-    """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no query."""
+    """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no
+    query.
+    """
     try:
         body = request.json()
     except ValueError:
@@ -91,11 +93,16 @@ def _connection(
     """One page of `rows`; refuses what GitHub refuses: no bound, or one above a hundred."""
     bound = first if first is not None else last
     if bound is None:
-        sentence = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
+        sentence = (
+            f"You must provide a `first` or `last` value to properly paginate the `{name}`"
+            " connection."
+        )
         raise _fault("MISSING_PAGINATION_BOUNDARIES", sentence)
     if bound > MOST:
         which = "first" if first is not None else "last"
-        sentence = f"Requesting {bound} records on the `{name}` connection exceeds the `{which}` limit"
+        sentence = (
+            f"Requesting {bound} records on the `{name}` connection exceeds the `{which}` limit"
+        )
         raise _fault("EXCESSIVE_PAGINATION", f"{sentence} of {MOST} records.")
     start = _offset(after) if after else 0
     end = _offset(before) - 1 if before else len(rows)
@@ -118,7 +125,9 @@ def _offset(cursor: str) -> int:
 
 def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
     # Renames are followed, as on GitHub: `nameWithOwner` says what it is called now.
-    if f"{owner}/{name}".lower() not in (one.lower() for one in [hub.full_name, *hub.state["old_names"]]):
+    if f"{owner}/{name}".lower() not in (
+        one.lower() for one in [hub.full_name, *hub.state["old_names"]]
+    ):
         sentence = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         raise _fault("NOT_FOUND", sentence)
     return {
@@ -137,7 +146,9 @@ def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
 def _one_pull(hub: "GitHubStandIn", number: int) -> Node:
     found = find(hub.state["pulls"], number=number)
     if found is None:
-        raise _fault("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
+        raise _fault(
+            "NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}."
+        )
     return _pull(hub, found)
 
 
@@ -151,7 +162,9 @@ def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
         "target": {"__typename": "Commit", "oid": sha},
         "branchProtectionRule": lambda info: graph_rules.protection(hub, branch),
         "refUpdateRule": lambda info: graph_rules.update_rule(hub, branch),
-        "rules": lambda info, **args: _connection("rules", graph_rules.rules_of(hub, branch), **args),
+        "rules": lambda info, **args: _connection(
+            "rules", graph_rules.rules_of(hub, branch), **args
+        ),
     }
 
 
@@ -183,7 +196,10 @@ def _state(pull: Node) -> str:
 
 
 def _actor(login: str) -> Node:
-    return {"__typename": "Bot" if login.endswith("[bot]") else "User", "login": login.removesuffix("[bot]")}
+    return {
+        "__typename": "Bot" if login.endswith("[bot]") else "User",
+        "login": login.removesuffix("[bot]"),
+    }
 
 
 def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
@@ -200,7 +216,9 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "updatedAt": pull["updated_at"],
         "state": _state(pull),
         "commits": lambda info, **window: _connection("commits", _commits(hub, pull), **window),
-        "reviewThreads": lambda info, **window: _connection("reviewThreads", _threads(hub, pull), **window),
+        "reviewThreads": lambda info, **window: _connection(
+            "reviewThreads", _threads(hub, pull), **window
+        ),
         "isDraft": pull["draft"],
         "isCrossRepository": False,
         "baseRefName": pull["base"],
@@ -217,15 +235,22 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "autoMergeRequest": None,
         "labels": lambda info, **window: _connection("labels", labels, **window),
         "latestOpinionatedReviews": lambda info, writersOnly=False, **window: _connection(
-            "latestOpinionatedReviews", [_review(r) for r in judging.latest_reviews(hub, pull)], **window
+            "latestOpinionatedReviews",
+            [_review(r) for r in judging.latest_reviews(hub, pull)],
+            **window,
         ),
         "statusCheckRollup": lambda info: _rollup(hub, pull["head_sha"]),
     }
 
 
 def _commits(hub: "GitHubStandIn", pull: Node) -> list[Node]:
-    shas = hub.git.text("rev-list", "--reverse", f"{pull['base_sha']}..{pull['head_sha']}", "--").split()
-    return [{"commit": {"__typename": "Commit", "oid": sha, "signature": _signature(hub, sha)}} for sha in shas]
+    shas = hub.git.text(
+        "rev-list", "--reverse", f"{pull['base_sha']}..{pull['head_sha']}", "--"
+    ).split()
+    return [
+        {"commit": {"__typename": "Commit", "oid": sha, "signature": _signature(hub, sha)}}
+        for sha in shas
+    ]
 
 
 def _signature(hub: "GitHubStandIn", sha: str) -> Node | None:
@@ -233,7 +258,11 @@ def _signature(hub: "GitHubStandIn", sha: str) -> Node | None:
 
 
 def _threads(hub: "GitHubStandIn", pull: Node) -> list[Node]:
-    return [{"isResolved": one["resolved"]} for one in hub.state["threads"] if one["number"] == pull["number"]]
+    return [
+        {"isResolved": one["resolved"]}
+        for one in hub.state["threads"]
+        if one["number"] == pull["number"]
+    ]
 
 
 def _review(review: Node) -> Node:
@@ -259,9 +288,14 @@ def _rollup(hub: "GitHubStandIn", sha: str) -> Node | None:
 
 
 def _contexts(hub: "GitHubStandIn", sha: str) -> list[Any]:
-    """Check runs and statuses; unreadable check runs are errors in their places, as GitHub answers them."""
+    """Check runs and statuses; unreadable check runs are errors in their places, as GitHub
+    answers them.
+    """
     sealed = _fault("FORBIDDEN", "Resource not accessible by personal access token")
-    runs = [_check(hub, row) if hub.checks_readable else sealed for row in checks.latest_checks(hub, sha)]
+    runs = [
+        _check(hub, row) if hub.checks_readable else sealed
+        for row in checks.latest_checks(hub, sha)
+    ]
     return runs + [_status(hub, row) for row in checks.latest_statuses(hub, sha)]
 
 
@@ -298,7 +332,9 @@ def _status(hub: "GitHubStandIn", row: Node) -> Node:
 
 def _required(hub: "GitHubStandIn", context: str) -> Any:
     def resolve(
-        info: GraphQLResolveInfo, pullRequestNumber: int | None = None, pullRequestId: str | None = None
+        info: GraphQLResolveInfo,
+        pullRequestNumber: int | None = None,
+        pullRequestId: str | None = None,
     ) -> bool:
         known = hub.state["pulls"]
         pull = find(known, number=pullRequestNumber) or next(

@@ -40,7 +40,9 @@ def protection(hub: "GitHubStandIn", branch: str) -> Node | None:
         "lockBranch": rule.locked,
         "requireLastPushApproval": rule.last_push,
         "requiredDeploymentEnvironments": list(rule.deployments),
-        "requiredStatusChecks": [{"context": context, "app": _app(app_id)} for context, app_id in rule.checks.items()],
+        "requiredStatusChecks": [
+            {"context": context, "app": _app(app_id)} for context, app_id in rule.checks.items()
+        ],
         "requiresStrictStatusChecks": rule.strict,
     }
 
@@ -54,7 +56,9 @@ def _app(app_id: int | None) -> Node | None:
 
 def rules_of(hub: "GitHubStandIn", branch: str) -> list[Node]:
     """The rules of the rulesets in force."""
-    found = [rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]]
+    found = [
+        rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]
+    ]
     return [{"type": rule["type"].upper(), "parameters": _parameters(rule)} for rule in found]
 
 
@@ -71,14 +75,18 @@ def _parameters(rule: Node) -> Node | None:
         }
     if rule["type"] == "required_deployments":
         wanted = given["required_deployment_environments"]
-        return {"__typename": "RequiredDeploymentsParameters", "requiredDeploymentEnvironments": wanted}
+        return {
+            "__typename": "RequiredDeploymentsParameters",
+            "requiredDeploymentEnvironments": wanted,
+        }
     if rule["type"] == "required_status_checks":
         wanted = given["required_status_checks"]
         return {
             "__typename": "RequiredStatusChecksParameters",
             "strictRequiredStatusChecksPolicy": given["strict_required_status_checks_policy"],
             "requiredStatusChecks": [
-                {"context": check["context"], "integrationId": check.get("integration_id")} for check in wanted
+                {"context": check["context"], "integrationId": check.get("integration_id")}
+                for check in wanted
             ],
         }
     return None

@@ -1,4 +1,6 @@
-"""Webhook deliveries: signed, sent from one background thread, never retried by itself (as on GitHub)."""
+"""Webhook deliveries: signed, sent from one background thread, never retried by itself (as on
+GitHub).
+"""
 
 import hashlib
 import hmac
@@ -29,7 +31,8 @@ def signature(secret: str, body: bytes) -> str:
 class Hooks:
     """Sends deliveries in order and keeps the last of each hook, one file each, under `directory`.
 
-    `drop_next(n)` loses the next n deliveries on the way, `repeat_next(n)` sends each of the next n twice,
+    `drop_next(n)` loses the next n deliveries on the way, `repeat_next(n)` sends each of the next n
+    twice,
     `shuffle_next(n)` holds n back and sends them in reverse.
     """
 
@@ -80,7 +83,9 @@ class Hooks:
         found = [json.loads(path.read_text()) for path in self.directory.glob(f"{hook_id}-*.json")]
         return sorted(found, key=lambda delivery: delivery["id"], reverse=True)
 
-    def _queued(self, hook: Hook, event: str, payload: dict[str, Any], guid: str, *, again: bool) -> Delivery:
+    def _queued(
+        self, hook: Hook, event: str, payload: dict[str, Any], guid: str, *, again: bool
+    ) -> Delivery:
         self._last_id += 1
         delivery = {
             "id": self._last_id,

@@ -1,4 +1,6 @@
-"""How GitHub judges a pull request: whether it merges cleanly, and which rule of its branch refuses the merge."""
+"""How GitHub judges a pull request: whether it merges cleanly, and which rule of its branch
+refuses the merge.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +48,9 @@ def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list
     found, approving = [], [review for review in reviews if review["state"] == "APPROVED"]
     if len(approving) < rule.approvals:
         noun = "review is" if rule.approvals == 1 else "reviews are"
-        found.append(f"At least {rule.approvals} approving {noun} required by reviewers with write access.")
+        found.append(
+            f"At least {rule.approvals} approving {noun} required by reviewers with write access."
+        )
     if rule.code_owners:
         by = {one["user"] for one in approving}
         waiting = sorted({" or ".join(one) for one in owners_of(hub, pull) if not by & set(one)})
@@ -62,13 +66,19 @@ def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list
 def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
     """What one rule has against a merge by `method`, in GitHub's words."""
     base = hub.state["heads"][pull["base"]]
-    found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(hub, rule, pull)
+    found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
+        hub, rule, pull
+    )
     threads = (one for one in hub.state["threads"] if one["number"] == pull["number"])
     if rule.conversations and not all(thread["resolved"] for thread in threads):
         found.append("All comments must be resolved.")
     if rule.signatures and unsigned(hub, pull):
         found.append("Commits must have verified signatures.")
-    missing = [deployment for deployment in rule.deployments if not deployed(hub, pull["head_sha"], deployment)]
+    missing = [
+        deployment
+        for deployment in rule.deployments
+        if not deployed(hub, pull["head_sha"], deployment)
+    ]
     found += [f'Required deployment "{one}" is expected.' for one in missing]
     if rule.queue:
         found.append("Changes must be made through the merge queue")
@@ -77,7 +87,11 @@ def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: s
     if method not in rule.methods:
         found.append(f"Merge method {method} is not allowed on this branch.")
     if rule.locked:
-        found.append("Cannot update this protected ref." if rule.ruleset else "Cannot change this locked branch")
+        found.append(
+            "Cannot update this protected ref."
+            if rule.ruleset
+            else "Cannot change this locked branch"
+        )
     found += [f"{other} is expected." for other in rule.others]
     if rule.strict and rule.checks and not hub.git.is_ancestor(base, pull["head_sha"]):
         found.append(OUT_OF_DATE)
@@ -96,7 +110,9 @@ def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "me
 
 
 def unsigned(hub: "GitHubStandIn", pull: Pull) -> list[str]:
-    """Commits of the pull request whose signature GitHub has not verified; its own merges are always signed."""
+    """Commits of the pull request whose signature GitHub has not verified; its own merges are
+    always signed.
+    """
     span = f"{pull['base_sha']}..{pull['head_sha']}"
     shas = hub.git.text("rev-list", span, "--").split()
     return [sha for sha in shas if not signed(hub, sha)]
@@ -110,18 +126,24 @@ def signed(hub: "GitHubStandIn", sha: str) -> bool:
 
 def deployed(hub: "GitHubStandIn", sha: str, environment: str) -> bool:
     """Whether the newest deployment of the commit to the environment is reported as successful."""
-    rows = [one for one in hub.state["deployments"] if (one["sha"], one["environment"]) == (sha, environment)]
+    rows = [
+        one
+        for one in hub.state["deployments"]
+        if (one["sha"], one["environment"]) == (sha, environment)
+    ]
     if not rows:
         return False
-    told = [one for one in hub.state["deployment_statuses"] if one["deployment_id"] == rows[-1]["id"]]
+    told = [
+        one for one in hub.state["deployment_statuses"] if one["deployment_id"] == rows[-1]["id"]
+    ]
     return bool(told) and told[-1]["state"] == "success"
 
 
 def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
     """GraphQL's `MergeStateStatus`, which REST writes in small letters.
 
-    As on GitHub it says nothing of merge methods, linear history and the queue: what it calls clean can be merged
-    in some way, not in every way.
+    As on GitHub it says nothing of merge methods, linear history and the queue: what it calls clean
+    can be merged in some way, not in every way.
     """
     known = mergeable(hub, pull)
     if known is None:
@@ -154,4 +176,6 @@ def review_decision(hub: "GitHubStandIn", pull: Pull) -> str | None:
         return "CHANGES_REQUESTED"
     if not asking:
         return "APPROVED" if "APPROVED" in states else None
-    return "REVIEW_REQUIRED" if any(review_refusals(hub, one, pull) for one in asking) else "APPROVED"
+    return (
+        "REVIEW_REQUIRED" if any(review_refusals(hub, one, pull) for one in asking) else "APPROVED"
+    )

@@ -12,7 +12,9 @@ PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
 def owners_of(hub: "GitHubStandIn", pull: dict[str, Any]) -> set[tuple[str, ...]]:
-    """The groups of owners of whom one each must approve: those of every changed file, by the base's CODEOWNERS."""
+    """The groups of owners of whom one each must approve: those of every changed file, by the
+    base's CODEOWNERS.
+    """
     rules = _rules(hub, pull["base_sha"])
     if not rules:
         return set()
@@ -28,7 +30,9 @@ def _rules(hub: "GitHubStandIn", commit: str) -> list[tuple[str, tuple[str, ...]
         except GitError:
             continue
         words = [line.split("#")[0].split() for line in lines]
-        return [(word[0], tuple(name.removeprefix("@") for name in word[1:])) for word in words if word]
+        return [
+            (word[0], tuple(name.removeprefix("@") for name in word[1:])) for word in words if word
+        ]
     return []
 
 
@@ -41,5 +45,9 @@ def _owners(rules: list[tuple[str, tuple[str, ...]]], path: str) -> tuple[str, .
 def _fits(pattern: str, path: str) -> bool:
     anchored = pattern.strip("/")
     if pattern.endswith("/"):
-        return path.startswith(f"{anchored}/") or (not pattern.startswith("/") and f"/{anchored}/" in path)
-    return fnmatchcase(path, anchored) or (not pattern.startswith("/") and fnmatchcase(path.split("/")[-1], anchored))
+        return path.startswith(f"{anchored}/") or (
+            not pattern.startswith("/") and f"/{anchored}/" in path
+        )
+    return fnmatchcase(path, anchored) or (
+        not pattern.startswith("/") and fnmatchcase(path.split("/")[-1], anchored)
+    )

@@ -1,4 +1,6 @@
-"""The few web pages that links in answers lead to, so that a person trying the portal out finds something."""
+"""The few web pages that links in answers lead to, so that a person trying the portal out finds
+something.
+"""
 
 import re
 from html import escape
@@ -13,7 +15,10 @@ from .state import find
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
 
-STYLE = "body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
+STYLE = (
+    "body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0"
+    " 1rem}pre{white-space:pre-wrap}"
+)
 LOGIN = re.compile(r"[A-Za-z0-9-]{1,39}")
 REVIEW = """<form method=post action="{path}">
 <p><label>Review as <input name=login value=reviewer required pattern="[A-Za-z0-9-]{{1,39}}"></label>
@@ -22,16 +27,27 @@ REVIEW = """<form method=post action="{path}">
 
 
 def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
-    """A review given by the form of a pull request's page, as the person named in it; None for other requests."""
+    """A review given by the form of a pull request's page, as the person named in it; None for
+    other requests.
+    """
     found = re.fullmatch(rf"/{re.escape(hub.full_name)}/pull/(\d+)/reviews", request.path)
     pull = found and find(hub.state["pulls"], number=int(found[1]), state="open")
     if request.method != "POST" or not pull:
         return None
-    form = {name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+    form = {
+        name: values[-1]
+        for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()
+    }
     login, state = form.get("login", ""), form.get("state", "")
-    if login == pull["user"] or not LOGIN.fullmatch(login) or state not in ("APPROVED", "CHANGES_REQUESTED"):
+    if (
+        login == pull["user"]
+        or not LOGIN.fullmatch(login)
+        or state not in ("APPROVED", "CHANGES_REQUESTED")
+    ):
         return Response(
-            422, b"Name another person than the author, and approve or request changes.", _type("text/plain")
+            422,
+            b"Name another person than the author, and approve or request changes.",
+            _type("text/plain"),
         )
     hub.add_review(pull["number"], login, state)
     return Response(303, b"", {"Location": request.path.removesuffix("/reviews")})
@@ -47,7 +63,11 @@ def page(hub: "GitHubStandIn", path: str) -> Response | None:
     kind, _, rest = path[len(prefix) :].partition("/")
     if kind == "legacy.tar.gz" and hub.git.resolve(rest):
         folder = f"--prefix={hub.owner}-{hub.name}-{rest[:7]}/"
-        return Response(200, hub.git.run("archive", "--format=tar.gz", folder, rest).stdout, _type("application/gzip"))
+        return Response(
+            200,
+            hub.git.run("archive", "--format=tar.gz", folder, rest).stdout,
+            _type("application/gzip"),
+        )
     if kind == "pull" and rest.isdigit():
         return _pull(hub, int(rest))
     if kind == "commit" and (sha := hub.git.resolve(rest)):
@@ -66,14 +86,27 @@ def _pull(hub: "GitHubStandIn", number: int) -> Response | None:
     if pull is None:
         return None
     state = "merged" if pull["merged_at"] else pull["state"]
-    rows = [(row["name"], row["conclusion"] or row["status"]) for row in checks.latest_checks(hub, pull["head_sha"])]
-    rows += [(row["context"], row["state"]) for row in checks.latest_statuses(hub, pull["head_sha"])]
+    rows = [
+        (row["name"], row["conclusion"] or row["status"])
+        for row in checks.latest_checks(hub, pull["head_sha"])
+    ]
+    rows += [
+        (row["context"], row["state"]) for row in checks.latest_statuses(hub, pull["head_sha"])
+    ]
     listed = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
     review_form = REVIEW.format(path=f"/{hub.full_name}/pull/{number}/reviews")
-    rows = [(review["user"], review["state"].lower().replace("_", " ")) for review in judging.latest_reviews(hub, pull)]
+    rows = [
+        (review["user"], review["state"].lower().replace("_", " "))
+        for review in judging.latest_reviews(hub, pull)
+    ]
     reviews = "".join(f"<li>{escape(name)}: {escape(word)}</li>" for name, word in rows)
-    about = f"{pull['user']} wants {pull['head']} in {pull['base']}: {state}, head {pull['head_sha'][:12]}"
-    body = f"<p>{escape(about)}</p><pre>{escape(pull['body'])}</pre><h2>Checks</h2><ul>{listed}</ul>"
+    about = (
+        f"{pull['user']} wants {pull['head']} in {pull['base']}: {state}, head"
+        f" {pull['head_sha'][:12]}"
+    )
+    body = (
+        f"<p>{escape(about)}</p><pre>{escape(pull['body'])}</pre><h2>Checks</h2><ul>{listed}</ul>"
+    )
     body += f"<h2>Reviews</h2><ul>{reviews}</ul>" + (review_form if pull["state"] == "open" else "")
     return _html(escape(f"{pull['title']} #{number}"), body)
 

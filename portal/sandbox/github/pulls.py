@@ -25,7 +25,9 @@ def get(hub: "GitHubStandIn", number: int) -> Pull:
     return pull
 
 
-def opened(hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title: str, **more: Any) -> Pull:
+def opened(
+    hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title: str, **more: Any
+) -> Pull:
     """A new pull request; raises 422 for the refusals GitHub knows."""
     head = head.removeprefix(f"{hub.owner}:")
     heads = hub.state["heads"]
@@ -42,7 +44,9 @@ def opened(hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title:
     return pull
 
 
-def record(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
+def record(
+    hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any
+) -> Pull:
     """Writes the row and its ref, unasked and unannounced; `more` overrides any field."""
     pull = row(hub, login, head=head, base=base, title=title, **more)
     hub.git.move(f"refs/pull/{pull['number']}/head", pull["head_sha"])
@@ -81,7 +85,9 @@ def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, *
     return pull
 
 
-def close(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None) -> None:
+def close(
+    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None
+) -> None:
     """Closes it, as merged when the commit that merged it is given."""
     now = stamp(hub.clock())
     pull |= {"state": "closed", "closed_at": now, "updated_at": now, "intended": None}
@@ -90,9 +96,13 @@ def close(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str
     hub.pull_event("closed", pull, viewer)
 
 
-def follow(hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
+def follow(
+    hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer
+) -> None:
     """Brings open pull requests in step with a branch that moved."""
-    for pull in [p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])]:
+    for pull in [
+        p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])
+    ]:
         if pull["base"] == branch:
             _base_moved(hub, pull, after, viewer)
         else:
@@ -109,18 +119,26 @@ def _base_moved(hub: "GitHubStandIn", pull: Pull, after: str | None, viewer: Vie
 
 
 def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
-    """The first commit after the head on the way to the base's tip; the head itself on a fast-forward."""
+    """The first commit after the head on the way to the base's tip; the head itself on a
+    fast-forward.
+    """
     onward = ["--ancestry-path", "--topo-order", "--reverse", f"{pull['head_sha']}..{base}", "--"]
     found = hub.git.text("rev-list", *onward).split()
     return found[0] if found else pull["head_sha"]
 
 
-def _head_moved(hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer) -> None:
+def _head_moved(
+    hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer
+) -> None:
     base = hub.state["heads"].get(pull["base"])
     if after is None:
         close(hub, pull, viewer)
         return
-    pull |= {"head_sha": after, "base_sha": base or pull["base_sha"], "updated_at": stamp(hub.clock())}
+    pull |= {
+        "head_sha": after,
+        "base_sha": base or pull["base_sha"],
+        "updated_at": stamp(hub.clock()),
+    }
     pull["pushed_by"] = viewer.login
     _dismiss_stale(hub, pull)
     hub.git.move(f"refs/pull/{pull['number']}/head", after)
@@ -147,7 +165,9 @@ def commit_count(hub: "GitHubStandIn", pull: Pull) -> int:
 
 
 def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
-    """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull request."""
+    """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull
+    request.
+    """
     base, head = hub.state["heads"].get(pull["base"]), pull["head_sha"]
     if pull["state"] != "open" or base is None or not hub.reckoned(base, head, ask=False):
         return None
@@ -188,7 +208,8 @@ def merge(
     if why := refusals(hub, pull, viewer, method):
         raise Refused(405, why)
     made = _made(hub, pull, viewer, method, base, tree, _message(hub, pull, method, title, message))
-    # Kept before the branch moves: a process killed in between finds out at its next start what became of it.
+    # Kept before the branch moves: a process killed in between finds out at its next start what
+    # became of it.
     pull["intended"] = made
     hub.save()
     if not hub.git.move(f"refs/heads/{pull['base']}", made, base):
@@ -201,22 +222,31 @@ def merge(
 
 
 def _delete_head(hub: "GitHubStandIn", pull: Pull, viewer: Viewer) -> None:
-    """*Automatically delete head branches*: the merged branch goes, and what was to go into it goes into its base.
+    """*Automatically delete head branches*: the merged branch goes, and what was to go into it goes
+    into its base.
 
     A branch that is protected from deletion stays, as on GitHub.
     """
     head, base = pull["head"], pull["base"]
-    if head == hub.state["default_branch"] or rules.push_refusal(hub, head, Viewer(""), None, old=pull["head_sha"]):
+    if head == hub.state["default_branch"] or rules.push_refusal(
+        hub, head, Viewer(""), None, old=pull["head_sha"]
+    ):
         return
     for other in hub.state["pulls"]:
         if other["state"] == "open" and other["base"] == head:
             changes = {"base": {"ref": {"from": head}, "sha": {"from": other["base_sha"]}}}
-            other |= {"base": base, "base_sha": hub.git.heads()[base], "updated_at": stamp(hub.clock())}
+            other |= {
+                "base": base,
+                "base_sha": hub.git.heads()[base],
+                "updated_at": stamp(hub.clock()),
+            }
             hub.pull_event("edited", other, viewer, changes=changes)
     hub.git.move(f"refs/heads/{head}", None, pull["head_sha"])
 
 
-def _message(hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, message: str | None) -> str:
+def _message(
+    hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, message: str | None
+) -> str:
     if method == "merge":
         ordinary = f"Merge pull request #{pull['number']} from {hub.owner}/{pull['head']}"
         body = pull["title"] if message is None else message
@@ -225,7 +255,15 @@ def _message(hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, m
     return f"{title or ordinary}\n\n{body}".strip() + "\n"
 
 
-def _made(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str) -> str:
+def _made(
+    hub: "GitHubStandIn",
+    pull: Pull,
+    viewer: Viewer,
+    method: str,
+    base: str,
+    tree: str,
+    message: str,
+) -> str:
     author, by = hub.person(viewer.login), Person("GitHub", "noreply@github.com", hub.clock())
     if method == "rebase":
         merge_base = hub.git.merge_base(base, pull["head_sha"]) or base

@@ -29,7 +29,10 @@ def create_status(hub: "GitHubStandIn", ask: Ask) -> Response:
     for name, value in (("description", description), ("context", context)):
         if any(ord(letter) > 0xFFFF for letter in value or ""):
             raise invalid("Status", name, message=f"{name} doesn't accept 4-byte Unicode")
-    if sum((row["sha"], row["context"]) == (sha, context) for row in hub.state["statuses"]) >= hub.most_statuses:
+    if (
+        sum((row["sha"], row["context"]) == (sha, context) for row in hub.state["statuses"])
+        >= hub.most_statuses
+    ):
         sentence = "This SHA and context has reached the maximum number of statuses."
         raise invalid("Status", "", message=sentence)
     row = checks.add_status(
@@ -87,12 +90,18 @@ def list_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
         rows = [row for row in hub.state["checks"] if row["head_sha"] == sha]
     wanted: Row = {"name": query.get("check_name"), "status": query.get("status")}
     wanted["app_id"] = int(query["app_id"]) if query.get("app_id", "").isdigit() else None
-    rows = [r for r in rows if all(value is None or r[key] == value for key, value in wanted.items())]
-    return paged(hub, ask, [check_shapes.check_run(hub, row) for row in reversed(rows)], "check_runs")
+    rows = [
+        r for r in rows if all(value is None or r[key] == value for key, value in wanted.items())
+    ]
+    return paged(
+        hub, ask, [check_shapes.check_run(hub, row) for row in reversed(rows)], "check_runs"
+    )
 
 
 repo("GET", "/commits/{ref}/pulls")(
-    lambda hub, ask: paged(hub, ask, [pull_shapes.simple(hub, p) for p in pulls_of(hub, ask.part["ref"])])
+    lambda hub, ask: paged(
+        hub, ask, [pull_shapes.simple(hub, p) for p in pulls_of(hub, ask.part["ref"])]
+    )
 )
 
 
@@ -101,7 +110,9 @@ def pulls_of(hub: "GitHubStandIn", name: str) -> list[Row]:
     sha = commit_named(hub, name)
     found = []
     for pull in hub.state["pulls"]:
-        inside = hub.git.is_ancestor(sha, pull["head_sha"]) and not hub.git.is_ancestor(sha, pull["base_sha"])
+        inside = hub.git.is_ancestor(sha, pull["head_sha"]) and not hub.git.is_ancestor(
+            sha, pull["base_sha"]
+        )
         if sha == pull["merge_commit_sha"] or inside:
             found.append(pull)
     return found
@@ -116,12 +127,22 @@ def create_check(hub: "GitHubStandIn", ask: Ask) -> Response:
         raise Refused(403, "You must authenticate via a GitHub App.")
     body = ask.need("name", "head_sha")
     commit_named(hub, body["head_sha"])
-    row = checks.add_check(hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body))
+    row = checks.add_check(
+        hub, ask.viewer, body["head_sha"], body["name"], app_id=PORTAL_APP.id, **_fields(body)
+    )
     return Response(201, check_shapes.check_run(hub, row))
 
 
 def _fields(body: Row) -> Row:
-    names = ("status", "conclusion", "started_at", "completed_at", "details_url", "external_id", "output")
+    names = (
+        "status",
+        "conclusion",
+        "started_at",
+        "completed_at",
+        "details_url",
+        "external_id",
+        "output",
+    )
     if body.get("status") == "completed" and not body.get("conclusion"):
         raise invalid("CheckRun", "conclusion", "missing_field")
     return {name: body[name] for name in names if name in body}
@@ -144,7 +165,12 @@ def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
 def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
     row, body = _check(hub, ask), ask.body()
     if row["app_id"] != ask.viewer.app_id:
-        raise Refused(403, "Invalid app_id `" + str(row["app_id"]) + "` - check run can only be modified by its app.")
+        raise Refused(
+            403,
+            "Invalid app_id `"
+            + str(row["app_id"])
+            + "` - check run can only be modified by its app.",
+        )
     checks.change_check(hub, ask.viewer, row, **_fields(body), name=body.get("name"))
     return Response(200, check_shapes.check_run(hub, row))
 
@@ -166,7 +192,11 @@ def list_runs(hub: "GitHubStandIn", ask: Ask) -> Response:
     query = ask.request.query
     rows = [check_shapes.workflow_run(hub, rows) for rows in reversed(_runs(hub).values())]
     wanted = {"head_sha": "head_sha", "branch": "head_branch", "event": "event", "status": "status"}
-    rows = [r for r in rows if all(r[key] == query[name] for name, key in wanted.items() if query.get(name))]
+    rows = [
+        r
+        for r in rows
+        if all(r[key] == query[name] for name, key in wanted.items() if query.get(name))
+    ]
     return paged(hub, ask, rows, "workflow_runs")
 
 
@@ -192,6 +222,8 @@ def _job(hub: "GitHubStandIn", run_id: int, row: Row) -> Row:
         "steps": [],
         "check_run_url": f"{hub.api}/check-runs/{row['id']}",
         "labels": ["ubuntu-latest"],
-        **dict.fromkeys(("runner_id", "runner_name", "runner_group_id", "runner_group_name", "head_branch")),
+        **dict.fromkeys(
+            ("runner_id", "runner_name", "runner_group_id", "runner_group_name", "head_branch")
+        ),
         "workflow_name": "CI",
     }

@@ -18,7 +18,17 @@ DEPLOYMENT_STATES = ("error", "failure", "inactive", "in_progress", "queued", "p
 
 def deployment_shape(hub: "GitHubStandIn", row: Row) -> Row:
     url = f"{hub.api}/deployments/{row['id']}"
-    copied = ("id", "sha", "ref", "task", "payload", "environment", "description", "created_at", "updated_at")
+    copied = (
+        "id",
+        "sha",
+        "ref",
+        "task",
+        "payload",
+        "environment",
+        "description",
+        "created_at",
+        "updated_at",
+    )
     return {name: row[name] for name in copied} | {
         "url": url,
         "node_id": node_id("Deployment", row["id"]),
@@ -72,8 +82,12 @@ def _judge_contexts(hub: "GitHubStandIn", wanted: list[str] | None, sha: str, re
 @repo("GET", "/deployments")
 def list_deployments(hub: "GitHubStandIn", ask: Ask) -> Response:
     query = ask.request.query
-    wanted = {name: query[name] for name in ("sha", "ref", "task", "environment") if query.get(name)}
-    rows = [r for r in reversed(hub.state["deployments"]) if all(r[k] == v for k, v in wanted.items())]
+    wanted = {
+        name: query[name] for name in ("sha", "ref", "task", "environment") if query.get(name)
+    }
+    rows = [
+        r for r in reversed(hub.state["deployments"]) if all(r[k] == v for k, v in wanted.items())
+    ]
     return paged(hub, ask, [deployment_shape(hub, row) for row in rows])
 
 
@@ -91,7 +105,15 @@ def get_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
     url = f"{hub.api}/deployments/{row['deployment_id']}"
-    copied = ("id", "state", "description", "environment", "target_url", "log_url", "environment_url")
+    copied = (
+        "id",
+        "state",
+        "description",
+        "environment",
+        "target_url",
+        "log_url",
+        "environment_url",
+    )
     return {name: row[name] for name in copied} | {
         "url": f"{url}/statuses/{row['id']}",
         "node_id": node_id("DeploymentStatus", row["id"]),
@@ -107,7 +129,11 @@ def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
 @repo("GET", "/deployments/{deployment_id}/statuses")
 def list_deployment_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
     _deployment(hub, ask)
-    rows = [r for r in hub.state["deployment_statuses"] if r["deployment_id"] == ask.number("deployment_id")]
+    rows = [
+        r
+        for r in hub.state["deployment_statuses"]
+        if r["deployment_id"] == ask.number("deployment_id")
+    ]
     return paged(hub, ask, [deployment_status_shape(hub, row) for row in reversed(rows)])
 
 

@@ -33,7 +33,9 @@ def hook_shape(hub: "GitHubStandIn", row: Row) -> Row:
     }
 
 
-def new_hook(hub: "GitHubStandIn", url: str, secret: str, wanted: list[str], *, active: bool = True) -> Row:
+def new_hook(
+    hub: "GitHubStandIn", url: str, secret: str, wanted: list[str], *, active: bool = True
+) -> Row:
     """Adds a webhook and pings it, as GitHub does."""
     if any(row["url"] == url and row["events"] == wanted for row in hub.state["hooks"]):
         raise invalid("Hook", "", message="Hook already exists on this repository")
@@ -118,8 +120,14 @@ def list_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
     size = int(ask.request.query.get("per_page", 30))
     cursor = int(ask.request.query.get("cursor") or 0)
     rows = [row for row in rows if not cursor or row["id"] < cursor]
-    shown = [{k: v for k, v in row.items() if k not in ("request", "response")} for row in rows[:size]]
-    more = f'<{hub.url}{ask.request.path}?per_page={size}&cursor={shown[-1]["id"]}>; rel="next"' if shown else ""
+    shown = [
+        {k: v for k, v in row.items() if k not in ("request", "response")} for row in rows[:size]
+    ]
+    more = (
+        f'<{hub.url}{ask.request.path}?per_page={size}&cursor={shown[-1]["id"]}>; rel="next"'
+        if shown
+        else ""
+    )
     return Response(200, shown, {"Link": more} if len(rows) > size else {})
 
 
@@ -127,12 +135,16 @@ def list_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
 def get_delivery(hub: "GitHubStandIn", ask: Ask) -> Response:
     hook = _hook(hub, ask)
     return Response(
-        200, need_row(hub.hooks.deliveries(hook["id"]), id=ask.number("delivery_id")) | {"url": hook["url"]}
+        200,
+        need_row(hub.hooks.deliveries(hook["id"]), id=ask.number("delivery_id"))
+        | {"url": hook["url"]},
     )
 
 
 @repo("POST", "/hooks/{hook_id}/deliveries/{delivery_id}/attempts")
 def redeliver(hub: "GitHubStandIn", ask: Ask) -> Response:
     hook = _hook(hub, ask)
-    hub.hooks.send_again(hook, need_row(hub.hooks.deliveries(hook["id"]), id=ask.number("delivery_id")))
+    hub.hooks.send_again(
+        hook, need_row(hub.hooks.deliveries(hook["id"]), id=ask.number("delivery_id"))
+    )
     return Response(202, {})

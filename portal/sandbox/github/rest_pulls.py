@@ -28,7 +28,10 @@ def list_pulls(hub: "GitHubStandIn", ask: Ask) -> Response:
         and (not colon or (owner == hub.owner and head == pull["head"]))
     ]
     key = "updated_at" if query.get("sort") == "updated" else "created_at"
-    down = query.get("direction", "desc" if query.get("sort", "created") == "created" else "asc") == "desc"
+    down = (
+        query.get("direction", "desc" if query.get("sort", "created") == "created" else "asc")
+        == "desc"
+    )
     rows.sort(key=lambda pull: (pull[key], pull["number"]), reverse=down)
     page = paged(hub, ask, rows)
     assert isinstance(page.body, list)  # noqa: S101
@@ -43,7 +46,9 @@ def create_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
     head, base, title = (str(body[name]) for name in ("head", "base", "title"))
     more = {"body": body.get("body") or "", "draft": bool(body.get("draft"))}
     pull = pulls.opened(hub, ask.viewer, head=head, base=base, title=title, **more)
-    return Response(201, pull_shapes.full(hub, pull), {"Location": f"{hub.api}/pulls/{pull['number']}"})
+    return Response(
+        201, pull_shapes.full(hub, pull), {"Location": f"{hub.api}/pulls/{pull['number']}"}
+    )
 
 
 def _pull(hub: "GitHubStandIn", ask: Ask, part: str = "number") -> pulls.Pull:
@@ -68,7 +73,11 @@ def update_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
         pulls.close(hub, pull, ask.viewer)
     elif body.get("state") == "open" and pull["state"] == "closed":
         if pull["merged_at"] or pull["head"] not in hub.state["heads"]:
-            raise invalid("PullRequest", "state", message="state cannot be changed. The pull request is closed.")
+            raise invalid(
+                "PullRequest",
+                "state",
+                message="state cannot be changed. The pull request is closed.",
+            )
         pull |= {"state": "open", "closed_at": None, "head_sha": hub.state["heads"][pull["head"]]}
         hub.pull_event("reopened", pull, ask.viewer)
     elif body:
@@ -114,7 +123,9 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
         title=body.get("commit_title"),
         message=body.get("commit_message"),
     )
-    return Response(200, {"sha": made, "merged": True, "message": "Pull Request successfully merged"})
+    return Response(
+        200, {"sha": made, "merged": True, "message": "Pull Request successfully merged"}
+    )
 
 
 @repo("PUT", "/pulls/{number}/update-branch")

@@ -101,12 +101,16 @@ def latest_release(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 @repo("GET", "/releases/tags/{ref}")
 def release_by_tag(hub: "GitHubStandIn", ask: Ask) -> Response:
-    return Response(200, release_shape(hub, need_row(hub.state["releases"], tag_name=ask.part["ref"])))
+    return Response(
+        200, release_shape(hub, need_row(hub.state["releases"], tag_name=ask.part["ref"]))
+    )
 
 
 @repo("GET", "/releases/{release_id}")
 def get_release(hub: "GitHubStandIn", ask: Ask) -> Response:
-    return Response(200, release_shape(hub, need_row(hub.state["releases"], id=ask.number("release_id"))))
+    return Response(
+        200, release_shape(hub, need_row(hub.state["releases"], id=ask.number("release_id")))
+    )
 
 
 @repo("PATCH", "/releases/{release_id}")
@@ -136,7 +140,10 @@ def get_user(hub: "GitHubStandIn", ask: Ask) -> Response:
     blank = dict.fromkeys(("name", "company", "blog", "location", "email", "hireable", "bio"))
     counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
     times = dict.fromkeys(("created_at", "updated_at"), hub.state["created_at"])
-    return Response(200, shapes.user(hub, ask.viewer.login) | blank | counts | times | {"user_view_type": "public"})
+    return Response(
+        200,
+        shapes.user(hub, ask.viewer.login) | blank | counts | times | {"user_view_type": "public"},
+    )
 
 
 @route("GET", "/rate_limit")

@@ -56,7 +56,9 @@ def list_branches(hub: "GitHubStandIn", ask: Ask) -> Response:
         }
         for name, sha in sorted(hub.state["heads"].items())
     ]
-    return paged(hub, ask, [r for r in rows if wanted is None or str(r["protected"]).lower() == wanted])
+    return paged(
+        hub, ask, [r for r in rows if wanted is None or str(r["protected"]).lower() == wanted]
+    )
 
 
 def is_protected(hub: "GitHubStandIn", branch: str) -> bool:
@@ -117,7 +119,11 @@ def get_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     body = ask.need("ref", "sha")
     full, sha = body["ref"], body["sha"]
-    if not full.startswith("refs/") or full.count("/") < 2 or hub.git.run("check-ref-format", full).returncode:
+    if (
+        not full.startswith("refs/")
+        or full.count("/") < 2
+        or hub.git.run("check-ref-format", full).returncode
+    ):
         raise Refused(422, f"{full} is not a valid ref name.")
     _need_object(hub, sha)
     if hub.git.ref(full):
@@ -129,7 +135,9 @@ def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 def _need_object(hub: "GitHubStandIn", sha: object) -> None:
     if not isinstance(sha, str) or not SHA.fullmatch(sha):
-        raise Refused(422, "The sha parameter must be exactly 40 characters and contain only [0-9a-f].")
+        raise Refused(
+            422, "The sha parameter must be exactly 40 characters and contain only [0-9a-f]."
+        )
     if not hub.git.is_commit(sha):
         raise Refused(422, "Object does not exist")
 
@@ -145,7 +153,9 @@ def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     if backwards and not body.get("force"):
         raise Refused(422, "Update is not a fast forward")
     branch = full.removeprefix("refs/heads/")
-    if new != old and (why := rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)):
+    if new != old and (
+        why := rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)
+    ):
         raise Refused(422, why)
     if not hub.git.move(full, new, old):
         raise Refused(409, "Reference was updated by someone else.")
@@ -188,11 +198,18 @@ def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
     """Registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
     found = hub.git.commit(sha)
-    before = found.parents[0] if found.parents else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
+    before = (
+        found.parents[0]
+        if found.parents
+        else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
+    )
     files = hub.git.changes(before, sha, COMPARED_FILES)
     added, removed = sum(f.additions for f in files), sum(f.deletions for f in files)
     stats = {"additions": added, "deletions": removed, "total": added + removed}
-    shape = shapes.commit(hub, found) | {"stats": stats, "files": [shapes.change(hub, f, sha) for f in files]}
+    shape = shapes.commit(hub, found) | {
+        "stats": stats,
+        "files": [shapes.change(hub, f, sha) for f in files],
+    }
     return Response(200, shape)
 
 
@@ -208,7 +225,8 @@ def compare(hub: "GitHubStandIn", ask: Ask) -> Response:
     ahead, behind = hub.git.ahead_behind(base, head)
     size, page = page_of(ask)
     asked = {"page", "per_page"} & set(ask.request.query)
-    # Oldest first. Unpaged, the list ends with the newest commit; paged, pages run from the oldest on.
+    # Oldest first. Unpaged, the list ends with the newest commit; paged, pages run from the oldest
+    # on.
     listed = hub.git.text("rev-list", "--reverse", "--topo-order", f"{base}..{head}", "--").split()
     shown = listed[(page - 1) * size : page * size] if asked else listed[-UNPAGED_COMMITS:]
     found = hub.git.commits("--no-walk=unsorted", *shown, "--") if shown else []
@@ -269,13 +287,21 @@ def get_tree(hub: "GitHubStandIn", ask: Ask) -> Response:
         raise Refused(404, "Not Found") from None
     rows = [_entry(hub, line) for line in entries[:LISTED_ENTRIES]]
     url = f"{hub.api}/git/trees/{tree}"
-    return Response(200, {"sha": tree, "url": url, "tree": rows, "truncated": len(entries) > len(rows)})
+    return Response(
+        200, {"sha": tree, "url": url, "tree": rows, "truncated": len(entries) > len(rows)}
+    )
 
 
 def _entry(hub: "GitHubStandIn", line: str) -> dict[str, Any]:
     words, path = line.split("\t", 1)
     mode, kind, sha, size = words.split()
-    shape = {"path": path, "mode": mode, "type": kind, "sha": sha, "url": f"{hub.api}/git/{kind}s/{sha}"}
+    shape = {
+        "path": path,
+        "mode": mode,
+        "type": kind,
+        "sha": sha,
+        "url": f"{hub.api}/git/{kind}s/{sha}",
+    }
     return shape | ({"size": int(size)} if size.isdigit() else {})
 
 
@@ -298,7 +324,9 @@ def _contents(hub: "GitHubStandIn", ask: Ask, path: str) -> Response:
         raise Refused(404, "Not Found") from None
     if kind == "tree":
         lines = hub.git.text("ls-tree", "-z", "--long", f"{sha}:{path}").split("\0")[:-1]
-        rows = [_file(hub, f"{path}/{row['path']}".strip("/"), row, ref) for row in map(_of(hub), lines)]
+        rows = [
+            _file(hub, f"{path}/{row['path']}".strip("/"), row, ref) for row in map(_of(hub), lines)
+        ]
         return Response(200, rows[:1000])
     content = hub.git.run("cat-file", "blob", f"{sha}:{path}").stdout
     if "raw" in ask.request.headers.get("accept", ""):

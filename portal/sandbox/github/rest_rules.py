@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
-MUST_BE_THERE = ("required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions")
+MUST_BE_THERE = (
+    "required_status_checks",
+    "enforce_admins",
+    "required_pull_request_reviews",
+    "restrictions",
+)
 SWITCHES = (
     "required_linear_history",
     "allow_force_pushes",
@@ -33,17 +38,25 @@ def normal(body: Body) -> Body:
         raise Refused(422, f"Invalid request.\n\n{', '.join(missing)} weren't supplied.")
     reviews = body["required_pull_request_reviews"]
     return {
-        "required_status_checks": body["required_status_checks"] and _checks(body["required_status_checks"]),
+        "required_status_checks": (
+            body["required_status_checks"] and _checks(body["required_status_checks"])
+        ),
         "enforce_admins": bool(body["enforce_admins"]),
-        "required_pull_request_reviews": reviews
-        if reviews is None
-        else {
-            "dismiss_stale_reviews": bool(reviews.get("dismiss_stale_reviews")),
-            "require_code_owner_reviews": bool(reviews.get("require_code_owner_reviews")),
-            "require_last_push_approval": bool(reviews.get("require_last_push_approval")),
-            "required_approving_review_count": int(reviews.get("required_approving_review_count") or 0),
-            "bypass_pull_request_allowances": _actors(reviews.get("bypass_pull_request_allowances")),
-        },
+        "required_pull_request_reviews": (
+            reviews
+            if reviews is None
+            else {
+                "dismiss_stale_reviews": bool(reviews.get("dismiss_stale_reviews")),
+                "require_code_owner_reviews": bool(reviews.get("require_code_owner_reviews")),
+                "require_last_push_approval": bool(reviews.get("require_last_push_approval")),
+                "required_approving_review_count": int(
+                    reviews.get("required_approving_review_count") or 0
+                ),
+                "bypass_pull_request_allowances": _actors(
+                    reviews.get("bypass_pull_request_allowances")
+                ),
+            }
+        ),
         "restrictions": body["restrictions"] and _actors(body["restrictions"]),
         **{name: bool(body.get(name)) for name in SWITCHES},
     }
@@ -117,13 +130,24 @@ def protection(hub: "GitHubStandIn", branch: str, kept: Body) -> Body:
     if kept["required_pull_request_reviews"] is not None:
         reviews = kept["required_pull_request_reviews"]
         passing = _shown(hub, reviews.get("bypass_pull_request_allowances") or _actors(None))
-        rest = {name: value for name, value in reviews.items() if name != "bypass_pull_request_allowances"}
-        shape["required_pull_request_reviews"] = {"url": f"{url}/required_pull_request_reviews", **rest}
+        rest = {
+            name: value
+            for name, value in reviews.items()
+            if name != "bypass_pull_request_allowances"
+        }
+        shape["required_pull_request_reviews"] = {
+            "url": f"{url}/required_pull_request_reviews",
+            **rest,
+        }
         if any(passing.values()):
             shape["required_pull_request_reviews"]["bypass_pull_request_allowances"] = passing
     if kept.get("restrictions"):
-        listed = {f"{kind}_url": f"{url}/restrictions/{kind}" for kind in ("users", "teams", "apps")}
-        shape["restrictions"] = {"url": f"{url}/restrictions"} | listed | _shown(hub, kept["restrictions"])
+        listed = {
+            f"{kind}_url": f"{url}/restrictions/{kind}" for kind in ("users", "teams", "apps")
+        }
+        shape["restrictions"] = (
+            {"url": f"{url}/restrictions"} | listed | _shown(hub, kept["restrictions"])
+        )
     signatures = kept.get("required_signatures", False)
     shape["required_signatures"] = {"url": f"{url}/required_signatures", "enabled": signatures}
     shape["enforce_admins"] = {"url": f"{url}/enforce_admins", "enabled": kept["enforce_admins"]}
@@ -195,7 +219,9 @@ def branch_rules(hub: "GitHubStandIn", ask: Ask) -> Response:
     return paged(hub, ask, rows)
 
 
-def ruleset_shape(hub: "GitHubStandIn", kept: Body, viewer_bypasses: bool, *, brief: bool = False) -> Body:
+def ruleset_shape(
+    hub: "GitHubStandIn", kept: Body, viewer_bypasses: bool, *, brief: bool = False
+) -> Body:
     url = f"{hub.api}/rulesets/{kept['id']}"
     shape = {
         "id": kept["id"],
@@ -222,7 +248,9 @@ def ruleset_shape(hub: "GitHubStandIn", kept: Body, viewer_bypasses: bool, *, br
 @repo("GET", "/rulesets")
 def list_rulesets(hub: "GitHubStandIn", ask: Ask) -> Response:
     _on_plan(hub)
-    return paged(hub, ask, [ruleset_shape(hub, r, False, brief=True) for r in hub.state["rulesets"]])
+    return paged(
+        hub, ask, [ruleset_shape(hub, r, False, brief=True) for r in hub.state["rulesets"]]
+    )
 
 
 def _ruleset(hub: "GitHubStandIn", ask: Ask) -> Body:

@@ -111,5 +111,8 @@ def links(hub: "GitHubStandIn", ask: Ask, page: int, last: int) -> dict[str, str
     if page <= 1:
         wanted = {name: at for name, at in wanted.items() if name in ("next", "last")}
     url = f"{hub.url}{ask.request.path}"
-    parts = [f'<{url}?{urlencode(ask.request.query | {"page": str(at)})}>; rel="{name}"' for name, at in wanted.items()]
+    parts = [
+        f'<{url}?{urlencode(ask.request.query | {"page": str(at)})}>; rel="{name}"'
+        for name, at in wanted.items()
+    ]
     return {"Link": ", ".join(parts)} if parts else {}

@@ -74,7 +74,10 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
     checks = rules.get("required_status_checks", {})
     pull = rules.get("pull_request", {})
     return Rules(
-        checks={check["context"]: check.get("integration_id") for check in checks.get("required_status_checks", [])},
+        checks={
+            check["context"]: check.get("integration_id")
+            for check in checks.get("required_status_checks", [])
+        },
         strict=checks.get("strict_required_status_checks_policy", False),
         pull_required="pull_request" in rules,
         approvals=pull.get("required_approving_review_count", 0),
@@ -90,7 +93,9 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
         last_push=pull.get("require_last_push_approval", False),
         signatures="required_signatures" in rules,
         queue="merge_queue" in rules,
-        deployments=tuple(rules.get("required_deployments", {}).get("required_deployment_environments", ())),
+        deployments=tuple(
+            rules.get("required_deployments", {}).get("required_deployment_environments", ())
+        ),
         others=tuple(message for name, message in OTHERS.items() if name in rules),
     )
 
@@ -121,11 +126,17 @@ def _names(conditions: dict[str, Any] | None, branch: str, default: str) -> bool
 
 
 def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> bool:
-    """Whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather than a push."""
+    """Whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather than a
+    push.
+    """
     for actor in ruleset.get("bypass_actors") or []:
         same = (
             (actor["actor_type"] == "Integration" and actor["actor_id"] == viewer.app_id)
-            or (actor["actor_type"] == "RepositoryRole" and actor["actor_id"] == ADMIN_ROLE and viewer.admin)
+            or (
+                actor["actor_type"] == "RepositoryRole"
+                and actor["actor_id"] == ADMIN_ROLE
+                and viewer.admin
+            )
             or (actor["actor_type"] == "OrganizationAdmin" and viewer.admin)
         )
         if same and (actor.get("bypass_mode", "always") == "always" or by_pull):
@@ -134,7 +145,12 @@ def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> boo
 
 
 # Who may go round the pull request needs no reviews either; checks and the rest bind on.
-WITHOUT_REVIEWS: dict[str, Any] = {"pull_required": False, "approvals": 0, "code_owners": False, "last_push": False}
+WITHOUT_REVIEWS: dict[str, Any] = {
+    "pull_required": False,
+    "approvals": 0,
+    "code_owners": False,
+    "last_push": False,
+}
 
 
 def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
@@ -143,7 +159,9 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
     protection = state["protections"].get(branch)
     if protection and (protection["enforce_admins"] or not viewer.admin):
         bound = classic(protection)
-        passing = (protection["required_pull_request_reviews"] or {}).get("bypass_pull_request_allowances") or {}
+        passing = (protection["required_pull_request_reviews"] or {}).get(
+            "bypass_pull_request_allowances"
+        ) or {}
         by_app = viewer.app_id == PORTAL_APP.id and PORTAL_APP.slug in passing.get("apps", [])
         if by_app or viewer.login in passing.get("users", []):
             bound = replace(bound, **WITHOUT_REVIEWS)
@@ -174,7 +192,9 @@ def app_of(login: str) -> int | None:
 
 
 def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
-    """Newest check run and newest status per name: (context, app, `success`, `pending` or `failure`)."""
+    """Newest check run and newest status per name: (context, app, `success`, `pending` or
+    `failure`).
+    """
     newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
     for check in state["checks"]:
         if check["head_sha"] == sha:
@@ -185,12 +205,18 @@ def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
     for status in state["statuses"]:
         if status["sha"] == sha:
             word = "failure" if status["state"] == "error" else status["state"]
-            newest["status", status["context"], None] = (status["context"], app_of(status["user"]), word)
+            newest["status", status["context"], None] = (
+                status["context"],
+                app_of(status["user"]),
+                word,
+            )
     return list(newest.values())
 
 
 def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
-    """One sentence about required checks that have not passed, in GitHub's words; none when all have."""
+    """One sentence about required checks that have not passed, in GitHub's words; none when all
+    have.
+    """
     words: dict[str, str] = {}
     for context, app_id in rules.checks.items():
         states = {
@@ -205,7 +231,9 @@ def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
         ((context, word),) = words.items()
         return [f'Required status check "{context}" is {verbs[word]}.']
     if words:
-        counts = [f"{list(words.values()).count(w)} {verbs[w]}" for w in verbs if w in words.values()]
+        counts = [
+            f"{list(words.values()).count(w)} {verbs[w]}" for w in verbs if w in words.values()
+        ]
         if set(words.values()) == {"expected"}:
             return [f"{len(words)} of {len(rules.checks)} required status checks are expected."]
         sentence = f"{len(words)} of {len(rules.checks)} required status checks have not succeeded"
@@ -229,14 +257,20 @@ def push_refusal(
     old: str | None = None,
     forced: bool = False,
 ) -> str:
-    """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it is not."""
+    """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it
+    is not.
+    """
     for rules in in_force(hub.state, branch, viewer):
         sentences = []
         if new is None:
             sentences += ["Cannot delete this branch"] if rules.no_delete else []
         else:
             if rules.locked:
-                ours = "Cannot update this protected ref." if rules.ruleset else "Cannot change this locked branch"
+                ours = (
+                    "Cannot update this protected ref."
+                    if rules.ruleset
+                    else "Cannot change this locked branch"
+                )
                 sentences.append(ours)
             if forced and rules.no_force:
                 sentences.append("Cannot force-push to this branch")
@@ -244,7 +278,13 @@ def push_refusal(
                 sentences.append("Changes must be made through a pull request.")
             if rules.queue and old is not None:
                 sentences.append("Changes must be made through the merge queue")
-            if rules.linear and old and not forced and hub.git.is_commit(new) and _merges(hub, old, new):
+            if (
+                rules.linear
+                and old
+                and not forced
+                and hub.git.is_commit(new)
+                and _merges(hub, old, new)
+            ):
                 sentences.append("This branch must not contain merge commits.")
             sentences += check_refusals(hub.state, rules, new)
         if sentences:
@@ -253,5 +293,9 @@ def push_refusal(
 
 
 def _merges(hub: "GitHubStandIn", old: str, new: str) -> bool:
-    """Whether the push would add a merge commit; commits that git has not received yet are not looked at."""
-    return bool(hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip())
+    """Whether the push would add a merge commit; commits that git has not received yet are not
+    looked at.
+    """
+    return bool(
+        hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip()
+    )

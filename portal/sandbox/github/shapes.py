@@ -129,7 +129,9 @@ def repository(hub: "GitHubStandIn") -> Shape:
         "allow_forking": False,
         "default_branch": state["default_branch"],
         **dict.fromkeys(("open_issues", "open_issues_count"), issues),
-        **dict.fromkeys(("forks", "forks_count", "watchers", "watchers_count", "stargazers_count"), 0),
+        **dict.fromkeys(
+            ("forks", "forks_count", "watchers", "watchers_count", "stargazers_count"), 0
+        ),
     }
 
 
@@ -138,7 +140,13 @@ def full_repository(hub: "GitHubStandIn") -> Shape:
         "subscribers_count": 0,
         "network_count": 0,
         **hub.state["settings"],
-        "permissions": {"admin": True, "maintain": True, "push": True, "triage": True, "pull": True},
+        "permissions": {
+            "admin": True,
+            "maintain": True,
+            "push": True,
+            "triage": True,
+            "pull": True,
+        },
     }
 
 
@@ -204,7 +212,12 @@ def app(hub: "GitHubStandIn", one: App) -> Shape:
         "html_url": f"{hub.url}/apps/{one.slug}",
         "created_at": hub.state["created_at"],
         "updated_at": hub.state["created_at"],
-        "permissions": {"checks": "write", "contents": "write", "metadata": "read", "statuses": "write"},
+        "permissions": {
+            "checks": "write",
+            "contents": "write",
+            "metadata": "read",
+            "statuses": "write",
+        },
         "events": ["push", "pull_request"],
     }
 

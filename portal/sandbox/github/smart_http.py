@@ -1,6 +1,7 @@
 """git's smart HTTP protocol at `/OWNER/NAME.git`, through `git http-backend`.
 
-Protections hold for pushes too: the sentences that refuse a branch are handed to a hook of the repository.
+Protections hold for pushes too: the sentences that refuse a branch are handed to a hook of the
+repository.
 """
 
 import subprocess
@@ -17,7 +18,8 @@ from .state import Refused, Viewer
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
 
-# One line per refusal: ref, `always` or `forced`, sentence. Forced ones count when history is left behind,
+# One line per refusal: ref, `always` or `forced`, sentence. Forced ones count when history is left
+# behind,
 # which only git can tell, once it has the new commits.
 HOOK = """#!/bin/sh
 printf '%s\\n' "$SANDBOX_REFUSALS" | while IFS='|' read -r ref kind sentence; do
@@ -36,8 +38,12 @@ def wanted(hub: "GitHubStandIn", path: str) -> str | None:
 
 
 def moved(hub: "GitHubStandIn", request: Request) -> Response | None:
-    """The redirect of git under an old name of the repository, which git follows only where it is told to."""
-    rest = next(filter(None, (_behind(name, request.path) for name in hub.state["old_names"])), None)
+    """The redirect of git under an old name of the repository, which git follows only where it
+    is told to.
+    """
+    rest = next(
+        filter(None, (_behind(name, request.path) for name in hub.state["old_names"])), None
+    )
     if rest is None:
         return None
     query = f"?service={request.query['service']}" if "service" in request.query else ""
@@ -68,7 +74,9 @@ def answer(hub: "GitHubStandIn", request: Request, service: str) -> Response:
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(HOOK)
     hook.chmod(0o755)
-    response = _backend(hub, request, service, viewer, {"SANDBOX_REFUSALS": _refusals(hub, request, viewer)})
+    response = _backend(
+        hub, request, service, viewer, {"SANDBOX_REFUSALS": _refusals(hub, request, viewer)}
+    )
     done = response.encoded()  # all of it: a client that has its answer finds everything settled
     with hub.change(viewer):
         pass
@@ -83,13 +91,19 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
         plain = rules.push_refusal(hub, branch, viewer, after, old=before)
         if plain:
             lines.append(f"{ref}|always|{' '.join(plain.split())}")
-        elif before and after and rules.push_refusal(hub, branch, viewer, after, old=before, forced=True):
+        elif (
+            before
+            and after
+            and rules.push_refusal(hub, branch, viewer, after, old=before, forced=True)
+        ):
             lines.append(f"{ref}|forced|Cannot force-push to this branch")
     return "\n".join(lines)
 
 
 def commands(body: bytes) -> list[tuple[str, str, str]]:
-    """The (old, new, ref) that a push asks for, out of its packet lines (git never compresses these)."""
+    """The (old, new, ref) that a push asks for, out of its packet lines (git never compresses
+    these).
+    """
     found = []
     at = 0
     while len(size := body[at : at + 4]) == 4 and size != b"0000":
@@ -101,7 +115,9 @@ def commands(body: bytes) -> list[tuple[str, str, str]]:
     return found
 
 
-def _backend(hub: "GitHubStandIn", request: Request, service: str, viewer: Viewer, more: dict[str, str]) -> Response:
+def _backend(
+    hub: "GitHubStandIn", request: Request, service: str, viewer: Viewer, more: dict[str, str]
+) -> Response:
     headers = request.headers
     env = environment(
         GIT_PROJECT_ROOT=str(hub.git.path),
@@ -120,7 +136,9 @@ def _backend(hub: "GitHubStandIn", request: Request, service: str, viewer: Viewe
     with tempfile.TemporaryFile() as body:
         body.write(request.body)
         body.seek(0)
-        process = subprocess.Popen(["git", "http-backend"], stdin=body, stdout=subprocess.PIPE, env=env)
+        process = subprocess.Popen(
+            ["git", "http-backend"], stdin=body, stdout=subprocess.PIPE, env=env
+        )
     assert process.stdout is not None  # noqa: S101  (asked for above)
     status, answered = 200, {}
     while line := process.stdout.readline().decode("latin-1").strip():

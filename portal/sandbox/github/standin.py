@@ -1,4 +1,6 @@
-"""The GitHub stand-in: one repository over real git, with REST, GraphQL, webhooks and git's own protocol."""
+"""The GitHub stand-in: one repository over real git, with REST, GraphQL, webhooks and git's own
+protocol.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -33,21 +35,33 @@ from .hooks import Hooks
 from .state import ACTIONS_APP, PORTAL_APP, Refused, Viewer, stamp
 
 # Imported for the routes they register.
-ROUTES = (rest_repository, rest_rules, rest_checks, rest_deployments, rest_pulls, rest_hooks, rest_releases)
+ROUTES = (
+    rest_repository,
+    rest_rules,
+    rest_checks,
+    rest_deployments,
+    rest_pulls,
+    rest_hooks,
+    rest_releases,
+)
 
 
 class GitHubStandIn:
     """State and answers of one repository `owner/name`, kept under `directory`.
 
     `token` speaks for the portal's GitHub App, which every protection binds; `admin_token` for an
-    administrator, whom a protection without `enforce_admins` does not. `on_push` listeners are called with
-    (branch, before, after) after any movement of a branch; before or after is empty when it was made or deleted.
+    administrator, whom a protection without `enforce_admins` does not. `on_push` listeners are
+    called with (branch, before, after) after any movement of a branch; before or after is empty
+    when it was made or deleted.
 
-    Switches: `lazy_mergeable`: as on GitHub, the first look at a pull request after a change answers
-    `mergeable: null`. `checks_readable` False: check runs are refused, as they are to a fine-grained token.
-    `rules_readable` False: classic protections are shown only to those who administer the repository.
-    `most_statuses`: how many a commit takes of one context. `slow_statuses`: how many merges more are refused
-    as if the newest status had not arrived yet.
+    Switches: `lazy_mergeable`: as on GitHub, the first look at a pull request after a change
+    answers
+    `mergeable: null`. `checks_readable` False: check runs are refused, as they are to a
+    fine-grained token.
+    `rules_readable` False: classic protections are shown only to those who administer the
+    repository.
+    `most_statuses`: how many a commit takes of one context. `slow_statuses`: how many merges more
+    are refused as if the newest status had not arrived yet.
     """
 
     def __init__(
@@ -69,7 +83,9 @@ class GitHubStandIn:
         self.name = self.state["name"] or name
         self.hooks = Hooks(directory / "deliveries", clock)
         self.on_push: list[Callable[[str, str, str], None]] = []
-        self.on_pull: list[Callable[[dict[str, Any]], None]] = []  # each is told of a row that was opened or closed
+        self.on_pull: list[
+            Callable[[dict[str, Any]], None]
+        ] = []  # each is told of a row that was opened or closed
         self.lazy_mergeable, self.checks_readable = lazy_mergeable, True
         self.rules_readable = True
         self.most_statuses = 1000
@@ -130,7 +146,9 @@ class GitHubStandIn:
 
     @contextmanager
     def change(self, viewer: Viewer | None = None) -> Iterator[Viewer]:
-        """Runs a change alone, then brings everything in step with where the branches are, and keeps it."""
+        """Runs a change alone, then brings everything in step with where the branches are, and
+        keeps it.
+        """
         with self._lock:
             self._begin()
             yield (by := viewer or Viewer(self.owner, admin=True))
@@ -165,7 +183,9 @@ class GitHubStandIn:
         self._tell_pulls()
 
     def _tell_pulls(self) -> None:
-        """Calls the listeners to pull requests for each that was opened or closed since the last change."""
+        """Calls the listeners to pull requests for each that was opened or closed since the last
+        change.
+        """
         with self._lock:
             rows = {row["number"]: dict(row) for row in self.state["pulls"]}
             now = {number for number, row in rows.items() if row["state"] == "open"}
@@ -175,7 +195,9 @@ class GitHubStandIn:
                 listener(rows[number])
 
     def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
-        """Whether mergeability of this pair is known; if not, asking makes the next request know it."""
+        """Whether mergeability of this pair is known; if not, asking makes the next request know
+        it.
+        """
         if ask:
             self._asked.add((base, head))
         return not self.lazy_mergeable or (base, head) in self._reckoned
@@ -208,7 +230,9 @@ class GitHubStandIn:
         method = "GET" if request.method == "HEAD" else request.method
         by_id = f"/repositories/{self.repository_id}"  # where the redirect from an old name leads
         if request.path.startswith(by_id):
-            request = replace(request, path=f"/repos/{self.full_name}{request.path.removeprefix(by_id)}")
+            request = replace(
+                request, path=f"/repos/{self.full_name}{request.path.removeprefix(by_id)}"
+            )
         graphql = request.path == "/graphql" and method == "POST"
         found = routes.matching(method, request.path)
         part = found[1] if found else {}
@@ -232,10 +256,16 @@ class GitHubStandIn:
         return response
 
     def _moved(self, request: Request, named: str) -> Response:
-        """A renamed repository: reads are sent on for good, writes are asked to be sent again as they are."""
+        """A renamed repository: reads are sent on for good, writes are asked to be sent again as
+        they are.
+        """
         rest = request.path.removeprefix(f"/repos/{named}")
         url = f"{self.url}/repositories/{self.repository_id}{rest}"
-        body = {"message": "Moved Permanently", "url": url, "documentation_url": "https://docs.github.com/rest"}
+        body = {
+            "message": "Moved Permanently",
+            "url": url,
+            "documentation_url": "https://docs.github.com/rest",
+        }
         return Response(301 if request.method in ("GET", "HEAD") else 307, body, {"Location": url})
 
     # --- stories: what people and machines other than the portal do
@@ -243,8 +273,8 @@ class GitHubStandIn:
     def import_repository(self, path: Path, branches: dict[str, str]) -> None:
         """Copies revisions of the repository at `path` (branch name here: any revision there).
 
-        Raises `GitError` in git's words when one is unknown there. The default branch is `main` where there
-        is one, else the first named.
+        Raises `GitError` in git's words when one is unknown there. The default branch is `main`
+        where there is one, else the first named.
         """
         with self.change():
             self.git.take_over(Path(path), branches)
@@ -267,13 +297,24 @@ class GitHubStandIn:
             return pulls.opened(self, viewer, head=head, base=base, title=title, **more)["number"]
 
     def record_merged(
-        self, number: int, *, head: str, base: str, title: str, merge_commit: str, author: str = "maria"
+        self,
+        number: int,
+        *,
+        head: str,
+        base: str,
+        title: str,
+        merge_commit: str,
+        author: str = "maria",
     ) -> None:
         """Writes down a pull request that `merge_commit` merged before anyone watched."""
         found = self.git.commit(merge_commit)
         at = stamp(found.committer.at)
         times = dict.fromkeys(("created_at", "updated_at", "closed_at", "merged_at"), at)
-        more: dict[str, Any] = {"base_sha": found.parents[0], "head_sha": found.parents[-1], "number": number}
+        more: dict[str, Any] = {
+            "base_sha": found.parents[0],
+            "head_sha": found.parents[-1],
+            "number": number,
+        }
         more |= {"state": "closed", "merge_commit_sha": found.sha, "merged_by": author} | times
         with self.change():
             pulls.record(self, author, head=head, base=base, title=title, **more)
@@ -283,13 +324,18 @@ class GitHubStandIn:
             pulls.close(self, pulls.get(self, number), viewer)
 
     def merge_pull(self, number: int, method: str = "merge", by: str = "") -> str:
-        """Merges as an administrator (the owner, or `by`) would and gives the new commit; raises `Refused` as the
-        API would."""
+        """Merges as an administrator (the owner, or `by`) would and gives the new commit; raises
+        `Refused` as the API would.
+        """
         with self.change(Viewer(by or self.owner, admin=True)) as viewer:
             return pulls.merge(self, pulls.get(self, number), viewer, method=method)
 
-    def push_commit(self, branch: str, files: dict[str, str | None], message: str, author: str = "maria") -> str:
-        """Commits files (text; None removes) straight onto a branch, past every rule; gives the commit."""
+    def push_commit(
+        self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"
+    ) -> str:
+        """Commits files (text; None removes) straight onto a branch, past every rule; gives the
+        commit.
+        """
         with self.change(Viewer(author)):
             before = self.git.ref(f"refs/heads/{branch}")
             parent = before or self.git.heads()[self.state["default_branch"]]
@@ -298,7 +344,9 @@ class GitHubStandIn:
             self.git.move(f"refs/heads/{branch}", made, before)
             return made
 
-    def set_check(self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success") -> None:
+    def set_check(
+        self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success"
+    ) -> None:
         """GitHub Actions reports a check run: a running one goes on, a finished one is run anew."""
         if status != "completed":
             conclusion = None
@@ -309,15 +357,25 @@ class GitHubStandIn:
             else:
                 checks.add_check(self, viewer, sha, name, status=status, conclusion=conclusion)
 
-    def set_status(self, sha: str, context: str, state: str, description: str | None = None) -> None:
+    def set_status(
+        self, sha: str, context: str, state: str, description: str | None = None
+    ) -> None:
         with self.change() as viewer:
-            checks.add_status(self, viewer, sha, context=context, state=state, description=description)
+            checks.add_status(
+                self, viewer, sha, context=context, state=state, description=description
+            )
 
     def add_review(self, number: int, login: str, state: str = "APPROVED", body: str = "") -> None:
         """`state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
         with self.change(Viewer(login)) as viewer:
             pull = pulls.get(self, number)
-            row = {"id": self.new_id(), "number": number, "user": login, "state": state, "body": body}
+            row = {
+                "id": self.new_id(),
+                "number": number,
+                "user": login,
+                "state": state,
+                "body": body,
+            }
             row |= {"at": stamp(self.clock()), "sha": pull["head_sha"]}
             self.state["reviews"].append(row)
             pull["updated_at"] = row["at"]
@@ -333,13 +391,28 @@ class GitHubStandIn:
             for one in self.state["threads"]:
                 one["resolved"] |= one["number"] == number
 
-    def add_ruleset(self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any) -> None:
-        """An active ruleset of `branch` with these rules (`type` and `parameters`, as in GitHub's POST)."""
+    def add_ruleset(
+        self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any
+    ) -> None:
+        """An active ruleset of `branch` with these rules (`type` and `parameters`, as in
+        GitHub's POST).
+        """
         at = stamp(self.clock())
-        kept = {"target": "branch", "enforcement": "active", "bypass_actors": [], "created_at": at, "updated_at": at}
+        kept = {
+            "target": "branch",
+            "enforcement": "active",
+            "bypass_actors": [],
+            "created_at": at,
+            "updated_at": at,
+        }
         conditions = {"ref_name": {"include": [f"refs/heads/{branch}"], "exclude": []}}
         with self.change():
-            ruleset = kept | {"id": self.new_id(), "name": name, "conditions": conditions, "rules": list(kinds)}
+            ruleset = kept | {
+                "id": self.new_id(),
+                "name": name,
+                "conditions": conditions,
+                "rules": list(kinds),
+            }
             self.state["rulesets"].append(ruleset | more)
 
     def set_settings(self, **settings: bool) -> None:
@@ -352,7 +425,11 @@ class GitHubStandIn:
         if name == self.name:
             return
         with self.change():
-            old = [one for one in self.state["old_names"] if one.lower() != f"{self.owner}/{name}".lower()]
+            old = [
+                one
+                for one in self.state["old_names"]
+                if one.lower() != f"{self.owner}/{name}".lower()
+            ]
             self.state["old_names"] = [*old, self.full_name]
             self.name = self.state["name"] = name
 

@@ -55,7 +55,9 @@ def load(path: Path, now: datetime) -> State:
 
 
 def save(path: Path, state: State) -> None:
-    """Writes beside and renames, so that a process killed here leaves the old state or the new one."""
+    """Writes beside and renames, so that a process killed here leaves the old state or the new
+    one.
+    """
     aside = path.with_suffix(".new")
     aside.write_text(json.dumps(state))
     os.replace(aside, path)
@@ -81,7 +83,9 @@ def find(rows: list[dict[str, Any]], **wanted: object) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks. `admin`: an administrator, whom a protection without `enforce_admins` does not bind."""
+    """Who asks. `admin`: an administrator, whom a protection without `enforce_admins` does not
+    bind.
+    """
 
     login: str
     app_id: int | None = None
@@ -101,9 +105,13 @@ APPS = {app.id: app for app in (PORTAL_APP, ACTIONS_APP)}
 
 
 class Refused(Exception):
-    """An answer that is a refusal: `status`, GitHub's `message` and, for 422, its list of `errors`."""
+    """An answer that is a refusal: `status`, GitHub's `message` and, for 422, its list of
+    `errors`.
+    """
 
-    def __init__(self, status: int, message: str, errors: list[dict[str, str]] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, errors: list[dict[str, str]] | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.errors = status, message, errors
 

@@ -10,7 +10,9 @@ ACCOUNT, WORKSPACE, PROJECT = "account", "workspace", "project"
 
 @dataclass
 class Caller:
-    """One request: the world, the token that came with it (None: none that is known) and its header."""
+    """One request: the world, the token that came with it (None: none that is known) and its
+    header.
+    """
 
     world: World
     token: Row | None
@@ -56,7 +58,10 @@ class Caller:
 
 
 def identify(world: World, headers: dict[str, str]) -> Caller:
-    """Who sent these headers. A project token sent as Bearer, or the reverse, is named as Railway does."""
+    """Who sent these headers.
+
+    A project token sent as Bearer, or the reverse, is named as Railway does.
+    """
     project_token = headers.get("project-access-token")
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
     token = world.one("tokens", token=project_token or bearer)

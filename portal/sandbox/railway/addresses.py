@@ -1,4 +1,6 @@
-"""Many listening sockets on 127.0.0.1 for the price of one: a selector thread and a small pool of workers."""
+"""Many listening sockets on 127.0.0.1 for the price of one: a selector thread and a small pool
+of workers.
+"""
 
 import contextlib
 import logging
@@ -43,7 +45,9 @@ class Addresses:
         self._thread.start()
 
     def listen(self, owner: str, port: int = 0) -> int:
-        """Opens an address for `owner` at `port`, or at a free one when that is taken; returns the port."""
+        """Opens an address for `owner` at `port`, or at a free one when that is taken; returns
+        the port.
+        """
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

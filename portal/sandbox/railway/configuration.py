@@ -1,4 +1,6 @@
-"""An environment as one JSON document: reading it, patching it, copying it into a new environment."""
+"""An environment as one JSON document: reading it, patching it, copying it into a new
+environment.
+"""
 
 import hashlib
 import json
@@ -50,19 +52,26 @@ def add_instance(world: World, environment_id: str, service_id: str, late: float
         quiet=False,
         volumeMounts={},
         broken={},
-        **{name: list(value) if isinstance(value, list) else value for name, value in SETTINGS.items()},
+        **{
+            name: list(value) if isinstance(value, list) else value
+            for name, value in SETTINGS.items()
+        },
     )
 
 
 def update_settings(instance: Row, changes: dict[str, Any]) -> None:
-    """Writes settings of one instance; refuses more than one pre-deploy command, as Railway does."""
+    """Writes settings of one instance; refuses more than one pre-deploy command, as Railway
+    does.
+    """
     command = changes.get("preDeployCommand")
     if isinstance(command, str):
         changes = changes | {"preDeployCommand": [command]}
     elif command is not None and len(command) > 1:
         raise Refused("Error in preDeployCommand - Invalid input", "BAD_USER_INPUT")
     instance |= {
-        name: SETTINGS[name] if value is None else value for name, value in changes.items() if name in SETTINGS
+        name: SETTINGS[name] if value is None else value
+        for name, value in changes.items()
+        if name in SETTINGS
     }
 
 
@@ -77,12 +86,16 @@ def set_trigger(world: World, instance: Row, **values: Any) -> Row:
     if trigger is None:
         environment = world.get("environments", instance["environmentId"])
         defaults = {"provider": "github", "repository": world.repository_name, "checkSuites": False}
-        return world.add("triggers", projectId=environment["projectId"], **(place | defaults | values))
+        return world.add(
+            "triggers", projectId=environment["projectId"], **(place | defaults | values)
+        )
     trigger |= values | {"updatedAt": world.iso()}
     return trigger
 
 
-def add_domain(world: World, environment_id: str, service_id: str, target_port: int | None = None) -> Row:
+def add_domain(
+    world: World, environment_id: str, service_id: str, target_port: int | None = None
+) -> Row:
     """Opens an address of its own on a free port of 127.0.0.1."""
     environment = world.get("environments", environment_id)
     domain = world.add(
@@ -110,7 +123,9 @@ def reopen_addresses(world: World) -> None:
 
 
 def environment_config(world: World, environment_id: str, *, decrypt: bool) -> dict[str, Any]:
-    """The document that `environmentPatchCommit` patches; without `decrypt` variables carry no values."""
+    """The document that `environmentPatchCommit` patches; without `decrypt` variables carry no
+    values.
+    """
     return {
         "services": {
             instance["serviceId"]: _service_config(world, instance, decrypt=decrypt)
@@ -131,14 +146,18 @@ def _service_config(world: World, instance: Row, *, decrypt: bool) -> dict[str, 
         "build": {name: instance[name] for name in BUILD_SETTINGS if instance[name]},
         "deploy": {name: instance[name] for name in DEPLOY_SETTINGS if instance[name] is not None},
         "networking": {
-            "serviceDomains": {row["domain"]: {"port": row["targetPort"]} for row in world.rows("domains", **place)}
+            "serviceDomains": {
+                row["domain"]: {"port": row["targetPort"]} for row in world.rows("domains", **place)
+            }
         },
         "volumeMounts": instance.get("volumeMounts") or {},
         "variables": _variables_config(world, *place.values(), decrypt=decrypt),
     }
 
 
-def _variables_config(world: World, environment_id: str, service_id: str | None, *, decrypt: bool) -> dict[str, Any]:
+def _variables_config(
+    world: World, environment_id: str, service_id: str | None, *, decrypt: bool
+) -> dict[str, Any]:
     config = {}
     for row in own_variables(world, environment_id, service_id):
         value = {"value": row["value"]} if decrypt and not row["isSealed"] else {}
@@ -151,7 +170,9 @@ def etag(world: World, environment_id: str) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def apply_patch(world: World, environment_id: str, patch: dict[str, Any], *, skip_deploys: bool) -> None:
+def apply_patch(
+    world: World, environment_id: str, patch: dict[str, Any], *, skip_deploys: bool
+) -> None:
     """Commits a patch. Only services whose configuration came out different are deployed."""
     before = environment_config(world, environment_id, decrypt=True)["services"]
     shared = _apply_variables(world, environment_id, None, patch.get("sharedVariables") or {})
@@ -168,7 +189,9 @@ def apply_patch(world: World, environment_id: str, patch: dict[str, Any], *, ski
 
 
 def _deploy_configured(world: World, instance: Row, *, to_head: bool) -> None:
-    trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
+    trigger = world.one(
+        "triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"]
+    )
     known = trigger and git.commit(world.repository, f"refs/heads/{trigger['branch']}")
     ours = not trigger or trigger["repository"] == world.repository_name
     if (known and ours) or instance["deploymentIds"] or is_image(instance) or not ours:
@@ -177,11 +200,15 @@ def _deploy_configured(world: World, instance: Row, *, to_head: bool) -> None:
 
 
 def _shared_references(config: dict[str, Any]) -> set[str]:
-    named = (name for row in config["variables"].values() for name in references(row.get("value", "")))
+    named = (
+        name for row in config["variables"].values() for name in references(row.get("value", ""))
+    )
     return {name.removeprefix("shared.") for name in named if name.startswith("shared.")}
 
 
-def _apply_service(world: World, environment_id: str, service_id: str, part: dict[str, Any]) -> None:
+def _apply_service(
+    world: World, environment_id: str, service_id: str, part: dict[str, Any]
+) -> None:
     world.get("services", service_id)
     instance = world.one("instances", environmentId=environment_id, serviceId=service_id)
     if part.get("isDeleted"):
@@ -190,13 +217,17 @@ def _apply_service(world: World, environment_id: str, service_id: str, part: dic
     if instance is None:
         if not part.get("isCreated"):
             raise Refused("Problem processing request", "BAD_USER_INPUT")
-        instance = add_instance(world, environment_id, service_id, world.data["knobs"].get("late", 0))
+        instance = add_instance(
+            world, environment_id, service_id, world.data["knobs"].get("late", 0)
+        )
     _apply_source(world, instance, part.get("source") or {})
     update_settings(instance, (part.get("build") or {}) | (part.get("deploy") or {}))
     instance["volumeMounts"] = part.get("volumeMounts") or instance.get("volumeMounts") or {}
     _apply_variables(world, environment_id, service_id, part.get("variables") or {})
     for name, port in ((part.get("networking") or {}).get("serviceDomains") or {}).items():
-        domain = world.one("domains", domain=name, environmentId=environment_id, serviceId=service_id)
+        domain = world.one(
+            "domains", domain=name, environmentId=environment_id, serviceId=service_id
+        )
         if port is None and domain:
             drop_domain(world, domain)
         elif port is not None and not domain:
@@ -216,7 +247,9 @@ def _apply_source(world: World, instance: Row, source: dict[str, Any]) -> None:
         set_trigger(world, instance, **trigger)
 
 
-def _apply_variables(world: World, environment_id: str, service_id: str | None, part: dict[str, Any]) -> set[str]:
+def _apply_variables(
+    world: World, environment_id: str, service_id: str | None, part: dict[str, Any]
+) -> set[str]:
     """Sets and (where null) deletes variables; returns the names that changed."""
     changed = set()
     for name, entry in part.items():
@@ -231,7 +264,9 @@ def _apply_variables(world: World, environment_id: str, service_id: str | None, 
 
 
 def drop_service_rows(world: World, **place: str) -> None:
-    """Takes an instance (or, given only `environmentId`, all of them) away with all that is its own."""
+    """Takes an instance (or, given only `environmentId`, all of them) away with all that is its
+    own.
+    """
     for domain in world.rows("domains", **place):
         drop_domain(world, domain)
     gone = {row["id"] for row in world.rows("deployments", **place)}
@@ -254,7 +289,9 @@ def patch_of(world: World, environment_id: str) -> Row:
     return found or set_patch(world, environment_id, {}, "COMMITTED")
 
 
-def set_patch(world: World, environment_id: str, patch: dict[str, Any], state: str, *, seconds: float = 0) -> Row:
+def set_patch(
+    world: World, environment_id: str, patch: dict[str, Any], state: str, *, seconds: float = 0
+) -> Row:
     """Replaces the environment's patch; for `seconds` it shows as APPLYING."""
     world.drop("patches", environmentId=environment_id)
     now = world.clock()
@@ -275,5 +312,7 @@ def deep_merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in patch.items():
         old = merged.get(name)
-        merged[name] = deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        merged[name] = (
+            deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
     return merged

@@ -27,7 +27,11 @@ def environmentCreate(caller: Caller, input: Row) -> Row:
         caller.environment(source_id)
     _cool_down(caller.world)
     environment = new_environment(
-        caller.world, project["id"], input["name"], source_id, ephemeral=bool(input.get("ephemeral"))
+        caller.world,
+        project["id"],
+        input["name"],
+        source_id,
+        ephemeral=bool(input.get("ephemeral")),
     )
     if source_id:
         copy_environment(caller.world, environment, source_id, input)
@@ -62,7 +66,8 @@ def _cool_down(world: World) -> None:
     seconds = knobs.get("cooldown", COOLDOWN_SECONDS)
     if world.clock() - knobs.get("created_at", 0) < seconds:
         raise Refused(
-            f"You are creating environments too quickly. This workspace allows 1 environment per {seconds:g} seconds"
+            "You are creating environments too quickly. This workspace allows 1 environment per"
+            f" {seconds:g} seconds"
         )
     knobs["created_at"] = world.clock()
 
@@ -73,7 +78,9 @@ def copy_environment(world: World, environment: Row, source_id: str, input: Row)
         set_patch(world, environment["id"], patch, "STAGED")
         return
     apply_patch(world, environment["id"], patch, skip_deploys=bool(input.get("skipInitialDeploys")))
-    set_patch(world, environment["id"], patch, "COMMITTED", seconds=world.data["knobs"].get("late", 0))
+    set_patch(
+        world, environment["id"], patch, "COMMITTED", seconds=world.data["knobs"].get("late", 0)
+    )
 
 
 @mutation
@@ -101,7 +108,9 @@ def environmentPatchCommit(
 
 
 @mutation
-def environmentStageChanges(caller: Caller, environmentId: str, input: Any, merge: bool | None = False) -> Row:
+def environmentStageChanges(
+    caller: Caller, environmentId: str, input: Any, merge: bool | None = False
+) -> Row:
     caller.environment(environmentId)
     staged = patch_of(caller.world, environmentId)
     base = staged["patch"] if merge and staged["state"] == "STAGED" else {}
@@ -110,7 +119,10 @@ def environmentStageChanges(caller: Caller, environmentId: str, input: Any, merg
 
 @mutation
 def environmentPatchCommitStaged(
-    caller: Caller, environmentId: str, commitMessage: str | None = None, skipDeploys: bool | None = False
+    caller: Caller,
+    environmentId: str,
+    commitMessage: str | None = None,
+    skipDeploys: bool | None = False,
 ) -> str:
     caller.environment(environmentId)
     staged = patch_of(caller.world, environmentId)

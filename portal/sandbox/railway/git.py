@@ -7,19 +7,25 @@ from pathlib import Path
 
 def _git(repository: Path, *arguments: str) -> str | None:
     """Standard output, or None when git says no."""
-    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        ["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace"
+    )
     return done.stdout if done.returncode == 0 else None
 
 
 def commit(repository: Path, ref: str) -> str | None:
     """The full hash of the commit that `ref` names, if there is one."""
-    found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    found = _git(
+        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
+    )
     return found.strip() if found else None
 
 
 @lru_cache(1000)
 def _said(repository: Path, sha: str) -> str:
-    """Author and message of a commit; raises `LookupError`, which is not remembered, where there is none yet."""
+    """Author and message of a commit; raises `LookupError`, which is not remembered, where there
+    is none yet.
+    """
     if shown := _git(repository, "log", "-1", "--format=%an%x00%B", sha, "--"):
         return shown
     raise LookupError(sha)
@@ -31,18 +37,29 @@ def describe(repository: Path, sha: str) -> dict[str, str | None]:
         author, _, message = _said(repository, sha).partition("\0")
     except LookupError:
         author = message = ""
-    return {"commitHash": sha, "commitMessage": message.strip() or None, "commitAuthor": author or None}
+    return {
+        "commitHash": sha,
+        "commitMessage": message.strip() or None,
+        "commitAuthor": author or None,
+    }
 
 
 def changed_paths(repository: Path, before: str, after: str) -> list[str] | None:
     """Paths that differ between two commits; None when that cannot be told (a new branch)."""
-    shown = _git(repository, "diff", "--name-only", "-z", before, after, "--") if before.strip("0") else None
+    shown = (
+        _git(repository, "diff", "--name-only", "-z", before, after, "--")
+        if before.strip("0")
+        else None
+    )
     return None if shown is None else [path for path in shown.split("\0") if path]
 
 
 def has(repository: Path, commit: str, path: str) -> bool:
     """Whether the commit holds something at `path`."""
-    return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}") is not None
+    return (
+        _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}")
+        is not None
+    )
 
 
 def show(repository: Path, commit: str, path: str) -> str | None:

@@ -1,4 +1,6 @@
-"""What a deployment says of itself: its steps and its log lines, told from the states it went through."""
+"""What a deployment says of itself: its steps and its log lines, told from the states it went
+through.
+"""
 
 from typing import Any
 
@@ -33,7 +35,11 @@ def deploymentEvents(caller: Caller, id: str, **window: Any) -> Row:
             steps = ["PRE_DEPLOY_COMMAND", *(steps if noted["state"] == "done" else ())]
         for step in steps:
             failed = after == "FAILED" and step == steps[-1]
-            message = "Pre-deploy command failed" if step == "PRE_DEPLOY_COMMAND" else ENDED_BADLY.get(status)
+            message = (
+                "Pre-deploy command failed"
+                if step == "PRE_DEPLOY_COMMAND"
+                else ENDED_BADLY.get(status)
+            )
             payload = {"error": message} if failed else {}
             events.append(
                 {
@@ -60,7 +66,9 @@ def deploymentLogs(caller: Caller, deploymentId: str, **window: Any) -> list[Row
 
 
 def _container_lines(deployment: Row) -> list[Row]:
-    """What the pre-deploy command said, and then the container, which starts only if that ended well."""
+    """What the pre-deploy command said, and then the container, which starts only if that ended
+    well.
+    """
     noted = deployment.get("preDeploy")
     if not noted:
         return _lines(deployment, "DEPLOYING", DEPLOY_LINES)
@@ -108,7 +116,10 @@ def _line(deployment: Row, at: str, severity: str, message: str) -> Row:
         "timestamp": at,
         "severity": severity,
         "message": message,
-        "tags": tags | {"deploymentId": deployment["id"], "deploymentInstanceId": f"{deployment['id']}-1"},
+        "tags": (
+            tags
+            | {"deploymentId": deployment["id"], "deploymentInstanceId": f"{deployment['id']}-1"}
+        ),
         "attributes": [{"key": "level", "value": severity}],
     }
 
@@ -121,13 +132,18 @@ def _within(
     endDate: str | None = None,
 ) -> list[Row]:
     """The last `limit` lines whose message or service holds every word of `filter`."""
-    words = [word.strip('"').removeprefix("@service:") for word in (filter or "").split() if word != "AND"]
+    words = [
+        word.strip('"').removeprefix("@service:")
+        for word in (filter or "").split()
+        if word != "AND"
+    ]
     found = [
         line
         for line in lines
         if (startDate or "") <= line["timestamp"] <= (endDate or "9999")
         and all(
-            word.lower() in f"{line['message']} {line['tags']['serviceId']} {line['severity']}".lower()
+            word.lower()
+            in f"{line['message']} {line['tags']['serviceId']} {line['severity']}".lower()
             for word in words
         )
     ]

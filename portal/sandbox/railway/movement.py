@@ -11,7 +11,8 @@ from .variables import running_variables
 from .world import Refused, Row, World
 
 BUILD = ["BUILDING", "DEPLOYING", "SUCCESS"]
-# What is left to go through when the next deployment is to end otherwise. A list that ends before a final
+# What is left to go through when the next deployment is to end otherwise. A list that ends before a
+# final
 # status waits there for a person (or for `finish`).
 OUTCOMES = {
     "FAILED": ["BUILDING", "FAILED"],
@@ -23,7 +24,15 @@ OUTCOMES = {
     "BUILDING": ["BUILDING"],
     "DEPLOYING": ["BUILDING", "DEPLOYING"],
 }
-IN_PROGRESS = {"INITIALIZING", "QUEUED", "WAITING", "BUILDING", "DEPLOYING", "REMOVING", "NEEDS_APPROVAL"}
+IN_PROGRESS = {
+    "INITIALIZING",
+    "QUEUED",
+    "WAITING",
+    "BUILDING",
+    "DEPLOYING",
+    "REMOVING",
+    "NEEDS_APPROVAL",
+}
 LIVE = {"SUCCESS", "SLEEPING"}
 EVENTS = {
     "QUEUED": "queued",
@@ -87,7 +96,9 @@ def _create(
         enteredAt=world.clock(),
         history=[],
         meta=_meta(world, instance, commit, reason, branch),
-        variables=running_variables(world, environment_id, service_id) if variables is None else variables,
+        variables=(
+            running_variables(world, environment_id, service_id) if variables is None else variables
+        ),
         preDeploy=predeploy.wanted(instance),
     )
     instance["deploymentIds"].append(deployment["id"])
@@ -106,13 +117,20 @@ def is_image(instance: Row) -> bool:
     return bool((instance["source"] or {}).get("image"))
 
 
-def _meta(world: World, instance: Row, commit: str | None, reason: str, branch: str | None) -> dict[str, Any]:
-    """What Railway tells of a deployment. Images and uploads have no commit, and Railway then leaves the keys out."""
+def _meta(
+    world: World, instance: Row, commit: str | None, reason: str, branch: str | None
+) -> dict[str, Any]:
+    """What Railway tells of a deployment.
+
+    Images and uploads have no commit, and Railway then leaves the keys out.
+    """
     if is_image(instance):
         return {"image": instance["source"]["image"], "reason": reason}
     if commit is None:
         return {"reason": reason, "cliMessage": None, "rootDirectory": instance["rootDirectory"]}
-    trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
+    trigger = world.one(
+        "triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"]
+    )
     return git.describe(world.repository, commit) | {
         "repo": (instance["source"] or {}).get("repo") or world.repository_name,
         "branch": branch or (trigger["branch"] if trigger else None),
@@ -157,7 +175,9 @@ def _enter(world: World, deployment: Row, status: str, at: float) -> None:
 
 
 def _take_over(world: World, deployment: Row, at: float) -> None:
-    """A deployment that came up replaces the one before it, and those that started earlier give way."""
+    """A deployment that came up replaces the one before it, and those that started earlier give
+    way.
+    """
     instance = world.get("instances", deployment["instanceId"])
     siblings = history(world, instance)
     place = siblings.index(deployment)
@@ -203,7 +223,9 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
     world.data["heads"][branch] = after
     changed = git.changed_paths(world.repository, before, after)
     for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
-        instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
+        instance = world.one(
+            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
+        )
         if instance is None or not instance["autoDeploy"]:
             continue
         touched = watched(world, instance, changed, after)
@@ -232,10 +254,12 @@ def catch_up(world: World) -> None:
 
 
 def watched(world: World, instance: Row, changed: list[str] | None, commit: str) -> bool:
-    """Whether the service watches any of the paths, from the repository's root; None: it is not known which.
+    """Whether the service watches any of the paths, from the repository's root; None: it is not
+    known which.
 
-    Its configuration as code at `commit` goes before what is set here. A root directory limits nothing, but for a
-    service of the `rooted` kind: Railway's documentation said so once, and says nothing now.
+    Its configuration as code at `commit` goes before what is set here. A root directory limits
+    nothing, but for a service of the `rooted` kind: Railway's documentation said so once, and says
+    nothing now.
     """
     if changed is None:
         return True
@@ -263,7 +287,9 @@ def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) ->
     """Deploys `commit` of another repository to every service that follows `branch` there."""
     world.data.setdefault("elsewhere", {})[f"{repository} {branch}"] = commit
     for trigger in world.rows("triggers", branch=branch, repository=repository):
-        instance = world.one("instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"])
+        instance = world.one(
+            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
+        )
         if instance is not None and instance["autoDeploy"]:
             deploy(world, instance, commit, branch=branch)
 
@@ -285,7 +311,8 @@ def active(world: World, instance: Row) -> Row | None:
 def associated_commit(world: World, instance: Row) -> str | None:
     """The commit a deploy without one takes: that of the latest deployment, else the branch's head.
 
-    None for an image. What was uploaded cannot be deployed where it was not, as has been seen of copies.
+    None for an image. What was uploaded cannot be deployed where it was not, as has been seen of
+    copies.
     """
     last = latest(world, instance)
     if last or is_image(instance):
@@ -297,7 +324,9 @@ def associated_commit(world: World, instance: Row) -> str | None:
 
 def branch_head(world: World, instance: Row) -> str:
     """The head of the branch that the service's trigger names; refuses when there is none."""
-    trigger = world.one("triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"])
+    trigger = world.one(
+        "triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"]
+    )
     if trigger and trigger["repository"] != world.repository_name:
         head = world.data.get("elsewhere", {}).get(f"{trigger['repository']} {trigger['branch']}")
     else:
@@ -313,13 +342,24 @@ def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool 
     if original is None:
         raise Refused("Deployment not found")
     if original["status"] in IN_PROGRESS:
-        raise Refused("Cannot redeploy yet, please wait for the original deployment to finish building")
+        raise Refused(
+            "Cannot redeploy yet, please wait for the original deployment to finish building"
+        )
     meta = original["meta"]
-    return deploy(world, instance, meta.get("commitHash"), reason="redeploy", built=built, branch=meta.get("branch"))
+    return deploy(
+        world,
+        instance,
+        meta.get("commitHash"),
+        reason="redeploy",
+        built=built,
+        branch=meta.get("branch"),
+    )
 
 
 def redeploy_configured(world: World, instances: list[Row]) -> None:
-    """What a change of variables without `skipDeploys` does; a service never deployed stays as it is."""
+    """What a change of variables without `skipDeploys` does; a service never deployed stays as
+    it is.
+    """
     for instance in instances:
         if latest(world, instance):
             redeploy(world, instance)

@@ -41,9 +41,13 @@ def _checked_commit(caller: Caller, sha: str | None) -> str | None:
 
 
 @mutation
-def serviceInstanceDeployV2(caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None) -> str:
+def serviceInstanceDeployV2(
+    caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None
+) -> str:
     instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    commit = _checked_commit(caller, commitSha) or movement.associated_commit(caller.world, instance)
+    commit = _checked_commit(caller, commitSha) or movement.associated_commit(
+        caller.world, instance
+    )
     return movement.deploy(caller.world, instance, commit)["id"]
 
 
@@ -139,7 +143,9 @@ def deploymentTriggerCreate(caller: Caller, input: Row) -> Row:
     names = ("provider", "repository", "branch")
     instance["source"] = {"repo": input["repository"], "image": None}
     check_suites = bool(input.get("checkSuites"))
-    return set_trigger(caller.world, instance, checkSuites=check_suites, **{name: input[name] for name in names})
+    return set_trigger(
+        caller.world, instance, checkSuites=check_suites, **{name: input[name] for name in names}
+    )
 
 
 @mutation
@@ -148,7 +154,11 @@ def deploymentTriggerUpdate(caller: Caller, id: str, input: Row) -> Row:
     if "rootDirectory" in input:
         raise Refused("Problem processing request")
     instance = caller.instance(caller.owned("triggers", id))
-    return set_trigger(caller.world, instance, **{name: value for name, value in input.items() if value is not None})
+    return set_trigger(
+        caller.world,
+        instance,
+        **{name: value for name, value in input.items() if value is not None},
+    )
 
 
 @mutation
@@ -164,13 +174,19 @@ def serviceInstanceAutoDeployUpdate(caller: Caller, input: Row) -> Row:
 
 
 @mutation
-def serviceInstanceUpdate(caller: Caller, serviceId: str, input: Row, environmentId: str | None = None) -> bool:
+def serviceInstanceUpdate(
+    caller: Caller, serviceId: str, input: Row, environmentId: str | None = None
+) -> bool:
     """Without `environmentId` every environment that is no fork changes. Deploys nothing."""
     world = caller.world
     if environmentId is None:
         own = world.rows("environments", sourceEnvironmentId=None, deletedAt=None)
         wanted = {row["id"] for row in own if caller.sees(row["id"])}
-        instances = [row for row in world.rows("instances", serviceId=serviceId) if row["environmentId"] in wanted]
+        instances = [
+            row
+            for row in world.rows("instances", serviceId=serviceId)
+            if row["environmentId"] in wanted
+        ]
     else:
         instances = [caller.instance({"environmentId": environmentId, "serviceId": serviceId})]
     for instance in instances:
@@ -184,7 +200,9 @@ def serviceInstanceUpdate(caller: Caller, serviceId: str, input: Row, environmen
 def serviceDomainCreate(caller: Caller, input: Row) -> Row:
     """Every call makes another address, as Railway does."""
     caller.instance(input)
-    return add_domain(caller.world, input["environmentId"], input["serviceId"], input.get("targetPort"))
+    return add_domain(
+        caller.world, input["environmentId"], input["serviceId"], input.get("targetPort")
+    )
 
 
 @mutation
@@ -196,7 +214,9 @@ def serviceDomainDelete(caller: Caller, id: str) -> bool:
 # Variables
 
 
-def _affected(caller: Caller, environment_id: str, service_id: str | None, names: set[str]) -> list[Row]:
+def _affected(
+    caller: Caller, environment_id: str, service_id: str | None, names: set[str]
+) -> list[Row]:
     """The instances that a change of these variables redeploys."""
     if service_id is not None:
         return [caller.instance({"environmentId": environment_id, "serviceId": service_id})]
@@ -215,11 +235,17 @@ def _refuse_while_building(caller: Caller, instances: list[Row]) -> None:
     for instance in instances:
         last = movement.latest(caller.world, instance)
         if last and last["status"] in movement.IN_PROGRESS:
-            raise Refused("Cannot redeploy yet, please wait for the original deployment to finish building")
+            raise Refused(
+                "Cannot redeploy yet, please wait for the original deployment to finish building"
+            )
 
 
-def _write_variables(caller: Caller, input: Row, values: dict[str, Any], *, replace: bool = False) -> bool:
-    """Writes, and redeploys what changed unless `skipDeploys`; refuses beforehand while one still builds."""
+def _write_variables(
+    caller: Caller, input: Row, values: dict[str, Any], *, replace: bool = False
+) -> bool:
+    """Writes, and redeploys what changed unless `skipDeploys`; refuses beforehand while one
+    still builds.
+    """
     caller.environment(input["environmentId"])
     world, place = caller.world, (input["environmentId"], input.get("serviceId"))
     affected = [] if input.get("skipDeploys") else _affected(caller, *place, set(values))
@@ -274,7 +300,9 @@ def sharedVariableConfigure(caller: Caller, input: Row) -> Row:
         caller.instance({"environmentId": input["environmentId"], "serviceId": service_id})
         set_variable(world, input["environmentId"], service_id, name, f"${{{{shared.{name}}}}}")
     for service_id in input["disabledServiceIds"]:
-        world.drop("variables", environmentId=input["environmentId"], serviceId=service_id, name=name)
+        world.drop(
+            "variables", environmentId=input["environmentId"], serviceId=service_id, name=name
+        )
     return shared
 
 
@@ -291,7 +319,10 @@ def projectUpdate(caller: Caller, id: str, input: Row) -> Row:
 
 def _channels(caller: Caller, configs: list[Row]) -> list[Row]:
     workspace_id = caller.world.data["workspace"]["id"]
-    return [{"id": f"{place}", "config": config, "workspaceId": workspace_id} for place, config in enumerate(configs)]
+    return [
+        {"id": f"{place}", "config": config, "workspaceId": workspace_id}
+        for place, config in enumerate(configs)
+    ]
 
 
 @mutation
@@ -337,7 +368,9 @@ def webhookTest(caller: Caller, url: str, payload: str) -> int:
     caller.need(ACCOUNT, WORKSPACE)
     try:
         headers = {"Content-Type": "application/json"}
-        return httpx.post(url, content=payload, headers=headers, timeout=5, trust_env=False).status_code
+        return httpx.post(
+            url, content=payload, headers=headers, timeout=5, trust_env=False
+        ).status_code
     except httpx.HTTPError:
         raise Refused("Problem processing request") from None
 

@@ -1,4 +1,6 @@
-"""What a service answers at its address: small pages that name service, environment and live commit."""
+"""What a service answers at its address: small pages that name service, environment and live
+commit.
+"""
 
 import html
 import json
@@ -60,6 +62,7 @@ def _page(path: str, names: dict[str, str], broken: int | None) -> Page:
     title = path.strip("/").replace("/", " ").title() or "Home"
     rows = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in names.items())
     page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1><dl>{rows}</dl></html>"
+        "<!doctype html><html lang=en><meta"
+        f" charset=utf-8><title>{title}</title><h1>{title}</h1><dl>{rows}</dl></html>"
     )
     return Page(200, page.encode(), headers | {"Content-Type": "text/html; charset=utf-8"})

@@ -1,7 +1,9 @@
-"""Pre-deploy commands: what a deployment runs between build and start, over its files and with its variables.
+"""Pre-deploy commands: what a deployment runs between build and start, over its files and with its
+variables.
 
-Runs for real, in a process of its own; a deployment stays DEPLOYING as long, and fails when it ends badly. Railway
-documents one container of the new image, and that a non-zero exit stops the deployment without a retry.
+Runs for real, in a process of its own; a deployment stays DEPLOYING as long, and fails when it ends
+badly. Railway documents one container of the new image, and that a non-zero exit stops the
+deployment without a retry.
 """
 
 import os
@@ -23,9 +25,15 @@ _running: dict[str, "subprocess.Popen[bytes]"] = {}
 
 
 def wanted(instance: Row) -> Row | None:
-    """What is noted on a new deployment of `instance`: its command as it is set now; None without one."""
+    """What is noted on a new deployment of `instance`: its command as it is set now; None
+    without one.
+    """
     command = instance["preDeployCommand"]
-    return {"command": command[0], "state": "waiting", "lines": [], "endedAt": None} if command else None
+    return (
+        {"command": command[0], "state": "waiting", "lines": [], "endedAt": None}
+        if command
+        else None
+    )
 
 
 def holds(deployment: Row) -> bool:
@@ -36,7 +44,10 @@ def holds(deployment: Row) -> bool:
 
 
 def begin(world: World, deployment: Row) -> None:
-    """Starts the command of a deployment that has just been built. The lock of the world is held."""
+    """Starts the command of a deployment that has just been built.
+
+    The lock of the world is held.
+    """
     if holds(deployment) and deployment["preDeploy"]["state"] == "waiting":
         deployment["preDeploy"]["state"] = "running"
         threading.Thread(target=_run, args=(world, deployment["id"]), daemon=True).start()
@@ -51,7 +62,9 @@ def begin_again(world: World) -> None:
 
 
 def end(deployment: Row) -> None:
-    """Kills the command of a deployment that is over, with all that it started in its process group."""
+    """Kills the command of a deployment that is over, with all that it started in its process
+    group.
+    """
     if process := _running.get(deployment["id"]):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -68,8 +81,14 @@ def _run(world: World, id: str) -> None:
         deployment = world.data["deployments"].get(id)
         if deployment is None:
             return
-        command, commit = deployment["preDeploy"]["command"], deployment["meta"].get("commitHash") or ""
-        root, variables = deployment["meta"].get("rootDirectory") or "", dict(deployment["variables"])
+        command, commit = (
+            deployment["preDeploy"]["command"],
+            deployment["meta"].get("commitHash") or "",
+        )
+        root, variables = (
+            deployment["meta"].get("rootDirectory") or "",
+            dict(deployment["variables"]),
+        )
     with tempfile.TemporaryDirectory(prefix="sandbox-image-", ignore_cleanup_errors=True) as name:
         files = Path(name) / "files"
         files.mkdir()
@@ -82,14 +101,20 @@ def _run(world: World, id: str) -> None:
     _over(world, id, code)
 
 
-def _follow(world: World, id: str, command: str, directory: Path, home: Path, variables: dict[str, str]) -> int:
-    """Runs the command to its end; returns its exit code. Like in an image of Python, `alembic` is at hand."""
+def _follow(
+    world: World, id: str, command: str, directory: Path, home: Path, variables: dict[str, str]
+) -> int:
+    """Runs the command to its end; returns its exit code.
+
+    Like in an image of Python, `alembic` is at hand.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     parent = os.getpid()
     process = subprocess.Popen(
         ["sh", "-c", command],
         cwd=directory,
-        env={"PATH": path, "LANG": "C.UTF-8", "HOME": str(home), "PYTHONUNBUFFERED": "1"} | variables,
+        env={"PATH": path, "LANG": "C.UTF-8", "HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -122,7 +147,10 @@ def _over(world: World, id: str, code: int) -> None:
         deployment = world.data["deployments"].get(id)
         if deployment is None or not holds(deployment):
             return
-        deployment["preDeploy"] |= {"state": "done" if code == 0 else "failed", "endedAt": world.iso()}
+        deployment["preDeploy"] |= {
+            "state": "done" if code == 0 else "failed",
+            "endedAt": world.iso(),
+        }
         deployment["enteredAt"] = world.clock()
         if code:
             deployment["next"] = ["FAILED"]

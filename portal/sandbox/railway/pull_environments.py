@@ -1,4 +1,6 @@
-"""Environments of pull requests that others than the portal make: Railway itself, or a team's GitHub Action."""
+"""Environments of pull requests that others than the portal make: Railway itself, or a team's
+GitHub Action.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +11,21 @@ from .world import Row, World
 
 
 def pull_opened(world: World, project: Row, pull: Mapping[str, Any]) -> Row | None:
-    """What Railway does when a pull request is opened and *PR environments* are switched on; None: they are not.
+    """What Railway does when a pull request is opened and *PR environments* are switched on; None:
+    they are not.
 
-    `pull`: number, title, branch, base. The environment is a copy of the base environment, at the branch's head.
+    `pull`: number, title, branch, base. The environment is a copy of the base environment, at the
+    branch's head.
     """
     if not project["prDeploys"]:
         return None
     meta = {
-        "prNumber": pull["number"], "prTitle": pull["title"], "prRepo": world.repository_name,
-        "branch": pull["branch"], "baseBranch": pull["base"],
-    }  # fmt: skip
+        "prNumber": pull["number"],
+        "prTitle": pull["title"],
+        "prRepo": world.repository_name,
+        "branch": pull["branch"],
+        "baseBranch": pull["base"],
+    }
     base = project["baseEnvironmentId"] or project["primaryEnvironmentId"]
     name = f"{project['name']}-pr-{pull['number']}"
     return _made(world, project, name, base, pull["branch"], ephemeral=True, meta=meta)
@@ -32,11 +39,22 @@ def pull_closed(world: World, number: int) -> None:
 
 
 def made_by_action(world: World, project: Row, name: str, base: str, branch: str) -> Row:
-    """What `railway environment new NAME --duplicate BASE` in a team's workflow leaves: nothing tells whose it is."""
+    """What `railway environment new NAME --duplicate BASE` in a team's workflow leaves: nothing
+    tells whose it is.
+    """
     return _made(world, project, name, base, branch, ephemeral=False, meta=None)
 
 
-def _made(world: World, project: Row, name: str, base: str, branch: str, *, ephemeral: bool, meta: Row | None) -> Row:
+def _made(
+    world: World,
+    project: Row,
+    name: str,
+    base: str,
+    branch: str,
+    *,
+    ephemeral: bool,
+    meta: Row | None,
+) -> Row:
     environment = new_environment(world, project["id"], name, base, ephemeral=ephemeral, meta=meta)
     copy_environment(world, environment, base, {"skipInitialDeploys": True})
     for trigger in world.rows("triggers", environmentId=environment["id"]):

@@ -1,4 +1,7 @@
-"""Resolvers of everything that is read. What is not named here is a row's value of the same name."""
+"""Resolvers of everything that is read.
+
+What is not named here is a row's value of the same name.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +30,9 @@ def field(type_name: str, name: str) -> Callable[[Resolver], Resolver]:
 
 def query(resolver: Callable[..., Any]) -> Callable[..., Any]:
     """Registers `resolver(caller, **arguments)` for the field of `Query` with its name."""
-    RESOLVERS["Query", resolver.__name__] = lambda source, caller, **arguments: resolver(caller, **arguments)
+    RESOLVERS["Query", resolver.__name__] = lambda source, caller, **arguments: resolver(
+        caller, **arguments
+    )
     return resolver
 
 
@@ -112,14 +117,19 @@ def workspace(caller: Caller, workspaceId: str) -> Row:
 @field("Workspace", "apiTokenRateLimit")
 def api_token_rate_limit(source: Row, caller: Caller) -> Row:
     budget = caller.world.data["budget"]
-    return {"remainingPoints": budget["remaining"], "resetsAt": caller.world.iso(budget["resets_at"])}
+    return {
+        "remainingPoints": budget["remaining"],
+        "resetsAt": caller.world.iso(budget["resets_at"]),
+    }
 
 
 # Projects and environments
 
 
 @query
-def projects(caller: Caller, workspaceId: str | None = None, includeDeleted: bool = False, **window: Any) -> Row:
+def projects(
+    caller: Caller, workspaceId: str | None = None, includeDeleted: bool = False, **window: Any
+) -> Row:
     """Without `workspaceId` an account token gets an empty list, as has been seen."""
     caller.need(ACCOUNT, WORKSPACE)
     if workspaceId is None and caller.kind == ACCOUNT:
@@ -140,7 +150,9 @@ def environment(caller: Caller, id: str, projectId: str | None = None) -> Row:
 
 
 @query
-def environments(caller: Caller, projectId: str, isEphemeral: bool | None = None, **window: Any) -> Row:
+def environments(
+    caller: Caller, projectId: str, isEphemeral: bool | None = None, **window: Any
+) -> Row:
     caller.project(projectId)
     return page(live_environments(caller, projectId, isEphemeral), **window)
 
@@ -184,7 +196,9 @@ def unmerged_changes(source: Row, caller: Caller) -> int:
 @field("Environment", "config")
 def config(source: Row, caller: Caller, decryptVariables: bool | None = False) -> Row:
     caller.environment(source["id"], deleted=True)
-    return configuration.environment_config(caller.world, source["id"], decrypt=bool(decryptVariables))
+    return configuration.environment_config(
+        caller.world, source["id"], decrypt=bool(decryptVariables)
+    )
 
 
 @field("Environment", "configEtag")
@@ -195,13 +209,19 @@ def config_etag(source: Row, caller: Caller) -> str:
 @field("Environment", "deploymentTriggers")
 def triggers_of_environment(source: Row, caller: Caller, **window: Any) -> Row:
     shown = {row["serviceId"] for row in visible_instances(caller.world, source["id"])}
-    rows = caller.world.rows("triggers", environmentId=source["id"]) if caller.sees(source["id"]) else []
+    rows = (
+        caller.world.rows("triggers", environmentId=source["id"])
+        if caller.sees(source["id"])
+        else []
+    )
     return page([row for row in rows if row["serviceId"] in shown], **window)
 
 
 @field("Environment", "serviceInstances")
 def instances_of_environment(source: Row, caller: Caller, **window: Any) -> Row:
-    return page(visible_instances(caller.world, source["id"]) if caller.sees(source["id"]) else [], **window)
+    return page(
+        visible_instances(caller.world, source["id"]) if caller.sees(source["id"]) else [], **window
+    )
 
 
 @field("Environment", "deployments")
@@ -264,17 +284,25 @@ def active_deployments(source: Row, caller: Caller) -> list[Row]:
 
 @query
 def domains(caller: Caller, environmentId: str, serviceId: str, projectId: str) -> Row:
-    return domains_of_instance(caller.instance({"environmentId": environmentId, "serviceId": serviceId}), caller)
+    return domains_of_instance(
+        caller.instance({"environmentId": environmentId, "serviceId": serviceId}), caller
+    )
 
 
 @query
-def deploymentTriggers(caller: Caller, environmentId: str, serviceId: str, projectId: str, **window: Any) -> Row:
+def deploymentTriggers(
+    caller: Caller, environmentId: str, serviceId: str, projectId: str, **window: Any
+) -> Row:
     caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    return page(caller.world.rows("triggers", environmentId=environmentId, serviceId=serviceId), **window)
+    return page(
+        caller.world.rows("triggers", environmentId=environmentId, serviceId=serviceId), **window
+    )
 
 
 @query
-def serviceInstanceAutoDeployStatus(caller: Caller, environmentId: str, serviceId: str, projectId: str) -> Row:
+def serviceInstanceAutoDeployStatus(
+    caller: Caller, environmentId: str, serviceId: str, projectId: str
+) -> Row:
     instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
     trigger = caller.world.one("triggers", environmentId=environmentId, serviceId=serviceId)
     reason = None if trigger else "The service is not connected to a branch"
@@ -303,10 +331,16 @@ def variables(
 
 
 @query
-def variablesForServiceDeployment(caller: Caller, environmentId: str, projectId: str, serviceId: str) -> Row:
+def variablesForServiceDeployment(
+    caller: Caller, environmentId: str, projectId: str, serviceId: str
+) -> Row:
     """Fully rendered; the values of sealed ones never come back, here neither."""
     caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    sealed = {row["name"] for row in own_variables(caller.world, environmentId, serviceId) if row["isSealed"]}
+    sealed = {
+        row["name"]
+        for row in own_variables(caller.world, environmentId, serviceId)
+        if row["isSealed"]
+    }
     shown = running_variables(caller.world, environmentId, serviceId) | shown_variables(
         caller.world, environmentId, serviceId
     )
@@ -332,7 +366,9 @@ def notificationRules(caller: Caller, workspaceId: str, projectId: str | None = 
 def channel_config(source: Row, caller: Caller) -> Row:
     """Header values are write-only."""
     config = dict(source["config"])
-    return config | ({"headers": dict.fromkeys(config["headers"], "***")} if config.get("headers") else {})
+    return config | (
+        {"headers": dict.fromkeys(config["headers"], "***")} if config.get("headers") else {}
+    )
 
 
 # Deployments and logs
@@ -348,7 +384,9 @@ def deployments(caller: Caller, input: Row, **window: Any) -> Row:
     """Newest first. What the token may not see is left out, not refused."""
     if caller.token is None:
         raise Refused()
-    place = {key: input[key] for key in ("projectId", "environmentId", "serviceId") if input.get(key)}
+    place = {
+        key: input[key] for key in ("projectId", "environmentId", "serviceId") if input.get(key)
+    }
     status = input.get("status") or {}
     rows = [
         row
@@ -415,10 +453,14 @@ CONTAINERS = {
 
 @field("Deployment", "instances")
 def deployment_instances(source: Row, caller: Caller) -> list[Row]:
-    """One container, or what a story says of several; that of a scheduled run has exited when the run is over."""
+    """One container, or what a story says of several; that of a scheduled run has exited when
+    the run is over.
+    """
     states = source.get("containers")
     if states is None:
         instance = caller.world.data["instances"].get(source["instanceId"], {})
         over = "EXITED" if instance.get("cronSchedule") else "STOPPED"
         states = [over if source["stopped"] else CONTAINERS.get(source["status"])]
-    return [{"id": f"{source['id']}-{n}", "status": state} for n, state in enumerate(states, 1) if state]
+    return [
+        {"id": f"{source['id']}-{n}", "status": state} for n, state in enumerate(states, 1) if state
+    ]

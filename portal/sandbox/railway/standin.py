@@ -8,13 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphql import (
-    ExecutionResult,
-    GraphQLError,
-    GraphQLSchema,
-    build_schema,
-    execute_sync,
-)
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, build_schema, execute_sync
 
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
@@ -45,7 +39,14 @@ TOLD_FROM_OUTSIDE = {
         "latest",
     ),
     *("fail_next", "skip_next", "never_next", "break_path", "freeze", "unfreeze", "set_knobs"),
-    *("add_webhook", "add_token", "running_variables", "run_scheduled", "push_elsewhere", "set_containers"),
+    *(
+        "add_webhook",
+        "add_token",
+        "running_variables",
+        "run_scheduled",
+        "push_elsewhere",
+        "set_containers",
+    ),
 }
 
 
@@ -55,9 +56,11 @@ def schema() -> GraphQLSchema:
 
 
 class RailwayStandIn(Story):
-    """An app for `portal.sandbox.server.Server`; its state lies in `directory` and survives a `kill -9`.
+    """An app for `portal.sandbox.server.Server`; its state lies in `directory` and survives a `kill
+    -9`.
 
-    `repository` is the bare repository that deployments are made from, `repository_name` its `owner/name`.
+    `repository` is the bare repository that deployments are made from, `repository_name` its
+    `owner/name`.
     `clock` gives seconds since the epoch; a deployment stays `seconds_per_state` in each state.
     """
 
@@ -89,7 +92,11 @@ class RailwayStandIn(Story):
     def _begin(self, project_name: str, account_token: str) -> None:
         data = self.world.data
         data["workspace"] = {"id": "sandbox-workspace", "name": "Sandbox"}
-        data["account"] = {"id": "sandbox-account", "name": "Sandbox", "email": "sandbox@example.com"}
+        data["account"] = {
+            "id": "sandbox-account",
+            "name": "Sandbox",
+            "email": "sandbox@example.com",
+        }
         self.world.add(
             "projects",
             name=project_name,
@@ -102,7 +109,14 @@ class RailwayStandIn(Story):
             botPrEnvironments=False,
             focusedPrEnvironments=False,
         )
-        self.world.add("tokens", token=account_token, kind=ACCOUNT, name=ACCOUNT, environmentId=None, projectId=None)
+        self.world.add(
+            "tokens",
+            token=account_token,
+            kind=ACCOUNT,
+            name=ACCOUNT,
+            environmentId=None,
+            projectId=None,
+        )
 
     @property
     def is_new(self) -> bool:
@@ -130,7 +144,9 @@ class RailwayStandIn(Story):
             limited = self._spend()
             settle(self.world)
             response = limited or self._graphql(request)
-            return Response(response.status, response.body, self._limit_headers() | response.headers)
+            return Response(
+                response.status, response.body, self._limit_headers() | response.headers
+            )
 
     def _tell(self, request: Request) -> Response:
         told = []
@@ -152,7 +168,9 @@ class RailwayStandIn(Story):
             return _failed(400, [GraphQLError("Must provide query string.")], "BAD_USER_INPUT")
         document, errors = documents.read(schema(), query)
         if document is None or errors:
-            return _failed(400, errors, f"GRAPHQL_{'PARSE' if document is None else 'VALIDATION'}_FAILED")
+            return _failed(
+                400, errors, f"GRAPHQL_{'PARSE' if document is None else 'VALIDATION'}_FAILED"
+            )
         try:
             caller = identify(self.world, request.headers)
         except Refused as refusal:
@@ -169,7 +187,9 @@ class RailwayStandIn(Story):
 
     def _answered(self, result: ExecutionResult, caller: Caller) -> Response:
         if caller.answer_lost:
-            return Response(504, b"<html><h1>504 Gateway Time-out</h1></html>", {"Content-Type": "text/html"})
+            return Response(
+                504, b"<html><h1>504 Gateway Time-out</h1></html>", {"Content-Type": "text/html"}
+            )
         if not result.errors:
             return Response(200, {"data": result.data})
         if all(error.path is None for error in result.errors):
@@ -199,8 +219,13 @@ class RailwayStandIn(Story):
         }
 
 
-def _failed(status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None) -> Response:
-    """`errors` as Railway words them. A fault of ours reads as Railway's own passing fault, and is logged."""
+def _failed(
+    status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None
+) -> Response:
+    """`errors` as Railway words them.
+
+    A fault of ours reads as Railway's own passing fault, and is logged.
+    """
     shown = []
     for error in errors:
         cause = error.original_error

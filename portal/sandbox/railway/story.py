@@ -1,6 +1,7 @@
 """What a test or a demonstration arranges: services, branches, variables, and how things go wrong.
 
-Services and environments are named by name or id. The same calls can be made from another process with
+Services and environments are named by name or id. The same calls can be made from another process
+with
 `POST /_sandbox/story` and a JSON list of `{"do": "fail_next", "service": "backend", …}`.
 """
 
@@ -39,12 +40,22 @@ class Story:
         return row
 
     def add_environment(
-        self, name: str, *, source: str | None = None, ephemeral: bool = False, meta: Row | None = None
+        self,
+        name: str,
+        *,
+        source: str | None = None,
+        ephemeral: bool = False,
+        meta: Row | None = None,
     ) -> str:
-        """A new environment with every service of the project in it (a fork: with none). Returns its id."""
+        """A new environment with every service of the project in it (a fork: with none).
+
+        Returns its id.
+        """
         with self.world.changing():
             source_id = self._named("environments", source)["id"] if source else None
-            row = new_environment(self.world, self.project_id, name, source_id, ephemeral=ephemeral, meta=meta)
+            row = new_environment(
+                self.world, self.project_id, name, source_id, ephemeral=ephemeral, meta=meta
+            )
             project = self.world.get("projects", self.project_id)
             project["primaryEnvironmentId"] = project["primaryEnvironmentId"] or row["id"]
             for service in self.world.rows("services") if source is None else []:
@@ -54,24 +65,35 @@ class Story:
     def add_service(self, name: str, root_directory: str | None = None, **spec: Any) -> str:
         """A service in each environment that is no fork, built from the repository. Returns its id.
 
-        `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or `repository`: where it is
-        built from instead, both None: it is only uploaded; `public` False: it has no address; `volume`: where one is
-        mounted; `quiet`: pushes that touch nothing watched leave no deployment; `rooted`: those outside
-        its root directory are skipped.
+        `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or
+        `repository`: where it is built from instead, both None: it is only uploaded; `public`
+        False: it has no address; `volume`: where one is mounted; `quiet`: pushes that touch nothing
+        watched leave no deployment; `rooted`: those outside its root directory are skipped.
         """
         with self.world.changing():
             spec = {"repository": self.world.repository_name, "image": None, "public": True} | spec
             if spec["image"]:
                 spec["repository"] = None
             service = self.world.add(
-                "services", name=name, icon=None, projectId=self.project_id, rootDirectory=root_directory, spec=spec
+                "services",
+                name=name,
+                icon=None,
+                projectId=self.project_id,
+                rootDirectory=root_directory,
+                spec=spec,
             )
-            for environment in self.world.rows("environments", sourceEnvironmentId=None, deletedAt=None):
+            for environment in self.world.rows(
+                "environments", sourceEnvironmentId=None, deletedAt=None
+            ):
                 self._place(service, environment)
             return service["id"]
 
     def _place(self, service: Row, environment: Row) -> None:
-        spec = service.get("spec") or {"repository": self.world.repository_name, "image": None, "public": True}
+        spec = service.get("spec") or {
+            "repository": self.world.repository_name,
+            "image": None,
+            "public": True,
+        }
         instance = add_instance(self.world, environment["id"], service["id"])
         built = spec["repository"] or spec["image"]
         instance |= {
@@ -80,14 +102,23 @@ class Story:
             "healthcheckPath": "/health" if spec["public"] else None,
             "quiet": bool(spec.get("quiet")),
             "rooted": bool(spec.get("rooted")),
-            "volumeMounts": {f"volume-{service['name']}": {"mountPath": spec["volume"]}} if spec.get("volume") else {},
+            "volumeMounts": (
+                {f"volume-{service['name']}": {"mountPath": spec["volume"]}}
+                if spec.get("volume")
+                else {}
+            ),
         }
         update_settings(instance, {name: value for name, value in spec.items() if value})
         if spec["public"]:
             add_domain(self.world, environment["id"], service["id"])
 
-    def set_trigger(self, service: str, environment: str, branch: str, *, check_suites: bool = False) -> str:
-        """Lets pushes to `branch` of its repository deploy the service there. Returns the trigger's id."""
+    def set_trigger(
+        self, service: str, environment: str, branch: str, *, check_suites: bool = False
+    ) -> str:
+        """Lets pushes to `branch` of its repository deploy the service there.
+
+        Returns the trigger's id.
+        """
         with self.world.changing():
             instance = self._instance(service, environment)
             repository = (instance["source"] or {}).get("repo") or self.world.repository_name
@@ -113,8 +144,11 @@ class Story:
             instance = self._instance(service, environment)
             return running_variables(self.world, instance["environmentId"], instance["serviceId"])
 
-    def deploy(self, service: str, environment: str, commit: str | None = None, *, live: bool = False) -> str:
-        """Starts a deployment of `commit` (None: of its image, or of uploaded files), or with `live` one that is up.
+    def deploy(
+        self, service: str, environment: str, commit: str | None = None, *, live: bool = False
+    ) -> str:
+        """Starts a deployment of `commit` (None: of its image, or of uploaded files), or with
+        `live` one that is up.
 
         Returns its id.
         """
@@ -125,9 +159,14 @@ class Story:
             return row["id"]
 
     def skip(self, service: str, environment: str, commit: str, branch: str) -> str:
-        """A push of `commit` that touched nothing the service watches left a skipped deployment. Returns its id."""
+        """A push of `commit` that touched nothing the service watches left a skipped deployment.
+
+        Returns its id.
+        """
         with self.world.changing():
-            return movement.skipped(self.world, self._instance(service, environment), commit, branch)["id"]
+            return movement.skipped(
+                self.world, self._instance(service, environment), commit, branch
+            )["id"]
 
     def run_scheduled(self, service: str, environment: str) -> str:
         """A run of a scheduled service is due: a new deployment of what it has. Returns its id."""
@@ -138,7 +177,9 @@ class Story:
             return movement.deploy(self.world, instance, commit, built=True)["id"]
 
     def push_elsewhere(self, repository: str, branch: str, commit: str) -> None:
-        """Somebody pushes `commit` to a branch of another repository, from which services here are built."""
+        """Somebody pushes `commit` to a branch of another repository, from which services here
+        are built.
+        """
         with self.world.changing():
             movement.settle(self.world)
             movement.pushed_elsewhere(self.world, repository, branch, commit)
@@ -156,18 +197,28 @@ class Story:
         with self.world.changing():
             movement.settle(self.world)
             instance = self._instance(service, environment)
-            return self._by(movement.redeploy(self.world, instance, of=movement.active(self.world, instance)), by)
+            return self._by(
+                movement.redeploy(self.world, instance, of=movement.active(self.world, instance)),
+                by,
+            )
 
     def roll_back(self, deployment_id: str, *, by: str | None = None) -> str:
         """Somebody presses “Rollback” on the dashboard. Returns the new deployment's id."""
         with self.world.changing():
             movement.settle(self.world)
-            return self._by(movement.roll_back(self.world, self.world.get("deployments", deployment_id)), by)
+            return self._by(
+                movement.roll_back(self.world, self.world.get("deployments", deployment_id)), by
+            )
 
     def _by(self, deployment: Row, name: str | None) -> str:
         if name:
             login = name.split()[0].lower()
-            deployment["creator"] = {"id": login, "name": name, "email": f"{login}@example.com", "avatar": None}
+            deployment["creator"] = {
+                "id": login,
+                "name": name,
+                "email": f"{login}@example.com",
+                "avatar": None,
+            }
         return deployment["id"]
 
     def switch_autodeploy(self, service: str, environment: str, enabled: bool) -> None:
@@ -200,7 +251,12 @@ class Story:
             return (row["meta"].get("commitHash") or "") if row else ""
 
     def set_command(
-        self, service: str, environment: str, *, start: str | None = None, pre_deploy: str | None = None
+        self,
+        service: str,
+        environment: str,
+        *,
+        start: str | None = None,
+        pre_deploy: str | None = None,
     ) -> None:
         """What runs before and at the start of the service."""
         with self.world.changing():
@@ -209,7 +265,9 @@ class Story:
             instance["preDeployCommand"] = [pre_deploy] if pre_deploy else None
 
     def forget_images(self, service: str, environment: str, only: str = "") -> None:
-        """Railway no longer keeps the images of what was deployed there before, or that of the deployment `only`."""
+        """Railway no longer keeps the images of what was deployed there before, or that of the
+        deployment `only`.
+        """
         with self.world.changing():
             instance = self._instance(service, environment)
             for row in movement.history(self.world, instance):
@@ -227,7 +285,9 @@ class Story:
             if row := movement.latest(self.world, self._instance(service, environment)):
                 movement.finish(self.world, row, status)
 
-    def fail_next(self, service: str, environment: str, status: str = "FAILED", times: int = 1) -> None:
+    def fail_next(
+        self, service: str, environment: str, status: str = "FAILED", times: int = 1
+    ) -> None:
         """The next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
         if status not in movement.OUTCOMES:
             raise KeyError(f"No deployment can be made to end as {status!r}.")
@@ -268,10 +328,16 @@ class Story:
         """Switches Railway's own environments of pull requests on or off; they copy `base`."""
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
-            project |= {"prDeploys": on, "baseEnvironmentId": self._named("environments", base)["id"]}
+            project |= {
+                "prDeploys": on,
+                "baseEnvironmentId": self._named("environments", base)["id"],
+            }
 
     def pull_opened(self, number: int, title: str, branch: str, base: str) -> str:
-        """Railway hears of an opened pull request. Returns the id of the environment it makes, or ""."""
+        """Railway hears of an opened pull request.
+
+        Returns the id of the environment it makes, or "".
+        """
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
             pull = {"number": number, "title": title, "branch": branch, "base": base}
@@ -284,23 +350,44 @@ class Story:
             pull_environments.pull_closed(self.world, number)
 
     def made_by_action(self, name: str, branch: str, base: str = "staging") -> str:
-        """A team's GitHub Action makes an environment for a pull request's branch. Returns its id."""
+        """A team's GitHub Action makes an environment for a pull request's branch.
+
+        Returns its id.
+        """
         with self.world.changing():
-            project, source = self.world.get("projects", self.project_id), self._named("environments", base)
-            return pull_environments.made_by_action(self.world, project, name, source["id"], branch)["id"]
+            project, source = (
+                self.world.get("projects", self.project_id),
+                self._named("environments", base),
+            )
+            return pull_environments.made_by_action(
+                self.world, project, name, source["id"], branch
+            )["id"]
 
     def set_knobs(self, **knobs: float) -> None:
-        """`cooldown`: seconds between creations of environments (30). `late`: seconds until the services of a
-        new environment appear (0). `lose_answers`: so many creations happen but answer 504.
-        `drop_webhooks`: so many events reach nobody. `repeat_webhooks`: so many extra copies of every event.
-        `rate_limit`: requests per hour (10000)."""
-        known = {"cooldown", "late", "lose_answers", "drop_webhooks", "repeat_webhooks", "rate_limit"}
+        """`cooldown`: seconds between creations of environments (30).
+
+        `late`: seconds until the services of a new environment appear (0). `lose_answers`: so many
+        creations happen but answer 504.
+        `drop_webhooks`: so many events reach nobody. `repeat_webhooks`: so many extra copies of
+        every event.
+        `rate_limit`: requests per hour (10000).
+        """
+        known = {
+            "cooldown",
+            "late",
+            "lose_answers",
+            "drop_webhooks",
+            "repeat_webhooks",
+            "rate_limit",
+        }
         if unknown := set(knobs) - known:
             raise KeyError(f"There is no knob {sorted(unknown)[0]!r}.")
         with self.world.changing():
             self.world.data["knobs"] |= knobs
 
-    def add_webhook(self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None) -> str:
+    def add_webhook(
+        self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None
+    ) -> str:
         """A rule that posts deployment events of all environments to `url`. Returns its id."""
         with self.world.changing():
             config = {"type": "webhook", "url": url, "headers": headers or {}}
@@ -317,11 +404,20 @@ class Story:
             )["id"]
 
     def add_token(self, token: str, kind: str, environment: str | None = None) -> None:
-        """A token of `kind` account, workspace or project; a project token is bound to `environment`."""
+        """A token of `kind` account, workspace or project; a project token is bound to
+        `environment`.
+        """
         with self.world.changing():
             bound = self._named("environments", environment)["id"] if environment else None
             if (kind == "project") != (bound is not None):
                 raise Refused("A project token, and only that, is bound to an environment.")
             project_id = self.project_id if bound else None
             self.world.drop("tokens", token=token)
-            self.world.add("tokens", token=token, kind=kind, name=kind, environmentId=bound, projectId=project_id)
+            self.world.add(
+                "tokens",
+                token=token,
+                kind=kind,
+                name=kind,
+                environmentId=bound,
+                projectId=project_id,
+            )

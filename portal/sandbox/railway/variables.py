@@ -18,7 +18,9 @@ def shown_variables(
     """Name to value as the API shows it: a sealed variable is a present name without a value."""
     shown: dict[str, str | None] = dict(provided(world, environment_id, service_id))
     for row in own_variables(world, environment_id, service_id):
-        value = row["value"] if unrendered else render(world, row["value"], environment_id, service_id)
+        value = (
+            row["value"] if unrendered else render(world, row["value"], environment_id, service_id)
+        )
         shown[row["name"]] = None if row["isSealed"] else value
     return shown
 
@@ -41,7 +43,10 @@ def render(
     sealed: bool = False,
     seen: frozenset[tuple[str | None, str]] = frozenset(),
 ) -> str:
-    """`value` with its references resolved. What is unknown, goes round in circles or is sealed is empty."""
+    """`value` with its references resolved.
+
+    What is unknown, goes round in circles or is sealed is empty.
+    """
 
     def resolve(match: re.Match[str]) -> str:
         owner, name = match.groups()
@@ -60,7 +65,9 @@ def render(
 
 
 def _owner(world: World, name: str) -> str | None:
-    """The id of the service that a reference names; None for `shared`, "" when there is no such service."""
+    """The id of the service that a reference names; None for `shared`, "" when there is no such
+    service.
+    """
     if name == "shared":
         return None
     service = world.one("services", name=name)
@@ -99,7 +106,9 @@ def set_variable(
     value: str,
     sealed: bool | None = None,
 ) -> bool:
-    """Writes one variable; `sealed` None leaves the seal as it is. Returns whether anything changed."""
+    """Writes one variable; `sealed` None leaves the seal as it is. Returns whether anything
+    changed.
+    """
     row = world.one("variables", environmentId=environment_id, serviceId=service_id, name=name)
     if row is None:
         world.add(
@@ -111,7 +120,10 @@ def set_variable(
             isSealed=bool(sealed),
         )
         return True
-    changes: dict[str, Any] = {"value": value, "isSealed": row["isSealed"] if sealed is None else sealed}
+    changes: dict[str, Any] = {
+        "value": value,
+        "isSealed": row["isSealed"] if sealed is None else sealed,
+    }
     changed = any(row[key] != value for key, value in changes.items())
     row |= changes | {"updatedAt": world.iso()}
     return changed

@@ -1,4 +1,6 @@
-"""Webhooks as Railway sends them: unsigned, unordered, at least once, given up after three more tries."""
+"""Webhooks as Railway sends them: unsigned, unordered, at least once, given up after three more
+tries.
+"""
 
 import json
 import threading
@@ -41,7 +43,9 @@ class Sender:
                 if self.world.dirty:
                     self.world.save()
                 happened, self.world.outbox = self.world.outbox, []
-                deliveries = [row for event, deployment in happened for row in self._due(event, deployment)]
+                deliveries = [
+                    row for event, deployment in happened for row in self._due(event, deployment)
+                ]
                 moving = bool(self.world.data["moving"])
             for url, headers, payload in deliveries:
                 self._pool.submit(self._deliver, url, headers, payload)
@@ -75,7 +79,9 @@ class Sender:
             if self._stopping.is_set():
                 return
             try:
-                answer = httpx.post(url, content=body, headers=headers, timeout=SECONDS, trust_env=False)
+                answer = httpx.post(
+                    url, content=body, headers=headers, timeout=SECONDS, trust_env=False
+                )
                 if answer.is_success:
                     return
             except (httpx.HTTPError, httpx.InvalidURL):
@@ -95,11 +101,15 @@ def _payload(world: World, event: str, deployment: Row, environment: Row) -> Row
     project = world.get("projects", deployment["projectId"])
     service = world.get("services", deployment["serviceId"])
     meta = deployment["meta"]
-    details = {name: meta.get(name) for name in ("branch", "commitHash", "commitAuthor", "commitMessage")}
+    details = {
+        name: meta.get(name) for name in ("branch", "commitHash", "commitAuthor", "commitMessage")
+    }
     name = event.rpartition(".")[2]
     return {
         "type": event,
-        "details": {"id": deployment["id"], "source": "GitHub", "status": deployment["status"]} | details,
+        "details": (
+            {"id": deployment["id"], "source": "GitHub", "status": deployment["status"]} | details
+        ),
         "resource": {
             "workspace": {key: world.data["workspace"][key] for key in ("id", "name")},
             "project": {key: project[key] for key in ("id", "name")},

@@ -1,7 +1,8 @@
-"""What the stand-in knows: plain rows in one dictionary, one lock, one file that a `kill -9` cannot tear.
+"""What the stand-in knows: plain rows in one dictionary, one lock, one file that a `kill -9` cannot
+tear.
 
-Row keys are the API's field names, so that most fields need no resolver. Times shown are ISO 8601 text,
-times computed with are seconds since the epoch.
+Row keys are the API's field names, so that most fields need no resolver. Times shown are ISO 8601
+text, times computed with are seconds since the epoch.
 """
 
 import json
@@ -38,7 +39,9 @@ TABLES = (
 class Refused(Exception):
     """A failure as Railway words it; becomes one entry of `errors` in an HTTP 200."""
 
-    def __init__(self, message: str = "Not Authorized", code: str = "INTERNAL_SERVER_ERROR") -> None:
+    def __init__(
+        self, message: str = "Not Authorized", code: str = "INTERNAL_SERVER_ERROR"
+    ) -> None:
         super().__init__(message)
         self.extensions = {"code": code}
 
@@ -75,7 +78,9 @@ class World:
         return True
 
     def save(self) -> None:
-        """Writes beside the file and renames: a reader or a killed process sees the old or the new state."""
+        """Writes beside the file and renames: a reader or a killed process sees the old or the
+        new state.
+        """
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps(self.data))
         os.replace(fresh, self.path)
@@ -102,7 +107,9 @@ class World:
 
     @contextmanager
     def saved_once(self) -> Iterator[None]:
-        """Holds the lock and saves at the end only: for very many changes, none of which must survive a kill."""
+        """Holds the lock and saves at the end only: for very many changes, none of which must
+        survive a kill.
+        """
         with self.changing():
             self.together += 1
             try:
@@ -117,7 +124,12 @@ class World:
     def add(self, table: str, **values: Any) -> Row:
         """A new row with its own id and times, stored in `table`."""
         now = self.iso()
-        row = {"id": str(uuid.uuid4()), "createdAt": now, "updatedAt": now, "deletedAt": None} | values
+        row = {
+            "id": str(uuid.uuid4()),
+            "createdAt": now,
+            "updatedAt": now,
+            "deletedAt": None,
+        } | values
         self.data[table][row["id"]] = row
         return row
 
@@ -141,7 +153,9 @@ class World:
             del self.data[table][row["id"]]
 
     def instance(self, environment_id: str | None, service_id: str | None) -> Row:
-        """The service in that environment; refuses, in other words, while it has not appeared yet."""
+        """The service in that environment; refuses, in other words, while it has not appeared
+        yet.
+        """
         row = self.one("instances", environmentId=environment_id, serviceId=service_id)
         if row is None:
             raise Refused()

@@ -1,7 +1,10 @@
-"""Named project shapes: how a Railway project and a GitHub repository can look. One file each, with one `SHAPE`.
+"""Named project shapes: how a Railway project and a GitHub repository can look.
 
-A file `two_databases.py` here is the shape `two-databases`; nothing else has to be told of it. Shapes are laid over
-each other in the order in which they are named; where two say different things of one service, both count.
+One file each, with one `SHAPE`.
+
+A file `two_databases.py` here is the shape `two-databases`; nothing else has to be told of it.
+Shapes are laid over each other in the order in which they are named; where two say different things
+of one service, both count.
 """
 
 import pkgutil
@@ -22,13 +25,16 @@ KINDS = ("production", "staging")
 
 @dataclass(frozen=True)
 class Service:
-    """A service in both environments, built from the released repository unless something else is said.
+    """A service in both environments, built from the released repository unless something else is
+    said.
 
-    `repository`: another one. `image`: of a registry. `uploaded`: by Railway's CLI, without a commit.
-    `quiet`: a push that touches nothing watched leaves no deployment at all, where others leave a skipped one.
-    `rooted`: one that touches nothing below its root directory leaves a skipped one. `config`: the file with its
-    configuration as code. `cron`: its schedule. `sleeps`: serverless. `volume`: where one is mounted. `public`: it
-    has an address.
+    `repository`: another one. `image`: of a registry. `uploaded`: by Railway's CLI, without a
+    commit.
+    `quiet`: a push that touches nothing watched leaves no deployment at all, where others leave a
+    skipped one.
+    `rooted`: one that touches nothing below its root directory leaves a skipped one. `config`: the
+    file with its configuration as code. `cron`: its schedule. `sleeps`: serverless. `volume`: where
+    one is mounted. `public`: it has an address.
     """
 
     name: str
@@ -51,7 +57,8 @@ class Service:
 class Target:
     """One database of one environment: where its address stands on Railway, and what migrates it.
 
-    `key` is the kind of the environment for the first database, and begins with the name of every other.
+    `key` is the kind of the environment for the first database, and begins with the name of every
+    other.
     """
 
     key: str
@@ -65,10 +72,10 @@ class Target:
 class Shape:
     """What differs from the plain project: two services, two branches and a permissive repository.
 
-    `sentence` says it to people. `refused`: words of the sentence with which the portal refuses to ship it; "": it
-    ships. `environments` and `branches` name what staging and production are called. `settings` are fields of the
-    portal's project. `build` makes the repository instead of the sample's. `github` and `railway` arrange what is
-    left when everything is there.
+    `sentence` says it to people. `refused`: words of the sentence with which the portal refuses to
+    ship it; "": it ships. `environments` and `branches` name what staging and production are
+    called. `settings` are fields of the portal's project. `build` makes the repository instead of
+    the sample's. `github` and `railway` arrange what is left when everything is there.
     """
 
     sentence: str
@@ -91,7 +98,9 @@ class Shape:
         return self.branches.get(kind, PLAIN_BRANCHES[kind])
 
     def targets(self, alembic: str) -> list[Target]:
-        """The databases of both environments; `alembic` migrates the one of a shape that names none."""
+        """The databases of both environments; `alembic` migrates the one of a shape that names
+        none.
+        """
         found = []
         for number, one in enumerate(self.settings.get("databases") or [{"alembic": alembic}]):
             service, variable = one.get("service", "backend"), one.get("variable", "DATABASE_URL")
@@ -156,4 +165,6 @@ def _both(below: Service, above: Service) -> Service:
     """What `above` says of a service, and what `below` says where it says nothing."""
     plain = Service(above.name)
     message = {one.name: getattr(above, one.name) for one in fields(Service)}
-    return replace(below, **{name: value for name, value in message.items() if value != getattr(plain, name)})
+    return replace(
+        below, **{name: value for name, value in message.items() if value != getattr(plain, name)}
+    )

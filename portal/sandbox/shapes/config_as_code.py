@@ -1,4 +1,6 @@
-"""Services whose watch patterns, health check and commands stand in the repository, and one with a root directory."""
+"""Services whose watch patterns, health check and commands stand in the repository, and one with
+a root directory.
+"""
 
 import json
 from pathlib import Path
@@ -22,8 +24,9 @@ def build(directory: Path) -> sample.Sample:
 
 
 SHAPE = Shape(
-    "Watch patterns and commands stand in a file of the repository, and a service has a root directory alone: what "
-    "Railway skips stays where it is if git says that nothing of it changed.",
+    "Watch patterns and commands stand in a file of the repository, and a service has a root"
+    " directory alone: what Railway skips stays where it is if git says that nothing of it"
+    " changed.",
     services=(
         Service("worker", root="/backend", config="/backend/worker.json"),
         Service("docs", root="/docs", rooted=True),

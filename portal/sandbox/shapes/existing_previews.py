@@ -18,8 +18,8 @@ def _arrange(railway: "RailwayStandIn") -> None:
 
 
 SHAPE = Shape(
-    "Railway makes an environment for each pull request itself, and a GitHub Action of the team made one called pr-N: "
-    "both are shown and left alone until a person adopts them.",
+    "Railway makes an environment for each pull request itself, and a GitHub Action of the team"
+    " made one called pr-N: both are shown and left alone until a person adopts them.",
     settings={"previews": True},
     railway=(_arrange,),
 )

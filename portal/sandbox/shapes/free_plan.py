@@ -15,7 +15,7 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "A private repository on GitHub's free plan has no branch protection: it ships by the project's own rules, and a "
-    "finding says that nobody is kept from merging around the portal.",
+    "A private repository on GitHub's free plan has no branch protection: it ships by the project's"
+    " own rules, and a finding says that nobody is kept from merging around the portal.",
     github=(arrange,),
 )

@@ -21,4 +21,6 @@ def arrange(hub: "GitHubStandIn") -> None:
     )
 
 
-SHAPE = Shape("main is to be up to date, and its check must come from GitHub Actions.", github=(arrange,))
+SHAPE = Shape(
+    "main is to be up to date, and its check must come from GitHub Actions.", github=(arrange,)
+)

@@ -13,7 +13,8 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "main takes changes only from a merge queue, which merges other commits than were promised: refused.",
+    "main takes changes only from a merge queue, which merges other commits than were promised:"
+    " refused.",
     refused="merge queue",
     github=(arrange,),
 )

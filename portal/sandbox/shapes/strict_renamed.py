@@ -13,8 +13,8 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "The repository was renamed on GitHub: it is read under its new name, and refused until the project takes that "
-    "name over by one button.",
+    "The repository was renamed on GitHub: it is read under its new name, and refused until the"
+    " project takes that name over by one button.",
     refused="is now called acme/signals",
     github=(arrange,),
 )

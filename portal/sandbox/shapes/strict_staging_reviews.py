@@ -13,8 +13,8 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "staging demands reviewed pull requests also of the portal, which could not fast-forward it after the merge: "
-    "refused until the portal may bypass that.",
+    "staging demands reviewed pull requests also of the portal, which could not fast-forward it"
+    " after the merge: refused until the portal may bypass that.",
     refused="cannot fast-forward it to main",
     github=(arrange,),
 )

@@ -7,14 +7,21 @@ from portal.sandbox.shapes import Service, Shape
 
 ALEMBIC = "billing/alembic.ini"
 INVOICES = sample.migration(
-    "b1", None, "create invoices",
-    'op.create_table("invoices", sa.Column("id", sa.Integer, primary_key=True))', 'op.drop_table("invoices")',
+    "b1",
+    None,
+    "create invoices",
+    'op.create_table("invoices", sa.Column("id", sa.Integer, primary_key=True))',
+    'op.drop_table("invoices")',
     directory="billing/alembic",
-)  # fmt: skip
+)
 PAID = sample.migration(
-    "b2", "b1", "invoices are paid", 'op.add_column("invoices", sa.Column("paid_at", sa.DateTime(timezone=True)))',
-    'op.drop_column("invoices", "paid_at")', directory="billing/alembic",
-)  # fmt: skip
+    "b2",
+    "b1",
+    "invoices are paid",
+    'op.add_column("invoices", sa.Column("paid_at", sa.DateTime(timezone=True)))',
+    'op.drop_column("invoices", "paid_at")',
+    directory="billing/alembic",
+)
 MAIN = (
     *sample.MAIN,
     (
@@ -31,13 +38,18 @@ def build(directory: Path) -> sample.Sample:
 
 
 SHAPE = Shape(
-    "Two Alembic directories migrate two databases: one release and one checklist, and for each database its own plan, "
-    "rehearsal, run and way back.",
+    "Two Alembic directories migrate two databases: one release and one checklist, and for each"
+    " database its own plan, rehearsal, run and way back.",
     services=(Service("billing", root="/billing"),),
     settings={
         "databases": [
             {"name": "signals", "alembic": sample.ALEMBIC},
-            {"name": "billing", "alembic": ALEMBIC, "service": "billing", "variable": "BILLING_DATABASE_URL"},
+            {
+                "name": "billing",
+                "alembic": ALEMBIC,
+                "service": "billing",
+                "variable": "BILLING_DATABASE_URL",
+            },
         ]
     },
     build=build,

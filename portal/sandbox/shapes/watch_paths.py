@@ -3,7 +3,8 @@
 from portal.sandbox.shapes import Service, Shape
 
 SHAPE = Shape(
-    "Services of a monorepo have root directories and watch patterns: one that nothing touched stays where it is.",
+    "Services of a monorepo have root directories and watch patterns: one that nothing touched"
+    " stays where it is.",
     services=(
         Service("backend", root="/backend", watch=("/backend/**",)),
         Service("frontend", root="/frontend", watch=("frontend/**", "!*.md")),

@@ -1,4 +1,6 @@
-"""Registers the portal's webhooks at GitHub and Railway, for every project or the ones named; repeating is harmless."""
+"""Registers the portal's webhooks at GitHub and Railway, for every project or the ones named;
+repeating is harmless.
+"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -16,10 +18,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", nargs="*", help="projects; without any, all of them")
-        parser.add_argument("--renew", action="store_true", help="tell GitHub and Railway the present secrets anew")
+        parser.add_argument(
+            "--renew", action="store_true", help="tell GitHub and Railway the present secrets anew"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        projects = Project.objects.filter(slug__in=options["slug"]) if options["slug"] else Project.objects.all()
+        projects = (
+            Project.objects.filter(slug__in=options["slug"])
+            if options["slug"]
+            else Project.objects.all()
+        )
         if unknown := set(options["slug"]) - {project.slug for project in projects}:
             raise CommandError(f"There is no project {', '.join(sorted(unknown))}.")
         failed = 0

@@ -1,4 +1,6 @@
-"""Ships a release without a browser: database, stand-ins and worker are started, used and stopped again."""
+"""Ships a release without a browser: database, stand-ins and worker are started, used and
+stopped again.
+"""
 
 import json
 import os
@@ -27,21 +29,38 @@ STAND_INS_RUN = bool(os.environ.get("GITHUB_API_URL") and os.environ.get("RAILWA
 
 
 class Command(BaseCommand):
-    """On any local git repository, or on the sample. Stand-ins that run already are used by their URLs."""
+    """On any local git repository, or on the sample.
+
+    Stand-ins that run already are used by their URLs.
+    """
 
     help = __doc__
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--repository", type=Path, help="a local git repository; without it the sample")
+        parser.add_argument(
+            "--repository", type=Path, help="a local git repository; without it the sample"
+        )
         parser.add_argument("--staging", default="staging", help="the ref that staging runs")
         parser.add_argument("--production", default="main", help="the ref that production runs")
-        parser.add_argument("--alembic", default=None, help="alembic.ini or the script directory, in the repository")
-        parser.add_argument("--command", default="", help="the project's own, which runs its migrations")
-        parser.add_argument("--install", default="", help="what installs the packages that the command needs")
-        parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs")
-        parser.add_argument("--version-table", default="", help="where the project keeps its revisions")
-        parser.add_argument("--shape", action="append", default=[], help="what the project looks like")
+        parser.add_argument(
+            "--alembic", default=None, help="alembic.ini or the script directory, in the repository"
+        )
+        parser.add_argument(
+            "--command", default="", help="the project's own, which runs its migrations"
+        )
+        parser.add_argument(
+            "--install", default="", help="what installs the packages that the command needs"
+        )
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs"
+        )
+        parser.add_argument(
+            "--version-table", default="", help="where the project keeps its revisions"
+        )
+        parser.add_argument(
+            "--shape", action="append", default=[], help="what the project looks like"
+        )
         parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
@@ -51,11 +70,15 @@ class Command(BaseCommand):
         directory.mkdir(parents=True)
         with ExitStack() as stack:
             env = os.environ | {
-                "PORTAL_VAR_DIR": str(directory), "SYNC_SECONDS": "1", "DEPLOY_GRACE_SECONDS": "20",
-            }  # fmt: skip
-            # Real tokens never reach the stand-ins that are started here; running ones may want their own.
+                "PORTAL_VAR_DIR": str(directory),
+                "SYNC_SECONDS": "1",
+                "DEPLOY_GRACE_SECONDS": "20",
+            }
+            # Real tokens never reach the stand-ins that are started here; running ones may want
+            # their own.
             env = TOKENS | env if STAND_INS_RUN else env | TOKENS
-            # Never the database that DATABASE_URL names: the demo makes people with a known password.
+            # Never the database that DATABASE_URL names: the demo makes people with a known
+            # password.
             server = embedded_owner.owned(embedded_postgres.start(directory / "postgres"))
             stack.callback(server.stop)
             env |= {"DATABASE_URL": server.url, "SANDBOX": "true"}
@@ -66,7 +89,14 @@ class Command(BaseCommand):
                 "GITHUB_GIT_URL": ready["git"],
                 "RAILWAY_API_URL": ready["railway"],
             }
-            seed = ("seed_sandbox", "--ready", json.dumps(ready), "--soak-minutes", "0", "--no-webhooks")
+            seed = (
+                "seed_sandbox",
+                "--ready",
+                json.dumps(ready),
+                "--soak-minutes",
+                "0",
+                "--no-webhooks",
+            )
             self._run(*seed, env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
             worker = children.spawn([*MANAGE, "worker"], env=env, output=log)
@@ -77,7 +107,9 @@ class Command(BaseCommand):
             raise SystemExit(ended.returncode)
 
     def _run(self, *command: str, env: dict[str, str]) -> None:
-        done = subprocess.run([*MANAGE, *command], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*MANAGE, *command], env=env, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise CommandError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
 
@@ -94,7 +126,9 @@ class Command(BaseCommand):
             if options["alembic"] is not None:
                 command += ["--alembic", _inside(options["repository"], options["alembic"])]
         command += [f"--{name}={options[name]}" for name in ("command", "install") if options[name]]
-        command += [f"--version-table={options['version_table']}"] if options["version_table"] else []
+        command += (
+            [f"--version-table={options['version_table']}"] if options["version_table"] else []
+        )
         command += [f"--set={option}" for option in options["set"]]
         command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))

@@ -1,4 +1,6 @@
-"""Makes the sandbox's people and project; run by `make run` and the demo when the stand-ins are up."""
+"""Makes the sandbox's people and project; run by `make run` and the demo when the stand-ins are
+up.
+"""
 
 import json
 import os
@@ -35,9 +37,13 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--ready", required=True, help="the line that `manage.py sandbox` printed")
+        parser.add_argument(
+            "--ready", required=True, help="the line that `manage.py sandbox` printed"
+        )
         parser.add_argument("--soak-minutes", type=int, default=1)
-        parser.add_argument("--no-webhooks", action="store_true", help="for a portal without a web server")
+        parser.add_argument(
+            "--no-webhooks", action="store_true", help="for a portal without a web server"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         ready = json.loads(options["ready"])
@@ -47,17 +53,25 @@ class Command(BaseCommand):
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
         named = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
-        wanted = named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
+        wanted = (
+            named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
+        )
         project = connect.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
             soak_minutes=options["soak_minutes"],
             **wanted,
-            smoke=[("backend", "/health"), ("backend", "/version"), ("frontend", "/"), ("frontend", "/health")],
+            smoke=[
+                ("backend", "/health"),
+                ("backend", "/version"),
+                ("frontend", "/"),
+                ("frontend", "/health"),
+            ],
             pages=[(name, path) for name, path in ready.get("pages", ())],
         )
-        # The sandbox's databases move to another port with the server: that is no edit of a variable by somebody.
+        # The sandbox's databases move to another port with the server: that is no edit of a
+        # variable by somebody.
         project.environments.update(variables_known={})
         for one in [] if options["no_webhooks"] else connect.connect_webhooks(project):
             if not one.ok:
@@ -67,13 +81,19 @@ class Command(BaseCommand):
 
 
 def _refuse_a_real_database(repository: str) -> None:
-    """Raises `CommandError` unless the sandbox was asked for and the database has never been anything else."""
+    """Raises `CommandError` unless the sandbox was asked for and the database has never been
+    anything else.
+    """
     if not settings.SANDBOX:
-        raise CommandError("People with a known password are made in the sandbox only, and SANDBOX is not set.")
+        raise CommandError(
+            "People with a known password are made in the sandbox only, and SANDBOX is not set."
+        )
     projects = Project.objects.exclude(repository=repository)
     people = get_user_model().objects.exclude(username__in=[username for username, *_ in PEOPLE])
     if not Installation.objects.exists() and (projects.exists() or people.exists()):
-        raise CommandError("This database holds projects or people that are not the sandbox's: name another one.")
+        raise CommandError(
+            "This database holds projects or people that are not the sandbox's: name another one."
+        )
     try:
         settle(sandbox=True)
     except WrongMode as error:
@@ -86,7 +106,9 @@ def sandbox_password() -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(f"{secrets.choice(WORDS)}-{secrets.choice(WORDS)}-{secrets.randbelow(9000) + 1000}")
+            file.write(
+                f"{secrets.choice(WORDS)}-{secrets.choice(WORDS)}-{secrets.randbelow(9000) + 1000}"
+            )
     return path.read_text().strip()
 
 
@@ -109,7 +131,8 @@ WORDS = (
 @transaction.atomic
 def _person(username: str, name: str, role: str, password: str) -> None:
     user, created = get_user_model().objects.get_or_create(
-        username=username, defaults={"first_name": name, "is_staff": True, "is_superuser": role == "Administrators"}
+        username=username,
+        defaults={"first_name": name, "is_staff": True, "is_superuser": role == "Administrators"},
     )
     if created:
         user.set_password(password)

@@ -1,4 +1,6 @@
-"""Carries the sandbox's release through, through the actions and the worker; `demo` starts what it needs."""
+"""Carries the sandbox's release through, through the actions and the worker; `demo` starts what
+it needs.
+"""
 
 import time
 from argparse import ArgumentParser

@@ -20,7 +20,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            path = task_logs_markdown.start(options["description"], Path.cwd(), at=timezone.localtime())
+            path = task_logs_markdown.start(
+                options["description"], Path.cwd(), at=timezone.localtime()
+            )
         except task_logs_markdown.NoFile as error:
             self.stderr.write(str(error))
             raise SystemExit(1) from None

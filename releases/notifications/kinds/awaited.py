@@ -21,4 +21,9 @@ AWAITS = {
     "configuration.proposed": "portal.confirm_configurationchange",
     "release.verdict": PROMOTE,
 }
-AWAITED = kind("awaited", "Waiting for a person", dict.fromkeys(AWAITS, always) | {"release.verdict": ready}, AWAITS)
+AWAITED = kind(
+    "awaited",
+    "Waiting for a person",
+    dict.fromkeys(AWAITS, always) | {"release.verdict": ready},
+    AWAITS,
+)

@@ -1,4 +1,7 @@
-"""The register of notifications. A new kind is one file here that calls `kind`, and its line in `KINDS`."""
+"""The register of notifications.
+
+A new kind is one file here that calls `kind`, and its line in `KINDS`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +14,11 @@ Test = Callable[[AuditEvent], bool]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of notification: the events that it tells, each with a further condition, and whom they await.
+    """A kind of notification: the events that it tells, each with a further condition, and whom
+    they await.
 
-    `awaits`: event → permission. A person's own channel is told of such an event only if they have it and did not act
-    themselves.
+    `awaits`: event → permission. A person's own channel is told of such an event only if they have
+    it and did not act themselves.
     """
 
     name: str
@@ -44,10 +48,7 @@ KINDS: Registry[Kind] = Registry(
 
 
 def kind(
-    name: str,
-    label: str,
-    events: Mapping[str, Test],
-    awaits: Mapping[str, str] | None = None,
+    name: str, label: str, events: Mapping[str, Test], awaits: Mapping[str, str] | None = None
 ) -> Kind:
     """Register a kind and return it; the arguments are those of `Kind`."""
     return KINDS.add(name, Kind(name, label, events, awaits or {}))

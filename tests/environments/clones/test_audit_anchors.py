@@ -32,7 +32,10 @@ def hub(tmp_path, settings):
     server = Server(hub).start()
     settings.GITHUB_API_URL = settings.GITHUB_GIT_URL = hub.url = server.url
     settings.GITHUB_TOKEN, settings.VAR_DIR = "sandbox-github-token", tmp_path / "var"
-    settings.AUDIT_REPOSITORY, settings.AUDIT_REF = "acme/inspector", "refs/release-portal/audit/portal"
+    settings.AUDIT_REPOSITORY, settings.AUDIT_REF = (
+        "acme/inspector",
+        "refs/release-portal/audit/portal",
+    )
     yield hub
     server.stop()
     hub.hooks.stop()
@@ -89,7 +92,9 @@ def test_a_file_whose_end_was_cut_off_is_noticed(hub):
     assert not verdict.ok and "is cut off" in verdict.sentence
 
 
-@pytest.mark.parametrize("change", [("update-ref", "-d", "{ref}"), ("update-ref", "{ref}", "{ref}~1")])
+@pytest.mark.parametrize(
+    "change", [("update-ref", "-d", "{ref}"), ("update-ref", "{ref}", "{ref}~1")]
+)
 def test_a_ref_that_is_gone_or_was_set_back_is_noticed(hub, settings, change):
     anchored(2, NOON)
     anchored(2, NOON + timedelta(hours=2))

@@ -53,7 +53,9 @@ def hub(tmp_path, settings, built):
 
 @pytest.fixture
 def railway(tmp_path, settings, hub):
-    standin = RailwayStandIn(tmp_path / "railway", repository=hub.git.path, repository_name="acme/inspector")
+    standin = RailwayStandIn(
+        tmp_path / "railway", repository=hub.git.path, repository_name="acme/inspector"
+    )
     server = Server(standin).start()
     standin.add_environment("staging")
     standin.server = server
@@ -89,7 +91,9 @@ def test_a_good_token_says_what_it_reaches(project):
     ("ending", "words"),
     [("\n", "ends with a line break"), ("\r\n", "carriage return"), (" ", "ends with a space")],
 )
-def test_white_space_is_named_with_its_length_and_never_sent(project, railway, settings, ending, words):
+def test_white_space_is_named_with_its_length_and_never_sent(
+    project, railway, settings, ending, words
+):
     settings.RAILWAY_API_TOKEN = "sandbox-railway-token" + ending
     before = len(railway.server.requests)
 
@@ -211,7 +215,9 @@ def test_a_missing_permission_is_listed_by_name(project, hub):
         ("gho_x", "OAuth token"),
     ],
 )
-def test_a_plain_token_is_called_by_its_kind_and_a_refused_permission_by_its_name(project, hub, settings, token, kind):
+def test_a_plain_token_is_called_by_its_kind_and_a_refused_permission_by_its_name(
+    project, hub, settings, token, kind
+):
     hub.tokens[token] = hub.tokens["sandbox-github-token"]
     settings.GITHUB_TOKEN = token
     fine = of_github()
@@ -221,12 +227,16 @@ def test_a_plain_token_is_called_by_its_kind_and_a_refused_permission_by_its_nam
 
     assert (fine.kind, fine.state) == (kind, "pass")
     assert (refused.kind, refused.state) == (kind, "fail")
-    assert any("list pull requests (missing: Pull requests: read)" in line for line in refused.cannot)
+    assert any(
+        "list pull requests (missing: Pull requests: read)" in line for line in refused.cannot
+    )
     assert token not in repr(refused)
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_git_reads_with_a_plain_token_as_with_that_of_an_app(project, hub, settings, tmp_path, plain):
+def test_git_reads_with_a_plain_token_as_with_that_of_an_app(
+    project, hub, settings, tmp_path, plain
+):
     settings.GITHUB_GIT_URL, settings.VAR_DIR = hub.url, tmp_path / "var"
     if not plain:
         use_app(settings)
@@ -296,8 +306,15 @@ def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():
     people = make_people()
     for client, name in ((alice, "alice"), (carol, "carol")):
         client.force_login(people[name], backend="django.contrib.auth.backends.ModelBackend")
-    line = {"name": "GITHUB_TOKEN", "state": "fail", "kind": "classic token", "sentence": "<i>It is old.</i>",
-            "can": ["read"] * 40, "cannot": ["write"] * 40, "mend": "Make a new one."}  # fmt: skip
+    line = {
+        "name": "GITHUB_TOKEN",
+        "state": "fail",
+        "kind": "classic token",
+        "sentence": "<i>It is old.</i>",
+        "can": ["read"] * 40,
+        "cannot": ["write"] * 40,
+        "mend": "Make a new one.",
+    }
     ConnectionCheck.objects.create(found=[line] * 2, wake_at="2999-01-01T00:00Z")
 
     with CaptureQueriesContext(connection) as seen:

@@ -1,4 +1,6 @@
-"""Rows that a risky migration of production may lose are kept before it, and come back by what the run says."""
+"""Rows that a risky migration of production may lose are kept before it, and come back by what
+the run says.
+"""
 
 import shlex
 import stat
@@ -25,17 +27,28 @@ def kept_in(settings, tmp_path):
     return tmp_path / "backups"
 
 
-def queued(upgrade: str, *, back: str = "", planned: bool = True, kind: str = "production", **values):
+def queued(
+    upgrade: str, *, back: str = "", planned: bool = True, kind: str = "production", **values
+):
     """A run that is about to send `upgrade`, with the plan of it."""
     release = make_release(make_project())
     run = make_run(release.project, kind=kind, status="waiting", **values)
     down = Rendered((Statement(back),)) if back else Rendered()
     file = run.planned[0]
-    step = Step(file["id"], file["path"], file["sha256"], "m", upgrade=Rendered((Statement(upgrade),)), downgrade=down)
+    step = Step(
+        file["id"],
+        file["path"],
+        file["sha256"],
+        "m",
+        upgrade=Rendered((Statement(upgrade),)),
+        downgrade=down,
+    )
     run.planned = [file if planned else file | {"id": "unheard"}]
     if planned:
         risks = [asdict(one) for one in assess([step])]
-        plan = MigrationPlan(project=release.project, database=run.database, commit=run.commit, base="b", risks=risks)
+        plan = MigrationPlan(
+            project=release.project, database=run.database, commit=run.commit, base="b", risks=risks
+        )
         plan.steps, plan.status = steps_as_json([step]), "succeeded"
         plan.save()
     return run
@@ -109,7 +122,9 @@ def test_it_is_taken_once(database, kept_in):
         ("select 1", {"back": "DROP TABLE events", "direction": "upgrade"}, []),
     ],
 )
-def test_what_is_kept_is_what_may_be_lost_and_everything_where_nobody_knows(upgrade, values, tables):
+def test_what_is_kept_is_what_may_be_lost_and_everything_where_nobody_knows(
+    upgrade, values, tables
+):
     assert backup.tables_of(queued(upgrade, **values)) == tables
 
 
@@ -120,7 +135,9 @@ def test_too_much_is_said_and_not_kept(database, kept_in, settings):
 
     ended, lines = take(run, database)
 
-    assert ended is None and "No backup was taken: events holds" in lines[0] and not kept_in.exists()
+    assert (
+        ended is None and "No backup was taken: events holds" in lines[0] and not kept_in.exists()
+    )
 
 
 def test_without_the_backup_nothing_is_changed(database, kept_in):

@@ -18,12 +18,15 @@ from tests.factory import REVISIONS, make_people, make_project, make_release, ma
 from tests.reading import squeezed
 
 FAILED = {
-    "status": "failed", "sentence": "Revision 4d1a2b3c4d5e failed: deadlock detected.", "after": ["3c9d56f82e10"],
-    "applied": [["3c9d56f82e10", 0.4]], "failed_revision": "4d1a2b3c4d5e",
+    "status": "failed",
+    "sentence": "Revision 4d1a2b3c4d5e failed: deadlock detected.",
+    "after": ["3c9d56f82e10"],
+    "applied": [["3c9d56f82e10", 0.4]],
+    "failed_revision": "4d1a2b3c4d5e",
     "failed_statement": "CREATE INDEX CONCURRENTLY ix_events ON events (workspace_id)",
     "invalid_indexes": ["ix_events"],
     "kept": ["CREATE TABLE scratch (id INTEGER)", "ALTER TYPE mood ADD VALUE 'new'"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -58,7 +61,9 @@ def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(pe
         "Run by",
     ):
         assert message in html, message
-    assert "Retry from where" not in page_of(people["carol"], reverse("environments:migration", args=[run.pk]))
+    assert "Retry from where" not in page_of(
+        people["carol"], reverse("environments:migration", args=[run.pk])
+    )
 
 
 def test_the_page_of_the_release_says_the_same(people, project):
@@ -67,7 +72,10 @@ def test_the_page_of_the_release_says_the_same(people, project):
 
     html = page_of(people["alice"], f"/releases/{release.pk}/")
 
-    assert "DROP INDEX CONCURRENTLY IF EXISTS ix_events;" in html and "Retry from where the database is" in html
+    assert (
+        "DROP INDEX CONCURRENTLY IF EXISTS ix_events;" in html
+        and "Retry from where the database is" in html
+    )
 
 
 def test_a_run_that_was_rolled_back_as_a_whole_says_that_nothing_is_half_applied(people, project):
@@ -89,8 +97,15 @@ def test_the_button_starts_a_new_run_of_the_same_commit_and_is_on_record(people,
     answer = client.post(reverse("environments:migration-retry", args=[run.pk]))
 
     fresh = MigrationRun.objects.order_by("-pk")[0]
-    assert answer["Location"] == reverse("environments:migration", args=[fresh.pk]) and fresh.pk != run.pk
-    assert (fresh.commit, fresh.status, fresh.requested_by) == (run.commit, "queued", people["alice"])
+    assert (
+        answer["Location"] == reverse("environments:migration", args=[fresh.pk])
+        and fresh.pk != run.pk
+    )
+    assert (fresh.commit, fresh.status, fresh.requested_by) == (
+        run.commit,
+        "queued",
+        people["alice"],
+    )
     event = AuditEvent.objects.get(action="migration.retried", outcome="done")
     assert event.data["run"] == fresh.pk
 
@@ -100,7 +115,11 @@ def test_what_cannot_be_retried_is_refused_in_one_sentence(people, project):
     older, newer = make_run(project, **FAILED), make_run(project, **FAILED)
     done = make_run(project)
 
-    for run, words in ((shipped, "its step on the release's page"), (older, "newest"), (done, "nothing to retry")):
+    for run, words in (
+        (shipped, "its step on the release's page"),
+        (older, "newest"),
+        (done, "nothing to retry"),
+    ):
         with pytest.raises(Refused, match=words):
             actions.retry_migration(run, actor=alice)
     with pytest.raises(NotPermitted):
@@ -111,7 +130,12 @@ def test_what_cannot_be_retried_is_refused_in_one_sentence(people, project):
 def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(people, project):
     alice, bob = people["alice"], people["bob"]
     run = make_run(
-        project, kind="production", status="failed", direction="downgrade", requested_by=alice, approved_by=bob
+        project,
+        kind="production",
+        status="failed",
+        direction="downgrade",
+        requested_by=alice,
+        approved_by=bob,
     )
 
     with pytest.raises(Refused, match="Two people agreed on this step back"):
@@ -122,7 +146,9 @@ def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(peo
 
 def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, project, tmp_path):
     one = REVISIONS[1]
-    file = Revision(one["id"], (), (), (), one["path"], one["sha256"], one["message"], has_downgrade=True)
+    file = Revision(
+        one["id"], (), (), (), one["path"], one["sha256"], one["message"], has_downgrade=True
+    )
     history = History(("versions",), {file.id: file}, (file.id,), (file.id,), ())
     run = make_run(project, status="running", after=None)
     StagedRevision.objects.all().delete()

@@ -1,4 +1,6 @@
-"""What a project had before it had databases: all of it is there afterwards, and every row names its database."""
+"""What a project had before it had databases: all of it is there afterwards, and every row names
+its database.
+"""
 
 import psycopg
 import pytest
@@ -9,13 +11,20 @@ from psycopg import sql
 
 URL = "postgresql://app:p%40ss-word@db.example.org/app"
 OLD = [("environments", "0001_initial"), ("releases", "0001_initial")]
-RUNS = {"runner": "command", "migration_command": "cd backend && alembic upgrade head", "install_command": "pip x",
-        "migration_variables": "API_KEY", "version_table": "meta.versions"}  # fmt: skip
+RUNS = {
+    "runner": "command",
+    "migration_command": "cd backend && alembic upgrade head",
+    "install_command": "pip x",
+    "migration_variables": "API_KEY",
+    "version_table": "meta.versions",
+}
 
 
 @pytest.fixture
 def older(django_db_setup, django_db_blocker):
-    """A database at the tables of before, as the alias "older"; `older(name)` is the model that was there."""
+    """A database at the tables of before, as the alias "older"; `older(name)` is the model that
+    was there.
+    """
     known = connections["default"].settings_dict
     name = f"{known['NAME']}_older"[-60:]
     with django_db_blocker.unblock():
@@ -35,8 +44,13 @@ def older(django_db_setup, django_db_blocker):
 
 
 def _server(known: dict) -> dict:
-    return {"host": known["HOST"], "port": known["PORT"], "user": known["USER"], "password": known["PASSWORD"],
-            "dbname": "postgres"}  # fmt: skip
+    return {
+        "host": known["HOST"],
+        "port": known["PORT"],
+        "user": known["USER"],
+        "password": known["PASSWORD"],
+        "dbname": "postgres",
+    }
 
 
 def make(apps, name: str, /, **values):
@@ -51,7 +65,11 @@ def rows(apps, name: str):
 
 def up_to_date():
     executor = MigrationExecutor(connections["older"])
-    leaves = [leaf for leaf in executor.loader.graph.leaf_nodes() if leaf[0] in ("environments", "releases")]
+    leaves = [
+        leaf
+        for leaf in executor.loader.graph.leaf_nodes()
+        if leaf[0] in ("environments", "releases")
+    ]
     return executor.migrate(leaves).apps
 
 
@@ -62,17 +80,51 @@ def a_project(apps, slug: str, **values):
 
 def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(older):
     now = timezone.now()
-    project = a_project(older, "inspector", alembic="backend/alembic.ini", database_service="api",
-                        database_variable="PG_URL", **RUNS)  # fmt: skip
-    staging = make(older, "environments.environment", project=project, name="staging", kind="staging", railway_id="e",
-                   database_url=URL, revisions=["b2"], revisions_at=now, revisions_problem="slow")  # fmt: skip
+    project = a_project(
+        older,
+        "inspector",
+        alembic="backend/alembic.ini",
+        database_service="api",
+        database_variable="PG_URL",
+        **RUNS,
+    )
+    staging = make(
+        older,
+        "environments.environment",
+        project=project,
+        name="staging",
+        kind="staging",
+        railway_id="e",
+        database_url=URL,
+        revisions=["b2"],
+        revisions_at=now,
+        revisions_problem="slow",
+    )
     run = make(older, "environments.migrationrun", environment=staging, commit="c", after=["b2"])
     make(older, "environments.rehearsal", environment=staging, commit="c")
     make(older, "environments.migrationplan", project=project, commit="c", base="b")
-    make(older, "environments.stagedrevision", project=project, revision="b2", sha256="d" * 64, run=run, at=now)
-    make(older, "environments.schemastanding", environment=staging, branch="staging", commit="c", state="level",
-         since=now, read_at=now)  # fmt: skip
-    release = make(older, "releases.release", project=project, name="1", candidate="c", base="b", heads=["b2"])
+    make(
+        older,
+        "environments.stagedrevision",
+        project=project,
+        revision="b2",
+        sha256="d" * 64,
+        run=run,
+        at=now,
+    )
+    make(
+        older,
+        "environments.schemastanding",
+        environment=staging,
+        branch="staging",
+        commit="c",
+        state="level",
+        since=now,
+        read_at=now,
+    )
+    release = make(
+        older, "releases.release", project=project, name="1", candidate="c", base="b", heads=["b2"]
+    )
     promotion = make(older, "releases.promotion", release=release, found=["a1"])
     for position, name in enumerate(("merge", "migrate")):
         make(older, "releases.promotionstep", promotion=promotion, position=position, name=name)
@@ -81,22 +133,43 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
 
     [database] = rows(apps, "environments.database").all()
     assert {name: getattr(database, name) for name in RUNS} == RUNS
-    assert (database.name, database.alembic, database.service) == ("main", "backend/alembic.ini", "api")
-    assert (database.variable, database.public_service) == ("PG_URL", "")  # the address stays where it was
+    assert (database.name, database.alembic, database.service) == (
+        "main",
+        "backend/alembic.ini",
+        "api",
+    )
+    assert (database.variable, database.public_service) == (
+        "PG_URL",
+        "",
+    )  # the address stays where it was
     [place] = rows(apps, "environments.environmentdatabase").all()
     assert (place.url.reveal(), place.revisions, place.revisions_at) == (URL, ["b2"], now)
-    assert (place.environment_id, place.database_id, place.revisions_problem) == (staging.pk, database.pk, "slow")
+    assert (place.environment_id, place.database_id, place.revisions_problem) == (
+        staging.pk,
+        database.pk,
+        "slow",
+    )
     for name in ("migrationrun", "rehearsal", "migrationplan", "stagedrevision", "databasestatus"):
         assert rows(apps, f"environments.{name}").get().database_id == database.pk, name
     steps = rows(apps, "releases.promotionstep").order_by("position")
-    assert list(steps.values_list("name", "database")) == [("merge", None), ("migrate", database.pk)]
+    assert list(steps.values_list("name", "database")) == [
+        ("merge", None),
+        ("migrate", database.pk),
+    ]
     assert rows(apps, "releases.promotion").get().found == {str(database.pk): ["a1"]}
 
 
 def test_a_project_without_migrations_gets_a_database_only_where_something_would_be_lost(older):
     a_project(older, "plain")
     kept = a_project(older, "kept")
-    make(older, "environments.environment", project=kept, name="staging", railway_id="e", database_url=URL)
+    make(
+        older,
+        "environments.environment",
+        project=kept,
+        name="staging",
+        railway_id="e",
+        database_url=URL,
+    )
 
     apps = up_to_date()
 
@@ -106,12 +179,19 @@ def test_a_project_without_migrations_gets_a_database_only_where_something_would
 
 
 def test_projects_that_share_a_repository_stay_and_no_further_one_can_be_made(older):
-    for slug, repository in (("first", "acme/Inspector"), ("second", "Acme/inspector"), ("third", "acme/other")):
+    for slug, repository in (
+        ("first", "acme/Inspector"),
+        ("second", "Acme/inspector"),
+        ("third", "acme/other"),
+    ):
         a_project(older, slug, repository=repository)
 
     apps = up_to_date()
 
     shared = rows(apps, "environments.project").filter(shares_repository=True)
     assert list(shared.values_list("slug", flat=True)) == ["second"]
-    with pytest.raises(IntegrityError, match="project_one_for_a_repository"), transaction.atomic(using="older"):
+    with (
+        pytest.raises(IntegrityError, match="project_one_for_a_repository"),
+        transaction.atomic(using="older"),
+    ):
         a_project(apps, "fourth", repository="ACME/INSPECTOR")

@@ -33,12 +33,17 @@ NOW = timezone.now()
 
 @pytest.fixture
 def project(tmp_path, settings):
-    """main has a1 and b2; staging has c3 as well. Both databases are at the heads of their branches."""
+    """main has a1 and b2; staging has c3 as well.
+
+    Both databases are at the heads of their branches.
+    """
     settings.VAR_DIR, settings.GITHUB_TOKEN = tmp_path, "a-token"
     project = make_project(alembic="alembic.ini")
     (tmp_path / "mirrors").mkdir()
     main = tree(source("a1"), source("b2", "a1"))
-    mirror = repository(tmp_path / "mirrors" / f"{project.pk}.git", main, tree(*map(source, ["a1"])) | main | more())
+    mirror = repository(
+        tmp_path / "mirrors" / f"{project.pk}.git", main, tree(*map(source, ["a1"])) | main | more()
+    )
     for name, tag in (("main", "c0"), ("staging", "c1")):
         Branch.objects.filter(project=project, name=name).update(head=mirror.commit(tag))
     DatabaseSync.objects.create(project=project, wake_at=NOW + timedelta(days=1))
@@ -60,11 +65,16 @@ def at(project, kind: str, *revisions: str) -> None:
 def look(project, now=NOW) -> dict[str, DatabaseStatus]:
     databases_status.read(project, now=now)
     detect.compare(project, now=now)
-    return {row.environment.kind: row for row in DatabaseStatus.objects.select_related("environment")}
+    return {
+        row.environment.kind: row for row in DatabaseStatus.objects.select_related("environment")
+    }
 
 
 def findings() -> list[tuple[str, bool]]:
-    return [(object_.sentence, object_.attestable) for object_ in Finding.objects.filter(kind="schema", closed_at=None)]
+    return [
+        (object_.sentence, object_.attestable)
+        for object_ in Finding.objects.filter(kind="schema", closed_at=None)
+    ]
 
 
 def test_each_database_stands_beside_the_head_of_its_own_branch(project):
@@ -72,12 +82,19 @@ def test_each_database_stands_beside_the_head_of_its_own_branch(project):
 
     found = look(project)
 
-    assert {kind: row.state for kind, row in found.items()} == {"staging": "behind", "production": "level"}
+    assert {kind: row.state for kind, row in found.items()} == {
+        "staging": "behind",
+        "production": "level",
+    }
     assert [one["id"] for one in found["staging"].between] == ["b2", "c3"]
-    trail = DatabaseSync.objects.get(project=project).timeline[str(project.databases.get().pk)]["entries"]
+    trail = DatabaseSync.objects.get(project=project).timeline[str(project.databases.get().pk)][
+        "entries"
+    ]
     assert [(one["id"], one["branches"]) for one in trail] == [
-        ("c3", ["staging"]), ("b2", ["staging", "main"]), ("a1", ["staging", "main"]),
-    ]  # fmt: skip
+        ("c3", ["staging"]),
+        ("b2", ["staging", "main"]),
+        ("a1", ["staging", "main"]),
+    ]
     assert findings() == []  # staging waits for somebody: that is its everyday state
 
 
@@ -89,7 +106,10 @@ def test_a_revision_that_no_branch_has_is_a_finding_until_it_is_gone(project):
     at(project, "production", "b2")
     look(project)
 
-    assert "production's database is at feed0000beef, which no file of main and staging has" in message and not attestable
+    assert (
+        "production's database is at feed0000beef, which no file of main and staging has" in message
+        and not attestable
+    )
     assert findings() == []
     assert AuditEvent.objects.filter(action="finding.closed").count() == 1
 
@@ -101,12 +121,18 @@ def test_production_ahead_of_main_is_a_finding_unless_a_run_of_the_portal_brough
 
     production = Environment.objects.get(project=project, kind="production")
     MigrationRun.objects.create(
-        environment=production, database=project.databases.get(), commit="c" * 40, status="succeeded", after=["c3"]
+        environment=production,
+        database=project.databases.get(),
+        commit="c" * 40,
+        status="succeeded",
+        after=["c3"],
     )
     look(project)
 
-    assert message == "production's database is ahead of main by 1 revision: c3, which staging has. " + (
-        "No run of the portal brought it there."
+    assert (
+        message
+        == "production's database is ahead of main by 1 revision: c3, which staging has. "
+        + "No run of the portal brought it there."
     )
     assert findings() == []
 
@@ -120,7 +146,13 @@ def test_production_behind_main_is_given_the_time_of_a_deployment(project):
 
     assert soon == []
     assert findings() == [
-        ("production's database is behind main by 1 revision: b2. They run with the next release.", True)
+        (
+            (
+                "production's database is behind main by 1 revision: b2. They run with the next"
+                " release."
+            ),
+            True,
+        )
     ]
 
 

@@ -21,12 +21,27 @@ class Trees:
         return cls(path)
 
     def put(self, kind: str, content: bytes) -> str:
-        command = ["git", f"--git-dir={self.path}", "hash-object", "-w", "--literally", "-t", kind, "--stdin"]
-        return subprocess.run(command, input=content, capture_output=True, check=True).stdout.decode().strip()
+        command = [
+            "git",
+            f"--git-dir={self.path}",
+            "hash-object",
+            "-w",
+            "--literally",
+            "-t",
+            kind,
+            "--stdin",
+        ]
+        return (
+            subprocess.run(command, input=content, capture_output=True, check=True)
+            .stdout.decode()
+            .strip()
+        )
 
     def tree(self, *entries: tuple[str, bytes, str]) -> str:
         """A tree of (mode, name, object id), in that order and under any name."""
-        lines = [f"{mode} ".encode() + name + b"\0" + bytes.fromhex(sha) for mode, name, sha in entries]
+        lines = [
+            f"{mode} ".encode() + name + b"\0" + bytes.fromhex(sha) for mode, name, sha in entries
+        ]
         return self.put("tree", b"".join(lines))
 
     def commit(self, tree: str) -> str:
@@ -38,7 +53,10 @@ class Trees:
 
 
 def attacks(trees: Trees) -> dict[str, str]:
-    """Attack: the commit that makes it. Each tries to write or to point outside, or to fill disk or memory."""
+    """Attack: the commit that makes it.
+
+    Each tries to write or to point outside, or to fill disk or memory.
+    """
     blob = trees.put("blob", b"pwned")
 
     def link(to: bytes) -> str:
@@ -63,17 +81,29 @@ def attacks(trees: Trees) -> dict[str, str]:
         "a slash within a name": trees.tree((FILE, b"a/../../evil", blob)),
         "a directory called .git": trees.tree((TREE, b".git", inside)),
         "a directory called .GIT": trees.tree((TREE, b".GIT", inside)),
-        "a directory called .git with a zero-width sign": trees.tree((TREE, ".g\u200cit".encode(), inside)),
+        "a directory called .git with a zero-width sign": trees.tree(
+            (TREE, ".g\u200cit".encode(), inside)
+        ),
         "a directory called git~1": trees.tree((TREE, b"git~1", inside)),
         "a directory called .git and a space": trees.tree((TREE, b".git ", inside)),
-        "a file called .git::$INDEX_ALLOCATION": trees.tree((FILE, b".git::$INDEX_ALLOCATION", blob)),
+        "a file called .git::$INDEX_ALLOCATION": trees.tree(
+            (FILE, b".git::$INDEX_ALLOCATION", blob)
+        ),
         "an absolute link": trees.tree((LINK, b"l", link(b"/etc/passwd"))),
         "a link upwards": trees.tree((LINK, b"l", link(b"../outside"))),
-        "a chain of links that leads upwards": trees.tree((TREE, b"d", back), (LINK, b"y", link(b"d/x/.."))),
-        "a link and a directory of one name": trees.tree((LINK, b"a", link(b"..")), (TREE, b"a", inside)),
-        "a harmless link and a directory of one name": trees.tree((LINK, b"a", link(b"b")), (TREE, b"a", inside)),
+        "a chain of links that leads upwards": trees.tree(
+            (TREE, b"d", back), (LINK, b"y", link(b"d/x/.."))
+        ),
+        "a link and a directory of one name": trees.tree(
+            (LINK, b"a", link(b"..")), (TREE, b"a", inside)
+        ),
+        "a harmless link and a directory of one name": trees.tree(
+            (LINK, b"a", link(b"b")), (TREE, b"a", inside)
+        ),
         "a file and a directory of one name": trees.tree((FILE, b"a", blob), (TREE, b"a", inside)),
-        "two files of one name": trees.tree((FILE, b"a", blob), (FILE, b"a", trees.put("blob", b"other"))),
+        "two files of one name": trees.tree(
+            (FILE, b"a", blob), (FILE, b"a", trees.put("blob", b"other"))
+        ),
         "two links of one name": trees.tree((LINK, b"a", link(b"b")), (LINK, b"a", link(b"c"))),
         "a link with a NUL": trees.tree((LINK, b"l", link(b"a\0b"))),
         "an endless link": trees.tree((LINK, b"l", link(b"a/" * 5000))),

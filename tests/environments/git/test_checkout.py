@@ -35,7 +35,9 @@ def test_nothing_is_written_outside_and_each_ends_in_a_sentence(trees, commits, 
         with pytest.raises(GitError) as refused:
             mirror.checkout_all(commit, into) if whole else mirror.checkout(commit, [""], into)
 
-        assert str(refused.value).endswith((".", "commits.")) and "\n" not in str(refused.value), attack
+        assert str(refused.value).endswith((".", "commits.")) and "\n" not in str(refused.value), (
+            attack
+        )
         assert outside(into) == before and (tmp_path / "witness").read_text() == "untouched", attack
         assert not any(path.is_symlink() for path in into.rglob("*")), attack
         assert time.monotonic() - began < 60, attack
@@ -43,16 +45,24 @@ def test_nothing_is_written_outside_and_each_ends_in_a_sentence(trees, commits, 
 
 def test_an_honest_commit_is_written_whole_with_its_links_and_without_submodules(trees, tmp_path):
     blob = trees.put("blob", b"text")
-    directory = trees.tree((FILE, b"one", blob), ("100755", b"run", blob), (LINK, b"up", trees.put("blob", b"../two")))
+    directory = trees.tree(
+        (FILE, b"one", blob), ("100755", b"run", blob), (LINK, b"up", trees.put("blob", b"../two"))
+    )
     commit = trees.commit(
-        trees.tree((FILE, b".gitattributes", trees.put("blob", b"* filter=evil export-ignore\n")),
-                   (TREE, b"d", directory), (MODULE, b"sub", "2" * 40), (FILE, b"two", blob),
-                   (FILE, "ä\u202e".encode(), blob))
-    )  # fmt: skip
+        trees.tree(
+            (FILE, b".gitattributes", trees.put("blob", b"* filter=evil export-ignore\n")),
+            (TREE, b"d", directory),
+            (MODULE, b"sub", "2" * 40),
+            (FILE, b"two", blob),
+            (FILE, "ä\u202e".encode(), blob),
+        )
+    )
 
     trees.mirror().checkout_all(commit, tmp_path)
 
-    assert (tmp_path / "d" / "up").read_text() == "text" and os.access(tmp_path / "d" / "run", os.X_OK)
+    assert (tmp_path / "d" / "up").read_text() == "text" and os.access(
+        tmp_path / "d" / "run", os.X_OK
+    )
     assert not (tmp_path / "sub").exists() and (tmp_path / "ä\u202e").exists()
     assert not os.access(tmp_path / "d" / "one", os.X_OK)
 

@@ -125,12 +125,26 @@ def test_the_host_behind_an_at_sign_is_the_host(project, evil, settings, tmp_pat
 @pytest.mark.parametrize(
     "address",
     [
-        "/etc", "file:///etc", "../other.git", "ext::sh -c id", "ext::id", "--upload-pack=id", "-u", "ftp://h/x",
-        "http://github.com/acme/inspector.git", "https://", "https://user:word@github.com/a/b.git", "fd::3",
-        "ssh://-oProxyCommand=id/x", "-oProxyCommand=id:x", "https://h/\nx", "https://h:99999/x", "git://h/x",
+        "/etc",
+        "file:///etc",
+        "../other.git",
+        "ext::sh -c id",
+        "ext::id",
+        "--upload-pack=id",
+        "-u",
+        "ftp://h/x",
+        "http://github.com/acme/inspector.git",
+        "https://",
+        "https://user:word@github.com/a/b.git",
+        "fd::3",
+        "ssh://-oProxyCommand=id/x",
+        "-oProxyCommand=id:x",
+        "https://h/\nx",
+        "https://h:99999/x",
+        "git://h/x",
         "https://[::1/x",
     ],
-)  # fmt: skip
+)
 def test_an_address_of_another_kind_is_never_given_to_git(project, address):
     assert fault_of(address)
     assert fetch(project, address) == "address"
@@ -139,10 +153,13 @@ def test_an_address_of_another_kind_is_never_given_to_git(project, address):
 @pytest.mark.parametrize(
     "address",
     [
-        "https://github.example.com/acme/x.git", "ssh://git@git.example.org:2222/acme/x.git",
-        "git@github.com:acme/x.git", "http://127.0.0.1:8080/acme/x.git", "http://[::1]:80/x.git",
+        "https://github.example.com/acme/x.git",
+        "ssh://git@git.example.org:2222/acme/x.git",
+        "git@github.com:acme/x.git",
+        "http://127.0.0.1:8080/acme/x.git",
+        "http://[::1]:80/x.git",
     ],
-)  # fmt: skip
+)
 def test_honest_addresses_are_taken(project, address):
     Project.objects.filter(pk=project.pk).update(git_url=address)
     project.refresh_from_db()

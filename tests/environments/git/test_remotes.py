@@ -1,4 +1,6 @@
-"""`git_remote_check` over real clones, a real sshd and a real HTTP server: one diagnosis, exact commands, no secret."""
+"""`git_remote_check` over real clones, a real sshd and a real HTTP server: one diagnosis, exact
+commands, no secret.
+"""
 
 import os
 import subprocess
@@ -95,7 +97,13 @@ def test_what_is_no_clone_or_has_no_remote_is_said(clone, capsys, arrange, words
 
 
 def test_a_refused_password_leads_to_ssh_or_gh_and_the_token_is_never_shown(clone, web, capsys):
-    git(clone, "remote", "add", "origin", f"http://dana:{SECRET}@127.0.0.1:{web.server_port}/acme/inspector.git")
+    git(
+        clone,
+        "remote",
+        "add",
+        "origin",
+        f"http://dana:{SECRET}@127.0.0.1:{web.server_port}/acme/inspector.git",
+    )
 
     code, message = check(clone, capsys)
 
@@ -106,7 +114,8 @@ def test_a_refused_password_leads_to_ssh_or_gh_and_the_token_is_never_shown(clon
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(403, "does not let you write"), (404, "shows no repository acme/inspector")]
+    ("status", "words"),
+    [(403, "does not let you write"), (404, "shows no repository acme/inspector")],
 )
 def test_a_forbidden_and_an_unknown_repository_are_two_things(clone, web, capsys, status, words):
     web.status = status
@@ -129,7 +138,13 @@ def test_a_host_that_nobody_knows_and_one_that_is_down(clone, capsys):
 
 def test_a_helper_is_named_and_a_query_with_a_token_is_not_shown(clone, web, capsys):
     git(clone, "config", "credential.helper", f"/opt/helpers/git-credential-corp --token {SECRET}")
-    git(clone, "remote", "add", "origin", f"http://127.0.0.1:{web.server_port}/a/b.git?access_token={SECRET}")
+    git(
+        clone,
+        "remote",
+        "add",
+        "origin",
+        f"http://127.0.0.1:{web.server_port}/a/b.git?access_token={SECRET}",
+    )
 
     message = check(clone, capsys)[1]
 
@@ -137,7 +152,9 @@ def test_a_helper_is_named_and_a_query_with_a_token_is_not_shown(clone, web, cap
 
 
 @needs_sshd
-def test_over_ssh_an_unknown_host_an_unknown_key_and_a_good_one_are_told_apart(clone, tmp_path, capsys, monkeypatch):
+def test_over_ssh_an_unknown_host_an_unknown_key_and_a_good_one_are_told_apart(
+    clone, tmp_path, capsys, monkeypatch
+):
     origin = clone
     with serving(tmp_path / "sshd", origin) as server:
         git(clone, "remote", "add", "origin", server.url)
@@ -161,8 +178,13 @@ def test_it_needs_no_database_and_runs_from_any_directory(clone):
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
     done = subprocess.run(
-        [sys.executable, manage, "git_remote_check"], cwd=clone, env=environment, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, manage, "git_remote_check"],
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.returncode == 1 and "This repository has no remote" in done.stdout, done.stderr

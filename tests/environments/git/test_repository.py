@@ -25,7 +25,12 @@ AUTHOR = {
 
 def git(where: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], cwd=where, env=os.environ | AUTHOR, check=True, capture_output=True, text=True
+        ["git", *arguments],
+        cwd=where,
+        env=os.environ | AUTHOR,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip()
 
@@ -197,7 +202,9 @@ def test_a_checkout_refuses_links(origin, mirror, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("ref", ["--upload-pack=touch x", "-x", "", "a b", "a\nb", "a..b", "main:a", "x" * 300])
+@pytest.mark.parametrize(
+    "ref", ["--upload-pack=touch x", "-x", "", "a b", "a\nb", "a..b", "main:a", "x" * 300]
+)
 def test_it_refuses_references_that_are_no_references(mirror, ref):
     with pytest.raises(GitError) as raised:
         mirror.commit(ref)
@@ -224,7 +231,9 @@ def test_a_directory_without_a_repository_is_not_searched_upwards(origin):
 
 def test_a_missing_repository_and_an_unreachable_host_are_told_apart(tmp_path):
     kinds = []
-    for number, url in enumerate([str(tmp_path / "none"), "http://127.0.0.1:9/x.git", "ext::sh -c touch% x"]):
+    for number, url in enumerate(
+        [str(tmp_path / "none"), "http://127.0.0.1:9/x.git", "ext::sh -c touch% x"]
+    ):
         with pytest.raises(GitError) as raised:
             Mirror(tmp_path / str(number), url).fetch(timeout=20)
         kinds.append(raised.value.kind)
@@ -263,7 +272,9 @@ def test_a_refused_token_is_named_but_never_shown_or_stored(guarded, tmp_path):
 
     assert raised.value.kind == "token"
     assert base64.b64encode(b"x-access-token:canary-token").decode() in seen[0]
-    written = [path.read_text("utf-8", "replace") for path in mirror.path.rglob("*") if path.is_file()]
+    written = [
+        path.read_text("utf-8", "replace") for path in mirror.path.rglob("*") if path.is_file()
+    ]
     for text in [str(raised.value), repr(mirror), mirror.url, *written]:
         assert "canary" not in text and "hunter2" not in text
 
@@ -333,7 +344,9 @@ def test_a_push_with_a_lease_leaves_a_branch_that_moved(origin, mirror, apart):
     with pytest.raises(GitError, match=r"not at .* any more, so nothing was done") as told:
         mirror.push_with_lease("staging", new, expected=old)
 
-    assert told.value.kind == "lease" and git(origin, "rev-parse", "staging") == git(origin, "rev-parse", "main~1")
+    assert told.value.kind == "lease" and git(origin, "rev-parse", "staging") == git(
+        origin, "rev-parse", "main~1"
+    )
 
 
 def test_a_push_that_the_rules_of_the_branch_refuse_says_so(origin, mirror, apart):

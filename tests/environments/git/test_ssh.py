@@ -1,4 +1,6 @@
-"""Git over SSH against a real sshd: the key is let in, no other host is believed, and nothing of the key is left."""
+"""Git over SSH against a real sshd: the key is let in, no other host is believed, and nothing of
+the key is left.
+"""
 
 import stat
 import subprocess
@@ -74,7 +76,9 @@ def test_ssh_addresses_are_told_from_others(url, label):
 
 def test_a_key_is_told_by_kind_and_fingerprint_as_openssh_tells_it(tmp_path):
     made = make_key(tmp_path / "key")
-    message = subprocess.run(["ssh-keygen", "-lf", tmp_path / "key"], capture_output=True, text=True).stdout
+    message = subprocess.run(
+        ["ssh-keygen", "-lf", tmp_path / "key"], capture_output=True, text=True
+    ).stdout
 
     found = ssh.take(made.replace("\n", "\r\n") + "  \r\n")[1]
 
@@ -92,7 +96,9 @@ def test_a_key_is_told_by_kind_and_fingerprint_as_openssh_tells_it(tmp_path):
         (lambda key, folder: make_key(folder / "short", kind="rsa", passphrase="x"), "passphrase"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_explained_in_one_sentence_without_a_letter_of_it(tmp_path, spoil, words):
+def test_a_key_that_cannot_be_used_is_explained_in_one_sentence_without_a_letter_of_it(
+    tmp_path, spoil, words
+):
     bad = spoil(make_key(tmp_path / "key"), tmp_path)
 
     with pytest.raises(ssh.BadKey) as caught:
@@ -106,7 +112,9 @@ def test_host_keys_are_read_from_any_usual_spelling_and_anything_else_is_named(t
     make_key(tmp_path / "host")
     kind, blob, _ = (tmp_path / "host.pub").read_text().split()
 
-    found = ssh.read_host_keys(f"# a comment\n{kind} {blob} root@host\n\n[git.example.org]:2222 {kind} {blob}\n")
+    found = ssh.read_host_keys(
+        f"# a comment\n{kind} {blob} root@host\n\n[git.example.org]:2222 {kind} {blob}\n"
+    )
 
     assert [one.blob for one in found] == [blob]
     for bad in ("|1|abc|def ssh-rsa", f"{kind} {blob[:30]}", f"@revoked x {kind} {blob}", "hello"):
@@ -129,14 +137,21 @@ def test_the_key_lies_in_a_private_file_while_git_runs_and_nowhere_else(tmp_path
     host = (tmp_path / "key.pub").read_text()
     secret = "".join(private.splitlines()[1:-1])
 
-    with ssh.signed_in(ssh.Access(private, host, facts.fingerprint), "git@example.org:a/b.git", tmp_path) as extra:
+    with ssh.signed_in(
+        ssh.Access(private, host, facts.fingerprint), "git@example.org:a/b.git", tmp_path
+    ) as extra:
         (folder,) = tmp_path.glob(f"{ssh.LEFT}*")
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "key")]
         pinned = (folder / "known_hosts").read_text()
 
     assert modes == [0o700, 0o600] and pinned.startswith("example.org ssh-ed25519 AAAA")
     assert secret[:40] not in repr(extra) and secret[:40] not in repr(ssh.Access(private))
-    for wanted in ("StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "BatchMode=yes", "UserKnownHostsFile="):
+    for wanted in (
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "UserKnownHostsFile=",
+    ):
         assert wanted in extra["GIT_SSH_COMMAND"]
     assert not folder.exists()
 
@@ -169,7 +184,9 @@ def test_a_key_that_the_server_does_not_know_is_named_by_its_fingerprint(server,
 
 @needs_sshd
 def test_a_host_key_that_was_never_pinned_is_not_believed(server, tmp_path):
-    assert "No host key of 127.0.0.1 is pinned" in refusal(mirror_over(server, tmp_path, hosts=""))[1]
+    assert (
+        "No host key of 127.0.0.1 is pinned" in refusal(mirror_over(server, tmp_path, hosts=""))[1]
+    )
 
 
 @needs_sshd
@@ -235,11 +252,15 @@ def test_a_key_is_pasted_once_and_never_shown(dave, project, tmp_path):
     with connection.cursor() as cursor:
         cursor.execute("SELECT private_key FROM environments_deploykey")
         stored = cursor.fetchone()[0]
-    assert "was added successfully" in message and row.fingerprint in shown and row.public_key in shown
+    assert (
+        "was added successfully" in message and row.fingerprint in shown and row.public_key in shown
+    )
     assert "PRIVATE KEY" not in stored and "PRIVATE KEY" not in shown
     assert all(secret not in text for text in (message, shown, stored))
     assert not AuditEvent.objects.filter(data_json__contains=secret).exists()
-    assert AuditEvent.objects.get(action="configuration.added", subject_kind="environments.deploykey")
+    assert AuditEvent.objects.get(
+        action="configuration.added", subject_kind="environments.deploykey"
+    )
 
 
 def test_the_portal_makes_a_key_by_itself_and_pins_githubs_host_keys(dave, project, settings):
@@ -269,9 +290,13 @@ def key_for(project, server, *, key="", hosts=""):
     Project.objects.filter(pk=project.pk).update(git_url=server.url)
     project.refresh_from_db()
     return DeployKey.objects.create(
-        project=project, private_key=private, kind=facts.kind, public_key=facts.public,
-        fingerprint=facts.fingerprint, host_keys=hosts,
-    )  # fmt: skip
+        project=project,
+        private_key=private,
+        kind=facts.kind,
+        public_key=facts.public,
+        fingerprint=facts.fingerprint,
+        host_keys=hosts,
+    )
 
 
 def of_key():
@@ -294,7 +319,11 @@ def test_a_refused_key_is_told_where_to_be_added(project, server):
 
     found = of_key()
 
-    assert found.state == "fail" and "Deploy keys" in found.mend and found.public_key.startswith("ssh-ed25519")
+    assert (
+        found.state == "fail"
+        and "Deploy keys" in found.mend
+        and found.public_key.startswith("ssh-ed25519")
+    )
 
 
 @needs_sshd
@@ -302,21 +331,28 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
     row = key_for(project, server)
     found = of_key()
     ConnectionCheck.objects.create(found=[vars(found)], wake_at="2999-01-01T00:00Z")
-    (_, _, fingerprint, known) = found.offers[0]
+    _, _, fingerprint, known = found.offers[0]
     page = dave.get("/connections/").content.decode()
 
     dave.post("/connections/inspector/host-keys/", {"fingerprint": [fingerprint]})
     row.refresh_from_db()
     event = AuditEvent.objects.get(action="host_keys.pinned")
 
-    assert found.state == "fail" and known == "" and fingerprint in page and "Pin the chosen keys" in page
+    assert (
+        found.state == "fail"
+        and known == ""
+        and fingerprint in page
+        and "Pin the chosen keys" in page
+    )
     assert row.host_keys.split()[1] == server.host.split()[1] and fingerprint in event.sentence
     assert ConnectionCheck.objects.get().wake_at.year < 2999
     assert of_key().state == "pass"
 
 
 @needs_sshd
-def test_only_a_key_that_the_server_shows_is_pinned_and_only_by_those_who_may(project, server, people):
+def test_only_a_key_that_the_server_shows_is_pinned_and_only_by_those_who_may(
+    project, server, people
+):
     row = key_for(project, server, hosts=server.host)
 
     with pytest.raises(Refused, match="did not see the host key SHA256:other"):
@@ -330,14 +366,19 @@ def test_only_a_key_that_the_server_shows_is_pinned_and_only_by_those_who_may(pr
     assert row.host_keys == server.host
 
 
-def test_a_key_that_nothing_uses_and_an_ssh_address_without_a_key_are_said(project, server, tmp_path):
+def test_a_key_that_nothing_uses_and_an_ssh_address_without_a_key_are_said(
+    project, server, tmp_path
+):
     Project.objects.update(git_url="ssh://git@git.example.org/acme/inspector.git")
     missing = of_key()
     key_for(project, server)
     Project.objects.update(git_url="https://git.example.org/acme/inspector.git")
     unused = of_key()
 
-    assert (missing.kind, missing.state) == ("not set", "fail") and "git.example.org" in missing.sentence
+    assert (missing.kind, missing.state) == (
+        "not set",
+        "fail",
+    ) and "git.example.org" in missing.sentence
     assert unused.state == "fail" and "no SSH address" in unused.sentence
 
 

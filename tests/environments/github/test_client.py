@@ -132,8 +132,19 @@ PULL = {
     "html_url": "https://github.com/acme/x/pull/9",
     "title": "Release",
 }
-RUN = {"name": "tests", "status": "completed", "conclusion": "success", "app": {"id": 15368}, "id": 1}
-JOB = {"name": "tests", "status": "completed", "conclusion": "failure", "html_url": "https://github.com/j"}
+RUN = {
+    "name": "tests",
+    "status": "completed",
+    "conclusion": "success",
+    "app": {"id": 15368},
+    "id": 1,
+}
+JOB = {
+    "name": "tests",
+    "status": "completed",
+    "conclusion": "failure",
+    "html_url": "https://github.com/j",
+}
 STATUS = {"context": "release-portal", "state": "pending", "description": None, "target_url": None}
 HOOK = {
     "id": 11,
@@ -158,7 +169,12 @@ PROTECTION = {
     "lock_branch": False,
     "allow_fork_syncing": False,
 }
-RULE = {"type": "deletion", "ruleset_id": 5, "ruleset_source": "acme/x", "ruleset_source_type": "Repository"}
+RULE = {
+    "type": "deletion",
+    "ruleset_id": 5,
+    "ruleset_source": "acme/x",
+    "ruleset_source_type": "Repository",
+}
 GOOD = {
     "GET /repos/acme/x/deployments": [{"id": 7, "sha": MERGE, "environment": "pr-9"}],
     "GET /repos/acme/x/branches/staging/protection": {"enforce_admins": {"enabled": True}},
@@ -167,7 +183,9 @@ GOOD = {
     "GET /repos/acme/x/rulesets/5": {"id": 5, "name": "strict", "bypass_actors": []},
     "POST /graphql": {"data": {"rateLimit": {"remaining": 4998}, "repository": repository()}},
     "GET /repos/acme/x/pulls/9": PULL,
-    "GET /repos/acme/x/pulls": [{k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}],
+    "GET /repos/acme/x/pulls": [
+        {k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}
+    ],
     "POST /repos/acme/x/pulls": PULL,
     "PUT /repos/acme/x/pulls/9/merge": {"sha": MERGE, "merged": True, "message": "merged"},
     "GET /repos/acme/x/compare/staging...main": {
@@ -176,14 +194,24 @@ GOOD = {
         "behind_by": 0,
         "merge_base_commit": {"sha": HEAD},
     },
-    "GET /repos/acme/x/git/ref/heads/staging": {"ref": "refs/heads/staging", "object": {"sha": HEAD}},
-    "PATCH /repos/acme/x/git/refs/heads/staging": {"ref": "refs/heads/staging", "object": {"sha": MERGE}},
+    "GET /repos/acme/x/git/ref/heads/staging": {
+        "ref": "refs/heads/staging",
+        "object": {"sha": HEAD},
+    },
+    "PATCH /repos/acme/x/git/refs/heads/staging": {
+        "ref": "refs/heads/staging",
+        "object": {"sha": MERGE},
+    },
     f"GET /repos/acme/x/commits/{HEAD}/check-runs": {"total_count": 1, "check_runs": [RUN]},
     f"GET /repos/acme/x/commits/{HEAD}/status": {"state": "pending", "statuses": [STATUS]},
     f"GET /repos/acme/x/commits/{HEAD}/statuses": [STATUS],
-    f"GET /repos/acme/x/commits/{HEAD}/pulls": [{k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}],
+    f"GET /repos/acme/x/commits/{HEAD}/pulls": [
+        {k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}
+    ],
     f"POST /repos/acme/x/statuses/{HEAD}": {"context": "release-portal", "state": "success"},
-    "GET /repos/acme/x/issues/9/comments": [{"id": 3, "body": "<!-- portal --> hi", "html_url": None}],
+    "GET /repos/acme/x/issues/9/comments": [
+        {"id": 3, "body": "<!-- portal --> hi", "html_url": None}
+    ],
     "POST /repos/acme/x/issues/9/comments": {"id": 4},
     "PATCH /repos/acme/x/issues/comments/3": {"id": 3},
     "POST /repos/acme/x/deployments": {"id": 7},
@@ -211,12 +239,20 @@ READS = {
 }
 WRITES = {
     "add_hook": lambda github: github.add_hook("https://p/hook", secret="s", events=["push"]),
-    "change_hook": lambda github: github.change_hook(11, "https://p/hook", secret="s", events=["push"]),
-    "open_pull": lambda github: github.open_pull(head="staging", base="main", title="Release", body="…"),
+    "change_hook": lambda github: github.change_hook(
+        11, "https://p/hook", secret="s", events=["push"]
+    ),
+    "open_pull": lambda github: github.open_pull(
+        head="staging", base="main", title="Release", body="…"
+    ),
     "merge": lambda github: github.merge(9, sha=HEAD, title="Release"),
     "fast_forward": lambda github: github.fast_forward("staging", MERGE),
     "set_status": lambda github: github.set_status(
-        HEAD, context="release-portal", state="success", description="x" * 200, target_url="https://p/1"
+        HEAD,
+        context="release-portal",
+        state="success",
+        description="x" * 200,
+        target_url="https://p/1",
     ),
     "comment": lambda github: github.comment(9, "hello"),
     "edit_comment": lambda github: github.edit_comment(3, "hello"),
@@ -356,7 +392,10 @@ def _check_body(described: dict, operation: dict, request: Request) -> None:
     if content is None:
         assert request.body == b""
         return
-    schema = content["schema"] | {"additionalProperties": False, "components": described["components"]}
+    schema = content["schema"] | {
+        "additionalProperties": False,
+        "components": described["components"],
+    }
     jsonschema.validate(request.json(), _with_nulls(schema))
 
 
@@ -381,7 +420,11 @@ def test_an_overview_is_one_call(server, github):
     [pull], [promotion] = found.open_pulls, found.promotions
     assert len(server.requests) == 1
     assert (found.staging_head, found.production_head) == (HEAD, MAIN)
-    assert (pull.number, pull.title, pull.labels) == (1, "<script>alert(1)</script>⟨U+202E⟩⟨U+0000⟩", ("db",))
+    assert (pull.number, pull.title, pull.labels) == (
+        1,
+        "<script>alert(1)</script>⟨U+202E⟩⟨U+0000⟩",
+        ("db",),
+    )
     assert (promotion.number, promotion.head_ref) == (9, "staging")
     assert [merged.number for merged in found.merged_pulls] == [5]
     assert found.complete and found.rules_readable and found.remaining_points == 4998
@@ -421,14 +464,19 @@ def test_one_hundred_and_sixty_pull_requests_are_two_calls(server, github):
 
 
 def test_four_hundred_pull_requests_are_four_calls_at_first_and_one_later(server, github):
-    part = [{"open": repository(*[node(n) for n in range(k, k + 100)], cursor=f"c{k}")["open"]} for k in (101, 201)]
+    part = [
+        {"open": repository(*[node(n) for n in range(k, k + 100)], cursor=f"c{k}")["open"]}
+        for k in (101, 201)
+    ]
     last = {"open": repository(*[node(n) for n in range(301, 401)])["open"]}
     pages(server, repository(*[node(n) for n in range(1, 101)], cursor="c1"), *part, last)
     cold = READS["overview"](github)
     calls = len(server.requests)
 
     pages(server, repository(node(1), cursor="next", recent={"nodes": [node(2)]}))
-    warm = github.overview(staging="staging", production="main", pages=Pages(cursor="c", most=1, recent=True))
+    warm = github.overview(
+        staging="staging", production="main", pages=Pages(cursor="c", most=1, recent=True)
+    )
 
     assert (len(cold.open_pulls), calls, cold.listed) == (400, 4, True)
     assert len(server.requests) == calls + 1 and not warm.listed and warm.cursor == "next"
@@ -499,7 +547,9 @@ def test_new_words_survive_in_lower_case(server, github):
     run = CHECKS[0] | {"status": "DREAMING", "conclusion": None}
     checks = {"contexts": {"pageInfo": {"hasNextPage": False}, "nodes": [run]}}
 
-    [pull] = overview(server, github, repository(node(1, checks=checks, mergeStateStatus="NEW"))).open_pulls
+    [pull] = overview(
+        server, github, repository(node(1, checks=checks, mergeStateStatus="NEW"))
+    ).open_pulls
 
     assert (pull.checks[0].state, pull.merge_state) == ("dreaming", "new")
 
@@ -512,7 +562,8 @@ def test_a_missing_branch_is_said(server, github):
 
 
 @pytest.mark.parametrize(
-    "rules", [None, {"nodes": [None]}, {"nodes": [{"type": "REQUIRED_STATUS_CHECKS", "parameters": None}]}]
+    "rules",
+    [None, {"nodes": [None]}, {"nodes": [{"type": "REQUIRED_STATUS_CHECKS", "parameters": None}]}],
 )
 def test_rules_that_are_not_shown_are_not_taken_for_no_rules(server, github, rules):
     found = overview(server, github, repository(staging=RULES | {"rules": rules}))
@@ -521,7 +572,9 @@ def test_rules_that_are_not_shown_are_not_taken_for_no_rules(server, github, rul
     assert found.open_pulls[0].checks[0].required is None
 
 
-def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_what_else_goes_into_main_is_a_hotfix(server, github):
+def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_what_else_goes_into_main_is_a_hotfix(
+    server, github
+):
     fork = node(9, headRefName="staging", baseRefName="main", isCrossRepository=True)
     fix = node(10, headRefName="fix/crash", baseRefName="main")
     promotions = {"pageInfo": {"hasNextPage": False}, "nodes": [fork, fix]}
@@ -532,7 +585,12 @@ def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_what_else_goes_
 
 
 def test_who_merged_a_pull_request_and_when_is_told(server, github):
-    merged = {"merged": True, "state": "closed", "merged_at": "2026-11-22T10:00:00Z", "merged_by": {"login": "ann"}}
+    merged = {
+        "merged": True,
+        "state": "closed",
+        "merged_at": "2026-11-22T10:00:00Z",
+        "merged_by": {"login": "ann"},
+    }
     answering(server, "/pulls/9", 200, PULL | merged)
 
     pull = github.pull(9)
@@ -573,7 +631,9 @@ def named(server, github, **other):
     more = {"all": {"contexts": contexts, "last": {"nodes": CHECKS}}} | NAMED | other
     answer = repository(named9=node(9, headRefName="staging", baseRefName="main", **more))
     server.app = lambda request: Response(200, {"data": {"repository": answer}})
-    return next(iter(github.overview(staging="staging", production="main", numbers=[9]).named), None)
+    return next(
+        iter(github.overview(staging="staging", production="main", numbers=[9]).named), None
+    )
 
 
 def test_a_pull_request_asked_for_by_number_tells_what_its_merge_takes(server, github):
@@ -588,7 +648,11 @@ def test_up_to_two_hundred_checks_are_read_from_both_ends(server, github):
     part = {"contexts": {"totalCount": 120, "nodes": runs[:100]}, "last": {"nodes": runs[20:]}}
 
     pull = named(server, github, all=part)
-    more = named(server, github, all={"contexts": part["contexts"] | {"totalCount": 220}, "last": part["last"]})
+    more = named(
+        server,
+        github,
+        all={"contexts": part["contexts"] | {"totalCount": 220}, "last": part["last"]},
+    )
 
     assert [check.name for check in pull.checks] == [run["name"] for run in runs]
     assert more.checks is None
@@ -620,7 +684,12 @@ def test_a_pull_request_asked_for_and_not_shown_is_said(server, github):
 
 def test_a_trial_merge_is_not_taken_for_the_merge(server, github):
     unmerged = github.pull(9)
-    answering(server, "/pulls/9", 200, PULL | {"state": "closed", "merged": True, "merge_commit_sha": MERGE})
+    answering(
+        server,
+        "/pulls/9",
+        200,
+        PULL | {"state": "closed", "merged": True, "merge_commit_sha": MERGE},
+    )
 
     assert (unmerged.merged, unmerged.merge_commit) == (False, None)
     assert github.pull(9).merge_commit == MERGE
@@ -636,7 +705,9 @@ def test_a_branch_that_is_not_there_is_none_but_a_hidden_repository_is_an_error(
     answering(server, "/git/ref/", 404, {"message": "Not Found"})
     with pytest.raises(ApiError) as caught:
         github.branch_head("staging")
-    server.app = lambda request: Response(*((404, {}) if "/git/" in request.path else (200, {"id": 1})))
+    server.app = lambda request: Response(
+        *((404, {}) if "/git/" in request.path else (200, {"id": 1}))
+    )
 
     assert caught.value.kind == "not_found"
     assert github.branch_head("staging") is None
@@ -646,7 +717,11 @@ def test_checks_are_read_page_by_page(server, github):
     def paged(request: Request) -> Response:
         if "check-runs" not in request.path:
             return app(request)
-        more = {"Link": '<https://elsewhere.example/2>; rel="next"'} if request.query["page"] == "1" else {}
+        more = (
+            {"Link": '<https://elsewhere.example/2>; rel="next"'}
+            if request.query["page"] == "1"
+            else {}
+        )
         return Response(200, {"check_runs": [RUN]}, more)
 
     server.app = paged
@@ -655,7 +730,9 @@ def test_checks_are_read_page_by_page(server, github):
 
 
 def test_without_check_runs_the_jobs_stand_in(server, github):
-    answering(server, "/check-runs", 403, {"message": "Resource not accessible by personal access token"})
+    answering(
+        server, "/check-runs", 403, {"message": "Resource not accessible by personal access token"}
+    )
 
     checks = github.checks(HEAD)
 
@@ -666,7 +743,9 @@ def test_without_check_runs_the_jobs_stand_in(server, github):
 
 
 def test_without_jobs_either_the_checks_are_none(server, github):
-    server.app = lambda request: Response(403, {"message": "Resource not accessible by integration"})
+    server.app = lambda request: Response(
+        403, {"message": "Resource not accessible by integration"}
+    )
 
     assert github.checks(HEAD) is None
 
@@ -710,8 +789,20 @@ def test_a_merge_is_a_merge_commit_of_the_expected_head(server, github):
 @pytest.mark.parametrize(
     ("name", "path", "status", "message", "kind"),
     [
-        ("merge", "/merge", 409, "Head branch was modified. Review and try the merge again.", "conflict"),
-        ("merge", "/merge", 405, "Base branch was modified. Review and try the merge again.", "unavailable"),
+        (
+            "merge",
+            "/merge",
+            409,
+            "Head branch was modified. Review and try the merge again.",
+            "conflict",
+        ),
+        (
+            "merge",
+            "/merge",
+            405,
+            "Base branch was modified. Review and try the merge again.",
+            "unavailable",
+        ),
         ("merge", "/merge", 405, "Pull Request is not mergeable", "refused"),
         ("merge", "/merge", 422, "Required status check is expected", "refused"),
         ("merge", "/merge", 403, "Resource not accessible by integration", "forbidden"),
@@ -719,15 +810,25 @@ def test_a_merge_is_a_merge_commit_of_the_expected_head(server, github):
         ("merge", "/merge", 401, "Bad credentials", "unauthorized"),
         ("merge", "/merge", 301, "Moved Permanently", "not_found"),
         ("fast_forward", "/git/refs", 422, "Update is not a fast forward", "conflict"),
-        ("fast_forward", "/git/refs", 422, "Changes must be made through a pull request.", "refused"),
+        (
+            "fast_forward",
+            "/git/refs",
+            422,
+            "Changes must be made through a pull request.",
+            "refused",
+        ),
         ("fast_forward", "/git/refs", 422, "Object does not exist", "refused"),
         ("open_pull", "/pulls", 422, "No commits between main and staging", "refused"),
         ("set_status", "/statuses", 422, "This SHA and context has reached its limit", "refused"),
         ("create_deployment", "/deployments", 409, "Conflict merging main", "conflict"),
     ],
 )
-def test_refusals_are_told_apart_by_status_and_words(server, github, name, path, status, message, kind):
-    answering(server, path, status, {"message": "Validation Failed", "errors": [{"message": message}]})
+def test_refusals_are_told_apart_by_status_and_words(
+    server, github, name, path, status, message, kind
+):
+    answering(
+        server, path, status, {"message": "Validation Failed", "errors": [{"message": message}]}
+    )
 
     with pytest.raises(ApiError) as caught:
         WRITES[name](github)
@@ -739,8 +840,13 @@ def test_refusals_are_told_apart_by_status_and_words(server, github, name, path,
 
 
 def test_a_pull_request_that_exists_already_is_returned(server, github):
-    refused = {"message": "Validation Failed", "errors": [{"message": "A pull request already exists for …"}]}
-    server.app = lambda request: Response(422, refused) if request.method == "POST" else app(request)
+    refused = {
+        "message": "Validation Failed",
+        "errors": [{"message": "A pull request already exists for …"}],
+    }
+    server.app = lambda request: (
+        Response(422, refused) if request.method == "POST" else app(request)
+    )
 
     assert WRITES["open_pull"](github).number == 9
 
@@ -758,7 +864,9 @@ def test_a_deployment_announced_merges_nothing_and_waits_for_nothing(server, git
     assert sent["auto_merge"] is False and sent["required_contexts"] == []
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "a..b", "-x", "x.lock", "a~1", "a:b", "a\n", "/a", "a?", "@{u}x"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "../x", "a..b", "-x", "x.lock", "a~1", "a:b", "a\n", "/a", "a?", "@{u}x"]
+)
 def test_what_git_calls_no_branch_is_refused_before_any_call(server, github, name):
     with pytest.raises(ApiError):
         github.branch_head(name)
@@ -768,7 +876,9 @@ def test_what_git_calls_no_branch_is_refused_before_any_call(server, github, nam
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["acme", "acme/", "/x", "a/b/c", "a b/c", "acme/..", "", "acme/x?y"])
+@pytest.mark.parametrize(
+    "name", ["acme", "acme/", "/x", "a/b/c", "a b/c", "acme/..", "", "acme/x?y"]
+)
 def test_what_is_no_repository_is_refused(name):
     with pytest.raises(ApiError, match="owner/name"):
         GitHub(name, token=TOKEN)
@@ -802,7 +912,10 @@ def test_a_read_survives_a_passing_fault(server, github, name, fault):
     [
         (Fault("status", status=502), "unavailable"),
         (Fault("status", status=429), "rate_limited"),
-        (Fault("status", status=403, message="You have exceeded a secondary rate limit"), "rate_limited"),
+        (
+            Fault("status", status=403, message="You have exceeded a secondary rate limit"),
+            "rate_limited",
+        ),
         (Fault("status", status=403, headers={"X-RateLimit-Remaining": "0"}), "rate_limited"),
         (Fault("status", status=401), "unauthorized"),
         (Fault("status", status=202), "malformed"),
@@ -838,7 +951,9 @@ def test_a_read_under_a_lasting_fault_is_an_error_of_its_kind(server, github, na
     ids=lambda value: f"{value.kind}{value.status}" if isinstance(value, Fault) else value,
 )
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(server, github, name, fault, kind):
+def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(
+    server, github, name, fault, kind
+):
     server.faults.append(Fault(**vars(fault) | {"times": 99}))
 
     with pytest.raises(ApiError) as caught:
@@ -899,7 +1014,9 @@ def test_an_answer_gone_bad_is_an_error_or_a_value_never_a_crash(server, github,
     method, path = KEYS[name].split()
     for place, body in mutations(GOOD[KEYS[name]]):
         server.app = lambda request, body=body: (
-            Response(200, body) if (request.method, request.path) == (method, path) else app(request)
+            Response(200, body)
+            if (request.method, request.path) == (method, path)
+            else app(request)
         )
         try:
             (READS | WRITES)[name](github)
@@ -929,8 +1046,12 @@ def test_an_overview_gone_bad_anywhere_shows_no_check_green_that_is_not(server, 
         if not found.complete:
             continue
         assert found.staging_head and found.production_head, place
-        assert found.rules_readable and all(pull.checks is not None for pull in found.open_pulls), place
+        assert found.rules_readable and all(pull.checks is not None for pull in found.open_pulls), (
+            place
+        )
         if "checks" in place:
             continue
         [pull] = found.open_pulls or [None]
-        assert pull is None or [check.state for check in pull.checks] == ["success", "pending"], place
+        assert pull is None or [check.state for check in pull.checks] == ["success", "pending"], (
+            place
+        )

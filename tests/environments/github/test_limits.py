@@ -1,4 +1,6 @@
-"""What GitHub's answers say about quota and expiry reaches the checks, whatever the answers look like."""
+"""What GitHub's answers say about quota and expiry reaches the checks, whatever the answers look
+like.
+"""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -82,7 +84,9 @@ def test_odd_headers_note_nothing():
     Observation.objects.all().delete()
 
     for value in ("", "-1", "1e9", "x" * 5000, "٣"):
-        limits.note(Reply(500, {"x-ratelimit-resource": "core", "x-ratelimit-remaining": value}, b""))
+        limits.note(
+            Reply(500, {"x-ratelimit-resource": "core", "x-ratelimit-remaining": value}, b"")
+        )
     observed.keep(at_once=True)
 
     assert not Observation.objects.exists()

@@ -15,7 +15,9 @@ def project(settings):
 
 
 def source(project, apps) -> "protection.Line | None":
-    lines = protection.compared(project, "main", Rules(checks=frozenset({"ci", "release-portal"}), apps=apps))
+    lines = protection.compared(
+        project, "main", Rules(checks=frozenset({"ci", "release-portal"}), apps=apps)
+    )
     return next((line for line in lines if line.key == "source"), None)
 
 
@@ -23,9 +25,14 @@ def test_the_protection_that_is_applied_pins_the_portals_status_to_its_app(proje
     checks = protection.body_for(project, "main")["required_status_checks"]["checks"]
 
     assert checks == [{"context": "ci"}, {"context": "release-portal", "app_id": 4711}]
-    assert any("the portal's App as the source of release-portal" in click for click in protection.clicks(project, "main"))
-    assert all("app_id" not in one for one in
-               protection.body_for(project, "staging")["required_status_checks"]["checks"])  # fmt: skip
+    assert any(
+        "the portal's App as the source of release-portal" in click
+        for click in protection.clicks(project, "main")
+    )
+    assert all(
+        "app_id" not in one
+        for one in protection.body_for(project, "staging")["required_status_checks"]["checks"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,12 +55,20 @@ def test_a_portal_with_a_token_has_no_app_to_pin(project, settings):
     settings.GITHUB_TOKEN = "ghp_x"
 
     assert source(project, frozenset()) is None
-    assert {"context": "release-portal"} in protection.body_for(project, "main")["required_status_checks"]["checks"]
+    assert {"context": "release-portal"} in protection.body_for(project, "main")[
+        "required_status_checks"
+    ]["checks"]
 
 
 def test_classic_checks_and_rulesets_name_their_app():
-    classic = [{"context": "a", "app_id": 7}, {"context": "b", "app_id": None}, {"context": "c", "app_id": -1}]
+    classic = [
+        {"context": "a", "app_id": 7},
+        {"context": "b", "app_id": None},
+        {"context": "c", "app_id": -1},
+    ]
 
     assert _bound(classic, "app_id") == {("a", 7)}
-    assert _bound([{"context": "a", "integration_id": 9}, {"context": "b"}], "integration_id") == {("a", 9)}
+    assert _bound([{"context": "a", "integration_id": 9}, {"context": "b"}], "integration_id") == {
+        ("a", 9)
+    }
     assert _bound(None, "app_id") == frozenset()

@@ -30,7 +30,11 @@ def add_previews(project, count: int) -> None:
     now = timezone.now()
     for number in range(count):
         place = Environment.objects.create(
-            project=project, name=f"pr-{number}", kind="preview", railway_id=f"p{number}", seen_at=now
+            project=project,
+            name=f"pr-{number}",
+            kind="preview",
+            railway_id=f"p{number}",
+            seen_at=now,
         )
         for service in Service.objects.filter(project=project):
             ServiceInstance.objects.create(
@@ -70,7 +74,9 @@ def test_names_of_two_hundred_characters_break_no_page():
 def test_what_railway_calls_longer_than_a_column_is_cut_and_read():
     project, now = make_project(), timezone.now()
     place = Place("e-long", "n" * 500, True, False, None, None, None, None, None, None, None)
-    tree = ProjectTree("p", "inspector", None, (Named("s-long", "s" * 500, ""),), (place,), True, ())
+    tree = ProjectTree(
+        "p", "inspector", None, (Named("s-long", "s" * 500, ""),), (place,), True, ()
+    )
 
     sync.apply(project, tree, now=now)
 

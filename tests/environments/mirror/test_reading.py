@@ -17,7 +17,14 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 def made(id="d1", containers=("RUNNING",), **values) -> Made:
     known = dict.fromkeys(Made.__dataclass_fields__)
-    known |= {"id": id, "status": "SUCCESS", "stopped": False, "commit": CANDIDATE, "instances": containers, "url": ""}
+    known |= {
+        "id": id,
+        "status": "SUCCESS",
+        "stopped": False,
+        "commit": CANDIDATE,
+        "instances": containers,
+        "url": "",
+    }
     return Made(**(known | values))
 
 
@@ -27,14 +34,36 @@ def tree(*names, complete=True, deployment=None, **state) -> ProjectTree:
     deployment = deployment or made()
     places = [
         Environment(
-            id=name, name=name, can_access=True, is_ephemeral=False, created_at=NOW, source_environment_id=None,
-            pr_number=None, pr_title=None, pr_repo=None, branch=None, base_branch=None, triggers=(trigger,),
-            instances=(State(f"i-{name}", "s1", "backend", name, repo="acme/inspector", latest_deployment=deployment,
-                             active_deployments=(deployment,), **state),),
+            id=name,
+            name=name,
+            can_access=True,
+            is_ephemeral=False,
+            created_at=NOW,
+            source_environment_id=None,
+            pr_number=None,
+            pr_title=None,
+            pr_repo=None,
+            branch=None,
+            base_branch=None,
+            triggers=(trigger,),
+            instances=(
+                State(
+                    f"i-{name}",
+                    "s1",
+                    "backend",
+                    name,
+                    repo="acme/inspector",
+                    latest_deployment=deployment,
+                    active_deployments=(deployment,),
+                    **state,
+                ),
+            ),
         )
         for name in names
-    ]  # fmt: skip
-    return ProjectTree("p", "inspector", None, (Service("s1", "backend", ""),), tuple(places), complete, ())
+    ]
+    return ProjectTree(
+        "p", "inspector", None, (Service("s1", "backend", ""),), tuple(places), complete, ()
+    )
 
 
 @pytest.fixture
@@ -43,7 +72,9 @@ def project():
 
 
 def missing() -> list[str]:
-    return list(Finding.objects.filter(kind="missing", closed_at=None).values_list("sentence", flat=True))
+    return list(
+        Finding.objects.filter(kind="missing", closed_at=None).values_list("sentence", flat=True)
+    )
 
 
 def test_only_a_whole_reading_says_that_an_environment_is_missing(project):
@@ -64,8 +95,8 @@ def test_names_that_differ_in_case_alone_are_listed_for_a_person(project):
     sync.apply(project, tree("staging", "Production", "PRODUCTION"), now=NOW)
 
     assert missing() == [
-        "There is no environment named production on Railway, but PRODUCTION, Production: say under Projects which of "
-        "them is meant."
+        "There is no environment named production on Railway, but PRODUCTION, Production: say under"
+        " Projects which of them is meant."
     ]
 
 
@@ -92,4 +123,9 @@ def test_containers_that_are_no_longer_listed_are_in_a_state_that_nobody_knows(p
         sync.apply(project, tree("staging", deployment=made(containers=containers)), now=NOW)
         return Deployment.objects.get().containers
 
-    assert (read(), read("RUNNING"), read(), read("RUNNING")) == ([], ["RUNNING"], ["UNLISTED"], ["RUNNING"])
+    assert (read(), read("RUNNING"), read(), read("RUNNING")) == (
+        [],
+        ["RUNNING"],
+        ["UNLISTED"],
+        ["RUNNING"],
+    )

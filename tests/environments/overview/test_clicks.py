@@ -5,12 +5,19 @@ from environments.models import Project
 
 
 def test_the_clicks_name_the_checks_the_approvals_and_who_may_pass():
-    project = Project(repository="acme/inspector", protected_approvals=2, portal_app="portal-app",
-                      protected_checks=["python-ci"])  # fmt: skip
+    project = Project(
+        repository="acme/inspector",
+        protected_approvals=2,
+        portal_app="portal-app",
+        protected_checks=["python-ci"],
+    )
 
     main, staging = clicks(project, "main"), clicks(project, "staging")
 
-    assert "Tick Require status checks to pass before merging, and add python-ci and release-portal." in main
+    assert (
+        "Tick Require status checks to pass before merging, and add python-ci and release-portal."
+        in main
+    )
     assert "Tick Require status checks to pass before merging, and add python-ci." in staging
     assert any(message.endswith("Require approvals: 2.") for message in main)
     assert any(message.endswith("add portal-app.") for message in staging)

@@ -28,12 +28,16 @@ def alice(people):
 
 def a_finding(project):
     message = "frontend in production follows staging; it should follow main."
-    return Finding.objects.create(project=project, kind="branch", subject="frontend in production", sentence=message)
+    return Finding.objects.create(
+        project=project, kind="branch", subject="frontend in production", sentence=message
+    )
 
 
 def test_the_matrix_names_the_branch_that_is_wrong(alice):
     make_project()
-    ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(branch="staging")
+    ServiceInstance.objects.filter(environment__kind="production", service__name="frontend").update(
+        branch="staging"
+    )
 
     html = squeezed(alice.get("/environments/"))
 
@@ -49,7 +53,10 @@ def test_the_matrix_says_what_state_a_deployment_is_in_also_in_words_new_to_us(a
 
     html = squeezed(alice.get(f"/environments/?project={project.slug}"))
 
-    assert '<span class="fail">crashed</span>' in html and '<span class="wait">teleporting</span>' in html
+    assert (
+        '<span class="fail">crashed</span>' in html
+        and '<span class="wait">teleporting</span>' in html
+    )
 
 
 def test_an_address_that_is_no_web_address_is_not_linked(alice):
@@ -76,7 +83,9 @@ def test_a_finding_is_resolved_with_a_reason(alice, people):
     finding = a_finding(make_project())
     html = squeezed(alice.get("/environments/"))
 
-    response = alice.post(reverse("environments:finding-resolve", args=[finding.pk]), {"reason": "moves tonight"})
+    response = alice.post(
+        reverse("environments:finding-resolve", args=[finding.pk]), {"reason": "moves tonight"}
+    )
 
     finding.refresh_from_db()
     assert finding.sentence in html
@@ -87,7 +96,9 @@ def test_a_finding_is_resolved_with_a_reason(alice, people):
 def test_a_finding_is_not_resolved_without_a_reason(alice):
     finding = a_finding(make_project())
 
-    response = alice.post(reverse("environments:finding-resolve", args=[finding.pk]), {"reason": " "}, follow=True)
+    response = alice.post(
+        reverse("environments:finding-resolve", args=[finding.pk]), {"reason": " "}, follow=True
+    )
 
     finding.refresh_from_db()
     assert finding.closed_at is None
@@ -113,7 +124,11 @@ def test_a_commit_that_was_not_shown_is_not_deployed(alice):
     make_project()
     live = ServiceInstance.objects.get(environment__kind="production", service__name="frontend")
 
-    html = squeezed(alice.post(reverse("environments:head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True))
+    html = squeezed(
+        alice.post(
+            reverse("environments:head-deploy", args=[live.pk]), {"value": "f" * 40}, follow=True
+        )
+    )
 
     assert "look at the page again" in html
     assert not Repair.objects.exists()
@@ -122,9 +137,13 @@ def test_a_commit_that_was_not_shown_is_not_deployed(alice):
 def test_a_diverged_staging_offers_the_back_merge_and_names_the_commit(alice):
     project = make_project()
     Repair.objects.create(
-        project=project, kind="sync_staging", status="failed", result="diverged", sentence="It has diverged.",
+        project=project,
+        kind="sync_staging",
+        status="failed",
+        result="diverged",
+        sentence="It has diverged.",
         evidence=[{"label": "hotfix 1234567", "said": "<b>Stop</b>", "sha": "1234567"}],
-    )  # fmt: skip
+    )
 
     html = squeezed(alice.get("/environments/"))
     alice.post(reverse("environments:back-merge", args=[project.slug]))
@@ -186,12 +205,20 @@ def test_a_running_migration_can_be_cancelled_and_only_once(alice):
 
 
 def test_a_failed_run_shows_its_statement_and_revision(alice):
-    run = make_run(make_project(), status="failed", failed_revision="4d1a2b3c4d5e", applied=[], sentence="It broke.",
-                   failed_statement="CREATE INDEX CONCURRENTLY x")  # fmt: skip
+    run = make_run(
+        make_project(),
+        status="failed",
+        failed_revision="4d1a2b3c4d5e",
+        applied=[],
+        sentence="It broke.",
+        failed_statement="CREATE INDEX CONCURRENTLY x",
+    )
 
     html = squeezed(alice.get(f"/migrations/{run.pk}/"))
 
-    assert "It broke." in html and "CREATE INDEX CONCURRENTLY x" in html and "0 of 2 applied" in html
+    assert (
+        "It broke." in html and "CREATE INDEX CONCURRENTLY x" in html and "0 of 2 applied" in html
+    )
 
 
 def test_the_database_address_is_write_only_in_the_admin(people):

@@ -26,7 +26,9 @@ def project():
 def make_preview(project, number: int, **values) -> Preview:
     now = timezone.now()
     values = {"state": "live", "sentence": f"Live at {'c' * 7}.", "title": "Search"} | values
-    return Preview.objects.create(project=project, number=number, head="c" * 40, head_at=now, made_at=now, **values)
+    return Preview.objects.create(
+        project=project, number=number, head="c" * 40, head_at=now, made_at=now, **values
+    )
 
 
 def test_the_page_takes_the_same_queries_for_one_preview_and_for_forty(client, people, project):
@@ -34,10 +36,10 @@ def test_the_page_takes_the_same_queries_for_one_preview_and_for_forty(client, p
     counts = []
     for number in (1, 40):
         for extra in range(number):
-            make_preview(project, 100 * number + extra, services=[{"name": "backend", "status": "success"}])
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+            make_preview(
+                project, 100 * number + extra, services=[{"name": "backend", "status": "success"}]
+            )
+        with CaptureQueriesContext(connection) as queries:
             assert client.get("/previews/").status_code == 200
         counts.append(len(queries))
 
@@ -46,7 +48,13 @@ def test_the_page_takes_the_same_queries_for_one_preview_and_for_forty(client, p
 
 def test_a_preview_is_shown_with_its_state_commit_and_what_failed(client, people, project):
     client.force_login(people["carol"])
-    make_preview(project, 7, state="failed", sentence="frontend did not come up.", log="<script>alert(1)</script>")
+    make_preview(
+        project,
+        7,
+        state="failed",
+        sentence="frontend did not come up.",
+        log="<script>alert(1)</script>",
+    )
 
     page = client.get("/previews/").text
 
@@ -87,7 +95,9 @@ def test_a_bad_value_is_refused_in_a_sentence(client, people, project, given, me
 def test_an_auditor_changes_nothing(client, people, project):
     client.force_login(people["carol"])
     row = make_preview(project, 7)
-    place = Environment.objects.create(project=project, name="pr-8", kind="preview", railway_id="e-8")
+    place = Environment.objects.create(
+        project=project, name="pr-8", kind="preview", railway_id="e-8"
+    )
 
     for address in (f"/previews/{row.pk}/remove/", f"/previews/{row.pk}/rebuild/"):
         client.post(address)

@@ -30,9 +30,14 @@ def seconds(job) -> float:
 
 def delivered(job, at) -> None:
     WebhookDelivery.objects.create(
-        source="railway", delivery=str(at), event="Deployment.deployed", received_at=at, size=1,
-        body=f'{{"resource": {{"project": {{"id": "{job.project.railway_project_id}"}}}}}}', outcome="handled",
-    )  # fmt: skip
+        source="railway",
+        delivery=str(at),
+        event="Deployment.deployed",
+        received_at=at,
+        size=1,
+        body=f'{{"resource": {{"project": {{"id": "{job.project.railway_project_id}"}}}}}}',
+        outcome="handled",
+    )
 
 
 def test_without_webhooks_rows_stay_fresh_enough_for_every_gate(job):
@@ -59,7 +64,9 @@ def test_a_deployment_under_way_is_looked_at_often_until_it_hangs(job):
 
 
 def test_who_needs_fresh_rows_has_an_old_reading_repeated_at_once(job):
-    RailwaySync.objects.update(synced_at=NOW - timedelta(minutes=4), wake_at=NOW + timedelta(minutes=5))
+    RailwaySync.objects.update(
+        synced_at=NOW - timedelta(minutes=4), wake_at=NOW + timedelta(minutes=5)
+    )
 
     pace.watch(job.project, now=NOW)
 
@@ -135,7 +142,9 @@ def test_background_readings_leave_the_last_requests_of_the_hour_to_people(setti
 def test_railways_own_word_on_what_is_left_goes_before_our_count(settings, monkeypatch):
     settings.RAILWAY_REQUESTS_PER_HOUR = 100
     resets = NOW + timedelta(minutes=20)
-    asked(monkeypatch, Account(asked=500, limit=10_000, remaining=9_000, resets_at=resets.timestamp()))
+    asked(
+        monkeypatch, Account(asked=500, limit=10_000, remaining=9_000, resets_at=resets.timestamp())
+    )
     plenty = wait(settings)
     asked(monkeypatch, Account(asked=1, limit=10_000, remaining=900, resets_at=resets.timestamp()))
 

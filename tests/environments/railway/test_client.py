@@ -27,7 +27,12 @@ DEPLOYMENT = {
     "canRedeploy": True,
     "canRollback": True,
     "url": "api-production.up.railway.app",
-    "meta": {"commitHash": COMMIT, "branch": "main", "commitMessage": "Say\nhello", "repo": "acme/x"},
+    "meta": {
+        "commitHash": COMMIT,
+        "branch": "main",
+        "commitMessage": "Say\nhello",
+        "repo": "acme/x",
+    },
     "instances": [{"id": "i", "status": "RUNNING"}],
 }
 LAST = {"hasNextPage": False, "endCursor": "z"}
@@ -47,7 +52,9 @@ def instance(number: int, **other) -> dict:
         "rootDirectory": None,
         "healthcheckPath": "/health",
         "domains": {
-            "serviceDomains": [{"id": "x", "domain": "a.b", "targetPort": 1, "syncStatus": "ACTIVE"}],
+            "serviceDomains": [
+                {"id": "x", "domain": "a.b", "targetPort": 1, "syncStatus": "ACTIVE"}
+            ],
             "customDomains": [],
         },
         "latestDeployment": DEPLOYMENT,
@@ -99,7 +106,9 @@ GOOD = {
     "ProjectTree": {"project": project()},
     "DeploymentDetail": {"deployment": DEPLOYMENT},
     "DeploymentHistory": {"deployments": edges(DEPLOYMENT)},
-    "BuildLog": {"lines": [{"timestamp": "2026-11-22T10:00:00Z", "severity": "info", "message": "built"}]},
+    "BuildLog": {
+        "lines": [{"timestamp": "2026-11-22T10:00:00Z", "severity": "info", "message": "built"}]
+    },
     "DeployLog": {"lines": [{"timestamp": None, "severity": None, "message": "up"}]},
     "VariablesMap": {"variables": {"URL": "postgres://secret", "SEALED": None}},
     "NotificationRules": {
@@ -119,14 +128,18 @@ GOOD = {
     "Redeploy": {"deploymentRedeploy": {"id": "d2"}},
     "RollBack": {"deploymentRollback": True},
     "SetTriggerBranch": {"deploymentTriggerUpdate": {"id": "t1", "branch": "main"}},
-    "PushDeploys": {"serviceInstanceAutoDeployStatus": {"enabled": True, "canEnable": True, "reason": None}},
+    "PushDeploys": {
+        "serviceInstanceAutoDeployStatus": {"enabled": True, "canEnable": True, "reason": None}
+    },
     "SetAutoDeploy": {"serviceInstanceAutoDeployUpdate": {"enabled": False}},
     "AutoDeploy": {"serviceInstanceAutoDeployStatus": {"enabled": True}},
     "CreateEnvironment": {"environmentCreate": {"id": "e9", "name": "pr-9"}},
     "DeleteEnvironment": {"environmentDelete": True},
     "SetVariables": {"variableCollectionUpsert": True},
     "DeployAsIs": {"serviceInstanceDeployV2": "d3"},
-    "ChangesInProgress": {"environmentStagedChanges": {"id": "x", "status": "COMMITTED", "lastAppliedError": None}},
+    "ChangesInProgress": {
+        "environmentStagedChanges": {"id": "x", "status": "COMMITTED", "lastAppliedError": None}
+    },
 }
 READS = {
     "ProjectTree": lambda railway: railway.project("p"),
@@ -149,8 +162,12 @@ WRITES = {
     "RollBack": lambda railway: railway.rollback("d1"),
     "SetTriggerBranch": lambda railway: railway.set_trigger_branch("t1", "main"),
     "SetAutoDeploy": lambda railway: railway.set_autodeploy("p", "e1", "s1", enabled=False),
-    "AddNotificationRule": lambda railway: railway.add_rule("w", "p", "https://p/hook", ["Deployment.deployed"]),
-    "ChangeNotificationRule": lambda railway: railway.change_rule("r1", "https://p/hook", ["Deployment.deployed"]),
+    "AddNotificationRule": lambda railway: railway.add_rule(
+        "w", "p", "https://p/hook", ["Deployment.deployed"]
+    ),
+    "ChangeNotificationRule": lambda railway: railway.change_rule(
+        "r1", "https://p/hook", ["Deployment.deployed"]
+    ),
 }
 READS_AND_WRITES = READS | WRITES
 
@@ -257,7 +274,9 @@ def test_further_pages_are_followed_only_where_railway_says_so(server, railway):
 
 
 def test_pages_without_end_are_left_and_said(server, railway):
-    endless = project(environments=edges(environment("e"), page={"hasNextPage": True, "endCursor": "c"}))
+    endless = project(
+        environments=edges(environment("e"), page={"hasNextPage": True, "endCursor": "c"})
+    )
     answering(server, {"data": {"project": endless}})
 
     tree = railway.project("p")
@@ -361,7 +380,9 @@ LASTING = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "kind"), LASTING, ids=lambda value: getattr(value, "kind", value))
+@pytest.mark.parametrize(
+    ("fault", "kind"), LASTING, ids=lambda value: getattr(value, "kind", value)
+)
 @pytest.mark.parametrize("name", READS)
 def test_a_read_under_a_lasting_fault_is_an_error_of_its_kind(server, railway, name, fault, kind):
     server.faults.append(Fault(**vars(fault) | {"times": 99}))
@@ -387,7 +408,9 @@ def test_a_read_under_a_lasting_fault_is_an_error_of_its_kind(server, railway, n
     ids=lambda value: getattr(value, "kind", value),
 )
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(server, railway, name, fault, kind):
+def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(
+    server, railway, name, fault, kind
+):
     server.faults.append(Fault(**vars(fault) | {"times": 99}))
 
     with pytest.raises(ApiError) as caught:
@@ -413,7 +436,9 @@ def test_a_write_is_never_sent_twice_and_never_believed_without_an_answer(server
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_failures_are_told_apart_by_their_words_whatever_the_status(server, railway, message, code, kind, status):
+def test_failures_are_told_apart_by_their_words_whatever_the_status(
+    server, railway, message, code, kind, status
+):
     answering(server, error(message, code), status)
 
     with pytest.raises(ApiError) as caught:
@@ -534,13 +559,17 @@ def test_half_of_the_instances_is_not_the_environment(server, railway):
 
 
 @pytest.mark.parametrize("service", ["", "another"])
-def test_an_instance_of_no_service_of_the_project_makes_the_reading_incomplete(server, railway, service):
+def test_an_instance_of_no_service_of_the_project_makes_the_reading_incomplete(
+    server, railway, service
+):
     stray = environment("production", serviceInstances=edges(instance(1, serviceId=service)))
     answering(server, {"data": {"project": project(stray)}})
 
     tree = railway.project("p")
 
-    assert tree.problems == ("Environment production has an instance of a service that the project does not name.",)
+    assert tree.problems == (
+        "Environment production has an instance of a service that the project does not name.",
+    )
 
 
 def test_an_instance_that_lingers_after_its_service_was_deleted_is_nothing_odd(server, railway):
@@ -580,7 +609,9 @@ def token_server(server: Server, bearer: tuple[str, ...], project_header: bool) 
     def app(request: Request) -> Response:
         query = request.json()["query"]
         name = next(name for name in good if f" {name} " in query)
-        known = "project-access-token" in request.headers if name == "TokenProject" else name in bearer
+        known = (
+            "project-access-token" in request.headers if name == "TokenProject" else name in bearer
+        )
         allowed = project_header if name == "TokenProject" else True
         return Response(200, {"data": good[name]} if known and allowed else error("Not Authorized"))
 
@@ -596,7 +627,9 @@ def token_server(server: Server, bearer: tuple[str, ...], project_header: bool) 
         ((), False, "unknown", 2),
     ],
 )
-def test_the_kind_of_a_token_is_found_by_asking(server, railway, bearer, project_header, kind, calls):
+def test_the_kind_of_a_token_is_found_by_asking(
+    server, railway, bearer, project_header, kind, calls
+):
     token_server(server, bearer, project_header)
 
     report = railway.token_kind()
@@ -617,7 +650,9 @@ def test_an_outage_is_not_taken_for_a_bad_token(server, railway):
 
 def test_a_project_token_goes_into_its_own_header(server):
     seen = {}
-    server.app = lambda request: seen.update(request.headers) or Response(200, {"data": GOOD["DeploymentDetail"]})
+    server.app = lambda request: (
+        seen.update(request.headers) or Response(200, {"data": GOOD["DeploymentDetail"]})
+    )
 
     Railway(token="t0ken", api_url=server.url, kind="project").deployment("d1")
 
@@ -628,7 +663,9 @@ def test_a_project_token_goes_into_its_own_header(server):
 
 
 def _answering_places(server: Server, known: dict[str, dict]) -> None:
-    """Answers documents of `environments.railway.batch`, and single questions; what is not `known` is refused."""
+    """Answers documents of `environments.railway.batch`, and single questions; what is not
+    `known` is refused.
+    """
 
     def answer(request: Request) -> Response:
         given = request.json()["variables"]
@@ -654,7 +691,9 @@ def test_variables_of_many_places_are_one_request_for_sixty(server, railway):
 def test_one_refused_place_takes_no_other_with_it(server, railway):
     _answering_places(server, {"shared": {}, "s1": {"A": "1"}})
 
-    read = railway.variables_of("p", [("e1", None), ("e1", "s1"), ("e1", "secret")], unrendered=True)
+    read = railway.variables_of(
+        "p", [("e1", None), ("e1", "s1"), ("e1", "secret")], unrendered=True
+    )
 
     assert read["e1", "s1"]["A"].reveal() == "1" and read["e1", None] == {}
     assert isinstance(read["e1", "secret"], ApiError) and len(server.requests) == 4
@@ -673,11 +712,15 @@ def test_what_was_remembered_is_not_asked_again_and_only_by_the_same_object(serv
 
 def test_the_histories_of_many_services_are_one_request_and_keep_their_order(server, railway):
     other = DEPLOYMENT | {"id": "d2", "serviceId": "s2"}
-    server.app = lambda request: Response(200, {"data": {"p0": edges(DEPLOYMENT), "p1": edges(other)}})
+    server.app = lambda request: Response(
+        200, {"data": {"p0": edges(DEPLOYMENT), "p1": edges(other)}}
+    )
 
     found = railway.deployments_of("p", [("e1", "s1"), ("e1", "s2")])
 
-    assert [[one.id for one in some] for some in found] == [["d1"], ["d2"]] and len(server.requests) == 1
+    assert [[one.id for one in some] for some in found] == [["d1"], ["d2"]] and len(
+        server.requests
+    ) == 1
     assert json.loads(server.requests[0].body)["variables"]["i1"]["serviceId"] == "s2"
     server.app = lambda request: Response(200, {"data": {"p0": edges(DEPLOYMENT), "p1": None}})
     with pytest.raises(ApiError):
@@ -690,7 +733,9 @@ def histories(count: int) -> str:
 
 @pytest.mark.official
 @pytest.mark.parametrize("count", [1, 3, batch.MOST])
-@pytest.mark.parametrize("build", [batch.variables_document, batch.push_deploys_document, histories])
+@pytest.mark.parametrize(
+    "build", [batch.variables_document, batch.push_deploys_document, histories]
+)
 def test_documents_for_many_places_are_valid_by_the_official_schema(build, count):
     if not SCHEMA.exists():
         pytest.skip("the official Railway schema (../shared/railway/schema.graphql) is not here")
@@ -699,11 +744,17 @@ def test_documents_for_many_places_are_valid_by_the_official_schema(build, count
 
 
 def test_the_limit_that_railway_tells_is_kept_and_a_429_until_it_is_over(server, railway):
-    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "2026-11-22T11:00:00Z"}
+    headers = {
+        "X-RateLimit-Limit": "1000",
+        "X-RateLimit-Remaining": "7",
+        "X-RateLimit-Reset": "2026-11-22T11:00:00Z",
+    }
     ledger.collect("t0ken-of-railway")
     server.app = lambda request: Response(200, {"data": {"variables": {}}}, headers)
     railway.variables("p", "e1", None, unrendered=True)
-    server.app = lambda request: Response(429, {"message": "Too many requests"}, {"Retry-After": "120"})
+    server.app = lambda request: Response(
+        429, {"message": "Too many requests"}, {"Retry-After": "120"}
+    )
 
     with pytest.raises(ApiError):
         railway.variables("p", "e1", None, unrendered=True)

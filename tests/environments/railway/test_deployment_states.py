@@ -1,4 +1,6 @@
-"""What Railway's words for deployments and containers mean: every one that its schema knows, and one it does not."""
+"""What Railway's words for deployments and containers mean: every one that its schema knows, and
+one it does not.
+"""
 
 from pathlib import Path
 
@@ -9,17 +11,34 @@ from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 
 # Every DeploymentStatus.
 DEPLOYMENTS = {
-    "BUILDING": PENDING, "CRASHED": FAIL, "DEPLOYING": PENDING, "FAILED": FAIL, "INITIALIZING": PENDING,
-    "NEEDS_APPROVAL": PENDING, "QUEUED": PENDING, "REMOVED": FAIL, "REMOVING": PENDING, "SKIPPED": FAIL,
-    "SLEEPING": PASS, "SUCCESS": PASS, "WAITING": PENDING,
-}  # fmt: skip
-# Every DeploymentInstanceStatus, if all containers of a deployment that succeeded are so: always, asleep, scheduled.
+    "BUILDING": PENDING,
+    "CRASHED": FAIL,
+    "DEPLOYING": PENDING,
+    "FAILED": FAIL,
+    "INITIALIZING": PENDING,
+    "NEEDS_APPROVAL": PENDING,
+    "QUEUED": PENDING,
+    "REMOVED": FAIL,
+    "REMOVING": PENDING,
+    "SKIPPED": FAIL,
+    "SLEEPING": PASS,
+    "SUCCESS": PASS,
+    "WAITING": PENDING,
+}
+# Every DeploymentInstanceStatus, if all containers of a deployment that succeeded are so: always,
+# asleep, scheduled.
 CONTAINERS = {
-    "CRASHED": (FAIL, FAIL, FAIL), "CREATED": (PENDING, PENDING, PENDING), "EXITED": (FAIL, PASS, PASS),
-    "INITIALIZING": (PENDING, PENDING, PENDING), "REMOVED": (FAIL, PASS, PASS), "REMOVING": (FAIL, PASS, PASS),
-    "RESTARTING": (PENDING, PENDING, PENDING), "RUNNING": (PASS, PASS, PASS), "SKIPPED": (FAIL, PASS, PASS),
+    "CRASHED": (FAIL, FAIL, FAIL),
+    "CREATED": (PENDING, PENDING, PENDING),
+    "EXITED": (FAIL, PASS, PASS),
+    "INITIALIZING": (PENDING, PENDING, PENDING),
+    "REMOVED": (FAIL, PASS, PASS),
+    "REMOVING": (FAIL, PASS, PASS),
+    "RESTARTING": (PENDING, PENDING, PENDING),
+    "RUNNING": (PASS, PASS, PASS),
+    "SKIPPED": (FAIL, PASS, PASS),
     "STOPPED": (FAIL, PASS, PASS),
-}  # fmt: skip
+}
 
 
 def state(status="SUCCESS", *containers, stopped=False, scheduled=False):
@@ -43,7 +62,11 @@ def test_a_success_whose_containers_are_all_down_is_none(container, wanted):
 
 def test_what_is_stopped_is_not_live_unless_it_is_scheduled_and_new_words_are_never_a_pass():
     assert (state(stopped=True), state(stopped=True, scheduled=True)) == (FAIL, PASS)
-    assert (state("TELEPORTING"), state("SUCCESS", "TELEPORTING"), state("")) == (FAIL, PENDING, FAIL)
+    assert (state("TELEPORTING"), state("SUCCESS", "TELEPORTING"), state("")) == (
+        FAIL,
+        PENDING,
+        FAIL,
+    )
 
 
 def test_the_words_name_what_is_wrong():
@@ -56,7 +79,9 @@ SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "railway" / "sc
 
 
 @pytest.mark.official
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here")
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"
+)
 def test_these_are_all_the_words_that_railway_has():
     official = build_schema(SHARED.read_text(), assume_valid=True).type_map
 

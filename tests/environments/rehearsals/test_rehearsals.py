@@ -43,7 +43,9 @@ def test_a_database_that_does_not_answer_is_asked_again_and_then_a_person(job):
 
 def test_an_earlier_rehearsal_is_waited_for(job):
     lease = timezone.now() + timedelta(minutes=1)
-    later = Rehearsal.objects.create(environment=job.environment, database=job.database, commit="b" * 40)
+    later = Rehearsal.objects.create(
+        environment=job.environment, database=job.database, commit="b" * 40
+    )
     Rehearsal.objects.filter(pk=job.pk).update(status="running", lease_until=lease)
 
     outcome = step(later, now=timezone.now())

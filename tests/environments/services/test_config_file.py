@@ -1,4 +1,6 @@
-"""Configuration as code: what a file of the repository says goes before Railway's settings, and never excuses alone."""
+"""Configuration as code: what a file of the repository says goes before Railway's settings, and
+never excuses alone.
+"""
 
 import json
 from dataclasses import replace
@@ -18,24 +20,46 @@ from tests.releases.gates.facts import BASE, CANDIDATE, a_live, good_facts
         ("railway.json", '{"build": {"watchPatterns": ["/a/**"]}}', ("/a/**",), None),
         ("railway.json", '{"build": {"watchPatterns": []}}', (), None),
         ("railway.json", "{}", None, None),
-        ("railway.json", '{"build": null, "deploy": {"preDeployCommand": "alembic upgrade head"}}', None,
-         "alembic upgrade head"),
+        (
+            "railway.json",
+            '{"build": null, "deploy": {"preDeployCommand": "alembic upgrade head"}}',
+            None,
+            "alembic upgrade head",
+        ),
         ("railway.json", '{"deploy": {"preDeployCommand": ["a", "b"]}}', None, "a && b"),
-        ("x/railway.toml", '[deploy]\npreDeployCommand = "a"\n[environments.live.deploy]\npreDeployCommand = "b"', None,
-         "b"),
+        (
+            "x/railway.toml",
+            '[deploy]\npreDeployCommand = "a"\n[environments.live.deploy]\npreDeployCommand = "b"',
+            None,
+            "b",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_file_is_read_for_one_environment(path, body, patterns, command):
     found = parse(path, body.encode(), "live")
 
-    assert (found.problem, found.watch_patterns, found.pre_deploy_command) == ("", patterns, command)
+    assert (found.problem, found.watch_patterns, found.pre_deploy_command) == (
+        "",
+        patterns,
+        command,
+    )
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[", b"[]", b"\xff", b'{"build": 1}', b'{"build": {"watchPatterns": "x"}}',
-     b'{"build": {"watchPatterns": [1]}}', b'{"deploy": {"preDeployCommand": 7}}', b"[" * 50_000, b"1" * 10_000],
-)  # fmt: skip
+    [
+        b"",
+        b"[",
+        b"[]",
+        b"\xff",
+        b'{"build": 1}',
+        b'{"build": {"watchPatterns": "x"}}',
+        b'{"build": {"watchPatterns": [1]}}',
+        b'{"deploy": {"preDeployCommand": 7}}',
+        b"[" * 50_000,
+        b"1" * 10_000,
+    ],
+)
 def test_what_cannot_be_read_is_told_and_says_nothing(body):
     found = parse("railway.json", body, "live")
 
@@ -82,7 +106,12 @@ def test_without_railways_word_a_root_directory_excuses_nothing():
 
 @pytest.mark.parametrize(
     ("railway", "repository", "worse"),
-    [("no", "", "no"), ("no", "pre_deploy", "pre_deploy"), ("unknown", "no", "unknown"), ("start", "no", "start")],
+    [
+        ("no", "", "no"),
+        ("no", "pre_deploy", "pre_deploy"),
+        ("unknown", "no", "unknown"),
+        ("start", "no", "start"),
+    ],
 )
 def test_whether_it_runs_alembic_is_the_worse_of_both_words(railway, repository, worse):
     row = ServiceInstance(at_start=railway, in_repository={"at_start": repository})
@@ -91,6 +120,8 @@ def test_whether_it_runs_alembic_is_the_worse_of_both_words(railway, repository,
 
 
 def test_the_repositorys_health_check_goes_before_railways():
-    row = ServiceInstance(healthcheck_path="/old", in_repository=json.loads('{"healthcheck": "/new"}'))
+    row = ServiceInstance(
+        healthcheck_path="/old", in_repository=json.loads('{"healthcheck": "/new"}')
+    )
 
     assert (row.checked_at, ServiceInstance(healthcheck_path="/old").checked_at) == ("/new", "/old")

@@ -16,7 +16,11 @@ OLD, NEW, REPOSITORY = "a" * 40, "b" * 40, "acme/inspector"
 
 
 def instance(belongs=None, **values) -> ServiceInstance:
-    known = {"repository": "Acme/Inspector", "seen_at": NOW, "environment": Environment(name="production")}
+    known = {
+        "repository": "Acme/Inspector",
+        "seen_at": NOW,
+        "environment": Environment(name="production"),
+    }
     return ServiceInstance(service=Service(name="web", belongs=belongs), **(known | values))
 
 
@@ -47,7 +51,8 @@ def test_a_release_waits_for_what_is_built_from_its_repository_unless_people_say
 
     assert (live.role, live.counts) == (role, counts)
     message = [
-        live_of(instance(belongs=word, **values), [deployment(commit)], REPOSITORY).counts for word in (True, False)
+        live_of(instance(belongs=word, **values), [deployment(commit)], REPOSITORY).counts
+        for word in (True, False)
     ]
     assert message == [True, False]
 
@@ -77,7 +82,9 @@ def watching(**known):
         ({NEW: ""}, {"status": "NEEDS_APPROVAL"}, PENDING, "waits for an approval"),
     ],
 )
-def test_a_service_that_watches_paths_may_stay_where_nothing_of_its_changed(known, latest, state, words):
+def test_a_service_that_watches_paths_may_stay_where_nothing_of_its_changed(
+    known, latest, state, words
+):
     serving = deployment(OLD, id="old", is_latest=latest is None)
     newer = [deployment(NEW, is_active=False, containers=[], **latest)] if latest else []
 
@@ -95,7 +102,9 @@ def test_a_later_push_that_was_skipped_takes_nothing_away_from_what_is_served():
     assert judged(instance(), serving, later, commit=OLD)[0] == FAIL
 
 
-@pytest.mark.parametrize("spoilt", [{"containers": ["CRASHED"]}, {"stopped": True}, {"status": "CRASHED"}])
+@pytest.mark.parametrize(
+    "spoilt", [{"containers": ["CRASHED"]}, {"stopped": True}, {"status": "CRASHED"}]
+)
 def test_what_stays_behind_must_be_up_itself(spoilt):
     assert judged(watching(**{NEW: ""}), deployment(OLD, **spoilt))[0] != PASS
 
@@ -125,7 +134,9 @@ def test_a_scheduled_service_is_stopped_between_its_runs(newest, state):
 def test_a_run_that_is_due_is_no_new_deployment_to_wait_for():
     row = instance(cron="* * * * *")
 
-    found = judged(row, deployment(id="old", is_latest=False), deployment(status="DEPLOYING", is_active=False))
+    found = judged(
+        row, deployment(id="old", is_latest=False), deployment(status="DEPLOYING", is_active=False)
+    )
 
     assert found == (PASS, f"runs {NEW[:7]} just now, as scheduled")
 

@@ -1,4 +1,6 @@
-"""What Railway can bring back on a service, judged from its deployments; what would start; what goes back with it."""
+"""What Railway can bring back on a service, judged from its deployments; what would start; what
+goes back with it.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +8,15 @@ import pytest
 from django.utils import timezone
 
 from environments.drift import detect
-from environments.models import AtStart, Deployment, Environment, Service, ServiceInstance, Variable, VariableChange
+from environments.models import (
+    AtStart,
+    Deployment,
+    Environment,
+    Service,
+    ServiceInstance,
+    Variable,
+    VariableChange,
+)
 from environments.railway import Deployment as Seen
 from environments.services.rollback_candidates import at_start, newest_first, restorable
 from environments.variables import sync as variables_sync
@@ -16,13 +26,29 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OLD, NEW, ODD = "a" * 40, "b" * 40, "c" * 40
 
 
-def seen(id: str, commit: str | None = OLD, status: str = "REMOVED", *, kept: bool = True, **values) -> Seen:
+def seen(
+    id: str, commit: str | None = OLD, status: str = "REMOVED", *, kept: bool = True, **values
+) -> Seen:
     known = {
-        "project_id": "p", "environment_id": "e", "service_id": "s", "stopped": False, "created_at": NOW,
-        "status_updated_at": NOW, "url": "", "can_redeploy": True, "branch": "main", "repo": "acme/x", "image": None,
-        "message": None, "author": None, "reason": None, "instances": (),
-    }  # fmt: skip
-    return Seen(**known | values | {"id": id, "commit": commit, "status": status, "can_rollback": kept})
+        "project_id": "p",
+        "environment_id": "e",
+        "service_id": "s",
+        "stopped": False,
+        "created_at": NOW,
+        "status_updated_at": NOW,
+        "url": "",
+        "can_redeploy": True,
+        "branch": "main",
+        "repo": "acme/x",
+        "image": None,
+        "message": None,
+        "author": None,
+        "reason": None,
+        "instances": (),
+    }
+    return Seen(
+        **known | values | {"id": id, "commit": commit, "status": status, "can_rollback": kept}
+    )
 
 
 LIVE = seen("d9", NEW, "SUCCESS", kept=False)
@@ -41,7 +67,9 @@ def test_the_noted_deployment_is_restored_and_its_image_is_kept_so_long_after_it
 
 
 def test_another_deployment_of_the_same_commit_does_as_well():
-    one = judge(LIVE, seen("d3"), seen("d2", kept=False), before={"deployment": "d2", "commit": OLD})
+    one = judge(
+        LIVE, seen("d3"), seen("d2", kept=False), before={"deployment": "d2", "commit": OLD}
+    )
 
     assert (one.state, one.deployment) == ("ready", "d3")
 
@@ -53,11 +81,31 @@ def test_another_deployment_of_the_same_commit_does_as_well():
         ([LIVE, seen("d2", ODD)], {"deployment": "d1", "commit": OLD}, "gone"),
         ([LIVE], {}, "new"),
         ([seen("d2", OLD, "SUCCESS", kept=False)], {"deployment": "d2", "commit": OLD}, "same"),
-        ([seen("d9", NEW, "FAILED"), seen("d2", OLD, "SUCCESS")], {"deployment": "d2", "commit": OLD}, "same"),
-        ([seen("d9", NEW, "CRASHED"), seen("d2", OLD, "SLEEPING")], {"deployment": "d2", "commit": OLD}, "same"),
-        ([seen("d9", NEW, "BUILDING"), seen("d2", OLD, "SUCCESS")], {"deployment": "d2", "commit": OLD}, "moving"),
-        ([seen("d9", NEW, "CRASHED"), seen("d2", OLD)], {"deployment": "d2", "commit": OLD}, "ready"),
-        ([seen("d9", NEW, "FAILED"), LIVE, seen("d2", OLD)], {"deployment": "d2", "commit": OLD}, "ready"),
+        (
+            [seen("d9", NEW, "FAILED"), seen("d2", OLD, "SUCCESS")],
+            {"deployment": "d2", "commit": OLD},
+            "same",
+        ),
+        (
+            [seen("d9", NEW, "CRASHED"), seen("d2", OLD, "SLEEPING")],
+            {"deployment": "d2", "commit": OLD},
+            "same",
+        ),
+        (
+            [seen("d9", NEW, "BUILDING"), seen("d2", OLD, "SUCCESS")],
+            {"deployment": "d2", "commit": OLD},
+            "moving",
+        ),
+        (
+            [seen("d9", NEW, "CRASHED"), seen("d2", OLD)],
+            {"deployment": "d2", "commit": OLD},
+            "ready",
+        ),
+        (
+            [seen("d9", NEW, "FAILED"), LIVE, seen("d2", OLD)],
+            {"deployment": "d2", "commit": OLD},
+            "ready",
+        ),
         ([LIVE, seen("d2", OLD)], None, "ready"),
         ([LIVE], None, "unknown"),
         ([LIVE, seen("d2", None)], None, "unknown"),
@@ -70,10 +118,16 @@ def test_what_cannot_be_restored_is_said_and_never_guessed(found, before, state)
 
 
 def test_a_failed_deployment_is_named_beside_what_serves_in_its_place():
-    one = judge(seen("d9", NEW, "FAILED"), seen("d2", OLD, "SUCCESS"), before={"deployment": "d2", "commit": OLD})
+    one = judge(
+        seen("d9", NEW, "FAILED"),
+        seen("d2", OLD, "SUCCESS"),
+        before={"deployment": "d2", "commit": OLD},
+    )
 
     assert (
-        one.sentence == "The deployment of bbbbbbb came to nothing (failed); aaaaaaa serves, as before, and can stay."
+        one.sentence
+        == "The deployment of bbbbbbb came to nothing (failed); aaaaaaa serves, as before, and can"
+        " stay."
     )
 
 
@@ -87,7 +141,11 @@ def test_until_when_is_unknown_where_the_retention_or_the_moment_is():
 def test_deployments_are_looked_at_newest_first_whatever_the_order_of_the_answer():
     old, new = seen("d1", created_at=NOW - timedelta(hours=1)), seen("d2")
 
-    assert [one.id for one in newest_first([seen("d0", created_at=None), old, new])] == ["d2", "d1", "d0"]
+    assert [one.id for one in newest_first([seen("d0", created_at=None), old, new])] == [
+        "d2",
+        "d1",
+        "d0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +161,9 @@ def test_deployments_are_looked_at_newest_first_whatever_the_order_of_the_answer
         (None, "npm run start", AtStart.UNKNOWN),
     ],
 )
-def test_commands_that_run_alembic_are_seen_and_scripts_are_not_vouched_for(pre_deploy, start, known):
+def test_commands_that_run_alembic_are_seen_and_scripts_are_not_vouched_for(
+    pre_deploy, start, known
+):
     assert at_start(pre_deploy, start) == known
 
 
@@ -118,7 +178,11 @@ def test_what_people_rolled_back_is_no_push_that_railway_missed():
 
     def kinds() -> set[str]:
         detect.compare(project, now=timezone.now())
-        return set(project.findings.filter(closed_at=None, subject=str(instance)).values_list("kind", flat=True))
+        return set(
+            project.findings.filter(closed_at=None, subject=str(instance)).values_list(
+                "kind", flat=True
+            )
+        )
 
     assert kinds() == {"behind"}
     ServiceInstance.objects.filter(pk=instance.pk).update(rolled_back_from=head)
@@ -140,7 +204,10 @@ def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said
     def read(at: datetime, **values: str) -> None:
         place = variables_sync.Place(production, backend)
         was = {object_.name: object_ for object_ in Variable.objects.filter(environment=production)}
-        rows = {name: variables_sync._row(place, name, variables_sync.Secret(value)) for name, value in values.items()}
+        rows = {
+            name: variables_sync._row(place, name, variables_sync.Secret(value))
+            for name, value in values.items()
+        }
         variables_sync._compare(project, place, was, rows, at)
         Variable.objects.filter(environment=production).delete()
         Variable.objects.bulk_create(rows.values())

@@ -43,7 +43,9 @@ def test_another_commit_is_red(server, message):
     assert found.ok is False and "was expected" in found.sentence
 
 
-@pytest.mark.parametrize("body", [b"fine", b"{}", b'{"commit": 7}', b'{"commit"', b"[1]", b"\xff", b"{" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"fine", b"{}", b'{"commit": 7}', b'{"commit"', b"[1]", b"\xff", b"{" * 5000]
+)
 def test_a_service_that_reports_no_commit_is_judged_by_its_status(server, body):
     server.app = lambda request: Response(200, body)
 
@@ -152,23 +154,45 @@ def test_a_path_must_begin_with_a_slash_and_hold_no_spaces(path):
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "127.9.9.9", "0.0.0.0",  # noqa: S104
-         "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-        "224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.2.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fd12::1",
-        "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "fd00:ec2::254",
+        "127.0.0.1",
+        "127.9.9.9",
+        "0.0.0.0",  # noqa: S104
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "198.18.0.1",
+        "192.0.2.1",
+        "::",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd12::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "2002:7f00:1::",
+        "64:ff9b::a9fe:a9fe",
+        "fd00:ec2::254",
     ],
-)  # fmt: skip
+)
 def test_addresses_that_are_not_for_everybody_are_none_of_ours(address):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
+)
 def test_addresses_of_the_internet_are_asked(address):
     assert is_public(address)
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:{port}", "localhost:{port}", "127.1:{port}", "2130706433:{port}", "[::1]:{port}"]
+    "host",
+    ["127.0.0.1:{port}", "localhost:{port}", "127.1:{port}", "2130706433:{port}", "[::1]:{port}"],
 )
 def test_a_domain_that_leads_to_this_machine_is_not_asked(server, host):
     found = probe(host.format(port=server.port), path="/health", expected_status=200, local=False)
@@ -187,6 +211,8 @@ def test_outside_the_sandbox_this_machine_is_never_asked(server, settings):
 def test_what_is_asked_is_the_address_that_was_judged_under_the_name_of_its_host(server):
     server.app = lambda request: Response(200, {"host": request.headers["host"]})
 
-    reply = http.send("smoke", "GET", f"http://unknown.invalid:{server.port}/x", write=False, at="127.0.0.1")
+    reply = http.send(
+        "smoke", "GET", f"http://unknown.invalid:{server.port}/x", write=False, at="127.0.0.1"
+    )
 
     assert reply.json() == {"host": f"unknown.invalid:{server.port}"}

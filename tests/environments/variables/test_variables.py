@@ -78,7 +78,9 @@ def test_one_value_in_two_environments_is_found_unless_it_is_allowed(project):
     before = said(project)
     VariableRule.objects.filter(pk=one.pk).update(allowed="OTHER, DATABASE_URL")
 
-    assert before == [("DATABASE_URL of backend has the same value in production and staging.", False)]
+    assert before == [
+        ("DATABASE_URL of backend has the same value in production and staging.", False)
+    ]
     assert said(project) == []
 
 
@@ -92,10 +94,17 @@ def test_different_values_empty_values_and_references_are_separate(project):
     assert said(project) == []
 
 
-def test_a_private_name_is_another_database_in_each_environment_though_the_words_are_the_same(project):
+def test_a_private_name_is_another_database_in_each_environment_though_the_words_are_the_same(
+    project,
+):
     rule(project, "separate", "*")
     for kind in ("staging", "production"):
-        put(kind, "backend", "DATABASE_URL", "postgresql://u:p@frontend.railway.internal:5432/railway")
+        put(
+            kind,
+            "backend",
+            "DATABASE_URL",
+            "postgresql://u:p@frontend.railway.internal:5432/railway",
+        )
         put(kind, "backend", "OTHER_URL", "postgresql://u:p@railway.internal.example.org/railway")
 
     assert [sentence for sentence, _ in said(project)] == [
@@ -134,8 +143,16 @@ def test_a_sealed_variable_is_asked_about_only_where_a_rule_asks(project):
         ("https://frontend-staging.up.railway.app", "leads to frontend in staging", False),
         ("http://frontend.railway.internal", "leads to frontend in staging", False),
         ("https://api.example.com", "leads to no address of backend", False),
-        ("https://backend-staging.up.railway.app.evil.example", "leads to no address of backend", False),
-        ("https://backend-staging.up.railway.app@evil.example", "leads to no address of backend", False),
+        (
+            "https://backend-staging.up.railway.app.evil.example",
+            "leads to no address of backend",
+            False,
+        ),
+        (
+            "https://backend-staging.up.railway.app@evil.example",
+            "leads to no address of backend",
+            False,
+        ),
         ("${{frontend.RAILWAY_PUBLIC_DOMAIN}}", "leads to frontend", False),
         ("${{backend.NOWHERE}}", "which is not there", False),
         ("${{API_URL}}", "which is not there", False),
@@ -182,7 +199,9 @@ def test_what_was_never_read_is_not_called_missing_and_what_may_not_be_read_is_a
     put("staging", "frontend", "API_URL", "x")
     Environment.objects.filter(kind="production").update(variables_at=None)
     never, unread = said(project), [verdict.state for verdict in variables_rules.verdicts(project)]
-    Environment.objects.filter(kind="production").update(variables_at=timezone.now(), variables_problem="Not allowed.")
+    Environment.objects.filter(kind="production").update(
+        variables_at=timezone.now(), variables_problem="Not allowed."
+    )
 
     assert (never, unread) == ([], ["wait"])
     assert said(project) == [("Not allowed.", True)]
@@ -198,7 +217,10 @@ def test_a_rule_that_is_kept_says_so_on_the_page_and_a_broken_one_says_how(proje
     broken = squeezed(alice.get("/variables/"))
 
     assert "passed:" in kept.split("rules-h")[-1] and "running:" not in kept
-    assert "API_URL of frontend is set in staging but not in production." in broken.split("rules-h")[-1]
+    assert (
+        "API_URL of frontend is set in staging but not in production."
+        in broken.split("rules-h")[-1]
+    )
 
 
 def test_findings_follow_the_rules_and_a_name_of_any_length_fits(project):

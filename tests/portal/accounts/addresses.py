@@ -39,7 +39,9 @@ from tests.factory import (
 
 
 def furnish() -> dict[str, Any]:
-    """A row of nearly every kind; to the usual people come erin, an administrator and no superuser, and norole."""
+    """A row of nearly every kind; to the usual people come erin, an administrator and no
+    superuser, and norole.
+    """
     from django.contrib.auth.models import Group, User
 
     people = make_people()
@@ -56,38 +58,79 @@ def furnish() -> dict[str, Any]:
     make_advice(release)
     make_rollback(release, by=people["alice"])
     make_downgrade(release, by=people["alice"])
-    Finding.objects.create(project=project, kind="unreadable", subject="backend", sentence="Sealed.", attestable=True)
-    DeployKey.objects.create(project=project, private_key="x", kind="ed25519", public_key="p", fingerprint="f",
-                             changed_at=now)  # fmt: skip
+    Finding.objects.create(
+        project=project, kind="unreadable", subject="backend", sentence="Sealed.", attestable=True
+    )
+    DeployKey.objects.create(
+        project=project,
+        private_key="x",
+        kind="ed25519",
+        public_key="p",
+        fingerprint="f",
+        changed_at=now,
+    )
     Preview.objects.create(
-        project=project, number=7, branch="b", head=CANDIDATE, head_at=now, created_at=now, wake_at=now
+        project=project,
+        number=7,
+        branch="b",
+        head=CANDIDATE,
+        head_at=now,
+        created_at=now,
+        wake_at=now,
     )
     PreviewVariable.objects.create(project=project, service="backend", name="A", value="v")
     SmokeTest.objects.create(project=project, service="backend", path="/health")
-    StagingReset.objects.create(project=project, staging_head=CANDIDATE, main_head="b" * 40, reason="r",
-                                requested_by=people["alice"], requested_at=now)  # fmt: skip
+    StagingReset.objects.create(
+        project=project,
+        staging_head=CANDIDATE,
+        main_head="b" * 40,
+        reason="r",
+        requested_by=people["alice"],
+        requested_at=now,
+    )
     VariableRule.objects.create(project=project, kind="present", service="backend", name="A")
     Freeze.objects.create(project=project, reason="r", started_by=people["alice"], started_at=now)
-    Channel.objects.create(name="n", transport="webhook", address="https://hooks.example.com/x", secret="s",
-                           place="hooks.example.com", kinds=["health"], project=project)  # fmt: skip
-    WebhookDelivery.objects.create(source="github", delivery="g", event="push", size=2, outcome="handled",
-                                   received_at=now)  # fmt: skip
+    Channel.objects.create(
+        name="n",
+        transport="webhook",
+        address="https://hooks.example.com/x",
+        secret="s",
+        place="hooks.example.com",
+        kinds=["health"],
+        project=project,
+    )
+    WebhookDelivery.objects.create(
+        source="github", delivery="g", event="push", size=2, outcome="handled", received_at=now
+    )
     return people
 
 
 # What stands in an address by its name: the rows whose number, or whose slug, it takes.
 _ROWS: tuple[tuple[str, Any], ...] = (
-    ("release", Release), ("item", apps.get_model("releases", "ChecklistItem")), ("reset", StagingReset),
-    ("branch-repair", ServiceInstance), ("push-repair", ServiceInstance), ("head-deploy", ServiceInstance),
-    ("preview-variable-remove", PreviewVariable), ("preview", Preview),
+    ("release", Release),
+    ("item", apps.get_model("releases", "ChecklistItem")),
+    ("reset", StagingReset),
+    ("branch-repair", ServiceInstance),
+    ("push-repair", ServiceInstance),
+    ("head-deploy", ServiceInstance),
+    ("preview-variable-remove", PreviewVariable),
+    ("preview", Preview),
     ("environment-", apps.get_model("environments", "Environment")),
     ("service-place", apps.get_model("environments", "Service")),
-    ("schema-compare", apps.get_model("environments", "SchemaStanding")), ("finding", Finding),
-    ("migration", MigrationRun), ("channel", Channel), ("rehearsal", Rehearsal), ("task-log", Release),
-)  # fmt: skip
+    ("schema-compare", apps.get_model("environments", "SchemaStanding")),
+    ("finding", Finding),
+    ("migration", MigrationRun),
+    ("channel", Channel),
+    ("rehearsal", Rehearsal),
+    ("task-log", Release),
+)
 VERBS = {
-    "release-do": "notes", "item-do": "untick", "project-do": "freeze", "change-do": "confirm", "channel-do": "kinds",
-}  # fmt: skip
+    "release-do": "notes",
+    "item-do": "untick",
+    "project-do": "freeze",
+    "change-do": "confirm",
+    "channel-do": "kinds",
+}
 
 
 def every() -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,6 @@
-"""Puts hostile text into every column of every row that holds text, and looks for it in what pages answer."""
+"""Puts hostile text into every column of every row that holds text, and looks for it in what
+pages answer.
+"""
 
 from django.apps import apps
 from django.db import DataError, IntegrityError, models, transaction
@@ -7,13 +9,34 @@ from django.db.models.fields.json import JSONField
 from portal import visible
 from portal.secrets import EncryptedTextField
 
-# By these rows are found, compared or called; a hostile one is another thing than the one that is looked for.
+# By these rows are found, compared or called; a hostile one is another thing than the one that is
+# looked for.
 IDENTITY = {
-    "slug", "candidate", "commit", "status", "kind", "repository", "gate", "phase", "session_key", "password",
+    "slug",
+    "candidate",
+    "commit",
+    "status",
+    "kind",
+    "repository",
+    "gate",
+    "phase",
+    "session_key",
+    "password",
     "codename",
-    "app_label", "model", "action", "runner", "deploy_order", "state", "sha", "head", "version_table", "alembic",
-    "username", "severity", "name_of",
-}  # fmt: skip
+    "app_label",
+    "model",
+    "action",
+    "runner",
+    "deploy_order",
+    "state",
+    "sha",
+    "head",
+    "version_table",
+    "alembic",
+    "username",
+    "severity",
+    "name_of",
+}
 APPS = ("portal", "environments", "releases", "auth")
 
 
@@ -31,12 +54,18 @@ def spoil(message: str) -> int:
 
 
 def _spoiled(model: type[models.Model], field: models.Field, message: str) -> int:
-    if isinstance(field, EncryptedTextField) or not isinstance(field, models.CharField | models.TextField | JSONField):
+    if isinstance(field, EncryptedTextField) or not isinstance(
+        field, models.CharField | models.TextField | JSONField
+    ):
         return 0
     done = 0
     for row in model._base_manager.only("pk", field.name):
         value = getattr(row, field.name)
-        new = _within(value, message) if isinstance(field, JSONField) else f"{value or ''}{message}"[: field.max_length]
+        new = (
+            _within(value, message)
+            if isinstance(field, JSONField)
+            else f"{value or ''}{message}"[: field.max_length]
+        )
         try:
             with transaction.atomic():
                 model._base_manager.filter(pk=row.pk).update(**{field.name: new})
@@ -48,7 +77,10 @@ def _spoiled(model: type[models.Model], field: models.Field, message: str) -> in
 
 def _within(value: object, message: str) -> object:
     if isinstance(value, dict):
-        return {name: _within(one, message) if name not in IDENTITY else one for name, one in value.items()}
+        return {
+            name: _within(one, message) if name not in IDENTITY else one
+            for name, one in value.items()
+        }
     if isinstance(value, list):
         return [_within(one, message) for one in value]
     return f"{value}{message}" if isinstance(value, str) and len(value) not in (40, 64) else value

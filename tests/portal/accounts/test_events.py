@@ -49,7 +49,10 @@ def test_signing_in_and_out_are_events(people, client):
 def test_giving_a_role_is_an_event_that_names_the_roles(people, administrator):
     approvers = Group.objects.get(name="Approvers")
 
-    administrator.post(f"/admin/auth/user/{people['carol'].pk}/change/", form_of(people["carol"], groups=approvers.pk))
+    administrator.post(
+        f"/admin/auth/user/{people['carol'].pk}/change/",
+        form_of(people["carol"], groups=approvers.pk),
+    )
 
     confirm_change(ConfigurationChange.objects.get(), actor=people["bob"])
 
@@ -66,7 +69,9 @@ def test_a_new_password_is_an_event_that_does_not_hold_it(people, administrator)
         {"usable_password": "true", "password1": new, "password2": new},
     )
 
-    assert new not in str(AuditEvent.objects.get(action="configuration.changed", subject_label="carol").data)
+    assert new not in str(
+        AuditEvent.objects.get(action="configuration.changed", subject_label="carol").data
+    )
     people["carol"].refresh_from_db()
     assert people["carol"].check_password(new)
 
@@ -85,7 +90,9 @@ def test_an_administrator_does_not_take_over_a_superuser(people, administrator):
 
     answers = [
         administrator.post(f"/admin/auth/user/{root.pk}/change/", form_of(root, username="mine")),
-        administrator.post(f"/admin/auth/user/{root.pk}/password/", {"password1": "x", "password2": "x"}),
+        administrator.post(
+            f"/admin/auth/user/{root.pk}/password/", {"password1": "x", "password2": "x"}
+        ),
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403]

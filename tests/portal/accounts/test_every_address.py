@@ -1,4 +1,7 @@
-"""Every address, asked by every role: what they get stands in one table. An address that is not in it fails."""
+"""Every address, asked by every role: what they get stands in one table.
+
+An address that is not in it fails.
+"""
 
 import re
 
@@ -24,10 +27,9 @@ ALL = "alice bob carol erin"
 
 # Pages: who reads them. Everybody with a role reads everything but configuration.
 READ = words(
-    "board board-panels pulls releases release release-panels task-log task-log-file environments "
-    "previews protections variables connections migrations migration migration-panels migration-log "
-    "rehearsal rehearsal-panels audit second-factor changes status "
-    "notifications "
+    "board board-panels pulls releases release release-panels task-log task-log-file environments"
+    " previews protections variables connections migrations migration migration-panels"
+    " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -39,39 +41,67 @@ READ_OTHERWISE = {
 }
 # Addresses of buttons: they take a POST.
 ACT = words(
-    "release-do item-do project-do change-do service-place staging-sync "
-    "back-merge reset-ask reset-sign reset-take-back "
-    "branch-repair push-repair head-deploy preview-rebuild preview-remove preview-variable "
-    "preview-variable-remove environment-delete environment-adopt protect connections-check host-keys finding-resolve "
-    "schema-compare migration-cancel migration-retry rehearsal-cancel rehearsal-again "
-    "channel-do rename keep-heads "
+    "release-do item-do project-do change-do service-place staging-sync back-merge reset-ask"
+    " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
+    " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
+    " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
-    "healthz": 200, "health-live": 200, "health-ready": 200, "metrics": 200,
-    "webhooks/github/": 405, "webhooks/railway/<str:secret>/": 405, "sign-out": 405,
-}  # fmt: skip
+    "healthz": 200,
+    "health-live": 200,
+    "health-ready": 200,
+    "metrics": 200,
+    "webhooks/github/": 405,
+    "webhooks/railway/<str:secret>/": 405,
+    "sign-out": 405,
+}
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
-    "auth.user": "carol erin", "auth.group": "carol erin", "portal.auditevent": ALL,
-    "portal.webhookdelivery": "carol erin", "environments.environment": ALL, "environments.deploykey": "carol erin",
+    "auth.user": "carol erin",
+    "auth.group": "carol erin",
+    "portal.auditevent": ALL,
+    "portal.webhookdelivery": "carol erin",
+    "environments.environment": ALL,
+    "environments.deploykey": "carol erin",
     "environments.environmentdatabase": "carol erin",
-    "environments.service": "carol", "environments.deployment": "carol", "environments.migrationrun": ALL,
-    "environments.finding": ALL, "environments.variablerule": "carol erin", "environments.project": ALL,
-    "releases.checklisttemplate": "carol erin", "releases.freeze": "carol", "releases.release": ALL,
-    "releases.promotion": ALL, "releases.rollback": ALL, "releases.pullrequest": ALL,
-}  # fmt: skip
+    "environments.service": "carol",
+    "environments.deployment": "carol",
+    "environments.migrationrun": ALL,
+    "environments.finding": ALL,
+    "environments.variablerule": "carol erin",
+    "environments.project": ALL,
+    "releases.checklisttemplate": "carol erin",
+    "releases.freeze": "carol",
+    "releases.release": ALL,
+    "releases.promotion": ALL,
+    "releases.rollback": ALL,
+    "releases.pullrequest": ALL,
+}
 ADDS = {
-    "auth.user": "erin", "environments.deploykey": "erin", "environments.variablerule": "erin",
-    "environments.project": "erin", "releases.checklisttemplate": "erin", "releases.freeze": "alice",
-}  # fmt: skip
+    "auth.user": "erin",
+    "environments.deploykey": "erin",
+    "environments.variablerule": "erin",
+    "environments.project": "erin",
+    "releases.checklisttemplate": "erin",
+    "releases.freeze": "alice",
+}
 # A rule for variables is deleted by one person only while nobody else may confirm changes.
 DELETES = dict.fromkeys(("environments.deploykey", "releases.checklisttemplate"), "erin")
 # The rest of the admin, for those who have a role.
 ADMIN = {
-    "index": 200, "login": 302, "logout": 405, "password_change": 200, "password_change_done": 200, "autocomplete": 403,
-    "jsi18n": 200, "view_on_site": 404, "app_list": 200, "admin/(?P<url>.*)$": 404,
-}  # fmt: skip
+    "index": 200,
+    "login": 302,
+    "logout": 405,
+    "password_change": 200,
+    "password_change_done": 200,
+    "autocomplete": 403,
+    "jsi18n": 200,
+    "view_on_site": 404,
+    "app_list": 200,
+    "admin/(?P<url>.*)$": 404,
+}
 
 
 def expected(name: str, pattern: str, role: str) -> int:
@@ -133,23 +163,41 @@ def test_every_address_answers_every_role_as_the_table_says(settings):
     wrong = []
 
     for name, pattern, address in every():
-        # What libraries bring, and mere redirects, are asked by two: tests/faults/access.py asks them by all.
-        by_all = not re.match("admin/(axes|django_q)/", pattern) and not pattern.endswith("<path:object_id>/")
+        # What libraries bring, and mere redirects, are asked by two: tests/faults/access.py asks
+        # them by all.
+        by_all = not re.match("admin/(axes|django_q)/", pattern) and not pattern.endswith(
+            "<path:object_id>/"
+        )
         for role, client in asked.items():
             if not by_all and role not in ("nobody", "carol"):
                 continue
             status = client.get(address).status_code
             if status != expected(name, pattern, role):
-                wrong.append(f"{role} {address} ({name}): {status}, promised {expected(name, pattern, role)}")
+                wrong.append(
+                    f"{role} {address} ({name}): {status}, promised {expected(name, pattern, role)}"
+                )
 
     assert not wrong, "\n".join(wrong)
 
 
 def rows():
     """Every row of every table but the trail, sessions, and who signed in when."""
-    left_out = {"portal.auditevent", "portal.audithead", "sessions.session", "axes.accesslog", "auth.user"}
-    kept = (model for model in apps.get_models() if model._meta.label_lower not in left_out and model._meta.managed)
-    return {model._meta.label_lower: sorted(map(str, model._base_manager.values_list())) for model in kept}
+    left_out = {
+        "portal.auditevent",
+        "portal.audithead",
+        "sessions.session",
+        "axes.accesslog",
+        "auth.user",
+    }
+    kept = (
+        model
+        for model in apps.get_models()
+        if model._meta.label_lower not in left_out and model._meta.managed
+    )
+    return {
+        model._meta.label_lower: sorted(map(str, model._base_manager.values_list()))
+        for model in kept
+    }
 
 
 @pytest.mark.parametrize("role", ["nobody", "norole", "carol"])
@@ -159,12 +207,19 @@ def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     from releases.pages.buttons import PROJECT_BUTTONS, RELEASE_BUTTONS
 
     addresses = [
-        address for name, _, address in every() if not name.startswith(("second-", "sign-", "log", "password"))
+        address
+        for name, _, address in every()
+        if not name.startswith(("second-", "sign-", "log", "password"))
     ]
     release = next(address for address in addresses if address.endswith("/notes/"))
     addresses += [release.replace("/notes/", f"/{verb}/") for verb in RELEASE_BUTTONS]
-    addresses += [reverse("releases:project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS]
-    names = "reason candidate seen content value typed notes comment _save post name username password1 password2"
+    addresses += [
+        reverse("releases:project-do", args=["inspector", verb]) for verb in PROJECT_BUTTONS
+    ]
+    names = (
+        "reason candidate seen content value typed notes comment _save post name username password1"
+        " password2"
+    )
     fields = dict.fromkeys(words(names), "x")
     before = rows()
 
@@ -172,4 +227,8 @@ def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
         client.post(address, fields)
 
     assert rows() == before
-    assert not AuditEvent.objects.filter(outcome="done", actor_name=role).exclude(action__startswith="person.").exists()
+    assert (
+        not AuditEvent.objects.filter(outcome="done", actor_name=role)
+        .exclude(action__startswith="person.")
+        .exists()
+    )

@@ -11,18 +11,41 @@ from tests.portal.accounts.addresses import every, furnish
 from tests.portal.accounts.hostile_text import raw, spoil
 
 SIGNS = [
-    "\x01", "\x07", "\x1b[31m", "\x7f", "\x85", "\xad", "\u061c", "\u115f", "\u200b", "\u200e", "\u202e", "\u2028",
-    "\u2029", "\u2060", "\u2066", "\u2800", "\u3164", "\ufeff", "\ufff9", "\U000e0041", "\U000e01ef", "\ufe01",
+    "\x01",
+    "\x07",
+    "\x1b[31m",
+    "\x7f",
+    "\x85",
+    "\xad",
+    "\u061c",
+    "\u115f",
+    "\u200b",
+    "\u200e",
+    "\u202e",
+    "\u2028",
+    "\u2029",
+    "\u2060",
+    "\u2066",
+    "\u2800",
+    "\u3164",
+    "\ufeff",
+    "\ufff9",
+    "\U000e0041",
+    "\U000e01ef",
+    "\ufe01",
     "\u180e",
-]  # fmt: skip
+]
 pytestmark = pytest.mark.django_db
 
 
 def pages():
     """Addresses that answer with a page; not those that only lead on."""
     left_out = ("sign-", "logout", "webhooks")
-    return [address for name, pattern, address in every()
-            if not name.startswith(left_out) and "axes" not in pattern and "django_q" not in pattern]  # fmt: skip
+    return [
+        address
+        for name, pattern, address in every()
+        if not name.startswith(left_out) and "axes" not in pattern and "django_q" not in pattern
+    ]
 
 
 def looked_through(client):
@@ -53,13 +76,24 @@ def test_every_column_and_every_sign_and_no_page_shows_one_raw():
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.sampled_from([*SIGNS, "a", "👩‍💻", "é", "<b>", "\n", "\r\n"]), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.sampled_from([*SIGNS, "a", "👩‍💻", "é", "<b>", "\n", "\r\n"]), min_size=1, max_size=12
+    )
+)
 def test_whatever_is_typed_or_read_no_page_shows_a_control_raw(signs):
     with transaction.atomic():
         people = furnish()
         client = Client()
         client.force_login(people["dave"], backend="django.contrib.auth.backends.ModelBackend")
         spoil("".join(signs))
-        for address in ("/", "/releases/", "/pulls/", "/environments/", "/migrations/", "/admin/environments/project/"):
+        for address in (
+            "/",
+            "/releases/",
+            "/pulls/",
+            "/environments/",
+            "/migrations/",
+            "/admin/environments/project/",
+        ):
             assert raw(client.get(address).text) == set(), address
         transaction.set_rollback(True)

@@ -25,13 +25,19 @@ def test_a_role_has_exactly_its_permissions_and_a_second_run_changes_nothing():
     roles.ensure()
     roles.ensure()
 
-    held = {f"{permission.content_type.app_label}.{permission.codename}" for permission in group.permissions.all()}
+    held = {
+        f"{permission.content_type.app_label}.{permission.codename}"
+        for permission in group.permissions.all()
+    }
     assert held == set(roles.ROLES["Approvers"].permissions)
     assert Group.objects.count() == len(roles.ROLES)
 
 
 def test_every_permission_named_exists():
-    known = {f"{object_.content_type.app_label}.{object_.codename}" for object_ in Permission.objects.all()}
+    known = {
+        f"{object_.content_type.app_label}.{object_.codename}"
+        for object_ in Permission.objects.all()
+    }
     named = {code for role in roles.ROLES.values() for code in role.permissions}
 
     assert named - known <= EXPECTED_LATER
@@ -60,7 +66,11 @@ def test_an_auditor_changes_nothing_at_all():
 
 
 def test_nobody_may_write_the_audit_trail():
-    names = {object_.codename for object_ in Permission.objects.filter(content_type__model="auditevent")}
+    names = {
+        object_.codename for object_ in Permission.objects.filter(content_type__model="auditevent")
+    }
 
     assert names == {"view_auditevent"}
-    assert not any(model._meta.default_permissions for model in [apps.get_model("portal", "AuditHead")])
+    assert not any(
+        model._meta.default_permissions for model in [apps.get_model("portal", "AuditHead")]
+    )

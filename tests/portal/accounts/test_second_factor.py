@@ -1,4 +1,6 @@
-"""A second factor and a recent sign-in before what is dangerous: demanded by the action, asked for by a page."""
+"""A second factor and a recent sign-in before what is dangerous: demanded by the action, asked
+for by a page.
+"""
 
 import re
 from datetime import timedelta
@@ -58,7 +60,10 @@ def enrol(user):
 
 
 def events(*names):
-    return [object_.action for object_ in AuditEvent.objects.filter(action__in=names).order_by("position")]
+    return [
+        object_.action
+        for object_ in AuditEvent.objects.filter(action__in=names).order_by("position")
+    ]
 
 
 def wind_back(client, **minutes):
@@ -87,14 +92,19 @@ def test_a_project_that_demands_nothing_asks_nothing(people):
 
 
 def test_a_person_is_led_to_set_it_up_and_nothing_typed_is_lost(people, release):
-    bob, address = signed_in(people["bob"]), reverse("releases:release-do", args=[release.pk, "approve"])
+    bob, address = (
+        signed_in(people["bob"]),
+        reverse("releases:release-do", args=[release.pk, "approve"]),
+    )
     typed = {"candidate": release.candidate, "comment": "Looked at all\nof it — ✓"}
 
     asked = bob.post(address, typed, follow=True)
     assert "You have no second factor yet" in asked.text and not Approval.objects.exists()
     page = bob.post(reverse("portal:second-factor"), {"verb": "begin"}).text
     assert "<svg" in page and Authenticator.objects.get().user == people["bob"]
-    shown = bob.post(reverse("portal:second-factor"), {"verb": "confirm", "code": code_of(people["bob"])}).text
+    shown = bob.post(
+        reverse("portal:second-factor"), {"verb": "confirm", "code": code_of(people["bob"])}
+    ).text
     resumed = bob.get(reverse("portal:sign-in-again"), follow=True).text
 
     assert len(re.findall(r"\b[a-z2-7]{4}(?:-[a-z2-7]{4}){3}\b", shown)) == 10
@@ -106,16 +116,23 @@ def test_a_person_is_led_to_set_it_up_and_nothing_typed_is_lost(people, release)
 
 def test_a_sign_in_that_is_too_long_ago_is_asked_for_again(people, release):
     enrol(people["alice"])
-    alice, address = signed_in(people["alice"]), reverse("releases:release-do", args=[release.pk, "promote"])
+    alice, address = (
+        signed_in(people["alice"]),
+        reverse("releases:release-do", args=[release.pk, "promote"]),
+    )
     asked = alice.post(address, {"candidate": release.candidate}, follow=True).text
-    assert 'name="code"' in asked and 'name="password"' not in asked  # the password was given just now
+    assert (
+        'name="code"' in asked and 'name="password"' not in asked
+    )  # the password was given just now
     alice.post(reverse("portal:sign-in-again"), {"code": code_of(people["alice"], 1)})
     wind_back(alice, proved_at=31, second_factor_at=31)
 
     asked = alice.post(address, {"candidate": release.candidate}, follow=True).text
 
     assert 'name="code"' in asked and 'name="password"' in asked and not Promotion.objects.exists()
-    wrong = alice.post(reverse("portal:sign-in-again"), {"password": "wrong", "code": "000000"}).text
+    wrong = alice.post(
+        reverse("portal:sign-in-again"), {"password": "wrong", "code": "000000"}
+    ).text
     assert "The password is wrong." in wrong and not Promotion.objects.exists()
 
 
@@ -159,7 +176,9 @@ def test_a_recovery_code_counts_once_and_is_held_as_a_digest(people):
 
     second_factor.prove(people["alice"], codes[0].upper())
 
-    assert not any(codes[0].replace("-", "") in str(row) for row in RecoveryCode.objects.values_list("digest"))
+    assert not any(
+        codes[0].replace("-", "") in str(row) for row in RecoveryCode.objects.values_list("digest")
+    )
     with pytest.raises(Refused):
         second_factor.prove(people["alice"], codes[0])
     assert events("second_factor.recovered", "second_factor.failed") == [
@@ -177,7 +196,9 @@ def test_guessing_codes_is_slowed_and_told_of(people):
     with pytest.raises(Refused, match=r"try again in \d s"):
         second_factor.prove(people["alice"], code_of(people["alice"], 1))
 
-    assert events("second_factor.failed") == ["second_factor.failed"]  # the others were not looked at
+    assert events("second_factor.failed") == [
+        "second_factor.failed"
+    ]  # the others were not looked at
 
 
 def test_after_the_wait_the_right_code_counts(people):
@@ -226,7 +247,9 @@ def test_its_owner_removes_it_after_proving_it(people):
 
     alice.post(reverse("portal:second-factor"), {"verb": "remove"})
 
-    assert not Authenticator.objects.exists() and events("second_factor.removed") == ["second_factor.removed"]
+    assert not Authenticator.objects.exists() and events("second_factor.removed") == [
+        "second_factor.removed"
+    ]
 
 
 def test_for_a_lost_phone_it_is_removed_at_the_portals_machine_for_a_reason(people):
@@ -242,7 +265,9 @@ def test_for_a_lost_phone_it_is_removed_at_the_portals_machine_for_a_reason(peop
 
 def test_what_is_held_is_not_shown_to_somebody_else(people, release):
     bob = signed_in(people["bob"])
-    bob.post(reverse("releases:release-do", args=[release.pk, "approve"]), {"comment": "bob's own words"})
+    bob.post(
+        reverse("releases:release-do", args=[release.pk, "approve"]), {"comment": "bob's own words"}
+    )
     session = bob.session
     session["_auth_user_id"] = str(people["alice"].pk)
     session["_auth_user_hash"] = people["alice"].get_session_auth_hash()

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def people(settings):
     """The usual people, with passwords that are quick to check: some tests try hundreds."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.MD5PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
     people = make_people()
     User.objects.update(password=make_password(PASSWORD))
     for user in people.values():
@@ -37,7 +40,9 @@ def people(settings):
 
 def sign_in(name, password=PASSWORD, address="192.0.2.1", client=None):
     client = client or Client()
-    return client.post("/admin/login/", {"username": name, "password": password}, REMOTE_ADDR=address)
+    return client.post(
+        "/admin/login/", {"username": name, "password": password}, REMOTE_ADDR=address
+    )
 
 
 def signed_in(user):
@@ -57,7 +62,9 @@ def test_guessing_from_elsewhere_does_not_shut_a_colleague_out(people):
     for _ in range(30):
         sign_in("alice", "wrong", address="203.0.113.9")
 
-    assert sign_in("alice", address="203.0.113.9").status_code == 429  # the right password does not help there
+    assert (
+        sign_in("alice", address="203.0.113.9").status_code == 429
+    )  # the right password does not help there
     assert sign_in("alice", address="192.0.2.1").status_code == 302
 
 
@@ -68,11 +75,15 @@ def test_guessing_one_name_from_many_addresses_is_slowed_and_nobody_is_locked(pe
     assert answers[:20] == [200] * 20 and answers[20:] == [429] * 20
     assert sign_in("alice", address="192.0.2.1").status_code == 302  # from where she was before
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(seconds=11))
-    assert sign_in("alice", address="192.0.2.77").status_code == 302  # and from elsewhere after some seconds
+    assert (
+        sign_in("alice", address="192.0.2.77").status_code == 302
+    )  # and from elsewhere after some seconds
 
 
 def test_spraying_one_password_over_many_names_is_limited(people):
-    answers = [sign_in(f"name-{n}", "Summer2026!!", address="203.0.113.9").status_code for n in range(60)]
+    answers = [
+        sign_in(f"name-{n}", "Summer2026!!", address="203.0.113.9").status_code for n in range(60)
+    ]
 
     assert answers.count(200) == 50 and answers[50:] == [429] * 10
     assert sign_in("bob", address="203.0.113.9").status_code == 429
@@ -89,7 +100,10 @@ def test_an_office_stays_usable_while_somebody_in_it_sprays(people):
 def test_names_that_exist_and_names_that_do_not_are_answered_alike(people):
     User.objects.create_user("gone", password=PASSWORD, is_staff=True, is_active=False)
 
-    pages = {name: sign_in(name, "wrong").text.replace(name, "NAME") for name in ("alice", "nobody", "gone")}
+    pages = {
+        name: sign_in(name, "wrong").text.replace(name, "NAME")
+        for name in ("alice", "nobody", "gone")
+    }
     right = sign_in("gone", PASSWORD).text.replace("gone", "NAME")
 
     assert len({page.split("csrfmiddlewaretoken")[0] for page in (*pages.values(), right)}) == 1
@@ -122,9 +136,10 @@ def test_a_forged_header_does_not_escape_the_limit(people, settings):
     settings.TRUSTED_PROXIES = 1
     for n in range(12):
         Client().post(
-            "/admin/login/", {"username": "alice", "password": "wrong"},
+            "/admin/login/",
+            {"username": "alice", "password": "wrong"},
             HTTP_X_FORWARDED_FOR=f"10.1.1.{n}, 203.0.113.9",
-        )  # fmt: skip
+        )
 
     assert AccessAttempt.objects.get().ip_address == "203.0.113.9"
     assert AccessAttempt.objects.get().failures_since_start == 10
@@ -187,8 +202,13 @@ def test_a_session_that_does_not_say_when_it_began_is_over(people):
         lambda user: (setattr(user, "is_active", False), user.save()),
     ],
 )
-def test_a_changed_password_or_role_signs_the_account_out_everywhere_and_nobody_else(people, change):
-    sessions, bob = [signed_in(people["alice"]), signed_in(people["alice"])], signed_in(people["bob"])
+def test_a_changed_password_or_role_signs_the_account_out_everywhere_and_nobody_else(
+    people, change
+):
+    sessions, bob = (
+        [signed_in(people["alice"]), signed_in(people["alice"])],
+        signed_in(people["bob"]),
+    )
 
     change(people["alice"])
 
@@ -199,7 +219,10 @@ def test_who_changes_the_own_password_stays_signed_in_here_and_nowhere_else(peop
     here, there = signed_in(people["alice"]), signed_in(people["alice"])
     new = "another correct horse 7"
 
-    here.post("/admin/password_change/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
+    here.post(
+        "/admin/password_change/",
+        {"old_password": PASSWORD, "new_password1": new, "new_password2": new},
+    )
 
     assert may_read(here) and not may_read(there)
 
@@ -209,9 +232,13 @@ def test_what_was_typed_outlives_a_session_that_ended(people):
     alice = signed_in(people["alice"])
     wind_back(alice, active_at=121)
 
-    gone = alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
+    gone = alice.post(
+        reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"}
+    )
     assert gone["Location"] == f"/admin/login/?next={reverse('portal:sign-in-resume')}"
-    back = alice.post(gone["Location"], {"username": "alice", "password": PASSWORD}, follow=True).text
+    back = alice.post(
+        gone["Location"], {"username": "alice", "password": PASSWORD}, follow=True
+    ).text
 
     assert "an hour of typing" in back and "Send it now: notes" in back
 
@@ -220,12 +247,21 @@ def test_what_was_typed_is_not_shown_to_the_next_person(people):
     release = make_release(make_project(), by=people["alice"])
     alice = signed_in(people["alice"])
     wind_back(alice, active_at=121)
-    gone = alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"})
+    gone = alice.post(
+        reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "an hour of typing"}
+    )
 
-    assert "an hour" not in alice.post(gone["Location"], {"username": "bob", "password": PASSWORD}, follow=True).text
+    assert (
+        "an hour"
+        not in alice.post(
+            gone["Location"], {"username": "bob", "password": PASSWORD}, follow=True
+        ).text
+    )
 
 
-@pytest.mark.parametrize("address", ["/sign-in/again/", "/account/second-factor/", "/previews/inspector/variable/"])
+@pytest.mark.parametrize(
+    "address", ["/sign-in/again/", "/account/second-factor/", "/previews/inspector/variable/"]
+)
 def test_a_secret_that_was_typed_is_kept_in_no_session(people, address):
     make_project()
     alice = signed_in(people["alice"])
@@ -240,10 +276,14 @@ def test_a_secret_that_was_typed_is_kept_in_no_session(people, address):
 
 
 def test_the_right_password_without_staff_is_not_called_wrong(people):
-    User.objects.create_user("erin", password=PASSWORD).groups.add(Group.objects.get(name="Auditors"))
+    User.objects.create_user("erin", password=PASSWORD).groups.add(
+        Group.objects.get(name="Auditors")
+    )
     client = Client()
 
-    page = client.post("/admin/login/?next=/", {"username": "erin", "password": PASSWORD}, follow=True)
+    page = client.post(
+        "/admin/login/?next=/", {"username": "erin", "password": PASSWORD}, follow=True
+    )
 
     assert page.status_code == 403
     assert "not marked as <em>staff</em>" in page.text and "Ask dave" in page.text
@@ -266,18 +306,31 @@ def test_an_auditor_sees_what_is_configured_and_changes_nothing(people):
     project = make_project()
     carol = signed_in(people["carol"])
     pages = [
-        "auth/user/", f"auth/user/{people['bob'].pk}/change/", "auth/group/", "environments/project/",
-        f"environments/project/{project.pk}/change/", "environments/environment/",
-        f"environments/environment/{project.environments.first().pk}/change/", "environments/variablerule/",
-        "environments/deploykey/", "environments/service/", "environments/deployment/", "releases/checklisttemplate/",
-        "releases/freeze/", "portal/webhookdelivery/", "portal/auditevent/",
-    ]  # fmt: skip
+        "auth/user/",
+        f"auth/user/{people['bob'].pk}/change/",
+        "auth/group/",
+        "environments/project/",
+        f"environments/project/{project.pk}/change/",
+        "environments/environment/",
+        f"environments/environment/{project.environments.first().pk}/change/",
+        "environments/variablerule/",
+        "environments/deploykey/",
+        "environments/service/",
+        "environments/deployment/",
+        "releases/checklisttemplate/",
+        "releases/freeze/",
+        "portal/webhookdelivery/",
+        "portal/auditevent/",
+    ]
 
     for page in pages:
         answer = carol.get(f"/admin/{page}")
         assert answer.status_code == 200, page
         assert 'name="_save"' not in answer.text and 'type="password"' not in answer.text, page
-        assert carol.post(f"/admin/{page}", {"name": "x", "username": "x"}).status_code in (200, 403), page
+        assert carol.post(f"/admin/{page}", {"name": "x", "username": "x"}).status_code in (
+            200,
+            403,
+        ), page
     assert AuditEvent.objects.filter(action__startswith="configuration.").count() == 0
 
 
@@ -285,22 +338,45 @@ def test_an_auditor_sees_what_is_configured_and_changes_nothing(people):
 
 
 @pytest.mark.parametrize(
-    ("given", "redirects"), [({"PORTAL_URL": "https://releases.example.com", "BEHIND_PROXY": "1"}, True), ({}, False)]
+    ("given", "redirects"),
+    [({"PORTAL_URL": "https://releases.example.com", "BEHIND_PROXY": "1"}, True), ({}, False)],
 )
 def test_the_settings_of_production_leave_nothing_to_warn_of(tmp_path, given, redirects):
-    base = {"PATH": os.environ["PATH"], "PORTAL_ENV_FILE": os.devnull, "PORTAL_VAR_DIR": str(tmp_path)}
-    message = "from django.conf import settings as s; print(s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS > 0)"
+    base = {
+        "PATH": os.environ["PATH"],
+        "PORTAL_ENV_FILE": os.devnull,
+        "PORTAL_VAR_DIR": str(tmp_path),
+    }
+    message = (
+        "from django.conf import settings as s; print(s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS"
+        " > 0)"
+    )
 
     seen = subprocess.run(
-        [sys.executable, "-c", f"import portal.settings; import os; os.environ['DJANGO_SETTINGS_MODULE']="
-         f"'portal.settings'; {message}"], cwd=ROOT, env=base | given, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            (
+                "import portal.settings; import os; os.environ['DJANGO_SETTINGS_MODULE']="
+                f"'portal.settings'; {message}"
+            ),
+        ],
+        cwd=ROOT,
+        env=base | given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert seen.stdout.strip() == f"{redirects} {redirects}", seen.stderr
     if redirects:
         done = subprocess.run(
             [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-            cwd=ROOT, env=base | given, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=base | given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stderr
 
 
@@ -311,7 +387,9 @@ def test_plain_http_is_sent_on_to_https_but_for_the_platforms_health_check(clien
 
 
 def modes(directory):
-    return {stat.S_IMODE(path.lstat().st_mode) & 0o077 for path in [directory, *directory.rglob("*")]}
+    return {
+        stat.S_IMODE(path.lstat().st_mode) & 0o077 for path in [directory, *directory.rglob("*")]
+    }
 
 
 def test_what_lies_in_var_is_nobody_elses_also_when_it_is_older(tmp_path):
@@ -384,4 +462,6 @@ def test_a_flood_of_names_is_told_once(people, monkeypatch):
 
     told = [sentence for _, _, sentence in failures()]
     assert len(told) == 5 and told[3].startswith("More than 3 sign-ins failed within an hour")
-    assert told[4] == "A sign-in as alice from 198.51.100.99 failed.", "accounts have a bound of their own"
+    assert told[4] == "A sign-in as alice from 198.51.100.99 failed.", (
+        "accounts have a bound of their own"
+    )

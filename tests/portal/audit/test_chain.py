@@ -21,10 +21,16 @@ def alice():
 
 def test_it_writes_an_event_with_one_query(alice, django_assert_num_queries):
     with django_assert_num_queries(1):
-        position = audit.record("user.greeted", actor=alice, subject=alice, sentence="Hello.", data={"b": 1, "a": None})
+        position = audit.record(
+            "user.greeted", actor=alice, subject=alice, sentence="Hello.", data={"b": 1, "a": None}
+        )
 
     event = AuditEvent.objects.get()
-    assert (event.position, event.actor_id, event.actor_name) == (position, alice.pk, "Alice Archer")
+    assert (event.position, event.actor_id, event.actor_name) == (
+        position,
+        alice.pk,
+        "Alice Archer",
+    )
     assert (event.subject_kind, event.subject_id, event.subject_label) == (
         "auth.user",
         str(alice.pk),
@@ -54,8 +60,14 @@ def test_positions_run_from_one_without_a_gap():
         "SET LOCAL session_replication_role = replica; DELETE FROM portal_auditchain",
         "INSERT INTO portal_auditchain SELECT * FROM portal_auditchain",
         "INSERT INTO portal_auditchain (body) SELECT body || E'\\n' FROM portal_auditchain",
-        "INSERT INTO portal_auditchain (body) SELECT replace(body, E'\\ndone', E'\\nsplendid') FROM portal_auditchain",
-        "SELECT portal_audit_append(now(), E'a\\n', 'done', 1, '', '', '', '', '', '', '', gen_random_uuid())",
+        (
+            "INSERT INTO portal_auditchain (body) SELECT replace(body, E'\\ndone', E'\\nsplendid')"
+            " FROM portal_auditchain"
+        ),
+        (
+            "SELECT portal_audit_append(now(), E'a\\n', 'done', 1, '', '', '', '', '', '', '',"
+            " gen_random_uuid())"
+        ),
     ],
 )
 def test_postgresql_refuses_to_change_what_was_written(statement):
@@ -115,7 +127,9 @@ def test_when_the_head_stays_taken_the_action_is_refused_after_a_bounded_wait():
 
 def connection_parameters():
     wanted = ("host", "port", "user", "password", "dbname")
-    return {name: value for name, value in connection.get_connection_params().items() if name in wanted}
+    return {
+        name: value for name, value in connection.get_connection_params().items() if name in wanted
+    }
 
 
 @pytest.mark.django_db(transaction=True)
@@ -191,7 +205,9 @@ def test_it_keeps_the_given_time_group_and_scope():
 
 def test_a_timeline_is_newest_first_and_pages_on_by_position(alice):
     for number in range(5):
-        audit.record(f"x{number}", actor=None, subject=alice if number % 2 else None, scope="inspector")
+        audit.record(
+            f"x{number}", actor=None, subject=alice if number % 2 else None, scope="inspector"
+        )
 
     first = audit.timeline(scope="inspector", limit=2)
     second = audit.timeline(scope="inspector", before=first[-1].position, limit=2)

@@ -84,7 +84,10 @@ def test_ones_own_new_password_is_an_event(client):
     carol = make_people()["carol"]
     client.force_login(carol)
 
-    client.post("/admin/password_change/", {"old_password": PASSWORD, **passwords("new_password1", "new_password2")})
+    client.post(
+        "/admin/password_change/",
+        {"old_password": PASSWORD, **passwords("new_password1", "new_password2")},
+    )
 
     event = newest("person.password_changed")
     carol.refresh_from_db()
@@ -128,16 +131,27 @@ def test_a_project_set_up_anew_otherwise_is_an_event_and_the_same_is_none():
 
 
 def test_a_password_in_an_address_is_not_shown():
-    told = row_changes.difference({"git_url": "https://git.example/x"}, {"git_url": "https://me:word@git.example/x"})
+    told = row_changes.difference(
+        {"git_url": "https://git.example/x"}, {"git_url": "https://me:word@git.example/x"}
+    )
 
-    assert told == {"git_url": {"from": "https://git.example/x", "to": "https://me:•••@git.example/x"}}
+    assert told == {
+        "git_url": {"from": "https://git.example/x", "to": "https://me:•••@git.example/x"}
+    }
 
 
 def test_libraries_forms_change_nothing(admin_client):
     from django_q.models import Schedule
 
-    answers = [admin_client.post("/admin/django_q/schedule/add/", {"func": "os.getcwd", "schedule_type": "O"})]
+    answers = [
+        admin_client.post(
+            "/admin/django_q/schedule/add/", {"func": "os.getcwd", "schedule_type": "O"}
+        )
+    ]
     answers.append(admin_client.post("/admin/axes/accessattempt/add/", {}))
 
-    assert [answer.status_code for answer in answers] == [403, 403] and not Schedule.objects.exists()
+    assert [answer.status_code for answer in answers] == [
+        403,
+        403,
+    ] and not Schedule.objects.exists()
     assert User.objects.count() == 1

@@ -27,7 +27,8 @@ def var(settings, tmp_path):
 @pytest.fixture
 def events(db):
     return [
-        audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number}) for number in range(5)
+        audit.record(f"event.{number}", actor=None, sentence="Ünïcode ✓", data={"n": number})
+        for number in range(5)
     ]
 
 
@@ -71,7 +72,10 @@ def test_it_names_the_first_broken_event_in_one_sentence(events):
     verdict = verify()
 
     assert (verdict.first_broken, verdict.count) == (3, 2)
-    assert verdict.sentence == "Event 3 is not what was written at this place: it was edited, moved or put in."
+    assert (
+        verdict.sentence
+        == "Event 3 is not what was written at this place: it was edited, moved or put in."
+    )
 
 
 def test_a_new_installation_without_any_anchor_is_whole(events):
@@ -102,7 +106,9 @@ def test_a_person_begins_a_new_file_with_a_reason_that_the_trail_keeps(events, v
 
     assert verify().ok and [one.position for one in read_anchors()] == [4]
     assert len(list(var.glob("audit-anchors-until-*"))) == 1
-    assert "backup of Monday restored" in AuditEvent.objects.get(action="audit.anchored_anew").sentence
+    assert (
+        "backup of Monday restored" in AuditEvent.objects.get(action="audit.anchored_anew").sentence
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -112,7 +118,9 @@ def test_a_search_path_set_for_the_database_or_the_role_changes_nothing_for_the_
     record_one()
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA shadow")
-        cursor.execute("CREATE VIEW shadow.portal_auditevent AS SELECT * FROM portal_auditevent WHERE false")
+        cursor.execute(
+            "CREATE VIEW shadow.portal_auditevent AS SELECT * FROM portal_auditevent WHERE false"
+        )
         cursor.execute(f'ALTER {thing} "{name}" SET search_path = shadow, public')
     try:
         connection.close()  # the next one meets what was set
@@ -158,10 +166,15 @@ def test_each_anchor_is_one_line_that_survives_the_next(events, var):
     second = anchor(NOON + timedelta(minutes=5))
 
     assert read_anchors() == [first, second]
-    assert json.loads((var / "audit-anchors.jsonl").read_text().splitlines()[0])["at"] == NOON.isoformat()
+    assert (
+        json.loads((var / "audit-anchors.jsonl").read_text().splitlines()[0])["at"]
+        == NOON.isoformat()
+    )
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"position":1}', '{"position":"1","digest":"00","at":""}'])
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", "null", '{"position":1}', '{"position":"1","digest":"00","at":""}']
+)
 def test_a_damaged_anchor_file_is_never_taken_for_a_proof(events, var, line):
     anchor(NOON)
     with (var / "audit-anchors.jsonl").open("a") as file:

@@ -1,4 +1,6 @@
-"""Configuration by two people: proposed, confirmed by somebody else, never given to oneself; signatures that count."""
+"""Configuration by two people: proposed, confirmed by somebody else, never given to oneself;
+signatures that count.
+"""
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -66,7 +68,11 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
     project.refresh_from_db()
     database = project.databases.get()
     change = waiting()
-    assert (database.runner, database.migration_command, project.pre_push) == ("portal", "", "npm test")
+    assert (database.runner, database.migration_command, project.pre_push) == (
+        "portal",
+        "",
+        "npm test",
+    )
     assert change.values["database main: runner"] == {"from": "portal", "to": "command"}
     assert "Not changed yet" in page.text and "make migrate" in page.text
 
@@ -77,23 +83,37 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
     event = AuditEvent.objects.get(action="configuration.confirmed")
     assert (database.runner, database.migration_command) == ("command", "make migrate")
     assert (change.proposed_by, change.decided_by) == (people["erin"], people["bob"])
-    assert event.data["values"]["database main: migration_command"] == {"from": "", "to": "make migrate"}
+    assert event.data["values"]["database main: migration_command"] == {
+        "from": "",
+        "to": "make migrate",
+    }
     assert "portal → command" in event.sentence and event.actor_name == "bob"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("git_url", "https://elsewhere.example/x.git"), ("repository", "evil/inspector"),
-        ("railway_project_id", "other"), ("databases-0-install_command", "curl evil"),
-        ("databases-0-migration_variables", "SECRET"), ("databases-0-service", "frontend"),
-        ("databases-0-variable", "OTHER_URL"), ("databases-0-public_service", "x"), ("databases-0-alembic", "evil"),
-        ("databases-0-name", "other"), ("required_approvals", "3"),
-        ("rollback_approvals", "0"), ("soak_minutes", "0"), ("deploy_order", "migrate_first"),
-        ("required_checks", "[]  "), ("preview_forks", "on"), ("pull_comment_forks", "on"),
-        ("production_branch", "other"), ("smoke_tests-0-path", "/quiet"),
+        ("git_url", "https://elsewhere.example/x.git"),
+        ("repository", "evil/inspector"),
+        ("railway_project_id", "other"),
+        ("databases-0-install_command", "curl evil"),
+        ("databases-0-migration_variables", "SECRET"),
+        ("databases-0-service", "frontend"),
+        ("databases-0-variable", "OTHER_URL"),
+        ("databases-0-public_service", "x"),
+        ("databases-0-alembic", "evil"),
+        ("databases-0-name", "other"),
+        ("required_approvals", "3"),
+        ("rollback_approvals", "0"),
+        ("soak_minutes", "0"),
+        ("deploy_order", "migrate_first"),
+        ("required_checks", "[]  "),
+        ("preview_forks", "on"),
+        ("pull_comment_forks", "on"),
+        ("production_branch", "other"),
+        ("smoke_tests-0-path", "/quiet"),
     ],
-)  # fmt: skip
+)
 def test_every_dangerous_field_of_a_project_waits(erin, project, name, value):
     Project.objects.update(required_checks=["ci"])
     SmokeTest.objects.get_or_create(project=project, service="backend", path="/health")
@@ -107,22 +127,38 @@ def test_every_dangerous_field_of_a_project_waits(erin, project, name, value):
 
 def test_every_field_that_nobody_freed_is_guarded():
     guarded = set(project_settings_guarded.Projects().columns(Project()))
-    known = {field.name for field in Project._meta.concrete_fields if field.editable and not field.primary_key}
+    known = {
+        field.name
+        for field in Project._meta.concrete_fields
+        if field.editable and not field.primary_key
+    }
 
     assert known - guarded == project_settings_guarded.FREE
 
 
-def test_databases_are_changed_added_and_taken_away_when_the_second_person_confirms(erin, people, project):
+def test_databases_are_changed_added_and_taken_away_when_the_second_person_confirms(
+    erin, people, project
+):
     release = make_release(project, by=people["alice"])
-    added = {"databases-TOTAL_FORMS": "2", "databases-1-name": "events", "databases-1-alembic": "events/alembic.ini",
-             "databases-1-version_table": "alembic_version", "databases-1-runner": "portal",
-             "databases-1-position": "1", "databases-1-service": "worker", "databases-1-variable": "EVENTS_URL",
-             "databases-1-public_variable": "DATABASE_PUBLIC_URL"}  # fmt: skip
+    added = {
+        "databases-TOTAL_FORMS": "2",
+        "databases-1-name": "events",
+        "databases-1-alembic": "events/alembic.ini",
+        "databases-1-version_table": "alembic_version",
+        "databases-1-runner": "portal",
+        "databases-1-position": "1",
+        "databases-1-service": "worker",
+        "databases-1-variable": "EVENTS_URL",
+        "databases-1-public_variable": "DATABASE_PUBLIC_URL",
+    }
     send(erin, project, **added, **{"databases-0-variable": "OTHER"})
     assert project.databases.count() == 1
     confirm(people)
 
-    assert dict(project.databases.values_list("name", "variable")) == {"main": "OTHER", "events": "EVENTS_URL"}
+    assert dict(project.databases.values_list("name", "variable")) == {
+        "main": "OTHER",
+        "events": "EVENTS_URL",
+    }
     release.refresh_from_db()
     assert release.collected == ""
     number = [database.name for database in project.databases.all()].index("events")
@@ -136,22 +172,37 @@ def test_smoke_tests_are_replaced_when_the_second_person_confirms(erin, people, 
     kept = SmokeTest.objects.create(project=project, service="backend", path="/health")
     gone = SmokeTest.objects.create(project=project, service="backend", path="/old pages/x")
     number = list(SmokeTest.objects.filter(project=project)).index(gone)
-    send(erin, project, **{f"smoke_tests-{number}-DELETE": "on", "smoke_tests-TOTAL_FORMS": "3",
-                           "smoke_tests-2-service": "frontend", "smoke_tests-2-path": "/new",
-                           "smoke_tests-2-expected_status": "204",
-                           "smoke_tests-2-on_production": "on"})  # fmt: skip
+    send(
+        erin,
+        project,
+        **{
+            f"smoke_tests-{number}-DELETE": "on",
+            "smoke_tests-TOTAL_FORMS": "3",
+            "smoke_tests-2-service": "frontend",
+            "smoke_tests-2-path": "/new",
+            "smoke_tests-2-expected_status": "204",
+            "smoke_tests-2-on_production": "on",
+        },
+    )
 
     both = "backend /health 200 commit in staging and production"
     assert waiting().values["smoke_tests"]["to"] == [both, "frontend /new 204 in production"]
     confirm(people)
 
-    rows = [(test.service, test.path, test.expected_status, test.on_staging) for test in project.smoke_tests.all()]
+    rows = [
+        (test.service, test.path, test.expected_status, test.on_staging)
+        for test in project.smoke_tests.all()
+    ]
     assert rows == [("backend", "/health", 200, True), ("frontend", "/new", 204, False)]
     assert project.smoke_tests.filter(pk=kept.pk).exists()
 
 
-def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(erin, people, project):
-    environment = place_of(Environment.objects.get(project=project, kind="production"), project.databases.get())
+def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(
+    erin, people, project
+):
+    environment = place_of(
+        Environment.objects.get(project=project, kind="production"), project.databases.get()
+    )
     url = "postgresql://portal:hidden-word@db.evil.example:6543/inspector"
 
     page = send(erin, environment, new_database_url=url)
@@ -190,8 +241,10 @@ def test_the_database_holds_two_people_apart(people, project):
     change = actions.propose(project, actor=people["dave"], values={"soak_minutes": 0})
     rows = ConfigurationChange.objects.filter(pk=change.pk)
 
-    for values in ({"state": "applied", "decided_by": people["dave"], "decided_at": timezone.now()},
-                   {"state": "applied"}):  # fmt: skip
+    for values in (
+        {"state": "applied", "decided_by": people["dave"], "decided_at": timezone.now()},
+        {"state": "applied"},
+    ):
         with pytest.raises(IntegrityError), transaction.atomic():
             rows.update(**values)
 
@@ -222,25 +275,39 @@ def test_one_person_sets_up_a_project_until_its_first_promotion_and_it_is_said(e
     assert project.soak_minutes == 0
     assert (change.state, change.alone) == ("applied", project_settings_guarded.NOT_PROMOTED)
     assert project_settings_guarded.NOT_PROMOTED in page.text
-    assert project_settings_guarded.NOT_PROMOTED in AuditEvent.objects.get(action="configuration.confirmed").sentence
+    assert (
+        project_settings_guarded.NOT_PROMOTED
+        in AuditEvent.objects.get(action="configuration.confirmed").sentence
+    )
 
 
 def test_a_new_project_does_not_take_over_what_another_one_ships(erin, project):
-    sent = {**filled(erin.get("/admin/environments/project/add/")), "name": "second", "slug": "second"}
+    sent = {
+        **filled(erin.get("/admin/environments/project/add/")),
+        "name": "second",
+        "slug": "second",
+    }
     answers = [
         erin.post("/admin/environments/project/add/", sent | {"repository": "acme/Inspector"}),
-        erin.post("/admin/environments/project/add/",
-                  sent | {"repository": "acme/x", "railway_project_id": project.railway_project_id}),
-    ]  # fmt: skip
+        erin.post(
+            "/admin/environments/project/add/",
+            sent | {"repository": "acme/x", "railway_project_id": project.railway_project_id},
+        ),
+    ]
 
     assert all("in production" in answer.text for answer in answers)
     assert Project.objects.count() == 1
 
 
-def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_it_one(people, project):
+def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_it_one(
+    people, project
+):
     others = User.objects.exclude(username="dave")
     others.update(is_active=False)
-    assert actions.propose(project, actor=people["dave"], values={"soak_minutes": 0}).state == "waiting"
+    assert (
+        actions.propose(project, actor=people["dave"], values={"soak_minutes": 0}).state
+        == "waiting"
+    )
 
     ConfigurationChange.objects.all().delete()
     for other in others:
@@ -248,12 +315,21 @@ def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_
     assert actions.propose(project, actor=people["dave"], values={"soak_minutes": 0}).alone
 
 
-def test_applying_a_change_lapses_what_was_signed_visibly_and_it_can_be_signed_anew(erin, people, project):
+def test_applying_a_change_lapses_what_was_signed_visibly_and_it_can_be_signed_anew(
+    erin, people, project
+):
     Project.objects.update(required_approvals=1)
     release = make_release(project, by=people["alice"], ready=True)
     release_actions.approve(release, actor=people["bob"])
-    RiskAcceptance.objects.create(project=project, release=release, revision="a", sha256="b", risks=[],
-                                  user=people["bob"], reason="fine")  # fmt: skip
+    RiskAcceptance.objects.create(
+        project=project,
+        release=release,
+        revision="a",
+        sha256="b",
+        risks=[],
+        user=people["bob"],
+        reason="fine",
+    )
     actions.propose(project, actor=people["erin"], values={"soak_minutes": 0})
     assert gates.GATES["approved"](facts_of(release.pk)).passed
 
@@ -262,7 +338,9 @@ def test_applying_a_change_lapses_what_was_signed_visibly_and_it_can_be_signed_a
     result = gates.GATES["approved"](facts_of(release.pk))
     assert not result.passed and "configuration changed: soak_minutes" in result.sentence
     assert not RiskAcceptance.objects.filter(lapsed_at=None).exists()
-    assert "2 signatures lapsed" in AuditEvent.objects.get(action="configuration.confirmed").sentence
+    assert (
+        "2 signatures lapsed" in AuditEvent.objects.get(action="configuration.confirmed").sentence
+    )
     assert "lapsed: configuration changed" in erin.get(f"/releases/{release.pk}/").text
     release_actions.approve(release, actor=people["bob"])
     assert gates.GATES["approved"](facts_of(release.pk)).passed and Approval.objects.count() == 2
@@ -277,10 +355,16 @@ def test_a_role_takes_two_people_and_who_gave_it_is_kept(erin, people):
     confirm(people)
     grant = RoleGrant.objects.get(user=carol)
     assert signing.may_sign(carol, APPROVE)
-    assert (grant.group.name, grant.granted_by, grant.confirmed_by) == ("Approvers", people["erin"], people["bob"])
+    assert (grant.group.name, grant.granted_by, grant.confirmed_by) == (
+        "Approvers",
+        people["erin"],
+        people["bob"],
+    )
 
 
-@pytest.mark.parametrize("changed", [{"groups": "Approvers"}, {"is_superuser": "on"}, {"user_permissions": "all"}])
+@pytest.mark.parametrize(
+    "changed", [{"groups": "Approvers"}, {"is_superuser": "on"}, {"user_permissions": "all"}]
+)
 def test_nobody_gives_themselves_a_role_or_a_right_not_even_a_superuser(client, people, changed):
     person = people["dave"] if "groups" in changed else people["erin"]
     client.force_login(people["dave"] if "groups" in changed else people["erin"])
@@ -292,16 +376,22 @@ def test_nobody_gives_themselves_a_role_or_a_right_not_even_a_superuser(client, 
     page = send(client, person, **changed)
 
     person.refresh_from_db()
-    assert not person.groups.filter(name="Approvers").exists() and not person.user_permissions.exists()
+    assert (
+        not person.groups.filter(name="Approvers").exists() and not person.user_permissions.exists()
+    )
     assert person.is_superuser == (person.username == "dave")
     assert not ConfigurationChange.objects.exists()
     if person.username == "dave":
         assert "Nobody gives themselves" in page.text
-        assert AuditEvent.objects.filter(action="configuration.proposed", outcome="refused").exists()
+        assert AuditEvent.objects.filter(
+            action="configuration.proposed", outcome="refused"
+        ).exists()
 
 
 def test_whoever_a_change_is_about_does_not_confirm_it(people):
-    actions.propose(people["bob"], actor=people["erin"], values={"groups": ["Approvers", "Release managers"]})
+    actions.propose(
+        people["bob"], actor=people["erin"], values={"groups": ["Approvers", "Release managers"]}
+    )
 
     with pytest.raises(Refused, match="about you"):
         confirm(people)
@@ -320,8 +410,10 @@ def test_the_signature_of_a_role_that_somebody_gave_themselves_does_not_count(pe
     change = actions.propose(project, actor=people["erin"], values={"soak_minutes": 0})
 
     assert not signing.may_sign(mallory, APPROVE)
-    for act in (lambda: release_actions.approve(release, actor=mallory),
-                lambda: actions.confirm_change(change, actor=mallory)):  # fmt: skip
+    for act in (
+        lambda: release_actions.approve(release, actor=mallory),
+        lambda: actions.confirm_change(change, actor=mallory),
+    ):
         with pytest.raises(Refused, match="gave yourself"):
             act()
     RoleGrant.objects.create(user=people["dave"], granted_by=people["dave"])
@@ -368,7 +460,10 @@ def test_an_account_is_shut_by_one_person_opened_by_two_and_never_deleted(erin, 
     assert not User.objects.get(username="carol").is_active
 
     send(erin, carol, is_active="on")
-    assert not User.objects.get(username="carol").is_active and waiting().values["is_active"]["to"] is True
+    assert (
+        not User.objects.get(username="carol").is_active
+        and waiting().values["is_active"]["to"] is True
+    )
     erin.force_login(people["dave"])
     assert erin.post(address(carol, "delete"), {"post": "yes"}).status_code == 403
 
@@ -387,10 +482,14 @@ def test_what_a_role_may_do_takes_two_people_outside_that_role(client, people):
     assert guests.permissions.get().codename == "promote_release"
 
 
-def test_confirming_demands_what_the_project_demands_and_of_people_what_any_project_does(people, project):
+def test_confirming_demands_what_the_project_demands_and_of_people_what_any_project_does(
+    people, project
+):
     Project.objects.update(second_factor=True)
-    changes = [actions.propose(project, actor=people["erin"], values={"soak_minutes": 0}),
-               actions.propose(people["carol"], actor=people["erin"], values={"groups": ["Approvers"]})]  # fmt: skip
+    changes = [
+        actions.propose(project, actor=people["erin"], values={"soak_minutes": 0}),
+        actions.propose(people["carol"], actor=people["erin"], values={"groups": ["Approvers"]}),
+    ]
 
     for change in changes:
         with pytest.raises(Refused, match="signed in"):
@@ -398,7 +497,9 @@ def test_confirming_demands_what_the_project_demands_and_of_people_what_any_proj
 
 
 def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people, project):
-    change = actions.propose(project, actor=people["erin"], values={"database main: migration_command": "<b>make</b>"})
+    change = actions.propose(
+        project, actor=people["erin"], values={"database main: migration_command": "<b>make</b>"}
+    )
     client.force_login(people["alice"])
     board = client.get("/").text
     client.force_login(people["bob"])
@@ -428,7 +529,9 @@ def test_a_rule_for_variables_is_changed_by_two_people_and_not_deleted(erin, peo
 
 def test_pinned_host_keys_are_changed_by_two_people(erin, people, project):
     pinned, other = (f"ssh-ed25519 {key}\n" for key in (HOST_KEY, HOST_KEY.replace("IOM", "IPM")))
-    key = DeployKey.objects.create(project=project, private_key="x", kind="ed25519", public_key="p", host_keys=pinned)
+    key = DeployKey.objects.create(
+        project=project, private_key="x", kind="ed25519", public_key="p", host_keys=pinned
+    )
 
     send(erin, key, host_keys=other)
     key.refresh_from_db()

@@ -1,4 +1,6 @@
-"""Each check on rows that are in order and on rows that are not; the real failures are in tests/faults/unwell.py."""
+"""Each check on rows that are in order and on rows that are not; the real failures are in
+tests/faults/unwell.py.
+"""
 
 from datetime import timedelta
 
@@ -48,7 +50,9 @@ def test_a_migration_that_is_not_applied_is_named_and_nothing_else_is_asked(db):
 def test_tables_of_a_newer_version_are_a_warning():
     from django.db.migrations.recorder import MigrationRecorder
 
-    MigrationRecorder.Migration.objects.create(app="releases", name="9999_from_the_future", applied=timezone.now())
+    MigrationRecorder.Migration.objects.create(
+        app="releases", name="9999_from_the_future", applied=timezone.now()
+    )
 
     assert states("migrations") == [State.WARNING]
 
@@ -68,7 +72,9 @@ def test_a_worker_that_fell_silent_beside_a_living_one_is_a_warning():
     silent = ProcessReport.objects.get()
     silent.pk, silent.pid, silent.at = None, silent.pid + 1, silent.at - timedelta(minutes=1)
     silent.save()
-    assert states("workers") == [State.OK]  # the living one began after it fell silent, so it took its place
+    assert states("workers") == [
+        State.OK
+    ]  # the living one began after it fell silent, so it took its place
 
     ProcessReport.objects.update(started_at=silent.at - timedelta(hours=1))
     assert states("workers") == [State.WARNING]
@@ -76,7 +82,9 @@ def test_a_worker_that_fell_silent_beside_a_living_one_is_a_warning():
 
 def test_a_job_that_nobody_takes_is_said_with_its_seconds():
     project = make_project()
-    RailwaySync.objects.filter(project=project).update(wake_at=timezone.now() - timedelta(seconds=50))
+    RailwaySync.objects.filter(project=project).update(
+        wake_at=timezone.now() - timedelta(seconds=50)
+    )
 
     assert states("queue") == [State.FAILING] and "50 s" in sentences("queue")
 
@@ -84,7 +92,9 @@ def test_a_job_that_nobody_takes_is_said_with_its_seconds():
     assert states("queue") == [State.OK]
 
 
-@pytest.mark.parametrize("skew, state", [(0.1, State.OK), (-3.0, State.WARNING), (11.0, State.FAILING)])
+@pytest.mark.parametrize(
+    "skew, state", [(0.1, State.OK), (-3.0, State.WARNING), (11.0, State.FAILING)]
+)
 def test_clocks(skew, state):
     reports.report("worker")
     ProcessReport.objects.update(clock_skew=skew)
@@ -105,10 +115,16 @@ def test_the_audit_trail_fails_when_broken_and_when_long_unverified(settings):
 
     row = AuditWatch.objects.create(ok=True, at=timezone.now(), position=3)
     assert states("audit_chain") == [State.OK]
-    AuditWatch.objects.update(at=timezone.now() - timedelta(seconds=2 * settings.ANCHOR_SECONDS + 121))
+    AuditWatch.objects.update(
+        at=timezone.now() - timedelta(seconds=2 * settings.ANCHOR_SECONDS + 121)
+    )
     assert states("audit_chain") == [State.FAILING]
-    AuditWatch.objects.filter(pk=row.pk).update(at=timezone.now(), ok=False, sentence="Event 2 was changed.")
-    assert states("audit_chain") == [State.FAILING] and "Event 2 was changed." in sentences("audit_chain")
+    AuditWatch.objects.filter(pk=row.pk).update(
+        at=timezone.now(), ok=False, sentence="Event 2 was changed."
+    )
+    assert states("audit_chain") == [State.FAILING] and "Event 2 was changed." in sentences(
+        "audit_chain"
+    )
 
 
 def test_the_anchor_outside_grows_old():
@@ -123,13 +139,21 @@ def test_readings_of_a_project_fail_with_their_problem_and_name_it():
     project = make_project()
     assert states("railway_sync") == states("github_sync") == [State.OK]
 
-    GitHubSync.objects.update(problem="GitHub refuses the token.", synced_at=timezone.now() - timedelta(seconds=70))
-    assert states("github_sync") == [State.FAILING] and "GitHub refuses the token." in sentences("github_sync")
-    RailwaySync.objects.filter(project=project).update(synced_at=timezone.now() - timedelta(hours=1))
+    GitHubSync.objects.update(
+        problem="GitHub refuses the token.", synced_at=timezone.now() - timedelta(seconds=70)
+    )
+    assert states("github_sync") == [State.FAILING] and "GitHub refuses the token." in sentences(
+        "github_sync"
+    )
+    RailwaySync.objects.filter(project=project).update(
+        synced_at=timezone.now() - timedelta(hours=1)
+    )
     assert states("railway_sync") == [State.FAILING]
 
 
-@pytest.mark.parametrize("days, state", [(None, State.OK), (30, State.OK), (3, State.WARNING), (-1, State.FAILING)])
+@pytest.mark.parametrize(
+    "days, state", [(None, State.OK), (30, State.OK), (3, State.WARNING), (-1, State.FAILING)]
+)
 def test_the_expiry_of_the_token(days, state):
     now = timezone.now()
     value = 0 if days is None else (now + timedelta(days=days)).timestamp()
@@ -157,16 +181,23 @@ def test_a_credential_that_cannot_do_its_work_is_a_warning():
     found = [{"name": "GITHUB_TOKEN", "state": "fail", "sentence": "It cannot merge."}]
     ConnectionCheck.objects.create(checked_at=timezone.now(), found=found)
 
-    assert states("credentials") == [State.WARNING] and "It cannot merge." in sentences("credentials")
+    assert states("credentials") == [State.WARNING] and "It cannot merge." in sentences(
+        "credentials"
+    )
 
 
 def reading(state, subject="", sentence="Said."):
-    return Reading(Check("workers", "Workers", checks.workers), Result(state, sentence, subject=subject))
+    return Reading(
+        Check("workers", "Workers", checks.workers), Result(state, sentence, subject=subject)
+    )
 
 
 def events():
-    return list(AuditEvent.objects.filter(action__startswith="health.").order_by("position")
-                .values_list("action", flat=True))  # fmt: skip
+    return list(
+        AuditEvent.objects.filter(action__startswith="health.")
+        .order_by("position")
+        .values_list("action", flat=True)
+    )
 
 
 def test_an_incident_is_announced_at_the_second_look_and_closed_with_an_event():
@@ -295,8 +326,12 @@ def test_the_status_page_says_the_same_to_people():
     reports.report("worker")
     client = Client()
     client.force_login(make_people()["carol"], backend="django.contrib.auth.backends.ModelBackend")
-    Incident.objects.create(check_name="disk", state="failing", sentence="The disk was full.",
-                            announced_at=timezone.now())  # fmt: skip
+    Incident.objects.create(
+        check_name="disk",
+        state="failing",
+        sentence="The disk was full.",
+        announced_at=timezone.now(),
+    )
 
     page = client.get("/status/").text
 
@@ -307,9 +342,15 @@ def test_the_board_says_an_open_incident_and_asks_the_database_nothing_for_it():
     make_project()
     client = Client()
     client.force_login(make_people()["carol"], backend="django.contrib.auth.backends.ModelBackend")
-    incidents.look(timezone.now())  # so that the beats below do not evaluate: the real disk is not full
-    Incident.objects.create(check_name="disk", state="failing", sentence="The disk is full.",
-                            announced_at=timezone.now())  # fmt: skip
+    incidents.look(
+        timezone.now()
+    )  # so that the beats below do not evaluate: the real disk is not full
+    Incident.objects.create(
+        check_name="disk",
+        state="failing",
+        sentence="The disk is full.",
+        announced_at=timezone.now(),
+    )
     watch.beat("web")
 
     assert "The disk is full." in client.get("/board/panels/").text

@@ -1,4 +1,7 @@
-"""The door itself: what it lets see, and the broker that connects. `tests/faults/hostile_code.py` tries to get out."""
+"""The door itself: what it lets see, and the broker that connects.
+
+`tests/faults/hostile_code.py` tries to get out.
+"""
 
 import socket
 import struct
@@ -40,10 +43,17 @@ os.waitpid(pid, 0)
 
 def test_the_broker_answers_for_the_databases_name_and_for_no_other(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", ASKER, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", ASKER, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
-    assert done.stdout.split("\n")[:2] == ["db.example.test True", "other.example.test gaierror"], done.stderr
+    assert done.stdout.split("\n")[:2] == ["db.example.test True", "other.example.test gaierror"], (
+        done.stderr
+    )
 
 
 def test_nothing_of_the_portal_is_readable_but_what_the_child_runs(tmp_path, monkeypatch):
@@ -58,16 +68,26 @@ def test_nothing_of_the_portal_is_readable_but_what_the_child_runs(tmp_path, mon
     assert set(inside) <= {".venv", "environments"} and door["writable"] == [str(tmp_path / "work")]
 
 
-def test_installing_reaches_public_addresses_and_those_that_the_operator_names(tmp_path, monkeypatch):
+def test_installing_reaches_public_addresses_and_those_that_the_operator_names(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("PORTAL_PACKAGE_HOSTS", "10.1.2.3:3141, 127.0.0.1")
     asked = broker.Broker(isolation.door(tmp_path, packages=True), -1)
 
     allowed = [
         address
-        for address in [("151.101.0.223", 443), ("10.1.2.3", 3141), ("127.0.0.1", 443), ("10.1.2.3", 22),
-                        ("127.0.0.1", 8000), ("169.254.169.254", 80), ("::1", 443), ("192.168.0.1", 443)]
+        for address in [
+            ("151.101.0.223", 443),
+            ("10.1.2.3", 3141),
+            ("127.0.0.1", 443),
+            ("10.1.2.3", 22),
+            ("127.0.0.1", 8000),
+            ("169.254.169.254", 80),
+            ("::1", 443),
+            ("192.168.0.1", 443),
+        ]
         if next(asked._places(address), None)
-    ]  # fmt: skip
+    ]
 
     assert allowed == [("151.101.0.223", 443), ("10.1.2.3", 3141), ("127.0.0.1", 443)]
 
@@ -80,7 +100,9 @@ def test_an_answer_of_the_name_server_has_the_asked_kind_of_address():
     none = broker._reply(query, kind, end, [])
 
     assert (name, kind, end) == ("db", 1, len(query))
-    assert four.endswith(socket.inet_aton("127.0.0.1")) and struct.unpack_from("!H", four, 6)[0] == 1
+    assert (
+        four.endswith(socket.inet_aton("127.0.0.1")) and struct.unpack_from("!H", four, 6)[0] == 1
+    )
     assert none[3] & 0xF == 3
 
 

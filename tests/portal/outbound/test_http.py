@@ -94,7 +94,9 @@ def test_an_answer_beyond_the_limit_is_not_swallowed(server):
 
 
 def test_the_limit_holds_for_what_is_unpacked_too(server):
-    server.app = lambda request: Response(200, gzip.compress(b"x" * 500_000), {"Content-Encoding": "gzip"})
+    server.app = lambda request: Response(
+        200, gzip.compress(b"x" * 500_000), {"Content-Encoding": "gzip"}
+    )
 
     with pytest.raises(ApiError) as caught:
         read(server, limit=100_000)
@@ -157,7 +159,16 @@ def test_a_read_is_tried_three_times_and_no_more(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["unauthorized", "forbidden", "not_found", "refused", "conflict", "outdated", "unknown_outcome"]
+    "kind",
+    [
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "refused",
+        "conflict",
+        "outdated",
+        "unknown_outcome",
+    ],
 )
 def test_an_error_that_will_not_pass_is_raised_at_once(kind):
     call, tries = failing(ApiError("GitHub", kind, "…"), times=9)
@@ -217,7 +228,9 @@ def test_a_token_is_not_sent_in_clear_text_or_to_a_strange_address(url):
     assert "GITHUB_API_URL" in caught.value.sentence
 
 
-@pytest.mark.parametrize("url", ["https://api.github.com/", "http://127.0.0.1:9", "http://localhost", "http://[::1]:8"])
+@pytest.mark.parametrize(
+    "url", ["https://api.github.com/", "http://127.0.0.1:9", "http://localhost", "http://[::1]:8"]
+)
 def test_https_and_this_machine_are_fine(url):
     assert http.checked_url(url, "GITHUB_API_URL", "GitHub") == url.rstrip("/")
 
@@ -226,14 +239,27 @@ def test_https_and_this_machine_are_fine(url):
 
 
 def test_text_from_outside_is_one_bounded_line_in_which_all_is_seen():
-    assert text("a\x00b\n<script>\u202ec\ud800d" + "x" * 999, 45) == "a⟨U+0000⟩b <script>⟨U+202E⟩c⟨U+D800⟩dxxxxxxxx"
+    assert (
+        text("a\x00b\n<script>\u202ec\ud800d" + "x" * 999, 45)
+        == "a⟨U+0000⟩b <script>⟨U+202E⟩c⟨U+D800⟩dxxxxxxxx"
+    )
     assert text(None) == text(7) == text({"a": 1}) == ""
     assert lines("a\r\nb\x1b[2J") == "a\nb⟨U+001B⟩[2J"
 
 
 @pytest.mark.parametrize(
     "value",
-    ["javascript:alert(1)", "//x", "http://", "https://a b", 7, None, "https://[", "data:x", "x" * 3000],
+    [
+        "javascript:alert(1)",
+        "//x",
+        "http://",
+        "https://a b",
+        7,
+        None,
+        "https://[",
+        "data:x",
+        "x" * 3000,
+    ],
 )
 def test_only_web_addresses_are_links(value):
     assert link(value) == ""
@@ -243,7 +269,9 @@ def test_a_web_address_is_kept():
     assert link("https://github.com/acme/x/pull/1") == "https://github.com/acme/x/pull/1"
 
 
-@pytest.mark.parametrize("value", [None, 5, "", "yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "value", [None, 5, "", "yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+)
 def test_what_is_no_time_is_none(value):
     assert moment(value) is None
 
@@ -290,7 +318,9 @@ def test_a_token_with_a_fault_is_refused_by_name_and_never_shown(token, fault):
 
     sentence = caught.value.sentence
     assert caught.value.kind == "unauthorized"
-    assert "GITHUB_TOKEN" in sentence and fault in sentence and f"{len(token)} characters" in sentence
+    assert (
+        "GITHUB_TOKEN" in sentence and fault in sentence and f"{len(token)} characters" in sentence
+    )
     assert token.strip() == "" or token.strip() not in sentence
 
 
@@ -300,7 +330,9 @@ def test_the_kind_of_a_faulty_token_is_named():
 
 
 def test_without_a_credential_it_says_what_to_set(settings):
-    settings.GITHUB_TOKEN = settings.GITHUB_APP_ID = settings.RAILWAY_API_TOKEN = settings.RAILWAY_TOKEN = ""
+    settings.GITHUB_TOKEN = settings.GITHUB_APP_ID = settings.RAILWAY_API_TOKEN = (
+        settings.RAILWAY_TOKEN
+    ) = ""
 
     with pytest.raises(ApiError, match="set GITHUB_TOKEN"):
         github_requester("https://api.github.com")
@@ -308,7 +340,9 @@ def test_without_a_credential_it_says_what_to_set(settings):
         railway_token()
 
 
-@pytest.mark.parametrize(("app_id", "key"), [("abc", "-----BEGIN RSA PRIVATE KEY-----"), ("1", "nonsense")])
+@pytest.mark.parametrize(
+    ("app_id", "key"), [("abc", "-----BEGIN RSA PRIVATE KEY-----"), ("1", "nonsense")]
+)
 def test_an_app_that_is_set_up_wrongly_is_named(settings, app_id, key):
     settings.GITHUB_TOKEN = ""
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = app_id, key

@@ -34,7 +34,9 @@ def signed_in(user, **options):
 def record(count=1, **values):
     with transaction.atomic():
         for n in range(count):
-            audit.record(**({"action": "thing.happened", "actor": None, "sentence": f"Event {n}."} | values))
+            audit.record(
+                **({"action": "thing.happened", "actor": None, "sentence": f"Event {n}."} | values)
+            )
 
 
 def test_the_trail_is_narrowed_by_a_plain_form(people):
@@ -52,7 +54,9 @@ def test_the_trail_of_one_subject_is_shown(people):
     release = make_release(make_project(), by=people["alice"])
     record(sentence="Elsewhere.")
 
-    html = squeezed(signed_in(people["carol"]).get(f"/audit/?subject=releases.release:{release.pk}"))
+    html = squeezed(
+        signed_in(people["carol"]).get(f"/audit/?subject=releases.release:{release.pk}")
+    )
 
     assert "cut at 3f2a1c9" in html and "Elsewhere." not in html
 
@@ -80,7 +84,15 @@ def test_the_trail_takes_at_most_six_queries(people):
 
 
 @pytest.mark.parametrize(
-    "query", ["before=x", "before=-1", "before=9999999999999999999999", "scope=%00", "subject=:", "outcome=odd"]
+    "query",
+    [
+        "before=x",
+        "before=-1",
+        "before=9999999999999999999999",
+        "scope=%00",
+        "subject=:",
+        "outcome=odd",
+    ],
 )
 def test_an_odd_question_gets_a_page(people, query):
     assert signed_in(people["carol"]).get(f"/audit/?{query}").status_code == 200
@@ -122,7 +134,8 @@ def test_a_wrong_password_gets_a_sentence(client, people):
 
 def test_signing_in_leads_to_what_was_asked_for(client, people):
     response = client.post(
-        "/admin/login/?next=/releases/", {"username": "alice", "password": PASSWORD, "next": "/releases/"}
+        "/admin/login/?next=/releases/",
+        {"username": "alice", "password": PASSWORD, "next": "/releases/"},
     )
 
     assert response["Location"] == "/releases/"
@@ -160,7 +173,9 @@ def test_a_form_without_its_token_changes_nothing_and_gets_a_sentence(people):
 def test_every_page_comes_with_the_strict_policy(people):
     policy = signed_in(people["alice"]).get("/")["Content-Security-Policy"]
 
-    assert "unsafe" not in policy and "default-src 'none'" in policy and "script-src 'self'" in policy
+    assert (
+        "unsafe" not in policy and "default-src 'none'" in policy and "script-src 'self'" in policy
+    )
 
 
 def test_a_change_of_configuration_is_in_the_trail(people):
@@ -169,7 +184,11 @@ def test_a_change_of_configuration_is_in_the_trail(people):
     template = ChecklistTemplate.objects.get(kind="normal", project=project)
     address = reverse("admin:releases_checklisttemplate_change", args=[template.pk])
     page = dave.get(address)
-    form = {key: value for key, value in page.context["adminform"].form.initial.items() if value is not None}
+    form = {
+        key: value
+        for key, value in page.context["adminform"].form.initial.items()
+        if value is not None
+    }
     formset = page.context["inline_admin_formsets"][0].formset
     form |= {f"{formset.prefix}-TOTAL_FORMS": 0, f"{formset.prefix}-INITIAL_FORMS": 0}
 
@@ -184,10 +203,19 @@ def test_connecting_a_project_starts_reading_it(people):
     address = reverse("admin:environments_project_add")
     page = dave.get(address)
     shown = {field.name: field.value() for field in page.context["adminform"].form}
-    form = {name: value for name, value in shown.items() if value is not None and value is not False}
+    form = {
+        name: value for name, value in shown.items() if value is not None and value is not False
+    }
     for inline in page.context["inline_admin_formsets"]:
-        form |= {f"{inline.formset.prefix}-{count}": 0 for count in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    named = {"name": "inspector", "slug": "inspector", "repository": "acme/inspector", "railway_project_id": "p"}
+        form |= {
+            f"{inline.formset.prefix}-{count}": 0 for count in ("TOTAL_FORMS", "INITIAL_FORMS")
+        }
+    named = {
+        "name": "inspector",
+        "slug": "inspector",
+        "repository": "acme/inspector",
+        "railway_project_id": "p",
+    }
 
     dave.post(address, form | named)
 
@@ -215,12 +243,22 @@ def test_what_the_portal_writes_is_read_only_in_the_admin(people):
 
     assert dave.get("/admin/releases/release/add/").status_code == 403
     assert dave.get(f"/admin/releases/release/{release.pk}/delete/").status_code == 403
-    assert 'name="status"' not in squeezed(dave.get(f"/admin/releases/release/{release.pk}/change/"))
+    assert 'name="status"' not in squeezed(
+        dave.get(f"/admin/releases/release/{release.pk}/change/")
+    )
 
 
 @pytest.mark.parametrize(
     "address",
-    ["javascript:alert(1)", "//evil.example", "data:text/html,x", "http://user@host/", None, "http://[", "ftp://x"],
+    [
+        "javascript:alert(1)",
+        "//evil.example",
+        "data:text/html,x",
+        "http://user@host/",
+        None,
+        "http://[",
+        "ftp://x",
+    ],
 )
 def test_only_web_addresses_are_linked(address):
     assert formatting.href(address) == ""

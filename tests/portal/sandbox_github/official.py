@@ -1,4 +1,6 @@
-"""Holds requests and answers against GitHub's published descriptions, where they lie beside the checkout."""
+"""Holds requests and answers against GitHub's published descriptions, where they lie beside the
+checkout.
+"""
 
 import functools
 import json
@@ -15,7 +17,9 @@ needs_it = [
     pytest.mark.official,
     pytest.mark.skipif(
         not (SHARED / "openapi.json").exists(),
-        reason="GitHub's published descriptions are missing: no ../shared/github beside the checkout",
+        reason=(
+            "GitHub's published descriptions are missing: no ../shared/github beside the checkout"
+        ),
     ),
 ]
 
@@ -26,7 +30,9 @@ def description() -> dict:
 
 
 def _as_json_schema(node):
-    """OpenAPI 3.0 as JSON Schema: `nullable` becomes a type, and a discriminator says nothing by itself."""
+    """OpenAPI 3.0 as JSON Schema: `nullable` becomes a type, and a discriminator says nothing by
+    itself.
+    """
     if isinstance(node, list):
         return [_as_json_schema(one) for one in node]
     if not isinstance(node, dict):
@@ -39,7 +45,9 @@ def _as_json_schema(node):
 
 @functools.cache
 def operations() -> list[tuple[str, re.Pattern, str]]:
-    """(method, pattern, path) of every operation; fixed parts before named ones, as the server means them."""
+    """(method, pattern, path) of every operation; fixed parts before named ones, as the server
+    means them.
+    """
     wide = {"branch", "ref", "path", "basehead"}
     found = []
     for path, methods in description()["paths"].items():
@@ -61,16 +69,21 @@ def hold(answer) -> str:
     url = urlsplit(str(answer.request.url))
     described, found = operation(answer.request.method, url.path)
     responses = found["responses"]
-    assert str(answer.status_code) in responses, f"{described} never answers {answer.status_code}: {answer.text}"
+    assert str(answer.status_code) in responses, (
+        f"{described} never answers {answer.status_code}: {answer.text}"
+    )
     response = responses[str(answer.status_code)]
     if "$ref" in response:
         response = _at(response["$ref"])
     content = response.get("content", {}).get("application/json")
     if content and answer.status_code != 304:
         schema = content["schema"] | {"components": description()["components"]}
-        errors = sorted(Draft202012Validator(schema).iter_errors(answer.json()), key=lambda e: list(e.path))
+        errors = sorted(
+            Draft202012Validator(schema).iter_errors(answer.json()), key=lambda e: list(e.path)
+        )
         assert not errors, f"{described}: " + "; ".join(
-            f"{list(e.path)}: {e.message[:300]} {[c.message[:200] for c in e.context or ()][:6]}" for e in errors[:5]
+            f"{list(e.path)}: {e.message[:300]} {[c.message[:200] for c in e.context or ()][:6]}"
+            for e in errors[:5]
         )
     return f"{answer.request.method} {described}"
 

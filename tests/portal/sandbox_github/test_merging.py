@@ -286,7 +286,9 @@ def test_a_status_description_too_long_is_refused(world):
 def test_listeners_hear_of_every_movement_and_may_call_back(world):
     heard = []
     world.hub.on_push.append(lambda branch, before, after: heard.append((branch, after)))
-    world.hub.on_push.append(lambda branch, before, after: world.hub.set_status(after, "deploy", "pending"))
+    world.hub.on_push.append(
+        lambda branch, before, after: world.hub.set_status(after, "deploy", "pending")
+    )
 
     first = world.hub.push_commit("staging", {"a": "1\n"}, "One")
     second = world.repo().get_pull(129).merge().sha
@@ -301,7 +303,10 @@ def test_nothing_written_at_once_is_lost(world):
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(
-            pool.map(lambda n: world.http.post(url, json={"state": "success", "context": f"c{n}"}), range(40))
+            pool.map(
+                lambda n: world.http.post(url, json={"state": "success", "context": f"c{n}"}),
+                range(40),
+            )
         )
 
     ids = {answer.json()["id"] for answer in answers}

@@ -60,7 +60,9 @@ def test_it_refuses_as_github_does(world, path, authorization, status, message):
 
 
 def test_an_installation_token_works_for_an_hour_and_no_longer(tmp_path, world):
-    made = world.http.post("/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}).json()
+    made = world.http.post(
+        "/app/installations/2001/access_tokens", headers={"Authorization": "Bearer a.b.c"}
+    ).json()
     headers = {"Authorization": f"Bearer {made['token']}"}
 
     fresh = world.http.get(world.path(""), headers=headers)
@@ -75,7 +77,9 @@ def test_an_unchanged_answer_is_a_304_that_costs_nothing_and_belongs_to_one_toke
     seen = {"If-None-Match": first.headers["etag"]}
 
     again = world.http.get(world.path("/branches/main"), headers=seen)
-    other = world.http.get(world.path("/branches/main"), headers=seen | {"Authorization": f"token {ADMIN}"})
+    other = world.http.get(
+        world.path("/branches/main"), headers=seen | {"Authorization": f"token {ADMIN}"}
+    )
     world.hub.push_commit("main", {"a": "1\n"}, "One")
     moved = world.http.get(world.path("/branches/main"), headers=seen)
 
@@ -118,10 +122,15 @@ def test_a_dropped_answer_to_a_merge_has_merged(world):
 
 def test_what_a_graphql_document_asks_is_what_it_gets_page_by_page(world):
     first = graphql(world).json()["data"]["repository"]
-    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()["data"]["repository"]
+    second = graphql(world, after=first["open"]["pageInfo"]["endCursor"], checks=False).json()[
+        "data"
+    ]["repository"]
 
     assert first["staging"]["target"]["oid"] == world.hub.heads()["staging"]
-    assert first["main"]["refUpdateRule"]["requiredStatusCheckContexts"] == ["python-ci", "release-portal"]
+    assert first["main"]["refUpdateRule"]["requiredStatusCheckContexts"] == [
+        "python-ci",
+        "release-portal",
+    ]
     assert (first["open"]["totalCount"], first["open"]["pageInfo"]["hasNextPage"]) == (2, True)
     node = {"__typename": "CheckRun", "name": "python-ci", "conclusion": "SUCCESS"}
     rollup = {"state": "SUCCESS", "contexts": {"nodes": [node]}}
@@ -138,7 +147,9 @@ def test_check_runs_that_may_not_be_read_are_errors_beside_good_data(world):
     answer = graphql(world).json()
 
     assert answer["errors"][0]["type"] == "FORBIDDEN"
-    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"]["nodes"] == [None]
+    assert answer["data"]["repository"]["open"]["nodes"][0]["statusCheckRollup"]["contexts"][
+        "nodes"
+    ] == [None]
     assert world.http.get(world.path("/commits/main/check-runs")).status_code == 403
 
 

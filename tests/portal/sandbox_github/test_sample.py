@@ -53,16 +53,22 @@ def test_its_migrations_really_run_up_and_down(built, tmp_path, database):
     def alembic(*words):
         command = [sys.executable, "-m", "alembic", *words]
         env = os.environ | {"DATABASE_URL": database}
-        done = subprocess.run(command, cwd=tmp_path / "backend", env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=tmp_path / "backend", env=env, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     alembic("upgrade", "head")
     with psycopg.connect(database) as connection:
         up = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-        indexes = connection.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'events'").fetchall()
+        indexes = connection.execute(
+            "SELECT indexname FROM pg_indexes WHERE tablename = 'events'"
+        ).fetchall()
     alembic("downgrade", "base")
     with psycopg.connect(database) as connection:
-        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
 
     assert up == [("6f8b0d2e4a56",)]
     assert ("events_workspace_id",) in indexes
@@ -101,7 +107,9 @@ def test_any_repository_is_copied_by_any_revision(foreign, tmp_path):
 
     heads = hub.heads()
     assert hub.git.ahead_behind(heads["main"], heads["staging"]) == (2, 0)
-    assert [change.path for change in hub.git.changes(heads["main"], heads["staging"])] == ["file ü.txt"]
+    assert [change.path for change in hub.git.changes(heads["main"], heads["staging"])] == [
+        "file ü.txt"
+    ]
     assert hub.state["checks"][0]["head_sha"] == heads["staging"]
 
 

@@ -107,11 +107,20 @@ def test_every_answer_to_a_read_is_as_github_describes_it(world):
         "/actions/runs",
         f"/actions/runs/{run['id']}/jobs",
     ]
-    outside = ["/rate_limit", "/user", "/meta", "/app", "/app/hook/deliveries", "/installation/repositories"]
+    outside = [
+        "/rate_limit",
+        "/user",
+        "/meta",
+        "/app",
+        "/app/hook/deliveries",
+        "/installation/repositories",
+    ]
 
     held = {hold(world.http.get(path)) for path in [*map(world.path, inside), *outside]}
 
-    described = {f"GET {path}" for path, methods in description()["paths"].items() if "get" in methods}
+    described = {
+        f"GET {path}" for path, methods in description()["paths"].items() if "get" in methods
+    }
     assert held == described
 
 
@@ -126,9 +135,15 @@ def test_every_answer_to_a_write_is_as_github_describes_it(world):
         held.add(hold(answer))
         return answer.json() if answer.content else None
 
-    pull = told(http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}), 201)
+    pull = told(
+        http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}),
+        201,
+    )
     number = pull["number"]
-    told(http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}), 422)
+    told(
+        http.post(path("/pulls"), json={"head": "feature/new", "base": "staging", "title": "New"}),
+        422,
+    )
     told(http.patch(path(f"/pulls/{number}"), json={"title": "Newer"}), 200)
     told(http.post(path(f"/issues/{number}/labels"), json={"labels": ["db"]}), 200)
     comment = told(http.post(path(f"/issues/{number}/comments"), json={"body": "x"}), 201)
@@ -150,13 +165,20 @@ def test_every_answer_to_a_write_is_as_github_describes_it(world):
     ruleset = told(http.post(path("/rulesets"), json=RULESET), 201)
     told(http.put(path(f"/rulesets/{ruleset['id']}"), json={"enforcement": "disabled"}), 200)
     told(http.post(path("/git/refs"), json={"ref": "refs/heads/release/1", "sha": head}), 201)
-    told(http.patch(path("/git/refs/heads/release/1"), json={"sha": world.hub.heads()["staging"]}), 200)
+    told(
+        http.patch(path("/git/refs/heads/release/1"), json={"sha": world.hub.heads()["staging"]}),
+        200,
+    )
     told(http.patch(path("/git/refs/heads/release/1"), json={"sha": head}), 422)
     told(http.post(path("/merges"), json={"base": "release/1", "head": head}), 204)
     told(http.post(path("/merges"), json={"base": "release/1", "head": "feature/csv-export"}), 201)
     told(http.delete(path("/git/refs/heads/release/1")), 204)
-    deployment = told(http.post(path("/deployments"), json={"ref": "main", "required_contexts": []}), 201)
-    told(http.post(path(f"/deployments/{deployment['id']}/statuses"), json={"state": "success"}), 201)
+    deployment = told(
+        http.post(path("/deployments"), json={"ref": "main", "required_contexts": []}), 201
+    )
+    told(
+        http.post(path(f"/deployments/{deployment['id']}/statuses"), json={"state": "success"}), 201
+    )
     told(http.post(path("/releases/generate-notes"), json={"tag_name": "v2"}), 200)
     release = told(http.post(path("/releases"), json={"tag_name": "v2"}), 201)
     told(http.patch(path(f"/releases/{release['id']}"), json={"name": "Two"}), 200)
@@ -195,7 +217,9 @@ def test_its_graphql_schema_says_nothing_that_githubs_does_not():
             published = official.fields[field]
             assert str(mine.type) == str(published.type), f"{name}.{field}"
             for argument, value in getattr(mine, "args", {}).items():
-                assert str(value.type) == str(published.args[argument].type), f"{name}.{field}({argument})"
+                assert str(value.type) == str(published.args[argument].type), (
+                    f"{name}.{field}({argument})"
+                )
         for word in getattr(kind, "values", {}):
             assert word in official.values, f"{name}.{word}"
         members = {one.name for one in getattr(kind, "types", ())}

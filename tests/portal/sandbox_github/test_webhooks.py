@@ -11,7 +11,8 @@ from portal.sandbox.server import Response, Server
 from .official import SHARED, hold, needs_it
 
 SECRET = "It's a Secret to Everybody"
-# Parts of the published examples that belong to an App's installation, to an organisation, or to a deployment
+# Parts of the published examples that belong to an App's installation, to an organisation, or to a
+# deployment
 # that a workflow made.
 OTHERS = {"installation", "organization"}
 BY_WORKFLOW = {"workflow", "workflow_run", "check_run"}
@@ -65,7 +66,9 @@ def test_a_merge_tells_of_the_pull_request_and_of_the_push(world, listener):
 
     actions = [(e["action"], e["pull_request"]["merged"]) for e in listener.events("pull_request")]
     assert actions == [("opened", False), ("closed", True)]
-    assert [(p["ref"], p["before"], p["after"]) for p in listener.events("push")] == [("refs/heads/main", before, made)]
+    assert [(p["ref"], p["before"], p["after"]) for p in listener.events("push")] == [
+        ("refs/heads/main", before, made)
+    ]
 
 
 def test_a_push_to_an_open_head_is_a_synchronize(world, listener):
@@ -91,13 +94,20 @@ def test_deliveries_can_be_lost_repeated_and_shuffled(world, listener):
     world.hub.set_status(tip, "second", "success")
     hooks.wait()
 
-    assert [e["context"] for e in listener.events("status")] == ["twice", "twice", "second", "first"]
+    assert [e["context"] for e in listener.events("status")] == [
+        "twice",
+        "twice",
+        "second",
+        "first",
+    ]
     guids = [r.headers["x-github-delivery"] for r in listener.heard]
     assert guids[0] == guids[1]
     assert guids[2] != guids[3]
 
 
-def test_a_failed_delivery_is_not_retried_but_can_be_asked_for_again_under_its_guid(world, listener):
+def test_a_failed_delivery_is_not_retried_but_can_be_asked_for_again_under_its_guid(
+    world, listener
+):
     listener.status = 500
     world.hub.set_status(world.hub.heads()["staging"], "c", "success")
     world.hub.hooks.wait()
@@ -140,7 +150,9 @@ def test_payloads_have_what_the_published_examples_have(world, listener):
     world.http.put(world.path(f"/pulls/{number}/merge"), json={})
     world.hub.close_pull(130)
     world.http.post(world.path("/releases"), json={"tag_name": "v1"})
-    held = world.http.post(world.path("/deployments"), json={"ref": "main", "required_contexts": []})
+    held = world.http.post(
+        world.path("/deployments"), json={"ref": "main", "required_contexts": []}
+    )
     hold(held)
     status = world.path(f"/deployments/{held.json()['id']}/statuses")
     world.http.post(status, json={"state": "in_progress"})
@@ -154,8 +166,13 @@ def test_payloads_have_what_the_published_examples_have(world, listener):
         if path.stem.endswith("merged"):
             wanted = not path.stem.endswith("unmerged")
             ours = [e for e in ours if e["pull_request"]["merged"] is wanted]
-        missing[path.stem] = keys(json.loads(path.read_text()), ours[0]) if ours else {"no such event"}
-    left = {stem: {key for key in found - OTHERS if ".permissions" not in key} for stem, found in missing.items()}
+        missing[path.stem] = (
+            keys(json.loads(path.read_text()), ours[0]) if ours else {"no such event"}
+        )
+    left = {
+        stem: {key for key in found - OTHERS if ".permissions" not in key}
+        for stem, found in missing.items()
+    }
     assert left.pop("branch_protection_rule.edited") == {"no such event"}
     for stem in ("deployment.created", "deployment_status.created"):
         left[stem] -= BY_WORKFLOW

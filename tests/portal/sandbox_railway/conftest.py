@@ -28,7 +28,14 @@ class Clock:
 
 
 def git(repository, *arguments):
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+    identity = [
+        "-c",
+        "user.name=Ada",
+        "-c",
+        "user.email=ada@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     command = ["git", "-C", str(repository), *identity, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -131,7 +138,10 @@ class Railway:
 def railway(tmp_path, repository, clock):
     """A project with staging and production, backend and frontend, nothing deployed yet."""
     standin = RailwayStandIn(
-        tmp_path / "railway", repository=repository.bare, repository_name="acme/inspector", clock=clock
+        tmp_path / "railway",
+        repository=repository.bare,
+        repository_name="acme/inspector",
+        clock=clock,
     )
     server = Server(standin).start()
     standin.add_environment("production")

@@ -35,7 +35,10 @@ def test_a_token_in_the_wrong_header_is_not_found(railway):
     bound(railway)
 
     assert railway.refusal(PROJECT_TOKEN, token="bound") == "Project Token not found"
-    assert railway.refusal(ME, headers={"Project-Access-Token": "nonsense"}) == "Project Token not found"
+    assert (
+        railway.refusal(ME, headers={"Project-Access-Token": "nonsense"})
+        == "Project Token not found"
+    )
 
 
 def test_an_unknown_or_missing_token_is_not_authorized(railway):
@@ -60,7 +63,10 @@ def test_a_project_token_sees_only_its_own_environment_and_may_not_make_one(rail
     assert (len(theirs), len(ours)) == (0, 1)
     input = {"projectId": railway.project, "name": "pr-1"}
     assert railway.refusal(CREATE, {"input": input}, headers=headers) == "Not Authorized"
-    assert railway.refusal(redeploy, {"id": ours[0]["node"]["id"]}, headers=headers) == "Not Authorized"
+    assert (
+        railway.refusal(redeploy, {"id": ours[0]["node"]["id"]}, headers=headers)
+        == "Not Authorized"
+    )
 
 
 def test_projects_are_listed_only_with_the_workspace_named(railway):
@@ -122,7 +128,9 @@ def test_an_answer_lost_on_the_way_leaves_one_deployment(railway):
 
 def test_a_story_can_be_told_from_another_process(railway):
     url = f"{railway.server.url}/_sandbox/story"
-    told = httpx.post(url, json=[{"do": "fail_next", "service": "backend", "environment": "production"}])
+    told = httpx.post(
+        url, json=[{"do": "fail_next", "service": "backend", "environment": "production"}]
+    )
     wrong = httpx.post(url, json=[{"do": "stop"}])
     railway.push()
     railway.settle()

@@ -30,14 +30,27 @@ TREE = """query($id: String!) { project(id: $id) { name environments { edges { n
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the command over one directory; stops whatever is left, and its databases, at the end."""
+    """Starts the command over one directory; stops whatever is left, and its databases, at the
+    end.
+    """
     directory, processes = tmp_path / "sandbox", []
 
     def start(*arguments, under_a_shell=False):
-        command = [sys.executable, "manage.py", "sandbox", "--directory", str(directory), *arguments]
-        if under_a_shell:  # a parent to be killed; `wait` keeps bash from becoming the command itself
+        command = [
+            sys.executable,
+            "manage.py",
+            "sandbox",
+            "--directory",
+            str(directory),
+            *arguments,
+        ]
+        if (
+            under_a_shell
+        ):  # a parent to be killed; `wait` keeps bash from becoming the command itself
             command = ["bash", "-c", shlex.join(command) + " & wait"]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         processes.append(process)
         line = process.stdout.readline()
         return process, json.loads(line) if line else process.stderr.read()
@@ -64,7 +77,9 @@ def planned(directory):
 
 def tree(ready):
     body = {"query": TREE, "variables": {"id": ready["project"]}}
-    answer = httpx.post(ready["railway"], json=body, headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    answer = httpx.post(
+        ready["railway"], json=body, headers={"Authorization": f"Bearer {TOKEN}"}
+    ).json()
     return {
         (edge["node"]["name"], instance["node"]["serviceName"]): instance["node"]
         for edge in answer["data"]["project"]["environments"]["edges"]
@@ -79,18 +94,24 @@ def health(instance):
 
 def target(service, environment, ready):
     body = {
-        "query": """query($p: String!) { project(id: $p) { environments { edges { node { id name projectId
-          serviceInstances { edges { node { serviceId serviceName } } } } } } } }""",
+        "query": (
+            """query($p: String!) { project(id: $p) { environments { edges { node { id name projectId
+          serviceInstances { edges { node { serviceId serviceName } } } } } } } }"""
+        ),
         "variables": {"p": ready["project"]},
     }
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    edges = httpx.post(ready["railway"], json=body, headers=headers).json()["data"]["project"]["environments"]
+    edges = httpx.post(ready["railway"], json=body, headers=headers).json()["data"]["project"][
+        "environments"
+    ]
     found = next(edge["node"] for edge in edges["edges"] if edge["node"]["name"] == environment)
     instances = [edge["node"] for edge in found["serviceInstances"]["edges"]]
     service_id = next(row["serviceId"] for row in instances if row["serviceName"] == service)
     body = {
-        "query": """query($p: String!, $e: String!, $s: String!) {
-          variables(projectId: $p, environmentId: $e, serviceId: $s) }""",
+        "query": (
+            """query($p: String!, $e: String!, $s: String!) {
+          variables(projectId: $p, environmentId: $e, serviceId: $s) }"""
+        ),
         "variables": {"p": ready["project"], "e": found["id"], "s": service_id},
     }
     return httpx.post(ready["railway"], json=body, headers=headers).json()["data"]["variables"]
@@ -100,7 +121,8 @@ def test_the_sample_is_served_whole_survives_a_kill_and_ends_with_its_parent(sta
     process, ready = start()
     before = tree(ready)
     heads = {
-        name: databases.revisions(target("backend", name, ready)["DATABASE_URL"]) for name in ("staging", "production")
+        name: databases.revisions(target("backend", name, ready)["DATABASE_URL"])
+        for name in ("staging", "production")
     }
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -110,7 +132,9 @@ def test_the_sample_is_served_whole_survives_a_kill_and_ends_with_its_parent(sta
     shell.kill()
 
     assert ready["ready"] is True and ready["repository"] == "acme/inspector"
-    assert set(before) == {(e, s) for e in ("production", "staging") for s in ("backend", "frontend")}
+    assert set(before) == {
+        (e, s) for e in ("production", "staging") for s in ("backend", "frontend")
+    }
     assert {row["latestDeployment"]["status"] for row in before.values()} == {"SUCCESS"}
     assert before["staging", "backend"]["rootDirectory"] == "/backend"
     assert all(len(revisions) == 1 for revisions in heads.values())
@@ -148,7 +172,12 @@ def test_what_it_cannot_do_is_one_sentence(tmp_path):
     taken = int(psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_URL"])["port"])
 
     def refusal(**more):
-        options = {"directory": tmp_path / "sandbox", "repository": None, "github_port": 0, "railway_port": 0}
+        options = {
+            "directory": tmp_path / "sandbox",
+            "repository": None,
+            "github_port": 0,
+            "railway_port": 0,
+        }
         with pytest.raises(CommandError) as caught:
             Sandbox(options | {"staging": "staging", "production": "main", "alembic": None} | more)
         return str(caught.value)
@@ -168,4 +197,6 @@ def test_it_serves_a_shape_under_its_names_and_keeps_it_until_the_directory_is_g
     assert {place for place, _ in seen} == {"develop", "Live EU"}
     assert seen["Live EU", "Postgres"]["latestDeployment"]["meta"]["image"].startswith("ghcr.io/")
     assert "already has other-names, databases" in start("--shape", "uploaded")[1]
-    assert "There is no shape 'odd'" in start("--directory", f"{ROOT}/var/never", "--shape", "odd")[1]
+    assert (
+        "There is no shape 'odd'" in start("--directory", f"{ROOT}/var/never", "--shape", "odd")[1]
+    )

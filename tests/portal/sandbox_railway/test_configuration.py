@@ -7,8 +7,12 @@ VARIABLES = """query($projectId: String!, $environmentId: String!, $serviceId: S
   variables(projectId: $projectId, environmentId: $environmentId, serviceId: $serviceId,
             unrendered: $unrendered) }"""
 UPSERT = "mutation($input: VariableUpsertInput!) { variableUpsert(input: $input) }"
-COLLECTION = "mutation($input: VariableCollectionUpsertInput!) { variableCollectionUpsert(input: $input) }"
-CREATE = "mutation($input: EnvironmentCreateInput!) { environmentCreate(input: $input) { id name } }"
+COLLECTION = (
+    "mutation($input: VariableCollectionUpsertInput!) { variableCollectionUpsert(input: $input) }"
+)
+CREATE = (
+    "mutation($input: EnvironmentCreateInput!) { environmentCreate(input: $input) { id name } }"
+)
 DELETE = "mutation($id: String!) { environmentDelete(id: $id) }"
 PATCH = """mutation($environmentId: String!, $patch: EnvironmentConfig!) {
   environmentPatchCommit(environmentId: $environmentId, patch: $patch) }"""
@@ -37,7 +41,9 @@ def created(railway, name="pr-1", **more):
 
 
 def instances(railway, environment_id):
-    answer = railway.ask(READY, {"environmentId": environment_id})["environment"]["serviceInstances"]
+    answer = railway.ask(READY, {"environmentId": environment_id})["environment"][
+        "serviceInstances"
+    ]
     return {edge["node"]["serviceName"]: edge["node"] for edge in answer["edges"]}
 
 
@@ -48,8 +54,12 @@ def deployments(railway):
 def test_references_are_rendered_unless_the_text_is_asked_for(railway):
     set_variable = railway.standin.set_variable
     set_variable("production", None, "REGION", "eu")
-    set_variable("production", "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}/api")
-    set_variable("production", "frontend", "WHERE", "${{shared.REGION}}-${{ API_URL }}-${{nobody.X}}")
+    set_variable(
+        "production", "frontend", "API_URL", "http://${{backend.RAILWAY_PUBLIC_DOMAIN}}/api"
+    )
+    set_variable(
+        "production", "frontend", "WHERE", "${{shared.REGION}}-${{ API_URL }}-${{nobody.X}}"
+    )
     address = railway.standin.address("backend", "production")
 
     rendered = shown(railway, service="frontend")
@@ -85,7 +95,9 @@ def test_a_sealed_variable_is_a_present_name_without_a_value_everywhere(railway)
     data = everywhere.json()["data"]
 
     assert data["variables"]["STRIPE_KEY"] is None
-    assert {"node": {"name": "STRIPE_KEY", "isSealed": True}} in data["environment"]["variables"]["edges"]
+    assert {"node": {"name": "STRIPE_KEY", "isSealed": True}} in data["environment"]["variables"][
+        "edges"
+    ]
     assert "sk_live" not in everywhere.text
     assert railway.standin.running_variables("backend", "production")["COPY"] == "key:sk_live"
 
@@ -118,7 +130,11 @@ def test_writing_a_variable_redeploys_unless_told_not_to(railway):
 
 def test_a_collection_replaces_only_when_asked(railway):
     railway.standin.set_variable("production", "backend", "OLD", "1")
-    input = railway.ids() | {"projectId": railway.project, "variables": {"NEW": "2"}, "skipDeploys": True}
+    input = railway.ids() | {
+        "projectId": railway.project,
+        "variables": {"NEW": "2"},
+        "skipDeploys": True,
+    }
 
     railway.ask(COLLECTION, {"input": input})
     merged = set(shown(railway))
@@ -153,7 +169,10 @@ def test_a_copy_can_be_made_without_deploying_and_then_be_pointed_at_another_bra
     service = railway.ids()["serviceId"]
     head = railway.repository.commit("On main", branch="main")
 
-    railway.ask(PATCH, {"environmentId": id, "patch": {"services": {service: {"source": {"branch": "main"}}}}})
+    railway.ask(
+        PATCH,
+        {"environmentId": id, "patch": {"services": {service: {"source": {"branch": "main"}}}}},
+    )
 
     after = instances(railway, id)
     assert before is None
@@ -216,7 +235,8 @@ def test_a_staged_copy_is_there_only_once_committed(railway):
     staged = railway.ask(READY, {"environmentId": id})
 
     railway.ask(
-        "mutation($id: String!) { environmentPatchCommitStaged(environmentId: $id, skipDeploys: true) }",
+        "mutation($id: String!) { environmentPatchCommitStaged(environmentId: $id, skipDeploys:"
+        " true) }",
         {"id": id},
     )
 
@@ -260,7 +280,8 @@ def test_a_second_domain_is_a_second_address_and_goes_when_deleted(railway):
     railway.push()
     railway.settle()
     made = railway.ask(
-        "mutation($input: ServiceDomainCreateInput!) { serviceDomainCreate(input: $input) { id domain } }",
+        "mutation($input: ServiceDomainCreateInput!) { serviceDomainCreate(input: $input) { id"
+        " domain } }",
         {"input": railway.ids()},
     )["serviceDomainCreate"]
     served = httpx.get(f"http://{made['domain']}/health").status_code

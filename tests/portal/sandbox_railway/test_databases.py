@@ -43,7 +43,9 @@ def configured(repository, lines="script_location = alembic", path="db/alembic.i
 
 def tables(url):
     with psycopg.connect(url) as connection:
-        rows = connection.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 't\\_%' ORDER BY 1")
+        rows = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE tablename LIKE 't\\_%' ORDER BY 1"
+        )
         return [row[0] for row in rows]
 
 
@@ -70,7 +72,9 @@ def test_each_branch_brings_its_database_to_its_own_head(repository, target):
 
 
 def folders(repository, checkout, path):
-    """The folders of `path` on main in which Alembic looks for version files, below the repository's root."""
+    """The folders of `path` on main in which Alembic looks for version files, below the
+    repository's root.
+    """
     checkout.mkdir()
     databases.extract(repository.bare, "main", checkout)
     (checkout / "ours.ini").write_text(databases._configuration(checkout / path, checkout, path))
@@ -78,7 +82,9 @@ def folders(repository, checkout, path):
     return [str(Path(one).relative_to(checkout)) for one in found]
 
 
-def test_a_directory_of_scripts_or_versions_and_all_an_ini_file_may_name_serve(repository, target, tmp_path):
+def test_a_directory_of_scripts_or_versions_and_all_an_ini_file_may_name_serve(
+    repository, target, tmp_path
+):
     revision(repository, "m1", folder="db/alembic/more")
     revision(repository, "a1")
     written = (
@@ -86,7 +92,10 @@ def test_a_directory_of_scripts_or_versions_and_all_an_ini_file_may_name_serve(r
         "script_location = db/alembic",
         "script_location = db:alembic",
         "script_location = nowhere\nversion_locations = %(here)s/alembic/versions",
-        "script_location = x\npath_separator = space\nversion_locations = alembic/versions alembic/more",
+        (
+            "script_location = x\npath_separator = space\nversion_locations = alembic/versions"
+            " alembic/more"
+        ),
     )
 
     for number, path in enumerate(("db/alembic", "db/alembic/versions")):
@@ -96,7 +105,10 @@ def test_a_directory_of_scripts_or_versions_and_all_an_ini_file_may_name_serve(r
         found = folders(repository, tmp_path / f"i{number}", "db/alembic.ini")
         assert found[0] == "db/alembic/versions", lines
     assert found[1:] == ["db/alembic/more"]
-    assert databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini") == ["a1", "m1"]
+    assert databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini") == [
+        "a1",
+        "m1",
+    ]
 
 
 def test_merges_long_names_and_autocommit_blocks_are_no_hindrance(repository, target):
@@ -106,8 +118,8 @@ def test_merges_long_names_and_autocommit_blocks_are_no_hindrance(repository, ta
         revision(repository, id, down, folder=folder)
     text = REVISION.format(id="e5", down=repr(long)).replace(
         '    op.execute("CREATE TABLE t_e5 ()")',
-        "    with op.get_context().autocommit_block():\n        op.execute('CREATE INDEX CONCURRENTLY i "
-        "ON alembic_version (version_num)')",
+        "    with op.get_context().autocommit_block():\n        op.execute('CREATE INDEX"
+        " CONCURRENTLY i ON alembic_version (version_num)')",
     )
     repository.commit(text, f"{folder}/e5.py")
 
@@ -129,7 +141,9 @@ def test_what_cannot_be_done_is_one_clear_sentence(repository, target):
         return str(caught.value)
 
     assert "has no branch or commit 'nope'" in problem("nope", "other")
-    assert "The folder 'nowhere/versions' that db/alembic.ini names" in problem("main", "db/alembic.ini")
+    assert "The folder 'nowhere/versions' that db/alembic.ini names" in problem(
+        "main", "db/alembic.ini"
+    )
     assert "could not bring an empty database to the head of main" in problem("main", "other")
     assert "leads out of the repository" in problem("main", "../other")
     assert databases.revisions(target) == []

@@ -264,9 +264,14 @@ def test_a_redeploy_runs_the_same_commit_and_waits_for_one_that_is_building(rail
     building = railway.refusal(redeploy, {"id": instance(railway)["latestDeployment"]["id"]})
     railway.settle()
 
-    again = railway.ask(redeploy, {"id": instance(railway)["latestDeployment"]["id"]})["deploymentRedeploy"]
+    again = railway.ask(redeploy, {"id": instance(railway)["latestDeployment"]["id"]})[
+        "deploymentRedeploy"
+    ]
 
-    assert building == "Cannot redeploy yet, please wait for the original deployment to finish building"
+    assert (
+        building
+        == "Cannot redeploy yet, please wait for the original deployment to finish building"
+    )
     assert (again["status"], again["meta"]["commitHash"]) == ("QUEUED", commit)
 
 
@@ -364,7 +369,9 @@ def test_moving_a_trigger_deploys_nothing_until_the_next_push(railway):
     move = """mutation($id: String!, $input: DeploymentTriggerUpdateInput!) {
       deploymentTriggerUpdate(id: $id, input: $input) { branch } }"""
     id = triggers["deploymentTriggers"]["edges"][0]["node"]["id"]
-    refused = railway.refusal(move, {"id": id, "input": {"branch": "staging", "rootDirectory": "/"}})
+    refused = railway.refusal(
+        move, {"id": id, "input": {"branch": "staging", "rootDirectory": "/"}}
+    )
     railway.ask(move, {"id": id, "input": {"branch": "staging"}})
     at_once = instance(railway)["latestDeployment"]
 

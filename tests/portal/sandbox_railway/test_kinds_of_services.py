@@ -1,4 +1,6 @@
-"""Services that are no code of the released repository, or do not run all the time, as the stand-in shows them."""
+"""Services that are no code of the released repository, or do not run all the time, as the
+stand-in shows them.
+"""
 
 import pytest
 from graphql import build_schema
@@ -28,8 +30,10 @@ def test_an_image_has_no_commit_and_keeps_its_volume_in_a_copy(railway):
     assert seen["source"] == {"repo": None, "image": "postgres:17"}
     assert seen["latestDeployment"]["status"] == "SUCCESS"
     assert seen["latestDeployment"]["meta"] == {"image": "postgres:17", "reason": "deploy"}
-    make = 'mutation ($p: String!, $s: String!) { environmentCreate(input: {projectId: $p, name: "pr-1", ' \
-           "sourceEnvironmentId: $s, ephemeral: true}) { id } }"  # fmt: skip
+    make = (
+        "mutation ($p: String!, $s: String!) { environmentCreate(input: {projectId: $p, name:"
+        ' "pr-1", sourceEnvironmentId: $s, ephemeral: true}) { id } }'
+    )
     railway.ask(make, {"p": railway.project, "s": railway.ids()["environmentId"]})
     railway.settle()
     copy = railway.standin._instance("Postgres", "pr-1")
@@ -45,12 +49,16 @@ def test_what_was_uploaded_has_neither_commit_nor_image_and_is_not_deployed_in_a
 
     assert seen["source"] is None and "commitHash" not in seen["latestDeployment"]["meta"]
     railway.standin.add_environment("empty")
-    deploy = "mutation ($environmentId: String!, $serviceId: String!) { serviceInstanceDeployV2(" \
-             "environmentId: $environmentId, serviceId: $serviceId) }"  # fmt: skip
+    deploy = (
+        "mutation ($environmentId: String!, $serviceId: String!) { serviceInstanceDeployV2("
+        "environmentId: $environmentId, serviceId: $serviceId) }"
+    )
     assert railway.refusal(deploy, railway.ids("empty", "importer")) == "Deployment not found"
 
 
-def test_a_scheduled_service_is_stopped_when_its_run_is_over_and_each_run_deploys_the_same_commit(railway):
+def test_a_scheduled_service_is_stopped_when_its_run_is_over_and_each_run_deploys_the_same_commit(
+    railway,
+):
     railway.standin.add_service("nightly", cronSchedule="0 3 * * *", public=False)
     railway.standin.set_trigger("nightly", "production", "main")
     head = railway.push("Next")
@@ -116,14 +124,22 @@ def test_a_push_deploys_what_watches_the_paths_that_it_touches(railway, patterns
     railway.push("Next", path=path)
     railway.settle()
 
-    assert look(railway, "web")["latestDeployment"]["status"] == ("SUCCESS" if deploys else "SKIPPED")
+    assert look(railway, "web")["latestDeployment"]["status"] == (
+        "SUCCESS" if deploys else "SKIPPED"
+    )
     assert (look(railway, "quiet")["latestDeployment"] is not None) == deploys
 
 
 @pytest.mark.official
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here")
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"
+)
 def test_a_story_can_put_containers_into_every_state_that_railway_knows(railway):
-    states = sorted(build_schema((SHARED / "schema.graphql").read_text()).type_map["DeploymentInstanceStatus"].values)
+    states = sorted(
+        build_schema((SHARED / "schema.graphql").read_text())
+        .type_map["DeploymentInstanceStatus"]
+        .values
+    )
     railway.standin.deploy("backend", "production", railway.repository.commit("Next"), live=True)
 
     railway.standin.set_containers("backend", "production", *states)

@@ -18,7 +18,9 @@ from portal.sandbox.railway.standin import schema
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "railway"
 pytestmark = [
     pytest.mark.official,
-    pytest.mark.skipif(not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"),
+    pytest.mark.skipif(
+        not SHARED.exists(), reason="../shared/railway, Railway's own schema, is missing here"
+    ),
 ]
 EXAMPLES = sorted((SHARED / "examples").glob("*.graphql")) if SHARED.exists() else [Path("missing")]
 
@@ -29,7 +31,9 @@ def official():
 
 
 def differences(ours, theirs):
-    """Everything in `ours` that `theirs` lacks or types otherwise, and required arguments we forgot."""
+    """Everything in `ours` that `theirs` lacks or types otherwise, and required arguments we
+    forgot.
+    """
     for name, kind in ours.type_map.items():
         other = theirs.type_map.get(name)
         if name.startswith("__"):
@@ -65,7 +69,9 @@ def test_everything_we_serve_exists_at_railway_with_the_same_type(official):
 
 
 def test_the_comparison_finds_what_is_not_at_railway(official):
-    invented = build_schema("type Query { project(id: Int): Project! } type Project { id: ID! moon: String }")
+    invented = build_schema(
+        "type Query { project(id: Int): Project! } type Project { id: ID! moon: String }"
+    )
 
     found = set(differences(invented, official))
 
@@ -130,7 +136,9 @@ def arguments(railway, example, operation):
     special = {
         "autodeploy-set": {"input": scope | {"enabled": False}},
         "deployment-trigger-create": {
-            "input": scope | {"provider": "github", "repository": "acme/inspector", "branch": "main"}
+            "input": (
+                scope | {"provider": "github", "repository": "acme/inspector", "branch": "main"}
+            )
         },
         "deployments-page": {"input": scope | {"status": {"in": ["SUCCESS", "REMOVED"]}}},
         "domain-create": {"input": place | {"targetPort": 8080}},
@@ -143,28 +151,52 @@ def arguments(railway, example, operation):
             }
         },
         "environment-delete": {"id": standin._named("environments", "staging")["id"]},
-        "environment-patch-commit": {"patch": {"services": {place["serviceId"]: {"variables": {"A": {"value": "b"}}}}}},
+        "environment-patch-commit": {
+            "patch": {"services": {place["serviceId"]: {"variables": {"A": {"value": "b"}}}}}
+        },
         "environment-stage-and-commit": {
             "patch": {"services": {place["serviceId"]: {"variables": {"COLOUR": None}}}},
             "skipDeploys": True,
         },
-        "pr-settings-update": {"input": {"prDeploys": True, "baseEnvironmentId": place["environmentId"]}},
-        "service-instance-update": {"input": {"preDeployCommand": ["true"], "healthcheckPath": "/health"}},
+        "pr-settings-update": {
+            "input": {"prDeploys": True, "baseEnvironmentId": place["environmentId"]}
+        },
+        "service-instance-update": {
+            "input": {"preDeployCommand": ["true"], "healthcheckPath": "/health"}
+        },
         "shared-variable-configure": {
-            "input": {"projectId": railway.project, "environmentId": place["environmentId"], "name": "SHARED"}
+            "input": {
+                "projectId": railway.project,
+                "environmentId": place["environmentId"],
+                "name": "SHARED",
+            }
             | {"enabledServiceIds": [place["serviceId"]], "disabledServiceIds": []}
         },
-        "ssh-key-create": {"input": {"name": "key", "publicKey": "ssh-ed25519 QUJD", "workspaceId": workspace}},
-        "variable-collection-upsert": {"input": scope | {"variables": {"A": "1"}, "skipDeploys": True}},
+        "ssh-key-create": {
+            "input": {"name": "key", "publicKey": "ssh-ed25519 QUJD", "workspaceId": workspace}
+        },
+        "variable-collection-upsert": {
+            "input": scope | {"variables": {"A": "1"}, "skipDeploys": True}
+        },
         "variable-delete": {"input": scope | {"name": "COLOUR"}},
         "variable-upsert": {"input": scope | {"name": "A", "value": "1"}},
         "webhook-rule-create": {
-            "input": {
-                "workspaceId": workspace,
-                "projectId": railway.project,
-                "eventTypes": ["Deployment.failed"],
-            }
-            | {"channelConfigs": [{"type": "webhook", "url": "http://127.0.0.1:9", "headers": {"X-Secret": "s"}}]}
+            "input": (
+                {
+                    "workspaceId": workspace,
+                    "projectId": railway.project,
+                    "eventTypes": ["Deployment.failed"],
+                }
+                | {
+                    "channelConfigs": [
+                        {
+                            "type": "webhook",
+                            "url": "http://127.0.0.1:9",
+                            "headers": {"X-Secret": "s"},
+                        }
+                    ]
+                }
+            )
         },
         "webhook-rule-change": {"id": rule, "input": {"eventTypes": ["Deployment.failed"]}},
     }

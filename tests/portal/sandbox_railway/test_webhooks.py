@@ -37,8 +37,10 @@ def test_a_rule_gets_its_events_with_its_headers_and_tells_no_header_again(railw
     rule = railway.ask(
         CREATE,
         {
-            "input": {"workspaceId": workspace, "projectId": railway.project}
-            | {"eventTypes": ["deployment.DEPLOYED"], "channelConfigs": [config]}
+            "input": (
+                {"workspaceId": workspace, "projectId": railway.project}
+                | {"eventTypes": ["deployment.DEPLOYED"], "channelConfigs": [config]}
+            )
         },
     )["notificationRuleCreate"]
     commit = railway.push("Tell them")
@@ -46,7 +48,9 @@ def test_a_rule_gets_its_events_with_its_headers_and_tells_no_header_again(railw
 
     wait_for(lambda: len(receiver.bodies) == 2)
 
-    body = next(body for body in receiver.bodies if body["resource"]["service"]["name"] == "backend")
+    body = next(
+        body for body in receiver.bodies if body["resource"]["service"]["name"] == "backend"
+    )
     assert rule["channels"][0]["config"]["headers"] == {"X-Secret": "***"}
     assert {headers["x-secret"] for headers in receiver.headers} == {"s3cret"}
     assert set(types(receiver)) == {"Deployment.deployed"}
@@ -83,7 +87,9 @@ def test_a_refused_delivery_is_tried_again(railway, receiver):
 
 def test_webhooks_get_lost_and_come_twice_on_request(railway, receiver):
     railway.standin.never_next("frontend", "production")
-    railway.standin.add_webhook(receiver.url, event_types=["Deployment.queued", "Deployment.deployed"])
+    railway.standin.add_webhook(
+        receiver.url, event_types=["Deployment.queued", "Deployment.deployed"]
+    )
     railway.standin.set_knobs(drop_webhooks=1, repeat_webhooks=1)
     railway.push()
     wait_for(lambda: railway.standin.world.data["knobs"]["drop_webhooks"] == 0)

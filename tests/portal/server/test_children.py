@@ -14,8 +14,10 @@ SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sle
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)",
+    (
+        "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    ),
 ]
 # A parent that spawns a child, which forks a child, which forks another: all print their number.
 FAMILY = """
@@ -36,7 +38,9 @@ def gone(pids: list[int], seconds: float = 5) -> bool:
     """Whether all of `pids` end (or are but zombies) within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
+        if not any(
+            psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids
+        ):
             return True
         time.sleep(0.05)
     return False
@@ -64,7 +68,10 @@ def test_killing_any_process_ends_all_below_it(family, killed):
 
 
 def test_a_child_whose_parent_died_before_it_could_ask_ends_at_once():
-    code = "from portal.server.children import die_with_parent; die_with_parent(1_000_000); print('lives')"
+    code = (
+        "from portal.server.children import die_with_parent; die_with_parent(1_000_000);"
+        " print('lives')"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
@@ -84,7 +91,9 @@ def test_it_refuses_to_spawn_from_a_thread_that_may_end():
     thread.start()
     thread.join()
 
-    assert errors == ["Start child processes from the main thread: they end when their starting thread does."]
+    assert errors == [
+        "Start child processes from the main thread: they end when their starting thread does."
+    ]
 
 
 def test_stopping_asks_first():
@@ -116,6 +125,8 @@ def test_a_fork_has_its_own_output_and_answers_signals_again():
         "print(os.read(reader, 100), stop_group(pid, patience=5))\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
 
     assert done.stdout == "b'forked' True\n"

@@ -25,7 +25,9 @@ def server(tmp_path_factory):
 
 def manage(server, url: str, *arguments: str) -> str:
     env = os.environ | {"DATABASE_URL": url, "PORTAL_VAR_DIR": str(server.directory.parent)}
-    done = subprocess.run([*MANAGE, *arguments], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*MANAGE, *arguments], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -37,15 +39,23 @@ def test_what_an_older_portal_made_as_the_superuser_is_handed_over_and_goes_on(s
         old.execute('CREATE DATABASE "Inspector staging"')
     other = urlsplit(server.url)._replace(path="/Inspector%20staging").geturl()
     with psycopg.connect(other) as old:
-        old.execute("CREATE TYPE mood AS ENUM ('good'); CREATE SCHEMA more; CREATE TABLE more.t (id serial, m mood)")
+        old.execute(
+            "CREATE TYPE mood AS ENUM ('good'); CREATE SCHEMA more; CREATE TABLE more.t (id serial,"
+            " m mood)"
+        )
 
     ours = owned(server)
 
     with psycopg.connect(ours.url) as now:
         assert now.execute("SELECT current_user").fetchone() == (ROLE,)
-        assert role_fault(now) == "" and now.execute("SELECT username FROM auth_user").fetchall() == [("gina",)]
+        assert role_fault(now) == "" and now.execute(
+            "SELECT username FROM auth_user"
+        ).fetchall() == [("gina",)]
     with psycopg.connect(urlsplit(ours.url)._replace(path="/Inspector%20staging").geturl()) as now:
-        now.execute("ALTER TABLE more.t ADD x int; ALTER TYPE mood RENAME TO moods; DROP SCHEMA more CASCADE")
+        now.execute(
+            "ALTER TABLE more.t ADD x int; ALTER TYPE mood RENAME TO moods; DROP SCHEMA more"
+            " CASCADE"
+        )
     manage(server, ours.url, "migrate", "--verbosity", "0")
     assert "Every event is as it was written" in manage(server, ours.url, "verify_audit")
     assert owned(server).url == ours.url  # again: nothing to do
@@ -69,10 +79,18 @@ def test_a_superuser_is_named(server):
 @pytest.mark.parametrize("command", ["web", "worker"])
 def test_the_portal_does_not_start_as_a_superuser(server, command):
     manage(server, server.url, "migrate", "--verbosity", "0")
-    asked = {"DATABASE_URL": server.url, "PORTAL_VAR_DIR": str(server.directory.parent), "PORT": "0"}
-    env = {name: value for name, value in os.environ.items() if name != "ALLOW_SUPERUSER_DATABASE"} | asked
+    asked = {
+        "DATABASE_URL": server.url,
+        "PORTAL_VAR_DIR": str(server.directory.parent),
+        "PORT": "0",
+    }
+    env = {
+        name: value for name, value in os.environ.items() if name != "ALLOW_SUPERUSER_DATABASE"
+    } | asked
 
-    done = subprocess.run([*MANAGE, command], env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*MANAGE, command], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 1 and "is a superuser" in done.stderr
     assert "ALLOW_SUPERUSER_DATABASE=1" in done.stderr and "Traceback" not in done.stderr

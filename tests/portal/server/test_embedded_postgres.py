@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from portal.server.embedded_postgres import AlreadyRunning, Server, StartError, attach, running, start
+from portal.server.embedded_postgres import (
+    AlreadyRunning,
+    Server,
+    StartError,
+    attach,
+    running,
+    start,
+)
 from tests.portal.server.test_children import gone
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
@@ -27,8 +34,10 @@ with running(Path(sys.argv[1])) as server:
     sys.stdin.read()
 """
 
-# Starts and stops a server twice in argv[1], as an ordinary user or as a root whose namespaces are refused, and tells
-# whose server it is and whether it starts again. The interpreter is loaded first: it may lie where only root can go.
+# Starts and stops a server twice in argv[1], as an ordinary user or as a root whose namespaces are
+# refused, and tells
+# whose server it is and whether it starts again. The interpreter is loaded first: it may lie where
+# only root can go.
 OTHERWISE = """
 import encodings.idna, os, sys
 from pathlib import Path
@@ -63,7 +72,9 @@ main()
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A directory in which a server once ran and left a row, its name as awkward as people's are."""
+    """A directory in which a server once ran and left a row, its name as awkward as people's
+    are.
+    """
     directory = tmp_path_factory.mktemp("it's a place")
     server = start(directory, fsync=False)
     with psycopg.connect(server.url) as connection:
@@ -157,7 +168,9 @@ def test_the_server_ends_with_its_killed_starter_and_starts_again_at_once(direct
 
 def test_two_starters_of_one_directory_share_one_server(directory):
     starters = [
-        subprocess.Popen([sys.executable, "-c", HOLDER, str(directory)], stdin=-1, stdout=-1, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(directory)], stdin=-1, stdout=-1, text=True
+        )
         for _ in range(2)
     ]
     told = [process.stdout.readline().split() for process in starters]
@@ -181,7 +194,9 @@ def test_whoever_attaches_leaves_the_server_running(directory, begin):
 def test_a_second_start_is_refused_in_one_sentence(directory, begin):
     begin(directory)
 
-    with pytest.raises(AlreadyRunning, match=r"^Another process runs the database in .*; stop it first"):
+    with pytest.raises(
+        AlreadyRunning, match=r"^Another process runs the database in .*; stop it first"
+    ):
         begin(directory)
 
 
@@ -195,7 +210,11 @@ def test_it_takes_another_port_when_its_own_is_taken(directory, begin):
 
 def test_it_does_not_mistake_another_server_for_its_own(directory, tmp_path, begin):
     begin(directory)
-    copy = Path(shutil.copytree(directory, tmp_path / "copy", ignore=shutil.ignore_patterns("postmaster.pid")))
+    copy = Path(
+        shutil.copytree(
+            directory, tmp_path / "copy", ignore=shutil.ignore_patterns("postmaster.pid")
+        )
+    )
 
     assert attach(copy) is None  # same password, same port, other data
 
@@ -212,7 +231,9 @@ def test_a_creation_that_was_cut_short_is_begun_anew(tmp_path, begin):
 def test_broken_data_is_told_in_one_sentence_with_the_reason(directory, begin):
     (directory / "data" / "global" / "pg_control").unlink()
 
-    with pytest.raises(StartError, match=r"^PostgreSQL did not start: .*(pg_control|database system).*see .*log\)$"):
+    with pytest.raises(
+        StartError, match=r"^PostgreSQL did not start: .*(pg_control|database system).*see .*log\)$"
+    ):
         begin(directory)
 
 

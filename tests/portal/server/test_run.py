@@ -1,4 +1,6 @@
-"""`manage.py run` as a person starts it, without the stand-ins: those are tried by the journeys and the demo."""
+"""`manage.py run` as a person starts it, without the stand-ins: those are tried by the journeys
+and the demo.
+"""
 
 import os
 import signal
@@ -31,7 +33,11 @@ class Portal:
     def __init__(self, var: Path, port: int) -> None:
         self.var, self.port = var, port
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        env |= {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "GITHUB_TOKEN": "not used here"}
+        env |= {
+            "PORTAL_VAR_DIR": str(var),
+            "PORTAL_ENV_FILE": os.devnull,
+            "GITHUB_TOKEN": "not used here",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "run", "--port", str(port)],
             cwd=ROOT,
@@ -57,7 +63,9 @@ class Portal:
 
     def status(self) -> int:
         try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/admin/login/", timeout=10).status
+            return urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/admin/login/", timeout=10
+            ).status
         except urllib.error.HTTPError as error:
             return error.code
         except OSError:
@@ -69,8 +77,14 @@ class Portal:
             return connection.execute(sql).fetchone()[0]
 
     def child(self, name: str) -> psutil.Process:
-        """The worker or the web server: forks, told apart by what only one of them does, serving."""
-        forks = [process for process in psutil.Process(self.process.pid).children() if process.name() != "postgres"]
+        """The worker or the web server: forks, told apart by what only one of them does,
+        serving.
+        """
+        forks = [
+            process
+            for process in psutil.Process(self.process.pid).children()
+            if process.name() != "postgres"
+        ]
         return next(process for process in forks if _serves(process) == (name == "web"))
 
     def stop(self) -> None:
@@ -80,7 +94,11 @@ class Portal:
 
 
 def _serves(process: psutil.Process) -> bool:
-    connections = (connection for part in (process, *process.children()) for connection in part.net_connections("tcp"))
+    connections = (
+        connection
+        for part in (process, *process.children())
+        for connection in part.net_connections("tcp")
+    )
     return any(connection.status == psutil.CONN_LISTEN for connection in connections)
 
 
@@ -120,8 +138,9 @@ def test_it_refuses_a_taken_port_in_one_sentence_before_it_starts_anything(tmp_p
         refused = Portal(tmp_path / "var", port)
         message, _ = refused.process.communicate(timeout=30)
 
-    assert message == (
-        f"Cannot serve on 127.0.0.1 port {port} (Address already in use); stop what uses it, "
+    assert (
+        message
+        == f"Cannot serve on 127.0.0.1 port {port} (Address already in use); stop what uses it, "
         f"or take another: PORT={port + 1}\n"
     )
     assert refused.process.returncode == 1
@@ -161,15 +180,21 @@ def test_the_web_server_runs_apart_too_refuses_a_taken_port_and_ends_when_told(p
     command = [sys.executable, "manage.py", "web", "--host=127.0.0.1"]
     web = subprocess.Popen(command, cwd=ROOT, env=env)
     try:
-        assert becomes(lambda: _answer(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b"200")
+        assert becomes(
+            lambda: _answer(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b"200"
+        )
         second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-        assert _answer(port, b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: " + b"x" * 500_000) == b"431"
+        assert (
+            _answer(port, b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: " + b"x" * 500_000) == b"431"
+        )
     finally:
         web.terminate()
         ended = web.wait(timeout=20)
 
     assert second.returncode == 1
-    assert second.stderr.startswith(f"CommandError: Cannot serve on 127.0.0.1 port {port} (Address already in use);")
+    assert second.stderr.startswith(
+        f"CommandError: Cannot serve on 127.0.0.1 port {port} (Address already in use);"
+    )
     assert ended == 0
     assert _answer(port, b"") == b""
 
@@ -181,7 +206,9 @@ def test_it_starts_again_what_was_killed(portal, name):
     killed.kill()
 
     assert gone([killed.pid, *beneath])
-    assert becomes(lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200)
+    assert becomes(
+        lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200
+    )
 
 
 def test_it_serves_again_when_the_process_that_answers_was_killed(portal):
@@ -190,7 +217,9 @@ def test_it_serves_again_when_the_process_that_answers_was_killed(portal):
     answering.kill()
 
     assert gone([web.pid, answering.pid])
-    assert becomes(lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200)
+    assert becomes(
+        lambda: len(psutil.Process(portal.process.pid).children()) == 3 and portal.status() == 200
+    )
 
 
 def test_work_goes_on_after_the_idle_workers_were_killed(portal):
@@ -206,10 +235,14 @@ def test_work_goes_on_after_the_idle_workers_were_killed(portal):
 def test_it_goes_on_after_the_database_was_killed(portal):
     beat = "select max(at) from portal_heartbeat"
     before = portal.query(beat)
-    [postmaster] = [p for p in psutil.Process(portal.process.pid).children() if p.name() == "postgres"]
+    [postmaster] = [
+        p for p in psutil.Process(portal.process.pid).children() if p.name() == "postgres"
+    ]
     postmaster.kill()
 
-    assert becomes(lambda: attach(portal.var / "postgres") is not None and portal.query(beat) > before)
+    assert becomes(
+        lambda: attach(portal.var / "postgres") is not None and portal.query(beat) > before
+    )
     assert becomes(lambda: portal.status() == 200)
 
 

@@ -59,7 +59,9 @@ def test_one_busy_worker_does_not_hide_that_the_others_are_frozen(watch):
 
 
 def test_workers_of_several_hosts_do_not_take_each_others_canary():
-    """One row for all let the later canary overwrite the earlier, whose worker then thought its queue frozen."""
+    """One row for all let the later canary overwrite the earlier, whose worker then thought its
+    queue frozen.
+    """
     here, there = Watch(name="7 here"), Watch(name="7 there")
     for one in (here, there):
         assert not one.is_frozen(0.0, NOBODY_BUSY)

@@ -1,4 +1,6 @@
-"""A project's checklist is there to be edited before its first release, and freezes are a matter of the board."""
+"""A project's checklist is there to be edited before its first release, and freezes are a matter
+of the board.
+"""
 
 from importlib import import_module
 
@@ -101,7 +103,9 @@ def test_a_project_from_before_keeps_its_checklist_and_the_default_loses_the_sam
     default.items.filter(text="Key pages verified in production").delete()
     old = [("Signals list", "/signals"), ("Signal detail", "/signals/1"), ("Settings", "/settings")]
     for name, path in old:
-        default.items.create(position=100, phase="after", text=f"Key page looked at: {name}", link=path)
+        default.items.create(
+            position=100, phase="after", text=f"Key page looked at: {name}", link=path
+        )
 
     separate(apps, None)
 
@@ -119,7 +123,9 @@ def test_a_release_manager_freezes_on_the_board_with_a_reason_and_lifts_it_there
     alice = signed_in(people["alice"])
 
     offered = squeezed(alice.get("/"))
-    alice.post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Black Friday"})
+    alice.post(
+        reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Black Friday"}
+    )
     frozen = squeezed(alice.get("/"))
     alice.post(reverse("releases:project-do", args=[project.slug, "unfreeze"]))
 
@@ -149,7 +155,9 @@ def test_a_freeze_is_judged_by_the_release_at_once():
     release = make_release(project, by=people["alice"])
     asleep = release.reconciler.wake_at
 
-    signed_in(people["alice"]).post(reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Fair"})
+    signed_in(people["alice"]).post(
+        reverse("releases:project-do", args=[project.slug, "freeze"]), {"reason": "Fair"}
+    )
 
     release.reconciler.refresh_from_db()
     assert release.reconciler.wake_at < asleep
@@ -179,5 +187,6 @@ def test_a_release_has_the_item_about_its_environments_whatever_its_checklist_le
     release = make_release(project, by=make_people()["alice"])
 
     assert list(release.items.values_list("text", "gate")) == [
-        ("Notes", ""), ("Environments are coherent", "environments_coherent")
-    ]  # fmt: skip
+        ("Notes", ""),
+        ("Environments are coherent", "environments_coherent"),
+    ]

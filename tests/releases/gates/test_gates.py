@@ -74,7 +74,9 @@ def test_a_service_without_a_deployment_is_named():
     facts = good_facts()
     silent = replace(a_live("frontend"), latest=None, active=())
 
-    result = gates.GATES["staging_healthy"](replace(facts, live={"staging": (a_live("backend"), silent)}))
+    result = gates.GATES["staging_healthy"](
+        replace(facts, live={"staging": (a_live("backend"), silent)})
+    )
 
     assert (result.state, result.sentence) == (FAIL, "In staging, frontend has no deployment.")
 
@@ -84,7 +86,9 @@ def test_a_service_that_could_not_be_read_lately_is_pending():
     unread = a_live("frontend")
     unread.instance.seen_at = LONG_AGO
 
-    assert gates.GATES["staging_healthy"](replace(facts, live={"staging": (unread,)})).state == PENDING
+    assert (
+        gates.GATES["staging_healthy"](replace(facts, live={"staging": (unread,)})).state == PENDING
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,12 +118,21 @@ def test_the_promotion_pull_request_must_be_open_at_the_candidate_and_mergeable(
         ([{"name": "python-ci", "state": "neutral"}], FAIL),
         ([{"name": "python-ci", "state": "failure"}], FAIL),
         ([{"name": "python-ci", "state": "a_new_word"}], FAIL),
-        ([{"name": "python-ci", "state": "success"}, {"name": "python-ci", "state": "failure"}], FAIL),
+        (
+            [{"name": "python-ci", "state": "success"}, {"name": "python-ci", "state": "failure"}],
+            FAIL,
+        ),
         ([{"name": "python-ci", "state": "success"}, {"name": "lint", "state": "failure"}], FAIL),
         ([{"name": "python-ci", "state": "in_progress"}], PENDING),
         ([{"name": "python-ci", "state": ""}], PENDING),
         ([{"name": "lint", "state": "success"}], PENDING),
-        ([{"name": "release-portal", "state": "failure"}, {"name": "python-ci", "state": "success"}], PASS),
+        (
+            [
+                {"name": "release-portal", "state": "failure"},
+                {"name": "python-ci", "state": "success"},
+            ],
+            PASS,
+        ),
         ([], PENDING),
         (None, PENDING),
     ],
@@ -149,12 +162,21 @@ STAGED = (REVISION["id"], REVISION["sha256"])
         ({}, {}, PENDING),
         ({"status": JobStatus.FAILED}, {}, FAIL),
         ({"status": JobStatus.NEEDS_PERSON}, {}, FAIL),
-        ({"status": JobStatus.RUNNING, "finished_at": None}, {STAGED: NOW - timedelta(hours=1)}, PENDING),
+        (
+            {"status": JobStatus.RUNNING, "finished_at": None},
+            {STAGED: NOW - timedelta(hours=1)},
+            PENDING,
+        ),
         ({}, {STAGED: NOW - timedelta(minutes=18)}, PENDING),
     ],
 )
-def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soaked(run, staged, state):
-    assert gates.GATES["migrations_ready"](good_facts(runs=(a_run(**run),), staged=staged)).state == state
+def test_migrations_must_have_succeeded_in_staging_with_the_same_files_and_soaked(
+    run, staged, state
+):
+    assert (
+        gates.GATES["migrations_ready"](good_facts(runs=(a_run(**run),), staged=staged)).state
+        == state
+    )
 
 
 def test_staging_at_another_revision_is_not_ready():
@@ -178,7 +200,9 @@ def test_a_problem_in_the_migrations_fails_with_its_sentence():
 
 
 def test_what_cannot_be_seen_waits_for_a_signature_that_counts_for_this_candidate_only():
-    sealed = Finding(kind="address", subject="STRIPE_KEY", sentence="STRIPE_KEY is sealed.", attestable=True)
+    sealed = Finding(
+        kind="address", subject="STRIPE_KEY", sentence="STRIPE_KEY is sealed.", attestable=True
+    )
     facts = good_facts(findings=(sealed,))
     item = facts.items[0]
 
@@ -193,7 +217,11 @@ def test_what_cannot_be_seen_waits_for_a_signature_that_counts_for_this_candidat
 
 
 def test_an_open_finding_fails():
-    wrong = Finding(kind="branch", subject="x", sentence="backend in staging follows main; it should follow staging.")
+    wrong = Finding(
+        kind="branch",
+        subject="x",
+        sentence="backend in staging follows main; it should follow staging.",
+    )
 
     assert gates.GATES["environments_coherent"](good_facts(findings=(wrong,))).state == FAIL
 
@@ -204,10 +232,15 @@ def test_what_could_not_be_read_lately_is_not_coherent():
 
     result = gates.GATES["environments_coherent"](facts)
 
-    assert (result.state, "backend in staging could not be read lately" in result.sentence) == (PENDING, True)
+    assert (result.state, "backend in staging could not be read lately" in result.sentence) == (
+        PENDING,
+        True,
+    )
 
 
-@pytest.mark.parametrize("gate", [gates.GATES["migrations_ready"], gates.GATES["production_at_head"]])
+@pytest.mark.parametrize(
+    "gate", [gates.GATES["migrations_ready"], gates.GATES["production_at_head"]]
+)
 def test_a_database_that_was_read_too_long_ago_proves_nothing(gate):
     facts = good_facts(release={"merge_commit": MERGE})
     for place in facts.databases[0].places.values():
@@ -217,7 +250,9 @@ def test_a_database_that_was_read_too_long_ago_proves_nothing(gate):
 
 
 def test_a_tick_that_lapsed_counts_no_more():
-    item = ChecklistItem(text="Release notes read", ticked_at=NOW, ticked_candidate=CANDIDATE, lapsed_at=NOW)
+    item = ChecklistItem(
+        text="Release notes read", ticked_at=NOW, ticked_candidate=CANDIDATE, lapsed_at=NOW
+    )
 
     assert not gates.stand(good_facts(items=(item,))).ready
 
@@ -233,7 +268,11 @@ def approval(user_id=2, **values):
 
     may, active = values.pop("may", True), values.pop("active", True)
     user = User(pk=user_id, username=f"user{user_id}", is_active=active)
-    given = Approval(user=user, content=values.pop("content", gates.content_digest(good_facts().release)), **values)
+    given = Approval(
+        user=user,
+        content=values.pop("content", gates.content_digest(good_facts().release)),
+        **values,
+    )
     given.giver_may = may
     return given
 
@@ -266,7 +305,9 @@ def test_the_content_changes_with_every_file_hash():
 def test_a_freeze_stops_the_promotion_and_says_why():
     standing = gates.stand(good_facts(freeze="Black Friday"))
 
-    assert [line.result.sentence for line in standing.missing] == ["Promotions are frozen: Black Friday"]
+    assert [line.result.sentence for line in standing.missing] == [
+        "Promotions are frozen: Black Friday"
+    ]
 
 
 @pytest.mark.parametrize("field", ["github_seen_at", "railway_seen_at"])
@@ -291,25 +332,50 @@ def test_production_is_at_head_only_by_a_reading_after_the_candidate_was_pinned(
 
 
 WORDS = st.sampled_from(
-    ["SUCCESS", "SLEEPING", "FAILED", "CRASHED", "QUEUED", "SKIPPED", "REMOVED", "", "NEW", "success", "NEEDS_APPROVAL"]
+    [
+        "SUCCESS",
+        "SLEEPING",
+        "FAILED",
+        "CRASHED",
+        "QUEUED",
+        "SKIPPED",
+        "REMOVED",
+        "",
+        "NEW",
+        "success",
+        "NEEDS_APPROVAL",
+    ]
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(WORDS, st.sampled_from([CANDIDATE, BASE, ""]), st.booleans(), st.booleans(), st.booleans())
-def test_no_state_of_a_deployment_but_the_two_good_ones_is_green(status, commit, stopped, active, fresh):
+def test_no_state_of_a_deployment_but_the_two_good_ones_is_green(
+    status, commit, stopped, active, fresh
+):
     live = a_live(status=status, commit=commit, stopped=stopped, is_active=active)
     live.instance.seen_at = NOW if fresh else LONG_AGO
 
     result = gates.GATES["staging_healthy"](good_facts(live={"staging": (live,)}))
 
-    good = commit == CANDIDATE and active and fresh and (status == "SLEEPING" or (status == "SUCCESS" and not stopped))
+    good = (
+        commit == CANDIDATE
+        and active
+        and fresh
+        and (status == "SLEEPING" or (status == "SUCCESS" and not stopped))
+    )
     assert result.passed == good
 
 
-DROP = Risk("drop-column", "danger", REVISION["id"], REVISION["sha256"], "Drops a column of events.")
-NOTE = Risk("expand", "info", REVISION["id"], REVISION["sha256"], "The candidate is live before this.")
-YES = Acceptance(REVISION["id"], REVISION["sha256"], ("danger drop-column",), "bob", "nobody reads it")
+DROP = Risk(
+    "drop-column", "danger", REVISION["id"], REVISION["sha256"], "Drops a column of events."
+)
+NOTE = Risk(
+    "expand", "info", REVISION["id"], REVISION["sha256"], "The candidate is live before this."
+)
+YES = Acceptance(
+    REVISION["id"], REVISION["sha256"], ("danger drop-column",), "bob", "nobody reads it"
+)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +403,10 @@ def test_a_risk_waits_for_a_word_on_exactly_this_file_and_this_risk(planned, sta
 
 
 def test_a_release_without_migrations_has_no_risks():
-    assert gates.GATES["migration_risks"](good_facts(release={"migrations": []}, planned=None)).state == PASS
+    assert (
+        gates.GATES["migration_risks"](good_facts(release={"migrations": []}, planned=None)).state
+        == PASS
+    )
 
 
 def test_a_checklist_item_cannot_stand_in_for_the_approver():
@@ -358,7 +427,10 @@ def test_it_waits_while_the_variables_were_not_read_lately(read_at):
 
 def production_at(*revisions: str, **values):
     """Where the database is, with production's there."""
-    return {"staging": a_place("staging"), "production": a_place("production", *revisions, **values)}
+    return {
+        "staging": a_place("staging"),
+        "production": a_place("production", *revisions, **values),
+    }
 
 
 @pytest.mark.parametrize(
@@ -383,7 +455,9 @@ def production_at(*revisions: str, **values):
         (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=None)),
     ],
 )
-def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is_passes(state, row, places):
+def test_only_a_finished_fresh_rehearsal_of_these_files_from_where_production_is_passes(
+    state, row, places
+):
     facts = good_facts(places=places, rehearsals=(row,) if row else ())
 
     assert gates.GATES["rehearsed"](facts).state == state
@@ -398,8 +472,12 @@ NOTHING_LISTED = {"items": ()}
 
 def test_a_checklist_that_names_no_gate_still_asks_whether_staging_is_healthy_and_the_environments_agree():
     assert gates.stand(good_facts(**NOTHING_LISTED)).ready
-    uploaded = Finding(kind="uploaded", subject="importer", sentence="importer was uploaded.", attestable=False)
-    sealed = Finding(kind="variable", subject="backend", sentence="A value is sealed.", attestable=True)
+    uploaded = Finding(
+        kind="uploaded", subject="importer", sentence="importer was uploaded.", attestable=False
+    )
+    sealed = Finding(
+        kind="variable", subject="backend", sentence="A value is sealed.", attestable=True
+    )
     facts = good_facts(**NOTHING_LISTED)
     behind = {**facts.live, "staging": (a_live("backend", commit=BASE),)}
 
@@ -407,10 +485,15 @@ def test_a_checklist_that_names_no_gate_still_asks_whether_staging_is_healthy_an
         standing = gates.stand(replace(facts, **changed))
         assert not standing.ready and standing.missing[0].item is None
 
-    assert "create the release again" in gates.stand(replace(facts, findings=(sealed,))).missing[0].result.sentence
+    assert (
+        "create the release again"
+        in gates.stand(replace(facts, findings=(sealed,))).missing[0].result.sentence
+    )
 
 
 def test_a_hotfix_is_not_held_to_what_staging_serves():
     facts = good_facts(**NOTHING_LISTED, release={"kind": "hotfix"})
 
-    assert "staging_healthy" not in [one.gate for one in gates.stand(replace(facts, live={})).missing]
+    assert "staging_healthy" not in [
+        one.gate for one in gates.stand(replace(facts, live={})).missing
+    ]

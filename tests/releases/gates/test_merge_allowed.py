@@ -16,9 +16,13 @@ from tests.releases.gates.facts import NOW, a_pull, good_facts
 SEEN = {"unresolved": 0, "unsigned": 0, "commits": 2, "approved": ["bob"], "asking": []}
 
 
-def judged(rules: MergeRules | None = None, *, staging: MergeRules | None = None, release=None, **pull):
+def judged(
+    rules: MergeRules | None = None, *, staging: MergeRules | None = None, release=None, **pull
+):
     """What the gate says with these rules of main and this promotion pull request."""
-    facts = good_facts(release=release, merge_rules=rules or MergeRules(), staging_rules=staging or MergeRules())
+    facts = good_facts(
+        release=release, merge_rules=rules or MergeRules(), staging_rules=staging or MergeRules()
+    )
     return merge_allowed(replace(facts, promotion_pull=a_pull(**pull)))
 
 
@@ -28,7 +32,9 @@ def test_nothing_is_demanded_and_github_calls_it_clean():
 
 @pytest.mark.parametrize("word", ["clean", "unstable", "has_hooks"])
 def test_githubs_good_words_answer_for_what_the_portal_cannot_reckon(word):
-    rules = MergeRules(deployments=("staging",), others=("code_scanning",), locked=None, strict=None)
+    rules = MergeRules(
+        deployments=("staging",), others=("code_scanning",), locked=None, strict=None
+    )
 
     assert judged(rules, merge_state=word).state == PASS
 
@@ -40,16 +46,26 @@ WRONG = {
     "merge queue": (MergeRules(queue=True), {}, "merge queue"),
     "locked": (MergeRules(locked=True), {}, "is locked"),
     "changes requested": (
-        MergeRules(approvals=1), {"review_decision": "changes_requested", "merging": SEEN | {"asking": ["eve"]}}, "eve",
+        MergeRules(approvals=1),
+        {"review_decision": "changes_requested", "merging": SEEN | {"asking": ["eve"]}},
+        "eve",
     ),
-    "unsigned": (MergeRules(signatures=True), {"merging": SEEN | {"unsigned": 3}}, "3 commits are not signed"),
+    "unsigned": (
+        MergeRules(signatures=True),
+        {"merging": SEEN | {"unsigned": 3}},
+        "3 commits are not signed",
+    ),
     "deletes staging": (MergeRules(deletes_heads=True), {}, "GitHub deletes staging"),
     "behind": (MergeRules(), {"merge_state": "behind"}, "up to date"),
     "conflict": (MergeRules(), {"merge_state": "dirty"}, "conflicts"),
-}  # fmt: skip
+}
 AWAITED = {
     "approvals": (MergeRules(approvals=2), {"review_decision": "review_required"}, "2 approvals"),
-    "code owners": (MergeRules(code_owners=True), {"review_decision": "review_required"}, "code owner"),
+    "code owners": (
+        MergeRules(code_owners=True),
+        {"review_decision": "review_required"},
+        "code owner",
+    ),
     "last push": (MergeRules(last_push=True), {"review_decision": "review_required"}, "last push"),
     "conversations": (
         MergeRules(conversations=True),
@@ -58,9 +74,21 @@ AWAITED = {
     ),
 }
 UNKNOWN = {
-    "reviews": (MergeRules(approvals=1), {"review_decision": "", "merge_state": "blocked"}, "does not say"),
-    "conversations": (MergeRules(conversations=True), {"merging": SEEN | {"unresolved": None}}, "Conversations"),
-    "signatures": (MergeRules(signatures=True), {"merging": SEEN | {"unsigned": None}}, "not known whether"),
+    "reviews": (
+        MergeRules(approvals=1),
+        {"review_decision": "", "merge_state": "blocked"},
+        "does not say",
+    ),
+    "conversations": (
+        MergeRules(conversations=True),
+        {"merging": SEEN | {"unresolved": None}},
+        "Conversations",
+    ),
+    "signatures": (
+        MergeRules(signatures=True),
+        {"merging": SEEN | {"unsigned": None}},
+        "not known whether",
+    ),
     "deployments": (MergeRules(deployments=("staging",)), {}, "deployment to staging"),
     "lock": (MergeRules(locked=None), {}, "locked"),
     "others": (MergeRules(others=("code_scanning",)), {}, "code scanning"),
@@ -92,9 +120,15 @@ def test_what_is_not_known_is_never_a_pass(rules, pull, message):
 
 @pytest.mark.parametrize(
     "pull",
-    [{"merge_state": "unknown"}, {"merge_state": ""}, {"merging": None}, {"seen_at": NOW - timedelta(hours=1)},
-     {"head_sha": "9" * 40}, {"state": "closed"}],
-)  # fmt: skip
+    [
+        {"merge_state": "unknown"},
+        {"merge_state": ""},
+        {"merging": None},
+        {"seen_at": NOW - timedelta(hours=1)},
+        {"head_sha": "9" * 40},
+        {"state": "closed"},
+    ],
+)
 def test_a_pull_request_that_was_not_read_whole_is_awaited(pull):
     assert judged(**pull).state == PENDING
 
@@ -110,7 +144,9 @@ def test_blocked_by_our_own_status_says_nothing_and_blocked_beyond_it_does():
     since = {"blocked_at": NOW - timedelta(minutes=3)}
 
     waiting = judged(rules, merge_state="blocked", checks=[])
-    just_posted = judged(rules, merge_state="blocked", checks=ours, blocked_at=NOW - timedelta(seconds=5))
+    just_posted = judged(
+        rules, merge_state="blocked", checks=ours, blocked_at=NOW - timedelta(seconds=5)
+    )
     beyond = judged(rules, merge_state="blocked", checks=ours, **since)
     remembered = judged(rules, merge_state="blocked", checks=[], **since)
 
@@ -131,7 +167,9 @@ def test_a_head_branch_that_may_not_be_deleted_survives_the_merge():
     assert judged(MergeRules(deletes_heads=True), staging=MergeRules(deletable=False)).state == PASS
 
 
-@pytest.mark.parametrize("rules", [MergeRules(linear=True), MergeRules(queue=True), MergeRules(locked=True)])
+@pytest.mark.parametrize(
+    "rules", [MergeRules(linear=True), MergeRules(queue=True), MergeRules(locked=True)]
+)
 def test_a_staging_that_cannot_be_fast_forwarded_is_refused_beforehand(rules):
     assert judged(staging=rules).state == FAIL
 
@@ -162,7 +200,9 @@ def test_checks_read_too_long_ago_are_not_green():
 
 
 def test_rules_come_back_from_their_row_as_they_were():
-    rules = MergeRules(checks=(Required("ci", 1), Required("x")), strict=None, methods=("merge",), others=("y",))
+    rules = MergeRules(
+        checks=(Required("ci", 1), Required("x")), strict=None, methods=("merge",), others=("y",)
+    )
 
     assert from_json(rules.as_json()) == rules
 
@@ -180,7 +220,9 @@ CLOSED = MergeRules(pull_required=True)
         (False, "", PASS, ""),
     ],
 )
-def test_staging_that_the_portal_cannot_move_afterwards_is_said_before_the_promotion(closed, app, state, message):
+def test_staging_that_the_portal_cannot_move_afterwards_is_said_before_the_promotion(
+    closed, app, state, message
+):
     facts = good_facts(staging_rules=CLOSED, staging_closed=closed, project={"portal_app": app})
 
     found = merge_allowed(facts)

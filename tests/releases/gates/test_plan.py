@@ -35,9 +35,25 @@ def a_release(people, **values):
     release = make_release(make_project(), by=people["alice"], ready=True)
     drop = Rendered((Statement('ALTER TABLE events DROP COLUMN "<b>"'),))
     back = Rendered((), "raised", "Line 9: NotImplementedError.")
-    steps = [Step(revision["id"], revision["path"], revision["sha256"], revision["message"], False, drop, back) for revision in REVISIONS]
+    steps = [
+        Step(
+            revision["id"],
+            revision["path"],
+            revision["sha256"],
+            revision["message"],
+            False,
+            drop,
+            back,
+        )
+        for revision in REVISIONS
+    ]
     risk = Risk(
-        "drop-column", "danger", **NAMED, sentence="Drops a column of events.", loses_data=True, breaks_old=True
+        "drop-column",
+        "danger",
+        **NAMED,
+        sentence="Drops a column of events.",
+        loses_data=True,
+        breaks_old=True,
     )
     met = {"tables": {"events": {"rows": 41_000_000, "size": 9_200_000_000}}, "longest_s": 720.0}
     known = {"steps": steps_as_json(steps), "risks": [asdict(risk)], "met": met}
@@ -58,7 +74,10 @@ def test_the_page_shows_sql_risks_and_the_way_back(people):
     assert "ALTER TABLE events DROP COLUMN &quot;&lt;b&gt;&quot;;" in shown
     assert "-- Line 9: NotImplementedError." in html
     assert "✕</span> danger</span> Drops a column of events." in html
-    assert "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it." in html
+    assert (
+        "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it."
+        in html
+    )
     assert "fix forward" in html and "does not come back with a downgrade" in html
     assert "style=" not in html
 
@@ -100,9 +119,13 @@ def test_it_refuses_an_acceptance_that_would_prove_nothing(people):
     with pytest.raises(Refused, match="Say why"):
         actions.accept_risk(release, actor=bob, **NAMED, reason=" ")
     with pytest.raises(Refused, match="changed since"):
-        actions.accept_risk(release, actor=bob, revision=FIRST["id"], sha256="0" * 64, reason="because")
+        actions.accept_risk(
+            release, actor=bob, revision=FIRST["id"], sha256="0" * 64, reason="because"
+        )
     with pytest.raises(Refused, match="no risk of it waits"):
-        actions.accept_risk(release, actor=bob, revision=SECOND["id"], sha256=SECOND["sha256"], reason="because")
+        actions.accept_risk(
+            release, actor=bob, revision=SECOND["id"], sha256=SECOND["sha256"], reason="because"
+        )
     make_plan_row(release, status="running")
     with pytest.raises(Refused, match="being planned"):
         actions.accept_risk(release, actor=bob, **NAMED, reason="because")
@@ -128,7 +151,9 @@ def test_an_acceptance_does_not_count_for_whoever_cut_the_release_or_left(people
 def test_an_acceptance_that_lapsed_says_why(people):
     release = a_release(people)
     actions.accept_risk(release, actor=people["bob"], **NAMED, reason="because")
-    RiskAcceptance.objects.update(lapsed_at=timezone.now(), lapsed_why="configuration changed: runner")
+    RiskAcceptance.objects.update(
+        lapsed_at=timezone.now(), lapsed_why="configuration changed: runner"
+    )
 
     shown = page(people["bob"], release)
 

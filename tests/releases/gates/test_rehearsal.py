@@ -34,7 +34,9 @@ def item(release) -> ChecklistItem:
 
 
 def test_a_person_signs_for_what_could_not_be_rehearsed_here(release, people):
-    make_rehearsal(release, status="needs_person", sentence="The database uses postgis.", files=[], start=None)
+    make_rehearsal(
+        release, status="needs_person", sentence="The database uses postgis.", files=[], start=None
+    )
     asked = gates.GATES["rehearsed"](facts_of(release.pk))
 
     actions.tick(item(release), actor=people["alice"], note="rehearsed on a copy by hand")
@@ -59,14 +61,24 @@ def test_the_item_is_not_asked_of_a_release_without_migrations(people):
 
 
 def test_the_page_links_the_rehearsal_whose_page_tells_what_failed(client, release, people):
-    row = make_rehearsal(release, status="failed", sentence="Revision x failed.", failed_statement="drop table <b>",
-                         left=None, drift=None, drift_problem="It imports the product.")  # fmt: skip
+    row = make_rehearsal(
+        release,
+        status="failed",
+        sentence="Revision x failed.",
+        failed_statement="drop table <b>",
+        left=None,
+        drift=None,
+        drift_problem="It imports the product.",
+    )
     client.force_login(people["carol"])
 
     on_release = squeezed(client.get(reverse("releases:release", args=[release.pk])))
     page = squeezed(client.get(reverse("environments:rehearsal", args=[row.pk])))
 
-    assert f'href="/rehearsals/{row.pk}/"' in on_release and "The rehearsal failed: Revision x failed." in on_release
+    assert (
+        f'href="/rehearsals/{row.pk}/"' in on_release
+        and "The rehearsal failed: Revision x failed." in on_release
+    )
     assert "drop table &lt;b&gt;" in page and "It imports the product." in page
     assert "rehearse-again" not in page, "carol only looks"
 
@@ -82,16 +94,26 @@ def test_from_its_page_it_is_cancelled_and_asked_for_anew(client, release, peopl
     row.refresh_from_db()
     again = Rehearsal.objects.exclude(pk=row.pk).get()
     assert row.cancel_requested_at and (again.status, again.commit) == ("queued", row.commit)
-    told = AuditEvent.objects.filter(action__startswith="rehearsal.").order_by("pk").values_list("action", flat=True)
+    told = (
+        AuditEvent.objects.filter(action__startswith="rehearsal.")
+        .order_by("pk")
+        .values_list("action", flat=True)
+    )
     assert list(told) == ["rehearsal.cancelled", "rehearsal.requested"]
 
 
 def test_without_the_right_it_is_neither_asked_for_nor_stopped(release, people):
-    row, production = make_rehearsal(release, status="waiting"), Environment.objects.get(kind="production")
+    row, production = (
+        make_rehearsal(release, status="waiting"),
+        Environment.objects.get(kind="production"),
+    )
 
     with pytest.raises(NotPermitted):
         cancel_rehearsal(row, actor=people["carol"])
     with pytest.raises(NotPermitted):
         start_rehearsal(
-            production, database=release.project.databases.get(), actor=people["carol"], commit=release.candidate
+            production,
+            database=release.project.databases.get(),
+            actor=people["carol"],
+            commit=release.candidate,
         )

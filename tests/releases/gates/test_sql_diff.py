@@ -28,9 +28,24 @@ ASKS = Rendered(SQL.statements, "connection", "Line 9 reads an answer.")
 @pytest.mark.parametrize(
     ("step", "staged", "state", "words"),
     [
-        (STEP, {KEY: Staged(NOW, rendered=SQL, executed=(("k", "x"),))}, "pass", "same SQL as staging ran"),
-        (STEP, {KEY: Staged(NOW, rendered=SQL, renderer="x")}, "pass", "What staging sent was not recorded"),
-        (STEP, {KEY: Staged(NOW, rendered=LATER, renderer="x")}, "attest", "depends on the clock, on chance"),
+        (
+            STEP,
+            {KEY: Staged(NOW, rendered=SQL, executed=(("k", "x"),))},
+            "pass",
+            "same SQL as staging ran",
+        ),
+        (
+            STEP,
+            {KEY: Staged(NOW, rendered=SQL, renderer="x")},
+            "pass",
+            "What staging sent was not recorded",
+        ),
+        (
+            STEP,
+            {KEY: Staged(NOW, rendered=LATER, renderer="x")},
+            "attest",
+            "depends on the clock, on chance",
+        ),
         (
             STEP,
             {KEY: Staged(NOW, rendered=LATER, renderer="Alembic 1.19")},
@@ -38,9 +53,24 @@ ASKS = Rendered(SQL.statements, "connection", "Line 9 reads an answer.")
             "Alembic 1.19 wrote its SQL when",
         ),
         (STEP, {KEY: Staged(NOW)}, "wait", "was not kept"),
-        (STEP, {KEY: Staged(NOW, rendered=ASKS, renderer="x")}, "attest", "rendered to its end now: Line 9 reads"),
-        (replace(STEP, upgrade=ASKS), {KEY: Staged(NOW, rendered=ASKS)}, "wait", "Line 9 reads an answer."),
-        (STEP, {("r1", "b" * 64): Staged(NOW, rendered=SQL)}, "attest", "edited after staging ran it"),
+        (
+            STEP,
+            {KEY: Staged(NOW, rendered=ASKS, renderer="x")},
+            "attest",
+            "rendered to its end now: Line 9 reads",
+        ),
+        (
+            replace(STEP, upgrade=ASKS),
+            {KEY: Staged(NOW, rendered=ASKS)},
+            "wait",
+            "Line 9 reads an answer.",
+        ),
+        (
+            STEP,
+            {("r1", "b" * 64): Staged(NOW, rendered=SQL)},
+            "attest",
+            "edited after staging ran it",
+        ),
         (STEP, {}, "wait", "Staging has not run it yet"),
     ],
 )
@@ -81,7 +111,9 @@ def test_a_plan_for_another_start_than_productions_does_not_count(starts, state)
 def test_each_environment_gets_its_own_list_from_where_its_database_is(tmp_path):
     project = make_project(alembic="alembic.ini")
     history = read(
-        repository(tmp_path / "git", tree(source("a1"), source("b2", "a1"), source("c3", "b2"))), "main", "alembic.ini"
+        repository(tmp_path / "git", tree(source("a1"), source("b2", "a1"), source("c3", "b2"))),
+        "main",
+        "alembic.ini",
     )
     for kind, at in (("staging", ["c3"]), ("production", ["a1"])):
         EnvironmentDatabase.objects.filter(environment__kind=kind).update(revisions=at)
@@ -105,7 +137,10 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
     pending.keep_rendered(plan)
 
     kept = StagedRevision.objects.filter(revision__in=[revision["id"] for revision in REVISIONS])
-    assert all(row.rendered["statements"][0]["sql"] == "select 1" and row.renderer == plan.renderer for row in kept)
+    assert all(
+        row.rendered["statements"][0]["sql"] == "select 1" and row.renderer == plan.renderer
+        for row in kept
+    )
     facts = facts_of(release.pk)
     assert pages_migrations.context(facts)["migration_panels"][0].same_sql == (
         "pass",
@@ -116,11 +151,17 @@ def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_
         "production: 2a8f45e9b1c0 → 4d1a2b3c4d5e, 2 revisions: 3c9d56f82e10, 4d1a2b3c4d5e.",
     ]
     other = Rendered((Statement("select 2"),))
-    steps = [Step(revision["id"], revision["path"], revision["sha256"], "", False, other, other) for revision in REVISIONS]
+    steps = [
+        Step(revision["id"], revision["path"], revision["sha256"], "", False, other, other)
+        for revision in REVISIONS
+    ]
     from environments.schema.plan.render import steps_as_json
 
     make_plan_row(release, steps=steps_as_json(steps))
-    assert pages_migrations.context(facts_of(release.pk))["migration_panels"][0].same_sql[0] == "attest"
+    assert (
+        pages_migrations.context(facts_of(release.pk))["migration_panels"][0].same_sql[0]
+        == "attest"
+    )
 
 
 @pytest.mark.django_db
@@ -133,7 +174,10 @@ def test_production_behind_its_branch_shows_what_runs_beside_the_releases_own(cl
     from environments.schema.plan.render import steps_as_json
 
     plan.steps = [*steps_as_json([older]), *plan.steps]
-    plan.starts["production"]["revisions"] = ["0e0e0e0e0e0e", *plan.starts["production"]["revisions"]]
+    plan.starts["production"]["revisions"] = [
+        "0e0e0e0e0e0e",
+        *plan.starts["production"]["revisions"],
+    ]
     plan.save()
     client.force_login(people["alice"])
 

@@ -1,4 +1,6 @@
-"""Staging answers its smoke tests before a promotion, and what it answered holds for exactly what was asked."""
+"""Staging answers its smoke tests before a promotion, and what it answered holds for exactly
+what was asked.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +27,9 @@ def asked(*, ok: tuple[bool, ...] = (True, True), at=NOW, **changes):
     """Facts in which staging was asked as it is now."""
     facts = good_facts(staging_tests=TESTS, **changes)
     answered = zip(TESTS, ok, strict=False)
-    lines = tuple({"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in answered)
+    lines = tuple(
+        {"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in answered
+    )
     return replace(facts, smoked=Smoked(facts.smoke_about, all(ok), at, lines))
 
 
@@ -75,7 +79,9 @@ def test_a_checklist_without_the_item_cannot_leave_it_out_where_tests_exist():
 
     assert any(line.gate == "staging_smoked" and not line.done for line in refused)
     assert not any(line.gate == "staging_smoked" for line in gates.lines(asked(), Phase.BEFORE))
-    assert not any(line.gate == "staging_smoked" for line in gates.lines(good_facts(), Phase.BEFORE))
+    assert not any(
+        line.gate == "staging_smoked" for line in gates.lines(good_facts(), Phase.BEFORE)
+    )
 
 
 # Configuring them
@@ -96,7 +102,12 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
 
     test = SmokeTest.objects.get()
     assert "No smoke test is configured" in before and "Add backend /healthz" in before
-    assert (test.service, test.path, test.on_staging, test.on_production) == ("backend", "/healthz", True, True)
+    assert (test.service, test.path, test.on_staging, test.on_production) == (
+        "backend",
+        "/healthz",
+        True,
+        True,
+    )
     assert "No smoke test is configured" not in after
     assert AuditEvent.objects.get(action="smoke_test.added").actor_name == "dave"
 
@@ -108,7 +119,8 @@ def test_the_project_page_says_it_and_nobody_without_the_right_adds_one():
 
     page = squeezed(alice.get(f"{reverse('environments:environments')}?project={project.slug}"))
     alice.post(
-        reverse("releases:project-do", args=[project.slug, "add-smoke-test"]), {"service": "backend", "path": "/"}
+        reverse("releases:project-do", args=[project.slug, "add-smoke-test"]),
+        {"service": "backend", "path": "/"},
     )
 
     assert "No smoke test is configured" in page
@@ -125,4 +137,6 @@ def test_a_path_that_is_none_is_refused_with_a_sentence(path):
 @pytest.mark.django_db
 def test_a_smoke_test_names_an_environment():
     with pytest.raises(IntegrityError):
-        SmokeTest.objects.create(project=make_project(), service="x", path="/", on_staging=False, on_production=False)
+        SmokeTest.objects.create(
+            project=make_project(), service="x", path="/", on_staging=False, on_production=False
+        )

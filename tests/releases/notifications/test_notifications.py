@@ -1,4 +1,6 @@
-"""From an event of the trail to what a receiver on loopback takes in, and what no channel is ever sent."""
+"""From an event of the trail to what a receiver on loopback takes in, and what no channel is
+ever sent.
+"""
 
 import base64
 import hashlib
@@ -31,7 +33,9 @@ def people():
 
 @pytest.fixture
 def receiver(settings):
-    """A receiver of webhooks on loopback, as the sandbox allows; `answers` are its next statuses."""
+    """A receiver of webhooks on loopback, as the sandbox allows; `answers` are its next
+    statuses.
+    """
     settings.SANDBOX = True
 
     class Receiver:
@@ -49,11 +53,26 @@ def receiver(settings):
     server.stop()
 
 
-def channel(people, receiver=None, *, who="alice", transport="slack", project=None, personal=False, told=None):
+def channel(
+    people,
+    receiver=None,
+    *,
+    who="alice",
+    transport="slack",
+    project=None,
+    personal=False,
+    told=None,
+):
     address = receiver.url if receiver else "alice@example.com"
     told = list(KINDS) if told is None else told
     made, secret = actions.add_channel(
-        project, actor=people[who], name="ops", transport=transport, address=address, kinds=told, personal=personal
+        project,
+        actor=people[who],
+        name="ops",
+        transport=transport,
+        address=address,
+        kinds=told,
+        personal=personal,
     )
     made.signing = secret
     return made
@@ -81,7 +100,12 @@ def test_what_stopped_is_told_with_a_link_once(people, receiver, settings):
     release = make_release(project, by=people["alice"])
     channel(people, receiver)
 
-    tell("promotion.ended", outcome="failed", subject=release, sentence="Deploy of <backend> failed & stays.")
+    tell(
+        "promotion.ended",
+        outcome="failed",
+        subject=release,
+        sentence="Deploy of <backend> failed & stays.",
+    )
     run()
     run()
 
@@ -106,7 +130,10 @@ def test_a_signed_webhook_can_be_verified_as_the_specification_says(people, rece
 
     [request] = receiver.got
     key = base64.b64decode(made.signing.removeprefix("whsec_"))
-    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    signed = (
+        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode()
+        + request.body
+    )
     wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     assert request.headers["webhook-signature"] == wanted
     assert json.loads(request.body)["data"]["text"] == "It stopped."
@@ -209,13 +236,28 @@ def test_it_gives_up_after_many_tries_and_at_once_when_the_address_is_wrong(peop
 
 @pytest.mark.parametrize(
     "address",
-    ["https://127.0.0.1/x", "https://localhost/x", "https://169.254.169.254/latest", "https://[::1]/x",
-     "https://[::ffff:127.0.0.1]/", "https://10.0.0.1/", "https://2130706433/", "https://0x7f.1/"],
-)  # fmt: skip
+    [
+        "https://127.0.0.1/x",
+        "https://localhost/x",
+        "https://169.254.169.254/latest",
+        "https://[::1]/x",
+        "https://[::ffff:127.0.0.1]/",
+        "https://10.0.0.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+    ],
+)
 def test_no_address_inside_is_asked_outside_the_sandbox(people, settings, address):
     settings.SANDBOX = False
-    made, _ = actions.add_channel(None, actor=people["alice"], name="", transport="slack", address=address,
-                                  kinds=["health"], personal=True)  # fmt: skip
+    made, _ = actions.add_channel(
+        None,
+        actor=people["alice"],
+        name="",
+        transport="slack",
+        address=address,
+        kinds=["health"],
+        personal=True,
+    )
     tell("health.failing", outcome="found")
     run()
 
@@ -226,14 +268,29 @@ def test_no_address_inside_is_asked_outside_the_sandbox(people, settings, addres
 
 @pytest.mark.parametrize(
     "transport, address",
-    [("slack", "http://hooks.slack.com/x"), ("slack", "https://user:word@example.com/"), ("slack", "ftp://x"),
-     ("slack", "javascript:alert(1)"), ("webhook", "https://exa mple.com"), ("webhook", "https://example.com:x/"),
-     ("email", "nobody"), ("email", "a@b.c\nBcc: x@y.z"), ("pigeon", "https://example.com")],
-)  # fmt: skip
+    [
+        ("slack", "http://hooks.slack.com/x"),
+        ("slack", "https://user:word@example.com/"),
+        ("slack", "ftp://x"),
+        ("slack", "javascript:alert(1)"),
+        ("webhook", "https://exa mple.com"),
+        ("webhook", "https://example.com:x/"),
+        ("email", "nobody"),
+        ("email", "a@b.c\nBcc: x@y.z"),
+        ("pigeon", "https://example.com"),
+    ],
+)
 def test_unfit_addresses_are_refused_with_an_event(people, transport, address):
     with pytest.raises(Refused):
-        actions.add_channel(None, actor=people["alice"], name="", transport=transport, address=address,
-                            kinds=["health"], personal=True)  # fmt: skip
+        actions.add_channel(
+            None,
+            actor=people["alice"],
+            name="",
+            transport=transport,
+            address=address,
+            kinds=["health"],
+            personal=True,
+        )
 
     assert not Channel.objects.exists()
     assert AuditEvent.objects.get(action="channel.added").outcome == "refused"
@@ -249,7 +306,12 @@ def test_no_secret_of_the_settings_or_address_leaves(people, receiver, settings)
     assert "verysecret" not in sent and settings.SECRET_KEY not in sent
     told = " ".join(map(str, AuditEvent.objects.values_list("sentence", "data_json")))
     assert "secretpart" not in told and made.signing not in told
-    row = Channel.objects.filter(pk=made.pk).extra(select={"raw": "address || secret"}).values_list("raw").get()
+    row = (
+        Channel.objects.filter(pk=made.pk)
+        .extra(select={"raw": "address || secret"})
+        .values_list("raw")
+        .get()
+    )
     assert "secretpart" not in str(row) and made.signing not in str(row)
 
 
@@ -272,7 +334,13 @@ def test_only_who_may_manage_touches_a_teams_channel_and_nobody_anothers_own(peo
 def test_the_page_adds_tests_and_removes_and_shows_the_secret_once(people, receiver):
     client = Client()
     client.force_login(people["bob"], backend="django.contrib.auth.backends.ModelBackend")
-    typed = {"name": "mine", "transport": "webhook", "address": receiver.url, "kinds": ["health"], "team": "on"}
+    typed = {
+        "name": "mine",
+        "transport": "webhook",
+        "address": receiver.url,
+        "kinds": ["health"],
+        "team": "on",
+    }
 
     page = client.post("/notifications/", typed).text
     row = Channel.objects.get()
@@ -292,10 +360,14 @@ def test_an_unfit_form_is_shown_again_with_its_fault(people):
     client = Client()
     client.force_login(people["bob"], backend="django.contrib.auth.backends.ModelBackend")
 
-    page = client.post("/notifications/", {"transport": "slack", "address": "x\x00y", "kinds": ["health"]})
+    page = client.post(
+        "/notifications/", {"transport": "slack", "address": "x\x00y", "kinds": ["health"]}
+    )
     assert page.status_code == 200 and "Null characters" in page.text
     page = client.post(
-        "/notifications/", {"transport": "slack", "address": "http://x", "kinds": ["health"]}, follow=True
+        "/notifications/",
+        {"transport": "slack", "address": "http://x", "kinds": ["health"]},
+        follow=True,
     )
     assert "https://" in page.text
 
@@ -319,8 +391,14 @@ def test_what_a_kind_tells_exists_in_the_code():
     from pathlib import Path
 
     root = Path(actions.__file__).resolve().parents[2]
-    sources = [path for app in ("portal", "environments", "releases") for path in (root / app).rglob("*.py")]
+    sources = [
+        path
+        for app in ("portal", "environments", "releases")
+        for path in (root / app).rglob("*.py")
+    ]
     text = "".join(path.read_text() for path in sources if "kinds" not in path.parts)
 
-    assert [name for kind in KINDS.values() for name in kind.events if f'"{name}"' not in text] == []
+    assert [
+        name for kind in KINDS.values() for name in kind.events if f'"{name}"' not in text
+    ] == []
     assert set(transports.TRANSPORTS) == {"slack", "webhook", "email"}

@@ -1,4 +1,6 @@
-"""What the gates say of a release with two databases: the worst answer counts, and names its database."""
+"""What the gates say of a release with two databases: the worst answer counts, and names its
+database.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +10,17 @@ import pytest
 from releases import gates
 from releases.gates import ATTEST, FAIL, PASS, PENDING
 from releases.gates.sql_diff import Staged
-from tests.releases.gates.facts import MERGE, NOW, REVISION, a_database, a_place, a_plan, a_rehearsal, a_run, good_facts
+from tests.releases.gates.facts import (
+    MERGE,
+    NOW,
+    REVISION,
+    a_database,
+    a_place,
+    a_plan,
+    a_rehearsal,
+    a_run,
+    good_facts,
+)
 
 OTHER = REVISION | {"id": "b2", "database": 2}
 THERE = {kind: a_place(kind, "b2") for kind in ("staging", "production")}
@@ -20,9 +32,17 @@ KNOWN = {"files": (("b2", OTHER["sha256"]),), "start": ("b1",)}
 def two(release=None, **second):
     """Facts of two databases, the first of which is as it should be; `second` changes the other."""
     step = replace(a_plan().steps[0], revision="b2")
-    known = {"migrations": (OTHER,), "heads": ("b2",), "places": THERE, "staged_sql": STAGED, "called": "billing",
-             "planned": a_plan(steps=(step,), starts={"production": {"start": ["b2"]}})}  # fmt: skip
-    values = {"migrations": [REVISION | {"database": 1}, OTHER], "merge_commit": MERGE} | (release or {})
+    known = {
+        "migrations": (OTHER,),
+        "heads": ("b2",),
+        "places": THERE,
+        "staged_sql": STAGED,
+        "called": "billing",
+        "planned": a_plan(steps=(step,), starts={"production": {"start": ["b2"]}}),
+    }
+    values = {"migrations": [REVISION | {"database": 1}, OTHER], "merge_commit": MERGE} | (
+        release or {}
+    )
     facts = good_facts(release=values)
     billing = a_database(2, facts.project, **(known | second))
     billing.database.name = "billing"
@@ -33,21 +53,71 @@ def two(release=None, **second):
 @pytest.mark.parametrize(
     ("gate", "second", "state", "said"),
     [
-        ("migrations_ready", {}, PASS, "signals: 1 migration applied in staging, same files, soaked. billing: 1 "),
-        ("migrations_ready", {"migrations": ()}, PASS, "billing: This release brings no migrations."),
-        ("migrations_ready", {"staged_sql": {}}, PENDING, "billing: Staging's database is at the release's head, but"),
-        ("migrations_ready", {"staged_sql": {("b2", "e" * 64): Staged(NOW)}}, FAIL, "billing: Edited after staging"),
-        ("migrations_ready", {"runs": (a_run(status="running"),)}, PENDING, "billing: Staging is being migrated"),
+        (
+            "migrations_ready",
+            {},
+            PASS,
+            "signals: 1 migration applied in staging, same files, soaked. billing: 1 ",
+        ),
+        (
+            "migrations_ready",
+            {"migrations": ()},
+            PASS,
+            "billing: This release brings no migrations.",
+        ),
+        (
+            "migrations_ready",
+            {"staged_sql": {}},
+            PENDING,
+            "billing: Staging's database is at the release's head, but",
+        ),
+        (
+            "migrations_ready",
+            {"staged_sql": {("b2", "e" * 64): Staged(NOW)}},
+            FAIL,
+            "billing: Edited after staging",
+        ),
+        (
+            "migrations_ready",
+            {"runs": (a_run(status="running"),)},
+            PENDING,
+            "billing: Staging is being migrated",
+        ),
         ("migrations_ready", {"heads": None}, PENDING, "the release is being read again"),
         ("rehearsed", {}, PASS, "billing: Production's database is at the release's head"),
-        ("rehearsed", {"places": BEHIND, "rehearsals": ()}, PENDING, "billing: It is being rehearsed"),
-        ("rehearsed", {"places": BEHIND, "rehearsals": (a_rehearsal(**KNOWN),)}, PASS, "billing: Rehearsed."),
-        ("rehearsed", {"places": BEHIND, "rehearsals": (a_rehearsal(**KNOWN, status="needs_person"),)}, ATTEST, "bill"),
-        ("production_at_head", {}, PASS, "signals: Production's database is at 4d1a2b3c. billing: "),
-        ("production_at_head", {"places": BEHIND}, FAIL, "billing: Production's database is at b1, not at b2."),
+        (
+            "rehearsed",
+            {"places": BEHIND, "rehearsals": ()},
+            PENDING,
+            "billing: It is being rehearsed",
+        ),
+        (
+            "rehearsed",
+            {"places": BEHIND, "rehearsals": (a_rehearsal(**KNOWN),)},
+            PASS,
+            "billing: Rehearsed.",
+        ),
+        (
+            "rehearsed",
+            {"places": BEHIND, "rehearsals": (a_rehearsal(**KNOWN, status="needs_person"),)},
+            ATTEST,
+            "bill",
+        ),
+        (
+            "production_at_head",
+            {},
+            PASS,
+            "signals: Production's database is at 4d1a2b3c. billing: ",
+        ),
+        (
+            "production_at_head",
+            {"places": BEHIND},
+            FAIL,
+            "billing: Production's database is at b1, not at b2.",
+        ),
         ("production_at_head", {"places": {}}, PENDING, "billing: Reading production's database"),
     ],
-)  # fmt: skip
+)
 def test_the_worst_answer_counts_and_names_its_database(gate, second, state, message):
     result = gates.GATES[gate](two(**second))
 
@@ -65,7 +135,10 @@ def test_what_another_database_ran_in_staging_proves_nothing():
     facts = two(staged_sql={})
     first = replace(facts.databases[0], staged_sql=facts.databases[0].staged_sql | STAGED)
 
-    assert gates.GATES["migrations_ready"](replace(facts, databases=(first, facts.databases[1]))).state == PENDING
+    assert (
+        gates.GATES["migrations_ready"](replace(facts, databases=(first, facts.databases[1]))).state
+        == PENDING
+    )
 
 
 def test_revisions_of_a_database_that_the_project_no_longer_has_are_not_passed_over():

@@ -56,7 +56,9 @@ def page(client, release):
 def queries(context):
     """Statements sent to the database, without those that only begin and end transactions."""
     control = ("SAVEPOINT", "RELEASE SAVEPOINT", "BEGIN", "COMMIT")
-    return [query["sql"] for query in context.captured_queries if not query["sql"].startswith(control)]
+    return [
+        query["sql"] for query in context.captured_queries if not query["sql"].startswith(control)
+    ]
 
 
 def test_it_sends_people_who_are_not_signed_in_to_the_sign_in_page(client):
@@ -104,7 +106,8 @@ def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
     response = alice.post(
-        reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}
+        reverse("releases:release-do", args=[release.pk, "promote"]),
+        {"candidate": release.candidate},
     )
 
     assert response["Location"] == f"/releases/{release.pk}/#promotion"
@@ -117,11 +120,15 @@ def test_a_refusal_stands_at_the_top_of_the_page_and_in_the_trail(alice, people)
 
     html = squeezed(
         alice.post(
-            reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+            reverse("releases:release-do", args=[release.pk, "promote"]),
+            {"candidate": release.candidate},
+            follow=True,
         )
     )
 
-    assert re.search(r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S)
+    assert re.search(
+        r'<ul class="messages" role="alert">\s*<li class="error">.*these 2 migrations', html, re.S
+    )
     assert AuditEvent.objects.filter(action="release.promoted", outcome="refused").exists()
 
 
@@ -131,7 +138,9 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
 
     html = page(carol, release)
     response = carol.post(
-        reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate}, follow=True
+        reverse("releases:release-do", args=[release.pk, "promote"]),
+        {"candidate": release.candidate},
+        follow=True,
     )
 
     assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
@@ -144,7 +153,8 @@ def test_a_tick_works_as_a_plain_form(alice, people):
     item = release.items.get(text="Release notes read")
 
     response = alice.post(
-        reverse("releases:item-do", args=[item.pk, "tick"]), {f"note-{item.pk}": "with Dana", "candidate": CANDIDATE}
+        reverse("releases:item-do", args=[item.pk, "tick"]),
+        {f"note-{item.pk}": "with Dana", "candidate": CANDIDATE},
     )
 
     item.refresh_from_db()
@@ -207,7 +217,9 @@ def test_a_tick_costs_one_request_and_at_most_eight_queries(alice, people):
 
     with CaptureQueriesContext(connection) as seen:
         response = alice.post(
-            reverse("releases:item-do", args=[item.pk, "tick"]), {"candidate": CANDIDATE}, headers=HTMX
+            reverse("releases:item-do", args=[item.pk, "tick"]),
+            {"candidate": CANDIDATE},
+            headers=HTMX,
         )
 
     assert response.status_code == 200
@@ -218,12 +230,19 @@ def a_large_release(people):
     services = tuple(f"service-{n:02}" for n in range(12))
     release = make_release(make_project(services=services), by=people["alice"], ready=True)
     ChecklistItem.objects.bulk_create(
-        ChecklistItem(release=release, text=f"Item {n}", phase="before" if n % 2 else "after", position=200 + n)
+        ChecklistItem(
+            release=release,
+            text=f"Item {n}",
+            phase="before" if n % 2 else "after",
+            position=200 + n,
+        )
         for n in range(60 - release.items.count())
     )
     with transaction.atomic():
         for n in range(300):
-            audit.record("release.looked_at", actor=people["bob"], subject=release, sentence=f"Look {n}.")
+            audit.record(
+                "release.looked_at", actor=people["bob"], subject=release, sentence=f"Look {n}."
+            )
     return release
 
 
@@ -269,7 +288,12 @@ def test_a_gate_shows_its_evidence_and_age_in_its_row(alice, people):
 def test_what_lapsed_when_the_candidate_moved_is_shown(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
     release.items.filter(gate="", phase="before").update(lapsed_at=timezone.now())
-    moved = {"from": BASE, "to": CANDIDATE, "at": timezone.now().isoformat(), "lapsed": ["Release notes read"]}
+    moved = {
+        "from": BASE,
+        "to": CANDIDATE,
+        "at": timezone.now().isoformat(),
+        "lapsed": ["Release notes read"],
+    }
     Release.objects.filter(pk=release.pk).update(moved=moved)
 
     html = page(alice, release)
@@ -313,7 +337,8 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
 
     assert 'id="approve"' in page(bob, release)
     bob.post(
-        reverse("releases:release-do", args=[release.pk, "approve"]), {"comment": "looks right", "candidate": CANDIDATE}
+        reverse("releases:release-do", args=[release.pk, "approve"]),
+        {"comment": "looks right", "candidate": CANDIDATE},
     )
 
     assert Approval.objects.get().comment == "looks right"
@@ -323,32 +348,49 @@ def test_a_second_person_approves_and_the_one_who_cut_cannot(people):
 def test_staging_is_migrated_from_the_page(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    alice.post(reverse("releases:release-do", args=[release.pk, "migrate-staging"]), {"candidate": CANDIDATE})
+    alice.post(
+        reverse("releases:release-do", args=[release.pk, "migrate-staging"]),
+        {"candidate": CANDIDATE},
+    )
 
     run = MigrationRun.objects.get()
     html = page(alice, release)
     assert run.environment.kind == "staging"
-    assert reverse("environments:migration-log", args=[run.pk]) in html and "Staging is being migrated" in html
+    assert (
+        reverse("environments:migration-log", args=[run.pk]) in html
+        and "Staging is being migrated" in html
+    )
 
 
 def test_key_pages_lie_on_productions_frontend(alice, people):
-    release = make_release(make_project(), by=people["alice"], status="verifying", merge_commit=CANDIDATE)
+    release = make_release(
+        make_project(), by=people["alice"], status="verifying", merge_commit=CANDIDATE
+    )
 
     html = page(alice, release)
 
-    assert '<a href="https://frontend-production.up.railway.app/signals" rel="noopener noreferrer"' in html
+    assert (
+        '<a href="https://frontend-production.up.railway.app/signals" rel="noopener noreferrer"'
+        in html
+    )
 
 
 def test_key_pages_on_this_machine_use_plain_http(alice, people):
-    release = make_release(make_project(), by=people["alice"], status="verifying", merge_commit=CANDIDATE)
-    ServiceInstance.objects.filter(environment__kind="production").update(domains=["127.0.0.1:4999"])
+    release = make_release(
+        make_project(), by=people["alice"], status="verifying", merge_commit=CANDIDATE
+    )
+    ServiceInstance.objects.filter(environment__kind="production").update(
+        domains=["127.0.0.1:4999"]
+    )
 
     assert '<a href="http://127.0.0.1:4999/signals"' in page(alice, release)
 
 
 def test_what_comes_from_outside_is_escaped_and_its_links_are_web_addresses(alice, people):
     release = make_release(make_project(), by=people["alice"], notes="<b>x</b>")
-    PullRequest.objects.filter(number=128).update(title="<script>alert(1)</script>", url="javascript:alert(1)")
+    PullRequest.objects.filter(number=128).update(
+        title="<script>alert(1)</script>", url="javascript:alert(1)"
+    )
 
     html = page(alice, release)
 
@@ -371,7 +413,9 @@ def test_no_page_holds_inline_style_or_script(alice, people):
     ):
         html = squeezed(alice.get(address))
 
-        assert not re.search(r"""\sstyle=|\son[a-z]+=["']|<style|<script(?![^>]*\ssrc=)""", html), address
+        assert not re.search(r"""\sstyle=|\son[a-z]+=["']|<style|<script(?![^>]*\ssrc=)""", html), (
+            address
+        )
 
 
 def test_the_poll_goes_fast_while_something_runs_and_stops_at_the_end(alice, people):
@@ -389,7 +433,9 @@ def test_the_poll_goes_fast_while_something_runs_and_stops_at_the_end(alice, peo
 def test_the_notes_are_written_and_shown(alice, people):
     release = make_release(make_project(), by=people["alice"])
 
-    alice.post(reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "Prices\n\nnew page"})
+    alice.post(
+        reverse("releases:release-do", args=[release.pk, "notes"]), {"notes": "Prices\n\nnew page"}
+    )
 
     assert "<p>Prices</p>" in page(alice, release)
 
@@ -418,7 +464,10 @@ def test_an_unknown_release_or_action_is_not_found(alice, people):
 def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, people):
     release = make_release(make_project(), by=people["alice"], ready=True)
 
-    response = alice.get(reverse("releases:release-do", args=[release.pk, "promote"]), {"candidate": release.candidate})
+    response = alice.get(
+        reverse("releases:release-do", args=[release.pk, "promote"]),
+        {"candidate": release.candidate},
+    )
 
     assert response.status_code == 405 and not Promotion.objects.exists()
 
@@ -426,7 +475,9 @@ def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, pe
 def test_the_board_shows_staging_production_and_what_stands_between(alice, people):
     release = make_release(make_project(), by=people["alice"])
     message = "2 things stand between release 2026.11.22-1 and production: Migrations."
-    type(release.reconciler).objects.update(verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=message)
+    type(release.reconciler).objects.update(
+        verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=message
+    )
 
     html = squeezed(alice.get("/"))
 
@@ -435,10 +486,16 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
 
 
 @pytest.mark.parametrize(("gate", "waits"), [("approved", True), ("not_frozen", False)])
-def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_says(people, gate, waits):
+def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_says(
+    people, gate, waits
+):
     release = make_release(make_project(required_approvals=1), by=people["alice"])
     ChecklistItem.objects.filter(release=release, gate="").delete()
-    told = {"verdict_sha": CANDIDATE, "verdict_state": "pending", "verdict_sentence": "Frozen until the approval."}
+    told = {
+        "verdict_sha": CANDIDATE,
+        "verdict_state": "pending",
+        "verdict_sentence": "Frozen until the approval.",
+    }
     type(release.reconciler).objects.update(**told, verdict_gate=gate)
 
     html = signed_in(people["bob"]).get("/").content.decode()
@@ -450,7 +507,9 @@ def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
     make_project()
 
     html = squeezed(alice.get("/"))
-    response = alice.post(reverse("releases:project-do", args=["inspector", "cut"]), {"seen": CANDIDATE})
+    response = alice.post(
+        reverse("releases:project-do", args=["inspector", "cut"]), {"seen": CANDIDATE}
+    )
 
     assert "Cut release" in html
     assert response["Location"] == reverse("releases:release", args=[Release.objects.get().pk])
@@ -482,7 +541,8 @@ def test_an_empty_portal_says_what_to_do(people):
 def test_the_list_of_releases_is_paged(alice, people):
     project = make_project()
     Release.objects.bulk_create(
-        Release(project=project, name=f"old-{n}", status="done", candidate=CANDIDATE, base=BASE) for n in range(60)
+        Release(project=project, name=f"old-{n}", status="done", candidate=CANDIDATE, base=BASE)
+        for n in range(60)
     )
 
     first = squeezed(alice.get("/releases/"))
@@ -517,7 +577,9 @@ def test_long_and_foreign_names_are_shown_whole(alice, people):
     ],
 )
 @pytest.mark.parametrize("seen", [None, "", "f" * 40])
-def test_what_does_not_say_what_was_seen_or_names_another_is_refused(people, who, verb, fields, seen):
+def test_what_does_not_say_what_was_seen_or_names_another_is_refused(
+    people, who, verb, fields, seen
+):
     in_production = verb.startswith("request")
     release = make_release(make_project(), by=people["alice"], ready=not in_production)
     if in_production:
@@ -528,7 +590,8 @@ def test_what_does_not_say_what_was_seen_or_names_another_is_refused(people, who
     before = AuditEvent.objects.count()
 
     client.post(
-        reverse("releases:release-do", args=[release.pk, verb]), fields | ({} if seen is None else {name: seen})
+        reverse("releases:release-do", args=[release.pk, verb]),
+        fields | ({} if seen is None else {name: seen}),
     )
 
     [event] = AuditEvent.objects.filter(position__gt=before)
@@ -542,19 +605,23 @@ def test_a_release_is_cut_of_what_was_seen_on_the_board(people, seen, made):
     make_project()
 
     signed_in(people["alice"]).post(
-        reverse("releases:project-do", args=["inspector", "cut"]), {} if seen is None else {"seen": seen}
+        reverse("releases:project-do", args=["inspector", "cut"]),
+        {} if seen is None else {"seen": seen},
     )
 
     assert Release.objects.count() == made
 
 
-@pytest.mark.parametrize(("seen", "ticked"), [(None, False), ("", False), ("f" * 40, False), (CANDIDATE, True)])
+@pytest.mark.parametrize(
+    ("seen", "ticked"), [(None, False), ("", False), ("f" * 40, False), (CANDIDATE, True)]
+)
 def test_a_tick_is_for_what_was_seen(people, seen, ticked):
     release = make_release(make_project(), by=people["alice"])
     item = release.items.get(text="Release notes read")
 
     signed_in(people["alice"]).post(
-        reverse("releases:item-do", args=[item.pk, "tick"]), {} if seen is None else {"candidate": seen}
+        reverse("releases:item-do", args=[item.pk, "tick"]),
+        {} if seen is None else {"candidate": seen},
     )
 
     assert ChecklistItem.objects.get(pk=item.pk).is_ticked is ticked

@@ -21,14 +21,27 @@ def world(tmp_path, settings):
     """Both stand-ins, empty, and a portal at an address where nobody listens: pings are lost."""
     github = GitHubStandIn(tmp_path / "github", owner="acme", name="inspector")
     railway = RailwayStandIn(
-        tmp_path / "railway", repository=tmp_path / "github" / "repository.git", repository_name="acme/inspector"
+        tmp_path / "railway",
+        repository=tmp_path / "github" / "repository.git",
+        repository_name="acme/inspector",
     )
     github_server, railway_server = Server(github).start(), Server(railway).start()
-    settings.GITHUB_API_URL, settings.RAILWAY_API_URL = github_server.url, f"{railway_server.url}/graphql/v2"
-    settings.GITHUB_TOKEN, settings.RAILWAY_API_TOKEN = "sandbox-github-token", "sandbox-railway-token"
-    settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = "github-secret", "railway-secret"
+    settings.GITHUB_API_URL, settings.RAILWAY_API_URL = (
+        github_server.url,
+        f"{railway_server.url}/graphql/v2",
+    )
+    settings.GITHUB_TOKEN, settings.RAILWAY_API_TOKEN = (
+        "sandbox-github-token",
+        "sandbox-railway-token",
+    )
+    settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = (
+        "github-secret",
+        "railway-secret",
+    )
     settings.PORTAL_URL = "http://127.0.0.1:9"
-    project = connect.connect(name="inspector", repository="acme/inspector", railway_project_id=railway.project_id)
+    project = connect.connect(
+        name="inspector", repository="acme/inspector", railway_project_id=railway.project_id
+    )
     yield SimpleNamespace(github=github, railway=railway, server=github_server, project=project)
     github.hooks.stop()
     github_server.stop()
@@ -37,7 +50,10 @@ def world(tmp_path, settings):
 
 
 def posted(world) -> int:
-    return sum(request.method == "POST" and request.path.endswith("/hooks") for request in world.server.requests)
+    return sum(
+        request.method == "POST" and request.path.endswith("/hooks")
+        for request in world.server.requests
+    )
 
 
 def rules(world) -> list[dict]:
@@ -62,7 +78,10 @@ def test_no_webhook_is_registered_without_its_event(world):
 
 def test_a_new_secret_replaces_the_old_one_and_adds_no_second_webhook(world, settings):
     connect.connect_webhooks(world.project)
-    settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = "github-newer", "railway-newer"
+    settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = (
+        "github-newer",
+        "railway-newer",
+    )
 
     done = connect.connect_webhooks(world.project, renew=True)
 
@@ -100,7 +119,9 @@ def test_trouble_with_one_is_said_and_does_not_stop_the_other(world):
         ("GITHUB_API_URL", "https://api.github.com", "Nobody outside can reach"),
     ],
 )
-def test_what_could_never_arrive_is_not_registered_but_named(world, settings, capsys, name, value, words):
+def test_what_could_never_arrive_is_not_registered_but_named(
+    world, settings, capsys, name, value, words
+):
     setattr(settings, name, value)
 
     with pytest.raises(CommandError):

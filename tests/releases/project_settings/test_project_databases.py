@@ -23,9 +23,17 @@ def send(client, row, **changed):
 
 def with_second(**values) -> dict[str, str]:
     """What the form sends of one more database."""
-    known = {"name": "billing", "alembic": "billing/alembic.ini", "position": "1", "version_table": "alembic_version",
-             "runner": "portal", "service": "billing", "variable": "DATABASE_URL", "public_service": "",
-             "public_variable": "DATABASE_PUBLIC_URL"}  # fmt: skip
+    known = {
+        "name": "billing",
+        "alembic": "billing/alembic.ini",
+        "position": "1",
+        "version_table": "alembic_version",
+        "runner": "portal",
+        "service": "billing",
+        "variable": "DATABASE_URL",
+        "public_service": "",
+        "public_variable": "DATABASE_PUBLIC_URL",
+    }
     row = {f"databases-1-{name}": value for name, value in (known | values).items()}
     return row | {"databases-TOTAL_FORMS": "2"}
 
@@ -34,7 +42,9 @@ def test_a_second_project_on_a_repository_is_refused_in_any_case_of_letters(admi
     make_project()
     path = reverse("admin:environments_project_add")
 
-    answer = admin_client.post(path, {**filled(admin_client.get(path)), **NEW, "repository": "ACME/Inspector"})
+    answer = admin_client.post(
+        path, {**filled(admin_client.get(path)), **NEW, "repository": "ACME/Inspector"}
+    )
 
     assert answer.status_code == 200
     assert "Another project releases this repository already" in squeezed(answer)
@@ -43,9 +53,15 @@ def test_a_second_project_on_a_repository_is_refused_in_any_case_of_letters(admi
 
 def test_projects_that_shared_a_repository_before_it_was_refused_are_told_so():
     project = make_project()
-    Project.objects.create(name="older", slug="older", repository="Acme/Inspector", shares_repository=True)
+    Project.objects.create(
+        name="older", slug="older", repository="Acme/Inspector", shares_repository=True
+    )
 
-    [found] = [problem for problem in drift_rules.problems(project) if problem.subject.startswith("repository")]
+    [found] = [
+        problem
+        for problem in drift_rules.problems(project)
+        if problem.subject.startswith("repository")
+    ]
 
     assert "inspector and older release acme/inspector" in found.sentence and found.attestable
 
@@ -68,10 +84,15 @@ def test_another_database_has_what_is_in_preparation_read_again(admin_client):
     [
         ({"name": "MAIN"}, "Two databases of a project need two names."),
         ({"runner": "command"}, "Give the migration command that is to be run."),
-        ({"migration_command": "psql postgresql://u:secret@db/x"}, "Put no password into a command"),
+        (
+            {"migration_command": "psql postgresql://u:secret@db/x"},
+            "Put no password into a command",
+        ),
     ],
 )
-def test_a_database_that_could_not_be_migrated_is_refused_with_its_reason(admin_client, values, message):
+def test_a_database_that_could_not_be_migrated_is_refused_with_its_reason(
+    admin_client, values, message
+):
     project = make_project()
 
     answer = send(admin_client, project, **with_second(**values))
@@ -87,7 +108,9 @@ def test_a_runner_on_railway_wants_deploying_first_whichever_of_both_is_changed(
     both = send(admin_client, project, **railway, deploy_order="migrate_first")
     together = send(admin_client, project, **railway)
     later = send(admin_client, project, deploy_order="migrate_first")
-    back = send(admin_client, project, **{"databases-0-runner": "portal"}, deploy_order="migrate_first")
+    back = send(
+        admin_client, project, **{"databases-0-runner": "portal"}, deploy_order="migrate_first"
+    )
 
     assert [one.status_code for one in (both, together, later, back)] == [200, 302, 200, 302]
     assert "Railway migrates while it deploys" in squeezed(both)
@@ -106,7 +129,9 @@ def test_a_runner_on_railway_wants_deploying_first_whichever_of_both_is_changed(
 def test_a_release_that_was_read_for_other_databases_is_read_again(heads_of, others, again):
     project = make_project()
     keys = {"main": str(project.databases.get().pk), "gone": "0"}
-    release = make_release(project, heads_of={keys[name]: heads for name, heads in heads_of.items()})
+    release = make_release(
+        project, heads_of={keys[name]: heads for name, heads in heads_of.items()}
+    )
     for number in range(others):
         Database.objects.create(project=project, name=f"more {number}", alembic="billing")
 

@@ -1,4 +1,6 @@
-"""The rollback panel is never greener than the world: what was advised before something moved is not shown as now."""
+"""The rollback panel is never greener than the world: what was advised before something moved is
+not shown as now.
+"""
 
 from datetime import timedelta
 
@@ -18,14 +20,23 @@ from releases.pages.views import _page_queryset
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import half_applied
-from tests.factory import make_advice, make_people, make_project, make_promotion, make_release, make_run
+from tests.factory import (
+    make_advice,
+    make_people,
+    make_project,
+    make_promotion,
+    make_release,
+    make_run,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def shipped():
-    """A release in production with advice of this moment, and everything that it was worked out from before that."""
+    """A release in production with advice of this moment, and everything that it was worked out
+    from before that.
+    """
     people = make_people()
     project = make_project()
     release = make_release(project, status=ReleaseStatus.VERIFYING)
@@ -48,23 +59,31 @@ def test_it_is_green_while_nothing_has_moved(shipped):
 
 def migrated(release):
     step = release.promotions.get().steps.filter(name="migrate").first()
-    step.migration_run = make_run(release.project, kind="production", finished_at=timezone.now() + timedelta(seconds=3))
+    step.migration_run = make_run(
+        release.project, kind="production", finished_at=timezone.now() + timedelta(seconds=3)
+    )
     step.save()
 
 
 def running(release):
     migrated(release)
     step = release.promotions.get().steps.filter(name="migrate").first()
-    type(step.migration_run).objects.filter(pk=step.migration_run_id).update(status="running", finished_at=None)
+    type(step.migration_run).objects.filter(pk=step.migration_run_id).update(
+        status="running", finished_at=None
+    )
 
 
 def step_ended(release):
-    release.promotions.get().steps.filter(name="smoke").update(finished_at=timezone.now() + timedelta(seconds=3))
+    release.promotions.get().steps.filter(name="smoke").update(
+        finished_at=timezone.now() + timedelta(seconds=3)
+    )
 
 
 def served(release):
     Deployment.objects.filter(is_active=True).update(commit="f" * 40)
-    type(release.project.railway_sync).objects.update(synced_at=timezone.now() + timedelta(seconds=3))
+    type(release.project.railway_sync).objects.update(
+        synced_at=timezone.now() + timedelta(seconds=3)
+    )
 
 
 def unreadable(release):
@@ -86,7 +105,12 @@ def test_it_is_not_green_when_something_has_moved_since(shipped, change, message
 
     shown = panel(shipped)
 
-    assert message in shown.outdated and shown.tone == "wait" and not shown.can_ask and not shown.is_quiet
+    assert (
+        message in shown.outdated
+        and shown.tone == "wait"
+        and not shown.can_ask
+        and not shown.is_quiet
+    )
     assert shown.verdict == "being worked out again"
 
 
@@ -142,9 +166,13 @@ def test_what_stays_of_a_failed_revision_is_told_and_nothing_else(shipped, value
 
 
 def test_a_deployment_under_way_is_no_green(shipped):
-    service = Restorable("backend", "s", "moving", "Serves aaaaaaa, as before, and bbbbbbb is under way.")
+    service = Restorable(
+        "backend", "s", "moving", "Serves aaaaaaa, as before, and bbbbbbb is under way."
+    )
     row = shipped.project.environments.get(kind="production").instances.first()
 
-    verdict = rollback_assessment.judge([(service, row)], rollback_assessment._Databases((), None, [], [], []))
+    verdict = rollback_assessment.judge(
+        [(service, row)], rollback_assessment._Databases((), None, [], [], [])
+    )
 
     assert verdict.verdict == PENDING and "under way" in verdict.reasons[0]

@@ -1,4 +1,6 @@
-"""Task logs: a file that git ignores and nothing overwrites, and the same log kept in the portal."""
+"""Task logs: a file that git ignores and nothing overwrites, and the same log kept in the
+portal.
+"""
 
 import os
 import subprocess
@@ -22,7 +24,14 @@ from tests.factory import make_people, make_project, make_release
 from tests.reading import squeezed
 
 AT = datetime(2026, 11, 26, 2, 45, tzinfo=UTC)
-HEADINGS = ["# Move the cache", "## Goal", "## Notes", "## Decisions", "## Commands run", "## Outcome"]
+HEADINGS = [
+    "# Move the cache",
+    "## Goal",
+    "## Notes",
+    "## Decisions",
+    "## Commands run",
+    "## Outcome",
+]
 
 
 @pytest.fixture
@@ -113,9 +122,14 @@ def test_the_command_needs_no_database_and_prints_where_the_log_is(clone):
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
     done = subprocess.run(
-        [sys.executable, manage, "task_log", "Move the cache"], cwd=clone / "src", env=environment,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, manage, "task_log", "Move the cache"],
+        cwd=clone / "src",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).read_text().startswith("# Move the cache\n")
@@ -152,11 +166,16 @@ def test_a_log_is_begun_edited_read_by_all_and_each_save_is_in_the_trail(people,
     page = squeezed(carol.get(address(release)))
     on_release = squeezed(carol.get(f"/releases/{release.pk}/"))
 
-    log, events = TaskLog.objects.get(), list(AuditEvent.objects.filter(action="task_log.saved").order_by("position"))
+    log, events = (
+        TaskLog.objects.get(),
+        list(AuditEvent.objects.filter(action="task_log.saved").order_by("position")),
+    )
     assert (log.version, log.notes, log.saved_by) == (2, "one\ntwo", people["bob"])
     assert {author.username for author in log.authors.all()} == {"alice", "bob"}
     assert [event.data["sections"] for event in events] == [["goal", "notes"], ["notes"]]
-    assert [event.actor_name for event in events] == ["alice", "bob"] and events[0].subject_id == str(release.pk)
+    assert [event.actor_name for event in events] == ["alice", "bob"] and events[
+        0
+    ].subject_id == str(release.pk)
     for html in (page, on_release):
         assert "Ship &lt;b&gt;it&lt;/b&gt;" in html and "<b>it" not in html
     assert 'id="save-log"' not in page and "Read the whole log" in on_release
@@ -171,7 +190,11 @@ def test_a_stale_save_is_refused_in_one_sentence_and_nothing_typed_is_lost(peopl
     again = bob.post(address(release), {"version": "1", "notes": "both"})
 
     assert answer.status_code == 409 and "alice saved this log while you were writing" in html
-    assert "half an hour of bob&#x27;s work" in html and "from alice" in html and 'name="version" value="1"' in html
+    assert (
+        "half an hour of bob&#x27;s work" in html
+        and "from alice" in html
+        and 'name="version" value="1"' in html
+    )
     assert again.status_code == 302 and TaskLog.objects.get().notes == "both"
     assert AuditEvent.objects.filter(action="task_log.saved", outcome="refused").count() == 1
 
@@ -212,13 +235,19 @@ def test_a_log_is_downloaded_as_the_same_file(people, release):
 
     text = answer.content.decode()
     assert answer.headers["Content-Type"].startswith("text/markdown")
-    assert answer.headers["Content-Disposition"].startswith('attachment; filename="20261126-024500-release-')
+    assert answer.headers["Content-Disposition"].startswith(
+        'attachment; filename="20261126-024500-release-'
+    )
     assert [line for line in text.splitlines() if line.startswith("#")][1:] == HEADINGS[1:]
-    assert "inspector, by alice, saved 2026-11-26 02:45 UTC" in text and "make test\nmake demo" in text
+    assert (
+        "inspector, by alice, saved 2026-11-26 02:45 UTC" in text and "make test\nmake demo" in text
+    )
 
 
 def test_a_finding_has_a_log_of_its_own_and_nothing_else_has(people, release):
-    finding = Finding.objects.create(project=release.project, kind="branch", subject="x", sentence="x follows y.")
+    finding = Finding.objects.create(
+        project=release.project, kind="branch", subject="x", sentence="x follows y."
+    )
     alice = signed_in(people["alice"])
 
     alice.post(address(finding, "finding"), {"version": "0", "outcome": "It was meant so."})

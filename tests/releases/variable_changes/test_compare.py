@@ -1,4 +1,6 @@
-"""What the release page says of variables since the last release: names only, and nothing it cannot know."""
+"""What the release page says of variables since the last release: names only, and nothing it
+cannot know.
+"""
 
 import pytest
 from django.db import connection
@@ -77,7 +79,10 @@ def test_the_page_shows_names_and_neither_value_nor_fingerprint(people, shipped)
     html = squeezed(alice.get(f"/releases/{release.pk}/"))
 
     row = Variable.objects.get(name="DATABASE_URL")
-    assert "Variables since the last release" in html and "<code>DATABASE_URL</code> of backend in production" in html
+    assert (
+        "Variables since the last release" in html
+        and "<code>DATABASE_URL</code> of backend in production" in html
+    )
     assert row.fingerprint not in html and "other-secret" not in html
     assert "one-secret" not in repr(KeptVariables.objects.values())
 

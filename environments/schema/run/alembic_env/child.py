@@ -1,9 +1,11 @@
-"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work on stdin.
+"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work
+on stdin.
 
-Two processes: a small guard which outlives whatever the migration does, and the worker which goes through the door
-(`portal/isolation`) and then runs Alembic, or becomes the shell of the project's own command.
-The guard ends everything (also what was forked or made itself a daemon) once the worker ends or stdin closes,
-which it does when the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
+Two processes: a small guard which outlives whatever the migration does, and the worker which goes
+through the door (`portal/isolation`) and then runs Alembic, or becomes the shell of the project's
+own command. The guard ends everything (also what was forked or made itself a daemon) once the
+worker ends or stdin closes, which it does when the portal dies, be it by `kill -9`. Events go to a
+descriptor of their own, as JSON lines.
 """
 
 import contextlib
@@ -49,7 +51,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if door:
             _go_through(door, request["events"], theirs)
-        os.environ.update(request.get("variables", {}))  # the project's: nothing outside the door may see them
+        os.environ.update(
+            request.get("variables", {})
+        )  # the project's: nothing outside the door may see them
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
         os._exit(_work(request) if os.getppid() == guard else FAILED)
     relay = _relay(request) if door else None
@@ -79,7 +83,9 @@ def _isolation() -> Any:
 
 
 def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
-    """What has to be done outside the door: loading it, and giving the files to whom the child becomes."""
+    """What has to be done outside the door: loading it, and giving the files to whom the child
+    becomes.
+    """
     isolation = _isolation()
     for top in door["owned"]:
         os.lchown(top, door["uid"], door["uid"])
@@ -93,10 +99,11 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
 
 
 def _relay(request: dict[str, Any]) -> Any:
-    """What reads the statements of a command on the wire and tells of them; None where that is not asked for.
+    """What reads the statements of a command on the wire and tells of them; None where that is not
+    asked for.
 
-    A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself has no descriptor
-    of the events, so its statements are the guard's word.
+    A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself
+    has no descriptor of the events, so its statements are the guard's word.
     """
     if not (terms := request.get("relay")):
         return None
@@ -117,7 +124,10 @@ def _relay(request: dict[str, Any]) -> Any:
         elif not plumbing.fullmatch(shape):
             key, text = known["key_of"](sql), sql.strip()[: known["MAX_CHARACTERS"]]
             if allowed is not None and not known["is_among"](sql, allowed):
-                why = f"staging did not run this statement, so it was not run here: {' '.join(sql.split())[:300]}"
+                why = (
+                    "staging did not run this statement, so it was not run here:"
+                    f" {' '.join(sql.split())[:300]}"
+                )
                 tell({"error": {"message": why, "statement": text}})
                 return why
             if terms["record"] and key not in told and len(told) < known["MAX_STATEMENTS"]:
@@ -131,7 +141,9 @@ def _relay(request: dict[str, Any]) -> Any:
 
 
 def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None:
-    """Into the door; ends the process when the kernel refuses any of it, before anything was loaded."""
+    """Into the door; ends the process when the kernel refuses any of it, before anything was
+    loaded.
+    """
     confine = _isolation().confine
     try:
         listener = confine.enter(door, keep=(events, guard.fileno()))
@@ -145,7 +157,12 @@ def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None
 
 def _load() -> None:
     """Loads what takes long and will be wanted; nothing of the project's is there yet."""
-    for name in ("alembic.config", "alembic.script", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"):
+    for name in (
+        "alembic.config",
+        "alembic.script",
+        "psycopg",
+        "sqlalchemy.dialects.postgresql.psycopg",
+    ):
         importlib.import_module(name)
 
 
@@ -159,7 +176,9 @@ def _line() -> bytes:
 
 
 def _watch(worker: int, bounds: Any) -> str:
-    """Returns when the worker has ended or the portal has gone; or with a sentence when it became too large."""
+    """Returns when the worker has ended or the portal has gone; or with a sentence when it
+    became too large.
+    """
     parent, ended = os.getppid(), os.pidfd_open(worker)
     while True:
         ready = select.select([0, ended], [], [], 0.2 if bounds else 1)[0]
@@ -170,7 +189,9 @@ def _watch(worker: int, bounds: Any) -> str:
 
 
 def _end_all(worker: int) -> int:
-    """Kills all that is left below us, which orphans become ours; returns the worker's exit code."""
+    """Kills all that is left below us, which orphans become ours; returns the worker's exit
+    code.
+    """
     code = FAILED
     while True:
         try:
@@ -228,7 +249,9 @@ def _upgrade(run: dict[str, Any]) -> None:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(
-        run["environment"], version_locations=run["directories"], recursive_version_locations=run["recursive"]
+        run["environment"],
+        version_locations=run["directories"],
+        recursive_version_locations=run["recursive"],
     )
     config = Config(attributes={"run": run})
     emit = run["emit"]

@@ -1,4 +1,5 @@
-"""Alembic's environment for every project: their revision scripts, our connection, nothing of their packages.
+"""Alembic's environment for every project: their revision scripts, our connection, nothing of their
+packages.
 
 Run by Alembic inside `child.py`, which leaves what to do in `config.attributes["run"]`.
 """
@@ -26,7 +27,9 @@ engine = create_engine(
 
 @event.listens_for(engine, "connect")
 def limit(connection: Any, _record: object) -> None:
-    """Short waits for locks, long statements cut off, and work stopped once nobody listens any more."""
+    """Short waits for locks, long statements cut off, and work stopped once nobody listens any
+    more.
+    """
     connection.autocommit = True
     connection.execute(f"set lock_timeout = {int(run['lock_timeout_ms'])}")
     connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")

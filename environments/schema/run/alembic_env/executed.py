@@ -1,8 +1,8 @@
 """What a run sends to its database, told as it happens, and refused where staging did not run it.
 
-Sits in the cursor of the run's own connection, so that statements which go past SQLAlchemy are heard as well. It
-lives in the process that executes the revision: its word is that process's word, and pages say so. Standard library
-and psycopg only.
+Sits in the cursor of the run's own connection, so that statements which go past SQLAlchemy are
+heard as well. It lives in the process that executes the revision: its word is that process's word,
+and pages say so. Standard library and psycopg only.
 """
 
 import runpy
@@ -22,10 +22,14 @@ class NotStagedError(Exception):
     """The statement was about to run and is none that staging ran."""
 
 
-def cursor(run: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> type[psycopg.Cursor[Any]]:
-    """Return a cursor that has `emit` told of each different statement of `run["current"]`, before it is sent.
+def cursor(
+    run: dict[str, Any], emit: Callable[[dict[str, Any]], None]
+) -> type[psycopg.Cursor[Any]]:
+    """Return a cursor that has `emit` told of each different statement of `run["current"]`, before
+    it is sent.
 
-    `run["expected"]` maps a revision to the keys of what staging ran of it; one that is not in it is only told of.
+    `run["expected"]` maps a revision to the keys of what staging ran of it; one that is not in it
+    is only told of.
     """
     expected: Mapping[str, list[str]] = run.get("expected") or {}
     heard: dict[str, set[str]] = {}
@@ -33,13 +37,21 @@ def cursor(run: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> type[
 
     def note(query: Any) -> None:
         revision = run.get("current")
-        text = query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else str(query)
+        text = (
+            query
+            if isinstance(query, str)
+            else query.decode()
+            if isinstance(query, bytes)
+            else str(query)
+        )
         if not revision or bookkeeping.fullmatch(shape_of(text)):
             return
         key, known = key_of(text), heard.setdefault(revision, set())
         if revision in expected and not is_among(text, expected[revision]):
             message = " ".join(text.split())[:300]
-            raise NotStagedError(f"staging did not run this statement, so it was not run here: {message}")
+            raise NotStagedError(
+                f"staging did not run this statement, so it was not run here: {message}"
+            )
         if key in known or len(known) >= MAX_STATEMENTS:
             return
         known.add(key)

@@ -1,7 +1,9 @@
-"""A revision file read and not executed: what its literal `op.…` calls say, for where code cannot be isolated.
+"""A revision file read and not executed: what its literal `op.…` calls say, for where code cannot
+be isolated.
 
-Only calls of `op` with literal values, columns and types are followed, in the order they stand in; at the first line
-that says anything else it stops, and the line is named. Loaded by `render.py` in the place of the file itself.
+Only calls of `op` with literal values, columns and types are followed, in the order they stand in;
+at the first line that says anything else it stops, and the line is named. Loaded by `render.py` in
+the place of the file itself.
 """
 
 import ast
@@ -15,14 +17,37 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 OPERATIONS = {
-    "add_column", "alter_column", "create_check_constraint", "create_foreign_key", "create_index", "create_primary_key",
-    "create_table", "create_table_comment", "create_unique_constraint", "drop_column", "drop_constraint", "drop_index",
-    "drop_table", "drop_table_comment", "execute", "rename_table",
-}  # fmt: skip
+    "add_column",
+    "alter_column",
+    "create_check_constraint",
+    "create_foreign_key",
+    "create_index",
+    "create_primary_key",
+    "create_table",
+    "create_table_comment",
+    "create_unique_constraint",
+    "drop_column",
+    "drop_constraint",
+    "drop_index",
+    "drop_table",
+    "drop_table_comment",
+    "execute",
+    "rename_table",
+}
 PARTS = {
-    "CheckConstraint", "Column", "Computed", "ForeignKey", "ForeignKeyConstraint", "Identity", "PrimaryKeyConstraint",
-    "UniqueConstraint", "text", "true", "false", "null",
-}  # fmt: skip
+    "CheckConstraint",
+    "Column",
+    "Computed",
+    "ForeignKey",
+    "ForeignKeyConstraint",
+    "Identity",
+    "PrimaryKeyConstraint",
+    "UniqueConstraint",
+    "text",
+    "true",
+    "false",
+    "null",
+}
 MODULES = {"sa": sa, "sqlalchemy": sa, "postgresql": postgresql}
 
 
@@ -35,17 +60,24 @@ class NotLiteral(Exception):
 
 
 def load(path: str) -> SimpleNamespace:
-    """What stands in for the module: its `upgrade` and `downgrade`, as far as they are there. Raises `SyntaxError`."""
+    """What stands in for the module: its `upgrade` and `downgrade`, as far as they are there.
+
+    Raises `SyntaxError`.
+    """
     with open(path, "rb") as file:
         tree = ast.parse(file.read(), path)
     found = {one.name: _follows(one) for one in tree.body if isinstance(one, ast.FunctionDef)}
-    return SimpleNamespace(**{name: one for name, one in found.items() if name in ("upgrade", "downgrade")})
+    return SimpleNamespace(
+        **{name: one for name, one in found.items() if name in ("upgrade", "downgrade")}
+    )
 
 
 def _follows(function: ast.FunctionDef) -> Callable[[], None]:
     def follow() -> None:
         for one in function.body:
-            told = isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+            told = isinstance(one, ast.Pass) or (
+                isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
+            )
             if not told:
                 _do(one)
 
@@ -66,7 +98,9 @@ def _do(stmt: ast.stmt) -> None:
 def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
     if any(keyword.arg is None for keyword in call.keywords):
         raise NotLiteral(call)
-    return [_value(arg) for arg in call.args], {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
+    return [_value(arg) for arg in call.args], {
+        str(keyword.arg): _value(keyword.value) for keyword in call.keywords
+    }
 
 
 def _value(node: ast.expr) -> Any:
@@ -75,8 +109,14 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(elt) for elt in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return {_value(key): _value(one) for key, one in zip(node.keys, node.values, strict=True) if key}
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        return {
+            _value(key): _value(one) for key, one in zip(node.keys, node.values, strict=True) if key
+        }
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Constant)
+    ):
         return ast.literal_eval(node)
     if isinstance(node, ast.Call) and _name(node.func) == ("op", "f"):
         return _value(node.args[0])

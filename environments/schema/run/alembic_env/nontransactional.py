@@ -1,6 +1,8 @@
-"""Which statements of a revision will stay even if it fails: those outside a transaction, and what was committed.
+"""Which statements of a revision will stay even if it fails: those outside a transaction, and what
+was committed.
 
-Listens to one engine; run by `env.py`. An `autocommit_block` commits what came before it, so that stays as well.
+Listens to one engine; run by `env.py`. An `autocommit_block` commits what came before it, so that
+stays as well.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,9 @@ MAX_CHARACTERS = 2000
 
 
 def listen(engine: Any, emit: Callable[[dict[str, Any]], None], version_table: str) -> None:
-    """Has `emit` told `{"kept": [statement, …]}` whenever statements can no longer be rolled back."""
+    """Has `emit` told `{"kept": [statement, …]}` whenever statements can no longer be rolled
+    back.
+    """
     open_ones: list[str] = []
 
     def after(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

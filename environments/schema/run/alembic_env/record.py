@@ -1,7 +1,8 @@
-"""What each statement of a rehearsal took and locked, asked of PostgreSQL on the same connection; run by `env.py`.
+"""What each statement of a rehearsal took and locked, asked of PostgreSQL on the same connection;
+run by `env.py`.
 
-Locks are read when a statement has ended, inside its transaction, where they are all still held. What runs outside
-a transaction has let go of its locks by then, so for that none are told.
+Locks are read when a statement has ended, inside its transaction, where they are all still held.
+What runs outside a transaction has let go of its locks by then, so for that none are told.
 """
 
 import time
@@ -15,16 +16,19 @@ MAX_CHARACTERS = 2000
 _OURS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'"
 _TABLES = (
     "select c.oid, n.nspname || '.' || c.relname, c.relfilenode from pg_class c"  # noqa: S608 - nothing comes from outside
-    f" join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm', 'v', 'S') and {_OURS}"
+    " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm', 'v', 'S')"
+    f" and {_OURS}"
 )
 _LOCKS = (
-    "select l.relation, l.mode, c.relfilenode from pg_locks l left join pg_class c on c.oid = l.relation"
-    " where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted"
+    "select l.relation, l.mode, c.relfilenode from pg_locks l left join pg_class c on c.oid ="
+    " l.relation where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted"
 )
 
 
 class Recorder:
-    """Listens to one engine; `emit` gets an event for every statement and for every end of a transaction."""
+    """Listens to one engine; `emit` gets an event for every statement and for every end of a
+    transaction.
+    """
 
     def __init__(self, emit: Callable[[dict[str, Any]], None], version_table: str) -> None:
         self.emit, self.version_table = emit, version_table
@@ -37,7 +41,9 @@ class Recorder:
         dbapi = connection.connection.dbapi_connection
         if not self.fresh or dbapi.autocommit:
             with dbapi.cursor() as cursor:
-                self.known = {oid: (name, node) for oid, name, node in cursor.execute(_TABLES).fetchall()}
+                self.known = {
+                    oid: (name, node) for oid, name, node in cursor.execute(_TABLES).fetchall()
+                }
             self.fresh = True
         self.began = time.monotonic()
 
@@ -59,12 +65,16 @@ class Recorder:
                 "seconds": ended - self.began,
                 "at": self.began,
                 "in_transaction": not dbapi.autocommit,
-                "locks": [[self._name(oid), mode] for oid, mode, _ in held if mode and self._name(oid)],
+                "locks": [
+                    [self._name(oid), mode] for oid, mode, _ in held if mode and self._name(oid)
+                ],
                 "rewritten": sorted(rewritten),
             }
         )
         # A rewrite is told once, by the statement that did it.
-        self.known |= {oid: (self.known[oid][0], node) for oid, _, node in held if self._is_new(oid, node)}
+        self.known |= {
+            oid: (self.known[oid][0], node) for oid, _, node in held if self._is_new(oid, node)
+        }
 
     def _is_new(self, oid: int, node: int | None) -> bool:
         return bool(node) and oid in self.known and self.known[oid][1] != node

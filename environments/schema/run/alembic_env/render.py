@@ -1,7 +1,9 @@
-"""Renders revisions as SQL without a database: called by `child.py`, which says which files, in which order.
+"""Renders revisions as SQL without a database: called by `child.py`, which says which files, in
+which order.
 
-A revision gets Alembic's offline mode and a connection that can only be written to: what is sent is noted, and
-whoever reads an answer, which only a database could give, is named with file line and statement.
+A revision gets Alembic's offline mode and a connection that can only be written to: what is sent is
+noted, and whoever reads an answer, which only a database could give, is named with file line and
+statement.
 """
 
 import contextlib
@@ -124,7 +126,8 @@ def _checked(execute: Callable[..., Any]) -> Callable[..., Any]:
 def render(run: dict[str, Any]) -> None:
     """Emits one event per revision and direction: its statements, and what stopped it, if anything.
 
-    Each file has a process of its own, which can only speak for itself. `run["nest"]` shuts it off from ours.
+    Each file has a process of its own, which can only speak for itself. `run["nest"]` shuts it off
+    from ours.
     """
     for one in run["render"]:
         reading, writing = os.pipe()
@@ -150,14 +153,18 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
     """Passes on what a file said of itself, if it has the form that `_alone` gives it."""
     with contextlib.suppress(ValueError, TypeError):
         direction, statements, problem = json.loads(line)
-        run["emit"]({"rendered": id, "direction": direction, "statements": statements, "problem": problem})
+        run["emit"](
+            {"rendered": id, "direction": direction, "statements": statements, "problem": problem}
+        )
 
 
 def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
     """Executes one file and says what both directions do, as lines of JSON."""
     with open(writing, "wb", buffering=0) as file:
 
-        def tell(direction: str, statements: list[tuple[str, bool]], problem: dict[str, Any] | None) -> None:
+        def tell(
+            direction: str, statements: list[tuple[str, bool]], problem: dict[str, Any] | None
+        ) -> None:
             sys.stdout.flush()
             file.write(json.dumps([direction, statements, problem]).encode() + b"\n")
 
@@ -183,7 +190,12 @@ def _load(path: str) -> ModuleType:
 def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
     statements: list[tuple[str, bool]] = []
     if function is None:
-        return statements, {"kind": "missing", "message": "the function is not there", "line": 0, "source": ""}
+        return statements, {
+            "kind": "missing",
+            "message": "the function is not there",
+            "line": 0,
+            "source": "",
+        }
     inside, size = True, 0
 
     def keep(sent: str) -> None:
@@ -210,7 +222,8 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
             impl: Any = context.impl
             impl.static_output, impl.connection = keep, Connection(context.dialect, keep)
             impl._exec = _checked(impl._exec)
-            # How Alembic leaves and enters a transaction; a COMMIT of the revision's own stays a statement.
+            # How Alembic leaves and enters a transaction; a COMMIT of the revision's own stays a
+            # statement.
             impl.emit_begin, impl.emit_commit = partial(within, True), partial(within, False)
             with Operations.context(context):
                 function()
@@ -221,7 +234,9 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
 
 def _problem(error: BaseException, path: str) -> dict[str, Any]:
     """What happened at which line. `kind`: connection, module, unread or raised."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path
+    ]
     line = frames[-1].lineno or 0 if frames else getattr(error, "lineno", 0) or 0
     offline = isinstance(error, NeedsDatabase | exc.NoInspectionAvailable) or (
         isinstance(error, CommandError) and "--sql" in str(error)

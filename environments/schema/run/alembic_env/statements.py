@@ -1,7 +1,7 @@
 """How a statement is compared with another, and which of them say nothing of a revision.
 
-Loaded by path where runs are followed: in the cursor of our own runs (`executed.py`) and in the guard of a command
-(`child.py`). Standard library only.
+Loaded by path where runs are followed: in the cursor of our own runs (`executed.py`) and in the
+guard of a command (`child.py`). Standard library only.
 """
 
 import hashlib
@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 MAX_STATEMENTS = 500  # different ones, of one revision
 MAX_CHARACTERS = 2000
 READS = "reads"  # among the keys of what may be sent: reading may be as well
-# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1, says how they end.
+# Strings, quoted names, comments and dollar quotes hide semicolons; psql's manual, chapter 4.1,
+# says how they end.
 _PIECE = re.compile(
     r"(?:\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?P<tag>\$\w*\$).*?(?P=tag))"
     r"|(?P<end>;)",
@@ -28,12 +29,15 @@ _DATA = ("insert", "update", "delete", "merge", "with", "select", "copy", "call"
 _INTO = re.compile(r"\binto\b", re.I)  # SELECT … INTO makes a table
 _READ = re.compile(r"(?:select|show|savepoint|release|set)\b", re.I)
 _TRANSACTIONS = (
-    r"(?:begin|commit|rollback|start transaction|savepoint|release|deallocate|discard|close|fetch)\b[^;]*|show [\w. ]+|"
+    r"(?:begin|commit|rollback|start"
+    r" transaction|savepoint|release|deallocate|discard|close|fetch)\b[^;]*|show [\w. ]+|"
 )
 
 
 def shape_of(sql: str) -> str:
-    """Return the statement as it is compared: in one line, and without its values where it changes rows only."""
+    """Return the statement as it is compared: in one line, and without its values where it
+    changes rows only.
+    """
     text = " ".join(sql.replace("%%", "%").split()).rstrip("; ")
     if text.partition(" ")[0].lower() not in _DATA:
         return text
@@ -46,7 +50,9 @@ def key_of(sql: str) -> str:
 
 
 def split(sql: str) -> Iterator[str]:
-    """The statements of a script, without their semicolons; comments stay, a comment alone is no statement."""
+    """The statements of a script, without their semicolons; comments stay, a comment alone is no
+    statement.
+    """
     start = 0
     ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
     for end in [*ends, len(sql)]:
@@ -57,7 +63,9 @@ def split(sql: str) -> Iterator[str]:
 
 
 def bare(sql: str) -> str:
-    """The statement without comments, and with nothing left in its strings: what rules by word may look at."""
+    """The statement without comments, and with nothing left in its strings: what rules by word
+    may look at.
+    """
 
     def kept(piece: re.Match[str]) -> str:
         if piece["end"] or piece[0].startswith('"'):
@@ -68,7 +76,9 @@ def bare(sql: str) -> str:
 
 
 def is_read(sql: str) -> bool:
-    """Whether a statement reads, or sets what holds for its session only, as far as its first word tells."""
+    """Whether a statement reads, or sets what holds for its session only, as far as its first
+    word tells.
+    """
     text = bare(sql)
     return bool(_READ.match(text)) and not _INTO.search(text)
 
@@ -78,11 +88,15 @@ def is_among(sql: str, keys: Collection[str]) -> bool:
     if key_of(sql) in keys:
         return True
     parts = tuple(split(sql))
-    return bool(parts) and all(key_of(part) in keys or (READS in keys and is_read(part)) for part in parts)
+    return bool(parts) and all(
+        key_of(part) in keys or (READS in keys and is_read(part)) for part in parts
+    )
 
 
 def bookkeeping(version_table: str) -> re.Pattern[str]:
-    """Return what matches the shape of Alembic's own writes to its table, whose values depend on where it was."""
+    """Return what matches the shape of Alembic's own writes to its table, whose values depend on
+    where it was.
+    """
     table = rf'(?:"?\w+"?\.)?"?{re.escape(version_table)}"?'
     return re.compile(
         rf"UPDATE {table} SET version_num ?= ?\? WHERE {table}\.version_num = \?"  # noqa: S608 - a pattern
@@ -92,13 +106,19 @@ def bookkeeping(version_table: str) -> re.Pattern[str]:
 
 
 def version_in(sql: str) -> str:
-    """Return the revision that one of Alembic's own writes brings the database to; "" when it names none."""
+    """Return the revision that one of Alembic's own writes brings the database to; "" when it
+    names none.
+    """
     found = re.search(r"(?:SET version_num ?= ?|VALUES \()'([^']+)'", sql)
     return found[1] if found else ""
 
 
 def plumbing(version_table: str) -> re.Pattern[str]:
-    """Return what matches the shape of statements that say nothing of a revision: transactions, Alembic's own table."""
-    columns = r"\( ?version_num VARCHAR\(\d+\) NOT NULL, CONSTRAINT \S+ PRIMARY KEY \(version_num\) ?\)"
+    """Return what matches the shape of statements that say nothing of a revision: transactions,
+    Alembic's own table.
+    """
+    columns = (
+        r"\( ?version_num VARCHAR\(\d+\) NOT NULL, CONSTRAINT \S+ PRIMARY KEY \(version_num\) ?\)"
+    )
     made = rf'CREATE TABLE (?:"?\w+"?\.)?"?{re.escape(version_table)}"? {columns}'
     return re.compile(f"{_TRANSACTIONS}|{made}", re.I)

@@ -1,4 +1,6 @@
-"""What a downgrade throws away is found in its SQL and counted in the database, which is only read."""
+"""What a downgrade throws away is found in its SQL and counted in the database, which is only
+read.
+"""
 
 import psycopg
 import pytest
@@ -48,11 +50,21 @@ def test_what_cannot_be_counted_is_named_and_not_left_out(sql, named, database):
 
 def test_rows_and_values_are_counted_and_nothing_is_changed(database):
     with psycopg.connect(database) as connection:
-        connection.execute('create table events as select n id, nullif(n % 2, 0) "Odd" from generate_series(1, 10) n')
+        connection.execute(
+            'create table events as select n id, nullif(n % 2, 0) "Odd" from generate_series(1,'
+            " 10) n"
+        )
 
-    losses = count(database, [Loss("events"), Loss("events", '"Odd"'), Loss("events", "nowhere"), Loss("gone")])
+    losses = count(
+        database, [Loss("events"), Loss("events", '"Odd"'), Loss("events", "nowhere"), Loss("gone")]
+    )
 
-    assert [(loss.rows, loss.exact) for loss in losses] == [(10, True), (5, True), (0, True), (0, True)]
+    assert [(loss.rows, loss.exact) for loss in losses] == [
+        (10, True),
+        (5, True),
+        (0, True),
+        (0, True),
+    ]
     assert losses[3].sentence == "It is not there."
     assert count(database, [Loss("events; drop table events")])[0].rows == 0
     assert count(database, [Loss("events")])[0].rows == 10

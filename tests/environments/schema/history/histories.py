@@ -19,37 +19,60 @@ from environments.git.repository import Mirror
 from environments.schema.history.reader import read
 
 FORMS = (
-    "revision = {id!r}\ndown_revision = {down!r}\nbranch_labels = {labels!r}\ndepends_on = {deps!r}\n",
-    "revision: str = {id!r}\ndown_revision: Union[str, Sequence[str], None] = {down!r}\n"
-    "branch_labels: Union[str, Sequence[str], None] = {labels!r}\ndepends_on: str | None = {deps!r}\n",
-    "depends_on = str(1)\ndepends_on = {deps!r}\nbranch_labels = {labels!r}\n"
-    "down_revision = {down!r}\nrevision = {id!r}\n",
+    (
+        "revision = {id!r}\ndown_revision = {down!r}\nbranch_labels = {labels!r}\ndepends_on ="
+        " {deps!r}\n"
+    ),
+    (
+        "revision: str = {id!r}\ndown_revision: Union[str, Sequence[str], None] ="
+        " {down!r}\nbranch_labels: Union[str, Sequence[str], None] = {labels!r}\ndepends_on: str |"
+        " None = {deps!r}\n"
+    ),
+    (
+        "depends_on = str(1)\ndepends_on = {deps!r}\nbranch_labels = {labels!r}\n"
+        "down_revision = {down!r}\nrevision = {id!r}\n"
+    ),
 )
 
 
-def source(id: str, down=None, *, labels=None, deps=None, body: str = "pass", back: str = "pass", form: int = 1) -> str:
+def source(
+    id: str,
+    down=None,
+    *,
+    labels=None,
+    deps=None,
+    body: str = "pass",
+    back: str = "pass",
+    form: int = 1,
+) -> str:
     """The text of a revision file as Alembic's template writes it."""
     head = FORMS[form].format(id=id, down=down, labels=labels, deps=deps)
     return (
-        f'"""Change {id}\n\nRevision ID: {id}\nRevises: {down}\nCreate Date: 2026-01-01 00:00:00\n\n"""\n'
-        "from typing import Sequence, Union\n\nfrom alembic import op\nimport sqlalchemy as sa\n\n\n"
-        f"# revision identifiers, used by Alembic.\n{head}\n\n"
-        f"def upgrade() -> None:\n    {body}\n\n\ndef downgrade() -> None:\n    {back}\n"
+        f'"""Change {id}\n\nRevision ID: {id}\nRevises: {down}\nCreate Date: 2026-01-01'
+        ' 00:00:00\n\n"""\nfrom typing import Sequence, Union\n\nfrom alembic import op\nimport'
+        f" sqlalchemy as sa\n\n\n# revision identifiers, used by Alembic.\n{head}\n\ndef upgrade()"
+        f" -> None:\n    {body}\n\n\ndef downgrade() -> None:\n    {back}\n"
     )
 
 
 def repository(where: Path, *commits: Mapping[str, str | None]) -> Mirror:
-    """A bare repository whose branch `main` gets these commits (path → text, None: deleted), tagged c0, c1"""
+    """A bare repository whose branch `main` gets these commits (path → text, None: deleted),
+    tagged c0, c1
+    """
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(where)], check=True)
     lines: list[bytes] = []
     for number, files in enumerate(commits):
-        lines.append(f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode())
+        lines.append(
+            f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode()
+        )
         for path, text in files.items():
             data = (text or "").encode("utf-8", "surrogateescape")
             made = b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
             lines.append(b"D %s\n" % path.encode() if text is None else made)
         lines.append(f"\nreset refs/tags/c{number}\nfrom refs/heads/main\n\n".encode())
-    subprocess.run(["git", f"--git-dir={where}", "fast-import", "--quiet"], input=b"".join(lines), check=True)
+    subprocess.run(
+        ["git", f"--git-dir={where}", "fast-import", "--quiet"], input=b"".join(lines), check=True
+    )
     return Mirror(where)
 
 
@@ -63,13 +86,22 @@ class Made:
 
 
 def made(seed: int) -> Made:
-    """A random history: branches, merges, labels, dependencies, several directories, several bases."""
+    """A random history: branches, merges, labels, dependencies, several directories, several
+    bases.
+    """
     choose = random.Random(seed)  # noqa: S311
-    directories = choose.choice([["db/versions"], ["db/versions", "more/versions"], ["b", "a", "db/sub dir"]])
+    directories = choose.choice(
+        [["db/versions"], ["db/versions", "more/versions"], ["b", "a", "db/sub dir"]]
+    )
     recursive = choose.random() < 0.3
     ini = "[alembic]\nscript_location = %(here)s/db\npath_separator = :\n"
     ini += f"version_locations = {':'.join(directories)}\n"
-    result = Made({"alembic.ini": ini + f"recursive_version_locations = {str(recursive).lower()}\n", "db/env.py": ""})
+    result = Made(
+        {
+            "alembic.ini": ini + f"recursive_version_locations = {str(recursive).lower()}\n",
+            "db/env.py": "",
+        }
+    )
     heads: list[str] = []
     labels: list[str] = []
     below: dict[str, set[str]] = {}  # by down_revision and depends_on
@@ -81,7 +113,11 @@ def made(seed: int) -> Made:
             down = ()
         elif kind < 0.25 and len(heads) > 1:
             down = tuple(choose.sample(heads, choose.randint(2, min(3, len(heads)))))
-            down = tuple(one for one in down if not any(one in below[other] for other in down if other != one))
+            down = tuple(
+                one
+                for one in down
+                if not any(one in below[other] for other in down if other != one)
+            )
         elif kind < 0.4:
             down = (choose.choice(result.ids),)
         else:
@@ -101,14 +137,21 @@ def made(seed: int) -> Made:
             label, owner = choose.choice(labels).split("=")
             if owner not in lineage[id]:
                 shown, deps = (label,), (owner,)
-        has = {"several bases": not down and bool(result.ids), "merges": len(down) > 1, "labels": bool(named),
-               "dependencies": bool(deps), "branches": bool(down) and down[0] not in heads}  # fmt: skip
+        has = {
+            "several bases": not down and bool(result.ids),
+            "merges": len(down) > 1,
+            "labels": bool(named),
+            "dependencies": bool(deps),
+            "branches": bool(down) and down[0] not in heads,
+        }
         result.kinds |= {name for name, is_so in has.items() if is_so}
         labels += [f"{name}={id}" for name in named]
         below[id] = {id}.union(*(below[one] for one in down + deps))
         heads = [head for head in heads if head not in down] + [id]
         result.ids.append(id)
-        folder = choose.choice(directories) + (choose.choice(["", "/2026", "/z/y"]) if recursive else "")
+        folder = choose.choice(directories) + (
+            choose.choice(["", "/2026", "/z/y"]) if recursive else ""
+        )
         path = f"{folder}/{id}_{choose.choice(['add', 'ändern', 'x y'])}.py"
         result.files[path] = source(
             id,
@@ -127,7 +170,11 @@ def made(seed: int) -> Made:
 def _scalar(choose: random.Random, values: tuple[str, ...]):
     if not values:
         return choose.choice([None, None, ()])
-    return values[0] if len(values) == 1 and choose.random() < 0.7 else choose.choice([tuple, list])(values)
+    return (
+        values[0]
+        if len(values) == 1 and choose.random() < 0.7
+        else choose.choice([tuple, list])(values)
+    )
 
 
 def disagreement(seed: int, where: Path) -> str:
@@ -141,7 +188,9 @@ def disagreement(seed: int, where: Path) -> str:
 
 
 def agrees(mirror: Mirror, commit: str, alembic: str, tree: Path, *, seed: int = 0) -> str:
-    """ "" when we, reading `commit`, and Alembic, reading the same files in `tree`, agree, else what about."""
+    """ "" when we, reading `commit`, and Alembic, reading the same files in `tree`, agree, else
+    what about.
+    """
     ours = read(mirror, commit, alembic)
     config = tree / alembic
     here = os.getcwd()
@@ -150,7 +199,9 @@ def agrees(mirror: Mirror, commit: str, alembic: str, tree: Path, *, seed: int =
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = (
-                ScriptDirectory(str(config)) if config.is_dir() else ScriptDirectory.from_config(Config(str(config)))
+                ScriptDirectory(str(config))
+                if config.is_dir()
+                else ScriptDirectory.from_config(Config(str(config)))
             )
             return _differ(list(ours.revisions), ours, theirs, random.Random(seed))  # noqa: S311
     finally:
@@ -173,7 +224,9 @@ def _differ(ids: list[str], ours, theirs: ScriptDirectory, choose: random.Random
             node._versioned_down_revisions
         ):
             return f"parents of {id}"
-        if (len(revision.down) > 1) != node.is_merge_point or not revision.path.endswith(Path(node.path).name):
+        if (len(revision.down) > 1) != node.is_merge_point or not revision.path.endswith(
+            Path(node.path).name
+        ):
             return f"merge or path of {id}"
         if revision.message != node.doc.splitlines()[0]:
             return f"message of {id}"

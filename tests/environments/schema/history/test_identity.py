@@ -1,4 +1,6 @@
-"""What a revision is for proof: its own file, and everything else that it can read while it runs."""
+"""What a revision is for proof: its own file, and everything else that it can read while it
+runs.
+"""
 
 import pytest
 
@@ -8,8 +10,7 @@ from tests.environments.schema.history.histories import repository, source
 
 PLAIN = source("a1", body='op.add_column("t", sa.Column("n", sa.Text, server_default="x"))')
 READS = source(
-    "a1",
-    body='op.execute((__import__("pathlib").Path(__file__).parent / "data.sql").read_text())',
+    "a1", body='op.execute((__import__("pathlib").Path(__file__).parent / "data.sql").read_text())'
 )
 INI = {"alembic.ini": "[alembic]\nscript_location = db\n", "db/env.py": "", "README.md": "one"}
 
@@ -51,7 +52,9 @@ def test_a_revision_that_can_read_is_its_file_and_what_lies_with_it(tmp_path):
 
 
 def test_what_the_projects_own_command_runs_is_bound_to_its_environment_and_its_code(tmp_path):
-    plain = identity(tmp_path / "1", PLAIN, {"README.md": "two"}, {"db/env.py": "pass"}, command=True)
+    plain = identity(
+        tmp_path / "1", PLAIN, {"README.md": "two"}, {"db/env.py": "pass"}, command=True
+    )
     reads = identity(tmp_path / "2", READS, {"README.md": "two"}, command=True)
 
     assert plain[0] == plain[1] != plain[2], "its env.py decides what the file means"

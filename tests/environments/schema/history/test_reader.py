@@ -1,4 +1,7 @@
-"""Histories read from git: agreement with Alembic, what lies between commits, and everything that is refused."""
+"""Histories read from git: agreement with Alembic, what lies between commits, and everything
+that is refused.
+"""
+
 # ruff: noqa: E501
 
 import hashlib
@@ -18,7 +21,9 @@ INI = "[alembic]\nscript_location = %(here)s/db\n"
 
 def tree(**files: str) -> dict[str, str]:
     """A commit with these revision files (name → text) in db/versions."""
-    return {"alembic.ini": INI, "db/env.py": ""} | {f"db/versions/{name}.py": text for name, text in files.items()}
+    return {"alembic.ini": INI, "db/env.py": ""} | {
+        f"db/versions/{name}.py": text for name, text in files.items()
+    }
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -48,7 +53,11 @@ def test_a_long_history_is_read_whole_and_only_the_new_is_new(tmp_path):
     assert [one.id for one in change.new] == [f"{n:012x}" for n in (300, 301, 302)]
     path = f"migrations/versions/{300:012x}_change.py"
     assert change.new[0].sha256 == hashlib.sha256(files[path].encode()).hexdigest()
-    assert change.new[0].path == path and change.new[0].has_downgrade and change.new[0].message == f"Change {300:012x}"
+    assert (
+        change.new[0].path == path
+        and change.new[0].has_downgrade
+        and change.new[0].message == f"Change {300:012x}"
+    )
     assert change.heads_after is None
 
 
@@ -77,8 +86,14 @@ def test_the_first_revisions_and_a_moved_directory_are_compared_by_id(tmp_path):
         tmp_path / "git",
         {"README": "none yet"},
         tree(a=source("a")),
-        {"db/versions/a.py": None, "alembic.ini": INI.replace("/db", "/new"), "new/env.py": "", "new/versions/a.py": source("a"), "new/versions/b.py": source("b", "a")},
-    )  # fmt: skip
+        {
+            "db/versions/a.py": None,
+            "alembic.ini": INI.replace("/db", "/new"),
+            "new/env.py": "",
+            "new/versions/a.py": source("a"),
+            "new/versions/b.py": source("b", "a"),
+        },
+    )
 
     assert [one.id for one in compare(mirror, "c0", "c1", "alembic.ini").new] == ["a"]
     assert [one.id for one in compare(mirror, "", "c2", "alembic.ini").new] == ["a", "b"]
@@ -87,7 +102,11 @@ def test_the_first_revisions_and_a_moved_directory_are_compared_by_id(tmp_path):
 
 
 def test_new_files_are_parsed_whole_so_a_syntax_error_below_the_header_is_found(tmp_path):
-    mirror = repository(tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", body="x = = 1")})
+    mirror = repository(
+        tmp_path / "git",
+        tree(a=source("a")),
+        {"db/versions/b.py": source("b", "a", body="x = = 1")},
+    )
 
     change = compare(mirror, "c0", "c1", "alembic.ini")
 
@@ -98,12 +117,28 @@ def test_new_files_are_parsed_whole_so_a_syntax_error_below_the_header_is_found(
 @pytest.mark.parametrize(
     ("files", "kind", "words"),
     [
-        ({"a": source("a"), "b": source("b", "a"), "c": source("c", "a")}, "heads", 'alembic merge -m "merge heads" b c'),
-        ({"a": source("a"), "b": source("b", "zzz")}, "missing", "db/versions/b.py builds upon revision “zzz”"),
+        (
+            {"a": source("a"), "b": source("b", "a"), "c": source("c", "a")},
+            "heads",
+            'alembic merge -m "merge heads" b c',
+        ),
+        (
+            {"a": source("a"), "b": source("b", "zzz")},
+            "missing",
+            "db/versions/b.py builds upon revision “zzz”",
+        ),
         ({"a": source("a"), "b": source("b", "a", deps="zzz")}, "missing", "correct `depends_on`"),
         ({"a": source("abcd1234"), "b": source("b", "abcd")}, "missing", "“abcd”"),
-        ({"a": source("a"), "b": source("a")}, "duplicate", "db/versions/a.py and db/versions/b.py both declare"),
-        ({"a": source("a", "b"), "b": source("b", "a")}, "cycle", "db/versions/a.py, db/versions/b.py"),
+        (
+            {"a": source("a"), "b": source("a")},
+            "duplicate",
+            "db/versions/a.py and db/versions/b.py both declare",
+        ),
+        (
+            {"a": source("a", "b"), "b": source("b", "a")},
+            "cycle",
+            "db/versions/a.py, db/versions/b.py",
+        ),
         ({"a": source("a", "a")}, "cycle", "db/versions/a.py"),
         ({"a": source("a").replace("'a'", "make()")}, "computed", "computes `revision` on line"),
         ({"a": source("a-b")}, "illegal", "a-b"),
@@ -112,8 +147,10 @@ def test_new_files_are_parsed_whole_so_a_syntax_error_below_the_header_is_found(
         ({"a": "x = '" + "a" * 1_000_001 + "'"}, "unreadable", "larger than 1 MB"),
         ({"a": "revision = '\udcff'"}, "unreadable", "not"),
     ],
-)  # fmt: skip
-def test_what_must_not_run_is_a_problem_with_its_files_and_what_mends_it(tmp_path, files, kind, words):
+)
+def test_what_must_not_run_is_a_problem_with_its_files_and_what_mends_it(
+    tmp_path, files, kind, words
+):
     mirror = repository(tmp_path / "git", tree(**files))
 
     [problem, *_] = read(mirror, "main", "alembic.ini").problems
@@ -181,19 +218,64 @@ def test_questions_that_have_no_answer_are_refused(tmp_path):
         ({"alembic.ini": INI}, "alembic.ini", ("db/versions",)),
         ({"alembic.ini": INI}, ".", ("db/versions",)),
         ({"alembic.ini": INI}, "db", ("db/versions",)),
-        ({"back/alembic.ini": "[alembic]\nscript_location = ../db\n"}, "back/alembic.ini", ("db/versions",)),
+        (
+            {"back/alembic.ini": "[alembic]\nscript_location = ../db\n"},
+            "back/alembic.ini",
+            ("db/versions",),
+        ),
         ({"back/alembic.ini": "[alembic]\nscript_location = db\n"}, "back", ("db/versions",)),
-        ({"alembic.ini": "[alembic]\nwhere = db\nscript_location = %(where)s\n"}, "alembic.ini", ("db/versions",)),
-        ({"alembic.ini": "[alembic]\nscript_location = our.app:db\n", "our/app/db/env.py": ""}, "alembic.ini", ("our/app/db/versions",)),
-        ({"alembic.ini": INI + "version_locations = %(here)s/a b, c\n"}, "alembic.ini", ("a", "b", "c")),
-        ({"alembic.ini": INI + "version_locations = %(here)s/a b;c\npath_separator = ;\n"}, "alembic.ini", ("a b", "c")),
-        ({"alembic.ini": INI + "version_locations = a\n  b\npath_separator = newline\n"}, "alembic.ini", ("a", "b")),
-        ({"alembic.ini": INI + "version_locations = a:b\nversion_path_separator = os\n"}, "alembic.ini", ("a", "b")),
-        ({"x/pyproject.toml": '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations = ["%(here)s/v", "w"]\n', "x/db/env.py": ""}, "x/pyproject.toml", ("x/v", "x/w")),
-        ({"alembic.ini": "[alembic]\nsqlalchemy.url = x%%y\n", "pyproject.toml": '[tool.alembic]\nscript_location = "db"\n'}, "alembic.ini", ("db/versions",)),
+        (
+            {"alembic.ini": "[alembic]\nwhere = db\nscript_location = %(where)s\n"},
+            "alembic.ini",
+            ("db/versions",),
+        ),
+        (
+            {"alembic.ini": "[alembic]\nscript_location = our.app:db\n", "our/app/db/env.py": ""},
+            "alembic.ini",
+            ("our/app/db/versions",),
+        ),
+        (
+            {"alembic.ini": INI + "version_locations = %(here)s/a b, c\n"},
+            "alembic.ini",
+            ("a", "b", "c"),
+        ),
+        (
+            {"alembic.ini": INI + "version_locations = %(here)s/a b;c\npath_separator = ;\n"},
+            "alembic.ini",
+            ("a b", "c"),
+        ),
+        (
+            {"alembic.ini": INI + "version_locations = a\n  b\npath_separator = newline\n"},
+            "alembic.ini",
+            ("a", "b"),
+        ),
+        (
+            {"alembic.ini": INI + "version_locations = a:b\nversion_path_separator = os\n"},
+            "alembic.ini",
+            ("a", "b"),
+        ),
+        (
+            {
+                "x/pyproject.toml": (
+                    '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations ='
+                    ' ["%(here)s/v", "w"]\n'
+                ),
+                "x/db/env.py": "",
+            },
+            "x/pyproject.toml",
+            ("x/v", "x/w"),
+        ),
+        (
+            {
+                "alembic.ini": "[alembic]\nsqlalchemy.url = x%%y\n",
+                "pyproject.toml": '[tool.alembic]\nscript_location = "db"\n',
+            },
+            "alembic.ini",
+            ("db/versions",),
+        ),
         ({}, "", ()),
     ],
-)  # fmt: skip
+)
 def test_the_directories_are_found_as_alembic_finds_them(tmp_path, files, alembic, directories):
     mirror = repository(tmp_path / "git", {"db/env.py": "", "db/versions/x": ""} | files)
 
@@ -209,17 +291,35 @@ def test_the_directories_are_found_as_alembic_finds_them(tmp_path, files, alembi
         ("[alembic]\n", "alembic.ini", "no `script_location`"),
         ("[other]\nx = 1\n", "alembic.ini", "no `script_location`"),
         ("script_location = db\n", "alembic.ini", "cannot be read as an ini file"),
-        ("[alembic]\nscript_location = %(nope)s/db\n", "alembic.ini", "cannot be read as an ini file"),
-        ("[alembic]\nscript_location = gone\n", "alembic.ini", "“gone”, which is not in the repository"),
+        (
+            "[alembic]\nscript_location = %(nope)s/db\n",
+            "alembic.ini",
+            "cannot be read as an ini file",
+        ),
+        (
+            "[alembic]\nscript_location = gone\n",
+            "alembic.ini",
+            "“gone”, which is not in the repository",
+        ),
         ("[alembic]\nscript_location = /etc\n", "alembic.ini", "outside the repository"),
-        ("[alembic]\nscript_location = %(here)s/../../x\n", "alembic.ini", "outside the repository"),
-        (INI + "version_locations = a b\npath_separator = comma\n", "alembic.ini", "path_separator"),
+        (
+            "[alembic]\nscript_location = %(here)s/../../x\n",
+            "alembic.ini",
+            "outside the repository",
+        ),
+        (
+            INI + "version_locations = a b\npath_separator = comma\n",
+            "alembic.ini",
+            "path_separator",
+        ),
         (INI, "../elsewhere", "outside the repository"),
         (INI, "/etc/alembic.ini", "outside the repository"),
         (INI, "docs", "holds neither"),
     ],
 )
-def test_a_configuration_that_cannot_be_followed_is_one_clear_sentence(tmp_path, ini, alembic, words):
+def test_a_configuration_that_cannot_be_followed_is_one_clear_sentence(
+    tmp_path, ini, alembic, words
+):
     mirror = repository(tmp_path / "git", {"alembic.ini": ini, "db/env.py": "", "docs/x": ""})
 
     [problem] = read(mirror, "main", alembic).problems
@@ -229,9 +329,13 @@ def test_a_configuration_that_cannot_be_followed_is_one_clear_sentence(tmp_path,
 
 
 def test_the_command_prints_one_json_object(tmp_path, capsys):
-    mirror = repository(tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", labels="x")})
+    mirror = repository(
+        tmp_path / "git", tree(a=source("a")), {"db/versions/b.py": source("b", "a", labels="x")}
+    )
 
-    call_command("revisions", "main", repository=mirror.path, alembic="alembic.ini", since="c0", json=True)
+    call_command(
+        "revisions", "main", repository=mirror.path, alembic="alembic.ini", since="c0", json=True
+    )
 
     found = json.loads(capsys.readouterr().out)
     assert (found["heads"], found["bases"], found["new"], found["changed"], found["deleted"]) == (
@@ -257,9 +361,14 @@ def test_the_command_fails_where_a_gate_would(tmp_path, capsys):
 
 
 def test_the_command_reads_several_version_locations(tmp_path, capsys):
-    ini = INI + "version_locations = %(here)s/db/versions:%(here)s/shop/versions\npath_separator = :\n"
+    ini = (
+        INI
+        + "version_locations = %(here)s/db/versions:%(here)s/shop/versions\npath_separator = :\n"
+    )
     shop = {"shop/versions/s1.py": source("s1", labels="shop", deps="core")}
-    mirror = repository(tmp_path / "git", tree(a=source("a", labels="core")) | {"alembic.ini": ini} | shop)
+    mirror = repository(
+        tmp_path / "git", tree(a=source("a", labels="core")) | {"alembic.ini": ini} | shop
+    )
 
     call_command("revisions", "main", repository=mirror.path, alembic="alembic.ini", json=True)
 
@@ -271,9 +380,13 @@ def test_the_command_reads_several_version_locations(tmp_path, capsys):
 
 @pytest.mark.parametrize("command", ["revisions", "plan"])
 def test_a_path_that_finds_nothing_is_a_failure_that_says_where_it_looked(command, tmp_path):
-    mirror = repository(tmp_path / "git", {"alembic.ini": INI, "db/env.py": "", "db/versions/README": ""})
+    mirror = repository(
+        tmp_path / "git", {"alembic.ini": INI, "db/env.py": "", "db/versions/README": ""}
+    )
 
-    with pytest.raises(CommandError, match="Looked in “db/versions”, which holds README") as refused:
+    with pytest.raises(
+        CommandError, match="Looked in “db/versions”, which holds README"
+    ) as refused:
         call_command(command, "main", repository=mirror.path, alembic="alembic.ini")
 
     assert refused.value.returncode == 2

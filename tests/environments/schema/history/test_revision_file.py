@@ -1,4 +1,5 @@
 """The header of one revision file: what the quick scan says must be what `ast` says."""
+
 # ruff: noqa: E501
 
 import pytest
@@ -47,46 +48,147 @@ def test_the_quick_scan_knows_the_common_template():
 
 
 VALUES = [
-    "'a1'", '"b2"', "None", "()", "[]", "('a1', 'b2')", '("a1",)', "['c3', 'd4']", "'a' 'b'", "('a1')", "f'a'",
-    "f()", "PREVIOUS", "'a' + 'b'", "'a' if x else 'b'", "'ü'", "3", "b'a'", "('a', None)", "r'a'", "'\\x61'",
-    "'a'; revision = 'z'", "'a' # revision", "(\n'a',\n'b')", "\\\n'a'", "'''a'''", "x = 'a'",
-]  # fmt: skip
+    "'a1'",
+    '"b2"',
+    "None",
+    "()",
+    "[]",
+    "('a1', 'b2')",
+    '("a1",)',
+    "['c3', 'd4']",
+    "'a' 'b'",
+    "('a1')",
+    "f'a'",
+    "f()",
+    "PREVIOUS",
+    "'a' + 'b'",
+    "'a' if x else 'b'",
+    "'ü'",
+    "3",
+    "b'a'",
+    "('a', None)",
+    "r'a'",
+    "'\\x61'",
+    "'a'; revision = 'z'",
+    "'a' # revision",
+    "(\n'a',\n'b')",
+    "\\\n'a'",
+    "'''a'''",
+    "x = 'a'",
+]
 NAMES = ["revision", "down_revision", "branch_labels", "depends_on"]
 ODD = [
-    "from x import *", "from x import revision", "import sqlalchemy as depends_on", "import os", "# revision = 'q'",
-    "x = dict(\nrevision='q'\n)", "if x:\n    revision = 'q'", "for revision in x: pass", "del revision",
-    "def f():\n    global revision\n    revision = 'q'", "def f():\n    revision = 'q'", "class A:\n    revision = 'q'",
-    "x = (revision := 'q')", "globals()['revision'] = 'q'", "def f(): return vars()", "exec('revision = 1')",
-    "x = '''\nrevision = 'q'\n'''", "s = f'{x}' + \"\"\"\nrevision = 'q'\n\"\"\"", "revision = down_revision = 'q'",
-    "revision, down_revision = 'q', 'r'", "try:\n    import x\nexcept E as revision:\n    pass", "revision: str",
-    "@revision\ndef f(): pass", "def revision(): pass", "revision += 'q'", "ｒevision = 'q'", "x = '\\''", "x = 'it\"s'",
-    "'''late doc'''", "def f(x=(revision := 'q')): pass", "x = \"\\\\\"; revision = 'q'", "x = ''''a'''", "\x0crevision = 'q'",
-    "# c\rrevision = 'q'",     "if x:\\\nrevision = 'q'", "x = lambda: 0", "with a as revision: pass", "op.alter(revision='q')", "x = r'\\'",
-    "def f():\n    return 'x' \\\n", "x = [\n", "]", "match x:\n    case {**revision}: pass", "type revision = int",
-]  # fmt: skip
+    "from x import *",
+    "from x import revision",
+    "import sqlalchemy as depends_on",
+    "import os",
+    "# revision = 'q'",
+    "x = dict(\nrevision='q'\n)",
+    "if x:\n    revision = 'q'",
+    "for revision in x: pass",
+    "del revision",
+    "def f():\n    global revision\n    revision = 'q'",
+    "def f():\n    revision = 'q'",
+    "class A:\n    revision = 'q'",
+    "x = (revision := 'q')",
+    "globals()['revision'] = 'q'",
+    "def f(): return vars()",
+    "exec('revision = 1')",
+    "x = '''\nrevision = 'q'\n'''",
+    's = f\'{x}\' + """\nrevision = \'q\'\n"""',
+    "revision = down_revision = 'q'",
+    "revision, down_revision = 'q', 'r'",
+    "try:\n    import x\nexcept E as revision:\n    pass",
+    "revision: str",
+    "@revision\ndef f(): pass",
+    "def revision(): pass",
+    "revision += 'q'",
+    "ｒevision = 'q'",
+    "x = '\\''",
+    "x = 'it\"s'",
+    "'''late doc'''",
+    "def f(x=(revision := 'q')): pass",
+    "x = \"\\\\\"; revision = 'q'",
+    "x = ''''a'''",
+    "\x0crevision = 'q'",
+    "# c\rrevision = 'q'",
+    "if x:\\\nrevision = 'q'",
+    "x = lambda: 0",
+    "with a as revision: pass",
+    "op.alter(revision='q')",
+    "x = r'\\'",
+    "def f():\n    return 'x' \\\n",
+    "x = [\n",
+    "]",
+    "match x:\n    case {**revision}: pass",
+    "type revision = int",
+]
 DOCS = [
-    "", '"""add it"""\n', '"""add "it"\n\nmore revision"""\n', "'''single'''\n", "'plain'\n", 'r"""raw"""\n', 'f"""x"""\n',
-    '"""a""" """b"""\n', '"""a""".strip()\n', "# a comment\n\n\"\"\"ä doc\"\"\"\n", '"""esc\\n"""\n', "x = 1\n", '"""a"""; x\n',
-    "# -*- coding: latin-1 -*-\n", '""" """\n', '"""\n\n  deep\n"""\n', "\ufeff", '"""a"""+"""b"""\n', '"""win"""\r\n',
-]  # fmt: skip
+    "",
+    '"""add it"""\n',
+    '"""add "it"\n\nmore revision"""\n',
+    "'''single'''\n",
+    "'plain'\n",
+    'r"""raw"""\n',
+    'f"""x"""\n',
+    '"""a""" """b"""\n',
+    '"""a""".strip()\n',
+    '# a comment\n\n"""ä doc"""\n',
+    '"""esc\\n"""\n',
+    "x = 1\n",
+    '"""a"""; x\n',
+    "# -*- coding: latin-1 -*-\n",
+    '""" """\n',
+    '"""\n\n  deep\n"""\n',
+    "\ufeff",
+    '"""a"""+"""b"""\n',
+    '"""win"""\r\n',
+]
 TAILS = [
-    "", "\ndef downgrade():\n    pass\n", "\ndef downgrade():\n    op.drop()\n", "\ndef downgrade(): pass\n",
-    "\ndef downgrade():\n    raise NotImplementedError\n", "\ndef downgrade():\n    '''doc'''\n",
-    "\ndef downgrade():\n    # nothing\n    pass\n    op.x()\n", "\ndef downgrade() -> None:\n    \"\"\"Doc.\"\"\"\n    # c\n    pass\n",
-    "\ndef downgrade():\n    with op.batch() as b:\n        b.x()\n", "\ndef downgrade():\n    return\n", "\ndowngrade = None\n",
-    "\ndef downgrade():\n    op.x()\n\ndef downgrade():\n    pass\n", "\nasync def downgrade():\n    op.x()\n",
-    "\nx = '''\ndef downgrade():\n    op.x()\n'''\n", "\ndef downgrade():\n    None\n", "\ndef downgrade():\n    'x'.join()\n",
-    "\ndef downgrade():\n    pass\n\nx = 1\n", "\ndef downgrade():\n    ...\n", "\ndef downgrade(\n):\n    pass\n",
-    "\nclass A:\n    def downgrade(self):\n        op.x()\n", "\ndef downgrade():\n    'doc' 'more'\n    pass\n",
-]  # fmt: skip
+    "",
+    "\ndef downgrade():\n    pass\n",
+    "\ndef downgrade():\n    op.drop()\n",
+    "\ndef downgrade(): pass\n",
+    "\ndef downgrade():\n    raise NotImplementedError\n",
+    "\ndef downgrade():\n    '''doc'''\n",
+    "\ndef downgrade():\n    # nothing\n    pass\n    op.x()\n",
+    '\ndef downgrade() -> None:\n    """Doc."""\n    # c\n    pass\n',
+    "\ndef downgrade():\n    with op.batch() as b:\n        b.x()\n",
+    "\ndef downgrade():\n    return\n",
+    "\ndowngrade = None\n",
+    "\ndef downgrade():\n    op.x()\n\ndef downgrade():\n    pass\n",
+    "\nasync def downgrade():\n    op.x()\n",
+    "\nx = '''\ndef downgrade():\n    op.x()\n'''\n",
+    "\ndef downgrade():\n    None\n",
+    "\ndef downgrade():\n    'x'.join()\n",
+    "\ndef downgrade():\n    pass\n\nx = 1\n",
+    "\ndef downgrade():\n    ...\n",
+    "\ndef downgrade(\n):\n    pass\n",
+    "\nclass A:\n    def downgrade(self):\n        op.x()\n",
+    "\ndef downgrade():\n    'doc' 'more'\n    pass\n",
+]
 
 ABOVE = [
-    "# revision identifiers, used by Alembic.", "# revision = 'q'", "import os  # its branch_labels", "from x import branch_labels",
-    "import depends_on  # revision identifiers", "import x as branch_labels", "import os, a.depends_on", "from x import *", "\x0c",
-    "import \\\nbranch_labels", "from x import (\n    depends_on)", "# revision identifiers\rbranch_labels = 'q'", "import os",
-    "branch_labels = 'q'; x = 1", "globals()['depends_on'] = 'q'", "# revision identifiers\x0cimport depends_on",
-    "import x  # -*- coding: latin-1 -*-", "from x import ａ, branch_ｌabels", "import os; import depends_on",
-]  # fmt: skip
+    "# revision identifiers, used by Alembic.",
+    "# revision = 'q'",
+    "import os  # its branch_labels",
+    "from x import branch_labels",
+    "import depends_on  # revision identifiers",
+    "import x as branch_labels",
+    "import os, a.depends_on",
+    "from x import *",
+    "\x0c",
+    "import \\\nbranch_labels",
+    "from x import (\n    depends_on)",
+    "# revision identifiers\rbranch_labels = 'q'",
+    "import os",
+    "branch_labels = 'q'; x = 1",
+    "globals()['depends_on'] = 'q'",
+    "# revision identifiers\x0cimport depends_on",
+    "import x  # -*- coding: latin-1 -*-",
+    "from x import ａ, branch_ｌabels",
+    "import os; import depends_on",
+]
 STARTS = [
     [],
     ["revision = 'a1'", "down_revision = None"],
@@ -98,7 +200,9 @@ assignments = st.builds(
     st.sampled_from(["", ": str", ": Union[str, None]", ": 'x'", ": (revision := str)", " "]),
     st.sampled_from(VALUES),
 )
-plain = st.builds(lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8]))
+plain = st.builds(
+    lambda name, value: f"{name} = {value}", st.sampled_from(NAMES[2:]), st.sampled_from(VALUES[:8])
+)
 sources = st.builds(
     lambda doc, above, first, middle, tail, end: end.join(
         (doc + "\n".join([*above, *first, *middle, ""]) + tail).split("\n")
@@ -109,7 +213,7 @@ sources = st.builds(
     st.lists(plain | assignments | st.sampled_from(ODD), max_size=4),
     st.sampled_from(TAILS),
     st.sampled_from(["\n", "\n", "\n", "\r\n"]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=500, deadline=None, database=None)
@@ -131,7 +235,9 @@ def test_the_quick_scan_never_says_other_than_ast(source):
 @settings(max_examples=150, deadline=None, database=None)
 @given(sources)
 def test_what_ast_says_is_what_running_the_file_says(source):
-    """The judge itself, held against the truth: the module's own namespace, for files that can be run."""
+    """The judge itself, held against the truth: the module's own namespace, for files that can
+    be run.
+    """
     content = source.encode()
     try:
         message = judge(content, "x.py")
@@ -144,7 +250,9 @@ def test_what_ast_says_is_what_running_the_file_says(source):
     down = space["down_revision"]
 
     assert message.id == space["revision"]
-    assert message.down == (() if down is None else (down,) if isinstance(down, str) else tuple(down))
+    assert message.down == (
+        () if down is None else (down,) if isinstance(down, str) else tuple(down)
+    )
 
 
 @pytest.mark.parametrize("above", ABOVE)
@@ -189,7 +297,9 @@ def test_very_old_files_take_their_id_from_their_name():
 
 
 def test_bytes_in_another_encoding_are_read_as_python_reads_them():
-    content = "# coding: latin-1\n'''Grün'''\nrevision = 'a'\ndown_revision = None\n".encode("latin-1")
+    content = "# coding: latin-1\n'''Grün'''\nrevision = 'a'\ndown_revision = None\n".encode(
+        "latin-1"
+    )
 
     assert judge(content, "x.py").message == "Grün"
     with pytest.raises(UnreadableError):

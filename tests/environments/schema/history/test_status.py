@@ -1,4 +1,6 @@
-"""How a database stands beside its branch, by what its version table says; no database is touched."""
+"""How a database stands beside its branch, by what its version table says; no database is
+touched.
+"""
 
 import pytest
 
@@ -9,7 +11,9 @@ from environments.schema.history.status import stand, timeline
 def history(**parents: str):
     """Revisions by id; the value names its parents, as in `m="b c"`."""
     rows = [
-        Revision(id, tuple(down.split()), (), (), f"versions/{id}.py", id * 64, f"Change {id}", True)
+        Revision(
+            id, tuple(down.split()), (), (), f"versions/{id}.py", id * 64, f"Change {id}", True
+        )
         for id, down in parents.items()
     ]
     return build(rows, ("versions",), (), recursive=False)
@@ -26,10 +30,24 @@ MERGED = history(a="", b="a", c="a", m="b c")
         (["c"], LINE, "level", "production's database is at the head of main.", [], []),
         (["a"], LINE, "behind", "behind main by 2 revisions: b and c.", ["b", "c"], []),
         ([], LINE, "behind", "behind main by 3 revisions: a, b and c.", ["a", "b", "c"], []),
-        (["e"], LINE, "ahead", "ahead of main by 2 revisions: d and e, which staging has.", [], ["d", "e"]),
+        (
+            ["e"],
+            LINE,
+            "ahead",
+            "ahead of main by 2 revisions: d and e, which staging has.",
+            [],
+            ["d", "e"],
+        ),
         (["zz"], LINE, "unknown", "at zz, which no file of main and staging has", [], ["zz"]),
         (["c", "zz"], LINE, "unknown", "at zz", [], ["zz"]),
-        (["a", "b"], LINE, "overlap", "holds a beside b, which builds upon it; Alembic refuses that", [], []),
+        (
+            ["a", "b"],
+            LINE,
+            "overlap",
+            "holds a beside b, which builds upon it; Alembic refuses that",
+            [],
+            [],
+        ),
         (["b", "c"], MERGED, "heads", "holds two heads, b and c, which m joins", ["m"], []),
         (["m"], MERGED, "level", "at the head", [], []),
         (["a"], history(a="", b="nowhere"), "broken", "“nowhere”, which no file here has", [], []),
@@ -39,7 +57,11 @@ MERGED = history(a="", b="a", c="a", m="b c")
 def test_a_database_is_named_in_words(current, own, state, words, between, beyond):
     found = stand("production", current, "main", own, {"staging": LONGER})
 
-    assert (found.state, [one.id for one in found.between], list(found.beyond)) == (state, between, beyond)
+    assert (found.state, [one.id for one in found.between], list(found.beyond)) == (
+        state,
+        between,
+        beyond,
+    )
     assert words in found.sentence and found.sentence.endswith(".")
 
 
@@ -51,9 +73,12 @@ def test_the_timeline_reaches_down_to_the_last_database_and_says_which_branch_ha
 
     assert len(entries) == 11 and left == 92 and {"r050", "b"} <= {entry.id for entry in entries}
     assert [(one.id, one.branches) for one in short] == [
-        ("e", ("staging",)), ("d", ("staging",)), ("c", ("staging", "main")), ("b", ("staging", "main")),
+        ("e", ("staging",)),
+        ("d", ("staging",)),
+        ("c", ("staging", "main")),
+        ("b", ("staging", "main")),
         ("a", ("staging", "main")),
-    ]  # fmt: skip
+    ]
     assert older == 0
     [merge] = [one for one in timeline({"main": MERGED}, set())[0] if one.joins]
     assert (merge.id, merge.joins) == ("m", ("b", "c"))

@@ -1,4 +1,6 @@
-"""Edits of shipped files are judged by what runs: form, the same SQL, other SQL, another place, pruned."""
+"""Edits of shipped files are judged by what runs: form, the same SQL, other SQL, another place,
+pruned.
+"""
 
 import pytest
 
@@ -8,7 +10,9 @@ from tests.cases.builder import revision, table, usual
 from tests.environments.schema.history.histories import repository
 
 A = table("a1")
-B = revision("b2", "a1", 'op.add_column("a1", sa.Column("n", sa.Text))', 'op.drop_column("a1", "n")')
+B = revision(
+    "b2", "a1", 'op.add_column("a1", sa.Column("n", sa.Text))', 'op.drop_column("a1", "n")'
+)
 FORMATTED = '''"""Another first line"""
 from typing import Union
 
@@ -38,7 +42,9 @@ def judged(tmp_path, main: dict, staging: dict, ran: tuple[str, ...] = ()) -> li
     mirror = repository(tmp_path / "git", main, staging)
     change = compare(mirror, "c0", "main", "alembic.ini")
     both = read(mirror, "c0", "alembic.ini"), read(mirror, "main", "alembic.ini")
-    return [(one.kind, one.sentence) for one in edits.judge(mirror, "c0", "main", change, both, ran=ran)]
+    return [
+        (one.kind, one.sentence) for one in edits.judge(mirror, "c0", "main", change, both, ran=ran)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,11 @@ def judged(tmp_path, main: dict, staging: dict, ran: tuple[str, ...] = ()) -> li
         (B.replace("sa.Text", "sa.Integer"), "other", "now runs other SQL (upgrade)"),
         (B.replace('op.drop_column("a1", "n")', "pass"), "other", "now runs other SQL (downgrade)"),
         (B.replace("'a1'", "None"), "other", "it built upon a1 and now builds upon nothing"),
-        (B.replace("op.add", "op.get_bind().execute(sa.text('select 1')).scalar(); op.add"), "other", "cannot be told"),
+        (
+            B.replace("op.add", "op.get_bind().execute(sa.text('select 1')).scalar(); op.add"),
+            "other",
+            "cannot be told",
+        ),
     ],
 )
 def test_an_edit_is_judged_by_what_it_runs(edited, kind, words, tmp_path):
@@ -61,5 +71,10 @@ def test_an_edit_is_judged_by_what_it_runs(edited, kind, words, tmp_path):
 def test_old_files_may_be_pruned_once_every_database_is_past_them(tmp_path):
     without = {"db/versions/a1.py": None, "db/versions/b2.py": B.replace("'a1'", "None")}
 
-    assert [kind for kind, _ in judged(tmp_path / "1", usual(A, B), without, ran=("b2",))] == ["pruned", "same"]
-    assert [kind for kind, _ in judged(tmp_path / "2", usual(A, B), without, ran=("a1",))] == ["other"]
+    assert [kind for kind, _ in judged(tmp_path / "1", usual(A, B), without, ran=("b2",))] == [
+        "pruned",
+        "same",
+    ]
+    assert [kind for kind, _ in judged(tmp_path / "2", usual(A, B), without, ran=("a1",))] == [
+        "other"
+    ]

@@ -8,7 +8,15 @@ import psycopg
 import pytest
 from postgast import pg_query_pb2
 
-from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE, Half, Services, advise
+from environments.schema.downgrade.compatibility import (
+    DOWNGRADE_FIRST,
+    FORWARD,
+    PENDING,
+    SAFE,
+    Half,
+    Services,
+    advise,
+)
 from environments.schema.history.reader import read
 from environments.schema.plan import risk
 from environments.schema.plan.render import Rendered, Statement, Step, make_plan
@@ -33,7 +41,9 @@ def step(*sql: str, back: str = "select 1", transaction: bool = True, **values) 
     return Step(**(known | {"upgrade": upgrade, "downgrade": downgrade} | values))
 
 
-def told(*sql: str, target: Target | None = None, order: str = "migrate_first", **values) -> dict[str, Risk]:
+def told(
+    *sql: str, target: Target | None = None, order: str = "migrate_first", **values
+) -> dict[str, Risk]:
     return {one.code: one for one in assess([step(*sql, **values)], order=order, target=target)}
 
 
@@ -41,15 +51,27 @@ def told(*sql: str, target: Target | None = None, order: str = "migrate_first", 
     ("sql", "code", "severity"),
     [
         ("ALTER TABLE events ADD COLUMN a TEXT NOT NULL", "required-column", "danger"),
-        ("ALTER TABLE events ADD COLUMN a TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL", "rewrite", "caution"),
+        (
+            "ALTER TABLE events ADD COLUMN a TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL",
+            "rewrite",
+            "caution",
+        ),
         ("CREATE UNIQUE INDEX i ON events (a)", "blocking-index", "caution"),
         ("CREATE INDEX CONCURRENTLY i ON events (a)", "concurrent-in-transaction", "danger"),
-        ("ALTER TABLE events ALTER COLUMN a TYPE INTEGER USING a::integer", "column-type", "caution"),
+        (
+            "ALTER TABLE events ALTER COLUMN a TYPE INTEGER USING a::integer",
+            "column-type",
+            "caution",
+        ),
         ("ALTER TABLE events RENAME COLUMN a TO z", "rename", "danger"),
         ("ALTER TABLE events RENAME TO happenings", "rename", "danger"),
         ("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", "rename", "danger"),
         ("ALTER TABLE events ALTER COLUMN a SET NOT NULL", "set-not-null", "caution"),
-        ("ALTER TABLE events ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)", "foreign-key", "caution"),
+        (
+            "ALTER TABLE events ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)",
+            "foreign-key",
+            "caution",
+        ),
         ("ALTER TABLE events ADD CONSTRAINT c CHECK (a > 1)", "checked-constraint", "caution"),
         ("ALTER TABLE events ADD CONSTRAINT u UNIQUE (a)", "unique-constraint", "caution"),
         ("ALTER TABLE events DROP COLUMN a", "drop-column", "danger"),
@@ -91,10 +113,16 @@ def test_a_harmless_statement_asks_nobody(sql):
     ("sql", "codes"),
     [
         ("ALTER TABLE events ENABLE ROW LEVEL SECURITY", {"row-security"}),
-        ("ALTER TABLE events ALTER a DROP DEFAULT, ALTER b SET DEFAULT 1", {"drop-default", "change-default"}),
+        (
+            "ALTER TABLE events ALTER a DROP DEFAULT, ALTER b SET DEFAULT 1",
+            {"drop-default", "change-default"},
+        ),
         ("ALTER VIEW open_events SET SCHEMA archive", {"moved"}),
         ("REVOKE ALL ON events FROM app", {"rights"}),
-        ("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 1'", {"changed-object"}),
+        (
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 1'",
+            {"changed-object"},
+        ),
         ("ALTER TABLE events DETACH PARTITION old", {"detach-partition"}),
         ("REFRESH MATERIALIZED VIEW daily", {"refresh"}),
         ("ALTER TABLE events SET UNLOGGED", {"unlogged", "rewrite"}),
@@ -132,20 +160,28 @@ def test_what_nobody_knows_asks_and_is_not_safe_to_roll_back(sql):
 
 
 def test_a_statement_of_a_kind_that_is_not_described_asks(monkeypatch):
-    monkeypatch.setattr(kinds, "KINDS", {name: kind for name, kind in KINDS.items() if name != "CommentStmt"})
+    monkeypatch.setattr(
+        kinds, "KINDS", {name: kind for name, kind in KINDS.items() if name != "CommentStmt"}
+    )
 
     assert told("COMMENT ON TABLE a IS 'b'")["unknown"].asks
 
 
 def test_many_rows_of_plain_values_are_one_insert():
-    assert not told(", ".join(["INSERT INTO kinds VALUES (1, 'a', NULL)", *["(1, 'a', NULL)"] * 9_000]))
+    assert not told(
+        ", ".join(["INSERT INTO kinds VALUES (1, 'a', NULL)", *["(1, 'a', NULL)"] * 9_000])
+    )
 
 
 @pytest.mark.parametrize(
     ("sql", "back", "codes"),
     [
         ("DROP INDEX i", "select 1", {"blocking-index-drop", "drop-key"}),
-        ("DROP INDEX i", "CREATE UNIQUE INDEX i ON events (a)", {"blocking-index-drop", "drop-key"}),
+        (
+            "DROP INDEX i",
+            "CREATE UNIQUE INDEX i ON events (a)",
+            {"blocking-index-drop", "drop-key"},
+        ),
         ("DROP INDEX i", "CREATE INDEX i ON events (a)", {"blocking-index-drop"}),
         ("ALTER TABLE events DROP CONSTRAINT c", "select 1", {"drop-key"}),
         (
@@ -172,16 +208,24 @@ def test_a_concurrent_index_in_its_own_block_asks_nobody():
 
 def test_tables_that_the_plan_makes_may_be_altered_freely():
     made = step(
-        "CREATE TABLE fresh (id INTEGER)", "CREATE INDEX i ON public.fresh (id)", "INSERT INTO fresh VALUES (1)"
+        "CREATE TABLE fresh (id INTEGER)",
+        "CREATE INDEX i ON public.fresh (id)",
+        "INSERT INTO fresh VALUES (1)",
     )
-    later = step('ALTER TABLE "fresh" ADD COLUMN a TEXT NOT NULL', "DROP TABLE fresh", revision="r2")
+    later = step(
+        'ALTER TABLE "fresh" ADD COLUMN a TEXT NOT NULL', "DROP TABLE fresh", revision="r2"
+    )
 
     assert assess([made, later], order="migrate_first") == ()
     assert tables_in([made, later]) == frozenset()
 
 
 def test_findings_belong_to_their_statement_and_their_revision():
-    first = step("select 1", "ALTER TABLE events\n  ADD COLUMN a TEXT,\n  DROP COLUMN b -- gone", revision="r1")
+    first = step(
+        "select 1",
+        "ALTER TABLE events\n  ADD COLUMN a TEXT,\n  DROP COLUMN b -- gone",
+        revision="r1",
+    )
     second = step("UPDATE Events SET a = 1", revision="r2")
 
     risks = assess([first, second], order="migrate_first")
@@ -200,7 +244,11 @@ def test_the_order_of_deploying_decides_what_is_said_of_drops_and_additions():
     last = told(drop, add, order="migrate_first")
 
     assert (first["drop-column"].severity, last["drop-column"].severity) == ("caution", "danger")
-    assert first["expand"].severity == "info" and "(events)" in first["expand"].sentence and "expand" not in last
+    assert (
+        first["expand"].severity == "info"
+        and "(events)" in first["expand"].sentence
+        and "expand" not in last
+    )
 
 
 def test_data_and_schema_in_one_revision_are_mixed():
@@ -215,7 +263,9 @@ def test_the_size_of_the_table_is_named_and_a_small_one_is_no_reason_to_ask():
 
     large = told(sql, target=LARGE)["blocking-index"]
     small = told(sql, target=Target(18, {"events": Table(None, 90_000)}))["blocking-index"]
-    drop = told("ALTER TABLE events DROP COLUMN a", target=Target(18, {"events": Table(3, 90_000)}))["drop-column"]
+    drop = told(
+        "ALTER TABLE events DROP COLUMN a", target=Target(18, {"events": Table(3, 90_000)})
+    )["drop-column"]
 
     assert "events (41 M rows, 9.2 GB)" in large.sentence and large.severity == "caution"
     assert "events (90 kB)" in small.sentence and small.severity == "info"
@@ -224,7 +274,11 @@ def test_the_size_of_the_table_is_named_and_a_small_one_is_no_reason_to_ask():
 
 @pytest.mark.parametrize(
     "downgrade",
-    [Rendered(), Rendered((), "missing", "The function is not there."), Rendered((), "raised", "NotImplementedError.")],
+    [
+        Rendered(),
+        Rendered((), "missing", "The function is not there."),
+        Rendered((), "raised", "NotImplementedError."),
+    ],
 )
 def test_a_missing_downgrade_matters_where_earlier_code_does_not_fit(downgrade):
     fits = told("ALTER TABLE events ADD COLUMN a TEXT", downgrade=downgrade)
@@ -235,7 +289,10 @@ def test_a_missing_downgrade_matters_where_earlier_code_does_not_fit(downgrade):
 
 
 def test_a_downgrade_that_needs_the_database_is_only_unknown():
-    risks = told("ALTER TABLE events RENAME COLUMN a TO b", downgrade=Rendered((), "connection", "It reads an answer."))
+    risks = told(
+        "ALTER TABLE events RENAME COLUMN a TO b",
+        downgrade=Rendered((), "connection", "It reads an answer."),
+    )
 
     assert risks["way-back-unknown"].severity == "info"
 
@@ -245,7 +302,9 @@ def test_a_merge_needs_no_downgrade_and_an_unknown_upgrade_is_a_risk():
     unknown = told(upgrade=Rendered((), "connection", "Line 3: it reads an answer."))
 
     assert assess([merge]) == ()
-    assert unknown["unrendered"].severity == "caution" and "Line 3" in unknown["unrendered"].sentence
+    assert (
+        unknown["unrendered"].severity == "caution" and "Line 3" in unknown["unrendered"].sentence
+    )
 
 
 def test_without_squawk_nothing_is_called_harmless(monkeypatch, tmp_path):
@@ -294,7 +353,10 @@ def test_the_way_back_goes_through_a_downgrade_when_that_restores_what_old_code_
     [
         ("ALTER TABLE events DROP COLUMN a", {}),
         ("ALTER TABLE events RENAME COLUMN a TO b", {"back": ""}),
-        ("ALTER TABLE events RENAME COLUMN a TO b", {"downgrade": Rendered((), "raised", "It raises.")}),
+        (
+            "ALTER TABLE events RENAME COLUMN a TO b",
+            {"downgrade": Rendered((), "raised", "It raises.")},
+        ),
         ("select 1", {"upgrade": Rendered((), "time", "It never ended."), "back": ""}),
     ],
 )
@@ -312,17 +374,25 @@ def test_an_image_that_runs_alembic_at_its_start_needs_the_downgrade_first():
 
     assert back.verdict == DOWNGRADE_FIRST and "Can't locate revision" in back.reasons[0]
     assert advise([step("select 1", back="")], (), services=starting).verdict == FORWARD
-    assert advise([], (), services=starting).verdict == SAFE, "with nothing in the database it finds its revision"
+    assert advise([], (), services=starting).verdict == SAFE, (
+        "with nothing in the database it finds its revision"
+    )
     assert quiet.verdict == SAFE and len(quiet.steps) == 1
 
 
 def test_what_cannot_be_restored_or_was_never_planned_is_not_called_safe():
-    assert advise([], (), services=Services(missing=("backend: its image is gone.",))).verdict == FORWARD
+    assert (
+        advise([], (), services=Services(missing=("backend: its image is gone.",))).verdict
+        == FORWARD
+    )
     assert advise([], (), unplanned=["r9"]).verdict == FORWARD
 
 
 def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays():
-    failed = ("frontend", "frontend: The deployment of bbbbbbb came to nothing; aaaaaaa serves, as before.")
+    failed = (
+        "frontend",
+        "frontend: The deployment of bbbbbbb came to nothing; aaaaaaa serves, as before.",
+    )
     mixed = advise([], (), services=Services(back=("backend", "worker"), stay=(failed,)))
     none = advise([], (), services=Services(stay=(failed, ("backend", "backend: as before."))))
 
@@ -338,22 +408,32 @@ def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays(
 def test_nothing_is_called_safe_while_a_migration_runs_or_a_deployment_is_under_way():
     steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
 
-    back = advise(steps, assess(steps), services=Services(moving=("A migration runs in production.",)))
+    back = advise(
+        steps, assess(steps), services=Services(moving=("A migration runs in production.",))
+    )
 
     assert back.verdict == PENDING and back.reasons == ("A migration runs in production.",)
 
 
 def test_of_half_a_migration_exactly_that_half_is_told():
     steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
-    index = Half("r2", "r2 failed half-way: an invalid index of it stays in the database.", ("DROP INDEX i;",))
-    dropped = Half("r2", "r2 failed half-way: 1 statement of it stays in the database.", (), breaks=True)
+    index = Half(
+        "r2",
+        "r2 failed half-way: an invalid index of it stays in the database.",
+        ("DROP INDEX i;",),
+    )
+    dropped = Half(
+        "r2", "r2 failed half-way: 1 statement of it stays in the database.", (), breaks=True
+    )
 
     harmless = advise(steps, assess(steps), half=[index])
     breaking = advise(steps, assess(steps), half=[dropped])
     nothing = advise([], (), half=[index])
 
     assert harmless.verdict == SAFE and index.sentence in harmless.reasons
-    assert harmless.steps[0] == "In the database: DROP INDEX i;" and "stays at r1" in " ".join(harmless.steps)
+    assert harmless.steps[0] == "In the database: DROP INDEX i;" and "stays at r1" in " ".join(
+        harmless.steps
+    )
     assert breaking.verdict == DOWNGRADE_FIRST and dropped.sentence in breaking.reasons
     assert nothing.reasons[:2] == ("No revision of this release is applied.", index.sentence)
 
@@ -376,8 +456,12 @@ def test_every_rule_is_in_the_document_and_the_document_knows_no_other():
     assert found.keys() == RULES.keys()
     for code, message in found.items():
         first = message.split("\n")[0]
-        assert f"*{RULES[code].severity}{', time' if RULES[code].about_time else ''}*" in first, code
-        assert {one for one, ours in SQUAWK.items() if ours == code} == set(re.findall(r"`([a-z-]+)`", first)), code
+        assert f"*{RULES[code].severity}{', time' if RULES[code].about_time else ''}*" in first, (
+            code
+        )
+        assert {one for one, ours in SQUAWK.items() if ours == code} == set(
+            re.findall(r"`([a-z-]+)`", first)
+        ), code
         assert "# not\n" in message and "# but\n" in message, code
 
 
@@ -407,20 +491,27 @@ def test_the_table_has_every_kind_of_statement_that_the_grammar_knows():
 def test_the_functions_called_harmless_are_postgresqls_own_and_change_nothing(database):
     with psycopg.connect(database) as connection:
         rows = connection.execute(
-            "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace and provolatile <> 'v'"
+            "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace and"
+            " provolatile <> 'v'"
         ).fetchall()
 
     assert STABLE - {name for (name,) in rows} == set()
 
 
 def test_the_bad_examples_of_the_document_are_what_the_rules_are_about(tmp_path):
-    bad = {code: re.search(r"# not\n(.*?)\n# but", message, re.S)[1] for code, message in sections().items()}
+    bad = {
+        code: re.search(r"# not\n(.*?)\n# but", message, re.S)[1]
+        for code, message in sections().items()
+    }
     whole = {
-        code: body for code, body in bad.items() if "…" not in body and "def " not in body and code != "unreadable"
+        code: body
+        for code, body in bad.items()
+        if "…" not in body and "def " not in body and code != "unreadable"
     }
     ids = {code: f"r{number:03}" for number, code in enumerate(whole)}
     files = {
-        f"versions/{ids[code]}.py": source(ids[code], body=body.replace("\n", "\n    ")) for code, body in whole.items()
+        f"versions/{ids[code]}.py": source(ids[code], body=body.replace("\n", "\n    "))
+        for code, body in whole.items()
     }
     mirror = repository(tmp_path / "git", {"env.py": ""} | files)
     history = read(mirror, "main", ".")
@@ -430,4 +521,7 @@ def test_the_bad_examples_of_the_document_are_what_the_rules_are_about(tmp_path)
     for one in assess(made.steps, target=LARGE):
         found.setdefault(one.revision, set()).add(one.code)
 
-    assert len(whole) > 15 and {code for code in whole if code not in found.get(ids[code], ())} == set()
+    assert (
+        len(whole) > 15
+        and {code for code in whole if code not in found.get(ids[code], ())} == set()
+    )

@@ -1,4 +1,6 @@
-"""Rehearsals on real PostgreSQL: what they find, what they leave alone, and that nothing of them stays."""
+"""Rehearsals on real PostgreSQL: what they find, what they leave alone, and that nothing of them
+stays.
+"""
 
 import re
 import shutil
@@ -10,7 +12,13 @@ import psycopg
 import pytest
 
 from environments.schema.rehearsal import rehearsal
-from environments.schema.rehearsal.dump import Difference, DumpError, _loadable, differences, objects
+from environments.schema.rehearsal.dump import (
+    Difference,
+    DumpError,
+    _loadable,
+    differences,
+    objects,
+)
 from environments.schema.rehearsal.rehearsal import Report, Request, statements
 from environments.schema.rehearsal.scratch_server import sweep
 from environments.schema.run.database import current
@@ -56,12 +64,20 @@ class Stage:
         # Side by side, so that the empty server is made once for all of them.
         self.root, self.url = folder.parent / "rehearsals" / folder.name, database
         first = Run(self.mirror.commit("main"), "alembic.ini", database, target=("aaaa00000001",))
-        assert run(self.mirror, first, on_lines=lambda lines: None, alive=lambda: True).status == "succeeded"
+        assert (
+            run(self.mirror, first, on_lines=lambda lines: None, alive=lambda: True).status
+            == "succeeded"
+        )
 
     def rehearse(self, *, alive=lambda: True, **changes) -> Report:
-        request = Request(self.mirror.commit("main"), "alembic.ini", self.url, self.root, compare=False)
+        request = Request(
+            self.mirror.commit("main"), "alembic.ini", self.url, self.root, compare=False
+        )
         return rehearsal.rehearse(
-            self.mirror, replace(request, **changes), on_phase=lambda report, phase: None, alive=alive
+            self.mirror,
+            replace(request, **changes),
+            on_phase=lambda report, phase: None,
+            alive=alive,
         )
 
     @property
@@ -75,20 +91,38 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
     on(database, "create index ix_hand on one (n)")
     on(database, "create role rehearsal_webby")
     try:
-        on(database, "grant select on one to rehearsal_webby; create policy p on one to rehearsal_webby using (true)")
-        on(database, "create extension postgres_fdw; create server far foreign data wrapper postgres_fdw")
+        on(
+            database,
+            "grant select on one to rehearsal_webby; create policy p on one to rehearsal_webby"
+            " using (true)",
+        )
+        on(
+            database,
+            "create extension postgres_fdw; create server far foreign data wrapper postgres_fdw",
+        )
         on(database, "create user mapping for public server far options (password 'canary-1234')")
 
         report = stage.rehearse(compare=True)
     finally:
-        on(database, "drop policy p on one; drop owned by rehearsal_webby; drop role rehearsal_webby")
+        on(
+            database,
+            "drop policy p on one; drop owned by rehearsal_webby; drop role rehearsal_webby",
+        )
 
     assert report.status == rehearsal.PASSED, report.sentence
-    assert (report.start, report.target, report.warnings) == (("aaaa00000001",), ("aaaa00000002",), ())
-    told = {(statement.run, statement.sql.split(" (")[0]): statement for statement in report.statements}
+    assert (report.start, report.target, report.warnings) == (
+        ("aaaa00000001",),
+        ("aaaa00000002",),
+        (),
+    )
+    told = {
+        (statement.run, statement.sql.split(" (")[0]): statement for statement in report.statements
+    }
     rewriting = told["first", "alter table one alter column n type int using n::int"]
     assert rewriting.rewritten == ("public.one",)
-    assert [(lock.table, lock.mode) for lock in rewriting.locks] == [("public.one", "AccessExclusiveLock")]
+    assert [(lock.table, lock.mode) for lock in rewriting.locks] == [
+        ("public.one", "AccessExclusiveLock")
+    ]
     assert rewriting.locks[0].seconds >= rewriting.seconds
     outside = told["first", "create index concurrently ix_n on one"]
     assert (outside.in_transaction, outside.locks) == (False, ())
@@ -97,7 +131,9 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
     by_hand = {(one.type, one.name) for one in report.drift}
     assert {("index", "ix_hand"), ("policy", "one p"), ("extension", "postgres_fdw")} <= by_hand
     assert "canary-1234" not in repr(report)
-    assert current(database) == ("aaaa00000001",) and on(database, "select id, n from one") == [(1, "7")]
+    assert current(database) == ("aaaa00000001",) and on(database, "select id, n from one") == [
+        (1, "7")
+    ]
     assert stage.left_behind == []
 
 
@@ -116,7 +152,9 @@ def test_what_only_this_database_has_makes_the_statement_fail_by_name_and_the_wa
 
     assert (back.status, back.start, back.target) == (rehearsal.PASSED, ("aaaa00000001",), ())
     assert [file["id"] for file in back.files] == ["aaaa00000001"]
-    assert [statement.sql for statement in back.statements if statement.run == "first"] == ["drop table one"]
+    assert [statement.sql for statement in back.statements if statement.run == "first"] == [
+        "drop table one"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +165,9 @@ def test_what_only_this_database_has_makes_the_statement_fail_by_name_and_the_wa
     ],
 )
 def test_a_way_back_that_is_not_there_warns_and_does_not_fail(tmp_path, database, back, warning):
-    stage = Stage(tmp_path, database, FIRST, second('op.execute("create index ix_n on one (n)")', back))
+    stage = Stage(
+        tmp_path, database, FIRST, second('op.execute("create index ix_n on one (n)")', back)
+    )
 
     report = stage.rehearse()
 
@@ -148,7 +188,10 @@ def test_a_locked_table_means_later_cancelling_at_once_and_a_missing_extension_n
             stage.rehearse()
     cancelled = stage.rehearse(alive=lambda: False)
     on(database, "create extension citext")
-    monkeypatch.setattr("environments.schema.rehearsal.scratch_server.Scratch.extensions", lambda scratch: {"plpgsql"})
+    monkeypatch.setattr(
+        "environments.schema.rehearsal.scratch_server.Scratch.extensions",
+        lambda scratch: {"plpgsql"},
+    )
     unknown = stage.rehearse()
 
     assert refused.value.busy and cancelled.status == rehearsal.CANCELLED
@@ -156,7 +199,9 @@ def test_a_locked_table_means_later_cancelling_at_once_and_a_missing_extension_n
     assert stage.left_behind == []
 
 
-def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fails(tmp_path, database):
+def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fails(
+    tmp_path, database
+):
     asks = """import os, pathlib
     here = pathlib.Path.cwd()
     alike = [os.environ["HOME"], os.environ["TMPDIR"]] == [str(here)] * 2
@@ -167,7 +212,9 @@ def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fai
 
     assert report.status == rehearsal.FAILED
     assert re.search(r"work/portal-migration-\S+ True True", report.sentence)
-    assert [process for process in places_of_processes() if process.is_relative_to(stage.root)] == []
+    assert [
+        process for process in places_of_processes() if process.is_relative_to(stage.root)
+    ] == []
 
 
 def places_of_processes() -> list[Path]:
@@ -207,26 +254,47 @@ def test_a_lock_lasts_until_its_transaction_ends_and_is_told_once():
 
     read, write = ["public.a", "AccessShareLock"], ["public.a", "RowExclusiveLock"]
     alter = ["public.a", "AccessExclusiveLock"]
-    events = ({"statement": "select"}, {"start": "r"}, said("select", 1, read), said("update", 2, read, write),
-              said("alter", 3, read, write, alter), said("more", 4, read, write, alter), {"over": 5.0},
-              said("alone", 6, write), {"end": "r"})  # fmt: skip
+    events = (
+        {"statement": "select"},
+        {"start": "r"},
+        said("select", 1, read),
+        said("update", 2, read, write),
+        said("alter", 3, read, write, alter),
+        said("more", 4, read, write, alter),
+        {"over": 5.0},
+        said("alone", 6, write),
+        {"end": "r"},
+    )
 
-    told = [(statement.sql, [(lock.mode, lock.seconds) for lock in statement.locks]) for statement in statements("first", events)]
+    told = [
+        (statement.sql, [(lock.mode, lock.seconds) for lock in statement.locks])
+        for statement in statements("first", events)
+    ]
 
-    assert told == [("select", []), ("update", [("RowExclusiveLock", 3.0)]), ("alter", [("AccessExclusiveLock", 2.0)]),
-                    ("more", []), ("alone", [("RowExclusiveLock", None)])]  # fmt: skip
+    assert told == [
+        ("select", []),
+        ("update", [("RowExclusiveLock", 3.0)]),
+        ("alter", [("AccessExclusiveLock", 2.0)]),
+        ("more", []),
+        ("alone", [("RowExclusiveLock", None)]),
+    ]
 
 
 def test_a_mere_change_of_the_order_of_columns_is_called_that():
     head = "--\n-- Name: one; Type: TABLE; Schema: public; Owner: -\n--\n\n"
     before = objects(f"{head}CREATE TABLE one (\n    a int,\n    b int\n);\n")
     after = objects(
-        f"SET x = 1;\n{head}CREATE TABLE one (\n    b int,\n    a int\n);\n\nSET default_tablespace = '';\n"
+        f"SET x = 1;\n{head}CREATE TABLE one (\n    b int,\n    a int\n);\n\nSET default_tablespace"
+        " = '';\n"
     )
 
-    assert differences(before, after) == (Difference("changed", "table", "one", ("only the order of the columns",)),)
+    assert differences(before, after) == (
+        Difference("changed", "table", "one", ("only the order of the columns",)),
+    )
     assert (
-        _loadable(f"a\n{head}b\n" + head.replace("TABLE", "USER MAPPING") + "secret\n" + head + "c\n").count("secret")
+        _loadable(
+            f"a\n{head}b\n" + head.replace("TABLE", "USER MAPPING") + "secret\n" + head + "c\n"
+        ).count("secret")
         == 0
     )
 
@@ -238,5 +306,7 @@ def test_with_nothing_to_run_it_still_compares_the_schema(tmp_path, database):
     report = stage.rehearse(compare=True)
 
     assert (report.status, report.files, report.left) == ("passed", (), ())
-    assert report.sentence.startswith("Nothing was to run: the database is at aaaa00000001, the head.")
+    assert report.sentence.startswith(
+        "Nothing was to run: the database is at aaaa00000001, the head."
+    )
     assert [one.sentence for one in report.drift] == ["index ix_hand added"]

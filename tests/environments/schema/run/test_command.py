@@ -1,4 +1,5 @@
 """The project's own command on a real PostgreSQL: commands that behave and commands that do not."""
+
 # ruff: noqa: E501
 
 import sys
@@ -33,7 +34,8 @@ pytestmark = pytest.mark.slow
 
 ALEMBIC = f"{sys.executable} -m alembic"
 UPGRADE = f"cd backend && {ALEMBIC} upgrade head"
-# An installation that needs nothing from outside: the packages of our own interpreter, by a path file.
+# An installation that needs nothing from outside: the packages of our own interpreter, by a path
+# file.
 OURS = sysconfig.get_path("purelib")
 INSTALL = f"""python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'ours.pth').write_text('{OURS}')" """
 
@@ -49,21 +51,33 @@ def tree(*sources: str) -> dict[str, str]:
     }
 
 
-def go(mirror, database: str, line: str = UPGRADE, *, alive=lambda: True, **changes) -> tuple[Outcome, list[str]]:
+def go(
+    mirror, database: str, line: str = UPGRADE, *, alive=lambda: True, **changes
+) -> tuple[Outcome, list[str]]:
     command = {name: changes.pop(name) for name in ("prepared", "variables") if name in changes}
     lines: list[str] = []
-    request = Run(mirror.commit("main"), "backend/alembic.ini", database, lock_wait_s=30, time_limit_s=60)
+    request = Run(
+        mirror.commit("main"), "backend/alembic.ini", database, lock_wait_s=30, time_limit_s=60
+    )
     request = replace(request, command=Command(line, **command), **changes)
     return run(mirror, request, on_lines=lines.extend, alive=alive), lines
 
 
-def test_the_projects_own_command_brings_the_database_to_head_with_its_own_packages(tmp_path, database):
-    uses = source("aaaa00000001", body="from app import NAME; op.execute(f'create table {NAME} (id int)')")
+def test_the_projects_own_command_brings_the_database_to_head_with_its_own_packages(
+    tmp_path, database
+):
+    uses = source(
+        "aaaa00000001", body="from app import NAME; op.execute(f'create table {NAME} (id int)')"
+    )
     mirror = repository(tmp_path / "git", tree(uses, SECOND))
 
     outcome, lines = go(mirror, database)
 
-    assert (outcome.status, outcome.before, outcome.after) == ("succeeded", (), ("aaaa00000002",)), lines
+    assert (outcome.status, outcome.before, outcome.after) == (
+        "succeeded",
+        (),
+        ("aaaa00000002",),
+    ), lines
     assert [id for id, _ in outcome.applied] == ["aaaa00000001", "aaaa00000002"]
     assert tables(database) == {"alembic_version", "one", "two"}
     assert any(line.startswith("Running: cd backend") for line in lines)
@@ -81,13 +95,28 @@ def test_it_sees_its_variables_and_nothing_of_the_portals(tmp_path, database, mo
     _, lines = go(mirror, database, "env | sort; pwd; ls", variables={"REGION": "eu-west"})
 
     seen = {line.partition("=")[0] for line in lines if "=" in line}
-    assert seen == {"DATABASE_URL", "HOME", "LANG", "PATH", "PGAPPNAME", "PGCHANNELBINDING", "PGOPTIONS", "PWD", "PYTHONUNBUFFERED",
-                    "REGION", "RES_OPTIONS", "TMPDIR"}, seen  # fmt: skip
+    assert seen == {
+        "DATABASE_URL",
+        "HOME",
+        "LANG",
+        "PATH",
+        "PGAPPNAME",
+        "PGCHANNELBINDING",
+        "PGOPTIONS",
+        "PWD",
+        "PYTHONUNBUFFERED",
+        "REGION",
+        "RES_OPTIONS",
+        "TMPDIR",
+    }, seen
     assert not any("the portal's own" in line for line in lines) and "backend" in lines
 
 
 def test_the_limits_reach_the_server_behind_options_of_the_projects_own(tmp_path, database):
-    body = "print('SEES', *[op.get_bind().exec_driver_sql(f'show {one}').scalar() for one in ('lock_timeout', 'statement_timeout', 'work_mem', 'application_name')])"
+    body = (
+        "print('SEES', *[op.get_bind().exec_driver_sql(f'show {one}').scalar() for one in"
+        " ('lock_timeout', 'statement_timeout', 'work_mem', 'application_name')])"
+    )
     mirror = repository(
         tmp_path / "git",
         tree(source("aaaa00000001", body=body)),
@@ -96,7 +125,11 @@ def test_the_limits_reach_the_server_behind_options_of_the_projects_own(tmp_path
     limits = {"lock_timeout_ms": 700, "statement_timeout_ms": 60_000}
 
     given, lines = go(
-        mirror, database, variables={"PGOPTIONS": "-c work_mem=2MB"}, commit=mirror.commit("c0"), **limits
+        mirror,
+        database,
+        variables={"PGOPTIONS": "-c work_mem=2MB"},
+        commit=mirror.commit("c0"),
+        **limits,
     )
     address, more = go(mirror, database + "?options=-c%20work_mem%3D3MB", **limits)
 
@@ -106,7 +139,9 @@ def test_the_limits_reach_the_server_behind_options_of_the_projects_own(tmp_path
 
 
 def test_a_failing_revision_is_named_with_its_statement(tmp_path, database):
-    bad = source("aaaa00000002", "aaaa00000001", body='op.execute("alter table nowhere\\n add x int")')
+    bad = source(
+        "aaaa00000002", "aaaa00000001", body='op.execute("alter table nowhere\\n add x int")'
+    )
     mirror = repository(tmp_path / "git", tree(FIRST, bad))
 
     outcome, lines = go(mirror, database)
@@ -119,15 +154,20 @@ def test_a_failing_revision_is_named_with_its_statement(tmp_path, database):
 
 def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))
-    drop = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute('$psql_drop')"
+    drop = (
+        "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'],"
+        " autocommit=True).execute('$psql_drop')"
+    )
     tricks = {
         "true": "is at no revision and not at aaaa00000001",
         "exit 3": "code 3",
         "nosuchprogram upgrade head": "code 127",
         "kill -9 $PPID || exit 9": "code 9",
         f"{UPGRADE}; {ALEMBIC} downgrade base; exit 0": "is at no revision",
-        f"cd backend; {ALEMBIC} upgrade head; psql_drop='drop table alembic_version, one'; {sys.executable} -c \"{drop}\"": "no revision",
-    }  # fmt: skip
+        f"cd backend; {ALEMBIC} upgrade head; psql_drop='drop table alembic_version, one'; {sys.executable} -c \"{drop}\"": (
+            "no revision"
+        ),
+    }
 
     for line, words in tricks.items():
         outcome, lines = go(mirror, database, line)
@@ -136,7 +176,9 @@ def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database):
         assert outcome.after == current(database) == ()
 
 
-def test_a_command_that_never_ends_ignores_sigterm_and_forks_is_ended_with_all_it_started(tmp_path, database):
+def test_a_command_that_never_ends_ignores_sigterm_and_forks_is_ended_with_all_it_started(
+    tmp_path, database
+):
     mirror = repository(tmp_path / "git", tree(FIRST))
     line = "trap '' TERM; setsid sleep 7531.5 & (sleep 7531.5 &) ; sleep 7531.5; sleep 7531.5"
     began = time.monotonic()
@@ -148,14 +190,17 @@ def test_a_command_that_never_ends_ignores_sigterm_and_forks_is_ended_with_all_i
     assert wait_for(lambda: not running("sleep 7531.5"))
 
 
-def test_a_cancelled_command_is_ended_with_its_statement_and_the_database_is_read(tmp_path, database):
+def test_a_cancelled_command_is_ended_with_its_statement_and_the_database_is_read(
+    tmp_path, database
+):
     slow = source("aaaa00000002", "aaaa00000001", body='op.execute("select pg_sleep(1000)")')
     mirror = repository(tmp_path / "git", tree(FIRST, slow))
 
     def request_alive() -> bool:
         return not query(
             database,
-            "select 1 from pg_stat_activity where query like '%pg_sleep(1000)' and state = 'active' and pid <> pg_backend_pid()",
+            "select 1 from pg_stat_activity where query like '%pg_sleep(1000)' and state = 'active'"
+            " and pid <> pg_backend_pid()",
         )
 
     outcome, _ = go(mirror, database, alive=request_alive)
@@ -168,7 +213,9 @@ def test_output_without_end_is_counted_bounded_and_its_last_lines_are_kept(tmp_p
     mirror = repository(tmp_path / "git", tree(FIRST))
 
     outcome, lines = go(
-        mirror, database, "yes abcdefghijklmnopqrstuvwxyz | head -c 6000000; echo; echo the end; exit 5"
+        mirror,
+        database,
+        "yes abcdefghijklmnopqrstuvwxyz | head -c 6000000; echo; echo the end; exit 5",
     )
 
     assert outcome.status == "failed" and outcome.output_bytes > 6_000_000
@@ -178,11 +225,20 @@ def test_output_without_end_is_counted_bounded_and_its_last_lines_are_kept(tmp_p
 
 def test_no_secret_reaches_log_or_outcome(tmp_path, database):
     password = database.partition(":")[2].split(":")[1].split("@")[0]
-    bad = source("aaaa00000001", body="import os; op.execute(f\"select '{os.environ['API_KEY']}' from nowhere\")")
+    bad = source(
+        "aaaa00000001",
+        body="import os; op.execute(f\"select '{os.environ['API_KEY']}' from nowhere\")",
+    )
     mirror = repository(tmp_path / "git", tree(bad))
     line = f"env; echo $DATABASE_URL >&2; printf 'x%.0s' $(seq 9000); echo $API_KEY; {UPGRADE}"
 
-    outcome, lines = go(mirror, database, line, variables={"API_KEY": "canary-123"}, secrets=("canary-123", database))
+    outcome, lines = go(
+        mirror,
+        database,
+        line,
+        variables={"API_KEY": "canary-123"},
+        secrets=("canary-123", database),
+    )
 
     assert outcome.status == "failed" and outcome.failed_statement
     for text in [repr(outcome), *lines]:
@@ -190,9 +246,13 @@ def test_no_secret_reaches_log_or_outcome(tmp_path, database):
 
 
 def test_two_commands_at_once_with_a_concurrent_index_both_succeed_and_one_runs(tmp_path, database):
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT))
+    )
     outcomes: list[Outcome] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(go(mirror, database)[0])) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(go(mirror, database)[0])) for _ in range(2)
+    ]
 
     for thread in threads:
         thread.start()
@@ -204,14 +264,18 @@ def test_two_commands_at_once_with_a_concurrent_index_both_succeed_and_one_runs(
 
 
 def test_a_server_that_vanishes_in_mid_statement_leaves_a_known_state(tmp_path, database):
-    slow = source("aaaa00000001", body='op.execute("create table one ()"); op.execute("select pg_sleep(1000)")')
+    slow = source(
+        "aaaa00000001",
+        body='op.execute("create table one ()"); op.execute("select pg_sleep(1000)")',
+    )
     mirror = repository(tmp_path / "git", tree(slow))
 
     def cut() -> None:
         wait_for(
             lambda: query(
                 database,
-                "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid()",
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like"
+                " '%pg_sleep(1000)%' and pid <> pg_backend_pid()",
             ),
             30,
         )
@@ -227,27 +291,51 @@ def test_a_server_that_vanishes_in_mid_statement_leaves_a_known_state(tmp_path, 
 
 
 def ready(
-    mirror, root: Path, install: str = INSTALL, *, commit="main", alive=lambda: True, lines=None, **limits
+    mirror,
+    root: Path,
+    install: str = INSTALL,
+    *,
+    commit="main",
+    alive=lambda: True,
+    lines=None,
+    **limits,
 ) -> Path:
     log = Log((lines if lines is not None else []).extend, Redactor([]))
     return virtualenvs.prepare(
-        mirror, mirror.commit(commit), "backend/alembic.ini", install, root=root, log=log, alive=alive, **limits
+        mirror,
+        mirror.commit(commit),
+        "backend/alembic.ini",
+        install,
+        root=root,
+        log=log,
+        alive=alive,
+        **limits,
     )
 
 
-def test_two_runs_at_once_make_one_environment_that_runs_the_command_and_a_bad_one_leaves_nothing(tmp_path, database):
+def test_two_runs_at_once_make_one_environment_that_runs_the_command_and_a_bad_one_leaves_nothing(
+    tmp_path, database
+):
     readme = tree(FIRST) | {"backend/README": "other"}
     mirror, root = repository(tmp_path / "git", tree(FIRST), readme), tmp_path / "prepared"
     install, lines, made = f"echo built; {INSTALL}", [], []
     first = {"commit": "c0", "lines": lines}
-    threads = [threading.Thread(target=lambda: made.append(ready(mirror, root, install, **first))) for _ in "ab"]
+    threads = [
+        threading.Thread(target=lambda: made.append(ready(mirror, root, install, **first)))
+        for _ in "ab"
+    ]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     same = ready(mirror, root, install, lines=lines)
-    outcome, message = go(mirror, database, "which python; cd backend && python -m alembic upgrade head", prepared=same)
+    outcome, message = go(
+        mirror,
+        database,
+        "which python; cd backend && python -m alembic upgrade head",
+        prepared=same,
+    )
     with pytest.raises(virtualenvs.NotPrepared, match="code 4"):
         ready(mirror, root, "echo sorry; exit 4", lines=lines)
 
@@ -272,7 +360,9 @@ def test_an_environment_that_takes_too_long_is_given_up_and_leaves_nothing(tmp_p
 
 def left_in(root: Path) -> list[str]:
     """Environments, links to them, and what is left of their making."""
-    return sorted(one.name for one in root.iterdir() if one.suffix != ".lock" and one.name != "cache")
+    return sorted(
+        one.name for one in root.iterdir() if one.suffix != ".lock" and one.name != "cache"
+    )
 
 
 def test_an_environment_is_known_by_its_lock_files_and_its_install_command(tmp_path):
@@ -286,7 +376,9 @@ def test_an_environment_is_known_by_its_lock_files_and_its_install_command(tmp_p
     assert key("c0") == key("c1")
     assert len({key("c0"), key("c2"), key("c0", "true")}) == 3
     elsewhere = repository(tmp_path / "other", files)
-    assert virtualenvs.key_of(elsewhere, elsewhere.commit("main"), "backend/alembic.ini", INSTALL)[0] != key("c0")
+    assert virtualenvs.key_of(elsewhere, elsewhere.commit("main"), "backend/alembic.ini", INSTALL)[
+        0
+    ] != key("c0")
 
 
 def test_files_are_whole_with_links_inside_and_a_link_that_leads_out_is_refused(tmp_path, database):
@@ -313,5 +405,7 @@ def _with_links(where: Path, links: dict[str, str]):
     text = "commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nc\n"
     for path, leads in links.items():
         text += f"M 120000 inline {path}\ndata {len(leads)}\n{leads}\n"
-    subprocess.run(["git", f"--git-dir={where}", "fast-import", "--quiet"], input=text.encode(), check=True)
+    subprocess.run(
+        ["git", f"--git-dir={where}", "fast-import", "--quiet"], input=text.encode(), check=True
+    )
     return Mirror(where)

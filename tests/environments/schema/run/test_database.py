@@ -6,7 +6,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from environments.schema.run.database import DatabaseError, connection, current, invalid_indexes, normalise, refusal
+from environments.schema.run.database import (
+    DatabaseError,
+    connection,
+    current,
+    invalid_indexes,
+    normalise,
+    refusal,
+)
 
 SERVER = urlsplit(os.environ["DATABASE_URL"])
 
@@ -35,7 +42,10 @@ def test_the_version_table_is_read_sorted_and_its_absence_is_no_revision(databas
         ("postgresql://u:hunter2@h:port/db", "address"),
         ("postgresql://u:hunter2@127.0.0.1:9/db", "unreachable"),
         ("postgresql://u:hunter2@nowhere.invalid/db", "unreachable"),
-        (SERVER._replace(netloc=f"postgres:hunter2@{SERVER.hostname}:{SERVER.port}").geturl(), "credentials"),
+        (
+            SERVER._replace(netloc=f"postgres:hunter2@{SERVER.hostname}:{SERVER.port}").geturl(),
+            "credentials",
+        ),
         (SERVER._replace(netloc=f"{SERVER.hostname}:{SERVER.port}").geturl(), "credentials"),
         (SERVER._replace(path="/nowhere").geturl(), "missing"),
     ],
@@ -46,7 +56,11 @@ def test_each_way_of_failing_has_its_own_sentence_without_secrets(url, kind):
 
     sentence = str(raised.value)
     assert raised.value.kind == kind
-    assert "hunter2" not in sentence and "://" not in sentence and (SERVER.password or "?") not in sentence
+    assert (
+        "hunter2" not in sentence
+        and "://" not in sentence
+        and (SERVER.password or "?") not in sentence
+    )
     assert sentence.endswith(".") and "\n" not in sentence
 
 
@@ -54,11 +68,17 @@ def test_each_way_of_failing_has_its_own_sentence_without_secrets(url, kind):
     ("url", "libpq"),
     [
         ("postgres://u:p@h:1/db", "postgresql://u:p@h:1/db"),
-        ("postgresql+asyncpg://u:p%40@h/db?ssl=require", "postgresql://u:p%40@h/db?sslmode=require"),
-        ("postgresql+psycopg2://h/db?sslmode=disable&schema=x&pgbouncer=true", "postgresql://h/db?sslmode=disable"),
+        (
+            "postgresql+asyncpg://u:p%40@h/db?ssl=require",
+            "postgresql://u:p%40@h/db?sslmode=require",
+        ),
+        (
+            "postgresql+psycopg2://h/db?sslmode=disable&schema=x&pgbouncer=true",
+            "postgresql://h/db?sslmode=disable",
+        ),
         (" postgresql:///db?host=/run/pg\n", "postgresql:///db?host=%2Frun%2Fpg"),
     ],
-)  # fmt: skip
+)
 def test_addresses_of_every_driver_become_ones_for_libpq_and_sqlalchemy(url, libpq):
     address = normalise(url)
 
@@ -89,7 +109,9 @@ def test_a_role_that_may_only_read_is_told_so(database):
             opened.execute("create table alembic_version (version_num text)")
             opened.execute("grant select, insert on alembic_version to looker")
             opened.execute("set role looker")
-            assert "may not write to “alembic_version”" in refusal(opened, address, "alembic_version", None)
+            assert "may not write to “alembic_version”" in refusal(
+                opened, address, "alembic_version", None
+            )
             opened.execute("reset role")
             assert refusal(opened, address, "alembic_version", None) == ""
         finally:

@@ -1,4 +1,6 @@
-"""What a run sends is told, compared by its shape, and refused in production where staging did not send it."""
+"""What a run sends is told, compared by its shape, and refused in production where staging did
+not send it.
+"""
 
 import pytest
 
@@ -13,8 +15,14 @@ TABLE = 'op.create_table("one", sa.Column("id", sa.Integer))'
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("update t set a = 'x''y' where id = 7", "UPDATE t set a = 'z' where id = 12".replace("UPDATE", "update")),
-        ("INSERT INTO t (a, b) VALUES (%(a)s::VARCHAR, %(b)s)", "INSERT INTO t (a, b) VALUES ('x', 1), ('y', NULL)"),
+        (
+            "update t set a = 'x''y' where id = 7",
+            "UPDATE t set a = 'z' where id = 12".replace("UPDATE", "update"),
+        ),
+        (
+            "INSERT INTO t (a, b) VALUES (%(a)s::VARCHAR, %(b)s)",
+            "INSERT INTO t (a, b) VALUES ('x', 1), ('y', NULL)",
+        ),
         ("create table  t\n (id int);", "create table t (id int)"),
     ],
 )
@@ -44,7 +52,11 @@ def test_a_run_tells_each_different_statement_also_those_past_sqlalchemy(tmp_pat
 
     assert outcome.status == "succeeded", outcome
     sent = [shape_of(sql) for _, sql in outcome.executed[ID]]
-    assert sent == ["CREATE TABLE one ( id INTEGER )", "INSERT INTO one (id) VALUES (?)", "insert into one values (?)"]
+    assert sent == [
+        "CREATE TABLE one ( id INTEGER )",
+        "INSERT INTO one (id) VALUES (?)",
+        "insert into one values (?)",
+    ]
 
 
 def test_a_statement_that_staging_did_not_run_is_refused_before_it_runs(tmp_path, database):

@@ -5,20 +5,34 @@ import sys
 import pytest
 
 from environments.schema.run import install
-from environments.schema.run.install import interpreter, linked, missing_tools, note_links, suggested
+from environments.schema.run.install import (
+    interpreter,
+    linked,
+    missing_tools,
+    note_links,
+    suggested,
+)
 
 
 @pytest.mark.parametrize(
     ("paths", "alembic", "command", "installs"),
     [
         ({"uv.lock", "pyproject.toml"}, "alembic.ini", "alembic upgrade head", "uv sync --frozen"),
-        ({"backend/requirements.txt", "uv.lock"}, "backend/alembic.ini", "cd backend && alembic upgrade head",
-         "cd backend && pip install -r requirements.txt"),
-        ({"poetry.lock"}, "backend/alembic.ini:users", "cd backend && alembic upgrade head",
-         "poetry install --no-root"),
+        (
+            {"backend/requirements.txt", "uv.lock"},
+            "backend/alembic.ini",
+            "cd backend && alembic upgrade head",
+            "cd backend && pip install -r requirements.txt",
+        ),
+        (
+            {"poetry.lock"},
+            "backend/alembic.ini:users",
+            "cd backend && alembic upgrade head",
+            "poetry install --no-root",
+        ),
         ({"README"}, "db", "alembic upgrade head", ""),
     ],
-)  # fmt: skip
+)
 def test_what_a_repository_most_likely_uses_is_suggested(paths, alembic, command, installs):
     assert suggested(paths, alembic) == (command, installs)
 
@@ -44,7 +58,9 @@ def test_what_an_editable_install_links_to_is_found_in_the_files_of_each_run(tmp
     (now / "flat" / "email.py").touch()
     (site / "shop.pth").write_text(f"{built}/src\n")
     (site / "flat.pth").write_text(f"{built}/flat\n")
-    (site / "__editable___tools_finder.py").write_text(f"MAPPING = {{'tools': '{built}/lib/tools'}}\n")
+    (site / "__editable___tools_finder.py").write_text(
+        f"MAPPING = {{'tools': '{built}/lib/tools'}}\n"
+    )
 
     note_links(tmp_path / "env", built)
 

@@ -1,4 +1,5 @@
 """The portal's runner on a real PostgreSQL, with scripts that behave and scripts that do not."""
+
 # ruff: noqa: E501
 
 import os
@@ -17,7 +18,11 @@ from environments.schema.run.runner import APPLICATION_NAME, Outcome, Run, run
 from tests.environments.schema.history.histories import repository, source
 
 BACK = 'op.execute("drop table {0}")'
-FIRST = source("aaaa00000001", body='op.execute("create table one (id int)")', back='op.execute("drop table one")')
+FIRST = source(
+    "aaaa00000001",
+    body='op.execute("create table one (id int)")',
+    back='op.execute("drop table one")',
+)
 SECOND = source(
     "aaaa00000002",
     "aaaa00000001",
@@ -36,7 +41,10 @@ def tree(*sources: str) -> dict[str, str]:
 
 
 def asked(mirror, database: str, **changes) -> Run:
-    return replace(Run(mirror.commit("main"), "alembic.ini", database, lock_wait_s=30, time_limit_s=60), **changes)
+    return replace(
+        Run(mirror.commit("main"), "alembic.ini", database, lock_wait_s=30, time_limit_s=60),
+        **changes,
+    )
 
 
 def go(mirror, request: Run, *, alive=lambda: True) -> tuple[Outcome, list[str]]:
@@ -50,7 +58,12 @@ def query(database: str, statement: str) -> list[tuple]:
 
 
 def tables(database: str) -> set[str]:
-    return {name for (name,) in query(database, "select tablename from pg_tables where schemaname = 'public'")}
+    return {
+        name
+        for (name,) in query(
+            database, "select tablename from pg_tables where schemaname = 'public'"
+        )
+    }
 
 
 def test_it_brings_an_empty_database_to_head_and_tells_so_live(tmp_path, database):
@@ -59,15 +72,22 @@ def test_it_brings_an_empty_database_to_head_and_tells_so_live(tmp_path, databas
     outcome, lines = go(mirror, asked(mirror, database))
 
     assert outcome.status == "succeeded", outcome
-    assert (outcome.before, outcome.after) == ((), ("aaaa00000002",)) and current(database) == outcome.after
-    assert [id for id, seconds in outcome.applied if seconds is not None] == ["aaaa00000001", "aaaa00000002"]
+    assert (outcome.before, outcome.after) == ((), ("aaaa00000002",)) and current(
+        database
+    ) == outcome.after
+    assert [id for id, seconds in outcome.applied if seconds is not None] == [
+        "aaaa00000001",
+        "aaaa00000002",
+    ]
     assert any(line.startswith("Running aaaa00000001 Change") for line in lines)
     assert any(line.startswith("Finished aaaa00000002 in") for line in lines)
     assert tables(database) == {"alembic_version", "one", "two"}
 
     again, lines = go(mirror, asked(mirror, database))
 
-    assert (again.status, again.applied, lines) == ("succeeded", (), []), "a database already there is left alone"
+    assert (again.status, again.applied, lines) == ("succeeded", (), []), (
+        "a database already there is left alone"
+    )
 
 
 def test_a_downgrade_goes_back_to_one_revision_and_to_base(tmp_path, database):
@@ -78,8 +98,10 @@ def test_a_downgrade_goes_back_to_one_revision_and_to_base(tmp_path, database):
     base, _ = go(mirror, asked(mirror, database, direction="downgrade", target=("base",)))
 
     assert (back.status, back.after, [id for id, _ in back.applied]) == (
-        "succeeded", ("aaaa00000001",), ["aaaa00000002"],
-    )  # fmt: skip
+        "succeeded",
+        ("aaaa00000001",),
+        ["aaaa00000002"],
+    )
     assert (base.status, base.after) == ("succeeded", ())
     assert tables(database) == {"alembic_version"}
 
@@ -123,12 +145,17 @@ def test_a_failing_revision_is_named_with_its_statement_and_the_first_stays(tmp_
     assert outcome.failed_revision == "aaaa00000002"
     assert outcome.failed_statement == "alter table nowhere add x int"
     assert "“" not in outcome.sentence and 'relation "nowhere" does not exist' in outcome.sentence
-    assert (outcome.after, [id for id, _ in outcome.applied]) == (("aaaa00000001",), ["aaaa00000001"])
+    assert (outcome.after, [id for id, _ in outcome.applied]) == (
+        ("aaaa00000001",),
+        ["aaaa00000001"],
+    )
     assert any("db/versions/1.py" in line for line in lines), "the traceback shows the place"
 
 
 def test_a_missing_package_is_named(tmp_path, database):
-    script = FIRST.replace("import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ourapp.models import Signal")
+    script = FIRST.replace(
+        "import sqlalchemy as sa", "import sqlalchemy as sa\nfrom ourapp.models import Signal"
+    )
     mirror = repository(tmp_path / "git", tree(script))
 
     outcome, _ = go(mirror, asked(mirror, database))
@@ -174,13 +201,18 @@ def test_two_heads_are_refused_with_the_command_that_joins_them(tmp_path, databa
         ("import os, signal; os.kill(os.getppid(), 9); signal.pause()", "Operation not permitted"),
         ("import os; os.kill(os.getpid(), 9)", "without a word"),
         (
-            'op.execute("delete from alembic_version"); op.get_bind().commit(); import os; os._exit(0)',
+            (
+                'op.execute("delete from alembic_version"); op.get_bind().commit(); import os;'
+                " os._exit(0)"
+            ),
             "no revision",
         ),
     ],
 )
 def test_a_script_that_plays_tricks_never_ends_as_success(tmp_path, database, body, words):
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
 
     outcome, _ = go(mirror, asked(mirror, database))
 
@@ -191,7 +223,9 @@ def test_a_script_that_plays_tricks_never_ends_as_success(tmp_path, database, bo
 
 def test_a_revision_that_never_ends_is_ended_and_rolled_back(tmp_path, database):
     body = 'op.execute("create table two ()"); op.execute("select pg_sleep(1000)")'
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
     began = time.monotonic()
 
     outcome, _ = go(mirror, asked(mirror, database, time_limit_s=3))
@@ -205,7 +239,9 @@ def test_a_revision_that_never_ends_is_ended_and_rolled_back(tmp_path, database)
 
 def test_a_cancelled_run_is_ended_and_the_database_is_read(tmp_path, database):
     body = "import time\n    while True:\n        time.sleep(0.1)"
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
     lines: list[str] = []
 
     outcome = run(
@@ -220,7 +256,10 @@ def test_a_cancelled_run_is_ended_and_the_database_is_read(tmp_path, database):
 
 
 def test_statements_wait_for_locks_only_so_long(tmp_path, database):
-    go(repository(tmp_path / "a", tree(FIRST)), asked(repository(tmp_path / "b", tree(FIRST)), database))
+    go(
+        repository(tmp_path / "a", tree(FIRST)),
+        asked(repository(tmp_path / "b", tree(FIRST)), database),
+    )
     bad = source("aaaa00000002", "aaaa00000001", body='op.execute("alter table one add x int")')
     mirror = repository(tmp_path / "git", tree(FIRST, bad))
     with psycopg.connect(database) as busy:
@@ -233,7 +272,8 @@ def test_statements_wait_for_locks_only_so_long(tmp_path, database):
 
 def test_100_mb_of_output_is_counted_and_not_kept(tmp_path, database):
     body = (
-        "import sys\n    for _ in range(100): sys.stdout.write('x' * 99 + chr(10)); sys.stdout.write('y' * 1_000_000)"
+        "import sys\n    for _ in range(100): sys.stdout.write('x' * 99 + chr(10));"
+        " sys.stdout.write('y' * 1_000_000)"
     )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)))
 
@@ -265,16 +305,18 @@ def test_whatever_a_script_starts_ends_with_the_run(tmp_path, database):
 def test_no_secret_reaches_log_or_outcome(tmp_path, database):
     password = database.partition(":")[2].split(":")[1].split("@")[0]
     body = (
-        "import os, json\n"
-        "    c = op.get_bind().engine.url\n"
-        "    print('url', c.render_as_string(hide_password=False), os.environ['API_KEY'], json.dumps(os.environ['API_KEY']))\n"
-        "    print('z' * 20000 + os.environ['API_KEY'] + 'z' * 20000, end='')\n"
-        "    op.execute(f\"select 'canary/with \\\"quotes' from {os.environ['API_KEY']!r}\")"
+        "import os, json\n    c = op.get_bind().engine.url\n    print('url',"
+        " c.render_as_string(hide_password=False), os.environ['API_KEY'],"
+        " json.dumps(os.environ['API_KEY']))\n    print('z' * 20000 + os.environ['API_KEY'] + 'z' *"
+        " 20000, end='')\n    op.execute(f\"select 'canary/with \\\"quotes' from"
+        " {os.environ['API_KEY']!r}\")"
     )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)))
     secret = 'canary/with "quotes'
 
-    outcome, lines = go(mirror, asked(mirror, database, variables={"API_KEY": secret}, secrets=(secret,)))
+    outcome, lines = go(
+        mirror, asked(mirror, database, variables={"API_KEY": secret}, secrets=(secret,))
+    )
 
     assert outcome.status == "failed" and len(password) > 10
     for text in [repr(outcome), repr(asked(mirror, database, secrets=(secret,))), *lines]:
@@ -284,25 +326,36 @@ def test_no_secret_reaches_log_or_outcome(tmp_path, database):
 
 def test_scripts_see_only_the_variables_of_their_environment(tmp_path, database, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "the portal's own")
-    body = "import os, sys; print('SEES', sorted(os.environ), sys.argv, 'environments' in sys.modules)"
+    body = (
+        "import os, sys; print('SEES', sorted(os.environ), sys.argv, 'environments' in sys.modules)"
+    )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)))
 
     _, lines = go(mirror, asked(mirror, database, variables={"REGION": "eu"}))
 
     [seen] = [line for line in lines if line.startswith("SEES")]
-    assert "REGION" in seen and "SECRET_KEY" not in seen and "DATABASE_URL" not in seen and "5432" not in seen
+    assert (
+        "REGION" in seen
+        and "SECRET_KEY" not in seen
+        and "DATABASE_URL" not in seen
+        and "5432" not in seen
+    )
 
 
 CONCURRENT = (
-    'with op.get_context().autocommit_block():\n        op.execute("create index concurrently ix_one on one (id)")'
+    'with op.get_context().autocommit_block():\n        op.execute("create index concurrently'
+    ' ix_one on one (id)")'
 )
 
 
 def test_two_upgrades_at_once_with_a_concurrent_index_both_succeed_and_one_runs(tmp_path, database):
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=CONCURRENT))
+    )
     outcomes: list[Outcome] = []
     threads = [
-        threading.Thread(target=lambda: outcomes.append(go(mirror, asked(mirror, database))[0])) for _ in range(2)
+        threading.Thread(target=lambda: outcomes.append(go(mirror, asked(mirror, database))[0]))
+        for _ in range(2)
     ]
 
     for thread in threads:
@@ -335,14 +388,21 @@ def test_an_invalid_index_left_by_a_failed_build_is_named(tmp_path, database):
     assert "ix_one" in outcome.sentence and invalid_indexes(database) == ("ix_one",)
 
 
-def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_state(tmp_path, database):
+def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_state(
+    tmp_path, database
+):
     body = 'op.execute("select pg_sleep(1000)")'
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
 
     def cut() -> None:
         for _ in range(300):
-            if query(database, "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1000)'"
-                               " and pid <> pg_backend_pid()"):  # fmt: skip
+            if query(
+                database,
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like"
+                " '%pg_sleep(1000)' and pid <> pg_backend_pid()",
+            ):
                 return
             time.sleep(0.05)
 
@@ -354,11 +414,16 @@ def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_s
     assert (outcome.status, outcome.after) == ("failed", ("aaaa00000001",))
 
 
-def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(tmp_path, database, monkeypatch):
+def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(
+    tmp_path, database, monkeypatch
+):
     monkeypatch.setattr("environments.schema.run.runner.SETTLE_SECONDS", 1.0)
     name = database.rpartition("/")[2]
     rename = f"alter database {name} allow_connections false"
-    body = f"import psycopg; psycopg.connect({os.environ['DATABASE_URL']!r}, autocommit=True).execute({rename!r})"
+    body = (
+        f"import psycopg; psycopg.connect({os.environ['DATABASE_URL']!r},"
+        f" autocommit=True).execute({rename!r})"
+    )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=body)))
 
     outcome, _ = go(mirror, asked(mirror, database))
@@ -371,7 +436,9 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
         "import subprocess\n    subprocess.Popen(['sleep', '8765.25'], start_new_session=True)\n"
         '    op.execute("select pg_sleep(1000)")'
     )
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
     program = (
         "import sys; from pathlib import Path; from environments.git.repository import Mirror\n"
         "from environments.schema.run.runner import Run, run\n"
@@ -380,8 +447,10 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program, str(mirror.path), mirror.commit("main")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     parent.stdin.write(database + "\n")
     parent.stdin.flush()
     for line in parent.stdout:
@@ -403,7 +472,9 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
 def test_a_read_only_role_is_refused_before_anything_runs(tmp_path, database):
     mirror = repository(tmp_path / "git", tree(FIRST))
 
-    outcome, lines = go(mirror, asked(mirror, database + "?options=-cdefault_transaction_read_only%3Don"))
+    outcome, lines = go(
+        mirror, asked(mirror, database + "?options=-cdefault_transaction_read_only%3Don")
+    )
 
     assert outcome.status == "failed" and "read-only" in outcome.sentence and not lines
 
@@ -417,7 +488,9 @@ def at_work(database: str) -> int:
 
 
 def running(command: str) -> bool:
-    return command in subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True).stdout
+    return (
+        command in subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True).stdout
+    )
 
 
 def wait_for(condition, seconds: float = 10) -> bool:

@@ -1,4 +1,7 @@
-"""What the runners take in their stride, and what they refuse in one sentence before anything is changed."""
+"""What the runners take in their stride, and what they refuse in one sentence before anything is
+changed.
+"""
+
 # ruff: noqa: E501
 
 import secrets
@@ -20,22 +23,36 @@ def test_every_way_to_write_the_address_leads_to_the_same_database(tmp_path, dat
     mirror = repository(tmp_path / "git", tree(FIRST))
     rest = database.removeprefix("postgresql://")
 
-    ran, _ = go(mirror, asked(mirror, f"postgresql+asyncpg://{rest}?ssl=prefer&prepared_statement_cache_size=0"))
+    ran, _ = go(
+        mirror,
+        asked(mirror, f"postgresql+asyncpg://{rest}?ssl=prefer&prepared_statement_cache_size=0"),
+    )
     found = [
         go(mirror, asked(mirror, f"{scheme}://{rest}"))[0]
-        for scheme in ("postgres", "postgresql+psycopg2", "postgresql+psycopg", "postgresql+pg8000", "POSTGRESQL+aiopg")
+        for scheme in (
+            "postgres",
+            "postgresql+psycopg2",
+            "postgresql+psycopg",
+            "postgresql+pg8000",
+            "POSTGRESQL+aiopg",
+        )
     ]
 
     assert (ran.status, ran.after) == ("succeeded", ("aaaa00000001",)), ran
     assert {(one.status, one.before) for one in found} == {("succeeded", ("aaaa00000001",))}
 
 
-def test_several_version_locations_and_schemas_with_the_version_table_in_one_of_them(tmp_path, database):
+def test_several_version_locations_and_schemas_with_the_version_table_in_one_of_them(
+    tmp_path, database
+):
     for schema in ("meta", "one_side", "other_side"):
         query_do(database, f"create schema {schema}")
     table = "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True), schema='{0}')"
     files = {
-        "alembic.ini": "[alembic]\nscript_location = %(here)s/db\npath_separator = space\nversion_locations = %(here)s/db/versions %(here)s/more\n",
+        "alembic.ini": (
+            "[alembic]\nscript_location = %(here)s/db\npath_separator = space\nversion_locations ="
+            " %(here)s/db/versions %(here)s/more\n"
+        ),
         "db/env.py": "raise SystemExit(7)",
         "db/versions/a.py": source("a1", body=table.format("one_side")),
         "more/b.py": source("b1", "a1", body=table.format("other_side")),
@@ -46,7 +63,9 @@ def test_several_version_locations_and_schemas_with_the_version_table_in_one_of_
 
     assert outcome.status == "succeeded" and len(outcome.applied) == 2, lines
     assert current(database, table="meta.versions") == ("b1",)
-    where = query(database, "select schemaname from pg_tables where tablename in ('t', 'versions') order by 1")
+    where = query(
+        database, "select schemaname from pg_tables where tablename in ('t', 'versions') order by 1"
+    )
     assert where == [("meta",), ("one_side",), ("other_side",)]
 
 
@@ -58,25 +77,39 @@ def test_what_a_failed_revision_leaves_outside_its_transaction_is_told(tmp_path,
         '    op.execute("create table three (id int)")\n'
         '    op.execute("alter table nowhere add x int")'
     )
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
 
     outcome, _ = go(mirror, asked(mirror, database))
 
     assert outcome.status == "failed" and outcome.after == ("aaaa00000001",)
-    assert outcome.kept == ("create table two (id int)", "create index concurrently ix_two on two (id)")
+    assert outcome.kept == (
+        "create table two (id int)",
+        "create index concurrently ix_two on two (id)",
+    )
     assert tables(database) == {"alembic_version", "one", "two"}, "and that is what is there"
 
 
 def test_a_revision_that_was_rolled_back_as_a_whole_leaves_nothing_to_tell(tmp_path, database):
-    body = 'op.execute("create table two (id int)")\n    op.execute("alter table nowhere add x int")'
-    mirror = repository(tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body)))
+    body = (
+        'op.execute("create table two (id int)")\n    op.execute("alter table nowhere add x int")'
+    )
+    mirror = repository(
+        tmp_path / "git", tree(FIRST, source("aaaa00000002", "aaaa00000001", body=body))
+    )
 
     outcome, _ = go(mirror, asked(mirror, database))
 
-    assert (outcome.status, outcome.kept) == ("failed", ()) and tables(database) == {"alembic_version", "one"}
+    assert (outcome.status, outcome.kept) == ("failed", ()) and tables(database) == {
+        "alembic_version",
+        "one",
+    }
 
 
-COMMAND = pytest.mark.parametrize("command", [None, Command("touch /tmp/never; exit 1")], ids=["portal", "command"])
+COMMAND = pytest.mark.parametrize(
+    "command", [None, Command("touch /tmp/never; exit 1")], ids=["portal", "command"]
+)
 
 
 @COMMAND
@@ -112,7 +145,10 @@ def test_a_role_that_may_not_write_is_refused_before_anything_runs(tmp_path, dat
     finally:
         on_server(f"drop role {role}")
 
-    assert (outcome.status, lines) == ("failed", []) and f"role “{role}” may not make tables" in outcome.sentence
+    assert (outcome.status, lines) == (
+        "failed",
+        [],
+    ) and f"role “{role}” may not make tables" in outcome.sentence
 
 
 @COMMAND
@@ -129,9 +165,14 @@ def test_a_command_that_names_no_target_is_never_turned_back(tmp_path, database)
     mirror = repository(tmp_path / "git", tree(FIRST))
     command = Command("exit 1")
 
-    outcome, lines = go(mirror, asked(mirror, database, command=command, direction="downgrade", target=("base",)))
+    outcome, lines = go(
+        mirror, asked(mirror, database, command=command, direction="downgrade", target=("base",))
+    )
 
-    assert (outcome.status, lines) == ("failed", []) and "cannot be read from it" in outcome.sentence
+    assert (outcome.status, lines) == (
+        "failed",
+        [],
+    ) and "cannot be read from it" in outcome.sentence
 
 
 def test_of_output_without_end_the_last_whole_lines_are_kept_without_secrets():
@@ -159,15 +200,23 @@ def test_the_limits_are_put_behind_what_the_project_says_itself(tmp_path):
         tmp_path,
         **limits,
     )["environ"]
-    newer = told(Command("x", database_variable="DB"), "postgresql://h/d", tmp_path, **limits | {"version": 180000})[
-        "environ"
-    ]
+    newer = told(
+        Command("x", database_variable="DB"),
+        "postgresql://h/d",
+        tmp_path,
+        **limits | {"version": 180000},
+    )["environ"]
 
     assert (plain["PGOPTIONS"], plain["DATABASE_URL"]) == (ours, "postgresql+asyncpg://u:p%40@h/d")
     assert own["PGOPTIONS"] == f"-c a=b {ours}"
-    assert own["DATABASE_URL"].startswith("postgresql://h/d?options=-c%20a%3Db%20-c%20lock_timeout%3D5000")
+    assert own["DATABASE_URL"].startswith(
+        "postgresql://h/d?options=-c%20a%3Db%20-c%20lock_timeout%3D5000"
+    )
     assert own["DATABASE_URL"].endswith("&sslmode=require")
-    assert newer["PGOPTIONS"].endswith("client_connection_check_interval=1000") and newer["DB"] == "postgresql://h/d"
+    assert (
+        newer["PGOPTIONS"].endswith("client_connection_check_interval=1000")
+        and newer["DB"] == "postgresql://h/d"
+    )
 
 
 def query_do(database: str, statement: str) -> None:

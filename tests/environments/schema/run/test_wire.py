@@ -1,4 +1,7 @@
-"""What the project's own command sends is read on the wire, outside its reach, on a real PostgreSQL."""
+"""What the project's own command sends is read on the wire, outside its reach, on a real
+PostgreSQL.
+"""
+
 # ruff: noqa: E501
 
 from dataclasses import replace
@@ -20,7 +23,10 @@ pytestmark = [
 
 
 def sent(outcome) -> dict[str, list[str]]:
-    return {revision: [sql for _, sql in statements] for revision, statements in outcome.executed.items()}
+    return {
+        revision: [sql for _, sql in statements]
+        for revision, statements in outcome.executed.items()
+    }
 
 
 def test_each_revision_of_a_command_has_its_statements(tmp_path, database):
@@ -29,16 +35,25 @@ def test_each_revision_of_a_command_has_its_statements(tmp_path, database):
     outcome, lines = go(mirror, database)
 
     assert outcome.status == "succeeded", (outcome, lines)
-    assert any("create table one" in one.lower() for one in sent(outcome)["aaaa00000001"]), sent(outcome)
-    assert any("create table two" in one.lower() for one in sent(outcome)["aaaa00000002"]), sent(outcome)
+    assert any("create table one" in one.lower() for one in sent(outcome)["aaaa00000001"]), sent(
+        outcome
+    )
+    assert any("create table two" in one.lower() for one in sent(outcome)["aaaa00000002"]), sent(
+        outcome
+    )
     assert not any("create table two" in one.lower() for one in sent(outcome)["aaaa00000001"])
     assert not any(
-        "version_num" in one and one.startswith(("UPDATE", "INSERT")) for all in sent(outcome).values() for one in all
+        "version_num" in one and one.startswith(("UPDATE", "INSERT"))
+        for all in sent(outcome).values()
+        for one in all
     )
 
 
 def test_a_connection_of_the_revisions_own_is_read_as_well(tmp_path, database):
-    hidden = "import os, psycopg\n    with psycopg.connect(os.environ['DATABASE_URL']) as c: c.execute('create table hidden (id int)')"
+    hidden = (
+        "import os, psycopg\n    with psycopg.connect(os.environ['DATABASE_URL']) as c:"
+        " c.execute('create table hidden (id int)')"
+    )
     mirror = repository(tmp_path / "git", tree(source("aaaa00000001", body=hidden)))
 
     outcome, lines = go(mirror, database)
@@ -48,27 +63,45 @@ def test_a_connection_of_the_revisions_own_is_read_as_well(tmp_path, database):
 
 
 def test_a_connection_of_its_own_is_held_back_in_the_portals_runner_too(tmp_path, database):
-    hidden = "import psycopg\n    url = op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n    with psycopg.connect(url) as c: c.execute('create table hidden (id int)')"
+    hidden = (
+        "import psycopg\n    url ="
+        " op.get_bind().engine.url.render_as_string(hide_password=False).replace('+psycopg', '')\n "
+        "   with psycopg.connect(url) as c: c.execute('create table hidden (id int)')"
+    )
     mirror = repository(
-        tmp_path / "git", tree(source("aaaa00000001", body=f"op.execute('create table one (id int)')\n    {hidden}"))
+        tmp_path / "git",
+        tree(source("aaaa00000001", body=f"op.execute('create table one (id int)')\n    {hidden}")),
     )
     request = Run(mirror.commit("main"), "backend/alembic.ini", database, time_limit_s=60)
     keys = [key_of("create table one (id int)")]
 
-    refused = run(mirror, replace(request, expected={"aaaa00000001": keys}), on_lines=print, alive=lambda: True)
+    refused = run(
+        mirror,
+        replace(request, expected={"aaaa00000001": keys}),
+        on_lines=print,
+        alive=lambda: True,
+    )
 
-    assert refused.status == "failed" and "staging did not run this statement" in refused.sentence, refused
+    assert (
+        refused.status == "failed" and "staging did not run this statement" in refused.sentence
+    ), refused
     assert tables(database) <= {"alembic_version"}
 
     allowed = [*keys, key_of("create table hidden (id int)")]
-    again = run(mirror, replace(request, expected={"aaaa00000001": allowed}), on_lines=print, alive=lambda: True)
+    again = run(
+        mirror,
+        replace(request, expected={"aaaa00000001": allowed}),
+        on_lines=print,
+        alive=lambda: True,
+    )
 
     assert again.status == "succeeded" and "hidden" in tables(database), again
 
 
 def test_what_staging_did_not_run_is_not_sent(tmp_path, database):
     mirror = repository(
-        tmp_path / "git", tree(source("aaaa00000001", body='op.execute("create table other (id int)")'))
+        tmp_path / "git",
+        tree(source("aaaa00000001", body='op.execute("create table other (id int)")')),
     )
     learned, lines = go(mirror, database)
     assert learned.status == "succeeded", lines
@@ -80,10 +113,14 @@ def test_what_staging_did_not_run_is_not_sent(tmp_path, database):
 
     refused, lines = go(mirror, database, expected={"aaaa00000001": keys})
 
-    assert refused.status == "failed" and "staging did not run this statement" in refused.sentence, (refused, lines)
+    assert (
+        refused.status == "failed" and "staging did not run this statement" in refused.sentence
+    ), (refused, lines)
     assert refused.failed_statement == "create table other (id int)"
     assert current(database) == () and "other" not in tables(database)
 
-    again, lines = go(mirror, database, expected={"aaaa00000001": [*keys, key_of("create table other (id int)")]})
+    again, lines = go(
+        mirror, database, expected={"aaaa00000001": [*keys, key_of("create table other (id int)")]}
+    )
 
     assert again.status == "succeeded", (again, lines)

@@ -1,8 +1,10 @@
-"""Tells the portal what the project's own command does: each revision's begin and end, each statement and its locks.
+"""Tells the portal what the project's own command does: each revision's begin and end, each
+statement and its locks.
 
-Python imports it at its start because its directory is on PYTHONPATH, in the project's environment and version: so
-only the standard library here, and nothing newer than Python 3.9. It listens to whatever engine `env.py` makes and
-changes nothing. What it says is the word of the process in which the project's code runs.
+Python imports it at its start because its directory is on PYTHONPATH, in the project's environment
+and version: so only the standard library here, and nothing newer than Python 3.9. It listens to
+whatever engine `env.py` makes and changes nothing. What it says is the word of the process in which
+the project's code runs.
 """
 
 import contextlib
@@ -19,11 +21,12 @@ MAX_CHARACTERS = 2000
 OURS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'"
 TABLES = (
     "select c.oid, n.nspname || '.' || c.relname, c.relfilenode from pg_class c"  # noqa: S608 - nothing from outside
-    " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm', 'v', 'S') and " + OURS
+    " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm', 'v', 'S')"
+    " and " + OURS
 )
 LOCKS = (
-    "select l.relation, l.mode, c.relfilenode from pg_locks l left join pg_class c on c.oid = l.relation"
-    " where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted"
+    "select l.relation, l.mode, c.relfilenode from pg_locks l left join pg_class c on c.oid ="
+    " l.relation where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted"
 )
 
 
@@ -81,18 +84,30 @@ class Listener:
         held: list = []
         with contextlib.suppress(Exception):
             apart = _autocommits(dbapi)
-            held = [(oid, "", node) for oid, _, node in self.ask(dbapi, TABLES)] if apart else self.ask(dbapi, LOCKS)
+            held = (
+                [(oid, "", node) for oid, _, node in self.ask(dbapi, TABLES)]
+                if apart
+                else self.ask(dbapi, LOCKS)
+            )
         self.told(statement, ended - self.began, held, apart)
 
     def told(self, statement, seconds, held, apart):
-        new = [(oid, node) for oid, _, node in held if node and oid in self.known and self.known[oid][1] != node]
+        new = [
+            (oid, node)
+            for oid, _, node in held
+            if node and oid in self.known and self.known[oid][1] != node
+        ]
         emit(
             {
                 "statement": statement.strip()[:MAX_CHARACTERS],
                 "seconds": seconds,
                 "at": self.began,
                 "in_transaction": not apart,
-                "locks": [[self.known[oid][0], mode] for oid, mode, _ in held if mode and oid in self.known],
+                "locks": [
+                    [self.known[oid][0], mode]
+                    for oid, mode, _ in held
+                    if mode and oid in self.known
+                ],
                 "rewritten": sorted({self.known[oid][0] for oid, _ in new}),
             }
         )
@@ -109,7 +124,10 @@ def _dbapi(connection):
 
 
 def _autocommits(dbapi):
-    return getattr(dbapi, "autocommit", False) is True or getattr(dbapi, "isolation_level", "") == "autocommit"
+    return (
+        getattr(dbapi, "autocommit", False) is True
+        or getattr(dbapi, "isolation_level", "") == "autocommit"
+    )
 
 
 LISTENER = Listener()
@@ -164,7 +182,9 @@ def only_render(module):
             print(f"env.py, without a database: {type(error).__name__}: {error}"[:500], flush=True)
         with open(os.environ["PORTAL_RENDER"]) as file:
             asked = json.load(file)
-        place = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "render.py")
+        place = os.path.join(
+            os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "render.py"
+        )
         spec = importlib.util.spec_from_file_location("portal_render", place)
         assert spec is not None and spec.loader is not None  # noqa: S101
         render = importlib.util.module_from_spec(spec)
@@ -192,7 +212,9 @@ class After(importlib.abc.MetaPathFinder):
 
         def executed(module):
             execute(module)
-            with contextlib.suppress(Exception):  # an unknown version is not heard, and runs as it would
+            with contextlib.suppress(
+                Exception
+            ):  # an unknown version is not heard, and runs as it would
                 then(module)
 
         spec.loader.exec_module = executed  # type: ignore[method-assign]
@@ -200,7 +222,9 @@ class After(importlib.abc.MetaPathFinder):
 
 
 def _the_one_that_was_hidden():
-    """Runs the `sitecustomize` that Python would have found without us, such as a distribution's."""
+    """Runs the `sitecustomize` that Python would have found without us, such as a
+    distribution's.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
     rest = [one for one in sys.path if os.path.abspath(one or ".") != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
@@ -211,6 +235,8 @@ def _the_one_that_was_hidden():
 if CHANNEL >= 0 and os.environ.get("PORTAL_RENDER"):
     sys.meta_path.insert(0, After({"alembic.script.base": only_render}))
 elif CHANNEL >= 0:
-    sys.meta_path.insert(0, After({"sqlalchemy.engine": hear_engines, "alembic.runtime.migration": hear_revisions}))
+    sys.meta_path.insert(
+        0, After({"sqlalchemy.engine": hear_engines, "alembic.runtime.migration": hear_revisions})
+    )
 with contextlib.suppress(Exception):
     _the_one_that_was_hidden()
