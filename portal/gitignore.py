@@ -95,7 +95,8 @@ def _segment(part: str) -> str:
         elif found["class"]:
             inside = found["class"][1:-1].replace("\\", r"\\")
             negated = inside[:1] in ("!", "^")
-            written += f"(?!/)[{'^' if negated else ''}{(inside[1:] if negated else inside).replace('[', r'\[')}]"
+            members = (inside[1:] if negated else inside).replace("[", r"\[")
+            written += f"(?!/)[{'^' if negated else ''}{members}]"
         else:
             written += re.escape(found["escaped"] or found["other"])
     return written

@@ -28,7 +28,10 @@ _SUSPECT = re.compile(
     rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x93[\x90\x91]|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
 )
 # Letters of scripts that join and stack: between two of them ZWJ and ZWNJ are spelling.
-_JOINING = "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1900-\u1cff\ua840-\uabff"
+_JOINING = (
+    "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff"
+    "\u0f00-\u109f\u1780-\u18af\u1900-\u1cff\ua840-\uabff"
+)
 _PICTURE = (
     "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299"
     "\U0001f000-\U0001faff"

@@ -261,7 +261,8 @@ WITH before AS (
 INSERT INTO portal_webhookdelivery AS known
     (source, delivery, event, action, received_at, size, body, outcome, error, times)
 VALUES (%s, %s, %s, %s, %s, %s, %s,
-        CASE WHEN %s = 'handled' AND NOT EXISTS (SELECT FROM marked) THEN 'ignored' ELSE %s END, %s, 1)
+        CASE WHEN %s = 'handled' AND NOT EXISTS (SELECT FROM marked) THEN 'ignored' ELSE %s END,
+        %s, 1)
 ON CONFLICT (source, delivery) DO UPDATE SET
     times = known.times + 1,
     outcome = CASE known.outcome WHEN 'failed' THEN excluded.outcome ELSE known.outcome END,

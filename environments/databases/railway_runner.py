@@ -93,7 +93,7 @@ def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
     if config is not None and (config.problem or config.pre_deploy_command):
         why = (
             config.problem
-            or f"{config.path} sets preDeployCommand, which overrides the command that the portal sets."
+            or f"{config.path} sets preDeployCommand, which overrides the portal's command."
         )
         raise NoDatabase(
             f"{why} Take it out of the file, or let another runner migrate this database."

@@ -51,6 +51,5 @@ def sentence(difference: Difference, where: str) -> str:
     if difference.how == "removed":
         return f"{where} lacks the {difference.type} {difference.name} that its migrations make."
     told = "; ".join(difference.lines[:4])
-    return f"In {where} the {difference.type} {difference.name} is not as its migrations make it ({told})."[
-        :1000
-    ]
+    message = f"In {where} the {difference.type} {difference.name} is not as its migrations make it"
+    return f"{message} ({told})."[:1000]

@@ -236,7 +236,8 @@ def _asker(
 
 
 DOCUMENT_OF_PAGES = _document(())
-MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: String!, $productionRef: String!) {
+MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: String!,
+  $productionRef: String!) {
   rateLimit { remaining }
   repository(owner: $owner, name: $name) {
     nameWithOwner

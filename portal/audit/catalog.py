@@ -143,8 +143,8 @@ class Shape:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         for name, columns in _CATALOGS.items():
             self._rows[name] = connection.execute(
-                f"SELECT {columns} FROM pg_catalog.{name}"
-            ).fetchall()  # noqa: S608
+                f"SELECT {columns} FROM pg_catalog.{name}"  # noqa: S608
+            ).fetchall()
         spaces = {one["nspname"]: one["oid"] for one in self.where("pg_namespace")}
         self.builtin, self.own = spaces["pg_catalog"], spaces.get(schema, 0)
         self.relations = {

@@ -21,11 +21,15 @@ GENESIS = bytes(32)
 # another text.
 SHOWN = """
 SELECT position, pg_catalog.split_part(body, E'\\n', 1)::pg_catalog.timestamptz AS at,
-    pg_catalog.split_part(body, E'\\n', 2) AS action, pg_catalog.split_part(body, E'\\n', 3) AS outcome,
+    pg_catalog.split_part(body, E'\\n', 2) AS action,
+    pg_catalog.split_part(body, E'\\n', 3) AS outcome,
     nullif(pg_catalog.split_part(body, E'\\n', 4), '')::pg_catalog.int8 AS actor_id,
-    pg_catalog.split_part(body, E'\\n', 5) AS actor_name, pg_catalog.split_part(body, E'\\n', 6) AS scope,
-    pg_catalog.split_part(body, E'\\n', 7) AS subject_kind, pg_catalog.split_part(body, E'\\n', 8) AS subject_id,
-    pg_catalog.split_part(body, E'\\n', 9) AS subject_label, pg_catalog.split_part(body, E'\\n', 10) AS sentence,
+    pg_catalog.split_part(body, E'\\n', 5) AS actor_name,
+    pg_catalog.split_part(body, E'\\n', 6) AS scope,
+    pg_catalog.split_part(body, E'\\n', 7) AS subject_kind,
+    pg_catalog.split_part(body, E'\\n', 8) AS subject_id,
+    pg_catalog.split_part(body, E'\\n', 9) AS subject_label,
+    pg_catalog.split_part(body, E'\\n', 10) AS sentence,
     pg_catalog.split_part(body, E'\\n', 11) AS data,
     pg_catalog.split_part(body, E'\\n', 12)::pg_catalog.uuid AS "group", digest FROM {chain}
 """
@@ -38,14 +42,17 @@ _COPY_HEADER = 19  # bytes, sent with the first row (manual, "COPY", Binary Form
 # An absent value counts as an empty one: left out, it could be hidden in its neighbour.
 _READ = """
 SELECT many.* FROM ROWS FROM (
-    pg_catalog.unnest('{firsts}'::pg_catalog.int8[]), pg_catalog.unnest('{lasts}'::pg_catalog.int8[])
+    pg_catalog.unnest('{firsts}'::pg_catalog.int8[]),
+    pg_catalog.unnest('{lasts}'::pg_catalog.int8[])
 ) AS stretch (first, last), LATERAL (
     SELECT pg_catalog.string_agg(coalesce(body, ''), E'\\x1e'),
-        pg_catalog.string_agg(pg_catalog.int8send(position) OPERATOR(pg_catalog.||) coalesce(digest, ''), ''),
+        pg_catalog.string_agg(pg_catalog.int8send(position) OPERATOR(pg_catalog.||)
+        coalesce(digest, ''), ''),
         pg_catalog.count(*)
     FROM (
         SELECT body, position, digest FROM ONLY {chain}
-        WHERE position OPERATOR(pg_catalog.>=) first AND position OPERATOR(pg_catalog.<=) last ORDER BY position
+        WHERE position OPERATOR(pg_catalog.>=) first AND position OPERATOR(pg_catalog.<=) last
+        ORDER BY position
     ) AS one
 ) AS many
 """

@@ -95,7 +95,7 @@ def _is_as_made(connection: Any) -> bool:
     plans = []
     for source in (table("portal_auditevent"), f"({SHOWN.format(chain=table())}) AS shown"):
         explained = connection.execute(
-            f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}"
-        )  # noqa: S608
+            f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}"  # noqa: S608
+        )
         plans.append(explained.fetchone()[0][0]["Plan"])
     return plans[0] == plans[1]

@@ -59,7 +59,8 @@ class Authenticator(ThrottlingMixin, Device):
     def address(self) -> str:
         """What an app reads from the picture (the Key Uri Format of Google Authenticator)."""
         label = quote(f"Release portal:{self.user.get_username()}")
-        return f"otpauth://totp/{label}?{urlencode({'secret': _plain(self.secret), 'issuer': 'Release portal'})}"
+        query = urlencode({"secret": _plain(self.secret), "issuer": "Release portal"})
+        return f"otpauth://totp/{label}?{query}"
 
 
 def _plain(secret: str) -> str:

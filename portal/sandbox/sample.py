@@ -158,7 +158,8 @@ def page(body: str) -> str:
     return f"""<!doctype html>
 <meta charset="utf-8">
 <title>Signals</title>
-<nav><a href="/signals">Signals</a> <a href="/signals/1">Signal</a> <a href="/settings">Settings</a></nav>
+<nav><a href="/signals">Signals</a> <a href="/signals/1">Signal</a>
+<a href="/settings">Settings</a></nav>
 <main>{body}</main>
 """
 

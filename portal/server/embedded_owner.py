@@ -25,18 +25,23 @@ _ONE_AT_A_TIME = 7_305_817  # any number that nobody else locks
 # that belongs to a column, and the types of rows and arrays, go with their table.
 _MADE = """
 SELECT pg_catalog.format('ALTER %s %s OWNER TO', kind, name) FROM (
-    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-        WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind, c.oid::pg_catalog.regclass::text AS name,
+    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN
+    'SEQUENCE'
+        WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind, c.oid::pg_catalog.regclass::text AS
+        name,
         c.relowner AS owner, c.relnamespace AS space
-    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') OR c.relkind = 'S' AND NOT EXISTS (
+    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') OR c.relkind = 'S' AND
+    NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i')
         AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)
-    UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END,
+    UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'AGGREGATE' ELSE
+    'FUNCTION' END,
         p.oid::pg_catalog.regprocedure::text, p.proowner, p.pronamespace FROM pg_catalog.pg_proc p
     UNION ALL SELECT 'TYPE', t.oid::pg_catalog.regtype::text, t.typowner, t.typnamespace
     FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
     WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c'
-    UNION ALL SELECT 'SCHEMA', n.oid::pg_catalog.regnamespace::text, n.nspowner, n.oid FROM pg_catalog.pg_namespace n
+    UNION ALL SELECT 'SCHEMA', n.oid::pg_catalog.regnamespace::text, n.nspowner, n.oid FROM
+    pg_catalog.pg_namespace n
 ) AS made JOIN pg_catalog.pg_namespace n ON n.oid = space
 WHERE owner = 10 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """

@@ -263,7 +263,8 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
                 line := f"{step.status} {step.sentence}"
             ):
                 say(
-                    f"[{number}/{len(steps)}] {step}: {step.get_status_display()} {step.sentence}".rstrip()
+                    f"[{number}/{len(steps)}] {step}: "
+                    f"{step.get_status_display()} {step.sentence}".rstrip()
                 )
                 message[step.pk] = line
         if promotion.status not in OPEN:

@@ -103,7 +103,8 @@ def _shown(
 
 
 def _finding_address(finding: Any) -> str:
-    return f"{reverse('environments:environments')}?project={finding.project.slug}#finding-{finding.pk}"
+    page = reverse("environments:environments")
+    return f"{page}?project={finding.project.slug}#finding-{finding.pk}"
 
 
 def panel(release: Any) -> dict[str, Any]:

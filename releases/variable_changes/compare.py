@@ -20,11 +20,14 @@ MOST_LINES = 100
 # there now. It answers only with differences.
 _DRIFT = """(
 with was_kept as (
-  select k.*, r.name as release from releases_keptvariables k join releases_release r on r.id = k.release_id
-  where r.project_id = releases_release.project_id and r.id < releases_release.id and r.merge_commit <> ''
+  select k.*, r.name as release from releases_keptvariables k join releases_release r on r.id =
+  k.release_id
+  where r.project_id = releases_release.project_id and r.id < releases_release.id and
+  r.merge_commit <> ''
   order by r.id desc limit 1
 ), own as (
-  select * from releases_keptvariables where release_id = releases_release.id and releases_release.merge_commit <> ''
+  select * from releases_keptvariables where release_id = releases_release.id and
+  releases_release.merge_commit <> ''
 ), known as (
   select jsonb_array_elements_text(read) as kind from own
   union all
@@ -32,16 +35,20 @@ with was_kept as (
   where not exists (select from own)
     and project_id = releases_release.project_id and gone_at is null and variables_at is not null
 ), was as (
-  select r.* from was_kept, jsonb_to_recordset(was_kept.rows) as r(kind text, service text, name text, mark text)
+  select r.* from was_kept, jsonb_to_recordset(was_kept.rows) as r(kind text, service text, name
+  text, mark text)
 ), is_now as (
-  select r.* from own, jsonb_to_recordset(own.rows) as r(kind text, service text, name text, mark text)
+  select r.* from own, jsonb_to_recordset(own.rows) as r(kind text, service text, name text, mark
+  text)
   union all
-  select e.kind, coalesce(s.name, ''), v.name, case when v.sealed then 'sealed' else v.fingerprint end
+  select e.kind, coalesce(s.name, ''), v.name, case when v.sealed then 'sealed' else v.fingerprint
+  end
   from environments_variable v
   join environments_environment e on e.id = v.environment_id
   left join environments_service s on s.id = v.service_id
   where not exists (select from own)
-    and e.project_id = releases_release.project_id and e.kind in ('production', 'staging') and e.gone_at is null
+    and e.project_id = releases_release.project_id and e.kind in ('production', 'staging') and
+    e.gone_at is null
 ), differing as (
   select kind, service, name, was.mark as before, is_now.mark as after
   from was full join is_now using (kind, service, name)

@@ -43,7 +43,8 @@ VALUES ('github', %s, 'push', '', now(), %s, %s, 'handled', '', 1)
 """
 UPDATE = """
 UPDATE releases_githubsync SET wake_at = now()
-WHERE project_id IN (SELECT id FROM environments_project WHERE UPPER(repository) = UPPER('acme/inspector'))
+WHERE project_id IN (SELECT id FROM environments_project WHERE UPPER(repository) =
+UPPER('acme/inspector'))
 """
 
 

@@ -61,8 +61,8 @@ def test_every_kind_of_tick_is_one_request_of_at_most_eight_queries(person):
     for item, verb in ((manual, "untick"), (manual, "tick"), (bound, "tick"), (bound, "untick")):
         path = reverse("releases:item-do", args=[item.pk, verb])
         assert (
-            queries(lambda: browser.post(path, candidate=release.candidate)) <= MOST_TICK_QUERIES
-        ), (item, verb)  # noqa: B023
+            queries(lambda: browser.post(path, candidate=release.candidate)) <= MOST_TICK_QUERIES  # noqa: B023
+        ), (item, verb)
         item.refresh_from_db()
         assert item.is_ticked == (verb == "tick"), (item, verb)
 

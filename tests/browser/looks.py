@@ -12,7 +12,8 @@ BEYOND = """() => [...document.querySelectorAll('body *')]
 
 CONTRAST = """() => {
   document.getAnimations().forEach(one => one.finish());  // colours that are still on their way
-  const lum = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+  const lum = ([r, g, b]) => [r, g, b]
+    .map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const known = new Map();
@@ -25,10 +26,12 @@ CONTRAST = """() => {
   const bad = [];
   for (const element of document.querySelectorAll('body *')) {
     const words = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    if (!words || !element.checkVisibility() || element.closest('[disabled], .unseen, .skip')) continue;
+    if (!words || !element.checkVisibility()) continue;
+    if (element.closest('[disabled], .unseen, .skip')) continue;
     const a = lum(rgba(getComputedStyle(element).color)), b = lum(behind(element));
     const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    const name = `${element.className || element.tagName} “${element.textContent.trim().slice(0, 30)}”`;
+    const start = element.textContent.trim().slice(0, 30);
+    const name = `${element.className || element.tagName} “${start}”`;
     if (ratio < 4.5) bad.push(`${name} ${ratio.toFixed(2)}`);
   }
   return bad;

@@ -31,7 +31,8 @@ TO_PALETTE = """async address => {
     nearest.set(point, best);
   }
   const bytes = array => btoa(array.reduce((text, one) => text + String.fromCharCode(one), ""));
-  return [image.width, bytes(palette.flatMap(parts)), bytes(points.map(point => nearest.get(point)))];
+  const indexes = points.map(point => nearest.get(point));
+  return [image.width, bytes(palette.flatMap(parts)), bytes(indexes)];
 }"""
 
 

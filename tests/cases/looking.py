@@ -206,8 +206,9 @@ class Stage:
 def _rows(url: str, table: str) -> list[str]:
     with psycopg.connect(url) as connection:
         return sorted(
-            row[0] for row in connection.execute(f"select version_num from {table}").fetchall()
-        )  # noqa: S608 - our own name
+            row[0]
+            for row in connection.execute(f"select version_num from {table}").fetchall()  # noqa: S608
+        )
 
 
 def _with_driver(url: str) -> str:

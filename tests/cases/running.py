@@ -34,7 +34,8 @@ connection.exec_driver_sql("ALTER TABLE alembic_version ALTER COLUMN version_num
 connection.commit()"""
 CONVENTION = """from sqlalchemy import MetaData
 
-metadata = MetaData(naming_convention={"uq": "uq__%(table_name)s__%(column_0_name)s", "pk": "pk__%(table_name)s"})
+metadata = MetaData(naming_convention={
+    "uq": "uq__%(table_name)s__%(column_0_name)s", "pk": "pk__%(table_name)s"})
 """
 COMPUTED_NAMES = (
     "from sqlalchemy import MetaData\n\nmetadata = MetaData(naming_convention=dict(pk='a%s' % 1))\n"

@@ -28,8 +28,10 @@ assert (Release.objects.count(), Promotion.objects.count(), Project.objects.coun
 assert ChecklistItem.objects.count() >= 5, ChecklistItem.objects.count()
 assert [one.alembic for one in Database.objects.all()] == ["backend/alembic.ini"]
 client = Client(headers={"host": "localhost"})
-client.force_login(User.objects.get(username="dave"), backend="django.contrib.auth.backends.ModelBackend")
-for address in ("/", "/releases/", f"/releases/{Release.objects.get().pk}/", "/environments/", "/audit/", "/status/"):
+client.force_login(
+    User.objects.get(username="dave"), backend="django.contrib.auth.backends.ModelBackend")
+release = f"/releases/{Release.objects.get().pk}/"
+for address in ("/", "/releases/", release, "/environments/", "/audit/", "/status/"):
     assert client.get(address).status_code == 200, address
 print("It works.")
 """

@@ -8,8 +8,6 @@ leaves a proof in the directory
 works where nobody is on their guard: `test_hostile_code` runs it.
 """
 
-# ruff: noqa: E501
-
 import os
 import shutil
 import signal

@@ -137,8 +137,9 @@ def test_each_plant_works_where_nobody_is_on_their_guard(tmp_path, plant):
 
 @isolated
 def test_nothing_that_is_planted_in_a_repository_or_its_variables_is_tripped_over(
-    tmp_path, database
-):  # noqa: F811
+    tmp_path,
+    database,  # noqa: F811
+):
     (tmp_path / "proofs").mkdir(mode=0o700)
 
     found = list(planted(tmp_path / "proofs", tmp_path, database, installing=False))

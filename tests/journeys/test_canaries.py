@@ -75,9 +75,9 @@ def _tables_with(canary: str) -> list[str]:
         found = []
         for name in names:
             cursor.execute(
-                f'select exists (select from "{name}" t where position(%s in t::text) > 0)',
+                f'select exists (select from "{name}" t where position(%s in t::text) > 0)',  # noqa: S608
                 [canary],
-            )  # noqa: S608
+            )
             if cursor.fetchone()[0]:
                 found.append(name)
     return found

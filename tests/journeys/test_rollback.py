@@ -97,9 +97,7 @@ def served(world, kind: str = "production") -> set[str]:
     return set(found)
 
 
-def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost_and_the_branch_stays(
-    world,
-):
+def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost(world):
     before = head(world, "main")
     release = ship(world)
     world.railway.set_variable("production", "backend", "LIMIT", "5")
@@ -219,9 +217,7 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     assert AuditEvent.objects.filter(action="step.restoring").count() == 3
 
 
-def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may_while_there_are_any(
-    world,
-):
+def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_images_may(world):
     release = ship(world, RENAMED)
     alice, bob = world.person("alice"), world.person("bob")
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:

@@ -59,17 +59,22 @@ variance version websearch_to_tsquery width_bucket
 STABLE = frozenset(_STABLE_NAMES.split())
 # Not worked out once, and yet without an effect on what is stored.
 _HARMLESS_NAMES = """
-clock_timestamp random gen_random_uuid uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v4 nextval currval lastval
-pg_sleep pg_advisory_lock pg_advisory_unlock pg_advisory_xact_lock pg_try_advisory_lock pg_try_advisory_xact_lock
+clock_timestamp random gen_random_uuid uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v4 nextval
+currval lastval
+pg_sleep pg_advisory_lock pg_advisory_unlock pg_advisory_xact_lock pg_try_advisory_lock
+pg_try_advisory_xact_lock
 pg_backend_pid timeofday gen_random_bytes pg_is_in_recovery txid_current pg_current_xact_id
 pg_relation_size pg_total_relation_size
 """
 HARMLESS = frozenset(_HARMLESS_NAMES.split())
 # Settings that change neither what the statements after them mean nor what other sessions see.
 _SETTINGS_NAMES = """
-lock_timeout statement_timeout idle_in_transaction_session_timeout transaction_timeout idle_session_timeout
-deadlock_timeout work_mem maintenance_work_mem max_parallel_maintenance_workers max_parallel_workers_per_gather
-client_min_messages client_encoding standard_conforming_strings xmloption application_name log_statement
+lock_timeout statement_timeout idle_in_transaction_session_timeout transaction_timeout
+idle_session_timeout
+deadlock_timeout work_mem maintenance_work_mem max_parallel_maintenance_workers
+max_parallel_workers_per_gather
+client_min_messages client_encoding standard_conforming_strings xmloption application_name
+log_statement
 log_min_messages log_min_duration_statement synchronous_commit enable_seqscan enable_indexscan jit
 default_table_access_method temp_buffers
 """

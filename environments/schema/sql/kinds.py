@@ -12,7 +12,8 @@ from pathlib import Path
 # What the grammar's source has and its parser never returns for a statement that somebody wrote.
 _INTERNAL_NAMES = """
 RawStmt SetOperationStmt ReturnStmt PLAssignStmt ReplicaIdentityStmt
-AT_AddColumnToView AT_CookedColumnDefault AT_AddIndex AT_ReAddIndex AT_ReAddConstraint AT_ReAddDomainConstraint
+AT_AddColumnToView AT_CookedColumnDefault AT_AddIndex AT_ReAddIndex AT_ReAddConstraint
+AT_ReAddDomainConstraint
 AT_AddIndexConstraint AT_ReAddComment AT_ReplaceRelOptions AT_ReAddStatistics
 """
 INTERNAL = frozenset(_INTERNAL_NAMES.split())

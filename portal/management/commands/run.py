@@ -19,7 +19,7 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, **options: object) -> None:
-        os.execv(
+        os.execv(  # noqa: S606
             sys.executable,
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "run", *sys.argv[2:]],
-        )  # noqa: S606
+        )

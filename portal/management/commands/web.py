@@ -17,8 +17,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         port = os.environ.get("PORT", "8000")  # PORT: what Railway tells us
         parser.add_argument(
-            "--host", default="0.0.0.0", help="address to serve on (all of this machine's)"
-        )  # noqa: S104
+            "--host",
+            default="0.0.0.0",  # noqa: S104
+            help="address to serve on (all of this machine's)",
+        )
         parser.add_argument(
             "--port", type=int, default=port, help="port to serve on (PORT, or 8000)"
         )

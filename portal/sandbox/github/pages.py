@@ -21,7 +21,8 @@ STYLE = (
 )
 LOGIN = re.compile(r"[A-Za-z0-9-]{1,39}")
 REVIEW = """<form method=post action="{path}">
-<p><label>Review as <input name=login value=reviewer required pattern="[A-Za-z0-9-]{{1,39}}"></label>
+<p><label>Review as <input name=login value=reviewer required
+  pattern="[A-Za-z0-9-]{{1,39}}"></label>
 <button name=state value=APPROVED>Approve</button>
 <button name=state value=CHANGES_REQUESTED>Request changes</button></form>"""
 

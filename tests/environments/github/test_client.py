@@ -572,7 +572,7 @@ def test_rules_that_are_not_shown_are_not_taken_for_no_rules(server, github, rul
     assert found.open_pulls[0].checks[0].required is None
 
 
-def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_what_else_goes_into_main_is_a_hotfix(
+def test_a_fork_with_a_branch_called_staging_is_no_promotion_and_the_rest_into_main_is_a_hotfix(
     server, github
 ):
     fork = node(9, headRefName="staging", baseRefName="main", isCrossRepository=True)

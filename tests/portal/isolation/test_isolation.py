@@ -32,7 +32,9 @@ if not (pid := os.fork()):
     os.environ["RES_OPTIONS"] = "use-vc"
     confine.hand_over(confine.enter(door, keep=(theirs.fileno(),)), theirs)
     for name in ("db.example.test", "other.example.test"):
-        try: print(name, socket.create_connection((name, port), 5).getpeername() == ("127.0.0.1", port), flush=True)
+        try:
+            reached = socket.create_connection((name, port), 5).getpeername()
+            print(name, reached == ("127.0.0.1", port), flush=True)
         except OSError as error: print(name, type(error).__name__, flush=True)
     os._exit(0)
 theirs.close()

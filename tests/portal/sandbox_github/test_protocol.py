@@ -25,12 +25,14 @@ query ($owner: String!, $name: String!, $first: Int!, $after: String, $checks: B
         statusCheckRollup @include(if: $checks) {
           state
           contexts(first: 50) {
-            nodes { __typename ... on CheckRun { name conclusion } ... on StatusContext { context state } }
+            nodes { __typename ... on CheckRun { name conclusion } ... on StatusContext { context
+            state } }
           }
         }
       }
     }
-    merged: pullRequests(states: [MERGED], baseRefName: "staging", first: 50) { nodes { number headRefOid } }
+    merged: pullRequests(states: [MERGED], baseRefName: "staging", first: 50) { nodes { number
+    headRefOid } }
   }
 }
 """

@@ -10,7 +10,8 @@ API_TOKEN = "{ apiToken { workspaces { id } } }"
 PROJECT_TOKEN = "{ projectToken { projectId environmentId } }"
 PROJECT = "query($id: String!) { project(id: $id) { name } }"
 CREATE = "mutation($input: EnvironmentCreateInput!) { environmentCreate(input: $input) { id } }"
-DEPLOYMENTS = """query($input: DeploymentListInput!) { deployments(input: $input) { edges { node { id } } } }"""
+DEPLOYMENTS = """query($input: DeploymentListInput!) {
+  deployments(input: $input) { edges { node { id } } } }"""
 
 
 def bound(railway):
@@ -117,7 +118,8 @@ def test_the_budget_is_counted_down_and_ends_in_429(railway):
 def test_an_answer_lost_on_the_way_leaves_one_deployment(railway):
     commit = railway.repository.commit("Once")
     mutation = """mutation($environmentId: String!, $serviceId: String!, $sha: String) {
-      serviceInstanceDeployV2(environmentId: $environmentId, serviceId: $serviceId, commitSha: $sha) }"""
+      serviceInstanceDeployV2(environmentId: $environmentId, serviceId: $serviceId, commitSha:
+      $sha) }"""
     railway.server.faults.append(Fault("drop", body="serviceInstanceDeployV2"))
 
     with pytest.raises(httpx.TransportError):

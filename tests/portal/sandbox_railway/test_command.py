@@ -95,7 +95,8 @@ def health(instance):
 def target(service, environment, ready):
     body = {
         "query": (
-            """query($p: String!) { project(id: $p) { environments { edges { node { id name projectId
+            """query($p: String!) { project(id: $p) { environments { edges { node { id name
+            projectId
           serviceInstances { edges { node { serviceId serviceName } } } } } } } }"""
         ),
         "variables": {"p": ready["project"]},

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-VARIABLES = """query($projectId: String!, $environmentId: String!, $serviceId: String, $unrendered: Boolean) {
+VARIABLES = """query($projectId: String!, $environmentId: String!, $serviceId: String, $unrendered:
+  Boolean) {
   variables(projectId: $projectId, environmentId: $environmentId, serviceId: $serviceId,
             unrendered: $unrendered) }"""
 UPSERT = "mutation($input: VariableUpsertInput!) { variableUpsert(input: $input) }"
@@ -24,7 +25,8 @@ READY = """query($environmentId: String!) {
     serviceInstances(first: 10) { edges { node { serviceName source { repo }
       domains { serviceDomains { domain } } latestDeployment { status meta } } } } } }"""
 READ = "query($id: String!) { environment(id: $id) { deletedAt } }"
-NAMES = """query($projectId: String!) { environments(projectId: $projectId) { edges { node { name } } } }"""
+NAMES = """query($projectId: String!) {
+  environments(projectId: $projectId) { edges { node { name } } } }"""
 
 
 def shown(railway, environment="production", service="backend", **more):
@@ -261,15 +263,18 @@ def test_a_deleted_environment_leaves_the_list_and_its_address_but_can_still_be_
 
 
 def test_only_one_pre_deploy_command_is_taken_and_it_reads_back_as_a_list(railway):
-    update = """mutation($environmentId: String!, $serviceId: String!, $input: ServiceInstanceUpdateInput!) {
-      serviceInstanceUpdate(environmentId: $environmentId, serviceId: $serviceId, input: $input) }"""
+    update = """mutation($environmentId: String!, $serviceId: String!, $input:
+    ServiceInstanceUpdateInput!) {
+      serviceInstanceUpdate(environmentId: $environmentId, serviceId: $serviceId, input: $input)
+      }"""
 
     two = railway.refusal(update, railway.ids() | {"input": {"preDeployCommand": ["a", "b"]}})
     railway.ask(update, railway.ids() | {"input": {"preDeployCommand": ["a && b"]}})
 
     read = railway.ask(
         """query($environmentId: String!, $serviceId: String!) {
-        serviceInstance(environmentId: $environmentId, serviceId: $serviceId) { preDeployCommand } }""",
+        serviceInstance(environmentId: $environmentId, serviceId: $serviceId) { preDeployCommand }
+        }""",
         railway.ids(),
     )
     assert two == "Error in preDeployCommand - Invalid input"

@@ -3,7 +3,8 @@
 import pytest
 
 DEPLOY = """mutation($environmentId: String!, $serviceId: String!, $commitSha: String) {
-  serviceInstanceDeployV2(environmentId: $environmentId, serviceId: $serviceId, commitSha: $commitSha) }"""
+  serviceInstanceDeployV2(environmentId: $environmentId, serviceId: $serviceId, commitSha:
+  $commitSha) }"""
 INSTANCE = """query($environmentId: String!, $serviceId: String!) {
   serviceInstance(environmentId: $environmentId, serviceId: $serviceId) {
     latestDeployment { id status deploymentStopped meta instances { status } }
@@ -169,8 +170,10 @@ def test_a_push_can_leave_no_deployment_at_all(railway):
 
 
 def test_a_push_that_touches_no_watched_path_is_skipped(railway):
-    update = """mutation($environmentId: String!, $serviceId: String!, $input: ServiceInstanceUpdateInput!) {
-      serviceInstanceUpdate(environmentId: $environmentId, serviceId: $serviceId, input: $input) }"""
+    update = """mutation($environmentId: String!, $serviceId: String!, $input:
+    ServiceInstanceUpdateInput!) {
+      serviceInstanceUpdate(environmentId: $environmentId, serviceId: $serviceId, input: $input)
+      }"""
     railway.ask(update, railway.ids() | {"input": {"watchPatterns": ["/backend/**"]}})
     railway.push(path="frontend/page.html")
     first = instance(railway)["latestDeployment"]["status"]
@@ -216,7 +219,8 @@ def test_the_branch_head_is_deployed_when_the_latest_commit_is_asked_for(railway
 
     railway.ask(
         """mutation($environmentId: String!, $serviceId: String!) {
-        serviceInstanceDeploy(environmentId: $environmentId, serviceId: $serviceId, latestCommit: true) }""",
+        serviceInstanceDeploy(environmentId: $environmentId, serviceId: $serviceId, latestCommit:
+        true) }""",
         railway.ids(),
     )
 
@@ -362,7 +366,8 @@ def test_the_steps_of_a_failed_build_end_with_what_went_wrong(railway):
 def test_moving_a_trigger_deploys_nothing_until_the_next_push(railway):
     triggers = railway.ask(
         """query($projectId: String!, $environmentId: String!, $serviceId: String!) {
-        deploymentTriggers(projectId: $projectId, environmentId: $environmentId, serviceId: $serviceId) {
+        deploymentTriggers(projectId: $projectId, environmentId: $environmentId, serviceId:
+        $serviceId) {
           edges { node { id } } } }""",
         railway.ids() | {"projectId": railway.project},
     )

@@ -11,7 +11,8 @@ from tests.portal.sandbox_railway.test_official import SHARED
 INSTANCE = """query ($environmentId: String!, $serviceId: String!) {
   serviceInstance(environmentId: $environmentId, serviceId: $serviceId) {
     source { repo image } watchPatterns cronSchedule sleepApplication
-    latestDeployment { id status deploymentStopped meta instances { status } } activeDeployments { id }
+    latestDeployment { id status deploymentStopped meta instances { status } } activeDeployments {
+    id }
   }
 }"""
 

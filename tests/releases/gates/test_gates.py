@@ -470,7 +470,7 @@ def test_without_migrations_nothing_is_to_be_rehearsed():
 NOTHING_LISTED = {"items": ()}
 
 
-def test_a_checklist_that_names_no_gate_still_asks_whether_staging_is_healthy_and_the_environments_agree():
+def test_a_checklist_without_gates_still_asks_whether_staging_is_healthy_and_environments_agree():
     assert gates.stand(good_facts(**NOTHING_LISTED)).ready
     uploaded = Finding(
         kind="uploaded", subject="importer", sentence="importer was uploaded.", attestable=False

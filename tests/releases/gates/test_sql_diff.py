@@ -128,7 +128,7 @@ def test_each_environment_gets_its_own_list_from_where_its_database_is(tmp_path)
 
 
 @pytest.mark.django_db
-def test_what_staging_ran_keeps_the_sql_that_was_planned_and_the_page_says_that_production_runs_the_same():
+def test_what_staging_ran_keeps_the_planned_sql_and_the_page_says_production_runs_the_same():
     project = make_project()
     people = make_people()
     release = make_release(project, by=people["alice"], ready=True)

@@ -63,7 +63,8 @@ def repository(where: Path, *commits: Mapping[str, str | None]) -> Mirror:
     lines: list[bytes] = []
     for number, files in enumerate(commits):
         lines.append(
-            f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 1\nc\n".encode()
+            f"commit refs/heads/main\ncommitter A <a@b> {1_700_000_000 + number} +0000\n"
+            "data 1\nc\n".encode()
         )
         for path, text in files.items():
             data = (text or "").encode("utf-8", "surrogateescape")

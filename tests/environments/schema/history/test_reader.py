@@ -2,8 +2,6 @@
 that is refused.
 """
 
-# ruff: noqa: E501
-
 import hashlib
 import json
 import os

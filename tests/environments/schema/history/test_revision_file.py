@@ -1,7 +1,5 @@
 """The header of one revision file: what the quick scan says must be what `ast` says."""
 
-# ruff: noqa: E501
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

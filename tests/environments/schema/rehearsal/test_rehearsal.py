@@ -137,7 +137,7 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
     assert stage.left_behind == []
 
 
-def test_what_only_this_database_has_makes_the_statement_fail_by_name_and_the_way_back_is_rehearsed_from_there(
+def test_what_only_this_database_has_makes_the_statement_fail_and_going_back_starts_from_there(
     tmp_path, database
 ):
     stage = Stage(tmp_path, database, FIRST, second('op.execute("alter table one add extra int")'))
@@ -205,7 +205,8 @@ def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fai
     asks = """import os, pathlib
     here = pathlib.Path.cwd()
     alike = [os.environ["HOME"], os.environ["TMPDIR"]] == [str(here)] * 2
-    raise RuntimeError(f"{here.parent.name}/{here.name} {alike} {pathlib.Path(__file__).is_relative_to(here)}")"""
+    inside = pathlib.Path(__file__).is_relative_to(here)
+    raise RuntimeError(f"{here.parent.name}/{here.name} {alike} {inside}")"""
     stage = Stage(tmp_path, database, FIRST, second(asks))
 
     report = stage.rehearse()

@@ -1,7 +1,5 @@
 """The portal's runner on a real PostgreSQL, with scripts that behave and scripts that do not."""
 
-# ruff: noqa: E501
-
 import os
 import signal
 import subprocess

@@ -2,8 +2,6 @@
 changed.
 """
 
-# ruff: noqa: E501
-
 import secrets
 from urllib.parse import urlsplit
 

@@ -2,8 +2,6 @@
 PostgreSQL.
 """
 
-# ruff: noqa: E501
-
 from dataclasses import replace
 
 import pytest
