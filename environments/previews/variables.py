@@ -108,8 +108,10 @@ def _addresses(
                 reference = "${{" + rule.target + ".RAILWAY_PUBLIC_DOMAIN}}"
                 if not host_of(value)[0].endswith(".railway.internal"):
                     wanted[name] = _HOST.sub(
-                        lambda match, host=reference: match[1] + host, value, count=1
-                    )  # type: ignore[misc]
+                        lambda match, host=reference: match[1] + host,  # type: ignore[misc]
+                        value,
+                        count=1,
+                    )
     return wanted
 
 

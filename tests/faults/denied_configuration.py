@@ -39,7 +39,7 @@ from environments.models import (
 )
 from portal.accounts import second_factor
 from portal.models.audit import AuditEvent
-from portal.models.installation import Installation
+from portal.modes import settle
 from portal.ui.site import AuditedAdmin, ReadOnly
 from releases.models.checklist import ChecklistTemplate
 from releases.models.releases import Freeze
@@ -108,11 +108,11 @@ NO_EVENT = {
         " shell showmigrations sqlflush sqlmigrate sqlsequencereset verify_audit"
     ),
     "writes files": (
-        "anchor_audit collectstatic makemessages makemigrations optimizemigration squashmigrations"
+        "anchor_audit backup collectstatic makemessages makemigrations optimizemigration squashmigrations"
         " startapp startproject task_log"
     ),
     "the schema, or what has run out": "clearsessions createcachetable migrate",
-    "another database": "test testserver",
+    "another database": "restore test testserver",
     "runs what records": (
         "connect_webhooks demo qcluster run runserver sandbox ship_demo sync_staging web worker"
     ),
@@ -322,7 +322,7 @@ def with_second_factor(scene: Any) -> None:
 
 
 def ready(scene: Any) -> list[str]:
-    Installation.objects.get_or_create(single=True, defaults={"sandbox": True})
+    settle(sandbox=True)  # as the first start of the portal does
     message = {
         "repository": "acme/fresh",
         "project": "p",
