@@ -108,8 +108,8 @@ NO_EVENT = {
         " shell showmigrations sqlflush sqlmigrate sqlsequencereset verify_audit"
     ),
     "writes files": (
-        "anchor_audit backup collectstatic makemessages makemigrations optimizemigration squashmigrations"
-        " startapp startproject task_log"
+        "anchor_audit backup collectstatic makemessages makemigrations optimizemigration"
+        " squashmigrations startapp startproject task_log"
     ),
     "the schema, or what has run out": "clearsessions createcachetable migrate",
     "another database": "restore test testserver",
