@@ -39,9 +39,14 @@ def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> N
         apps.get_model("auth", "Permission")  # absent while tables are taken back
     except LookupError:
         return
-    from django.contrib.auth.management import create_permissions
+    from django.contrib.auth.management import (
+        create_permissions,
+        rename_permissions_after_model_rename,
+    )
 
     from portal.accounts import roles
 
-    create_permissions(app_config, verbosity=0, apps=apps)  # Django's own turn comes after this one
+    # Django's own turn comes after this one, and a permission that exists twice cannot be renamed.
+    rename_permissions_after_model_rename(app_config, apps=apps, **rest)
+    create_permissions(app_config, verbosity=0, apps=apps)
     roles.ensure()

@@ -59,6 +59,7 @@ def tries() -> list[Try]:
     from environments.overview import actions as overview_actions
     from environments.previews import actions as previews_actions
     from environments.rehearsals import actions as rehearsals_actions
+    from environments.renaming.actions import use_new_name
     from environments.repairs import actions as repairs_actions
     from environments.schema.plan.risk import Risk
     from portal.configuration import actions as on_configuration
@@ -328,6 +329,10 @@ def tries() -> list[Try]:
 
         return arrange
 
+    def renamed(scene: Any) -> Callable[[], Any]:
+        type(scene.project).objects.filter(pk=scene.project.pk).update(renamed_to="acme/new-name")
+        return lambda: use_new_name(scene.project, actor=scene.dave, name="acme/new-name")
+
     def channel(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             row = Channel.objects.create(
@@ -465,6 +470,7 @@ def tries() -> list[Try]:
         ),
         Try("remove_preview_variable", valued),
         Try("delete_environment", outsider),
+        Try("use_new_name", renamed),
         Try(
             "add_channel",
             lambda scene: (

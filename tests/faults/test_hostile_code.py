@@ -81,7 +81,7 @@ def test_a_revision_cannot_speak_for_another_in_a_plan(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         {"end": "aaaa00000002", "seconds": 1},
         {"start": ["x"]},

@@ -19,7 +19,7 @@ class Ask(forms.Form):
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"),
+    ("sent", "message"),
     [
         ({}, "Say why."),
         ({"reason": " \n "}, "Say why."),

@@ -182,7 +182,7 @@ def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environmen
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         f"cannot connect to {URL}",
         "password p@ss-word is wrong",

@@ -92,7 +92,7 @@ def test_no_control_is_left_and_a_second_time_changes_nothing(message):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Zażółć gęślą jaźń",
         "日本語のコミット",
@@ -116,7 +116,7 @@ def test_ordinary_text_of_every_script_stays(message):
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         ("pay\u202exe.gpj", "pay⟨U+202E⟩xe.gpj"),
         ("a\u200db", "a⟨U+200D⟩b"),  # a joiner that joins nothing

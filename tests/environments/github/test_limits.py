@@ -66,7 +66,7 @@ def state_of(name):
 
 
 @pytest.mark.parametrize(
-    "said, seconds",
+    "message, seconds",
     [
         ("2026-12-01 00:00:00 UTC", 1_796_083_200.0),
         ("2026-11-30 20:00:00 -0400", 1_796_083_200.0),

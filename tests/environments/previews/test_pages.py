@@ -77,7 +77,7 @@ def test_a_value_is_kept_encrypted_and_never_shown(client, people, project):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"service": "nowhere", "name": "KEY", "value": "x"}, "has no service"),
         ({"service": "backend", "name": "NO WAY", "value": "x"}, "Write the variable"),

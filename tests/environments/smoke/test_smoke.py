@@ -34,7 +34,7 @@ def test_the_header_tells_the_commit_too_and_a_short_one_will_do(server):
     assert ask(server, expected_commit=COMMIT).ok is True
 
 
-@pytest.mark.parametrize("said", ["b" * 40, "aaaaaaab", "aaaaaa", "unknown", "a" * 41])
+@pytest.mark.parametrize("message", ["b" * 40, "aaaaaaab", "aaaaaa", "unknown", "a" * 41])
 def test_another_commit_is_red(server, message):
     server.app = lambda request: Response(200, {"commit": message})
 

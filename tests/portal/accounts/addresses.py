@@ -117,7 +117,7 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("preview", Preview),
     ("environment-", apps.get_model("environments", "Environment")),
     ("service-place", apps.get_model("environments", "Service")),
-    ("schema-compare", apps.get_model("environments", "SchemaStanding")),
+    ("schema-compare", apps.get_model("environments", "DatabaseStatus")),
     ("finding", Finding),
     ("migration", MigrationRun),
     ("channel", Channel),

@@ -21,6 +21,7 @@ from releases.models.promotion import Promotion
 from releases.models.releases import Approval
 from releases.promotion import actions
 from tests.factory import PASSWORD, make_people, make_project, make_release
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -219,7 +220,7 @@ def test_the_secret_is_encrypted_and_in_no_event_and_shown_no_more_once_it_count
     alice = signed_in(people["alice"])
     alice.post(reverse("portal:second-factor"), {"proof": "1", "code": code_of(people["alice"], 1)})
 
-    page = alice.get(reverse("portal:second-factor")).text
+    page = squeezed(alice.get(reverse("portal:second-factor")))
 
     typed = second_factor.encoded(secret)
     raw = Authenticator.objects.extra(select={"raw": "secret"}).values_list("raw", flat=True)[0]

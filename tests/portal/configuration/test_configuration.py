@@ -19,6 +19,7 @@ from releases.models.releases import Approval, RiskAcceptance
 from releases.project_settings import guarded as project_settings_guarded
 from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release
 from tests.faults.denied_configuration import address, filled
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 APPROVE = "releases.approve_release"
@@ -74,7 +75,7 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
         "npm test",
     )
     assert change.values["database main: runner"] == {"from": "portal", "to": "command"}
-    assert "Not changed yet" in page.text and "make migrate" in page.text
+    assert "Not changed yet" in squeezed(page) and "make migrate" in squeezed(page)
 
     confirm(people)
 
@@ -211,7 +212,7 @@ def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(
     change = waiting()
     assert environment.url == ""
     assert change.values["address"]["to"] == "db.evil.example:6543/inspector"
-    assert "hidden-word" not in page.text + erin.get("/configuration/changes/").text
+    assert "hidden-word" not in squeezed(page) + erin.get("/configuration/changes/").text
     assert not AuditEvent.objects.filter(data_json__contains="hidden-word").exists()
 
     confirm(people)
@@ -274,7 +275,7 @@ def test_one_person_sets_up_a_project_until_its_first_promotion_and_it_is_said(e
     change = ConfigurationChange.objects.get()
     assert project.soak_minutes == 0
     assert (change.state, change.alone) == ("applied", project_settings_guarded.NOT_PROMOTED)
-    assert project_settings_guarded.NOT_PROMOTED in page.text
+    assert project_settings_guarded.NOT_PROMOTED in squeezed(page)
     assert (
         project_settings_guarded.NOT_PROMOTED
         in AuditEvent.objects.get(action="configuration.confirmed").sentence
@@ -382,7 +383,7 @@ def test_nobody_gives_themselves_a_role_or_a_right_not_even_a_superuser(client, 
     assert person.is_superuser == (person.username == "dave")
     assert not ConfigurationChange.objects.exists()
     if person.username == "dave":
-        assert "Nobody gives themselves" in page.text
+        assert "Nobody gives themselves" in squeezed(page)
         assert AuditEvent.objects.filter(
             action="configuration.proposed", outcome="refused"
         ).exists()
@@ -501,9 +502,9 @@ def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people,
         project, actor=people["erin"], values={"database main: migration_command": "<b>make</b>"}
     )
     client.force_login(people["alice"])
-    board = client.get("/").text
+    board = squeezed(client.get("/"))
     client.force_login(people["bob"])
-    waits, page = client.get("/").text, client.get("/configuration/changes/").text
+    waits, page = squeezed(client.get("/")), squeezed(client.get("/configuration/changes/"))
     client.post(f"/configuration/changes/{change.pk}/decline/")
 
     assert "1 configuration change</a> waiting for a second person" in board
@@ -520,7 +521,7 @@ def test_a_rule_for_variables_is_changed_by_two_people_and_not_deleted(erin, peo
     page = send(erin, rule, allowed="DATABASE_URL")
     rule.refresh_from_db()
 
-    assert rule.allowed == "" and "Not changed yet" in page.text
+    assert rule.allowed == "" and "Not changed yet" in squeezed(page)
     assert erin.get(address(rule, "delete")).status_code == 403
     confirm(people)
     rule.refresh_from_db()

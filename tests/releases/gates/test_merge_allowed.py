@@ -96,14 +96,14 @@ UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize(("rules", "pull", "said"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("rules", "pull", "message"), WRONG.values(), ids=WRONG)
 def test_what_no_waiting_mends_fails_and_says_what_to_change(rules, pull, message):
     found = judged(rules, **pull)
 
     assert found.state == FAIL and message in found.sentence
 
 
-@pytest.mark.parametrize(("rules", "pull", "said"), AWAITED.values(), ids=AWAITED)
+@pytest.mark.parametrize(("rules", "pull", "message"), AWAITED.values(), ids=AWAITED)
 def test_what_people_are_still_to_do_is_awaited_with_a_link(rules, pull, message):
     found = judged(rules, merge_state="blocked", **pull)
 
@@ -111,7 +111,7 @@ def test_what_people_are_still_to_do_is_awaited_with_a_link(rules, pull, message
     assert any("https://github.com/acme/inspector/pull/131" in one for _, one in found.evidence)
 
 
-@pytest.mark.parametrize(("rules", "pull", "said"), UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.parametrize(("rules", "pull", "message"), UNKNOWN.values(), ids=UNKNOWN)
 def test_what_is_not_known_is_never_a_pass(rules, pull, message):
     found = judged(rules, **({"merge_state": "blocked"} | pull))
 
@@ -211,7 +211,7 @@ CLOSED = MergeRules(pull_required=True)
 
 
 @pytest.mark.parametrize(
-    ("closed", "app", "state", "said"),
+    ("closed", "app", "state", "message"),
     [
         (True, "", FAIL, "cannot fast-forward it to main"),
         (True, "release-portal", FAIL, "cannot fast-forward it to main"),

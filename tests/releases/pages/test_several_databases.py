@@ -51,7 +51,7 @@ def two(release=None, **second):
 
 
 @pytest.mark.parametrize(
-    ("gate", "second", "state", "said"),
+    ("gate", "second", "state", "message"),
     [
         (
             "migrations_ready",

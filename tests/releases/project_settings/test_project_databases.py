@@ -80,7 +80,7 @@ def test_another_database_has_what_is_in_preparation_read_again(admin_client):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"name": "MAIN"}, "Two databases of a project need two names."),
         ({"runner": "command"}, "Give the migration command that is to be run."),

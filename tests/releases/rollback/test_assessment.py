@@ -91,7 +91,7 @@ def unreadable(release):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (migrated, "has been migrated since"),
         (running, "is being migrated"),
