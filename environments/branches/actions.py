@@ -171,7 +171,7 @@ def _heads(row: StagingReset) -> dict[str, str]:
 def protect_branch(
     project: Project, *, actor: Any, branch: str, now: datetime | None = None
 ) -> Repair:
-    """Asks for a long-lived branch to be protected exactly as it should be; its rulesets stay as
+    """Request that a long-lived branch is protected as the policy says; its rulesets stay as
     they are.
     """
     if branch not in protection.branches(project):
