@@ -96,7 +96,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
     page = open_as(None, "/")
     with worker():
         sign_in(page, "alice")
-        page.click("text=Cut release", timeout=SLOW)
+        page.click("text=Create release", timeout=SLOW)
         says(page, "h1", "Release 2")
 
         page.click("text=Migrate staging", timeout=SLOW)
@@ -120,7 +120,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         bob.click("#approve", timeout=SLOW)
         says(bob, "#approvals", "bob for")
         bob.close()
-        says(page, "#now", "Nothing stands between this release and production.")
+        says(page, "#now", "Ready to promote")
         picture(page, "release-ready")
         picture(page, "release-ready-dark", color_scheme="dark")
         picture(page, "release-phone", width=390, height=844)

@@ -78,7 +78,7 @@ def test_the_page_shows_sql_risks_and_the_way_back(people):
         "In production: events 9.2 GB. A transaction was open for 12 min; locks wait for it."
         in html
     )
-    assert "fix forward" in html and "does not come back with a downgrade" in html
+    assert "roll forward only" in html and "does not come back with a downgrade" in html
     assert "style=" not in html
 
 
