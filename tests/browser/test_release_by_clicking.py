@@ -103,7 +103,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         says(page, "#log", "Finished 6f8b0d2e4a56")
         says(page, "#migrations", "· staged")
 
-        page.click("text=Edit the notes")
+        page.click("text=Edit notes")
         page.fill("#notes-text", "Integration settings can be tried before they are saved.")
         page.click("text=Save")
         says(page, "#notes", "Integration settings can be tried")

@@ -143,7 +143,7 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
         follow=True,
     )
 
-    assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
+    assert 'id="promote"' not in html and "data-tick" not in html and "Edit notes" not in html
     assert "You are not allowed to do this" in squeezed(response)
     assert not Promotion.objects.exists()
 
