@@ -13,6 +13,7 @@ from environments.branches import actions as branches_actions
 from environments.branches import protection
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
+from portal.audit import Actor
 from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, run_action
 
@@ -85,7 +86,7 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     form = ConfirmedForm(request.POST)
 
-    def act(actor: Any, value: str) -> Repair:
+    def act(actor: Actor, value: str) -> Repair:
         return branches_actions.protect_branch(project, actor=actor, branch=value)
 
     message = f"{form['value'].value()} is being protected, and read again."

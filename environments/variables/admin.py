@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from environments.models import VariableRule
 from portal.configuration.admin import TwoPeople
+from portal.ui.site import person
 
 
 @admin.register(VariableRule)
@@ -26,5 +27,5 @@ class VariableRuleAdmin(TwoPeople):
         return bool(
             obj
             and super().has_delete_permission(request, obj)
-            and self.kind.alone(obj, request.user)
+            and self.kind.alone(obj, person(request))
         )

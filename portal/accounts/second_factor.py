@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import audit
+from portal.audit import Actor
 from portal.models.accounts import Authenticator, RecoveryCode, encoded
 from portal.ui.actions import Refused
 
@@ -80,7 +81,7 @@ def renew_codes(user: Any) -> list[str]:
     return codes
 
 
-def remove(user: Any, *, actor: Any, reason: str = "") -> None:
+def remove(user: Any, *, actor: Actor, reason: str = "") -> None:
     """Removes a person's second factor; `actor` None: somebody at the portal's own machine."""
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:

@@ -13,6 +13,7 @@ from django.db.models import Model, TextField
 from django.db.models.functions import Cast
 
 from portal import audit
+from portal.audit import Actor
 from portal.secrets import HIDDEN, EncryptedTextField
 
 Stored = dict[str, Any]
@@ -87,7 +88,7 @@ def record(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     *,
-    actor: Any,
+    actor: Actor,
     by: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> bool:

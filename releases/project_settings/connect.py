@@ -24,7 +24,7 @@ from environments.models import (
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
-from portal.audit import row_changes
+from portal.audit import Actor, row_changes
 from portal.jobs import AuditWatch
 from portal.outbound.http import ApiError, is_loopback
 from releases.checklist import items
@@ -40,7 +40,7 @@ def connect(
     name: str,
     repository: str,
     railway_project_id: str,
-    actor: Any = None,
+    actor: Actor = None,
     alembic: str = "",
     databases: Iterable[Mapping[str, Any]] = (),
     smoke: Iterable[tuple[str, str]] = (),
@@ -123,7 +123,7 @@ class Connected:
 
 
 def connect_webhooks(
-    project: Project, *, actor: Any = None, renew: bool = False, now: datetime | None = None
+    project: Project, *, actor: Actor = None, renew: bool = False, now: datetime | None = None
 ) -> list[Connected]:
     """Has GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
