@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -50,7 +49,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
         repairs = Repair.objects.filter(project=project, kind=RepairKind.PROTECT).select_related(

@@ -17,17 +17,17 @@ from portal.ui.actions import Refused
 CODES = 10
 
 
-def of(user: Any) -> Authenticator | None:
+def of(user: object) -> Authenticator | None:
     """The person's authenticator that counts, if there is one."""
     return Authenticator.objects.filter(user=user, confirmed=True).first()
 
 
-def begun(user: Any) -> Authenticator | None:
+def begun(user: object) -> Authenticator | None:
     """The authenticator that waits for its first code."""
     return Authenticator.objects.filter(user=user, confirmed=False).first()
 
 
-def begin(user: Any, *, now: datetime | None = None) -> Authenticator:
+def begin(user: object, *, now: datetime | None = None) -> Authenticator:
     """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is
     forgotten.
     """

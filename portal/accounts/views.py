@@ -113,7 +113,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     """A person's own second factor: set up, confirmed, removed; only shortly after it was proven
     who they are.
     """
-    user: Any = request.user
+    user: object = request.user
     found = second_factor.of(user)
     policy = Policy(second_factor=found is not None, minutes=RECENT)
     if lacks := recent_sign_in.lacking(recent_sign_in.read(request.session), policy):
@@ -133,7 +133,7 @@ def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
     return _ask(request, lacks, problem=problem, enrolled=True)
 
 
-def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: Any) -> HttpResponse:
+def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: object) -> HttpResponse:
     asked = {"password": PASSWORD in lacks, "code": SECOND_FACTOR in lacks}
     return render(request, "portal/accounts/again.html", asked | context)
 

@@ -125,7 +125,7 @@ def clean(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def canonical_json(data: Mapping[str, Any]) -> str:
+def canonical_json(data: Mapping[str, object]) -> str:
     """One spelling for one content: sorted keys, no spaces, ASCII.
 
     Of over 16,000 characters a part is kept.
@@ -138,5 +138,5 @@ def canonical_json(data: Mapping[str, Any]) -> str:
     return text
 
 
-def _dump(data: Mapping[str, Any]) -> str:
+def _dump(data: Mapping[str, object]) -> str:
     return _ENCODER.encode(data)

@@ -40,7 +40,7 @@ class Kind:
             and not isinstance(field, EncryptedTextField)
         )
 
-    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+    def names(self, name: str, rows: Iterable[object]) -> list[str]:
         """Rows of another model as a proposal names them."""
         return sorted(map(str, rows))
 
@@ -71,14 +71,14 @@ class Kind:
     ) -> None:
         """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: User) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: object, actor: User) -> None:
         """Raises `Refused` where `actor` must not be the second person."""
 
-    def harmless(self, name: str, value: Any) -> bool:
+    def harmless(self, name: str, value: object) -> bool:
         """Whether setting the field to `value` needs nobody else: it only takes something away."""
         return False
 
-    def alone(self, obj: Any, actor: User) -> str:
+    def alone(self, obj: object, actor: User) -> str:
         """Why one person is enough now; "" where a second is needed."""
         return nobody_else(actor)
 

@@ -125,13 +125,13 @@ class ReadOnly(admin.ModelAdmin):
     actions: Sequence[Any] | None = None
     list_editable = ()
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
@@ -211,7 +211,7 @@ def page(view: View) -> View:
 
     @never_cache
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:
@@ -255,14 +255,14 @@ def by_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def run_action(
+def run_action[R](
     request: HttpRequest,
     then: str,
-    act: Callable[..., Any],
+    act: Callable[..., R],
     message: str = "",
     *,
     form: Form | None = None,
-    landing: Callable[[Any], str] | None = None,
+    landing: Callable[[R], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
     """Run the action `act` for the person with the fields of `form`, and go on to the address
@@ -286,7 +286,7 @@ def run_action(
     return HttpResponseRedirect(landing(made) if landing else then)
 
 
-def run(act: Callable[..., Any], actor: Actor, form: Form | None = None) -> Any:
+def run[R](act: Callable[..., R], actor: Actor, form: Form | None = None) -> R:
     """Return what the action `act` made of the fields of `form`.
 
     Raise `Refused` when one of them does not hold.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest
 
 from portal.ui.actions import Refused
@@ -20,7 +21,7 @@ class FreezeAdmin(ReadOnly):
     fields = ("project", "reason")
     actions = ("lift",)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("releases.freeze_project")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -1,7 +1,7 @@
 """Creating releases and hotfixes, migrating staging, and giving a release up."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -141,7 +141,7 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
 
 
 def _begun(
-    release: Release, event: str, actor: Actor, data: dict[str, Any], now: datetime
+    release: Release, event: str, actor: Actor, data: Mapping[str, object], now: datetime
 ) -> Release:
     """The fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)

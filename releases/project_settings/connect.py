@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as configured
@@ -42,11 +41,11 @@ def connect(
     railway_project_id: str,
     actor: Actor = None,
     alembic: str = "",
-    databases: Iterable[Mapping[str, Any]] = (),
+    databases: Iterable[Mapping[str, object]] = (),
     smoke: Iterable[tuple[str, str]] = (),
     pages: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> Project:
     """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
 

@@ -110,7 +110,7 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
     return True
 
 
-def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
+def _trouble(step: object, error: ApiError, now: datetime) -> Look:
     """No believable answer: the next look finds out what happened.
 
     Refusals end the step at once.
