@@ -173,6 +173,8 @@ class PortalSite(admin.AdminSite):
             and not self.has_permission(request)
         ):
             return no_role(request)
+        if not settings.SANDBOX and not User.objects.exists():
+            return HttpResponseRedirect(reverse("portal:setup"))
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
