@@ -198,7 +198,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
     return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
 
 
-def _is_looked_at(row: dict[str, Any]) -> bool:
+def _is_looked_at(row: Mapping[str, object]) -> bool:
     """Whether only its SQL tells what it does: a new revision, or an edit that is not one of
     form.
     """
@@ -210,7 +210,7 @@ def _edited(
     database: Database,
     pull: PullRequest,
     history: history_reader.History,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
     """What each edit of a shipped file comes to: other SQL is a danger, the same is to be known."""
     if not rows:
