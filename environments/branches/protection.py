@@ -35,7 +35,7 @@ class Line:
 
 def body_for(project: Project, branch: str) -> dict[str, Any]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
-    reviews: dict[str, Any] = {"required_approving_review_count": project.protected_approvals}
+    reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
         reviews["bypass_pull_request_allowances"] = {
             "users": [],
@@ -201,7 +201,7 @@ def _switch(
     )
 
 
-def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
+def _line(key: str, rule: str, wanted: str, value: object, good: bool | None) -> Line:
     if value is None:
         return Line(key, rule, wanted, "not known", WAIT)
     actual = (_list(value) or "none") if isinstance(value, frozenset) else str(value)

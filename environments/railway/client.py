@@ -460,16 +460,16 @@ def _project_report(scope: object) -> TokenReport:
     return TokenReport("project", sentence, (), project, environment)
 
 
-def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
+def _part(data: Mapping[str, object], name: str) -> dict[str, Any]:
     with _shaped():
         return field(data, name, dict)
 
 
-def _secrets(data: dict[str, Any], name: str) -> dict[str, Secret | None]:
+def _secrets(data: Mapping[str, object], name: str) -> dict[str, Secret | None]:
     found = field(data, name, dict)
     return {key: _secret(found, key) for key in found}
 
 
-def _secret(found: dict[str, Any], name: str) -> Secret | None:
+def _secret(found: Mapping[str, object], name: str) -> Secret | None:
     value = optional(found, name, str)
     return None if value is None else Secret(value)

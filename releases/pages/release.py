@@ -4,7 +4,6 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -146,7 +145,7 @@ def _control(line: gates.Line, release: Release) -> str:
 
 
 def ticked_row(
-    item: ChecklistItem, *, who: Any, note: str, at: datetime | None, problem: str = ""
+    item: ChecklistItem, *, who: object, note: str, at: datetime | None, problem: str = ""
 ) -> Row:
     """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked
     at the next look.
