@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -106,10 +107,12 @@ class DeployKeyAdmin(TwoPeople):
     ) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: DeployKey) -> dict[str, Any]:
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
+    ) -> None:
         """GitHub's own host keys are pinned from the start; any other server's are to be
         confirmed.
         """

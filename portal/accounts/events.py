@@ -113,13 +113,13 @@ class RoleAdmin(TwoPeople, GroupAdmin):
 
 
 @receiver(user_logged_in)
-def _signed_in(sender: object, request: Any, user: Any, **rest: object) -> None:
+def _signed_in(sender: object, request: Any, user: User, **rest: object) -> None:
     with transaction.atomic():
         audit.record("person.signed_in", actor=user, subject=user, sentence=f"{user} signed in.")
 
 
 @receiver(user_logged_out)
-def _signed_out(sender: object, request: Any, user: Any, **rest: object) -> None:
+def _signed_out(sender: object, request: Any, user: User, **rest: object) -> None:
     if user is not None:
         with transaction.atomic():
             audit.record(

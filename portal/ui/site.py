@@ -14,7 +14,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -91,16 +91,16 @@ class AuditedAdmin(admin.ModelAdmin):
             found.append((inline.model, link.name))
         return found
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         before = request.stored_before  # type: ignore[attr-defined]
         self._record(request, obj, before, row_changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> Any:
         for obj in queryset:
             self._record(
                 request, obj, row_changes.with_children(obj, self._children(), lock=True), {}
@@ -112,7 +112,11 @@ class AuditedAdmin(admin.ModelAdmin):
         return {}
 
     def _record(
-        self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored
+        self,
+        request: HttpRequest,
+        obj: Model,
+        before: row_changes.Stored,
+        after: row_changes.Stored,
     ) -> None:
         row_changes.record(
             obj, before, after, actor=person(request), data=self.recorded_data(obj) if after else {}

@@ -43,12 +43,16 @@ from releases.models.releases import Approval, Freeze, Release
 APPROVE = "releases.approve_release"
 
 
+# A `Release` with the columns that `release_queryset` adds, which no type can hold.
+type ReadRelease = Any
+
+
 @dataclass(frozen=True)
 class Facts:
     """A release and the world around it, as our rows know it at `now`."""
 
     now: datetime
-    release: Release
+    release: ReadRelease
     project: Project
     items: tuple[ChecklistItem, ...] = ()
     staging_head: str = ""
@@ -173,7 +177,7 @@ def release_queryset() -> QuerySet[Any]:
     )
 
 
-def gather(release: Any, *, now: datetime | None = None) -> Facts:
+def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
     """The facts around `release`, which must come from `release_queryset`.
 
     Ten queries, whatever the counts.
@@ -246,14 +250,14 @@ def _rules(kept: dict[str, Any] | None) -> MergeRules | None:
     return None if kept is None else merging.from_json(kept)
 
 
-def _pulls(release: Release) -> list[PullRequest]:
+def _pulls(release: ReadRelease) -> list[PullRequest]:
     """The promotion pull request and those that the release collected, newest first."""
     collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
     mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
     return list(PullRequest.objects.filter(mine, project=release.project_id))
 
 
-def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
+def _databases(release: ReadRelease, project: Project) -> tuple[DatabaseFacts, ...]:
     """The release as each database sees it. Two queries, none where there is no database."""
     databases = databases_in(release, project)
     if not databases:
@@ -283,7 +287,7 @@ def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
 
 
 def _staged(
-    release: Release, plans: Mapping[int, Planned]
+    release: ReadRelease, plans: Mapping[int, Planned]
 ) -> dict[int, dict[tuple[str, str], Staged]]:
     """What staging ran of the release's revisions and of what production has still to run: of
     each, oldest first.

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from environments.models import Database, Project, SmokeTest
@@ -155,7 +156,7 @@ class ProjectAdmin(TwoPeople):
             and not obj.releases.exists()
         )
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
         with connection.cursor() as cursor:  # its databases are saved after it
             cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
         super().save_model(request, obj, form, change)
@@ -172,7 +173,9 @@ class ProjectAdmin(TwoPeople):
             kept(names_of(formset)[one.pk]): False for one in gone
         }
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+    def save_formset(
+        self, request: HttpRequest, form: ModelForm, formset: Any, change: bool
+    ) -> None:
         """What is being prepared is read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():

@@ -108,7 +108,7 @@ def _finding_address(finding: Any) -> str:
     return f"{page}?project={finding.project.slug}#finding-{finding.pk}"
 
 
-def panel(release: Any) -> dict[str, Any]:
+def panel(release: Release) -> dict[str, Any]:
     """What the release page shows of a log that came along with its release: the sections that
     hold something.
     """
