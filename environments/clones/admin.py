@@ -15,6 +15,7 @@ from environments.git import ssh
 from environments.git.repository import GitError
 from environments.models import DeployKey
 from portal.configuration.admin import TwoPeople
+from portal.outbound.parsing import JsonObject
 
 
 class SecretArea(forms.Textarea):
@@ -22,7 +23,7 @@ class SecretArea(forms.Textarea):
     comes back.
     """
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+    def get_context(self, name: str, value: Any, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
 
 
@@ -59,7 +60,7 @@ class DeployKeyForm(forms.ModelForm):
         except ssh.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """One private key, pasted or made; what may be shown of it is put beside it."""
         given = super().clean() or self.cleaned_data
         pasted = given.get("new_key", "").strip()
@@ -107,7 +108,7 @@ class DeployKeyAdmin(TwoPeople):
     ) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields
 
-    def recorded_data(self, obj: DeployKey) -> dict[str, Any]:
+    def recorded_data(self, obj: DeployKey) -> JsonObject:
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
     def save_model(

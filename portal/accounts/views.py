@@ -1,7 +1,6 @@
 """The pages on which people prove who they are, and set up how."""
 
 from functools import partial
-from typing import Any
 
 import segno
 from django.contrib.auth import authenticate, logout
@@ -139,7 +138,7 @@ def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: object) -> Htt
 
 
 def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
-    context: dict[str, Any] = {"kept": held_form.held(request)}
+    context: dict[str, object] = {"kept": held_form.held(request)}
     if request.method == "POST":
         try:
             context |= run(partial(_changed, request), user, SecondFactorForm(request.POST))
@@ -161,7 +160,7 @@ def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
     return render(request, "portal/accounts/second_factor.html", context)
 
 
-def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, Any]:
+def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, object]:
     """What a button of the page did, as the page shows it.
 
     Recovery codes are shown in this answer and never again.

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from portal import audit
-from portal.configuration.kinds import CONFIRM, kind_of
+from portal.configuration.kinds import CONFIRM, Values, kind_of
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
@@ -25,7 +25,7 @@ def propose(
     obj: Model,
     *,
     actor: User,
-    values: Mapping[str, Any],
+    values: Values,
     shown: Mapping[str, tuple[str, str]] | None = None,
     secrets: Mapping[str, str] | None = None,
     now: datetime | None = None,
@@ -67,7 +67,7 @@ def propose(
 
 
 def record_alone(
-    obj: Model, before: Mapping[str, Any], *, actor: User, alone: str, now: datetime | None = None
+    obj: Model, before: Values, *, actor: User, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Keeps what a form has changed of guarded fields without a second person, and why; None
     where nothing differs.
@@ -84,7 +84,7 @@ def record_alone(
 
 
 def _create(
-    obj: Model, told: dict[str, Any], secrets: Mapping[str, str], actor: User, now: datetime
+    obj: Model, told: Values, secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
@@ -190,7 +190,7 @@ def _applied(
     return change
 
 
-def _subject(change: ConfigurationChange) -> Any:
+def _subject(change: ConfigurationChange) -> Model:
     model = apps.get_model(change.kind)
     obj = model._base_manager.select_for_update(of=("self",)).filter(pk=change.object_id).first()
     if obj is None:
@@ -220,7 +220,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> No
         )
 
 
-def _data(change: ConfigurationChange) -> dict[str, Any]:
+def _data(change: ConfigurationChange) -> Values:
     return {
         "change": change.pk,
         "kind": change.kind,

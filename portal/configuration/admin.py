@@ -15,7 +15,7 @@ from django.utils.html import format_html
 
 from portal import audit
 from portal.configuration.actions import propose, record_alone
-from portal.configuration.kinds import Kind, kind_of
+from portal.configuration.kinds import Kind, Values, kind_of
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
 from portal.ui.site import AuditedAdmin, person
@@ -27,9 +27,9 @@ class _Asked:
     enough ("": is not).
     """
 
-    before: dict[str, Any]
+    before: Values
     alone: str
-    wanted: dict[str, Any] = field(default_factory=dict)
+    wanted: Values = field(default_factory=dict)
 
 
 class TwoPeople(AuditedAdmin):
@@ -58,7 +58,7 @@ class TwoPeople(AuditedAdmin):
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
 
-    def _rows_wanted(self, obj: Model, form: ModelForm, wanted: dict[str, Any]) -> None:
+    def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
         """What the form chose of other models' rows, which is left as it is until somebody
         confirms it.
         """
@@ -90,7 +90,7 @@ class TwoPeople(AuditedAdmin):
                 record_alone(form.instance, asked.before, actor=person(request), alone=asked.alone),
             )
 
-    def children_wanted(self, formset: Any) -> dict[str, Any] | None:
+    def children_wanted(self, formset: object) -> dict[str, object] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
         return None
 
@@ -118,7 +118,7 @@ class TwoPeople(AuditedAdmin):
         except Refused as refusal:
             return self.refused(request, refusal, object_id)
 
-    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> Any:
+    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> object:
         """Says why nothing was saved, and records it: what was begun was undone with its
         transaction.
         """

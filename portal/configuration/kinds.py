@@ -48,7 +48,7 @@ class Kind[M: Model]:
         """All that is guarded, as JSON says it."""
         return {name: getattr(obj, name) for name in self.columns(obj)}
 
-    def write(self, obj: M, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: M, values: Values, secrets: Mapping[str, str]) -> None:
         """Sets the plain columns among `values`, and saves.
 
         Raises `Refused` for what the model refuses.
@@ -66,9 +66,7 @@ class Kind[M: Model]:
         if names:
             obj.save(update_fields=names)
 
-    def refuse(
-        self, obj: M, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: M, before: Values, values: Values, actor: User) -> None:
         """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
     def refuse_second(self, change: ConfigurationChange, obj: M, actor: User) -> None:

@@ -53,7 +53,7 @@ class People(Kind[User]):
         )
         return held
 
-    def write(self, obj: User, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: User, values: Values, secrets: Mapping[str, str]) -> None:
         if "groups" in values:
             groups = list(Group.objects.filter(name__in=values["groups"]))
             if len(groups) < len(values["groups"]):
@@ -66,14 +66,12 @@ class People(Kind[User]):
             obj.save(update_fields=["password"])
         super().write(obj, values, secrets)
 
-    def harmless(self, name: str, value: Any) -> bool:
+    def harmless(self, name: str, value: object) -> bool:
         # Shutting somebody out must not wait; the roles stay, so nobody becomes the only one who
         # may confirm.
         return name in ("is_active", "is_staff") and not value
 
-    def refuse(
-        self, obj: User, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: User, before: Values, values: Values, actor: User) -> None:
         if actor is not None and actor.pk == obj.pk and _gained(before, values):
             raise Refused("Nobody gives themselves a role or a right: ask another administrator.")
 
@@ -100,11 +98,11 @@ class People(Kind[User]):
         return ""
 
 
-def _gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def _gained(before: Values, after: Values) -> Values:
     """What a change of an account adds: flags that come on, roles and permissions that were not
     there.
     """
-    gained: dict[str, Any] = {}
+    gained: Values = {}
     for name, value in after.items():
         if isinstance(value, list):
             new = sorted(set(value) - set(before.get(name) or ()))
@@ -133,14 +131,12 @@ class Roles(Kind[Group]):
             "permissions": self.names("permissions", obj.permissions.select_related("content_type"))
         }
 
-    def write(self, obj: Group, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Group, values: Values, secrets: Mapping[str, str]) -> None:
         if "permissions" in values:
             obj.permissions.set(permissions_of(values["permissions"]))
         super().write(obj, values, secrets)
 
-    def refuse(
-        self, obj: Group, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: Group, before: Values, values: Values, actor: User) -> None:
         if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
                 f"You hold the role {obj.name}, so somebody else must change what it may do."

@@ -8,7 +8,6 @@ or a command has proven nothing, and is refused where something is demanded.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
@@ -35,7 +34,7 @@ def read(session: SessionBase) -> SignIn:
     return SignIn(_moment(session.get(PROVED_AT)), _moment(session.get(SECOND_FACTOR_AT)))
 
 
-def _moment(stamp: Any) -> datetime | None:
+def _moment(stamp: object) -> datetime | None:
     return datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int | float) else None
 
 

@@ -24,6 +24,7 @@ from django.views.decorators.cache import never_cache
 from portal import audit
 from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
+from portal.outbound.parsing import JsonObject
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
@@ -107,7 +108,7 @@ class AuditedAdmin(admin.ModelAdmin):
             )
         return super().log_deletions(request, queryset)
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: Any) -> JsonObject:
         """What the event holds besides the changes."""
         return {}
 
@@ -169,7 +170,7 @@ class PortalSite(admin.AdminSite):
             )
         super().register(model_or_iterable, admin_class, **options)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
         if (
             request.method == "GET"
@@ -182,9 +183,7 @@ class PortalSite(admin.AdminSite):
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
-    def password_change(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
+    def password_change(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """One's own password: the change and its event, or neither."""
         user = person(request)
         with transaction.atomic():
@@ -198,7 +197,7 @@ class PortalSite(admin.AdminSite):
                 )
             return answer
 
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[object]:
         """Configuration first; what the portal itself keeps comes after."""
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)

@@ -29,6 +29,7 @@ from environments.models import (
 from environments.schema.plan.render import rendered_from_json
 from environments.services.liveness import Live, live_of
 from portal.configuration.signing import counts
+from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
 from releases.gates.databases import annotations as database_annotations
 from releases.gates.plan import Planned, annotations, planned_of, with_unplanned
@@ -246,7 +247,7 @@ def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] |
     return tuple(name for name in names if name != settings.STATUS_CONTEXT)
 
 
-def _rules(kept: dict[str, Any] | None) -> MergeRules | None:
+def _rules(kept: JsonObject | None) -> MergeRules | None:
     return None if kept is None else merging.from_json(kept)
 
 

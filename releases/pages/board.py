@@ -28,6 +28,7 @@ from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
 from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
+from portal.outbound.parsing import JsonObject
 from releases.conditions.registry import counts
 from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
@@ -100,7 +101,7 @@ class Card:
         return bool(self.staging_head) and self.staging_head == self.production_head
 
 
-def board_context(user: User, *, now: datetime) -> dict[str, Any]:
+def board_context(user: User, *, now: datetime) -> JsonObject:
     """The cards, what waits for `user`, and how fresh the mirrors are.
 
     Fifteen queries whatever the counts.

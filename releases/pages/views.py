@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 from portal.ui.site import by_htmx, page, person, run, run_action
 from releases import gates
@@ -122,7 +123,7 @@ def _page_queryset() -> Any:
     return rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
 
 
-def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
+def _release_context(request: HttpRequest, pk: int) -> JsonObject:
     """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
     try:
         shown = _page_queryset().get(pk=pk)

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
+from portal.outbound.parsing import JsonObject
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs
@@ -30,7 +31,7 @@ class SmokeTestInline(admin.TabularInline):
 class ProjectForm(forms.ModelForm):
     """A project that does not take over what another one ships."""
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Refuses the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {
@@ -133,7 +134,7 @@ class ProjectAdmin(TwoPeople):
         ),
     )
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {
             "second_factor": True,
             "sign_in_minutes": 60,
@@ -162,7 +163,7 @@ class ProjectAdmin(TwoPeople):
         super().save_model(request, obj, form, change)
         start_syncs(obj)
 
-    def children_wanted(self, formset: Any) -> dict[str, Any]:
+    def children_wanted(self, formset: Any) -> JsonObject:
         """Databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]

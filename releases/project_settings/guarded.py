@@ -70,7 +70,7 @@ class Projects(Kind[Project]):
         tests = SmokeTest.objects.filter(project=obj.pk)
         return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
 
-    def write(self, obj: Project, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Project, values: Values, secrets: Mapping[str, str]) -> None:
         with (
             connection.cursor() as cursor
         ):  # the project and its databases are right together, or not at all
@@ -83,9 +83,7 @@ class Projects(Kind[Project]):
             if object_.out_of_order:
                 raise Refused(f"Database {object_}: {object_.out_of_order}")
 
-    def refuse(
-        self, obj: Project, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: Project, before: Values, values: Values, actor: User) -> None:
         named = {
             name: values.get(name, getattr(obj, name))
             for name in ("repository", "railway_project_id")
@@ -115,9 +113,7 @@ class Addresses(Kind[EnvironmentDatabase]):
     def columns(self, obj: EnvironmentDatabase) -> tuple[str, ...]:
         return ()
 
-    def write(
-        self, obj: EnvironmentDatabase, values: Mapping[str, Any], secrets: Mapping[str, str]
-    ) -> None:
+    def write(self, obj: EnvironmentDatabase, values: Values, secrets: Mapping[str, str]) -> None:
         obj.url = secrets.get("url", "")
         obj.save(update_fields=["url"])
 
@@ -219,7 +215,7 @@ def kept(name: str) -> str:
     return f"{DATABASE}{name}: kept"
 
 
-def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
+def _write_databases(project: Project, values: Mapping[str, object]) -> None:
     wanted: dict[str, Values] = {}
     for key, value in values.items():
         if key.startswith(DATABASE):
