@@ -421,10 +421,11 @@ class Railway:
             names = ", ".join(name for _, name in reached) or "no workspace"
             if _answer(bearer, "token_account"):
                 sentence = (
-                    f"An account token; it reaches {names}. A workspace token would reach less."
+                    f"Account token with access to {names}. A workspace token would be safer: it "
+                    "reaches only one workspace."
                 )
                 return TokenReport("account", sentence, reached)
-            return TokenReport("workspace", f"A workspace token for {names}.", reached)
+            return TokenReport("workspace", f"Workspace token for {names}.", reached)
         if scope := _answer(project, "token_project"):
             return _project_report(scope)
         sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
