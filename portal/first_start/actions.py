@@ -69,7 +69,7 @@ def _guess(code: str, address: str, now: datetime) -> Refused | None:
         row.failures += 1
         row.save()
         _tell(row, now)
-        return Refused("The code is wrong or expired: take the newest one from the server's output.")
+        return Refused("The code is wrong or expired: take the newest from the server's output.")
 
 
 def _tell(row: SetupGuess, now: datetime) -> None:
