@@ -156,6 +156,7 @@ CONFIGURATION_KINDS = {
     "environments.project": "releases.project_settings.guarded.Projects",
     "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
     "environments.variablerule": "releases.project_settings.guarded.VariableRules",
+    "portal.servicecredential": "releases.project_settings.guarded.Credentials",
     "environments.deploykey": "releases.project_settings.guarded.DeployKeys",
 }
 

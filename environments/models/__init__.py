@@ -34,6 +34,7 @@ from environments.models.services import (
     ServiceInstance,
     SmokeTest,
 )
+from environments.models.setup import ProjectProposal
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
@@ -43,6 +44,7 @@ from environments.models.syncs import (
     VariableSync,
 )
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.models.watch import WithheldWrite
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "PreviewState",
     "PreviewVariable",
     "Project",
+    "ProjectProposal",
     "ProtectionSync",
     "RailwayBudget",
     "RailwaySync",
@@ -94,6 +97,7 @@ __all__ = [
     "VariableChange",
     "VariableRule",
     "VariableSync",
+    "WithheldWrite",
     "databases_of",
     "passed_rehearsal",
     "place_of",

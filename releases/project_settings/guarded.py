@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
+from django.utils import timezone
 
 from environments.models import (
     Database,
@@ -23,6 +24,7 @@ from environments.renaming.actions import took_over
 from portal.configuration.kinds import Kind, Values, nobody_else
 from portal.jobs import OPEN
 from portal.models.configuration import ConfigurationChange
+from portal.models.credentials import ServiceCredential
 from portal.ui.actions import Refused
 from releases.models import RollbackApproval
 from releases.models.promotion import Promotion
@@ -127,6 +129,26 @@ class Addresses(Kind[EnvironmentDatabase]):
         self, change: ConfigurationChange, obj: EnvironmentDatabase, *, now: datetime
     ) -> str:
         return lapse(obj.environment.project, change, now=now)
+
+
+class Credentials(Kind[ServiceCredential]):
+    """Where the portal's calls get their rights from: of a new one people see its kind alone."""
+
+    permission = "portal.change_servicecredential"
+
+    def columns(self, obj: ServiceCredential) -> tuple[str, ...]:
+        return ()
+
+    def write(self, obj: ServiceCredential, values: Values, secrets: Mapping[str, str]) -> None:
+        obj.secret, obj.kind = secrets.get("secret", ""), secrets.get("kind", obj.kind)
+        obj.changed_at = timezone.now()
+        obj.save(update_fields=["secret", "kind", "changed_at"])
+
+    def alone(self, obj: ServiceCredential, actor: User) -> str:
+        promoted = Promotion.objects.all()
+        if obj.scope:
+            promoted = promoted.filter(release__project__slug=obj.scope)
+        return "nothing was promoted yet" if not promoted.exists() else nobody_else(actor)
 
 
 class VariableRules(Kind[VariableRule]):
