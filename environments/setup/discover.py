@@ -67,6 +67,7 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
             "production_environment": production.name if production else "production",
             "checks": "\n".join(_checks(github, commit)),
             "pre_push": "\n".join(before),
+            "protected_approvals": _approvals(github, project.production_branch),
         },
         "databases": databases,
         "smoke": layout.smoke_tests(production) if production else [],
@@ -143,6 +144,15 @@ def _protection(github: GitHub, branch: str) -> str:
         return _in_words(branch, github.rules(branch))
     except ApiError as error:
         return f"{branch}: {error.sentence}"
+
+
+def _approvals(github: GitHub, branch: str) -> str:
+    """How many approvals GitHub demands there now; one where it is not known."""
+    try:
+        demanded = github.rules(branch).approvals
+    except ApiError:
+        demanded = None
+    return str(1 if demanded is None else demanded)
 
 
 def _in_words(branch: str, rules: Rules) -> str:

@@ -29,6 +29,7 @@ class Settings(TypedDict):
     pre_push: str
     required_approvals: int
     soak_minutes: int
+    protected_approvals: int
     second_factor: bool
     previews: bool
     pull_comments: bool

@@ -57,6 +57,11 @@ class ProposalForm(forms.Form):
     required_approvals = forms.TypedChoiceField(
         choices=APPROVALS, coerce=int, label="Who approves a release"
     )
+    protected_approvals = forms.TypedChoiceField(
+        choices=[(count, str(count)) for count in range(7)],
+        coerce=int,
+        label="Approvals that GitHub is to demand of a pull request",
+    )
     soak_minutes = forms.TypedChoiceField(
         choices=SOAK, coerce=int, label="Observation in staging after migrating"
     )

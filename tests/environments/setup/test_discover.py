@@ -41,6 +41,7 @@ def test_the_sample_is_found_as_it_is_and_nothing_is_written(bare):
         "production_environment": "production",
         "checks": "",
         "pre_push": "",
+        "protected_approvals": "0",
     }
     assert "python-ci" in found["fields"]["checks"]
     assert [(one["alembic"], one["service"], one["variable"]) for one in found["databases"]] == [
@@ -49,8 +50,8 @@ def test_the_sample_is_found_as_it_is_and_nothing_is_written(bare):
     assert found["services"] == ["backend", "frontend"]
     assert {"service": "backend", "path": "/health"} in found["smoke"]
     assert found["environments"] == [
-        {"name": "staging", "branch": "staging"},
         {"name": "production", "branch": "main"},
+        {"name": "staging", "branch": "staging"},
     ]
     assert found["notes"] == [] and found["can"] and len(found["protection"]) == 2
     sent = [

@@ -46,7 +46,8 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads"
+    " credential-paste new-project-choose "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -59,6 +60,8 @@ OPEN = {
     "webhooks/railway/<str:secret>/": 405,
     "sign-out": 405,
 }
+# Connecting a project: administrators alone.
+CONNECT = words("new-project proposal go-live")
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
     "auth.user": "carol erin",
@@ -116,6 +119,8 @@ def expected(name: str, pattern: str, role: str) -> int:
         return _without_a_role(name, pattern)
     if name in READ_OTHERWISE or name in READ:
         return READ_OTHERWISE.get(name, 200)
+    if name in CONNECT:
+        return 200 if role == "erin" else 403
     if name in ACT:
         return 405
     if name in ADMIN:
