@@ -184,4 +184,4 @@ def test_production_behind_its_branch_shows_what_runs_beside_the_releases_own(cl
     page = squeezed(client.get(f"/releases/{release.pk}/"))
 
     assert "production&#x27;s database still lacks it" in page and "0e0e0e0e0e0e" in page
-    assert '<span class="sql-k">ALTER</span>' in page and "&#39;2026-11-22&#39;" in page
+    assert '<span class="sql-w">ALTER</span>' in page and "&#x27;2026-11-22&#x27;" in page
