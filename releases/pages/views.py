@@ -67,7 +67,12 @@ def releases(request: HttpRequest) -> HttpResponse:
     if slug:
         rows = rows.filter(project__slug=slug)
     pager = paged(request, rows, RELEASES_SHOWN)
-    context = {"releases": pager.rows, "pager": pager, "slug": slug}
+    context = {
+        "releases": pager.rows,
+        "pager": pager,
+        "slug": slug,
+        "project": Project.objects.filter(slug=slug).first() if slug else None,
+    }
     return render(request, "releases/pages/releases.html", context)
 
 
