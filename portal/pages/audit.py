@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from portal.audit import watch
 from portal.models.audit import AuditEvent
+from portal.ui.paging import paged
 from portal.ui.site import page
 
 PAGE = 50
@@ -66,9 +67,9 @@ class TrailFilter(forms.Form):
     text = forms.CharField(label="Text", max_length=200, required=False)
 
     def narrowed(self) -> QuerySet[AuditEvent]:
-        """Return the events that fit, newest first; a field with a fault narrows nothing."""
+        """Return the events that fit; a field with a fault narrows nothing."""
         asked = self.cleaned_data
-        events = AuditEvent.objects.order_by("-position")
+        events = AuditEvent.objects.all()
         if asked.get("scope"):
             events = events.filter(scope=asked["scope"])
         if asked.get("outcome"):
@@ -110,21 +111,11 @@ def _asked(request: HttpRequest) -> TrailFilter:
 def audit_page(request: HttpRequest) -> HttpResponse:
     """The trail, newest first, paged by position."""
     form = _asked(request)
-    before = request.GET.get("before", "")
-    number = int(before) if before.isdecimal() and len(before) < 19 else None
-    events = form.narrowed()
-    if number is not None:
-        events = events.filter(position__lt=number)
-    rows = list(events[: PAGE + 1])
-    older = rows[PAGE - 1].position if len(rows) > PAGE else None
-    kept = request.GET.copy()
-    kept.pop("before", None)
+    pager = paged(request, form.narrowed(), PAGE, key="position")
     context: dict[str, object] = {
         "form": form,
-        "events": rows[:PAGE],
-        "older": older,
-        "kept": kept.urlencode(),
-        "first_page": number is None,
+        "events": pager.rows,
+        "pager": pager,
         "subjects": SUBJECTS,
         "proof": watch.last_known(),
     }
