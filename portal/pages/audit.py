@@ -99,10 +99,8 @@ def _asked(request: HttpRequest) -> TrailFilter:
     """The form of the request's address, for those who may read the trail."""
     if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
-    given = request.GET.copy()
-    for name in given:
-        given[name] = given[name].replace("\x00", "")  # PostgreSQL takes no NUL
-    form = TrailFilter(given)
+    # PostgreSQL takes no NUL.
+    form = TrailFilter({name: request.GET[name].replace("\x00", "") for name in request.GET})
     form.is_valid()
     return form
 

@@ -61,9 +61,11 @@ _WORDS: dict[str, Callable[[_Error], str]] = {
     "23502": lambda error: f"{error.place} holds null, and must not",
     "23514": lambda error: f"a row of {error.table or 'the table'} breaks a check{error.named}",
     "23P01": lambda error: f"two rows of {error.table or 'the table'} conflict{error.named}",
-    "40P01": lambda error: "deadlock with another session; nothing of the statement stays",
-    "55P03": lambda error: "another session held a lock for too long; the statement gave up",
-    "57014": lambda error: "the statement took longer than its time limit and was cancelled",
+    "40P01": lambda error: "deadlock with another session; the statement was rolled back",
+    "55P03": lambda error: "lock timeout: another session held the lock for too long",
+    "57014": lambda error: (
+        "statement timeout: the statement took longer than allowed and was canceled"
+    ),
     "57P01": lambda error: "the database server ended the connection",
     "53100": lambda error: "the database server's disk is full",
     "53300": lambda error: "the database server has no free connection",

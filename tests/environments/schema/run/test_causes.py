@@ -34,7 +34,7 @@ ERRORS = {
         "a row of workspaces breaks a check (constraint small)"
     ),
     "set statement_timeout = 20; select pg_sleep(2)": (
-        "the statement took longer than its time limit and was cancelled"
+        "statement timeout: the statement took longer than allowed and was canceled"
     ),
     "select nonsense from workspaces": "",
 }
