@@ -154,9 +154,12 @@ CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
     "auth.group": "portal.configuration.people.Roles",
     "environments.project": "releases.project_settings.guarded.Projects",
-    "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
-    "environments.variablerule": "releases.project_settings.guarded.VariableRules",
-    "environments.deploykey": "releases.project_settings.guarded.DeployKeys",
+    "environments.environmentdatabase": "releases.project_settings.guarded_parts.Addresses",
+    "environments.variablerule": "releases.project_settings.guarded_parts.VariableRules",
+    "environments.deploykey": "releases.project_settings.guarded_parts.DeployKeys",
+    "environments.service": "releases.project_settings.guarded_parts.Services",
+    "releases.checklisttemplate": "releases.project_settings.guarded_parts.Checklists",
+    "releases.channel": "releases.project_settings.guarded_parts.Channels",
 }
 
 INSTALLED_APPS = [

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
+from environments.git import ssh
 from environments.models import ConnectionCheck, DeployKey
 from portal import audit
+from portal.configuration.actions import propose
 from portal.jobs import wake_now
+from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused, action
 
 
@@ -23,18 +24,18 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
     )
 
 
-@action("host_keys.pinned", "environments.change_deploykey")
+@action("configuration.proposed", "environments.change_deploykey")
 def pin_host_keys(
     key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None
-) -> None:
-    """Pins the host keys whose fingerprints the person compared, out of those that the last check
-    saw.
+) -> ConfigurationChange | None:
+    """Proposes to pin the host keys whose fingerprints the person compared, out of those that the
+    last check saw.
 
-    They take the place of what was pinned before.
+    They take the place of what was pinned before. Returns None where that is what is pinned.
     """
     if not fingerprints:
         raise Refused("Choose at least one host key; nothing was pinned.")
-    DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
+    key = DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
     check = ConnectionCheck.objects.first()
     offers = [
         one
@@ -50,8 +51,5 @@ def pin_host_keys(
             " pinned."
         )
     pinned = "".join(shown[one] for one in chosen)
-    DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
-    if check:
-        wake_now(check, now=now)
-    message = f"The git server may show {', '.join(chosen)}."
-    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=message, now=now)
+    values = {"host_keys": pinned, "fingerprints": ssh.fingerprints(pinned)}
+    return propose(key, actor=actor, values=values, now=now)
