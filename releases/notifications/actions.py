@@ -12,6 +12,7 @@ from django.utils import timezone
 from environments.models import Project
 from portal import audit
 from portal.configuration.actions import propose
+from portal.configuration.kinds import kind_of
 from portal.jobs import wake_now
 from portal.secrets import HiddenText
 from portal.ui.actions import NotPermitted, Refused, action
@@ -55,7 +56,7 @@ def add_channel(
         raise Refused(fault)
     secret = transports.new_secret() if transport == Transport.WEBHOOK else ""
     place, chosen = transports.place_of(transport, address), _known(kinds)
-    channel = Channel.objects.create(
+    channel = Channel(
         name=name.strip()[:100] or place[:100],
         transport=transport,
         address=HiddenText(address),
@@ -63,10 +64,12 @@ def add_channel(
         secret=HiddenText(secret) if secret else "",
         project=project,
         person=actor if personal else None,
-        kinds=chosen if personal else [],
         created_by=actor,
         created_at=now,
     )
+    alone = _alone(channel, actor)
+    channel.kinds = chosen if alone else []
+    channel.save()
     feed.begin(now)
     _record(
         "channel.added",
@@ -75,10 +78,9 @@ def add_channel(
         f"Channel {channel.name} added: {channel.get_transport_display()}",
         now,
     )
-    if not personal:
+    if not alone:
         leads = {"address": ("", f"{channel.get_transport_display()} to {channel.place}")}
         propose(channel, actor=actor, values={"kinds": chosen}, shown=leads, now=now)
-        channel.refresh_from_db(fields=["kinds"])
     return channel, secret
 
 
@@ -88,7 +90,7 @@ def change_channel(
 ) -> None:
     """Choose what the channel is told; of a team's this is proposed."""
     channel, chosen = _locked(channel, actor), _known(kinds)
-    if channel.person_id is None:
+    if not _alone(channel, actor):
         propose(channel, actor=actor, values={"kinds": chosen}, now=now)
         return
     Channel.objects.filter(pk=channel.pk).update(kinds=chosen)
@@ -141,6 +143,11 @@ def _locked(channel: Channel, actor: Any) -> Channel:
     if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
         raise NotPermitted("This channel is not yours to change.")
     return row
+
+
+def _alone(channel: Channel, actor: Any) -> bool:
+    """Whether one person is enough: for a channel of their own, or before the first promotion."""
+    return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
 
 def _known(kinds: Iterable[str]) -> list[str]:
