@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -13,6 +15,8 @@ from environments.git import ssh
 from environments.git.repository import GitError
 from environments.models import DeployKey
 from portal.configuration.admin import Asked, TwoPeople
+from portal.outbound.parsing import JsonObject
+from portal.ui.site import person
 
 KEY_PARTS = ("private_key", "kind", "public_key", "fingerprint")
 
@@ -22,7 +26,7 @@ class SecretArea(forms.Textarea):
     comes back.
     """
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+    def get_context(self, name: str, value: Any, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
 
 
@@ -59,7 +63,7 @@ class DeployKeyForm(forms.ModelForm):
         except ssh.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """One private key, pasted or made; what may be shown of it is put beside it."""
         given = super().clean() or self.cleaned_data
         pasted = given.get("new_key", "").strip()
@@ -98,21 +102,23 @@ class DeployKeyAdmin(TwoPeople):
         # A list must not fail over a key that can no longer be decrypted.
         return super().get_queryset(request).defer("private_key")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: DeployKey) -> JsonObject:
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: DeployKey | None = None) -> bool:
         # Without its key a project is read by the token: that takes two people as well.
         return bool(
             obj
             and super().has_delete_permission(request, obj)
-            and (not obj.fingerprint or self.kind.alone(obj, request.user))
+            and (not obj.fingerprint or self.kind.alone(obj, person(request)))
         )
 
-    def hold_back(self, obj: Any, row: Any, form: Any, asked: Asked) -> None:
+    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
         """A key is not used before a second person said so: what is new has none until then."""
         if row:
             obj.changed_at = row.changed_at
@@ -131,7 +137,9 @@ class DeployKeyAdmin(TwoPeople):
         else:
             obj.private_key = ""
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
+    ) -> None:
         """GitHub's own host keys are pinned from the start; any other server's are to be
         confirmed.
         """

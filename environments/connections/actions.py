@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+
+from django.contrib.auth.models import User
 
 from environments.git import ssh
 from environments.models import ConnectionCheck, DeployKey
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.actions import propose
 from portal.jobs import wake_now
 from portal.models.configuration import ConfigurationChange
@@ -14,7 +16,7 @@ from portal.ui.actions import Refused, action
 
 
 @action("connections.check_requested", "environments.check_connections")
-def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | None = None) -> None:
+def check_connections(check: ConnectionCheck, *, actor: Actor, now: datetime | None = None) -> None:
     """Has every credential looked at now."""
     check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
@@ -26,7 +28,7 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
 
 @action("configuration.proposed", "environments.change_deploykey")
 def pin_host_keys(
-    key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None
+    key: DeployKey, *, actor: User, fingerprints: Sequence[str], now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Proposes to pin the host keys whose fingerprints the person compared, out of those that the
     last check saw.

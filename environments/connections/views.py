@@ -1,8 +1,8 @@
 """The page Connections."""
 
 from functools import partial
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -46,7 +46,7 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
         DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug
     )
 
-    def act(actor: Any, fingerprint: list[str]) -> None:
+    def act(actor: User, fingerprint: list[str]) -> None:
         tell(
             request,
             connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint),

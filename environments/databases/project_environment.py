@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
+from environments.clients import railway_of
 from environments.databases.address import NoDatabase, instance_of
 from environments.git.repository import Mirror
 from environments.models import Database, Environment, Runner
-from environments.railway import Railway
 from environments.schema.run import virtualenvs
 from environments.schema.run.command import Command
 from environments.schema.run.process import Log, Redactor
@@ -67,6 +67,26 @@ def command_for(
     return Command(database.migration_command, place, database.variable, values)
 
 
+def planning_command(
+    database: Database, mirror: Mirror, commit: str, *, alive: Callable[[], bool] = lambda: True
+) -> Command | None:
+    """Return `command_for` with what production gives it, for work that runs nothing; None too
+    where no long-lived environment is known. Raises what `command_for` does.
+    """
+    known = Environment.objects.present().long_lived().filter(project=database.project)
+    environment = known.order_by("kind").select_related("project").first()
+    if environment is None:
+        return None
+    return command_for(
+        environment,
+        database,
+        mirror,
+        commit,
+        secrets=lambda values: tuple(values.values()),
+        alive=alive,
+    )
+
+
 def values_of(environment: Environment, database: Database) -> dict[str, str]:
     """Return the service's variables that the database's command needs, read from Railway now and
     never stored.
@@ -77,7 +97,7 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     if not names:
         return {}
     service = instance_of(environment, database).service
-    found = Railway().variables(
+    found = railway_of(environment.project).variables(
         environment.project.railway_project_id,
         environment.railway_id,
         service.railway_id,

@@ -1,7 +1,8 @@
 """A person's word on whether a service belongs to the release."""
 
 from datetime import datetime
-from typing import Any
+
+from django.contrib.auth.models import User
 
 from environments.models import Service
 from portal.configuration.actions import propose
@@ -12,7 +13,7 @@ from portal.ui.actions import action
 
 @action("configuration.proposed", "environments.place_service")
 def place_service(
-    service: Service, *, actor: Any, belongs: bool | None, now: datetime | None = None
+    service: Service, *, actor: User, belongs: bool | None, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Proposes whether releases wait for `service`; None: as where it is built from says.
 

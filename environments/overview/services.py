@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -147,7 +147,7 @@ def place(request: HttpRequest, pk: int) -> HttpResponse:
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
 
-    def act(actor: Any, belongs: bool | None) -> None:
+    def act(actor: User, belongs: bool | None) -> None:
         made = actions.place_service(service, actor=actor, belongs=belongs)
         tell(request, made, f"Noted for {service}.")
 

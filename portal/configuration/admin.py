@@ -7,16 +7,18 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
 from portal import audit
 from portal.configuration.actions import propose, record_alone
-from portal.configuration.kinds import Kind, kind_of, stored
+from portal.configuration.kinds import Kind, Values, kind_of, stored
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
-from portal.ui.site import AuditedAdmin
+from portal.ui.site import AuditedAdmin, person
 
 
 @dataclass
@@ -25,9 +27,9 @@ class Asked:
     what is never shown), and why one person is enough ("": is not).
     """
 
-    before: dict[str, Any]
+    before: Values
     alone: str
-    wanted: dict[str, Any] = field(default_factory=dict)
+    wanted: Values = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
 
@@ -53,15 +55,16 @@ class TwoPeople(AuditedAdmin):
     """Saves what is free, and proposes what is guarded."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[Any]:
         return kind_of(self.model)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         """Puts guarded fields back to what is stored, for `save_related` to propose, unless one
         person is enough.
         """
         row = stored(self.model).get(pk=obj.pk) if change else None
-        asked = Asked(self.kind.read(row) if row else {}, self.kind.alone(row or obj, request.user))
+        before = self.kind.read(row) if row else {}
+        asked = Asked(before, self.kind.alone(row or obj, person(request)))
         request.asked = asked  # type: ignore[attr-defined]
         if not asked.alone:
             self.hold_back(obj, row, form, asked)
@@ -69,7 +72,7 @@ class TwoPeople(AuditedAdmin):
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
 
-    def hold_back(self, obj: Any, row: Any, form: Any, asked: Asked) -> None:
+    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
         """Puts the guarded fields of `obj` back to those of `row`, what is stored (None: it is
         new), and keeps what was wanted of them in `asked`.
         """
@@ -78,7 +81,7 @@ class TwoPeople(AuditedAdmin):
                 asked.wanted[name] = getattr(obj, name)
                 setattr(obj, name, getattr(row, name))
 
-    def _rows_wanted(self, obj: Any, form: Any, wanted: dict[str, Any]) -> None:
+    def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
         """What the form chose of other models' rows, which is left as it is until somebody
         confirms it.
         """
@@ -87,7 +90,9 @@ class TwoPeople(AuditedAdmin):
                 wanted[name] = self.kind.names(name, form.cleaned_data[name])
                 form.cleaned_data[name] = getattr(obj, name).all()
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+    def save_related(
+        self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool
+    ) -> None:
         asked: Asked = getattr(request, "asked", None) or Asked({}, "")
         kept = []
         for formset in formsets:
@@ -101,16 +106,18 @@ class TwoPeople(AuditedAdmin):
         if asked.wanted:
             self.propose(request, form.instance, values=asked.wanted, secrets=asked.secrets)
         elif asked.alone and change:
-            made = record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone)
+            made = record_alone(
+                form.instance, asked.before, actor=person(request), alone=asked.alone
+            )
             tell(request, made)
 
-    def children_wanted(self, formset: Any) -> dict[str, Any] | None:
+    def children_wanted(self, formset: object) -> dict[str, object] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
         return None
 
-    def propose(self, request: HttpRequest, obj: Any, **what: Any) -> None:
+    def propose(self, request: HttpRequest, obj: Model, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""
-        tell(request, propose(obj, actor=request.user, **what))
+        tell(request, propose(obj, actor=person(request), **what))
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
@@ -120,7 +127,7 @@ class TwoPeople(AuditedAdmin):
         except Refused as refusal:
             return self.refused(request, refusal, object_id)
 
-    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> Any:
+    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> object:
         """Says why nothing was saved, and records it: what was begun was undone with its
         transaction.
         """
@@ -128,7 +135,7 @@ class TwoPeople(AuditedAdmin):
         with transaction.atomic():
             audit.record(
                 "configuration.proposed",
-                actor=request.user,
+                actor=person(request),
                 subject=obj,
                 outcome="refused",
                 sentence=str(refusal),

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from portal.configuration.admin import TwoPeople, leave
+from portal.ui.site import person
 from releases.checklist import items
 from releases.checklist.lines import BETWEEN, wanted_lines
 from releases.gates import GATES
@@ -63,7 +64,7 @@ class ChecklistTemplateAdmin(TwoPeople):
         return bool(
             obj
             and super().has_delete_permission(request, obj)
-            and self.kind.alone(obj, request.user)
+            and self.kind.alone(obj, person(request))
         )
 
     def children_wanted(self, formset: Any) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class ChecklistTemplateAdmin(TwoPeople):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """A new template asks at first what the default asks; what else it is to ask takes two."""
-        if not change and not self.kind.alone(form.instance, request.user):
+        if not change and not self.kind.alone(form.instance, person(request)):
             for formset in formsets:
                 leave(formset)
             formsets = []

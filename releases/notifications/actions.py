@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ MOST_CHANNELS = 20  # of one person
 def add_channel(
     project: Project | None,
     *,
-    actor: Any,
+    actor: User,
     name: str,
     transport: str,
     address: str,
@@ -86,7 +86,7 @@ def add_channel(
 
 @action("channel.changed", READ)
 def change_channel(
-    channel: Channel, *, actor: Any, kinds: Iterable[str], now: datetime | None = None
+    channel: Channel, *, actor: User, kinds: Iterable[str], now: datetime | None = None
 ) -> None:
     """Choose what the channel is told; of a team's this is proposed."""
     channel, chosen = _locked(channel, actor), _known(kinds)
@@ -101,7 +101,7 @@ def change_channel(
 
 
 @action("channel.removed", READ)
-def remove_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> None:
+def remove_channel(channel: Channel, *, actor: User, now: datetime | None = None) -> None:
     """Remove the channel with what is still on its way to it."""
     channel = _locked(channel, actor)
     _record("channel.removed", channel, actor, f"Channel {channel.name} removed", now)
@@ -109,7 +109,7 @@ def remove_channel(channel: Channel, *, actor: Any, now: datetime | None = None)
 
 
 @action("channel.tested", READ)
-def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> Notice:
+def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) -> Notice:
     """Send one notification that says it is a test."""
     now = now or timezone.now()
     channel = _locked(channel, actor)
@@ -130,7 +130,7 @@ def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -
     return notice
 
 
-def _locked(channel: Channel, actor: Any) -> Channel:
+def _locked(channel: Channel, actor: User) -> Channel:
     """The channel, if it is the actor's own or a team's that they may manage."""
     row = (
         Channel.objects.select_for_update(of=("self",))
@@ -145,7 +145,7 @@ def _locked(channel: Channel, actor: Any) -> Channel:
     return row
 
 
-def _alone(channel: Channel, actor: Any) -> bool:
+def _alone(channel: Channel, actor: User) -> bool:
     """Whether one person is enough: for a channel of their own, or before the first promotion."""
     return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
@@ -162,7 +162,7 @@ def _told(channel: Channel) -> str:
     return ", ".join(KINDS[name].label for name in channel.kinds)
 
 
-def _record(event: str, channel: Channel, actor: Any, message: str, now: datetime | None) -> None:
+def _record(event: str, channel: Channel, actor: User, message: str, now: datetime | None) -> None:
     place = "" if channel.transport == Transport.EMAIL else channel.place
     personal = channel.person_id is not None
     data = {

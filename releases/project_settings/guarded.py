@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
@@ -18,6 +19,7 @@ from releases.models import RollbackApproval
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+from releases.project_settings import watch_only
 
 NOT_PROMOTED = "nothing of this project was promoted yet"
 # What neither is code nor decides where credentials go (a preview has staging's), what is asked of
@@ -45,19 +47,19 @@ DATABASE_FIELDS = tuple(
 )
 
 
-class Projects(Kind):
+class Projects(Kind[Project]):
     """Everything of a project but `FREE`, its databases and its smoke tests."""
 
     permission = "environments.change_project"
     free = FREE
 
-    def read(self, obj: Any) -> Values:
+    def read(self, obj: Project) -> Values:
         rows = list(Database.objects.filter(project=obj.pk))
         databases = databases_as_values(rows, {row.pk: row.name for row in rows})
         tests = SmokeTest.objects.filter(project=obj.pk)
         return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Project, values: Values, secrets: Mapping[str, str]) -> None:
         with (
             connection.cursor() as cursor
         ):  # the project and its databases are right together, or not at all
@@ -70,9 +72,7 @@ class Projects(Kind):
             if object_.out_of_order:
                 raise Refused(f"Database {object_}: {object_.out_of_order}")
 
-    def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
-    ) -> None:
+    def refuse(self, obj: Project, before: Values, values: Values, actor: User) -> None:
         named = {
             name: values.get(name, getattr(obj, name))
             for name in ("repository", "railway_project_id")
@@ -80,10 +80,10 @@ class Projects(Kind):
         if other := claimed(obj, **named):
             raise Refused(other)
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: Project, actor: User) -> str:
         return alone_for(obj, actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(self, change: ConfigurationChange, obj: Project, *, now: datetime) -> str:
         if renamed := change.values.get("repository"):
             took_over(obj, renamed["from"] or "", now=now)
         if any(
@@ -91,6 +91,8 @@ class Projects(Kind):
         ):  # what is being prepared is read again
             Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=obj, state="open").update(read_for="")
+        if "watch_only" in change.values:
+            watch_only.resume(obj, now=now)
         return lapse(obj, change, now=now)
 
 
@@ -122,7 +124,7 @@ def claimed(project: Project, *, repository: str, railway_project_id: str) -> st
     return ""
 
 
-def alone_for(project: Project | None, actor: Any) -> str:
+def alone_for(project: Project | None, actor: User) -> str:
     """Why one person is enough for what belongs to `project` (None: to every project); "" where a
     second is needed.
     """
@@ -171,7 +173,7 @@ def kept(name: str) -> str:
     return f"{DATABASE}{name}: kept"
 
 
-def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
+def _write_databases(project: Project, values: Mapping[str, object]) -> None:
     wanted: dict[str, Values] = {}
     for key, value in values.items():
         if key.startswith(DATABASE):

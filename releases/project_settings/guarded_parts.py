@@ -4,11 +4,21 @@ databases, rules for variables, deploy keys, services, checklists, channels of a
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Model
 
 from environments.drift import detect
 from environments.git import ssh
-from environments.models import ConnectionCheck, DeployKey, Project, RailwaySync, Service
+from environments.models import (
+    ConnectionCheck,
+    DeployKey,
+    EnvironmentDatabase,
+    Project,
+    RailwaySync,
+    Service,
+    VariableRule,
+)
 from portal.configuration.kinds import Kind, Values
 from portal.jobs import wake_now
 from portal.models.configuration import ConfigurationChange
@@ -18,39 +28,38 @@ from releases.models.checklist import ChecklistTemplate
 from releases.project_settings.guarded import alone_for, lapse
 
 
-class Part(Kind):
+class Part[M: Model](Kind[M]):
     """What belongs to one project, or to every project."""
 
-    def project(self, obj: Any) -> Project | None:
+    def project(self, obj: M) -> Project | None:
         """Whose it is; None: every project's."""
-        project: Project | None = obj.project
+        project: Project | None = getattr(obj, "project")  # noqa: B009 - every such model has it
         return project
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: M, actor: User) -> str:
         return alone_for(self.project(obj), actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(self, change: ConfigurationChange, obj: M, *, now: datetime) -> str:
         return lapse(self.project(obj), change, now=now)
 
 
-class Addresses(Part):
+class Addresses(Part[EnvironmentDatabase]):
     """The address of a database in one environment."""
 
     permission = "environments.change_environmentdatabase"
 
-    def project(self, obj: Any) -> Project | None:
-        project: Project = obj.environment.project
-        return project
+    def project(self, obj: EnvironmentDatabase) -> Project | None:
+        return obj.environment.project
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: EnvironmentDatabase) -> tuple[str, ...]:
         return ()
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: EnvironmentDatabase, values: Values, secrets: Mapping[str, str]) -> None:
         obj.url = secrets.get("url", "")
         obj.save(update_fields=["url"])
 
 
-class VariableRules(Part):
+class VariableRules(Part[VariableRule]):
     """What must hold for variables: a weaker rule lets a production variable be what it must
     not.
     """
@@ -58,7 +67,7 @@ class VariableRules(Part):
     permission = "environments.change_variablerule"
 
 
-class DeployKeys(Part):
+class DeployKeys(Part[DeployKey]):
     """The key that lets git in, and the host keys that a git server may show: others decide who
     is believed to be that server.
     """
@@ -73,7 +82,7 @@ class DeployKeys(Part):
             "fingerprints": ssh.fingerprints(obj.host_keys),
         }
 
-    def write(self, obj: DeployKey, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: DeployKey, values: Values, secrets: Mapping[str, str]) -> None:
         super().write(obj, values, secrets)
         for name in secrets:
             setattr(obj, name, secrets[name])
@@ -86,19 +95,19 @@ class DeployKeys(Part):
         return super().applied(change, obj, now=now)
 
 
-class Services(Part):
+class Services(Part[Service]):
     """A person's word on whether releases wait for a service."""
 
     permission = "environments.place_service"
     ANSWERS = {None: "by where it is built from", True: "yes", False: "no"}
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: Service) -> tuple[str, ...]:
         return ()  # the others are Railway's word
 
     def read(self, obj: Service) -> Values:
         return {"belongs": self.ANSWERS[obj.belongs]}
 
-    def write(self, obj: Service, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Service, values: Values, secrets: Mapping[str, str]) -> None:
         said = {words: answer for answer, words in self.ANSWERS.items()}
         Service.objects.filter(pk=obj.pk).update(belongs=said[values["belongs"]])
 
@@ -109,7 +118,7 @@ class Services(Part):
         return super().applied(change, obj, now=now)
 
 
-class Checklists(Part):
+class Checklists(Part[ChecklistTemplate]):
     """What a release must satisfy: the items that each new release copies."""
 
     permission = "releases.change_checklisttemplate"
@@ -120,23 +129,21 @@ class Checklists(Part):
         lines = {f"item {line.pk}": line_of(line) for line in obj.items.all()}
         return super().read(obj) | lines
 
-    def write(
-        self, obj: ChecklistTemplate, values: Mapping[str, Any], secrets: Mapping[str, str]
-    ) -> None:
+    def write(self, obj: ChecklistTemplate, values: Values, secrets: Mapping[str, str]) -> None:
         super().write(obj, values, secrets)
         write_lines(obj, values)
 
 
-class Channels(Part):
+class Channels(Part[Channel]):
     """Where a team is told, and of what: a channel is told nothing until it is confirmed."""
 
     permission = "releases.manage_channels"
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: Channel) -> tuple[str, ...]:
         return ()
 
     def read(self, obj: Channel) -> Values:
         return {"kinds": list(obj.kinds)}
 
-    def write(self, obj: Channel, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Channel, values: Values, secrets: Mapping[str, str]) -> None:
         Channel.objects.filter(pk=obj.pk).update(kinds=values["kinds"])

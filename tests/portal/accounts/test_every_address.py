@@ -29,7 +29,8 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
-    " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications "
+    " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications"
+    " watch-only "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -49,6 +50,7 @@ ACT = words(
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
+    "setup": 404,
     "healthz": 200,
     "health-live": 200,
     "health-ready": 200,
