@@ -157,9 +157,12 @@ CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
     "auth.group": "portal.configuration.people.Roles",
     "environments.project": "releases.project_settings.guarded.Projects",
-    "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
-    "environments.variablerule": "releases.project_settings.guarded.VariableRules",
-    "environments.deploykey": "releases.project_settings.guarded.DeployKeys",
+    "environments.environmentdatabase": "releases.project_settings.guarded_parts.Addresses",
+    "environments.variablerule": "releases.project_settings.guarded_parts.VariableRules",
+    "environments.deploykey": "releases.project_settings.guarded_parts.DeployKeys",
+    "environments.service": "releases.project_settings.guarded_parts.Services",
+    "releases.checklisttemplate": "releases.project_settings.guarded_parts.Checklists",
+    "releases.channel": "releases.project_settings.guarded_parts.Channels",
 }
 
 INSTALLED_APPS = [
@@ -337,10 +340,11 @@ SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 Q_CLUSTER = {
     "name": "portal",
     "orm": "default",
+    "broker_class": "portal.jobs.broker.Broker",  # which waits itself
     "workers": int(os.environ.get("WORKERS", "2")),
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0,
     "timeout": 7200,
     "retry": 25000,
     "max_attempts": 1,
