@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from environments.branches import checks_that_ran
 from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
@@ -108,30 +109,6 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
     if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
         closed_by -= {CLASSIC}
     return bool(closed_by)
-
-
-def lockout(project: Project, branch: str) -> str:
-    """Why protecting `branch` so would stop the team or the portal; "" when it would not.
-
-    Raises `ApiError`.
-    """
-    if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
-        return (
-            f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
-            " could not fast-forward it. Set the portal's App in the project's settings first."
-        )
-    github, seen = GitHub(project.repository), set()
-    for one in branches(project):
-        if head := github.branch_head(one):
-            seen |= {check.name for check in github.checks(head) or ()}
-    never = sorted(set(project.protected_checks) - seen)
-    if not never:
-        return ""
-    known = ", ".join(sorted(seen - {settings.STATUS_CONTEXT})) or "none"
-    return (
-        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and"
-        f" requiring it would stop every merge. Checks that ran: {known}."
-    )
 
 
 def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
@@ -261,13 +238,16 @@ def read(project: Project, *, now: datetime) -> None:
     Raises `ApiError` when GitHub does not answer.
     """
     github = GitHub(project.repository)
-    found = {branch: github.rules(branch) for branch in branches(project)}
+    found = {
+        branch: (github.rules(branch), checks_that_ran.on_changes_into(github, project, branch))
+        for branch in branches(project)
+    }
     with transaction.atomic():
         before = {
             row.branch: row
             for row in BranchProtection.objects.select_for_update().filter(project=project)
         }
-        for branch, rules in found.items():
+        for branch, (rules, ran) in found.items():
             lines = [asdict(one) for one in compared(project, branch, rules)]
             if was := before.get(branch):
                 if was.read_at > now:
@@ -281,6 +261,8 @@ def read(project: Project, *, now: datetime) -> None:
                 defaults={
                     "lines": lines,
                     "problems": list(rules.problems),
+                    "settings": rules.classic,
+                    "ran": ran,
                     "closed": closed_to_portal(project, rules),
                     "read_at": now,
                 },

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from environments.branches import fast_forward, protection
+from environments.branches import applying, fast_forward, protection
 from environments.drift import detect
 from environments.findings import out_of_band
 from environments.git.repository import GitError
@@ -292,7 +292,7 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets
     stay as they are.
     """
-    project, branch = job.project, job.wanted
+    project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
@@ -304,8 +304,13 @@ def _protect(job: Repair, now: datetime) -> Outcome:
             JobStatus.FAILED,
             f"The protection was sent, and still differs ({message}): look at the rulesets.",
         )
-    if locked_out := protection.lockout(project, branch):
+    if locked_out := applying.lockout(project, branch, row):
         return Finished(JobStatus.FAILED, locked_out)
+    if job.wanted and job.wanted != applying.digest(project, branch, row):
+        message = (
+            "Nothing was changed: other changes would be made now than were shown; look again."
+        )
+        return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
     _keep(

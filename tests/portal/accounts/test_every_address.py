@@ -45,7 +45,7 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads require "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
