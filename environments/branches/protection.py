@@ -17,6 +17,7 @@ from environments.findings.problem import Problem
 from environments.github import GitHub, Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
+from environments.quota.sharing import in_background
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 
@@ -312,6 +313,7 @@ def problems(project: Project) -> Iterator[Problem]:
             yield Problem(PROTECTION, row.branch, sentence, True)
 
 
+@in_background
 def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
     """One reading of the rules; trouble is noted once, and what was read before it grows old."""
     try:

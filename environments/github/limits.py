@@ -22,6 +22,11 @@ def note(reply: Reply) -> None:
         observed.note("github.token_expires", expiry(reply.headers.get(EXPIRES, "")) or 0)
 
 
+def note_block(until: float) -> None:
+    """Keep that GitHub takes no request before `until`, in Unix seconds."""
+    observed.note("github.blocked_until", until)
+
+
 def expiry(message: str) -> float | None:
     """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None
     for no time.

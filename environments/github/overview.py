@@ -2,11 +2,13 @@
 document.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from environments.github import limits
 from environments.github.answers import (
     Check,
     MergedPull,
@@ -274,6 +276,7 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
     )
     if kind.upper() in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in words.lower():
         sentence = "GitHub's request limit is used up: the portal waits for the next hour."
+        limits.note_block(time.time() + 60.0)
         return ApiError(
             SERVICE, "rate_limited", sentence, status=200, retry_after=60.0, detail=words
         )

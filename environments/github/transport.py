@@ -219,6 +219,8 @@ class Transport:
         words = self._words(reply)
         kind, sentence = self._meaning(reply, doing, words, write)
         wait = self._wait(reply) if kind in {"rate_limited", "unavailable"} else None
+        if kind == "rate_limited" and wait is not None:
+            limits.note_block(self.clock() + wait)
         return ApiError(
             SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words
         )

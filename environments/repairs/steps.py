@@ -23,6 +23,7 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
 )
+from environments.quota import sharing
 from environments.railway import ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
@@ -34,12 +35,19 @@ FINAL = ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "o
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """One look at what is to be repaired, and at most one write."""
+    """One look at what is to be repaired, and at most one write, while there is quota for it."""
+    with sharing.ahead(now) as pause:
+        return pause or _look(job, now)
+
+
+def _look(job: Repair, now: datetime) -> Outcome:
     try:
         return STEPS[RepairKind(job.kind)](job, now)
     except ApiError as error:
         if error.kind in FINAL:
             return Finished(JobStatus.FAILED, error.sentence)
+        if error.kind == "rate_limited":
+            return Requeue(max(error.retry_after or 0, 60), error.sentence)
         return _late(job, error.sentence, now) or Requeue(
             max(error.retry_after or 0, 2), error.sentence
         )
