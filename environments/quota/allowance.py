@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db.models import F
 
-from environments.models import RailwayBudget
+from environments.clients import railway_of
+from environments.models import Project, RailwayBudget
 from environments.railway import ledger
-from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError
 
 HOUR = timedelta(hours=1)
@@ -24,14 +24,16 @@ MOST_BEHIND_A_RELEASE = 300.0  # seconds; then it is looked whether it still is
 
 
 @contextmanager
-def counted(now: datetime, *, kept: float | None = KEPT_FOR_PEOPLE) -> Iterator[float]:
+def counted(
+    project: Project, now: datetime, *, kept: float | None = KEPT_FOR_PEOPLE
+) -> Iterator[float]:
     """Yield the seconds that one must wait (0: it may go on); count what is asked of Railway.
 
     `kept`: the share of the limit that is left to others. None: nothing is, and only Railway's own
     word that nothing is left counts.
     """
     try:
-        token, _ = railway_token(None)
+        token = railway_of(project).transport.token
     except ApiError:
         yield 0.0
         return

@@ -5,38 +5,55 @@ GitHub says beside each answer what is left; that is noted by whoever asked, and
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from environments.clients import github_of
+from environments.github import limits
+from environments.models import Project
 from environments.quota import allowance
 from portal import observed
 from portal.jobs import Outcome, Requeue
 from portal.models.health import Observation
+from portal.outbound.http import ApiError
 
 RELEASING = "quota.releasing_until"
-BLOCKED = "github.blocked_until"
 RELEASING_FOR = timedelta(minutes=5)  # after the last look of a release or a repair
 
 
+class HasProject(Protocol):
+    """A job that works for one project."""
+
+    @property
+    def project(self) -> Project: ...
+
+
+class Step[J](Protocol):
+    """One look of a job."""
+
+    def __call__(self, job: J, /, *, now: datetime) -> Outcome: ...
+
+
 @contextmanager
-def ahead(now: datetime) -> Iterator[Requeue | None]:
+def ahead(project: Project, now: datetime) -> Iterator[Requeue | None]:
     """Yield None where a release or a repair may go on, else how long it waits, and why.
 
     What it asks of Railway is counted; background readings leave more for it from now on.
     """
     observed.note(RELEASING, (now + RELEASING_FOR).timestamp())
-    with allowance.counted(now, kept=None) as railway:
-        github = _of_github(_seen(), now, 0.0)
+    with allowance.counted(project, now, kept=None) as railway:
+        github = _of_github(_seen(project), now, 0.0)
         who, seconds = ("GitHub", github) if github > railway else ("Railway", railway)
         message = f"{who}'s requests are used up: it goes on in {_minutes(seconds)} min."
         yield Requeue(seconds, message) if seconds else None
 
 
-def behind(now: datetime) -> Requeue | None:
+def behind(project: Project, now: datetime) -> Requeue | None:
     """Return how long a reading of GitHub in the background waits, and why; None: it may go on."""
-    seen = _seen()
-    share = kept(now, seen)
+    seen = _seen(project)
+    share = kept(now)
     seconds = _of_github(seen, now, share)
     if not seconds:
         return None
@@ -47,39 +64,40 @@ def behind(now: datetime) -> Requeue | None:
     return Requeue(seconds, f"{message} {_minutes(seconds)} min.")
 
 
-def in_background[**P](step: Callable[P, Outcome]) -> Callable[P, Outcome]:
+def in_background[J: HasProject](step: Step[J]) -> Step[J]:
     """Decorate a job's step that reads GitHub: it waits while little is left (`behind`)."""
 
     @functools.wraps(step)
-    def patient(*args: P.args, **kwargs: P.kwargs) -> Outcome:
-        now = kwargs["now"]
-        if isinstance(now, datetime) and (pause := behind(now)):
-            return pause
-        return step(*args, **kwargs)
+    def patient(job: J, *, now: datetime) -> Outcome:
+        return behind(job.project, now) or step(job, now=now)
 
     return patient
 
 
-def kept(now: datetime, seen: dict[str, object] | None = None) -> float:
+def kept(now: datetime) -> float:
     """Return the share of a limit that readings in the background leave to people and releases."""
-    until = (_seen() if seen is None else seen).get(RELEASING)
-    if isinstance(until, float | int) and until > now.timestamp():
-        return allowance.KEPT_FOR_RELEASES
-    return allowance.KEPT_FOR_PEOPLE
+    seen = Observation.objects.filter(name=RELEASING).values_list("value", flat=True).first()
+    is_releasing = isinstance(seen, float | int) and seen > now.timestamp()
+    return allowance.KEPT_FOR_RELEASES if is_releasing else allowance.KEPT_FOR_PEOPLE
 
 
-def _seen() -> dict[str, object]:
-    names = ["github.quota.core", "github.quota.graphql", BLOCKED, RELEASING]
-    return dict(Observation.objects.filter(name__in=names).values_list("name", "value"))
+def _seen(project: Project) -> dict[str, object]:
+    """What GitHub last said to the project's credential, by the part of its name."""
+    try:
+        account = github_of(project).transport.account
+    except ApiError:
+        return {}
+    rows = Observation.objects.filter(name__in=limits.names_of(account))
+    return {name.split(".")[2]: value for name, value in rows.values_list("name", "value")}
 
 
 def _of_github(seen: dict[str, object], now: datetime, share: float) -> float:
     """Seconds until GitHub may be asked by who leaves `share` of each limit to others."""
     moment, waits = now.timestamp(), [0.0]
-    if isinstance(until := seen.get(BLOCKED), float | int):
+    if isinstance(until := seen.get("blocked"), float | int):
         waits.append(until - moment)
     for kind in ("core", "graphql"):
-        quota = seen.get(f"github.quota.{kind}")
+        quota = seen.get(kind)
         if not isinstance(quota, dict):
             continue
         left, limit, reset = (quota.get(name) for name in ("remaining", "limit", "reset"))

@@ -27,6 +27,7 @@ from releases.models.releases import Release
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
+WATCHING_SECONDS = 15  # between two looks of a step that may not write
 SMOKE_PATIENCE = timedelta(seconds=60)
 
 
@@ -86,7 +87,7 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    with sharing.ahead(now) as pause:
+    with sharing.ahead(job.release.project, now) as pause:
         if pause:
             return _write_down(job, step, Wait(pause.seconds, pause.sentence), keep)
         try:
@@ -130,6 +131,8 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
         return Stop(error.sentence)
     if error.kind == "rate_limited":
         return Wait(max(error.retry_after or 0, 60), error.sentence)
+    if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
+        return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(

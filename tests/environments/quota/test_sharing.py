@@ -1,6 +1,7 @@
 """Releases and repairs go before readings in the background, and nobody asks in vain."""
 
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from django.utils import timezone
@@ -22,6 +23,7 @@ from tests.factory import make_people, make_project, make_promotion, make_releas
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 TOKEN = "sandbox-railway-token"
+ACCOUNT = sha256(b"github account sandbox-github-token").hexdigest()[:16]
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def github_says(left: int, minutes: int = 40) -> None:
         "reset": int((NOW + timedelta(minutes=minutes)).timestamp()),
     }
     Observation.objects.update_or_create(
-        name="github.quota.core", defaults={"value": value, "at": NOW}
+        name=f"github.left.core.{ACCOUNT}", defaults={"value": value, "at": NOW}
     )
 
 
@@ -99,7 +101,7 @@ def test_a_promotion_takes_the_last_requests_and_background_readings_leave_it_ha
     job, github, railway = promoting(project), project.github_sync, project.railway_sync
     github_says(2000)
     railway_says(400)
-    before = [sharing.behind(NOW), sharing.kept(NOW)]
+    before = [sharing.behind(project, NOW), sharing.kept(NOW)]
 
     promotion_steps.advance(job, now=NOW)
     of_the_promotion = asked()
@@ -110,14 +112,16 @@ def test_a_promotion_takes_the_last_requests_and_background_readings_leave_it_ha
     assert of_the_promotion > 0 and asked() == of_the_promotion
     assert [one.seconds for one in said] == [300, 300]
     assert "A release is under way" in said[0].sentence
-    assert sharing.behind(NOW + timedelta(minutes=6)) is None
+    assert sharing.behind(project, NOW + timedelta(minutes=6)) is None
 
 
 def test_what_github_refuses_for_its_limit_stops_everybody_until_then(project):
     limits_until = NOW + timedelta(minutes=3)
-    Observation.objects.create(name=sharing.BLOCKED, value=limits_until.timestamp(), at=NOW)
+    Observation.objects.create(
+        name=f"github.left.blocked.{ACCOUNT}", value=limits_until.timestamp(), at=NOW
+    )
 
-    with sharing.ahead(NOW) as pause:
+    with sharing.ahead(project, NOW) as pause:
         assert pause is not None and 170 < pause.seconds <= 180
-    with sharing.ahead(NOW + timedelta(minutes=4)) as pause:
+    with sharing.ahead(project, NOW + timedelta(minutes=4)) as pause:
         assert pause is None
