@@ -28,7 +28,7 @@ from django.views.decorators.http import require_POST
 from portal import audit
 from portal.logs import trace
 from portal.models.webhooks import WebhookDelivery
-from portal.outbound.parsing import text
+from portal.outbound.parsing import JsonObject, text
 from portal.secrets import HIDDEN
 from portal.visible import visible
 
@@ -58,7 +58,7 @@ class Mark(NamedTuple):
     values: tuple[Any, ...]
 
 
-Handler = Callable[[str, dict[str, Any]], Mark | None]
+Handler = Callable[[str, JsonObject], Mark | None]
 
 
 class _Unacceptable(Exception):
@@ -77,7 +77,7 @@ class _Delivery:
     id: str
     event: str
     body: bytes
-    payload: dict[str, Any] | None
+    payload: dict[str, object] | None
     problem: str = ""
 
 
@@ -202,7 +202,7 @@ def _body(request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _read(body: bytes) -> tuple[dict[str, Any] | None, str]:
+def _read(body: bytes) -> tuple[dict[str, object] | None, str]:
     """The JSON object in a genuine body, or None and why there is none."""
     if len(body) > LARGE_BYTES:
         with _reading_large:
@@ -210,7 +210,7 @@ def _read(body: bytes) -> tuple[dict[str, Any] | None, str]:
     return _parsed(body)
 
 
-def _parsed(body: bytes) -> tuple[dict[str, Any] | None, str]:
+def _parsed(body: bytes) -> tuple[dict[str, object] | None, str]:
     try:
         payload = json.loads(body)
     except RecursionError:
@@ -285,14 +285,14 @@ def _keep(
     kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[
         :KEPT_LETTERS
     ]
-    which: list[Any] = [delivery.source, delivery.id]
+    which: list[object] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[Any]()
     if mark is not None:
         marked, marking = (
             _MARKED.format(table=mark.table, where=mark.where),
             [now, trace.current(), *mark.values],
         )
-    values: list[Any] = [
+    values: list[object] = [
         *which,
         delivery.event,
         action,

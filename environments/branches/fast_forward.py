@@ -5,6 +5,7 @@ the command.
 import re
 from dataclasses import dataclass
 
+from environments.clients import github_of, withhold
 from environments.clones.clone import mirror_of
 from environments.git.repository import Commit, GitError, Mirror
 from environments.github import GitHub, PullState
@@ -39,11 +40,7 @@ def level(project: Project) -> SyncResult:
 
     Raises `ApiError`.
     """
-    github, staging, main = (
-        GitHub(project.repository),
-        project.staging_branch,
-        project.production_branch,
-    )
+    github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     compared = github.compare(staging, main)
     ahead, behind = compared.ahead_by, compared.behind_by
     if compared.status == "identical":
@@ -66,9 +63,7 @@ def level(project: Project) -> SyncResult:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
         return SyncResult(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
-    return SyncResult(
-        MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should."
-    )
+    return SyncResult(MOVED, f"{staging} moved to {head[:7]}; Railway redeploys staging.")
 
 
 def find_back_merge(project: Project, github: GitHub) -> PullState | None:
@@ -132,11 +127,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
 
     The heads are read last, immediately before the caller writes. Raises `ApiError` and `GitError`.
     """
-    github, staging, main = (
-        GitHub(project.repository),
-        project.staging_branch,
-        project.production_branch,
-    )
+    github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     mirror = mirror_of(project)
     mirror.fetch()
     known = mirror.has(staging_head) and mirror.has(main_head)
@@ -146,10 +137,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
         )
     now_main, now_staging = github.branch_head(main), github.branch_head(staging)
     if now_staging == main_head:
-        message = (
-            f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it"
-            " should."
-        )
+        message = f"{staging} is at {main_head[:7]}, as {main} was; Railway redeploys staging."
         return Reset(True, message)
     for name, was, is_ in ((staging, staging_head, now_staging), (main, main_head, now_main)):
         if is_ != was:
@@ -168,6 +156,9 @@ def reset(project: Project, staging_head: str, main_head: str) -> None:
 
     Raises `ApiError`, `GitError`.
     """
+    staging = project.staging_branch
+    moved = {"branch": staging, "from": staging_head, "to": main_head}
+    withhold(project, "git", f"set {staging} to {main_head[:7]} by force", moved)
     mirror_of(project).push_with_lease(project.staging_branch, main_head, expected=staging_head)
 
 

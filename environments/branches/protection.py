@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from environments.clients import github_of
 from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
 from environments.findings import writer as findings
 from environments.findings.problem import Problem
-from environments.github import GitHub, Rules
+from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from portal.jobs import Outcome, Requeue
@@ -33,9 +33,9 @@ class Line:
     state: str
 
 
-def body_for(project: Project, branch: str) -> dict[str, Any]:
+def body_for(project: Project, branch: str) -> dict[str, object]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
-    reviews: dict[str, Any] = {"required_approving_review_count": project.protected_approvals}
+    reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
         reviews["bypass_pull_request_allowances"] = {
             "users": [],
@@ -62,7 +62,7 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
     }
 
 
-def _check(context: str) -> dict[str, Any]:
+def _check(context: str) -> dict[str, object]:
     """A required check; the portal's own only from its App, where it has one: others could post
     it too.
     """
@@ -120,7 +120,7 @@ def lockout(project: Project, branch: str) -> str:
             f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
             " could not fast-forward it. Set the portal's App in the project's settings first."
         )
-    github, seen = GitHub(project.repository), set()
+    github, seen = github_of(project), set()
     for one in branches(project):
         if head := github.branch_head(one):
             seen |= {check.name for check in github.checks(head) or ()}
@@ -145,14 +145,12 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     there = None if rules.checks is None else checks <= rules.checks
     nobody = None if rules.passing is None else rules.passing <= allowed
     return [
-        _switch("pull_request", "Changes only by pull request", rules.pull_request, True),
-        _line("approvals", "Approvals", f"at least {approvals}", rules.approvals, enough),
+        _switch("pull_request", "Require a pull request", rules.pull_request, True),
+        _line("approvals", "Required approvals", f"at least {approvals}", rules.approvals, enough),
         _line("checks", "Required checks", _list(checks), rules.checks, there),
         *_source(checks, rules),
-        _switch("conversations", "Conversations resolved", rules.conversations, True),
-        _line(
-            "passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody
-        ),
+        _switch("conversations", "Require conversation resolution", rules.conversations, True),
+        _line("passing", "Bypass list", _list(allowed) or "none", rules.passing, nobody),
         _pushes(rules),
         _switch(
             "linear",
@@ -203,7 +201,7 @@ def _switch(
     )
 
 
-def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
+def _line(key: str, rule: str, wanted: str, value: object, good: bool | None) -> Line:
     if value is None:
         return Line(key, rule, wanted, "not known", WAIT)
     actual = (_list(value) or "none") if isinstance(value, frozenset) else str(value)
@@ -260,7 +258,7 @@ def read(project: Project, *, now: datetime) -> None:
 
     Raises `ApiError` when GitHub does not answer.
     """
-    github = GitHub(project.repository)
+    github = github_of(project)
     found = {branch: github.rules(branch) for branch in branches(project)}
     with transaction.atomic():
         before = {
@@ -318,18 +316,17 @@ def problems(project: Project) -> Iterator[Problem]:
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
             message = "; ".join(
-                f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})"
+                f"{line['rule'].lower()}: {line['actual']} (expected {line['wanted']})"
                 for line in wrong
             )
-            yield Problem(
-                PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {message}."
-            )
+            sentence = f"{row.branch}: protection differs from policy: {message}."
+            yield Problem(PROTECTION, row.branch, sentence)
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:
             message = ", ".join(line["rule"].lower() for line in unknown)
             why = f" {row.problems[0]}" if row.problems else ""
-            sentence = f"It is not known whether {row.branch} is protected ({message}).{why}"
+            sentence = f"{row.branch}: the portal cannot read its protection ({message}).{why}"
             yield Problem(PROTECTION, row.branch, sentence, True)
 
 

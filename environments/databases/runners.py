@@ -5,7 +5,6 @@ Railway.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from environments.databases import railway_runner
@@ -17,6 +16,7 @@ from environments.schema.history.graph import History
 from environments.schema.run import runner, virtualenvs
 from environments.schema.run.progress import Progress
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 # Values that say nothing, and would make a log unreadable if they were taken out of it.
 PLAIN = re.compile(
@@ -41,7 +41,8 @@ def run(
     that does not.
     """
     project, database = job.environment.project, job.database
-    before, changes = tuple(job.before or ()), dict[str, Any]()
+    before = tuple(job.before or ())
+    changes: JsonObject = {}
     request = runner.Run(
         commit=job.commit,
         target=tuple(job.target),
@@ -61,7 +62,7 @@ def run(
         elif job.runner == Runner.RAILWAY:
             place = railway_runner.place_of(job.environment, job.database)
             railway_runner.refuse_command_in_repository(job, mirror)
-            values = railway_runner.variables(place)
+            values = railway_runner.variables(job.environment.project, place)
             changes = {
                 "secrets": secrets_of(url, values),
                 "elsewhere": railway_runner.elsewhere(job, place),
@@ -96,7 +97,7 @@ def _command(
     url: str,
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The command with its variables and its environment, which is made here where it is
     missing.
     """

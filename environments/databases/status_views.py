@@ -23,6 +23,7 @@ from environments.models import (
 )
 from environments.schema.history.status import STRANGE
 from environments.schema.rehearsal.dump import Difference
+from portal.outbound.parsing import JsonObject
 
 ORDER: dict[str, int] = {EnvironmentKind.STAGING: 0, EnvironmentKind.PRODUCTION: 1}
 STATES = {
@@ -82,7 +83,7 @@ class Mark:
     state: str
 
 
-def context(request: HttpRequest) -> dict[str, Any]:
+def context(request: HttpRequest) -> JsonObject:
     """The state of one project's databases, for the page Migrations.
 
     Seven queries whatever the counts.
@@ -188,7 +189,7 @@ def _stamps(project: Project) -> dict[tuple[int, int], Stamp]:
     return {(one.environment_id, one.database_id): one for one in few}
 
 
-def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, Any]:
+def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, object]:
     """The timeline of a database with who is where on it."""
     told = sync.timeline.get(str(database.pk), {}) if sync else {}
     marks: dict[str, list[Mark]] = {}

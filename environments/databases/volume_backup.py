@@ -6,14 +6,14 @@ after a lost answer or a killed worker finds it instead of taking another.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from environments.clients import railway_of
 from environments.models import MigrationRun, ServiceInstance, place_of
-from environments.railway import Railway
 from portal.jobs import Requeue
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 PATIENCE = timedelta(minutes=10)
 LOOK_SECONDS = 3.0
@@ -25,7 +25,7 @@ class Taken:
     volume of this database.
     """
 
-    kept: dict[str, Any] = field(default_factory=dict)
+    kept: JsonObject = field(default_factory=dict)
     why: str = ""
 
 
@@ -55,7 +55,7 @@ def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
 
 
 def _begin(job: MigrationRun, service: str, now: datetime) -> Taken | Requeue:
-    railway = Railway()
+    railway = railway_of(job.environment.project)
     volume = railway.volume(job.environment.railway_id, service)
     if volume is None:
         return Taken()
@@ -67,7 +67,7 @@ def _begin(job: MigrationRun, service: str, now: datetime) -> Taken | Requeue:
 
 
 def _look(job: MigrationRun, known: dict[str, str], now: datetime) -> Taken | Requeue:
-    railway = Railway()
+    railway = railway_of(job.environment.project)
     if backup := railway.volume_backup(known["id"], known["name"]):
         return Taken(_kept(job, known, backup, now))
     if workflow := known.get("workflow"):
@@ -79,7 +79,7 @@ def _look(job: MigrationRun, known: dict[str, str], now: datetime) -> Taken | Re
     return Requeue(LOOK_SECONDS, "Railway is taking a backup of the database's volume.")
 
 
-def _kept(job: MigrationRun, known: dict[str, str], backup: str, now: datetime) -> dict[str, Any]:
+def _kept(job: MigrationRun, known: dict[str, str], backup: str, now: datetime) -> JsonObject:
     where = f"{job.database.public_service} in {job.environment}"
     return {
         "at": now.isoformat(),

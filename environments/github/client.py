@@ -7,7 +7,6 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -25,7 +24,8 @@ from environments.github.answers import (
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
-from portal.outbound.http import ApiError, Reply, unknown_outcome
+from portal.outbound.credentials import App
+from portal.outbound.http import ApiError, Reply, Withhold, unknown_outcome
 from portal.outbound.parsing import Malformed, commit, commit_field, field, get_path, text
 from portal.visible import visible, visible_line
 
@@ -55,8 +55,9 @@ class GitHub:
         repository: str,
         *,
         api_url: str | None = None,
-        token: str | None = None,
+        token: str | App | None = None,
         kept: MutableMapping[str, tuple[str, Reply]] = recent,
+        withhold: Withhold | None = None,
     ) -> None:
         if not _REPOSITORY.fullmatch(repository) or repository.endswith(("/.", "/..")):
             sentence = f"“{text(repository, 80)}” is no repository: write it as owner/name."
@@ -64,7 +65,7 @@ class GitHub:
         self.owner, self.name = repository.split("/")
         self.path = f"/repos/{repository}"
         self.transport = Transport(
-            settings.GITHUB_API_URL if api_url is None else api_url, token, kept
+            settings.GITHUB_API_URL if api_url is None else api_url, token, kept, withhold=withhold
         )
 
     def overview(
@@ -478,7 +479,7 @@ class GitHub:
         )
 
     def _written(self, doing: str, method: str, path: str, body: dict[str, object]) -> int:
-        item: Any = self.transport.write(doing, method, path, body)
+        item: object = self.transport.write(doing, method, path, body)
         with _shaped(write=True):
             return field(item, "id", int)
 

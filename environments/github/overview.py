@@ -2,10 +2,9 @@
 document.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from environments.github.answers import (
     Check,
@@ -20,7 +19,7 @@ from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, commit, get_path, text
+from portal.outbound.parsing import JsonObject, Malformed, commit, get_path, text
 from portal.outbound.parsing import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
@@ -165,7 +164,7 @@ def _document(numbers: Sequence[int]) -> str:
 
 
 def _read_pages(
-    seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: list[object], pages: Pages
+    seen: _Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
     """Takes up the open pull requests of the first page and of those after it, as many as are
     wanted.
@@ -194,7 +193,7 @@ def _read_pages(
 
 
 def _named(
-    seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], errors: bool
+    seen: _Gathering, first: Mapping[str, object], numbers: Sequence[int], errors: bool
 ) -> tuple[Pull, ...]:
     found = []
     for number in numbers:
@@ -208,7 +207,7 @@ def _named(
     return tuple(found)
 
 
-Asker = Callable[[str | None, bool], tuple[dict[str, Any], list[object], int | None]]
+Asker = Callable[[str | None, bool], tuple[JsonObject, list[object], int | None]]
 
 
 def _asker(
@@ -217,7 +216,7 @@ def _asker(
     most = PAGE if pages.most > 1 else 50  # a page that is read beside the recent ones
     size = most
 
-    def ask(cursor: str | None, first: bool) -> tuple[dict[str, Any], list[object], int | None]:
+    def ask(cursor: str | None, first: bool) -> tuple[JsonObject, list[object], int | None]:
         nonlocal size
         asked = variables | {"after": cursor, "first": first, "recent": first and pages.recent}
         text_ = document if first else DOCUMENT_OF_PAGES
@@ -255,7 +254,7 @@ MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: St
 
 def _ask(
     transport: Transport, document: str, variables: dict[str, object]
-) -> tuple[dict[str, Any], list[object], int | None]:
+) -> tuple[JsonObject, list[object], int | None]:
     answer = transport.graphql(DOING, document, variables)
     errors = answer.get("errors") or []
     repository = get_path(answer, "data", "repository")
@@ -321,7 +320,7 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
             seen.listed = False
 
 
-def _add_pulls(seen: _Gathering, page: dict[str, Any], name: str, errors: bool) -> None:
+def _add_pulls(seen: _Gathering, page: Mapping[str, object], name: str, errors: bool) -> None:
     for pull in _pulls(seen, get_path(page, name, "nodes"), errors):
         seen.pulls.setdefault(pull.number, pull)
 
@@ -352,7 +351,7 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
     return found
 
 
-def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
+def _next(page: Mapping[str, object], seen: _Gathering) -> str | None:
     try:
         info = need(need(page, "open", dict), "pageInfo", dict)
         if not need(info, "hasNextPage", bool):
@@ -368,7 +367,7 @@ def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
 
 def _finish(
     seen: _Gathering,
-    first: dict[str, Any],
+    first: Mapping[str, object],
     staging: str,
     production: str,
     points: int | None,
@@ -430,7 +429,7 @@ def _refs(staging: str, production: str) -> list[tuple[str, str]]:
     return [("staging", staging), ("production", production)]
 
 
-def _head(seen: _Gathering, first: dict[str, Any], key: str, branch: str) -> str | None:
+def _head(seen: _Gathering, first: Mapping[str, object], key: str, branch: str) -> str | None:
     head = commit(get_path(first, key, "target", "oid"))
     if head is None:
         missing = key in first and first[key] is None

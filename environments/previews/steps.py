@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from environments.clients import railway_of
 from environments.databases.address import NoDatabase, url_of
 from environments.models import (
     ENDED_BADLY,
@@ -52,6 +53,7 @@ ASK_AGAIN = timedelta(minutes=1)
 MOST_ASKED = 3
 SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
 NOTHING_HAPPENED = (
+    "watch_only",
     "too_quickly",
     "unavailable",
     "refused",
@@ -67,7 +69,7 @@ RAILWAY_MAKES = (
 )
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 # What is done for an environment; forgotten when it has to be made anew.
-FRESH: dict[str, Any] = {
+FRESH: dict[str, object] = {
     "asked_at": None,
     "environment_id": "",
     "made_at": None,
@@ -146,7 +148,7 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
     if stays_away:  # until the next push, or until it is rebuilt
         return
-    values: dict[str, Any] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
+    values: dict[str, object] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
     values["wanted"] = not one.why_not
     if one.head != row.head:
         values |= {"head": one.head, "head_at": now, "live_at": None, "log": ""}
@@ -180,7 +182,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
         return told
     if job.state == PreviewState.GONE:
         return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
-    with allowance.counted(now) as wait:
+    with allowance.counted(job.project, now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _step(job, now)
 
 
@@ -258,7 +260,7 @@ def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
 
 
 def _look(job: Preview) -> Seen:
-    railway = Railway()
+    railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
     lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
@@ -786,7 +788,7 @@ def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
     return row, ""
 
 
-def requeue(job: Preview, *, now: datetime | None = None, **values: Any) -> None:
+def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
     """Has a preview looked at anew with other values, also one that had ended."""
     now = now or timezone.now()
     fresh = (

@@ -1,7 +1,7 @@
 """A whole project in one call, and more calls only where Railway says that there is more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from environments.railway import answers
 from environments.railway.answers import Environment, ProjectTree, Service
@@ -59,7 +59,7 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
         raise malformed(SERVICE, str(error)) from error
 
 
-def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
+def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
     data, errors = seen.transport.ask_leniently(
         "project_tree", projectId=seen.project_id, **variables
     )
@@ -72,7 +72,7 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
 
 
 def _add_page(
-    seen: _Gathering, page: dict[str, Any], asked: dict[str, object]
+    seen: _Gathering, page: Mapping[str, object], asked: dict[str, object]
 ) -> dict[str, object]:
     """Adds what a page holds; returns the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
@@ -83,7 +83,7 @@ def _add_page(
     return following
 
 
-def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
+def _add_nodes(seen: _Gathering, page: Mapping[str, object], name: str) -> str | None:
     """Adds the page's services or environments; returns the cursor of their next page."""
     try:
         connection = need(page, name, dict)
@@ -159,7 +159,7 @@ def _match(seen: _Gathering) -> None:
             )
 
 
-def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any] | None:
+def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, object] | None:
     """The next page of what `node` did not hold in full; None when it held all."""
     instances, triggers = _cursor(node, "serviceInstances"), _cursor(node, "deploymentTriggers")
     if instances is None and triggers is None:

@@ -1,7 +1,6 @@
 """Asking for a proof, proposing a stamp, approving it, taking it back."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -9,6 +8,7 @@ from django.utils import timezone
 from environments.models import Branch, DatabaseStatus, Stamp, place_of
 from environments.schema.history.status import STRANGE
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action, require_reason
@@ -18,7 +18,7 @@ APPROVE = "releases.approve_release"
 
 @action("stamp.requested", "environments.migrate_environment")
 def request_stamp(
-    standing: DatabaseStatus, *, actor: Any, branch: str = "", now: datetime | None = None
+    standing: DatabaseStatus, *, actor: Actor, branch: str = "", now: datetime | None = None
 ) -> Stamp:
     """Have it proven which revision of `branch` ("": the environment's own) a schema is.
 
@@ -74,7 +74,7 @@ def is_stampable(standing: DatabaseStatus, branch: str) -> bool:
 
 @action("stamp.proposed", "environments.migrate_environment")
 def propose_stamp(
-    stamp: Stamp, *, actor: Any, target: str, reason: str, now: datetime | None = None
+    stamp: Stamp, *, actor: Actor, target: str, reason: str, now: datetime | None = None
 ) -> None:
     """The first person's word for what is to be written: one of what was proven, as the page
     shows it.
@@ -102,7 +102,7 @@ def propose_stamp(
 
 
 @action("stamp.approved", APPROVE, guarded=True)
-def approve_stamp(stamp: Stamp, *, actor: Any, target: str, now: datetime | None = None) -> None:
+def approve_stamp(stamp: Stamp, *, actor: Actor, target: str, now: datetime | None = None) -> None:
     """The second person's word, for exactly what their page showed; then it is written."""
     now = now or timezone.now()
     row = _waiting(stamp)
@@ -127,7 +127,7 @@ def approve_stamp(stamp: Stamp, *, actor: Any, target: str, now: datetime | None
 
 
 @action("stamp.taken_back", "environments.migrate_environment")
-def take_stamp_back(stamp: Stamp, *, actor: Any, now: datetime | None = None) -> None:
+def take_stamp_back(stamp: Stamp, *, actor: Actor, now: datetime | None = None) -> None:
     """Give up a stamp that was not written."""
     now = now or timezone.now()
     rows = Stamp.objects.filter(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from environments.clients import withhold
 from environments.clones.clone import mirror_of
 from environments.databases import runners
 from environments.databases.address import NoDatabase, read_revisions, url_of
@@ -19,7 +20,7 @@ from environments.schema.run import database
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
-from portal.outbound.http import ApiError
+from portal.outbound.http import ApiError, WatchOnly
 from portal.server.embedded_postgres import StartError
 
 PATIENCE = timedelta(minutes=10)
@@ -38,6 +39,8 @@ def step(job: Stamp, *, now: datetime) -> Outcome:
         if job.approved_by is None:
             return Requeue(WAIT_SECONDS, job.sentence)
         return _write(job, now)
+    except WatchOnly as held:
+        return Requeue(WAIT_SECONDS, str(held))
     except Cancelled:
         return Finished(JobStatus.CANCELLED, f"{UNCHANGED} the stamp was taken back.")
     except NotPrepared as error:
@@ -133,6 +136,8 @@ def _write(job: Stamp, now: datetime) -> Outcome:
         return adoption.digest(text, database.split_table(table)[0]) == job.schema
 
     target = ", ".join(job.target)
+    doing = f"write {target} into the version table of {job.database.of(job.environment)}"
+    withhold(job.environment.project, "database", doing, {"target": job.target})
     try:
         adoption.stamp(
             url,

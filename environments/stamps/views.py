@@ -1,7 +1,6 @@
 """The page of a stamp: the proof, who proposed it, who approves it."""
 
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -83,7 +82,7 @@ def _row(pk: int) -> Stamp:
     return get_object_or_404(rows, pk=pk)
 
 
-def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
+def _context(request: HttpRequest, pk: int) -> dict[str, object]:
     row = _row(pk)
     waits = row.is_open and bool(row.equal) and not (row.approved_by_id or row.cancel_requested_at)
     return {

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import m2m_changed, post_save, pre_save
@@ -43,7 +44,7 @@ def end_old_sessions(
     return handle
 
 
-def _over(session: Any) -> str:
+def _over(session: SessionBase) -> str:
     """Why the session is over, or the empty string. One that does not say when it began is over."""
     now = timezone.now().timestamp()
     if now - session.get(BEGAN_AT, 0) > settings.SESSION_COOKIE_AGE:
@@ -57,14 +58,14 @@ def _by_a_person(request: HttpRequest) -> bool:
     return request.method == "POST" or request.headers.get("HX-Request") != "true"
 
 
-def _note(session: Any) -> None:
+def _note(session: SessionBase) -> None:
     now = timezone.now().timestamp()
     if now - session[ACTIVE_AT] > NOTED_SECONDS:
         session[ACTIVE_AT] = now
 
 
 def _end(request: HttpRequest, message: str) -> None:
-    user: Any = request.user
+    user = request.user
     if user.is_authenticated:  # read from the session, so before that is gone
         request.session_of = user.pk  # type: ignore[attr-defined] # what was typed is kept for this person
         with transaction.atomic():
@@ -74,7 +75,7 @@ def _end(request: HttpRequest, message: str) -> None:
 
 
 @receiver(user_logged_in)
-def _begin(sender: Any, request: Any, user: Any, **rest: Any) -> None:
+def _begin(sender: object, request: Any, user: User, **rest: object) -> None:
     recent_sign_in.note(request.session, BEGAN_AT, ACTIVE_AT, recent_sign_in.PROVED_AT)
     request.session.pop(recent_sign_in.SECOND_FACTOR_AT, None)
 
@@ -88,13 +89,13 @@ def sign_out_everywhere(users: Iterable[int]) -> None:
 
 
 @receiver(pre_save, sender=User)
-def _remember(sender: Any, instance: User, update_fields: Any = None, **rest: Any) -> None:
+def _remember(sender: object, instance: User, update_fields: Any = None, **rest: object) -> None:
     if instance.pk and (update_fields is None or set(update_fields) & set(WATCHED)):
         instance.was = User.objects.filter(pk=instance.pk).values_list(*WATCHED).first()  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=User)
-def _account_changed(sender: Any, instance: User, **rest: Any) -> None:
+def _account_changed(sender: object, instance: User, **rest: object) -> None:
     was = instance.__dict__.pop("was", None)
     if was is not None and was != tuple(getattr(instance, name) for name in WATCHED):
         sign_out_everywhere([instance.pk])
@@ -102,7 +103,7 @@ def _account_changed(sender: Any, instance: User, **rest: Any) -> None:
 
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
-def _roles_changed(sender: Any, instance: Any, action: str, pk_set: Any, **rest: Any) -> None:
+def _roles_changed(sender: object, instance: Any, action: str, pk_set: Any, **rest: object) -> None:
     if action not in ("post_add", "post_remove", "post_clear"):
         return
     if isinstance(instance, User):

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from portal import audit
-from portal.configuration.kinds import CONFIRM, kind_of
+from portal.configuration.kinds import CONFIRM, Values, kind_of
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
@@ -20,10 +22,10 @@ State = ConfigurationChange.State
 
 
 def propose(
-    obj: Any,
+    obj: Model,
     *,
-    actor: Any,
-    values: Mapping[str, Any],
+    actor: User,
+    values: Values,
     shown: Mapping[str, tuple[str, str]] | None = None,
     secrets: Mapping[str, str] | None = None,
     now: datetime | None = None,
@@ -65,7 +67,7 @@ def propose(
 
 
 def record_alone(
-    obj: Any, before: Mapping[str, Any], *, actor: Any, alone: str, now: datetime | None = None
+    obj: Model, before: Values, *, actor: User, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Keeps what a form has changed of guarded fields without a second person, and why; None
     where nothing differs.
@@ -82,7 +84,7 @@ def record_alone(
 
 
 def _create(
-    obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: Any, now: datetime
+    obj: Model, told: Values, secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
@@ -105,7 +107,7 @@ def _create(
 
 @action("configuration.confirmed", CONFIRM, guarded=True)
 def confirm_change(
-    change: ConfigurationChange, *, actor: Any, now: datetime | None = None
+    change: ConfigurationChange, *, actor: User, now: datetime | None = None
 ) -> ConfigurationChange:
     """Applies what somebody else proposed, if it still says what is there now.
 
@@ -120,7 +122,9 @@ def confirm_change(
 
 
 @action("configuration.declined", "portal.view_configurationchange")
-def decline_change(change: ConfigurationChange, *, actor: Any, now: datetime | None = None) -> None:
+def decline_change(
+    change: ConfigurationChange, *, actor: User, now: datetime | None = None
+) -> None:
     """Drops a proposal: whoever made it takes it back, anybody who may confirm declines it."""
     now = now or timezone.now()
     change = _waiting(change)
@@ -153,7 +157,7 @@ def _waiting(change: ConfigurationChange) -> ConfigurationChange:
     return row
 
 
-def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> ConfigurationChange:
+def _apply(change: ConfigurationChange, *, actor: User, now: datetime) -> ConfigurationChange:
     obj = _subject(change)
     _refuse_outdated(change, obj, actor)
     secrets = json.loads(
@@ -164,7 +168,7 @@ def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> Configu
 
 
 def _applied(
-    change: ConfigurationChange, obj: Any, *, actor: Any, alone: str, now: datetime
+    change: ConfigurationChange, obj: Model, *, actor: User, alone: str, now: datetime
 ) -> ConfigurationChange:
     """Marks the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
@@ -186,7 +190,7 @@ def _applied(
     return change
 
 
-def _subject(change: ConfigurationChange) -> Any:
+def _subject(change: ConfigurationChange) -> Model:
     model = apps.get_model(change.kind)
     obj = model._base_manager.select_for_update(of=("self",)).filter(pk=change.object_id).first()
     if obj is None:
@@ -194,7 +198,7 @@ def _subject(change: ConfigurationChange) -> Any:
     return obj
 
 
-def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
+def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> None:
     """A proposal holds while its giver may still make it, and while it begins at what is there."""
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
@@ -216,7 +220,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
         )
 
 
-def _data(change: ConfigurationChange) -> dict[str, Any]:
+def _data(change: ConfigurationChange) -> Values:
     return {
         "change": change.pk,
         "kind": change.kind,

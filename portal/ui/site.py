@@ -5,7 +5,7 @@ share.
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -14,7 +14,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -22,8 +22,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from portal import audit
-from portal.audit import row_changes
+from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
+from portal.outbound.parsing import JsonObject
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
@@ -91,31 +92,35 @@ class AuditedAdmin(admin.ModelAdmin):
             found.append((inline.model, link.name))
         return found
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         before = request.stored_before  # type: ignore[attr-defined]
         self._record(request, obj, before, row_changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> Any:
         for obj in queryset:
             self._record(
                 request, obj, row_changes.with_children(obj, self._children(), lock=True), {}
             )
         return super().log_deletions(request, queryset)
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: Any) -> JsonObject:
         """What the event holds besides the changes."""
         return {}
 
     def _record(
-        self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored
+        self,
+        request: HttpRequest,
+        obj: Model,
+        before: row_changes.Stored,
+        after: row_changes.Stored,
     ) -> None:
         row_changes.record(
-            obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {}
+            obj, before, after, actor=person(request), data=self.recorded_data(obj) if after else {}
         )
 
 
@@ -125,13 +130,13 @@ class ReadOnly(admin.ModelAdmin):
     actions: Sequence[Any] | None = None
     list_editable = ()
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
@@ -148,10 +153,10 @@ class PortalSite(admin.AdminSite):
 
         What the session has proven goes with the actor.
         """
-        user: Any = request.user
+        user = person(request)
         if not (user.is_active and user.is_staff and user.has_perm(READ)):
             return False
-        user.sign_in = recent_sign_in.read(request.session)
+        user.sign_in = recent_sign_in.read(request.session)  # type: ignore[attr-defined]
         return True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
@@ -165,7 +170,7 @@ class PortalSite(admin.AdminSite):
             )
         super().register(model_or_iterable, admin_class, **options)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
         if (
             request.method == "GET"
@@ -178,27 +183,21 @@ class PortalSite(admin.AdminSite):
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
-    def password_change(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
+    def password_change(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """One's own password: the change and its event, or neither."""
-        person: Any = request.user
+        user = person(request)
         with transaction.atomic():
-            before = row_changes.stored(person, lock=True)
+            before = row_changes.stored(user, lock=True)
             answer = super().password_change(request, extra_context)
-            if told := row_changes.difference(before, row_changes.stored(person)):
-                message = f"{audit.actor_name(person)} changed their own password."
+            if told := row_changes.difference(before, row_changes.stored(user)):
+                message = f"{audit.actor_name(user)} changed their own password."
                 data = {"changes": told}
                 audit.record(
-                    "person.password_changed",
-                    actor=person,
-                    subject=person,
-                    sentence=message,
-                    data=data,
+                    "person.password_changed", actor=user, subject=user, sentence=message, data=data
                 )
             return answer
 
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[object]:
         """Configuration first; what the portal itself keeps comes after."""
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)
@@ -217,7 +216,7 @@ def page(view: View) -> View:
 
     @never_cache
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:
@@ -240,7 +239,7 @@ def no_role(request: HttpRequest) -> HttpResponse:
     """What a person sees who is signed in and may not use the portal: a sentence, and whom to
     ask.
     """
-    user: Any = request.user
+    user = person(request)
     deciding = User.objects.filter(
         Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True
     )
@@ -251,19 +250,24 @@ def no_role(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/accounts/no_role.html", context, status=403)
 
 
+def person(request: HttpRequest) -> User:
+    """Return who is signed in; `page` and the admin let nobody else through."""
+    return cast(User, request.user)
+
+
 def by_htmx(request: HttpRequest) -> bool:
     """Whether htmx asks, and a fragment is enough."""
     return request.headers.get("HX-Request") == "true"
 
 
-def run_action(
+def run_action[R](
     request: HttpRequest,
     then: str,
-    act: Callable[..., Any],
+    act: Callable[..., R],
     message: str = "",
     *,
     form: Form | None = None,
-    landing: Callable[[Any], str] | None = None,
+    landing: Callable[[R], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
     """Run the action `act` for the person with the fields of `form`, and go on to the address
@@ -274,7 +278,7 @@ def run_action(
     `landing` gives the address for what the action returned, where that is not `then`.
     """
     try:
-        made = run(act, request.user, form)
+        made = run(act, person(request), form)
     except NotProven as lacking:
         held_form.hold(request, lacking.policy, then, request.user.pk)
         return HttpResponseRedirect(reverse("portal:sign-in-again"))
@@ -287,7 +291,7 @@ def run_action(
     return HttpResponseRedirect(landing(made) if landing else then)
 
 
-def run(act: Callable[..., Any], actor: Any, form: Form | None = None) -> Any:
+def run[R](act: Callable[..., R], actor: Actor, form: Form | None = None) -> R:
     """Return what the action `act` made of the fields of `form`.
 
     Raise `Refused` when one of them does not hold.

@@ -64,7 +64,7 @@ def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line
 
 def _item_result(item: ChecklistItem, facts: Facts) -> Result:
     if not item.gate:
-        return _tick_result(item, facts, Result(PENDING, "Waits for a person's tick."))
+        return _tick_result(item, facts, Result(PENDING, "Not confirmed"))
     gate = GATES.get(item.gate)
     if gate is None or not gate.listed:
         return Result(FAIL, f"The checklist names a gate that does not exist: {item.gate}.")
@@ -120,11 +120,8 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "success", f"Release {release.name} is ready."
     if line.result.state == FAIL:
         return "failure", line.result.sentence
-    things = "1 thing stands" if len(missing) == 1 else f"{len(missing)} things stand"
-    return (
-        "pending",
-        f"{things} between release {release.name} and production. {line.result.sentence}",
-    )
+    checks = "1 check" if len(missing) == 1 else f"{len(missing)} checks"
+    return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
 def decisive(standing: Standing) -> Line | None:

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
+from environments.clients import github_of
+from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
@@ -58,7 +59,7 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
     _keep_known(project, rows, now)
     _upsert(rows)
     _close(project, overview, [row.number for row in rows], now)
-    kept: dict[str, Any] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
+    kept: dict[str, object] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
     if overview.listed:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
@@ -177,7 +178,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     )
 
 
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
+def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
     """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
     return [
         {"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id}
@@ -185,7 +186,7 @@ def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def _merging(pull: Pull) -> dict[str, Any] | None:
+def _merging(pull: Pull) -> dict[str, object] | None:
     if pull.merging is None:
         return None
     by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
@@ -279,7 +280,7 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     they belong to.
     """
     state = "merged" if pull.merged else pull.state
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "title": pull.title[:300],
         "url": pull.url[:500],
         "state": state,
@@ -317,6 +318,4 @@ def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull
     }
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return (
-        GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
-    )
+    return github_of(project).merged_pulls(project.staging_branch, unknown) if unknown else ()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from environments.models import (
@@ -27,6 +28,7 @@ from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
 from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
+from portal.outbound.parsing import JsonObject
 from releases.conditions.registry import counts
 from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
@@ -64,7 +66,7 @@ class Card:
     project: Project
     staging_head: str = ""
     production_head: str = ""
-    release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
+    release: Any = None  # the one in preparation or still looked at, with its `pull_count`
     shipped: Release | None = None
     promotion: Promotion | None = None
     hotfix: Standing | None = None
@@ -99,7 +101,7 @@ class Card:
         return bool(self.staging_head) and self.staging_head == self.production_head
 
 
-def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
+def board_context(user: User, *, now: datetime) -> JsonObject:
     """The cards, what waits for `user`, and how fresh the mirrors are.
 
     Fifteen queries whatever the counts.
@@ -307,13 +309,13 @@ def _standing(card: Card) -> None:
         )  # its name stands beside the pill
     if card.release is None:
         if card.problems and card.synced_at:
-            card.state, card.words = "fail", "cannot be read"
+            card.state, card.words = "fail", "not readable"
         elif not card.staging_head or not card.production_head:
             card.state, card.words = "wait", "not read yet"
         elif card.level:
             card.state, card.words = "pass", "nothing to release"
         else:
-            card.state, card.words = "wait", "ready to cut"
+            card.state, card.words = "wait", "ready to release"
         return
     card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
 
@@ -327,7 +329,7 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
     words = f"{release.name} {release.get_status_display()}"
     reconciler = getattr(release, "reconciler", None)
     if release.status == ReleaseStatus.VERIFYING:
-        return "wait", words, "Production runs it; items after promotion remain."
+        return "wait", words, "In production; items after promotion are open"
     if (
         reconciler is None
         or not reconciler.verdict_state
@@ -336,7 +338,7 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
         return (
             "wait",
             words,
-            (reconciler.problem if reconciler else "") or "The candidate is being read.",
+            (reconciler.problem if reconciler else "") or "Loading commits and checks…",
         )
     state = {"success": "pass", "failure": "fail"}.get(reconciler.verdict_state, "wait")
     return state, words, reconciler.problem or reconciler.verdict_sentence
@@ -347,7 +349,7 @@ def _cuttable(card: Card) -> bool:
     return ahead and (card.release is None or card.release.status == ReleaseStatus.VERIFYING)
 
 
-def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None, str]]:
+def _waiting(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | None, str]]:
     """What waits for `user`: a sentence, the release it is about or None, and the project's
     slug.
     """
@@ -358,7 +360,8 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
         slug = card.project.slug
         for pull in card.pulls if card.may_cut and card.hotfix is None else ():
             yield (
-                f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.",
+                f"{card.project}: #{pull.number} targets {card.project.production_branch}: "
+                "create a hotfix",
                 None,
                 slug,
             )
@@ -367,7 +370,7 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
             if message:
                 yield f"{card.project}: {message}", standing.release.pk, slug
         if card.release is None and card.can_cut:
-            yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
+            yield f"{card.project}: {card.project.staging_branch} is ready to release", None, slug
 
 
 def _standings(card: Card) -> list[Standing]:
@@ -380,23 +383,23 @@ def _standings(card: Card) -> list[Standing]:
     return [one for one in (card.hotfix, normal) if one]
 
 
-def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: Any) -> str:
+def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: User) -> str:
     """What `user` can do about a release now; empty: nothing."""
     release = standing.release
     if standing.promotion and standing.promotion.status in STOPPED:
         return (
-            f"the promotion of {release.name} stopped."
+            f"promotion of {release.name} stopped"
             if user.has_perm("releases.repair_release")
             else ""
         )
     if count := ticks.get(release.pk):
-        return f"{count} item{'s' if count > 1 else ''} of {release.name} to tick."
+        return f"{count} checklist item{'s' if count > 1 else ''} open in {release.name}"
     if _awaits_approval(standing, project, user):
-        return f"{release.name} waits for an approval."
-    return f"{release.name} can be promoted." if _can_promote(standing, user) else ""
+        return f"{release.name} needs an approval"
+    return f"{release.name} is ready to promote" if _can_promote(standing, user) else ""
 
 
-def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
+def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
     """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad
     day.
     """
@@ -412,14 +415,10 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:
-                yield (
-                    f"{project}: the rollback of {release.name} stopped.",
-                    release.pk,
-                    project.slug,
-                )
+                yield (f"{project}: rollback of {release.name} stopped", release.pk, project.slug)
         elif may_sign and job.requested_by_id != user.pk and job.awaits_approval:
             yield (
-                f"{project}: the rollback of {release.name} waits for an approval.",
+                f"{project}: rollback of {release.name} needs an approval",
                 release.pk,
                 project.slug,
             )
@@ -428,14 +427,12 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     )
     for wish in wishes if may_sign else ():
         if wish.requested_by_id != user.pk:
-            message = (
-                f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
-            )
+            message = f"{wish.release.project}: downgrade of {wish.database} needs an approval"
             yield message, wish.release_id, wish.release.project.slug
 
 
 def _to_confirm(
-    changes: Iterable[ConfigurationChange], user: Any
+    changes: Iterable[ConfigurationChange], user: User
 ) -> Iterable[tuple[str, int | None, str]]:
     """Changes of configuration that `user` may confirm; without a project they lead to their
     page.
@@ -443,7 +440,7 @@ def _to_confirm(
     for change in changes if user.has_perm(CONFIRM) else ():
         if change.proposed_by_id != user.pk:
             names = ", ".join(name.replace("_", " ") for name in change.values)
-            yield f"{change.label}: a change of {names} waits for a second person.", None, ""
+            yield f"{change.label}: change of {names} needs a second person", None, ""
 
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
@@ -463,7 +460,7 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     return found
 
 
-def _awaits_approval(standing: Standing, project: Project, user: Any) -> bool:
+def _awaits_approval(standing: Standing, project: Project, user: User) -> bool:
     release = standing.release
     return bool(
         release.status == ReleaseStatus.OPEN
@@ -482,6 +479,6 @@ def _is_about_approvals(release: Release) -> bool:
     return bool(reconciler.verdict_gate == "approved")
 
 
-def _can_promote(standing: Standing, user: Any) -> bool:
+def _can_promote(standing: Standing, user: User) -> bool:
     ready = standing.state == "pass" and standing.release.status == ReleaseStatus.OPEN
     return ready and user.has_perm("releases.promote_release")

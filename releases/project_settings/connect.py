@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as configured
 from django.db import transaction
 from django.db.models import Model
 
-from environments.github import GitHub
+from environments.clients import github_of, railway_of
 from environments.models import (
     ConnectionCheck,
     Database,
@@ -21,10 +20,9 @@ from environments.models import (
     RailwaySync,
     SmokeTest,
 )
-from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
-from portal.audit import row_changes
+from portal.audit import Actor, row_changes
 from portal.jobs import AuditWatch
 from portal.outbound.http import ApiError, is_loopback
 from releases.checklist import items
@@ -40,13 +38,13 @@ def connect(
     name: str,
     repository: str,
     railway_project_id: str,
-    actor: Any = None,
+    actor: Actor = None,
     alembic: str = "",
-    databases: Iterable[Mapping[str, Any]] = (),
+    databases: Iterable[Mapping[str, object]] = (),
     smoke: Iterable[tuple[str, str]] = (),
     pages: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> Project:
     """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
 
@@ -123,7 +121,7 @@ class Connected:
 
 
 def connect_webhooks(
-    project: Project, *, actor: Any = None, renew: bool = False, now: datetime | None = None
+    project: Project, *, actor: Actor = None, renew: bool = False, now: datetime | None = None
 ) -> list[Connected]:
     """Has GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
@@ -155,7 +153,7 @@ def connect_webhooks(
 def _connect_github(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
         return Connected("GitHub", False, fault)
-    github, url = GitHub(project.repository), f"{configured.PORTAL_URL}/webhooks/github/"
+    github, url = github_of(project), f"{configured.PORTAL_URL}/webhooks/github/"
     secret = configured.GITHUB_WEBHOOK_SECRET
     hook = next((hook for hook in github.hooks() if hook.url == url), None)
     if hook is None:
@@ -182,7 +180,7 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
 def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
         return Connected("Railway", False, fault)
-    railway, start = Railway(), f"{configured.PORTAL_URL}/webhooks/railway/"
+    railway, start = railway_of(project), f"{configured.PORTAL_URL}/webhooks/railway/"
     url = f"{start}{configured.RAILWAY_WEBHOOK_SECRET}/"
     tree = railway.project(project.railway_project_id)
     if not tree.workspace_id:

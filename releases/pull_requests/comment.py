@@ -7,17 +7,17 @@ forks only where the project says so.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from django.conf import settings
 
+from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.git.repository import GitError, Mirror
-from environments.github import GitHub, comments
+from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
 from environments.schema.history import reader as history_reader
@@ -104,7 +104,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
         )
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
-    github, known = GitHub(job.project.repository), job.told.get("comment")
+    github, known = github_of(job.project), job.told.get("comment")
     number = comments.put(
         github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
     )
@@ -120,7 +120,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     return Requeue(0)
 
 
-def _keep(job: PullNote, **values: Any) -> None:
+def _keep(job: PullNote, **values: object) -> None:
     """Writes these fields, unless another worker has taken the job over."""
     for name, value in values.items():
         setattr(job, name, value)
@@ -131,7 +131,7 @@ def _speaks(pull: PullRequest) -> bool:
     return bool(pull.migrations or pull.migrations_problem)
 
 
-def _digest(*parts: Any) -> str:
+def _digest(*parts: object) -> str:
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -199,7 +199,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
     return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
 
 
-def _is_looked_at(row: dict[str, Any]) -> bool:
+def _is_looked_at(row: Mapping[str, object]) -> bool:
     """Whether only its SQL tells what it does: a new revision, or an edit that is not one of
     form.
     """
@@ -211,7 +211,7 @@ def _edited(
     database: Database,
     pull: PullRequest,
     history: history_reader.History,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
     """What each edit of a shipped file comes to: other SQL is a danger, the same is to be known."""
     if not rows:
@@ -236,7 +236,7 @@ def _edited(
     ]
 
 
-def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:
+def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
     """Whether a revision file is the database's; one that was read before there were several is
     the first's.
     """
@@ -286,7 +286,7 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _counted(rows: Sequence[dict[str, Any]]) -> str:
+def _counted(rows: Sequence[Mapping[str, object]]) -> str:
     found = [
         (sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")
     ]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from environments.models import SmokeTest
 from environments.smoke.probe import Probe, probe
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from portal.ui.actions import Refused
@@ -25,6 +26,7 @@ from releases.models.releases import Release
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
+WATCHING_SECONDS = 15  # between two looks of a step that may not write
 SMOKE_PATIENCE = timedelta(seconds=60)
 
 
@@ -109,7 +111,7 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
     return True
 
 
-def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
+def _trouble(step: object, error: ApiError, now: datetime) -> Look:
     """No believable answer: the next look finds out what happened.
 
     Refusals end the step at once.
@@ -123,6 +125,8 @@ def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
         "outdated",
     ):
         return Stop(error.sentence)
+    if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
+        return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(
@@ -201,7 +205,7 @@ def again(step: Any, **changes: Any) -> None:
     rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
 
 
-def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
+def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
     """Leaves a stopped step behind, by a person's word."""
     message = f"Skipped by {actor}: “{reason[:500]}”"
     type(step).objects.filter(pk=step.pk).update(

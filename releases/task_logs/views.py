@@ -8,15 +8,17 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from environments.models import Finding
+from portal.audit import Actor
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import NotPermitted, Refused
-from portal.ui.site import page, run
+from portal.ui.site import page, person, run
 from releases.models.releases import Release, TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs.forms import LONGEST, TaskLogForm
 from releases.task_logs.markdown import SECTIONS, file_name
 
 STATUS = {task_logs_actions.Stale: 409, NotPermitted: 403}  # of what is not saved; else 400
-SUBJECTS: dict[str, Any] = {"release": Release, "finding": Finding}
+SUBJECTS: JsonObject = {"release": Release, "finding": Finding}
 
 
 @page
@@ -29,7 +31,7 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         return _shown(request, kind, subject)
     form = TaskLogForm(request.POST)
     try:
-        run(partial(_write, subject), request.user, form)
+        run(partial(_write, subject), person(request), form)
     except Refused as refusal:
         status = STATUS.get(type(refusal), 400)
         return _shown(request, kind, subject, form.typed, str(refusal), status)
@@ -37,7 +39,7 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
 
 
 def _write(
-    subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str
+    subject: task_logs_actions.Subject, *, actor: Actor, version: int | None, **typed: str
 ) -> TaskLog:
     return task_logs_actions.write(subject, actor=actor, typed=typed, version=version or 0)
 
@@ -86,6 +88,7 @@ def _shown(
     context = {
         "kind": kind,
         "subject": subject,
+        "project": subject.project,
         "log": log,
         "problem": problem,
         "back": back,
@@ -107,7 +110,7 @@ def _finding_address(finding: Any) -> str:
     return f"{page}?project={finding.project.slug}#finding-{finding.pk}"
 
 
-def panel(release: Any) -> dict[str, Any]:
+def panel(release: Release) -> JsonObject:
     """What the release page shows of a log that came along with its release: the sections that
     hold something.
     """

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import psycopg
 
@@ -135,13 +134,14 @@ class Watch:
         counted = self._counted(pid)
         if counted is not None:
             phase, done, of, unit = counted
-            found = replace(found, phase=phase, done=int(done), of=int(of), unit=unit)
+            found = replace(found, phase=phase, done=done, of=of, unit=unit)
         return self._with_table(found, str(sql))
 
-    def _counted(self, pid: int) -> tuple[Any, ...] | None:
+    def _counted(self, pid: int) -> tuple[str, int, int, str] | None:
         newer = self._opened.info.server_version >= 140000
         query = _COUNTED + (_COUNTED_14 if newer else "")
-        return self._opened.execute(query, {"pid": pid}).fetchone()
+        row = self._opened.execute(query, {"pid": pid}).fetchone()
+        return None if row is None else (str(row[0]), int(row[1]), int(row[2]), str(row[3]))
 
     def _waits(self, blockers: list[int]) -> str:
         if not blockers:

@@ -50,6 +50,7 @@ from environments.schema.run.output import Output
 from environments.schema.run.process import Child, Finished, Log, Redactor, follow
 from environments.schema.run.progress import Progress, Watch
 from portal import isolation
+from portal.outbound.parsing import JsonObject
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
@@ -122,7 +123,7 @@ class Outcome:
     failed_statement: str = ""
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
-    recorded: tuple[dict[str, Any], ...] = ()
+    recorded: tuple[dict[str, object], ...] = ()
     executed: Mapping[str, list[list[str]]] = field(
         default_factory=dict
     )  # revision → key and statement
@@ -272,7 +273,7 @@ def hold(
         time.sleep(POLL_SECONDS)
 
 
-def _first(opened: psycopg.Connection, statement: str, values: list[Any]) -> Any:
+def _first(opened: psycopg.Connection, statement: str, values: Sequence[object]) -> Any:
     row = opened.execute(statement, values).fetchone()
     return row[0] if row else None
 
@@ -415,7 +416,7 @@ def _follow(
             return "lock lost"
         return ""
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, object]) -> None:
         if (id := event.get("start")) in plan.history.revisions:
             watch.revision = str(id)
             log.say(f"Running {id} {plan.history.revisions[str(id)].message}".rstrip())
@@ -460,7 +461,7 @@ def _command(
     home: Path,
     *,
     relayed: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What the guard of a command is told.
 
     `relayed`: its statements are read on the wire, which needs the door.
@@ -487,7 +488,7 @@ def _command(
 
 def _ours(
     address: Address, request: Run, plan: _Plan, directory: Path, *, relayed: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """What our own child is told.
 
     Where its statements are known, a connection of a revision's own is held to them too.
@@ -512,7 +513,7 @@ def _allowed(request: Run, plan: _Plan) -> list[str] | None:
     return [key for step in plan.steps for key in request.expected[step.id]]
 
 
-def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
+def _door(address: Address, command: Command | None, directory: Path) -> dict[str, object] | None:
     """What the run may use: its own files and the one database; a command its environment as
     well.
     """
@@ -521,7 +522,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> dict[st
     return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
 
 
-def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dict[str, Any]:
+def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> JsonObject:
     """What our own child is told over stdin."""
     table, schema = split_table(request.version_table, request.version_table_schema)
     return {
@@ -544,7 +545,7 @@ def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dic
     }
 
 
-def _seconds(event: Mapping[str, Any]) -> float:
+def _seconds(event: Mapping[str, object]) -> float:
     seconds = event.get("seconds")
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
@@ -636,7 +637,7 @@ def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
         time.sleep(0.1)
 
 
-def _at_work(opened: psycopg.Connection, backend: Any) -> bool:
+def _at_work(opened: psycopg.Connection, backend: object) -> bool:
     """Whether a session of the run is left, which is asked to end.
 
     No `backend`: all of that name, under our lock.
@@ -663,7 +664,7 @@ def _sentence(
     after: tuple[str, ...],
     reached: bool,
     failed: str,
-    error: Mapping[str, Any],
+    error: Mapping[str, object],
     invalid: tuple[str, ...],
 ) -> str:
     where = ", ".join(after) or "no revision"
@@ -710,12 +711,12 @@ def _sentence(
     return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
 
 
-def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _attributed(plan: _Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
     """What a run told that it sent, and what was read on the wire, where a revision ends by
     Alembic's own write.
     """
     order = [step.id for step in plan.steps]
-    since: list[Mapping[str, Any]] = []
+    since: list[Mapping[str, object]] = []
     at = 0
     for event in events:
         if "sent" not in event:

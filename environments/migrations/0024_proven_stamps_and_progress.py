@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0022_plain_names'),
+        ('environments', '0023_watch_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
