@@ -95,7 +95,7 @@ def bring_to_branch_head(
         target = (checkout / path).resolve()
         if not target.is_relative_to(checkout.resolve()):
             raise DatabaseProblem(f"The Alembic path {alembic_path!r} leads out of the repository.")
-        configuration = target.exists() and _configuration(target, section, checkout, path)
+        configuration = target.exists() and _configuration(target, checkout, path, section)
         if configuration:
             ini = Path(name) / "alembic.ini"
             ini.write_text(configuration)
@@ -115,7 +115,7 @@ def extract(repository: Path, ref: str, checkout: Path) -> None:
         raise DatabaseProblem(f"The repository {repository} has no branch or commit {ref!r}.")
 
 
-def _configuration(target: Path, section: str, checkout: Path, alembic_path: str) -> str:
+def _configuration(target: Path, checkout: Path, alembic_path: str, section: str = "") -> str:
     """An ini file that points Alembic at their version files and at our own environment; "" where
     those are not there, which the portal says in words of its own.
     """
