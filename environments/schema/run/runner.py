@@ -31,6 +31,7 @@ from environments.schema.run.alembic_env.statements import (
     key_of,
     version_in,
 )
+from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.run.database import (
     Address,
@@ -388,7 +389,8 @@ def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
     if (ended.returncode or output.statement) and not ended.last("error"):
         code = f"the command ended with code {ended.returncode}; its log says why"
         message = output.error or ended.last("ended") or code
-        ended.events.append({"error": {"message": message, "statement": output.statement}})
+        told = {"message": message, "statement": output.statement, "detail": output.detail}
+        ended.events.append({"error": told})
 
 
 def _follow(
@@ -696,12 +698,11 @@ def _sentence(
             f" file, or use the project's own command. The database is at {where}."
         )
     if error:
-        reason = str(error.get("message", "")).strip().rstrip(".") or str(error.get("type"))
-        adopted = (
-            f" {ADOPT}" if not plan.before and _EXISTS.search(reason) and not ended.stopped else ""
-        )
-        said = " ".join(reason.split())
-        return f"{what} failed: {said}. The database is at {where}.{broken}{adopted}"
+        message = str(error.get("message", "")).strip().rstrip(".")
+        reason = " ".join((cause(error) or message or str(error.get("type"))).split())
+        adopted = not plan.before and _EXISTS.search(message) and not ended.stopped
+        way_on = f" {ADOPT}" if adopted else ""
+        return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
     if ended.returncode:
         return (
             f"{what} broke off without a word (code {ended.returncode}); the database is at"
