@@ -6,7 +6,7 @@ import functools
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import get_hasher, make_password
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
@@ -26,6 +26,7 @@ from environments.models import (
     Service,
     ServiceInstance,
     StagedRevision,
+    Stamp,
 )
 from environments.schema.downgrade.compatibility import SAFE
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
@@ -63,10 +64,15 @@ PEOPLE = {
 }
 
 
-@functools.cache
 def _hashed() -> str:
-    """The password's hash, worked out once: it is slow on purpose."""
-    return make_password(PASSWORD)
+    """The password's hash by the hasher that is set now: another would not know it again."""
+    return _hashed_by(get_hasher().algorithm)
+
+
+@functools.cache
+def _hashed_by(hasher: str) -> str:
+    """Worked out once: it is slow on purpose."""
+    return make_password(PASSWORD, hasher=hasher)
 
 
 def make_people() -> dict[str, User]:
@@ -331,6 +337,22 @@ def make_rehearsal(
     return Rehearsal.objects.create(
         environment=environment, commit=release.candidate, **(known | values)
     )
+
+
+def make_stamp(project: Project, *, by: Any, kind: str = "staging", **values: Any) -> Stamp:
+    """A proof that waits for somebody to propose what it found."""
+    known = {
+        "commit": CANDIDATE,
+        "branch": "staging",
+        "schema": "5" * 64,
+        "equal": [[REVISIONS[-1]["id"]]],
+        "tried": 3,
+        "sentence": f"The schema is exactly that of {REVISIONS[-1]['id']}.",
+        "wake_at": timezone.now() + timedelta(days=365),
+    }
+    environment = Environment.objects.get(project=project, kind=kind)
+    known["database"] = project.databases.first()
+    return Stamp.objects.create(environment=environment, requested_by=by, **(known | values))
 
 
 def make_run(
