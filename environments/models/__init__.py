@@ -35,6 +35,7 @@ from environments.models.services import (
     SmokeTest,
 )
 from environments.models.setup import ProjectProposal
+from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
@@ -93,6 +94,7 @@ __all__ = [
     "SmokeTest",
     "StagedRevision",
     "StagingReset",
+    "Stamp",
     "Variable",
     "VariableChange",
     "VariableRule",
@@ -102,6 +104,7 @@ __all__ = [
     "passed_rehearsal",
     "place_of",
     "places_of",
+    "stamped_from",
     "unknown_staging",
     "with_several_databases",
 ]
