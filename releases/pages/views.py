@@ -200,7 +200,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     row = _ticked_row(item, verb, request.user, form, act)
     response = render(
         request,
-        "releases/pages/release_panels.html#row",
+        "releases/pages/release/_row.html",
         {"row": row, "release": item.release, "csrf_input": csrf_input(request)},
     )
     if not row.problem:

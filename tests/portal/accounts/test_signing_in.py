@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -197,7 +197,9 @@ def test_a_session_that_does_not_say_when_it_began_is_over(people):
         lambda user: user.groups.add(Group.objects.get(name="Approvers")),
         lambda user: Group.objects.get(name="Approvers").user_set.add(user),
         lambda user: user.groups.clear(),
-        lambda user: User.objects.filter(pk=user.pk).get().user_permissions.set([1]),
+        lambda user: (
+            User.objects.filter(pk=user.pk).get().user_permissions.set(Permission.objects.all()[:1])
+        ),
         lambda user: (setattr(user, "is_superuser", True), user.save()),
         lambda user: (user.set_password("another correct horse"), user.save()),
         lambda user: (setattr(user, "is_active", False), user.save()),
