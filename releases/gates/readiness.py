@@ -1,6 +1,9 @@
 """What the gates and the checklist say of a release now, and the verdict that GitHub is told."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
 
 from releases.conditions.registry import counts
 from releases.gates.context import Facts
@@ -29,6 +32,8 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     """The checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
+    if kept := facts.release.record.get(phase):
+        return _as_recorded(kept, facts)
     shown = [
         item
         for item in facts.items
@@ -44,6 +49,25 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     extra = [Line(None, gate.name, gate.label, gate.unlisted(facts)) for gate in rest]
     # Rules that ask nothing of this release stay out of sight.
     return listed + tuple(line for line in extra if not line.done or line.gate == "approved")
+
+
+def _as_recorded(kept: list[dict[str, Any]], facts: Facts) -> tuple[Line, ...]:
+    """What the lines said when the release ended."""
+    items = {item.pk: item for item in facts.items}
+    return tuple(
+        Line(
+            items.get(row["item"]),
+            row["gate"],
+            row["text"],
+            Result(
+                row["state"],
+                row["sentence"],
+                tuple((label, said) for label, said in row["evidence"]),
+                parse_datetime(row["at"]) if row["at"] else None,
+            ),
+        )
+        for row in kept
+    )
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:

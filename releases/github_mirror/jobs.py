@@ -9,7 +9,7 @@ from environments.github import GitHub
 from environments.services import watching
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
-from releases.github_mirror import checks
+from releases.github_mirror import checks, relation
 from releases.github_mirror import sync as github_mirror_sync
 from releases.models.pull_requests import GitHubSync
 from releases.pull_requests import bypasses, preview_policy
@@ -46,6 +46,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
+    relation.settle(job)
     watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)

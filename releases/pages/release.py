@@ -17,6 +17,7 @@ from environments.smoke.probe import address_of
 from portal.jobs import OPEN, STOPPED
 from releases import gates
 from releases.gates.context import Facts
+from releases.gates.deployed import live_at
 from releases.models import StepStatus
 from releases.models.checklist import ChecklistItem, Phase
 from releases.models.promotion import PromotionStep, StepName
@@ -285,10 +286,8 @@ def now(facts: Facts, standing: gates.Standing) -> Now:
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return Now("skipped", "This release was abandoned.", ("Nothing more happens to it.",))
-    if release.status == ReleaseStatus.DONE:
-        return Now("pass", "This release is in production, and everything after it is green.")
     if release.status == ReleaseStatus.VERIFYING:
-        return _now_verifying(standing)
+        return _now_verifying(facts, standing)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
     trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
@@ -312,6 +311,8 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
         return Now(worst, headline, details, "migrate-staging", "Migrate staging")
     theirs = next((line for line in missing if _control(line, facts.release)), None)
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
+    if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):
+        return Now(worst, headline, details, button="Show what ships again", anchor="ships")
     return Now(
         worst,
         headline,
@@ -343,17 +344,23 @@ def _now_promoting(facts: Facts) -> Now:
     )
 
 
-def _now_verifying(standing: gates.Standing) -> Now:
+def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
     left = [line for line in standing.after if not line.done]
     if not left:
         return Now(
             "pass", "Production runs this release, and everything is green; it is being closed."
         )
+    live = gates.GATES["production_live"](facts)
+    runs = "Production runs this release."
+    if live.state == gates.FAIL:
+        runs = "Production does not run this release as promoted."
+    elif live.state != gates.PASS:
+        runs = "Reading what production runs…"
     remains = "thing remains" if len(left) == 1 else "things remain"
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
     details = tuple(_short(line) for line in left[:4])
     anchor = Row(left[0].text, "", item=left[0].item).key
-    message = f"Production runs this release. {_many(len(left))} {remains} to be looked at."
+    message = f"{runs} {_many(len(left))} {remains} to be looked at."
     return Now(worst, message, details, button="Go to the first", anchor=anchor)
 
 
@@ -473,7 +480,7 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     cells: dict[str, dict[str, LiveCell]] = {}
     for kind, commit in wanted.items():
         for live in facts.live.get(kind, ()):
-            cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
+            cells.setdefault(live.service, {})[kind] = _live_cell(facts, live, kind, commit)
     return tuple(
         LiveRow(name, both.get(EnvironmentKind.STAGING), both.get(EnvironmentKind.PRODUCTION))
         for name, both in sorted(cells.items())
@@ -487,8 +494,8 @@ def _is_elsewhere(release: Release) -> bool:
     return release.is_hotfix or not release.is_in_preparation
 
 
-def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
-    state, words = gates.liveness(live, wanted, since=since)
+def _live_cell(facts: Facts, live: Live, kind: str, wanted: str) -> LiveCell:
+    state, words = live_at(facts, live, kind, wanted)
     plain = state == gates.PASS and live.at_commits and live.serving in ("", wanted)
     return LiveCell(STATE[state], live.serving, "" if plain else words)
 
@@ -530,3 +537,22 @@ def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
     deploy = ("deploy-commit",) if step.name == StepName.DEPLOY else ()
     skip = () if step.name == StepName.MERGE else ("skip-step",)
     return step, ("retry-step", *deploy, *skip, "abandon-promotion")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An earlier try of a step that failed."""
+
+    step: str
+    sentence: str
+    at: datetime
+
+
+def earlier_attempts(events: Iterable[Any]) -> tuple[Attempt, ...]:
+    """Return the failures before the newest retry, newest first: history, not the present."""
+    found, retried = [], False
+    for event in events:
+        retried |= event.action == "step.retried"
+        if retried and event.action == "step.failed":
+            found.append(Attempt(str(event.data.get("step", "")), event.sentence, event.at))
+    return tuple(found)

@@ -22,11 +22,13 @@ from portal.ui.site import by_htmx, page, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
+from releases.gates.carried import again
 from releases.gates.context import gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.releases import IllegalMove, Release, ReleaseKind
 from releases.pages import migrations as pages_migrations
+from releases.pages import record as pages_record
 from releases.pages import release as pages_release
 from releases.pages import rollback
 from releases.pages.board import board_context
@@ -97,6 +99,7 @@ MAY = {
     "abandon": "releases.abandon_release",
     "repair": "releases.repair_release",
     "roll_back": "releases.roll_back_release",
+    "revert": "releases.roll_back_release",
     "write": "releases.cut_release",
     "log": "releases.write_tasklog",
     "migrate": "environments.migrate_environment",
@@ -136,15 +139,27 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     stopped, repairs = pages_release.repairs(facts)
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
+    past = pages_record.past(facts)
     if run := rollback.log_run(back):
         logged = EnvironmentKind.PRODUCTION, run
+    events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
         "standing": standing,
         "may": may,
-        "now": rollback.now(facts, back) or pages_release.now(facts, standing),
+        "past": past,
+        "rolled": past.rolled,
+        "carried": shown.carried | {"again": again(shown.carried)},
+        "required_approvals": shown.record.get(
+            "required_approvals", facts.project.required_approvals
+        ),
+        "now": (
+            pages_record.now(facts, past)
+            or rollback.now(facts, back)
+            or pages_release.now(facts, standing)
+        ),
         "stages": (*pages_release.stages(facts, before), *rollback.last_stage(facts, back)),
         "before": before,
         "after": after,
@@ -154,6 +169,9 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
         "stopped": stopped,
         "repairs": repairs,
+        "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
+        "staging_moves": any(run.is_open for run in facts.runs),
+        "tried": pages_release.earlier_attempts(events),
         "can_migrate": pages_release.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
@@ -171,14 +189,16 @@ def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         ),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
-        "approvals": [
-            (approval, gates.fault_of(approval, shown, content)) for approval in facts.approvals
-        ],
+        "approvals": pages_record.approvals(facts, content),
         "lapsed": [row.text for row in before if row.lapsed],
         "drift": compare.drift(shown.variable_drift),
         "task_log": task_logs_views.panel(shown),
-        "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
-        "pulse": 2 if back.is_busy else pages_release.pulse_seconds(facts),
+        "events": events,
+        "pulse": (
+            2
+            if back.is_busy or past.is_opening
+            else pages_release.pulse_seconds(facts) or (10 if past.rolled else 0)
+        ),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
 

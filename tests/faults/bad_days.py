@@ -37,7 +37,9 @@ def main(*words: str) -> int:
                         print(f"        {verdict.untrue}", flush=True)
     untrue = sum(len(one.untrue) for one in looks)
     sentences, held = sum(one.sentences for one in looks), sum(len(one.held) for one in looks)
-    print(f"{len(days)} days, {len(looks)} pages, {sentences} sentences, {held} claims held against")
+    print(
+        f"{len(days)} days, {len(looks)} pages, {sentences} sentences, {held} claims held against"
+    )
     print(f"the world: {untrue} untrue. {time.monotonic() - began:.0f} s")
     return 1 if untrue or not days else 0
 

@@ -11,6 +11,7 @@ from tests.faults.days.page import Line, Node, shas
 from tests.faults.days.truth import SERVICES, Truth
 
 BRANCH = r"(?P<branch>staging|main)"
+WHO = "(?:backend|frontend)"
 SHA = r"(?P<sha>[0-9a-f]{7})\b"
 KINDS = {"Staging": "staging", "Production": "production"}
 PAST = ("timeline", "task-log", "notes", "ships")  # regions that tell what was, not what is
@@ -105,8 +106,11 @@ CLAIMS = [
         (r"\bstaging (?:equals|matches) main\b|\bmain (?:equals|matches) staging\b", _equal),
         (r"[Nn]othing to release|Nothing stands in between", _nothing_to_release),
         (r"ahead of main|diverged from main|have diverged", _relation),
-        (r"[Pp]roduction runs (?:it|this release)\b|This release is in production", _production_runs),
-        (rf"(?P<who>(?:backend|frontend)[^.;]{{0,40}}?) serves? (?:the merge commit )?{SHA}", _serves),
+        (
+            r"[Pp]roduction runs (?:it|this release)\b|This release is in production",
+            _production_runs,
+        ),
+        (rf"(?P<who>{WHO}[^.;]{{0,40}}?) serves? (?:the merge commit )?{SHA}", _serves),
         (r"#(?P<number>\d+) is (?P<state>open|closed|merged)\b", _pull),
         (r"[Nn]othing was merged", _not_merged),
         (r"brings no migrations?|no revisions", _no_migrations),
@@ -213,7 +217,10 @@ def green_above_a_failure(page: Node, truth: Truth) -> list[Verdict]:
     if not top or not below:
         return []
     green = [
-        mark.text for part in top for mark in part.all("span")
+        mark.text
+        for part in top
+        for mark in part.all("span")
         if {"mark", "pill"} & set(mark.classes) and "pass" in mark.classes
     ]
-    return [Verdict(f"failed: {below[0].text[:60]}", f"green above it: {green[0]}" if green else "")]
+    said = f"failed: {below[0].text[:60]}"
+    return [Verdict(said, f"green above it: {green[0]}" if green else "")]

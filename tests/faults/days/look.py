@@ -119,7 +119,8 @@ def fetch(world: "World", page: str, release: "Release | None") -> str:
         "environments": "environments:environments",
         "audit": "portal:audit",
     }.get(page)
-    url = reverse(address) if address else reverse("releases:release", args=[release and release.pk])
+    number = release.pk if release else 0
+    url = reverse(address) if address else reverse("releases:release", args=[number])
     response = client.get(url)
     assert response.status_code == 200, f"{url}: {response.status_code}"
     return response.content.decode()

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 VOID = frozenset({"input", "br", "hr", "img", "link", "meta", "source", "wbr"})
 BLOCKS = frozenset(
-    "p li td th h1 h2 h3 dt dd div section header footer form details summary ul ol dl table"
-    " thead tbody tr main nav label pre button strong small a".split()
+    {"p", "li", "td", "th", "h1", "h2", "h3", "dt", "dd", "div", "section", "header", "footer"}
+    | {"form", "details", "summary", "ul", "ol", "dl", "table", "thead", "tbody", "tr", "main"}
+    | {"nav", "label", "pre", "button", "strong", "small", "a"}
 )
 LEAVES = BLOCKS - {"a", "small"}
 STATES = ("pass", "fail", "wait", "attest", "active", "closed", "skipped")
